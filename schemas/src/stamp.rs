@@ -1,0 +1,171 @@
+//! The log record: an edge's stamp, then the client's bytes unchanged (F5). Identity comes from the stamp alone.
+//!
+//! Layout, little-endian: u8 version, u8 zero, u16 length of the stamp, u64 base, i64 received_at µs, 16 bytes grant,
+//! 16 bytes session, then edge, tenant and driver as u8 length + text; the record follows.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::ids::{DriverId, GrantId, SessionId, ShortId, StreamKey, TenantId};
+use crate::record::{Record, RecordError};
+
+/// The version that this build writes.
+pub const STAMP_VERSION: u8 = 1;
+const FIXED_BYTES: usize = 4 + 8 + 8 + 16 + 16;
+
+/// Longest log record, bytes: the longest record and the longest stamp.
+pub const LOG_RECORD_MAX_BYTES: usize = crate::limits::RECORD_MAX_BYTES + FIXED_BYTES + 3 * (1 + crate::limits::SHORT_ID_MAX_BYTES);
+
+/// What the edge vouches for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Whose data it is.
+    pub tenant: TenantId,
+    /// Whose grant it came under.
+    pub driver: DriverId,
+    /// Which grant.
+    pub grant: GrantId,
+    /// The session: [`SessionId::of`] tenant and source.
+    pub session: SessionId,
+    /// Which edge.
+    pub edge: ShortId,
+    /// Unix µs at the edge. For people and statistics; it orders nothing (F7).
+    pub received_at_us: i64,
+    /// W5: the lowest unacked sequence when this was sent.
+    pub base: u64,
+}
+
+/// A record as the log holds it.
+#[derive(Clone, Debug)]
+pub struct LogRecord {
+    /// The edge's part.
+    pub stamp: Stamp,
+    /// The client's part.
+    pub record: Record,
+}
+
+/// Why bytes of the log are no log record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StampError {
+    /// Cut or malformed stamp.
+    #[error("log record's stamp is malformed")]
+    Malformed,
+    /// A version that this build does not read.
+    #[error("log record's stamp has version {0}; this build reads {STAMP_VERSION}")]
+    Version(u8),
+    /// The record behind the stamp is none.
+    #[error("log record: {0}")]
+    Record(#[from] RecordError),
+}
+
+impl Stamp {
+    /// The stamp and `record` as one log record.
+    pub fn seal(&self, record: &[u8]) -> Bytes {
+        let texts = [self.edge, self.tenant.0, self.driver.0];
+        let length = FIXED_BYTES + texts.iter().map(|t| 1 + t.as_str().len()).sum::<usize>();
+        let mut out = BytesMut::with_capacity(length + record.len());
+        out.extend_from_slice(&[STAMP_VERSION, 0]);
+        out.extend_from_slice(&(length as u16).to_le_bytes());
+        out.extend_from_slice(&self.base.to_le_bytes());
+        out.extend_from_slice(&self.received_at_us.to_le_bytes());
+        out.extend_from_slice(&self.grant.0);
+        out.extend_from_slice(&self.session.0);
+        for text in texts {
+            out.extend_from_slice(&[text.as_str().len() as u8]);
+            out.extend_from_slice(text.as_str().as_bytes());
+        }
+        out.extend_from_slice(record);
+        out.freeze()
+    }
+}
+
+impl LogRecord {
+    /// Read a log record: stamp, then the record with its checksum.
+    pub fn parse(bytes: Bytes) -> Result<Self, StampError> {
+        let mut r = Reader(&bytes);
+        match r.array::<2>()? {
+            [STAMP_VERSION, 0] => {}
+            [STAMP_VERSION, _] => return Err(StampError::Malformed),
+            [version, _] => return Err(StampError::Version(version)),
+        }
+        let length = usize::from(u16::from_le_bytes(r.array()?));
+        let base = u64::from_le_bytes(r.array()?);
+        let received_at_us = i64::from_le_bytes(r.array()?);
+        let grant = GrantId(r.array()?);
+        let session = SessionId(r.array()?);
+        let (edge, tenant, driver) = (r.text()?, TenantId(r.text()?), DriverId(r.text()?));
+        if bytes.len() - r.0.len() != length {
+            return Err(StampError::Malformed);
+        }
+        let stamp = Stamp { tenant, driver, grant, session, edge, received_at_us, base };
+        Ok(Self { stamp, record: Record::parse(bytes.slice(length..))? })
+    }
+
+    /// The stream this record belongs to (W4).
+    pub fn stream(&self) -> StreamKey {
+        StreamKey { tenant: self.stamp.tenant, session: self.stamp.session, driver: self.stamp.driver, run: self.record.prelude().run }
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], StampError> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(StampError::Malformed)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+    fn text(&mut self) -> Result<ShortId, StampError> {
+        let [length] = self.array()?;
+        let (head, rest) = self.0.split_at_checked(length.into()).ok_or(StampError::Malformed)?;
+        self.0 = rest;
+        std::str::from_utf8(head).ok().and_then(|t| ShortId::new(t).ok()).ok_or(StampError::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{RunId, Sim, Source};
+    use crate::record::{Kind, Prelude, archive, seal};
+    use proptest::prelude::*;
+
+    fn sealed() -> Bytes {
+        let prelude = Prelude {
+            kind: Kind::EVENT,
+            run: RunId([7; 16]),
+            source: Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 },
+            slot: 3,
+            meta_rev: 1,
+            first_seq: 9,
+            count: 1,
+        };
+        seal(&prelude, &archive(&crate::event::EventFrame::default())).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn stamps_round_trip(edge in "[a-z]{1,40}", tenant in "[a-z]{1,40}", driver in "[a-z0-9]{1,40}", base: u64, at: i64, grant: [u8; 16], session: [u8; 16]) {
+            let stamp = Stamp {
+                tenant: TenantId::new(&tenant).unwrap(), driver: DriverId::new(&driver).unwrap(), edge: ShortId::new(&edge).unwrap(),
+                grant: GrantId(grant), session: SessionId(session), received_at_us: at, base,
+            };
+            let parsed = LogRecord::parse(stamp.seal(&sealed())).unwrap();
+            prop_assert_eq!(parsed.stamp, stamp);
+            prop_assert_eq!(parsed.record.bytes(), &sealed());
+        }
+
+        #[test]
+        fn rubbish_is_an_error_not_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(LogRecord::parse(bytes.into()).is_err());
+        }
+
+        #[test]
+        fn cut_log_records_are_refused(cut in 0usize..200) {
+            let stamp = Stamp { tenant: TenantId::new("t").unwrap(), driver: DriverId::new("d").unwrap(), edge: ShortId::new("e").unwrap(),
+                grant: GrantId::default(), session: SessionId::default(), received_at_us: 0, base: 0 };
+            let whole = stamp.seal(&sealed());
+            prop_assume!(cut < whole.len());
+            prop_assert!(LogRecord::parse(whole.slice(..cut)).is_err());
+        }
+    }
+}
