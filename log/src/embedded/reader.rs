@@ -1,0 +1,245 @@
+//! Reads one partition's segments in order, up to the durable end, checking every block's checksum.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::Inner;
+use super::file::{ReadAt, io_error};
+use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, BatchHead, MARKER_BYTES, MARKER_MAGIC, Marker, batch_length, batch_records};
+use super::segment::{Durable, Partition, read_footer, seek};
+use crate::{Entry, LogError, Offset, Reader};
+
+/// Bytes read at a time; also how far behind the durable end the page cache is trusted to hold the data.
+const CHUNK_BYTES: u64 = 256 << 10;
+
+pub(super) struct EmbeddedReader {
+    // Keeps the folder's lock.
+    _log: Arc<Inner>,
+    partition: Arc<Partition>,
+    durable: watch::Receiver<Durable>,
+    /// Decoded and not yet given, in order.
+    ready: VecDeque<Entry>,
+    place: Place,
+}
+
+impl EmbeddedReader {
+    pub(super) fn new(log: Arc<Inner>, partition: Arc<Partition>, from: Offset) -> Self {
+        let durable = partition.durable.subscribe();
+        Self { _log: log, partition, durable, ready: VecDeque::new(), place: Place { next: from, open: None } }
+    }
+
+    fn give(&mut self, max_bytes: usize) -> Vec<Entry> {
+        let mut room = max_bytes;
+        let mut given = Vec::new();
+        while let Some(entry) = self.ready.pop_front_if(|e| given.is_empty() || e.record.len() <= room) {
+            room = room.saturating_sub(entry.record.len());
+            given.push(entry);
+        }
+        given
+    }
+}
+
+#[async_trait]
+impl Reader for EmbeddedReader {
+    async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError> {
+        // Cancelled at any await, `ready` and `place` are as before.
+        while self.ready.is_empty() {
+            let durable = *self.durable.borrow_and_update();
+            if durable.end <= self.place.next {
+                let next = self.place.next;
+                let more = tokio::time::timeout(wait, self.durable.wait_for(|d| d.end > next)).await;
+                if !matches!(more, Ok(Ok(_))) {
+                    return Ok(Vec::new());
+                }
+                continue;
+            }
+            let (entries, place) = if self.place.is_in_page_cache(&durable) {
+                fetch(&self.partition, self.place.clone(), &durable)?
+            } else {
+                let (partition, place) = (self.partition.clone(), self.place.clone());
+                match tokio::task::spawn_blocking(move || fetch(&partition, place, &durable)).await {
+                    Ok(fetched) => fetched?,
+                    Err(e) if e.is_cancelled() => return Err(LogError::Unavailable("the runtime is shutting down".into())),
+                    Err(e) => std::panic::resume_unwind(e.into_panic()),
+                }
+            };
+            self.ready = entries;
+            self.place = place;
+        }
+        Ok(self.give(max_bytes))
+    }
+
+    fn end(&self) -> Offset {
+        self.durable.borrow().end
+    }
+}
+
+/// Where a reader stands.
+#[derive(Clone)]
+struct Place {
+    /// The first offset that is still wanted.
+    next: Offset,
+    open: Option<OpenSegment>,
+}
+
+#[derive(Clone)]
+struct OpenSegment {
+    base: Offset,
+    path: PathBuf,
+    file: Arc<File>,
+    position: u64,
+    /// Where its blocks and its offsets end, once it is sealed.
+    sealed_at: Option<(u64, Offset)>,
+}
+
+impl Place {
+    fn is_in_page_cache(&self, durable: &Durable) -> bool {
+        self.open.as_ref().is_some_and(|open| open.base == durable.segment && durable.position.saturating_sub(open.position) <= CHUNK_BYTES)
+    }
+}
+
+/// Read and check the next blocks. Blocks on file I/O.
+fn fetch(partition: &Partition, mut place: Place, durable: &Durable) -> Result<(VecDeque<Entry>, Place), LogError> {
+    let mut entries = VecDeque::new();
+    while entries.is_empty() && place.next < durable.end {
+        let mut open = match place.open.take() {
+            Some(open) => open,
+            None => open_segment(partition, place.next)?,
+        };
+        let limit = limit(partition, &mut open, durable, place.next)?;
+        if open.position >= limit {
+            if open.base == durable.segment {
+                // The index was ahead of this view of the durable end; what is there is enough for now.
+                place.open = Some(open);
+                break;
+            }
+            // Sealed and read to its end: the next segment begins at the next offset.
+            match open.sealed_at {
+                Some((_, end)) if end == place.next => continue,
+                _ => return Err(partition.damaged(&open.path, limit, "records are missing before the end of the segment")),
+            }
+        }
+        read_blocks(partition, &mut open, limit, &mut place.next, &mut entries)?;
+        place.open = Some(open);
+    }
+    Ok((entries, place))
+}
+
+/// Where the segment's durable blocks end.
+fn limit(partition: &Partition, open: &mut OpenSegment, durable: &Durable, next: Offset) -> Result<u64, LogError> {
+    if let Some((at, _)) = open.sealed_at {
+        return Ok(at);
+    }
+    if open.base == durable.segment {
+        return Ok(durable.position);
+    }
+    let segments = partition.segments.read();
+    let sealed = segments.sealed.iter().rev().find(|s| s.base == open.base).map(|s| (s.position, s.end));
+    drop(segments);
+    // Retention has removed it meanwhile.
+    let sealed = sealed.ok_or_else(|| partition.out_of_range(next))?;
+    open.sealed_at = Some(sealed);
+    Ok(sealed.0)
+}
+
+fn open_segment(partition: &Partition, from: Offset) -> Result<OpenSegment, LogError> {
+    let sealed = {
+        let segments = partition.segments.read();
+        if from >= segments.active.base {
+            let active = &segments.active;
+            let position = seek(&active.index.lock(), from);
+            return Ok(OpenSegment { base: active.base, path: active.path.clone(), file: active.file.clone(), position, sealed_at: None });
+        }
+        let after = segments.sealed.partition_point(|s| s.base <= from);
+        after.checked_sub(1).map(|i| segments.sealed[i].clone())
+    };
+    let sealed = sealed.ok_or_else(|| partition.out_of_range(from))?;
+    let file = match File::open(&sealed.path) {
+        Ok(file) => file,
+        // Retention removed it after the look at the list; if it did not, somebody else has.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && partition.bounds().start > from => return Err(partition.out_of_range(from)),
+        Err(e) => return Err(io_error("open", &sealed.path, e)),
+    };
+    let ident = partition.ident(sealed.base);
+    let footer = read_footer(&file, &ident).map_err(|e| io_error("read", &sealed.path, e))?;
+    let footer = footer.ok_or_else(|| partition.damaged(&sealed.path, sealed.position, "the footer's checksum does not match"))?;
+    let position = seek(&footer.index, from);
+    Ok(OpenSegment { base: sealed.base, path: sealed.path, file: Arc::new(file), position, sealed_at: Some((sealed.position, sealed.end)) })
+}
+
+/// Read one chunk of blocks at `open.position`, below `limit`, and keep its records from offset `next` on.
+fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: &mut Offset, entries: &mut VecDeque<Entry>) -> Result<(), LogError> {
+    let ident = partition.ident(open.base);
+    let bad = |position: u64| partition.damaged(&open.path, position, "a block is neither batch nor marker, or its checksum does not match");
+    let mut length = (limit - open.position).min(CHUNK_BYTES);
+    // A batch longer than the chunk is read again, whole.
+    let chunk = loop {
+        let chunk = read_exactly(open, length)?;
+        match batch_length(&chunk) {
+            Some(batch) if batch as u64 > length => {
+                if open.position + batch as u64 > limit {
+                    return Err(bad(open.position));
+                }
+                debug_assert!(batch <= BATCH_MAX_BYTES);
+                length = batch as u64;
+            }
+            _ => break chunk,
+        }
+    };
+    let mut at = 0;
+    while at < chunk.len() {
+        let position = open.position + at as u64;
+        let rest = &chunk[at..];
+        // Blocks may go on in the next chunk; the first is whole (above) unless it is damaged.
+        let cut = || if at == 0 || position + rest.len() as u64 >= limit { Err(bad(position)) } else { Ok(()) };
+        if rest.starts_with(&MARKER_MAGIC[..rest.len().min(MARKER_MAGIC.len())]) {
+            if rest.len() < MARKER_BYTES {
+                cut()?;
+                break;
+            }
+            Marker::read_at(&ident, rest, position).ok_or_else(|| bad(position))?;
+            at += MARKER_BYTES;
+            continue;
+        }
+        if rest.len() < BATCH_HEAD_BYTES {
+            cut()?;
+            break;
+        }
+        let length = batch_length(rest).ok_or_else(|| bad(position))?;
+        let Some(block) = rest.get(..length) else {
+            cut()?;
+            break;
+        };
+        if !ident.check_batch(block, position) {
+            return Err(bad(position));
+        }
+        let head = BatchHead::read(block);
+        if head.base > *next {
+            return Err(partition.damaged(&open.path, position, format!("it goes on at offset {}, but {next} should follow", head.base)));
+        }
+        let records = batch_records(block).ok_or_else(|| bad(position))?;
+        for (offset, record) in (head.base..).zip(records).filter(|(offset, _)| *offset >= *next) {
+            entries.push_back(Entry { offset, appended_at_us: head.appended_at_us, record: chunk.slice(at + record.start..at + record.end) });
+        }
+        *next = (*next).max(head.base + u64::from(head.count));
+        at += length;
+    }
+    open.position += at as u64;
+    Ok(())
+}
+
+fn read_exactly(open: &OpenSegment, length: u64) -> Result<Bytes, LogError> {
+    let mut chunk = vec![0; length as usize];
+    let n = open.file.read_at(&mut chunk, open.position).map_err(|e| io_error("read", &open.path, e))?;
+    // A file that has become shorter shows as a block that is not there.
+    chunk.truncate(n.max(1));
+    Ok(chunk.into())
+}

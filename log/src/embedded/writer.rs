@@ -1,0 +1,338 @@
+//! One partition's thread: collects records, commits them in batches, tells the outcomes.
+//!
+//! A commit is: write the batch, sync, write the marker into the segment and into the `commit` file, publish, complete.
+//! Markers become durable with the next batch's sync, or after a quiet second by one of their own.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use super::file::{io_error, is_no_space, preallocate, write_all_at};
+use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
+use super::queue::Queue;
+use super::recover::Found;
+use super::segment::{Durable, Partition, Sealed, Segments, index_batch};
+use super::tail::{CommitFile, Tail, capacity_for, prepare_next};
+use super::{Faults, Options, retention};
+use crate::memory::now_us;
+use crate::metrics::LogMetrics;
+use crate::outcomes::{Outcomes, Pending};
+use crate::{LogError, Offset, Outcome};
+
+/// After this long without a record the last marker is synced too.
+const QUIET: Duration = Duration::from_secs(1);
+/// How often a quiet partition looks for segments that have become too old.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+/// How often space is tried for on a full disk: well below the 2 s in which acks resume when there is room again.
+const SPACE_RETRY: Duration = Duration::from_millis(250);
+
+const CLOSED: &str = "a partition of the embedded log has failed; see the error before";
+
+/// Make the partition ready from what was found on disk, and start its thread.
+pub(super) fn start(
+    folder: PathBuf,
+    identity: Ident,
+    found: Found,
+    options: &Options,
+    partitions: u32,
+    lock: Arc<File>,
+) -> Result<(Arc<Partition>, JoinHandle<()>), LogError> {
+    let commit_file = CommitFile::open(&folder, found.next_slot)?;
+    let tail = match found.last {
+        Some(last) => Tail::resume(last, &identity, options)?,
+        None => {
+            let base = found.sealed.last().map_or(0, |s| s.end);
+            let next = prepare_next(&folder, &Ident { base, ..identity }, options.segment_bytes, &options.faults);
+            let next = next.map_err(|e| io_error("reserve space for a segment in", &folder, e))?;
+            Tail::begin(&folder, base, next)?
+        }
+    };
+    let durable = Durable { end: tail.next, segment: tail.active.base, position: tail.position };
+    let partition = Arc::new(Partition {
+        number: identity.partition,
+        folder,
+        identity,
+        queue: Queue::new(options.commit_bytes),
+        segments: RwLock::new(Segments { sealed: found.sealed.into(), active: tail.active.clone() }),
+        durable: watch::Sender::new(durable),
+    });
+    let mut writer = PartitionWriter {
+        partition: partition.clone(),
+        options: options.clone(),
+        partitions,
+        tail,
+        commit_file,
+        buffer: Vec::new(),
+        outcomes: Outcomes::default(),
+        metrics: LogMetrics::new(),
+        no_space: false,
+        unsynced_marker: true,
+        retained_at: Instant::now(),
+    };
+    retention::apply(&writer.partition, &writer.options, partitions);
+    let thread = std::thread::Builder::new()
+        .name(format!("log-{:04}", identity.partition))
+        .spawn(move || {
+            let _lock = lock;
+            let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
+            if ran.is_err() {
+                // Whoever hears outcomes may have panicked: nothing more is told.
+                drop(writer.partition.queue.close(CLOSED));
+                writer.report("its thread panicked");
+            }
+        })
+        .map_err(|e| LogError::Io { context: "start a partition's thread".into(), source: e })?;
+    Ok((partition, thread))
+}
+
+/// Why a batch was not committed.
+enum Trouble {
+    /// No space, and nothing was written: it can be tried again.
+    NoSpace,
+    /// What is on disk is not known any more.
+    Fatal(String),
+}
+
+fn fatal(action: &'static str) -> impl FnOnce(io::Error) -> Trouble {
+    move |e| Trouble::Fatal(format!("{action}: {e}"))
+}
+
+struct PartitionWriter {
+    partition: Arc<Partition>,
+    options: Options,
+    partitions: u32,
+    tail: Tail,
+    commit_file: CommitFile,
+    buffer: Vec<u8>,
+    outcomes: Outcomes,
+    metrics: LogMetrics,
+    /// Whether the last batch found no space.
+    no_space: bool,
+    unsynced_marker: bool,
+    retained_at: Instant,
+}
+
+impl PartitionWriter {
+    fn run(&mut self) {
+        let mut batch = Vec::new();
+        let mut last_commit = Instant::now().checked_sub(self.options.commit_every).unwrap_or_else(Instant::now);
+        while self.wait(&mut batch, last_commit + self.options.commit_every) {
+            last_commit = Instant::now();
+            let mut rest = batch.as_slice();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(batch_size(rest));
+                match self.commit_patiently(now) {
+                    Ok(outcome) => self.complete(now, outcome),
+                    Err(what) => {
+                        let partition = self.partition.number;
+                        rest.iter().for_each(|pending| self.outcomes.add(partition, pending, Outcome::Failed));
+                        batch.clear();
+                        return self.fail_for_good(&what);
+                    }
+                }
+                rest = later;
+            }
+            batch.clear();
+        }
+        if let Err(e) = self.sync_markers() {
+            tracing::warn!(partition = self.partition.number, error = %e, "the log could not sync its last marker while it ended");
+        }
+    }
+
+    /// Wait until a commit is due; `false` when the log has ended and nothing waits.
+    fn wait(&mut self, batch: &mut Vec<Pending>, due: Instant) -> bool {
+        let partition = self.partition.clone();
+        let queue = &partition.queue;
+        let mut waiting = queue.state.lock();
+        // Never twice within `commit_every`, unless much is waiting. A busy partition wakes up once per commit for this.
+        while !waiting.ended && waiting.bytes < queue.commit_bytes && !queue.wake.wait_until(&mut waiting, due).timed_out() {}
+        while waiting.records.is_empty() {
+            if waiting.ended {
+                return false;
+            }
+            let pause = if self.unsynced_marker { QUIET } else { RETENTION_EVERY };
+            waiting.idle = true;
+            let quiet = queue.wake.wait_for(&mut waiting, pause).timed_out();
+            waiting.idle = false;
+            if quiet && waiting.records.is_empty() {
+                parking_lot::MutexGuard::unlocked(&mut waiting, || self.while_quiet());
+            }
+        }
+        while self.options.faults.stalled.load(Ordering::Relaxed) >> partition.number & 1 == 1 && !waiting.ended {
+            queue.wake.wait_for(&mut waiting, Duration::from_millis(1));
+        }
+        std::mem::swap(batch, &mut waiting.records);
+        waiting.bytes = 0;
+        true
+    }
+
+    fn while_quiet(&mut self) {
+        if self.unsynced_marker {
+            self.unsynced_marker = false;
+            // A failure here loses nothing that was told; the next commit's sync decides.
+            if let Err(e) = self.sync_markers() {
+                tracing::warn!(partition = self.partition.number, error = %e, "the log could not sync its last marker");
+            }
+        }
+        if self.retained_at.elapsed() >= RETENTION_EVERY {
+            self.retained_at = Instant::now();
+            retention::apply(&self.partition, &self.options, self.partitions);
+        }
+    }
+
+    fn sync_markers(&mut self) -> io::Result<()> {
+        self.tail.active.file.sync_data()?;
+        self.commit_file.file.sync_data()
+    }
+
+    /// Commit; on a full disk keep trying for [`Options::space_patience`], then give the batch up.
+    fn commit_patiently(&mut self, batch: &[Pending]) -> Result<Option<Offset>, String> {
+        let began = Instant::now();
+        loop {
+            match self.commit(batch) {
+                Ok(first) => {
+                    if std::mem::take(&mut self.no_space) {
+                        self.metrics.partitions_without_space.decrement(1.0);
+                    }
+                    return Ok(Some(first));
+                }
+                Err(Trouble::Fatal(what)) => return Err(what),
+                Err(Trouble::NoSpace) => {
+                    // Said once until there is space again, however many batches fail meanwhile.
+                    if !std::mem::replace(&mut self.no_space, true) {
+                        self.metrics.partitions_without_space.increment(1.0);
+                        let (partition, folder) = (self.partition.number, self.partition.folder.display());
+                        tracing::error!(partition, %folder, "the disk is full: the log takes no more records until there is space");
+                    }
+                    let ended = self.partition.queue.state.lock().ended;
+                    if ended || began.elapsed() >= self.options.space_patience {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(SPACE_RETRY.min(self.options.space_patience));
+                }
+            }
+        }
+    }
+
+    /// The offset of the batch's first record.
+    fn commit(&mut self, batch: &[Pending]) -> Result<Offset, Trouble> {
+        let length = batch_bytes(batch);
+        if !self.tail.fits(length) {
+            self.roll(length)?;
+        }
+        let now = now_us();
+        let (base, position) = (self.tail.next, self.tail.position);
+        let ident = self.partition.ident(self.tail.active.base);
+        let file = self.tail.active.file.clone();
+        self.buffer.clear();
+        ident.batch(&mut self.buffer, position, base, now, batch.iter().map(|p| &p.record));
+        let began = Instant::now();
+        write_all_at(&file, &self.buffer, position).map_err(|e| match is_no_space(&e) {
+            true => Trouble::NoSpace,
+            false => fatal("write a batch")(e),
+        })?;
+        sync(&file, &self.options.faults).map_err(fatal("sync a batch"))?;
+        self.metrics.commit_seconds.record(began.elapsed());
+
+        let marker_at = position + self.buffer.len() as u64;
+        let end = base + batch.len() as Offset;
+        if self.options.faults.skip_markers.load(Ordering::Relaxed) {
+            (self.tail.position, self.tail.next) = (marker_at, end);
+            return Err(Trouble::NoSpace);
+        }
+        let marker = ident.marker(marker_at, end);
+        write_all_at(&file, &marker, marker_at).map_err(fatal("write a commit marker"))?;
+        self.commit_file.write(&marker).map_err(fatal("write the commit file"))?;
+        self.unsynced_marker = true;
+
+        let tail = &mut self.tail;
+        index_batch(&mut tail.active.index.lock(), base, position);
+        (tail.last_us, tail.position, tail.next) = (now, marker_at + MARKER_BYTES as u64, end);
+        self.partition.durable.send_replace(Durable { end, segment: tail.active.base, position: tail.position });
+        Ok(base)
+    }
+
+    /// Make room for a batch of `length` bytes: seal the segment and begin the next.
+    fn roll(&mut self, length: usize) -> Result<(), Trouble> {
+        let (base, folder) = (self.tail.next, self.partition.folder.clone());
+        let (active, capacity) = (self.tail.active.clone(), capacity_for(length, &self.options));
+        if base == active.base {
+            // An empty segment that is too short: a full disk left it so, or the batch is longer than the setting.
+            preallocate(&active.file, capacity).map_err(space_or_fatal("reserve space"))?;
+            active.file.sync_all().map_err(fatal("sync a segment"))?;
+            self.tail.capacity = capacity;
+            return Ok(());
+        }
+        let next = prepare_next(&folder, &self.partition.ident(base), capacity, &self.options.faults);
+        let next = next.map_err(space_or_fatal("prepare a segment"))?;
+        let (position, last_us) = (self.tail.position, self.tail.last_us);
+        let footer = self.partition.ident(active.base).footer(position, &active.index.lock(), base, last_us);
+        let bytes = position + footer.len() as u64;
+        write_all_at(&active.file, &footer, position).map_err(space_or_fatal("write a footer"))?;
+        active.file.set_len(bytes).map_err(fatal("cut a sealed segment to its length"))?;
+        active.file.sync_all().map_err(fatal("sync a sealed segment"))?;
+        self.tail = Tail::begin(&folder, base, next).map_err(|e| Trouble::Fatal(e.to_string()))?;
+        {
+            let mut segments = self.partition.segments.write();
+            segments.sealed.push_back(Sealed { base: active.base, end: base, position, bytes, last_us, path: active.path.clone() });
+            segments.active = self.tail.active.clone();
+        }
+        self.partition.durable.send_replace(Durable { end: base, segment: base, position: HEADER_BYTES });
+        retention::apply(&self.partition, &self.options, self.partitions);
+        Ok(())
+    }
+
+    fn complete(&mut self, batch: &[Pending], first: Option<Offset>) {
+        for (pending, n) in batch.iter().zip(0..) {
+            let outcome = first.map_or(Outcome::Failed, |first| Outcome::Durable(first + n));
+            self.outcomes.add(self.partition.number, pending, outcome);
+        }
+        self.outcomes.tell();
+    }
+
+    /// Take no more records, fail what waits, and report.
+    fn fail_for_good(&mut self, what: &str) {
+        for pending in &self.partition.queue.close(CLOSED) {
+            self.outcomes.add(self.partition.number, pending, Outcome::Failed);
+        }
+        self.outcomes.tell();
+        self.report(what);
+    }
+
+    fn report(&self, what: &str) {
+        (self.options.on_fatal)(&format!("partition {} in {}: {what}", self.partition.number, self.partition.folder.display()));
+    }
+}
+
+fn space_or_fatal(action: &'static str) -> impl FnOnce(io::Error) -> Trouble {
+    move |e| if is_no_space(&e) { Trouble::NoSpace } else { fatal(action)(e) }
+}
+
+fn sync(file: &File, faults: &Faults) -> io::Result<()> {
+    if faults.fail_sync.load(Ordering::Relaxed) {
+        return Err(io::Error::other("a test wants this sync to fail"));
+    }
+    file.sync_data()
+}
+
+/// Bytes of the block that holds `batch`.
+fn batch_bytes(batch: &[Pending]) -> usize {
+    BATCH_HEAD_BYTES + batch.iter().map(|p| 4 + p.record.len()).sum::<usize>()
+}
+
+/// How many of the waiting records go into the next block: at least one (a record is far below the limit).
+fn batch_size(waiting: &[Pending]) -> usize {
+    let mut bytes = BATCH_HEAD_BYTES;
+    let fits = |pending: &&Pending| {
+        bytes += 4 + pending.record.len();
+        bytes <= BATCH_MAX_BYTES
+    };
+    waiting.iter().take_while(fits).count().max(1)
+}

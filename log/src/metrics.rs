@@ -1,0 +1,40 @@
+//! What logs count, for every service that writes to one.
+
+boxbox_schemas::metrics! {
+    /// Metrics of the durable log.
+    pub struct LogMetrics("boxbox_log") {
+        /// Records made durable.
+        durable: counter,
+        /// Records that were accepted and failed.
+        failed: counter,
+        /// Records that Kafka has, without saying where: their streams are sent again.
+        unplaced: counter,
+        /// Seconds from the write of a batch to its sync, embedded log.
+        commit_seconds: histogram,
+        /// Partitions of embedded logs that find no space on their disk.
+        partitions_without_space: gauge,
+        /// Kafka producers replaced after a fatal error or a very long silence.
+        producers_replaced: counter,
+    }
+}
+
+impl LogMetrics {
+    /// Count outcomes that are about to be told.
+    pub(crate) fn count(&self, batch: &[crate::Completion]) {
+        use crate::Outcome::{Durable, DurableUnplaced, Failed};
+        let (mut durable, mut unplaced, mut failed) = (0, 0, 0);
+        for completion in batch {
+            match completion.outcome {
+                Durable(_) => durable += 1,
+                DurableUnplaced => unplaced += 1,
+                Failed => failed += 1,
+            }
+        }
+        // Mostly all are durable: counters that do not move are not touched.
+        for (counter, n) in [(&self.durable, durable), (&self.unplaced, unplaced), (&self.failed, failed)] {
+            if n > 0 {
+                counter.increment(n);
+            }
+        }
+    }
+}
