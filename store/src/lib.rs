@@ -1,0 +1,227 @@
+//! What processors write and the API reads: [`Results`] (laps, incidents, sessions, ledgers, checkpoints) and
+//! [`Archive`] (every admitted frame, once).
+//!
+//! # The contract of [`Results`]
+//!
+//! * A partition is owned by the holder of its newest [`Lease`]; [`Results::commit`] by any other is refused with
+//!   [`StoreError::Fenced`] and changes nothing (E5).
+//! * A [`Step`] is one transaction: either all of it is there, the checkpoint included, or nothing. Committing is not
+//!   cancel-safe in its *answer* (it may have happened), but never leaves a transaction open.
+//! * Rows are replaced by key; a lap never by one of lower revision within the same stream's telling, which the
+//!   processor guarantees by owning the partition.
+//! * A row belongs to a session that its step or an earlier one brings. Withdrawals come before the laps of their step.
+//!   Of two rows with one key in a step the later one stays. What is marked superseded is kept and loaded, never shown.
+//! * Reads see committed steps only and are limited to one tenant.
+//!
+//! # The contract of [`Archive`]
+//!
+//! * Its own checkpoint per partition, so that an archive that is down delays no lap (E6). [`Archive::append`] is one
+//!   transaction of frames, stream cursors and checkpoint (E10).
+//! * A frame is kept once, however often its range is appended and by whomever: what lies below a stream's cursor is
+//!   there already and is skipped. So an owner that lost its partition does no harm here.
+//!
+//! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile. One behaviour suite runs on all.
+
+#[cfg(test)]
+#[macro_use]
+mod suite;
+
+pub mod memory;
+mod pack;
+mod rules;
+mod run;
+pub mod sqlite;
+
+pub use rules::{QUARANTINE_MAX_ROWS, STREAM_RACE_MAX_BYTES};
+
+use async_trait::async_trait;
+use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, SessionInfo, Span};
+use boxbox_schemas::{DriverId, EntryId, LogId, SessionId, StreamKey, TenantId};
+use bytes::Bytes;
+
+/// The right to write one partition's results.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lease {
+    /// The log.
+    pub log: LogId,
+    /// The partition.
+    pub partition: u32,
+    /// Rises with every change of owner.
+    pub epoch: u64,
+}
+
+/// Everything a processor needs to go on where the last committed step ended. Lists are in order of their keys.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PartitionState {
+    /// The last record processed; `None`: begin at the log's start.
+    pub checkpoint: Option<Checkpoint>,
+    /// Per stream, opaque bytes of the processor's (≤ 4 KiB each), and its ledger.
+    pub streams: Vec<StreamState>,
+    /// Sessions of this partition whose state is kept.
+    pub sessions: Vec<SessionInfo>,
+    /// Laps as each stream tells them (facts, E3).
+    pub facts: Vec<Lap>,
+    /// Laps as chosen.
+    pub laps: Vec<Lap>,
+}
+
+/// A stream's state between steps.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StreamState {
+    /// Its account.
+    pub ledger: Ledger,
+    /// The processor's own encoding of its race state.
+    pub race: Bytes,
+}
+
+/// One transaction of a processor (E5). Every list may be empty.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Step {
+    /// The last record it covers.
+    pub checkpoint: Checkpoint,
+    /// Streams touched.
+    pub streams: Vec<StreamState>,
+    /// Sessions touched.
+    pub sessions: Vec<SessionInfo>,
+    /// Facts, keyed by (session, entry, number, driver, run, timeline).
+    pub facts: Vec<Lap>,
+    /// Laps chosen, keyed by (session, entry, number).
+    pub laps: Vec<Lap>,
+    /// Laps that are no more (superseded by a rewind): (session, entry, number).
+    pub withdrawn: Vec<(SessionId, EntryId, u32)>,
+    /// Incident steps, keyed by (session, driver, run, timeline, tick).
+    pub incidents: Vec<IncidentStep>,
+    /// Records nobody can read, kept for a person to look at.
+    pub quarantine: Vec<Quarantined>,
+}
+
+/// A record that could not be processed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quarantined {
+    /// Its place in the log.
+    pub offset: u64,
+    /// Why.
+    pub reason: String,
+    /// Its bytes.
+    pub record: Bytes,
+}
+
+/// Laps, incidents, sessions, ledgers and checkpoints.
+#[async_trait]
+pub trait Results: Send + Sync + 'static {
+    /// Take the partition over: raises its epoch, so that the owner before can commit nothing more.
+    async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError>;
+    /// The state after the last committed step.
+    async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError>;
+    /// Commit one step.
+    async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError>;
+
+    /// A tenant's sessions, newest first by `opened_at_us` then id; those after `after`, at most `limit`.
+    async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError>;
+    /// One session.
+    async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError>;
+    /// A session's chosen laps in order of (entry, number); those after `after`, at most `limit`.
+    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError>;
+    /// One lap.
+    async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;
+    /// A session's incident steps in order of (entry, sim_time_us).
+    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError>;
+    /// A session's ledgers in order of (driver, run).
+    async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError>;
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Where a list of sessions goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionCursor {
+    /// `opened_at_us` of the last one given.
+    pub opened_at_us: i64,
+    /// Its id.
+    pub id: SessionId,
+}
+
+/// Where the archive of a partition stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ArchiveState {
+    /// The last record archived; `None`: begin at the log's start.
+    pub checkpoint: Option<Checkpoint>,
+    /// E1: each stream's next sequence number.
+    pub cursors: Vec<(StreamKey, u64)>,
+}
+
+/// Frames of own cars, admitted (E1), of one range of a partition.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ArchiveBlock {
+    /// The last record it covers.
+    pub checkpoint: Checkpoint,
+    /// Cursors of the streams touched, after the block.
+    pub cursors: Vec<(StreamKey, u64)>,
+    /// Runs of frames; each of one stream, gapless.
+    pub runs: Vec<FrameRun>,
+}
+
+/// Consecutive frames of one stream.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FrameRun {
+    /// The stream.
+    pub stream: StreamKey,
+    /// Sequence number of the first.
+    pub first_seq: u64,
+    /// Session time of the first, µs.
+    pub first_us: i64,
+    /// Session time of the last, µs.
+    pub last_us: i64,
+    /// Archived [`CarFrame`](boxbox_schemas::frame::CarFrame)s back to back.
+    pub frames: Bytes,
+}
+
+/// Every admitted frame, once.
+#[async_trait]
+pub trait Archive: Send + Sync + 'static {
+    /// Where it stands.
+    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError>;
+    /// Keep a block; all or nothing.
+    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError>;
+    /// The frames of `span`, as far as they have arrived, in order: archived frames with their sequence numbers' first.
+    /// At most `limit` frames.
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<FrameRun>, StoreError>;
+    /// How many frames of a driver's session there are.
+    async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError>;
+    /// Whether the archive answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another owner has the partition (E5): stop working on it.
+    #[error("partition {partition} has a newer owner (epoch {newer} > {mine}): this process must stop writing it")]
+    Fenced {
+        /// The partition.
+        partition: u32,
+        /// The epoch of the lease used.
+        mine: u64,
+        /// The epoch in the store.
+        newer: u64,
+    },
+    /// The store does not answer, or is busy; trying again can help.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read by this version.
+    #[error(
+        "the store holds something this version cannot read ({0}): it is damaged, or was written by a newer version. \
+         SQLite files can be moved away with their -wal and -shm: what the log still holds is computed again"
+    )]
+    Unreadable(String),
+    /// The store refused what was written: a fault of this program.
+    #[error("the store refused a write: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// Whether the same call can succeed later without anybody's help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, StoreError::Unavailable(_))
+    }
+}

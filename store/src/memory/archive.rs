@@ -1,0 +1,113 @@
+//! [`MemoryArchive`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use boxbox_schemas::frame::CAR_FRAME_BYTES;
+use boxbox_schemas::results::{Checkpoint, Span};
+use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey, TenantId};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::rules::{check_block, check_same_record};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, StoreError, run};
+
+/// [`Archive`] in memory: a map of single frames.
+#[derive(Clone, Default)]
+pub struct MemoryArchive {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    down: bool,
+    checkpoints: BTreeMap<(LogId, u32), Checkpoint>,
+    streams: BTreeMap<StreamKey, Stream>,
+}
+
+#[derive(Default)]
+struct Stream {
+    partition: Option<(LogId, u32)>,
+    next: u64,
+    frames: BTreeMap<u64, Bytes>,
+}
+
+impl MemoryArchive {
+    /// An empty archive.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on answer, or fail as an archive does that is down.
+    pub fn set_available(&self, up: bool) {
+        self.inner.lock().down = !up;
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Inner) -> T) -> Result<T, StoreError> {
+        let inner = self.inner.lock();
+        super::available(!inner.down)?;
+        Ok(f(&inner))
+    }
+}
+
+#[async_trait]
+impl Archive for MemoryArchive {
+    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError> {
+        let key = (log.clone(), partition);
+        self.read(|inner| ArchiveState {
+            checkpoint: inner.checkpoints.get(&key).cloned(),
+            cursors: inner.streams.iter().filter(|(_, s)| s.partition.as_ref() == Some(&key)).map(|(k, s)| (*k, s.next)).collect(),
+        })
+    }
+
+    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        check_block(block)?;
+        let key = (block.checkpoint.log.clone(), block.checkpoint.partition);
+        if let Some(old) = inner.checkpoints.get(&key) {
+            check_same_record(old, &block.checkpoint)?;
+        }
+        let cursors: BTreeMap<StreamKey, u64> = inner.streams.iter().map(|(k, s)| (*k, s.next)).collect();
+        for run in &block.runs {
+            let stream = inner.streams.entry(run.stream).or_default();
+            let kept_below = cursors.get(&run.stream).copied().unwrap_or(0);
+            let frames = (run.first_seq..).zip(run.frames.chunks_exact(CAR_FRAME_BYTES)).filter(|(seq, _)| *seq >= kept_below);
+            for (seq, frame) in frames {
+                stream.frames.entry(seq).or_insert_with(|| run.frames.slice_ref(frame));
+            }
+        }
+        for (stream, next) in &block.cursors {
+            let stream = inner.streams.entry(*stream).or_default();
+            stream.next = stream.next.max(*next);
+            stream.partition = Some(key.clone());
+        }
+        let kept = inner.checkpoints.entry(key).or_insert_with(|| block.checkpoint.clone());
+        if kept.offset < block.checkpoint.offset {
+            *kept = block.checkpoint.clone();
+        }
+        Ok(())
+    }
+
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<FrameRun>, StoreError> {
+        let key = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
+        self.read(|inner| {
+            let Some(stream) = inner.streams.get(&key) else { return Ok(vec![]) };
+            let range = span.first_seq..span.next_seq.max(span.first_seq);
+            let single: Result<Vec<_>, _> = stream.frames.range(range).map(|(seq, frame)| FrameRun::new(key, *seq, frame.clone())).collect();
+            run::join(single?, limit)
+        })?
+    }
+
+    async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
+        self.read(|inner| {
+            let asked = inner.streams.iter().filter(|(k, _)| k.tenant == *tenant && k.session == *session && driver.is_none_or(|d| k.driver == *d));
+            asked.map(|(_, s)| s.frames.len() as u64).sum()
+        })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|_| ())
+    }
+}

@@ -1,0 +1,180 @@
+//! [`MemoryResults`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
+use parking_lot::Mutex;
+
+use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
+use crate::{Lease, PartitionState, Quarantined, Results, SessionCursor, Step, StoreError, StreamState};
+
+/// [`Results`] in memory.
+#[derive(Clone, Default)]
+pub struct MemoryResults {
+    inner: Arc<Mutex<Inner>>,
+}
+
+type PartitionKey = (LogId, u32);
+
+#[derive(Default)]
+struct Inner {
+    down: bool,
+    partitions: BTreeMap<PartitionKey, Partition>,
+    sessions: BTreeMap<SessionId, (PartitionKey, SessionInfo)>,
+    streams: BTreeMap<(SessionId, DriverId, RunId), StreamState>,
+    facts: BTreeMap<(SessionId, EntryId, u32, DriverId, RunId, u32), Lap>,
+    laps: BTreeMap<(SessionId, EntryId, u32), Lap>,
+    incidents: BTreeMap<(SessionId, DriverId, RunId, u32, u32), IncidentStep>,
+}
+
+#[derive(Default)]
+struct Partition {
+    epoch: u64,
+    checkpoint: Option<Checkpoint>,
+    quarantine: BTreeMap<u64, Quarantined>,
+}
+
+impl MemoryResults {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on answer, or fail as a store does that is down.
+    pub fn set_available(&self, up: bool) {
+        self.inner.lock().down = !up;
+    }
+
+    /// The quarantined records of a partition, oldest first.
+    pub async fn quarantine(&self, log: &LogId, partition: u32) -> Result<Vec<Quarantined>, StoreError> {
+        self.read(|inner| inner.partitions.get(&(log.clone(), partition)).map(|p| p.quarantine.values().cloned().collect()).unwrap_or_default())
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Inner) -> T) -> Result<T, StoreError> {
+        let inner = self.inner.lock();
+        super::available(!inner.down)?;
+        Ok(f(&inner))
+    }
+
+    fn read_session<T: Default>(&self, tenant: &TenantId, session: &SessionId, f: impl FnOnce(&Inner) -> T) -> Result<T, StoreError> {
+        self.read(|inner| if inner.session(tenant, session).is_some() { f(inner) } else { T::default() })
+    }
+}
+
+impl Inner {
+    fn session(&self, tenant: &TenantId, session: &SessionId) -> Option<&SessionInfo> {
+        self.sessions.get(session).map(|(_, info)| info).filter(|info| info.tenant == *tenant)
+    }
+
+    fn owned(&self, lease: &Lease) -> Result<&Partition, StoreError> {
+        let newer = self.partitions.get(&(lease.log.clone(), lease.partition)).filter(|p| p.epoch == lease.epoch);
+        newer.ok_or_else(|| StoreError::Fenced {
+            partition: lease.partition,
+            mine: lease.epoch,
+            newer: self.partitions.get(&(lease.log.clone(), lease.partition)).map_or(0, |p| p.epoch),
+        })
+    }
+
+    /// Everything that could refuse the step, before anything is changed.
+    fn check(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
+        check_step(lease, step)?;
+        check_advance(self.owned(lease)?.checkpoint.as_ref(), &step.checkpoint)?;
+        check_sessions(step, |id| self.sessions.get(id).map(|(_, info)| info.tenant))
+    }
+
+    fn apply(&mut self, step: Step) {
+        let key = (step.checkpoint.log.clone(), step.checkpoint.partition);
+        self.sessions.extend(step.sessions.into_iter().map(|info| (info.id, (key.clone(), info))));
+        self.streams.extend(step.streams.into_iter().map(|s| ((s.ledger.stream.session, s.ledger.stream.driver, s.ledger.stream.run), s)));
+        self.facts.extend(step.facts.into_iter().map(|l| ((l.session, l.entry, l.number, l.driver, l.run, l.timeline), l)));
+        for key in &step.withdrawn {
+            self.laps.remove(key);
+        }
+        self.laps.extend(step.laps.into_iter().map(|l| ((l.session, l.entry, l.number), l)));
+        self.incidents.extend(step.incidents.into_iter().map(|i| ((i.session, i.driver, i.run, i.timeline, i.tick), i)));
+        let partition = self.partitions.entry(key).or_default();
+        partition.checkpoint = Some(step.checkpoint);
+        partition.quarantine.extend(step.quarantine.into_iter().map(|q| (q.offset, q)));
+        while partition.quarantine.len() > QUARANTINE_MAX_ROWS {
+            partition.quarantine.pop_first();
+        }
+    }
+}
+
+#[async_trait]
+impl Results for MemoryResults {
+    async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        let owned = inner.partitions.entry((log.clone(), partition)).or_default();
+        owned.epoch += 1;
+        Ok(Lease { log: log.clone(), partition, epoch: owned.epoch })
+    }
+
+    async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
+        self.read(|inner| {
+            let checkpoint = inner.owned(lease)?.checkpoint.clone();
+            let key = (lease.log.clone(), lease.partition);
+            let here = |id: &SessionId| inner.sessions.get(id).is_some_and(|(owner, _)| *owner == key);
+            Ok(PartitionState {
+                checkpoint,
+                streams: inner.streams.iter().filter(|(k, _)| here(&k.0)).map(|(_, s)| s.clone()).collect(),
+                sessions: inner.sessions.iter().filter(|(k, _)| here(k)).map(|(_, (_, s))| s.clone()).collect(),
+                facts: inner.facts.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
+                laps: inner.laps.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
+            })
+        })?
+    }
+
+    async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        inner.check(lease, step)?;
+        inner.apply(step.clone());
+        Ok(())
+    }
+
+    async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
+        self.read(|inner| {
+            let place = |opened_at_us: i64, id: SessionId| (std::cmp::Reverse(opened_at_us), id);
+            let mut all: Vec<_> = inner.sessions.values().map(|(_, s)| s).filter(|s| s.tenant == *tenant).collect();
+            all.sort_by_key(|s| place(s.opened_at_us, s.id));
+            let rest = all.into_iter().filter(|s| after.is_none_or(|a| place(s.opened_at_us, s.id) > place(a.opened_at_us, a.id)));
+            rest.take(limit as usize).cloned().collect()
+        })
+    }
+
+    async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError> {
+        self.read(|inner| inner.session(tenant, session).cloned())
+    }
+
+    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let shown = inner.laps.values().filter(|l| l.session == *session && !l.superseded);
+            shown.filter(|l| after.is_none_or(|a| (l.entry, l.number) > a)).take(limit as usize).cloned().collect()
+        })
+    }
+
+    async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
+        self.read_session(tenant, session, |inner| inner.laps.get(&(*session, *entry, number)).filter(|l| !l.superseded).cloned())
+    }
+
+    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let mut shown: Vec<_> = inner.incidents.values().filter(|i| i.session == *session && !i.superseded).cloned().collect();
+            shown.sort_by_key(|i| (i.entry, i.sim_time_us, i.driver, i.run, i.timeline, i.tick));
+            shown
+        })
+    }
+
+    async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError> {
+        self.read_session(tenant, session, |inner| inner.streams.iter().filter(|(k, _)| k.0 == *session).map(|(_, s)| s.ledger.clone()).collect())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|_| ())
+    }
+}

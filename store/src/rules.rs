@@ -1,0 +1,92 @@
+//! What every backend asks of a write before it touches anything, so that all of them refuse the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxbox_schemas::limits::SEQUENCE_END;
+use boxbox_schemas::results::Checkpoint;
+use boxbox_schemas::{SessionId, TenantId};
+
+use crate::{ArchiveBlock, Lease, Step, StoreError, StreamState};
+
+/// Longest race state of a stream, bytes (E5): a step touches every live stream of its partition, many times a second.
+pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;
+
+/// Quarantined records kept for each partition, the newest: enough to see what is wrong, and at 32 KiB each no more
+/// than 32 MiB of disk, however long something broken keeps sending.
+pub const QUARANTINE_MAX_ROWS: usize = 1_000;
+
+/// Whether the step is of the lease's partition, and its parts are within bounds.
+pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
+    let Checkpoint { log, partition, .. } = &step.checkpoint;
+    if (log, partition) != (&lease.log, &lease.partition) {
+        return Err(StoreError::Refused(format!(
+            "a checkpoint of log {log}, partition {partition} under a lease of log {}, partition {}",
+            lease.log, lease.partition
+        )));
+    }
+    for StreamState { ledger, race } in &step.streams {
+        if race.len() > STREAM_RACE_MAX_BYTES {
+            return Err(StoreError::Refused(format!(
+                "the race state of driver {} has {} bytes, more than {STREAM_RACE_MAX_BYTES}",
+                ledger.stream.driver,
+                race.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Every session that the step's rows name, and those it brings.
+pub(crate) fn sessions_named(step: &Step) -> BTreeSet<SessionId> {
+    let rows = step.facts.iter().chain(&step.laps).map(|lap| lap.session).chain(step.incidents.iter().map(|i| i.session));
+    rows.chain(step.streams.iter().map(|s| s.ledger.stream.session)).chain(step.sessions.iter().map(|s| s.id)).collect()
+}
+
+/// Whether each row's session is known, here or to `stored`, and nothing goes to another tenant's.
+pub(crate) fn check_sessions(step: &Step, stored: impl Fn(&SessionId) -> Option<TenantId>) -> Result<(), StoreError> {
+    let mut tenants: BTreeMap<SessionId, TenantId> = sessions_named(step).into_iter().filter_map(|id| Some((id, stored(&id)?))).collect();
+    for info in &step.sessions {
+        if *tenants.entry(info.id).or_insert(info.tenant) != info.tenant {
+            return Err(other_tenant(&info.id, &info.tenant));
+        }
+    }
+    if let Some(unknown) = sessions_named(step).into_iter().find(|id| !tenants.contains_key(id)) {
+        return Err(StoreError::Refused(format!("a row of session {unknown}, which no step has brought")));
+    }
+    let stray = step.streams.iter().map(|s| &s.ledger.stream).find(|s| tenants.get(&s.session) != Some(&s.tenant));
+    stray.map_or(Ok(()), |s| Err(other_tenant(&s.session, &s.tenant)))
+}
+
+/// Whether the block's runs are whole frames below their streams' cursors.
+pub(crate) fn check_block(block: &ArchiveBlock) -> Result<(), StoreError> {
+    let cursors: BTreeMap<_, _> = block.cursors.iter().copied().collect();
+    for run in &block.runs {
+        let run = crate::FrameRun::new(run.stream, run.first_seq, run.frames.clone())?;
+        let cursor = cursors.get(&run.stream).copied().unwrap_or(0);
+        if run.next_seq() > cursor || cursor > SEQUENCE_END {
+            return Err(StoreError::Refused(format!("frames up to {} of driver {} with a cursor at {cursor}", run.next_seq(), run.stream.driver)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a partition may go from checkpoint `old` to `new`: never back, and at the same offset only to the same record.
+pub(crate) fn check_advance(old: Option<&Checkpoint>, new: &Checkpoint) -> Result<(), StoreError> {
+    match old {
+        Some(old) if new.offset < old.offset => Err(StoreError::Refused(format!("a checkpoint at {} behind the one at {}", new.offset, old.offset))),
+        Some(old) => check_same_record(old, new),
+        None => Ok(()),
+    }
+}
+
+/// E7: whether two checkpoints, if at one offset, are of one record.
+pub(crate) fn check_same_record(old: &Checkpoint, new: &Checkpoint) -> Result<(), StoreError> {
+    if new.offset == old.offset && new.crc != old.crc {
+        return Err(StoreError::Refused(format!("another record at offset {}: this is not the log that was processed before", new.offset)));
+    }
+    Ok(())
+}
+
+fn other_tenant(session: &SessionId, tenant: &TenantId) -> StoreError {
+    StoreError::Refused(format!("session {session} is not tenant {tenant}'s"))
+}

@@ -1,0 +1,90 @@
+//! Both stores on SQLite: the embedded profile, two files, nothing to install.
+//!
+//! Each file has one connection that writes, inside tasks of its own ([`writer`]), and a few that read. WAL lets readers
+//! see the last committed step while the next is written.
+
+mod archive;
+mod error;
+mod results;
+mod rows;
+mod upsert;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+pub use archive::SqliteArchive;
+pub use results::SqliteResults;
+
+use crate::StoreError;
+use writer::Writer;
+
+/// How long a statement waits for another process's lock. Only a backup or a curious person holds one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that read; a query takes well below a millisecond, so few serve many.
+const READERS: u32 = 4;
+/// How long a query waits for a reader that is free.
+const READER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept for each connection: every text this crate has, in every batch size of [`upsert`].
+const STATEMENTS: usize = 200;
+/// The write-ahead log is cut to this after a checkpoint, bytes, so that one burst does not hold the disk for ever.
+const WAL_KEPT_BYTES: u32 = 64 * 1024 * 1024;
+
+/// An open file: who writes it and who reads it.
+struct File {
+    writer: Writer,
+    readers: SqlitePool,
+}
+
+impl File {
+    /// Open or make `path` and bring it to the newest schema.
+    async fn open(path: &Path, synchronous: SqliteSynchronous, migrations: &Migrator) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .statement_cache_capacity(STATEMENTS)
+            .pragma("journal_size_limit", WAL_KEPT_BYTES.to_string());
+        let writer = Writer::open(options.clone(), migrations).await.map_err(|e| at(path, e))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(READER_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "on"));
+        Ok(Self { writer, readers })
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM partitions LIMIT 1").fetch_optional(&self.readers).await.map(drop).map_err(error::from_sqlx)
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn at(path: &Path, e: StoreError) -> StoreError {
+    let path = path.display();
+    match e {
+        StoreError::Unavailable(what) => StoreError::Unavailable(format!("{path}: {what}")),
+        StoreError::Unreadable(what) => StoreError::Unreadable(format!("{path}: {what}")),
+        StoreError::Refused(what) => StoreError::Refused(format!("{path}: {what}")),
+        fenced @ StoreError::Fenced { .. } => fenced,
+    }
+}
+
+/// Unsigned numbers as SQL's signed ones; what does not fit is a fault of the caller.
+fn signed(n: u64) -> Result<i64, StoreError> {
+    i64::try_from(n).map_err(|_| StoreError::Refused(format!("{n} is no number that a database can hold")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! The suites on files, and what only files can do: damage, another version, another process, no room.
+
+use async_trait::async_trait;
+use boxbox_schemas::LogId;
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::{SessionInfo, Span};
+use sqlx::{ConnectOptions, Connection};
+use tempfile::TempDir;
+
+use super::*;
+use crate::suite::samples::*;
+use crate::suite::{ArchiveFixture, ResultsFixture};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Quarantined, Results, Step};
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("store.db")
+    }
+}
+
+#[async_trait]
+impl ResultsFixture for Folder {
+    type Store = SqliteResults;
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+    async fn open(&self) -> SqliteResults {
+        SqliteResults::open(&self.path()).await.unwrap()
+    }
+    async fn quarantine(&self, store: &SqliteResults, log: &LogId, partition: u32) -> Vec<Quarantined> {
+        store.quarantine(log, partition).await.unwrap()
+    }
+}
+
+struct ArchiveFolder(Folder);
+
+#[async_trait]
+impl ArchiveFixture for ArchiveFolder {
+    type Store = SqliteArchive;
+    fn new() -> Self {
+        Self(Folder(tempfile::tempdir().unwrap()))
+    }
+    async fn open(&self) -> SqliteArchive {
+        SqliteArchive::open(&self.0.path()).await.unwrap()
+    }
+}
+
+mod results {
+    results_suite!(super::Folder);
+}
+mod archive {
+    archive_suite!(super::ArchiveFolder);
+}
+
+async fn raw(path: &Path) -> sqlx::SqliteConnection {
+    SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5)).connect().await.unwrap()
+}
+
+async fn execute(path: &Path, sql: &'static str) {
+    let mut c = raw(path).await;
+    sqlx::query(sql).execute(&mut c).await.unwrap();
+    c.close().await.unwrap();
+}
+
+async fn filled() -> (Folder, SqliteResults) {
+    let folder: Folder = ResultsFixture::new();
+    let store = ResultsFixture::open(&folder).await;
+    let lease = store.acquire(&log(), 3).await.unwrap();
+    store.commit(&lease, &telling_step(&session(tenant("a"), 1), 1)).await.unwrap();
+    (folder, store)
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_plainly() {
+    let (folder, store) = filled().await;
+    store.close().await;
+    execute(&folder.path(), "UPDATE _sqlx_migrations SET version = 999").await;
+    let e = SqliteResults::open(&folder.path()).await.err().unwrap();
+    assert!(matches!(&e, StoreError::Unreadable(_)) && e.to_string().contains("999") && e.to_string().contains("store.db"), "{e}");
+    assert!(!e.is_retryable());
+}
+
+#[tokio::test]
+async fn a_newer_body_is_unreadable_and_a_new_field_is_not() {
+    let (folder, store) = filled().await;
+    let home = session(tenant("a"), 1);
+    execute(&folder.path(), r#"UPDATE laps SET body = '{"colour":"blue",' || substr(body, 2)"#).await;
+    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap().len(), 5);
+    execute(&folder.path(), "UPDATE laps SET body = '{}'").await;
+    assert!(matches!(store.laps(&home.tenant, &home.id, None, 10).await, Err(StoreError::Unreadable(_))));
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_plainly() {
+    let folder: Folder = ResultsFixture::new();
+    std::fs::write(folder.path(), "a shopping list that is long enough to be a header of something, but of what?".repeat(20)).unwrap();
+    let e = SqliteResults::open(&folder.path()).await.err().unwrap();
+    assert!(matches!(&e, StoreError::Unreadable(_)) && e.to_string().contains("store.db"), "{e}");
+    let e = SqliteArchive::open(&folder.0.path().join("no/such/folder.db")).await.err().unwrap();
+    assert!(e.is_retryable() && e.to_string().contains("folder.db"), "{e}");
+}
+
+/// Another process holds the write lock: the commit waits, then says so, and works again once the lock is gone.
+#[tokio::test]
+async fn a_locked_file_is_unavailable_for_as_long_as_it_is_locked() {
+    let (folder, store) = filled().await;
+    let lease = store.acquire(&log(), 3).await.unwrap();
+    let mut other = raw(&folder.path()).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let home = session(tenant("a"), 1);
+    let refused = store.commit(&lease, &telling_step(&home, 2)).await.unwrap_err();
+    assert!(refused.is_retryable(), "{refused}");
+    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap()[0].revision, 1, "readers are not locked out");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    store.commit(&lease, &telling_step(&home, 2)).await.unwrap();
+    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap()[0].revision, 2);
+}
+
+/// A disk that is full, as SQLite sees it: a file that may not grow.
+#[tokio::test]
+async fn a_full_disk_is_unavailable_and_loses_nothing() {
+    let (folder, store) = filled().await;
+    store.close().await;
+    let options = SqliteConnectOptions::new().filename(folder.path()).pragma("max_page_count", "60");
+    let writer = Writer::open(options, &sqlx::migrate!("migrations/sqlite/results")).await.unwrap();
+    let grow = "INSERT INTO quarantine SELECT log, part, 7, 'x', zeroblob(1000000) FROM partitions";
+    let work = writer.transaction(move |c| Box::pin(async move { sqlx::query(grow).execute(c).await.map(drop).map_err(error::from_sqlx) }));
+    let e = work.await.unwrap_err();
+    assert!(e.is_retryable() && e.to_string().contains("full"), "{e}");
+    writer.close().await;
+    let store = ResultsFixture::open(&folder).await;
+    let home = session(tenant("a"), 1);
+    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap().len(), 5);
+    assert!(store.quarantine(&log(), 3).await.unwrap().is_empty());
+}
+
+/// A panic in a transaction is an error of that transaction only.
+#[tokio::test]
+async fn a_panic_in_a_transaction_leaves_no_lock() {
+    let (_folder, store) = filled().await;
+    let panicked = store.file.writer.transaction(|_| -> writer::Work<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
+    assert!(panicked.unwrap_err().is_retryable());
+    let lease = store.acquire(&log(), 3).await.unwrap();
+    store.commit(&lease, &telling_step(&session(tenant("a"), 1), 2)).await.unwrap();
+}
+
+/// The process goes away in the midst of a transaction: its connection closes, and the file is as before or after.
+#[test]
+fn a_runtime_that_ends_in_mid_commit_leaves_no_half_step() {
+    let folder: Folder = ResultsFixture::new();
+    let home = session(tenant("a"), 1);
+    let mut at = 0;
+    for round in 0..60 {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let now = runtime.block_on(async {
+            let store = SqliteResults::open(&folder.path()).await.unwrap();
+            let lease = store.acquire(&log(), 3).await.unwrap();
+            let state = store.load(&lease).await.unwrap();
+            let now = state.checkpoint.map_or(0, |c| c.offset as u32);
+            if now > 0 {
+                let whole = telling_step(&home, now);
+                assert_eq!((state.streams, state.facts, state.laps), (whole.streams, whole.facts, whole.laps));
+            }
+            tokio::spawn({
+                let home = home.clone();
+                async move {
+                    for revision in now + 1.. {
+                        if store.commit(&lease, &telling_step(&home, revision)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+            tokio::time::sleep(Duration::from_millis(round % 7)).await;
+            now
+        });
+        runtime.shutdown_background();
+        assert!(now >= at, "a committed step is gone");
+        at = now;
+    }
+    assert!(at > 0, "nothing was committed: this test tested nothing");
+}
+
+/// F8: files as version 1 of the schema wrote them. They hold `telling_step(…, 9)` with a description and an incident,
+/// and 700 frames; made once, by the code of then.
+#[tokio::test]
+async fn files_of_version_1_are_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, golden) in [
+        ("results.db", &include_bytes!("../../tests/golden/results_v1.db.gz")[..]),
+        ("archive.db", include_bytes!("../../tests/golden/archive_v1.db.gz")),
+    ] {
+        let mut file = std::fs::File::create(folder.path().join(name)).unwrap();
+        std::io::copy(&mut flate2::read::GzDecoder::new(golden), &mut file).unwrap();
+    }
+    let (step, block) = golden();
+    let results = SqliteResults::open(&folder.path().join("results.db")).await.unwrap();
+    let home = &step.sessions[0];
+    let lease = results.acquire(&log(), 3).await.unwrap();
+    assert_eq!(lease.epoch, 2);
+    let state = results.load(&lease).await.unwrap();
+    assert_eq!((state.checkpoint, &state.sessions, &state.streams), (Some(step.checkpoint), &step.sessions, &step.streams));
+    assert_eq!((&state.facts, &state.laps), (&step.facts, &step.laps));
+    assert_eq!(results.incidents(&home.tenant, &home.id).await.unwrap(), step.incidents);
+    assert_eq!(results.quarantine(&log(), 3).await.unwrap(), step.quarantine);
+
+    let archive = SqliteArchive::open(&folder.path().join("archive.db")).await.unwrap();
+    let stream = block.runs[0].stream;
+    assert_eq!(archive.load(&log(), 3).await.unwrap(), ArchiveState { checkpoint: Some(block.checkpoint), cursors: block.cursors });
+    let span = Span { driver: stream.driver, run: stream.run, first_seq: 0, next_seq: 9_999 };
+    assert_eq!(archive.frames(&stream.tenant, &stream.session, &span, 9_999).await.unwrap(), block.runs);
+}
+
+fn golden() -> (Step, ArchiveBlock) {
+    let meta = SessionMeta {
+        track_id: 12,
+        track_name: "Phillip Island Circuit".into(),
+        track_length_m: 4_406.9,
+        sector_starts: vec![0.0, 0.371_176, 0.628_746],
+        pit_limit_mps: 16.67,
+        entries: vec![MetaEntry { slot: 7, user_id: u64::MAX, driver_name: "Zoë".into(), ..MetaEntry::default() }],
+        ..SessionMeta::default()
+    };
+    let home = SessionInfo { meta: Some(meta), meta_from: Some((driver(1), run(1), 4)), ..session(tenant("a"), 1) };
+    let quarantine = vec![Quarantined { offset: 8, reason: "crc".into(), record: vec![1, 2, 3].into() }];
+    let step = Step { incidents: vec![incident(home.id, 1, 30)], quarantine, ..telling_step(&home, 9) };
+    let run = FrameRun::new(stream(&home, 1), 5, frames(5, 700)).unwrap();
+    (step, ArchiveBlock { checkpoint: checkpoint(9), cursors: vec![(run.stream, 705)], runs: vec![run] })
+}
+
+/// A reader that stops in the middle of its rows lets go of its snapshot; if not, the write-ahead log grows for ever.
+#[tokio::test]
+async fn readers_that_stop_early_hold_nothing() {
+    let folder: ArchiveFolder = ArchiveFixture::new();
+    let store = ArchiveFixture::open(&folder).await;
+    let (_, block) = golden();
+    let key = block.runs[0].stream;
+    for n in 0..20u64 {
+        let run = FrameRun::new(key, n * 600, frames(n * 600, 600)).unwrap();
+        store.append(&ArchiveBlock { checkpoint: checkpoint(n), cursors: vec![(key, run.next_seq())], runs: vec![run] }).await.unwrap();
+    }
+    let span = Span { driver: key.driver, run: key.run, first_seq: 0, next_seq: u64::MAX };
+    for turns in 0..50 {
+        assert_eq!(store.frames(&key.tenant, &key.session, &span, 1).await.unwrap()[0].count(), 1);
+        crate::suite::drop_after(store.frames(&key.tenant, &key.session, &span, u32::MAX), turns).await;
+    }
+    // Dropped queries end on their own threads; give them a moment.
+    let mut c = raw(&folder.0.path()).await;
+    let mut busy = 1;
+    for _ in 0..500 {
+        (busy, ..) = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut c).await.unwrap();
+        if busy == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(busy, 0, "a reader still holds a snapshot");
+}
+
+#[tokio::test]
+async fn the_settings_that_durability_rests_on_hold() {
+    let (_folder, store) = filled().await;
+    let one = |sql: &'static str| {
+        store
+            .file
+            .writer
+            .transaction(move |c| Box::pin(async move { sqlx::query_scalar::<_, i64>(sql).fetch_one(c).await.map_err(error::from_sqlx) }))
+    };
+    assert_eq!(one("PRAGMA synchronous").await.unwrap(), 2, "FULL");
+    assert_eq!(one("PRAGMA foreign_keys").await.unwrap(), 1);
+    let journal = sqlx::query_scalar::<_, String>("PRAGMA journal_mode").fetch_one(&store.file.readers).await.unwrap();
+    assert_eq!(journal, "wal");
+    assert!(sqlx::query("DELETE FROM laps").execute(&store.file.readers).await.is_err(), "readers cannot write");
+}

@@ -1,0 +1,91 @@
+//! The behaviour suites: what every backend of [`Results`](crate::Results) and [`Archive`](crate::Archive) must do.
+//!
+//! A backend gives a fixture and expands `results_suite!` or `archive_suite!` in its tests.
+
+pub(crate) mod archive;
+pub(crate) mod results;
+pub(crate) mod samples;
+
+use async_trait::async_trait;
+use boxbox_schemas::LogId;
+
+use crate::{Archive, Quarantined, Results};
+
+/// An empty results store that can be opened again and again, as other processes or a restart would.
+#[async_trait]
+pub(crate) trait ResultsFixture: Sync {
+    type Store: Results;
+    fn new() -> Self;
+    async fn open(&self) -> Self::Store;
+    async fn quarantine(&self, store: &Self::Store, log: &LogId, partition: u32) -> Vec<Quarantined>;
+}
+
+/// An empty archive, likewise.
+#[async_trait]
+pub(crate) trait ArchiveFixture: Sync {
+    type Store: Archive;
+    fn new() -> Self;
+    async fn open(&self) -> Self::Store;
+}
+
+/// Drive `call` while everybody else gets `turns` turns, then drop it, done or not.
+pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
+    let turns = async {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = call => {}
+        () = turns => {}
+    }
+}
+
+macro_rules! behaviours {
+    ($suite:ident, $fixture:ty as $trait:ident, $($name:ident),+ $(,)?) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            $crate::suite::$suite::$name(&<$fixture as $crate::suite::$trait>::new()).await;
+        })+
+    };
+}
+
+macro_rules! results_suite {
+    ($fixture:ty) => {
+        behaviours!(
+            results,
+            $fixture as ResultsFixture,
+            the_owner_before_is_fenced,
+            everything_survives_a_restart,
+            a_refused_step_changes_nothing,
+            rows_are_replaced_by_key,
+            withdrawn_laps_are_gone,
+            what_is_superseded_is_never_shown,
+            tenants_see_only_their_own,
+            sessions_are_paged_newest_first,
+            laps_are_paged_in_order,
+            partitions_and_logs_are_apart,
+            quarantine_keeps_the_newest,
+            readers_see_whole_steps_only,
+            aborted_commits_are_whole_or_nothing,
+            random_steps_are_as_in_the_reference,
+        );
+    };
+}
+
+macro_rules! archive_suite {
+    ($fixture:ty) => {
+        behaviours!(
+            archive,
+            $fixture as ArchiveFixture,
+            frames_come_back_bit_for_bit,
+            a_span_is_given_exactly,
+            overlapping_owners_keep_each_frame_once,
+            a_refused_block_changes_nothing,
+            cursors_and_checkpoint_survive_and_never_go_back,
+            tenants_see_only_their_own,
+            aborted_appends_are_whole_or_nothing,
+            random_blocks_are_as_in_the_reference,
+        );
+    };
+}

@@ -1,0 +1,262 @@
+//! Rows to store: plain ones, and random ones that reach every field's ends.
+
+use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame};
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use bytes::Bytes;
+use fastrand::Rng;
+
+use crate::{Quarantined, Step, StreamState};
+
+pub(crate) fn log() -> LogId {
+    LogId("log-1".into())
+}
+
+pub(crate) fn tenant(name: &str) -> TenantId {
+    TenantId::new(name).unwrap()
+}
+
+pub(crate) fn driver(n: u32) -> DriverId {
+    DriverId::new(&format!("driver-{n}")).unwrap()
+}
+
+pub(crate) fn entry(n: u32) -> EntryId {
+    EntryId::new(&format!("entry-{n}")).unwrap()
+}
+
+pub(crate) fn run(n: u8) -> RunId {
+    RunId([n; 16])
+}
+
+pub(crate) fn checkpoint(offset: u64) -> Checkpoint {
+    Checkpoint { log: log(), partition: 3, offset, crc: crc(offset) }
+}
+
+/// The checksum that the log's record at `offset` has in these tests.
+pub(crate) fn crc(offset: u64) -> u32 {
+    (offset as u32).wrapping_mul(0x9e37_79b9)
+}
+
+/// The `n`-th session of a tenant.
+pub(crate) fn session(tenant: TenantId, n: u32) -> SessionInfo {
+    let source = Source { sim: Sim::IRACING, id: 51_234_567 + (u128::from(n) << 100), session_num: n };
+    let opened_at_us = 1_790_000_000_000_000 + i64::from(n / 3);
+    let id = SessionId::of(&tenant, &source);
+    SessionInfo { id, tenant, source, opened_at_us, updated_at_us: opened_at_us + 5, sim_time_us: 7, closed: false, meta: None, meta_from: None }
+}
+
+pub(crate) fn stream(session: &SessionInfo, n: u32) -> StreamKey {
+    StreamKey { tenant: session.tenant, session: session.id, driver: driver(n), run: run(1) }
+}
+
+pub(crate) fn stream_state(stream: StreamKey, expected: u64) -> StreamState {
+    StreamState { ledger: Ledger { expected, admitted: expected, ..Ledger::new(stream) }, race: Bytes::from(vec![expected as u8; 100]) }
+}
+
+pub(crate) fn lap(session: SessionId, entry: EntryId, number: u32, revision: u32) -> Lap {
+    let start_us = i64::from(number) * 92_556_100;
+    let driver = driver(1);
+    Lap {
+        session,
+        entry,
+        number,
+        driver,
+        run: run(1),
+        slot: 7,
+        timeline: 0,
+        revision,
+        start_us,
+        end_us: start_us + 92_556_100,
+        time_us: 92_556_100,
+        sim_time_us: Some(92_556_400),
+        sectors_us: vec![29_786_600, 28_242_800, 34_526_700],
+        reasons: Reasons::OFF_TRACK.with(Reasons::INCIDENT),
+        tags: Tags::HAD_YELLOW,
+        frames: 5_553,
+        start_tick: 100,
+        end_tick: 5_653,
+        settled: true,
+        superseded: false,
+        spans: vec![Span { driver, run: run(1), first_seq: 1_000, next_seq: 6_553 }],
+    }
+}
+
+pub(crate) fn incident(session: SessionId, n: u32, tick: u32) -> IncidentStep {
+    let (from, to) = (tick as u16, tick as u16 + 1);
+    IncidentStep {
+        session,
+        entry: entry(n),
+        driver: driver(n),
+        run: run(1),
+        timeline: 0,
+        tick,
+        sim_time_us: i64::from(tick) * 16_667,
+        from,
+        to,
+        superseded: false,
+    }
+}
+
+pub(crate) fn empty_step(offset: u64) -> Step {
+    Step {
+        checkpoint: checkpoint(offset),
+        streams: vec![],
+        sessions: vec![],
+        facts: vec![],
+        laps: vec![],
+        withdrawn: vec![],
+        incidents: vec![],
+        quarantine: vec![],
+    }
+}
+
+/// A step that says `revision` everywhere, so that a torn one would show.
+pub(crate) fn telling_step(session: &SessionInfo, revision: u32) -> Step {
+    let laps: Vec<Lap> = (1..=5).map(|n| lap(session.id, entry(n), 1, revision)).collect();
+    Step {
+        streams: vec![stream_state(stream(session, 1), revision.into())],
+        sessions: vec![SessionInfo { sim_time_us: revision.into(), ..session.clone() }],
+        facts: laps.clone(),
+        laps,
+        ..empty_step(revision.into())
+    }
+}
+
+/// `count` frames of a car that moves on smoothly, from sequence number `first` on.
+pub(crate) fn frames(first: u64, count: u64) -> Bytes {
+    let mut out = Vec::with_capacity(count as usize * CAR_FRAME_BYTES);
+    for seq in first..first + count {
+        let at = seq as f32 / 60.0;
+        let frame = CarFrame {
+            tick: seq as u32,
+            sim_time_us: seq as i64 * 16_667,
+            lap_pct: f64::from(at) / 90.0,
+            speed_mps: 50.0 + at.sin(),
+            ..CarFrame::default()
+        };
+        out.extend_from_slice(&rkyv::to_bytes::<rkyv::rancor::Error>(&frame).unwrap());
+    }
+    out.into()
+}
+
+// Random ones.
+
+fn number(rng: &mut Rng) -> i64 {
+    let ends = [0, 1, -1, i64::MAX, i64::MIN];
+    if rng.bool() { ends[rng.usize(..ends.len())] } else { rng.i64(..) }
+}
+
+fn float(rng: &mut Rng) -> f64 {
+    let f = f64::from_bits(rng.u64(..));
+    if f.is_finite() { f } else { rng.f64() }
+}
+
+fn single(rng: &mut Rng) -> f32 {
+    let f = f32::from_bits(rng.u32(..));
+    if f.is_finite() { f } else { rng.f32() }
+}
+
+fn text(rng: &mut Rng) -> String {
+    (0..rng.usize(0..12)).map(|_| rng.char(..)).collect()
+}
+
+/// Any description, mostly of what no simulator would say.
+pub(crate) fn random_meta(rng: &mut Rng) -> SessionMeta {
+    let some_entry = |rng: &mut Rng| MetaEntry {
+        slot: rng.u16(..),
+        user_id: rng.u64(..),
+        team_id: rng.u64(..),
+        driver_name: text(rng),
+        team_name: text(rng),
+        number: text(rng),
+        class_id: rng.u32(..),
+        class_name: text(rng),
+        car_name: text(rng),
+        special: rng.u8(..),
+    };
+    SessionMeta {
+        track_id: rng.u32(..),
+        track_name: text(rng),
+        track_config: text(rng),
+        track_length_m: float(rng),
+        sector_starts: (0..rng.usize(0..5)).map(|_| float(rng)).collect(),
+        pit_limit_mps: single(rng),
+        session_type: text(rng),
+        laps_limit: rng.u32(..),
+        time_limit_us: number(rng),
+        category: text(rng),
+        start_kind: rng.u8(..),
+        team_racing: rng.u8(..),
+        fuel_kg_per_l: single(rng),
+        fuel_max_l: single(rng),
+        incident_limit: rng.u16(..),
+        own_slot: rng.u16(..),
+        entries: (0..rng.usize(0..4)).map(|_| some_entry(rng)).collect(),
+    }
+}
+
+/// A random step over few keys, so that rows meet again.
+pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> Step {
+    let sessions: Vec<SessionInfo> = tenants.iter().flat_map(|t| (0..3).map(|n| session(*t, n))).collect();
+    let some = |rng: &mut Rng| rng.usize(0..6);
+    let mut step = empty_step(offset);
+    // All sessions in the first step, so that every row has one.
+    step.sessions = sessions.clone();
+    step.sessions.retain(|_| offset == 1 || rng.bool());
+    for info in &mut step.sessions {
+        (info.opened_at_us, info.updated_at_us, info.sim_time_us, info.closed) = (rng.i64(0..4), number(rng), number(rng), rng.bool());
+        info.meta = rng.bool().then(|| random_meta(rng));
+        info.meta_from = rng.bool().then(|| (driver(rng.u32(..)), RunId(rng.u128(..).to_be_bytes()), rng.u32(..)));
+    }
+    for _ in 0..some(rng) {
+        let stream = StreamKey { run: run(rng.u8(0..2)), ..stream(rng.choice(&sessions).unwrap(), rng.u32(0..3)) };
+        let mut n = || rng.u64(0..1 << 48);
+        let counts = Ledger {
+            expected: n(),
+            admitted: n(),
+            car_frames: n(),
+            duplicate: n(),
+            early: n(),
+            late: n(),
+            gap: n(),
+            hole: n(),
+            unreadable: n(),
+            ..Ledger::new(stream)
+        };
+        let void = vec![("range".into(), n()), ("not_finite".into(), n())];
+        let race: Vec<u8> = (0..rng.usize(0..=crate::STREAM_RACE_MAX_BYTES)).map(|_| rng.u8(..)).collect();
+        step.streams.push(StreamState { ledger: Ledger { void, ended: rng.bool(), ..counts }, race: race.into() });
+    }
+    let any_lap = |rng: &mut Rng| {
+        let lap = lap(rng.choice(&sessions).unwrap().id, entry(rng.u32(0..3)), rng.u32(0..4), rng.u32(..));
+        Lap {
+            driver: driver(rng.u32(0..2)),
+            timeline: rng.u32(0..2),
+            start_us: number(rng),
+            sim_time_us: rng.bool().then(|| number(rng)),
+            sectors_us: (0..rng.usize(0..4)).map(|_| number(rng)).collect(),
+            reasons: Reasons(rng.u32(..)),
+            tags: Tags(rng.u32(..)),
+            superseded: rng.u8(0..4) == 0,
+            ..lap
+        }
+    };
+    step.facts = (0..some(rng)).map(|_| any_lap(rng)).collect();
+    step.laps = (0..some(rng)).map(|_| Lap { number: if rng.bool() { rng.u32(1..4) } else { rng.u32(1..) }, ..any_lap(rng) }).collect();
+    step.withdrawn = (0..some(rng)).map(|_| any_lap(rng)).map(|l| (l.session, l.entry, l.number)).collect();
+    for _ in 0..some(rng) {
+        let step_of = incident(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        step.incidents.push(IncidentStep {
+            entry: entry(rng.u32(0..2)),
+            sim_time_us: rng.i64(0..3),
+            from: rng.u16(..),
+            to: rng.u16(..),
+            superseded: rng.bool(),
+            ..step_of
+        });
+    }
+    step.quarantine =
+        (0..some(rng)).map(|_| Quarantined { offset: rng.u64(0..50), reason: text(rng), record: text(rng).into_bytes().into() }).collect();
+    step
+}
