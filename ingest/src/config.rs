@@ -1,0 +1,154 @@
+//! What an edge is told when it starts: where to listen, who it is, and every budget with its reason.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use boxbox_schemas::ShortId;
+use boxbox_schemas::limits::{HANDSHAKE_MS, IDLE_MS, STREAM_UNACKED_MAX_BYTES, STREAMS_PER_CONNECTION};
+use boxbox_schemas::stamp::LOG_RECORD_MAX_BYTES;
+
+/// Where an edge listens, its name, and its budgets.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// UDP address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The edge's name, in every stamp it writes.
+    pub edge: ShortId,
+    /// Budgets.
+    pub limits: Limits,
+}
+
+/// The key pair and certificate that clients pin (W1). Made and kept by the program that runs the edge.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate, DER.
+    pub certificate_der: Vec<u8>,
+    /// Its private key, PKCS#8 DER.
+    pub private_key_pkcs8: Vec<u8>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(…)")
+    }
+}
+
+/// Every budget of an edge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Open connections. An idle one costs about 50 KB, so these take half a gigabyte at most.
+    pub connections: usize,
+    /// Open connections from one address (IPv4 /32, IPv6 /64): a whole league behind one router fits.
+    pub connections_per_address: usize,
+    /// New connections a second. A handshake costs about 0.5 ms of CPU with its grant: 400 are a fifth of a core.
+    pub handshakes_per_s: u32,
+    /// New connections at once after a quiet time: every rig of a large event after a restart.
+    pub handshake_burst: u32,
+    /// New connections a second from one address.
+    pub address_handshakes_per_s: u32,
+    /// New connections at once from one address.
+    pub address_handshake_burst: u32,
+    /// Whether loopback addresses are free of the budgets per address: relays, tests and load generators run there.
+    pub exempt_loopback: bool,
+    /// Unfinished handshakes above which an address must first prove itself (a QUIC Retry: one more round trip).
+    pub retry_above_pending: usize,
+    /// Time for a handshake.
+    pub handshake_timeout: Duration,
+    /// Time for the first message after it.
+    pub hello_timeout: Duration,
+    /// Time without any packet after which a connection is gone.
+    pub idle_timeout: Duration,
+    /// Data streams of one connection at once (W4).
+    pub streams_per_connection: u32,
+    /// Data streams of one driver at once, over all connections: room for several relays and their reconnects.
+    pub streams_per_driver: usize,
+    /// Bytes of one stream on their way through the log (W9). Beyond it the edge stops reading that stream.
+    pub stream_unacked_bytes: usize,
+    /// Bytes on their way to one partition, so that a dead one stalls only its own sessions. Below the log's own bound.
+    pub partition_unacked_bytes: usize,
+    /// Bytes of one tenant on their way.
+    pub tenant_unacked_bytes: usize,
+    /// Bytes on their way in all. Below the log's own bound for a writer.
+    pub unacked_bytes: usize,
+    /// Least time between two acks of one stream: acks gather, packets are what costs.
+    pub ack_interval: Duration,
+    /// A record on its way for this long draws a `stalled` notice, repeated as long as it lasts (W8). Well below the
+    /// client's own patience ([`boxbox_schemas::limits::ACK_SILENCE_MS`]).
+    pub stalled_after: Duration,
+    /// A client that has not taken anything from its control stream for this long is closed.
+    pub slow_reader_after: Duration,
+    /// A record that was begun and not finished for this long closes its connection.
+    pub slow_sender_after: Duration,
+    /// How often stalls, slow peers and grants are looked at. Bounds how late a revocation takes effect (W3: 5 s).
+    pub sweep_interval: Duration,
+    /// How far clients spread their reconnects when the edge stops.
+    pub go_away_within: Duration,
+    /// Longest head start of parting messages before the close; a round trip if that is shorter.
+    pub farewell: Duration,
+    /// Time for what is on its way to be acked when the edge stops.
+    pub drain_deadline: Duration,
+    /// Threads of its own. One carries two to three times 50,000 frames/s, and a second adds a fifth to what each frame
+    /// costs, for connections then move between cores.
+    pub threads: usize,
+    /// Socket buffers asked of the system, bytes. The defaults of most systems lose packets under bursts.
+    pub socket_buffer_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 64,
+            handshakes_per_s: 400,
+            handshake_burst: 1_000,
+            address_handshakes_per_s: 5,
+            address_handshake_burst: 64,
+            exempt_loopback: true,
+            retry_above_pending: 256,
+            handshake_timeout: Duration::from_millis(HANDSHAKE_MS),
+            hello_timeout: Duration::from_millis(HANDSHAKE_MS),
+            idle_timeout: Duration::from_millis(IDLE_MS),
+            streams_per_connection: STREAMS_PER_CONNECTION,
+            streams_per_driver: 64,
+            stream_unacked_bytes: STREAM_UNACKED_MAX_BYTES,
+            partition_unacked_bytes: 12 << 20,
+            tenant_unacked_bytes: 24 << 20,
+            unacked_bytes: 48 << 20,
+            ack_interval: Duration::from_millis(2),
+            stalled_after: Duration::from_secs(1),
+            slow_reader_after: Duration::from_secs(5),
+            slow_sender_after: Duration::from_secs(10),
+            sweep_interval: Duration::from_millis(250),
+            go_away_within: Duration::from_secs(1),
+            farewell: Duration::from_millis(500),
+            drain_deadline: Duration::from_secs(10),
+            threads: 1,
+            socket_buffer_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether the longest record fits every byte budget and streams fit their type; else what to change.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let budgets = [
+            ("stream_unacked_bytes", self.stream_unacked_bytes),
+            ("partition_unacked_bytes", self.partition_unacked_bytes),
+            ("tenant_unacked_bytes", self.tenant_unacked_bytes),
+            ("unacked_bytes", self.unacked_bytes),
+        ];
+        for (name, bytes) in budgets {
+            if !(LOG_RECORD_MAX_BYTES..=u32::MAX as usize).contains(&bytes) {
+                return Err(format!("{name} is {bytes}: it must hold the longest record ({LOG_RECORD_MAX_BYTES} bytes) and be below 4 GiB"));
+            }
+        }
+        if self.threads == 0 {
+            return Err("threads is 0: it must be at least 1".into());
+        }
+        if self.streams_per_connection == 0 || self.streams_per_connection > 64 {
+            return Err(format!("streams_per_connection is {}: it must be 1 to 64", self.streams_per_connection));
+        }
+        Ok(())
+    }
+}

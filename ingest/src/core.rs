@@ -1,0 +1,250 @@
+//! What all tasks of an edge share, and the way back from the log: completions in, acks out.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use boxbox_log::{AppendError, Completion, Completions, Ticket, Writer};
+use boxbox_schemas::grant::Authority;
+use boxbox_schemas::wire::CloseCode;
+use boxbox_schemas::{DriverId, SessionId, ShortId, TenantId};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::admission::Admission;
+use crate::config::Limits;
+use crate::flow::{Flow, Flows};
+use crate::health::Health;
+use crate::link::{Link, Order};
+use crate::metrics::EdgeMetrics;
+use crate::room::Room;
+
+/// Connections whose acks are written before other tasks get their turn.
+const LINKS_A_TURN: usize = 256;
+
+/// One edge.
+pub(crate) struct Core {
+    pub(crate) edge: ShortId,
+    pub(crate) limits: Limits,
+    pub(crate) authority: watch::Receiver<Arc<Authority>>,
+    pub(crate) admission: Mutex<Admission>,
+    pub(crate) links: Mutex<HashMap<u64, Arc<Link>>>,
+    pub(crate) back: Arc<WayBack>,
+    next_link: AtomicU64,
+    partitions: Vec<Arc<Semaphore>>,
+    tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
+    drivers: Mutex<HashMap<(TenantId, DriverId), usize>>,
+    all: Arc<Semaphore>,
+    // Set once, right after the log has made it: it needs the way back to be made.
+    writer: OnceLock<Box<dyn Writer>>,
+    started: Instant,
+}
+
+/// What the log's thread touches.
+pub(crate) struct WayBack {
+    pub(crate) flows: Flows,
+    pub(crate) metrics: Arc<EdgeMetrics>,
+    pub(crate) health: Arc<Health>,
+    /// Links with something to tell their client.
+    listed: Mutex<Vec<Arc<Link>>>,
+    /// There is one.
+    wake: Notify,
+}
+
+impl Core {
+    pub(crate) fn new(edge: ShortId, limits: Limits, authority: watch::Receiver<Arc<Authority>>, partitions: u32, back: Arc<WayBack>) -> Self {
+        let budget = |bytes| Arc::new(Semaphore::new(bytes));
+        Self {
+            edge,
+            admission: Mutex::new(Admission::new(limits.clone(), Instant::now())),
+            authority,
+            links: Mutex::default(),
+            back,
+            next_link: AtomicU64::new(0),
+            partitions: (0..partitions.max(1)).map(|_| budget(limits.partition_unacked_bytes)).collect(),
+            tenants: Mutex::default(),
+            drivers: Mutex::default(),
+            all: budget(limits.unacked_bytes),
+            writer: OnceLock::new(),
+            started: Instant::now(),
+            limits,
+        }
+    }
+
+    /// The writer that tells [`Core::back`] its outcomes.
+    pub(crate) fn set_writer(&self, writer: Box<dyn Writer>) {
+        // Called once, from the only place that makes a core.
+        let _ = self.writer.set(writer);
+    }
+
+    pub(crate) fn metrics(&self) -> &EdgeMetrics {
+        &self.back.metrics
+    }
+
+    pub(crate) fn link_id(&self) -> u64 {
+        self.next_link.fetch_add(1, Relaxed)
+    }
+
+    /// Milliseconds since the edge began, never 0.
+    pub(crate) fn ms(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_millis() as u64 + 1
+    }
+
+    /// The partition of a session, and the budgets of one of its streams.
+    pub(crate) fn room(&self, tenant: &TenantId, session: &SessionId) -> (u32, Room) {
+        let partition = session.partition(self.partitions.len() as u32);
+        let tenant_budget = {
+            let mut tenants = self.tenants.lock();
+            match tenants.get(tenant).and_then(Weak::upgrade) {
+                Some(budget) => budget,
+                None => {
+                    // Tenants whose last stream is gone leave here, so that the map follows those that are there.
+                    tenants.retain(|_, budget| budget.strong_count() > 0);
+                    let budget = Arc::new(Semaphore::new(self.limits.tenant_unacked_bytes));
+                    tenants.insert(*tenant, Arc::downgrade(&budget));
+                    budget
+                }
+            }
+        };
+        (partition, Room::new(self.limits.stream_unacked_bytes, self.partitions[partition as usize].clone(), tenant_budget, self.all.clone()))
+    }
+
+    /// One more stream of this driver, if there may be one; [`Core::stream_ended`] ends it.
+    pub(crate) fn stream_begins(&self, tenant: TenantId, driver: DriverId) -> bool {
+        let mut drivers = self.drivers.lock();
+        let streams = drivers.entry((tenant, driver)).or_default();
+        if *streams >= self.limits.streams_per_driver {
+            return false;
+        }
+        *streams += 1;
+        self.metrics().streams.increment(1);
+        self.metrics().streams_opened.increment(1);
+        self.back.health.streams.fetch_add(1, Relaxed);
+        true
+    }
+
+    pub(crate) fn stream_ended(&self, tenant: TenantId, driver: DriverId) {
+        let mut drivers = self.drivers.lock();
+        if let Some(streams) = drivers.get_mut(&(tenant, driver)) {
+            *streams -= 1;
+            if *streams == 0 {
+                drivers.remove(&(tenant, driver));
+            }
+        }
+        self.metrics().streams.decrement(1);
+        self.back.health.streams.fetch_sub(1, Relaxed);
+    }
+
+    /// Hand a record to the log. Its room is taken; it is given back when the log has completed it, or here if the log
+    /// does not accept it.
+    pub(crate) fn append(&self, flow: &Flow, partition: u32, session: SessionId, sealed: &Sealed) -> Result<(), AppendError> {
+        let bytes = sealed.record.len();
+        let (metrics, health) = (self.metrics(), &self.back.health);
+        // In the books before it is in the log, whose answer may come at once.
+        flow.depart(sealed.next, bytes as u32, sealed.frames, sealed.received);
+        metrics.in_flight_records.increment(1);
+        metrics.in_flight_bytes.increment(bytes as f64);
+        health.in_flight_records.fetch_add(1, Relaxed);
+        let ticket = Ticket { owner: flow.owner, mark: sealed.next };
+        let accepted = match self.writer.get() {
+            Some(writer) => writer.append(partition, session, sealed.record.clone(), ticket),
+            None => Err(AppendError::Closed("it was never opened")),
+        };
+        match accepted {
+            Ok(()) => metrics.records_appended.increment(1),
+            Err(e) => {
+                flow.recall();
+                flow.room.give(bytes);
+                metrics.in_flight_records.decrement(1);
+                metrics.in_flight_bytes.decrement(bytes as f64);
+                health.in_flight_records.fetch_sub(1, Relaxed);
+                health.log_closed.fetch_or(matches!(e, AppendError::Closed(_)), Relaxed);
+            }
+        }
+        accepted
+    }
+}
+
+/// A record with its stamp, as it goes to the log.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) record: Bytes,
+    /// Frames in it as the client counted them.
+    pub(crate) frames: u16,
+    /// First sequence number after it.
+    pub(crate) next: u64,
+    /// When it had come whole.
+    pub(crate) received: Instant,
+}
+
+impl WayBack {
+    pub(crate) fn new(metrics: EdgeMetrics) -> Self {
+        Self { flows: Flows::default(), metrics: Arc::new(metrics), health: Arc::default(), listed: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Write acks as they come, those of one link at most once in `interval`. Never ends.
+    pub(crate) async fn flush(&self, interval: std::time::Duration) {
+        loop {
+            self.wake.notified().await;
+            let links = std::mem::take(&mut *self.listed.lock());
+            for some in links.chunks(LINKS_A_TURN) {
+                some.iter().for_each(|link| link.flush());
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+}
+
+impl Completions for WayBack {
+    fn completed(&self, batch: &[Completion]) {
+        let now = Instant::now();
+        let (mut acked, mut frames, mut failed, mut bytes) = (0, 0, 0, 0);
+        let (mut touched, mut over) = (Vec::new(), Vec::new());
+        self.flows.each(batch, |completion, flow| {
+            let Some(settled) = flow.settle(completion, now) else { return };
+            flow.room.give(settled.bytes as usize);
+            bytes += u64::from(settled.bytes);
+            match settled.verdict {
+                Ok(()) => {
+                    acked += 1;
+                    frames += u64::from(settled.frames);
+                    self.metrics.ack_seconds.record(settled.took.as_secs_f64());
+                }
+                Err(why) => {
+                    failed += 1;
+                    flow.link.close(Order::new(CloseCode::RETRY, format!("{why}: reconnect and send again what is not acked")));
+                }
+            }
+            if settled.over {
+                over.push(flow.owner);
+            }
+            if flow.link.list() {
+                touched.push(flow.link.clone());
+            }
+        });
+        self.metrics.records_acked.increment(acked);
+        self.metrics.frames_acked.increment(frames);
+        self.metrics.records_failed.increment(failed);
+        self.metrics.in_flight_records.decrement((acked + failed) as f64);
+        self.metrics.in_flight_bytes.decrement(bytes as f64);
+        self.health.in_flight_records.fetch_sub((acked + failed) as usize, Relaxed);
+        if acked > 0 {
+            self.health.last_ack_unix_ms.store(unix_us() / 1_000, Relaxed);
+        }
+        if !over.is_empty() {
+            self.flows.forget(&over);
+        }
+        if !touched.is_empty() {
+            self.listed.lock().append(&mut touched);
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// Unix time, µs. For people and statistics; it orders nothing (F7).
+pub(crate) fn unix_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
+}

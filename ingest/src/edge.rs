@@ -1,0 +1,221 @@
+//! An edge from bind to drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use boxbox_log::{Log, LogError};
+use boxbox_schemas::grant::Authority;
+use boxbox_schemas::wire::CloseCode;
+use quinn::{Endpoint, TokioRuntime, VarInt};
+use tokio::runtime::{EnterGuard, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, Identity};
+use crate::core::{Core, WayBack};
+use crate::health::Health;
+use crate::metrics::EdgeMetrics;
+use crate::{accept, quic, sweep};
+
+/// Time for the last close packets to leave.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Why an edge does not start or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// The UDP port is taken.
+    #[error("UDP {0} is in use by another program: stop it, or listen elsewhere (port 0 takes a free one)")]
+    Busy(SocketAddr),
+    /// The socket could not be made.
+    #[error("UDP {address} cannot be opened: {source}")]
+    Socket {
+        /// Where.
+        address: SocketAddr,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The certificate or its key is unusable.
+    #[error("the edge's certificate or key is unusable: {0}. Remove both to have new ones made; clients then need the new pin")]
+    Identity(String),
+    /// A budget makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// The system gives no threads.
+    #[error("no threads for the edge: {0}")]
+    Threads(std::io::Error),
+    /// A defect: the serving task panicked.
+    #[error("the edge ended by a defect: {0}")]
+    Failed(String),
+    /// The log gives no writer.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// A bound edge.
+pub struct Edge {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    core: Arc<Core>,
+    threads: Threads,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// Take the port and open a writer on `log`. Connections wait until [`Edge::run`].
+    ///
+    /// `authority` decides about grants; a change of it closes live connections within
+    /// [`Limits::sweep_interval`](crate::Limits::sweep_interval). The metrics recorder must be installed before.
+    pub async fn bind(config: Config, identity: Identity, authority: watch::Receiver<Arc<Authority>>, log: Arc<dyn Log>) -> Result<Edge, EdgeError> {
+        config.limits.check().map_err(EdgeError::Config)?;
+        let server = quic::server_config(&identity, &config.limits)?;
+        let back = Arc::new(WayBack::new(EdgeMetrics::new()));
+        let socket = quic::socket(config.listen, config.limits.socket_buffer_bytes, &back.metrics)?;
+        let failed = |source| EdgeError::Socket { address: config.listen, source };
+        let threads = Threads::start(config.limits.threads).map_err(EdgeError::Threads)?;
+        let endpoint = {
+            let _inside = threads.enter();
+            Endpoint::new(quic::endpoint_config()?, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?
+        };
+        let address = endpoint.local_addr().map_err(failed)?;
+        let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), back.clone()));
+        core.set_writer(log.writer(back)?);
+        Ok(Edge { endpoint, address, core, threads })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its state, for `/readyz`.
+    pub fn health(&self) -> Arc<Health> {
+        self.core.back.health.clone()
+    }
+
+    /// Serve until `shutdown`, then drain: no new work, acks for what is on its way, close with `going_away`.
+    ///
+    /// Dropping the future ends the edge at once, without acks; its clients then send again what they have not heard of.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), EdgeError> {
+        let Edge { endpoint, address, core, mut threads } = self;
+        info!(%address, edge = %core.edge, "edge ready");
+        threads.run(serve(CloseOnDrop(endpoint), core, shutdown)).await
+    }
+}
+
+async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationToken) {
+    let back = core.back.clone();
+    let (flush_every, sweeping) = (core.limits.ack_interval, core.clone());
+    let flusher = AbortOnDrop(tokio::spawn(async move { back.flush(flush_every).await }));
+    let sweeper = AbortOnDrop(tokio::spawn(sweep::run(sweeping)));
+    // Every connection's task holds a sender; the channel ends when all are gone.
+    let (alive, gone) = mpsc::channel::<()>(1);
+    core.back.health.running.store(true, Relaxed);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            incoming = endpoint.0.accept() => match incoming {
+                Some(incoming) => accept::admit(&core, incoming, &alive),
+                None => break,
+            },
+        }
+    }
+    drop(alive);
+    drain(&endpoint, &core, gone).await;
+    core.back.health.running.store(false, Relaxed);
+    drop((flusher, sweeper, endpoint));
+    // The log may take its time to let go of a writer.
+    let _ = tokio::task::spawn_blocking(move || drop(core)).await;
+}
+
+async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>) {
+    let began = Instant::now();
+    core.back.health.draining.store(true, Relaxed);
+    let links: Vec<_> = core.links.lock().values().cloned().collect();
+    info!(connections = links.len(), "edge stops: draining");
+    links.iter().for_each(|link| link.drain(core.limits.go_away_within));
+    drop(links);
+    let drained = async {
+        loop {
+            tokio::select! {
+                _ = gone.recv() => break,
+                Some(incoming) = endpoint.0.accept() => {
+                    core.metrics().connections_refused.with("draining").increment(1);
+                    incoming.refuse();
+                }
+            }
+        }
+    };
+    if tokio::time::timeout(core.limits.drain_deadline, drained).await.is_err() {
+        warn!(connections = core.back.health.connections(), "drain deadline reached: closing what is left, its clients will send it again");
+    }
+    endpoint.close();
+    let _ = tokio::time::timeout(CLOSE_GRACE, endpoint.0.wait_idle()).await;
+    core.metrics().drain_seconds.set(began.elapsed().as_secs_f64());
+    info!(seconds = began.elapsed().as_secs_f64(), "edge stopped");
+}
+
+/// The edge's own threads: QUIC and everything of its connections. Few of them, for a connection that moves between
+/// cores costs more than one that waits its turn; and its own, so that nothing else in the process delays acks.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start(threads: usize) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("edge").enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn enter(&self) -> Option<EnterGuard<'_>> {
+        self.0.as_ref().map(Runtime::enter)
+    }
+
+    /// Run `work` there to its end, then end the threads.
+    async fn run(&mut self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), EdgeError> {
+        let Some(runtime) = &self.0 else { return Ok(()) };
+        let mut work = AbortOnDrop(runtime.spawn(work));
+        let ended = (&mut work.0).await.map_err(|e| EdgeError::Failed(e.to_string()));
+        if let Some(runtime) = self.0.take() {
+            // The port is free once all its tasks are gone.
+            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(CLOSE_GRACE)).await;
+        }
+        ended
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct CloseOnDrop(Endpoint);
+
+impl CloseOnDrop {
+    fn close(&self) {
+        self.0.close(VarInt::from_u32(CloseCode::GOING_AWAY.0), b"the edge is stopping");
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,140 @@
+//! Whether a record may pass: framing, scope, sequence, content (W5, W7). Pure; one gate for each data stream.
+//!
+//! What closes the connection: bytes that are no record, a record of another stream, a hole or a step back in the
+//! sequence. What only voids the record: content that is impossible, or that the grant does not cover.
+
+use boxbox_schemas::check;
+use boxbox_schemas::event::{Reject, VoidFrame};
+use boxbox_schemas::grant::{Ability, Grant};
+use boxbox_schemas::record::{Kind, Prelude, Record, RecordError, archive, seal};
+use boxbox_schemas::wire::{CloseCode, StreamHead};
+use bytes::Bytes;
+
+/// Checks the records of one data stream.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    head: StreamHead,
+    abilities: Abilities,
+    base: u64,
+    expected: Option<u64>,
+}
+
+/// A record that goes on to the log.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// What is logged: the client's bytes, or a void in their place.
+    pub(crate) record: Bytes,
+    /// First sequence number.
+    pub(crate) first: u64,
+    /// First sequence number after it.
+    pub(crate) next: u64,
+    /// Frames as the client counted them.
+    pub(crate) frames: u16,
+    /// Why it is a void, if it is one.
+    pub(crate) void: Option<Reject>,
+}
+
+/// Why the connection is closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal {
+    /// By which code.
+    pub(crate) code: CloseCode,
+    /// What was wrong in a word, for metrics.
+    pub(crate) reason: &'static str,
+    /// The sequence number that belonged there.
+    pub(crate) expected: u64,
+    /// For people.
+    pub(crate) detail: String,
+}
+
+impl Gate {
+    pub(crate) fn new(head: StreamHead, abilities: Abilities) -> Self {
+        Self { head, abilities, base: 0, expected: None }
+    }
+
+    /// The sequence number that the next record must begin with; `None` before the first.
+    pub(crate) fn expected(&self) -> Option<u64> {
+        self.expected
+    }
+
+    /// Check one transmission: `base`, then a record that fills `bytes`.
+    pub(crate) fn pass(&mut self, base: u64, bytes: Bytes) -> Result<Passed, Refusal> {
+        let expected = self.expected.unwrap_or(base);
+        let refuse = |code, reason, detail: String| Err(Refusal { code, reason, expected, detail });
+        let record = match Record::parse(bytes) {
+            Ok(record) => record,
+            Err(e) => return refuse(close_code(&e), e.name(), e.to_string()),
+        };
+        let p = *record.prelude();
+        if p.run != self.head.run || p.source != self.head.source {
+            return refuse(CloseCode::SCOPE, "scope", "a record names another run or source than its stream".into());
+        }
+        if p.first_seq != expected {
+            return refuse(CloseCode::SEQUENCE, "sequence", format!("a record begins at {}, expected {expected}", p.first_seq));
+        }
+        if base < self.base || base > p.first_seq {
+            return refuse(CloseCode::SEQUENCE, "base", format!("base {base} is outside {}..={}", self.base, p.first_seq));
+        }
+        let Ok(next) = record.next_seq() else {
+            return refuse(CloseCode::FRAMING, "gap", "a gap whose end is unreadable or not after its start".into());
+        };
+        let verdict = if self.abilities.cover(p.kind) { check::record(&record) } else { Err(Reject::ABILITY) };
+        self.base = base;
+        self.expected = Some(next);
+        let (record, void) = match verdict {
+            Ok(()) => (record.bytes().clone(), None),
+            Err(reason) => (void(&p, next, reason), Some(reason)),
+        };
+        Ok(Passed { record, first: p.first_seq, next, frames: p.count, void })
+    }
+}
+
+/// The close code for bytes that are no record.
+pub(crate) fn close_code(e: &RecordError) -> CloseCode {
+    match e {
+        RecordError::Crc => CloseCode::CRC,
+        RecordError::Version(_) => CloseCode::VERSION,
+        RecordError::Length(_) | RecordError::Truncated { .. } | RecordError::Sequence => CloseCode::FRAMING,
+    }
+}
+
+/// W7: the record that stands in the log for a refused one.
+fn void(refused: &Prelude, next: u64, reason: Reject) -> Bytes {
+    let prelude = Prelude { kind: Kind::VOID, count: 1, ..*refused };
+    // A prelude and 16 bytes are far below the longest record, the only thing that sealing refuses.
+    seal(&prelude, &archive(&VoidFrame { next, reason, spare: [0; 6] })).unwrap_or_default()
+}
+
+/// What a grant lets its holder send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Abilities {
+    car: bool,
+    field: bool,
+    meta: bool,
+}
+
+impl Abilities {
+    pub(crate) fn of(grant: &Grant) -> Self {
+        let has = |a| grant.abilities.contains(&a);
+        Self { car: has(Ability::Car), field: has(Ability::Field), meta: has(Ability::Meta) }
+    }
+
+    /// Whether it lets send anything.
+    pub(crate) fn any(self) -> bool {
+        self.car || self.field || self.meta
+    }
+
+    /// Whether it covers records of this kind. What only speaks of the stream itself is covered by any of them;
+    /// kinds that are not for clients are left to [`check::record`].
+    fn cover(self, kind: Kind) -> bool {
+        match kind {
+            Kind::CAR | Kind::SLOW | Kind::EVENT => self.car,
+            Kind::FIELD => self.field,
+            Kind::META => self.meta,
+            _ => self.any(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

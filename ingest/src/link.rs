@@ -1,0 +1,263 @@
+//! The part of a connection that other tasks and threads see: its control stream outwards, and orders to close.
+//!
+//! Acks are not queued but looked up when there is room to write them, so a client that does not read costs one ack per
+//! stream, however long it sleeps. Whoever finds the stream blocked leaves it to the connection's own task.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use boxbox_schemas::grant::Grant;
+use boxbox_schemas::wire::{CloseCode, Control, Notice};
+use bytes::{Buf, BytesMut};
+use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+use quinn::{Connection, SendStream, VarInt, WriteError};
+
+use crate::flow::Flow;
+use crate::metrics::EdgeMetrics;
+
+/// Notices that wait for room at once; further ones are dropped, for they only inform.
+const NOTICES_MAX: usize = 64;
+
+/// Least time between the last message and the close, so that they leave in this order.
+const HEAD_START: Duration = Duration::from_millis(10);
+
+/// Why a connection is to be closed. The first order counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Order {
+    pub(crate) code: CloseCode,
+    /// The stream at fault and the sequence number expected there, if one is.
+    pub(crate) stream: Option<(u32, u64)>,
+    /// For people.
+    pub(crate) detail: String,
+}
+
+impl Order {
+    pub(crate) fn new(code: CloseCode, detail: impl Into<String>) -> Self {
+        Self { code, stream: None, detail: detail.into() }
+    }
+}
+
+/// One connection.
+pub(crate) struct Link {
+    pub(crate) id: u64,
+    pub(crate) connection: Connection,
+    pub(crate) grant: Grant,
+    task: AtomicWaker,
+    order: OnceLock<Order>,
+    draining: AtomicBool,
+    /// Whether the link waits in the flusher's list.
+    listed: AtomicBool,
+    /// Since when a record is begun and not finished, ms of the edge's clock; 0 if none is.
+    pub(crate) begun_ms: AtomicU64,
+    outgoing: Mutex<Outgoing>,
+}
+
+struct Outgoing {
+    send: SendStream,
+    buffer: BytesMut,
+    flows: Vec<Arc<Flow>>,
+    notices: VecDeque<Notice>,
+    blocked_since: Option<Instant>,
+    metrics: Arc<EdgeMetrics>,
+}
+
+impl Link {
+    pub(crate) fn new(id: u64, connection: Connection, grant: Grant, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
+        let outgoing = Outgoing { send, buffer: BytesMut::new(), flows: Vec::new(), notices: VecDeque::new(), blocked_since: None, metrics };
+        Self {
+            id,
+            connection,
+            grant,
+            task: AtomicWaker::new(),
+            order: OnceLock::new(),
+            draining: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
+            begun_ms: AtomicU64::new(0),
+            outgoing: Mutex::new(outgoing),
+        }
+    }
+
+    /// The connection's task is to be woken through `cx` from now on.
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        self.task.register(cx.waker());
+    }
+
+    /// Have the connection closed. Only the first order counts.
+    pub(crate) fn close(&self, order: Order) {
+        if self.order.set(order).is_ok() {
+            self.task.wake();
+        }
+    }
+
+    /// The order to close, if one was given.
+    pub(crate) fn order(&self) -> Option<&Order> {
+        self.order.get()
+    }
+
+    /// Have the connection read no more, and close once everything on its way is acked.
+    pub(crate) fn drain(&self, within: Duration) {
+        self.notify(Notice::GoAway { within_ms: within.as_millis() as u64 });
+        self.draining.store(true, Release);
+        self.task.wake();
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Acquire)
+    }
+
+    /// Whether the link is not in the flusher's list yet; it counts as listed afterwards.
+    pub(crate) fn list(&self) -> bool {
+        !self.listed.swap(true, AcqRel)
+    }
+
+    /// The flusher's turn: write what there is to write, without waiting.
+    pub(crate) fn flush(&self) {
+        // Cleared before the acks are read: one that comes later lists the link again.
+        self.listed.store(false, Release);
+        let blocked = self.outgoing.lock().write(&mut Context::from_waker(Waker::noop())).is_pending();
+        if blocked || self.draining() {
+            self.task.wake();
+        }
+    }
+
+    /// Write what there is to write, and have `cx` woken when the rest can be.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.outgoing.lock().write(cx)
+    }
+
+    /// Whether the client has left bytes unread.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.outgoing.lock().blocked_since.is_some()
+    }
+
+    /// Since when the client has left bytes unread.
+    pub(crate) fn blocked_since(&self) -> Option<Instant> {
+        self.outgoing.lock().blocked_since
+    }
+
+    /// Put a message in front of everything else. For the first message only, when nothing can be in the way.
+    pub(crate) fn greet(&self, welcome: &Control) {
+        welcome.encode(&mut self.outgoing.lock().buffer);
+    }
+
+    /// Tell the client something.
+    pub(crate) fn notify(&self, notice: Notice) {
+        let mut outgoing = self.outgoing.lock();
+        if outgoing.notices.len() < NOTICES_MAX {
+            outgoing.notices.push_back(notice);
+        }
+        if outgoing.write(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.task.wake();
+        }
+    }
+
+    /// Follow a stream's acks; fails if the client already uses its number.
+    pub(crate) fn follow(&self, flow: Arc<Flow>) -> Result<(), Order> {
+        let mut outgoing = self.outgoing.lock();
+        outgoing.flows.retain(|f| !f.is_over());
+        if outgoing.flows.iter().any(|f| f.number == flow.number) {
+            return Err(Order::new(CloseCode::PROTOCOL, format!("stream number {} is in use on this connection", flow.number)));
+        }
+        outgoing.flows.push(flow);
+        Ok(())
+    }
+
+    /// Whether no record of any stream is on its way.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.outgoing.lock().flows.iter().all(|f| f.is_settled())
+    }
+
+    /// Write what there is to write, and close. The control stream is not finished, so that the close and its code are
+    /// the one end that a client sees. What was written gets a round trip's head start, `farewell` at most; a blocked
+    /// client gets none.
+    pub(crate) async fn part(&self, order: &Order, farewell: Duration) {
+        let refused =
+            order.stream.map(|(stream, expected)| Notice::Refused { stream, code: order.code.name().into(), expected, detail: order.detail.clone() });
+        // The close may overtake what stands in the control stream, so it says the same.
+        let reason = refused.as_ref().map_or_else(|| order.detail.clone().into_bytes(), Notice::close_reason);
+        if let Some(notice) = refused {
+            self.notify(notice);
+        }
+        let parting = async {
+            // An error is the connection's end.
+            let _ = std::future::poll_fn(|cx| self.poll_flush(cx)).await;
+            let head_start = self.connection.rtt().max(HEAD_START);
+            let _ = tokio::time::timeout(head_start, self.connection.closed()).await;
+        };
+        if !self.is_blocked() {
+            let _ = tokio::time::timeout(farewell, parting).await;
+        }
+        self.connection.close(VarInt::from_u32(order.code.0), &reason);
+    }
+
+    /// The connection has ended: let go of its streams.
+    pub(crate) fn end(&self) {
+        let mut outgoing = self.outgoing.lock();
+        outgoing.flows.clear();
+        outgoing.notices.clear();
+        self.begun_ms.store(0, Relaxed);
+    }
+}
+
+impl Outgoing {
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        loop {
+            if self.buffer.is_empty() {
+                self.fill();
+                if self.buffer.is_empty() {
+                    self.blocked_since = None;
+                    // An idle connection holds no buffer.
+                    self.buffer = BytesMut::new();
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            match Pin::new(&mut self.send).poll_write(cx, &self.buffer) {
+                Poll::Ready(Ok(n)) => {
+                    self.buffer.advance(n);
+                    self.blocked_since = None;
+                }
+                Poll::Ready(Err(e)) => {
+                    self.buffer.clear();
+                    return Poll::Ready(Err(e));
+                }
+                Poll::Pending => {
+                    self.blocked_since.get_or_insert_with(Instant::now);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Encode what the client has not been told.
+    fn fill(&mut self) {
+        for flow in &self.flows {
+            if let Some(next) = flow.take_ack() {
+                Control::Ack { stream: flow.number, next }.encode(&mut self.buffer);
+                self.metrics.acks_sent.increment(1);
+            }
+        }
+        self.flows.retain(|f| !f.is_over());
+        for notice in self.notices.drain(..) {
+            self.metrics.notices_sent.with(kind(&notice)).increment(1);
+            Control::Notice(notice).encode(&mut self.buffer);
+        }
+    }
+}
+
+fn kind(notice: &Notice) -> &'static str {
+    match notice {
+        Notice::Void { .. } => "void",
+        Notice::Stalled { .. } => "stalled",
+        Notice::GoAway { .. } => "go_away",
+        Notice::Refused { .. } => "refused",
+        Notice::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,59 @@
+//! What no packet announces: stalls of the log, peers that stopped half-way, grants that no longer hold (W3, W8).
+//! One sweep over all connections, a few times a second, instead of timers for each.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use boxbox_schemas::wire::{CloseCode, Notice};
+use tokio::time::MissedTickBehavior;
+
+use crate::core::{Core, unix_us};
+use crate::link::Order;
+use crate::session::grant_code;
+
+/// Sweep until the edge ends.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval(core.limits.sweep_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        once(&core, Instant::now());
+    }
+}
+
+fn once(core: &Core, now: Instant) {
+    let limits = &core.limits;
+    let mut stalled = 0;
+    for flow in core.back.flows.all() {
+        let (stands, due) = flow.stalled(limits.stalled_after, now);
+        stalled += usize::from(stands);
+        if due && flow.link.order().is_none() {
+            flow.link.notify(Notice::Stalled { stream: flow.number });
+        }
+    }
+    core.back.health.stalled_streams.store(stalled, Relaxed);
+
+    let authority = core.authority.borrow().clone();
+    let unix_s = unix_us() / 1_000_000;
+    let links: Vec<_> = core.links.lock().values().cloned().collect();
+    for link in links {
+        if let Err(e) = authority.check(&link.grant, unix_s) {
+            link.close(Order::new(grant_code(e), e.to_string()));
+        }
+        if link.blocked_since().is_some_and(|since| now.saturating_duration_since(since) >= limits.slow_reader_after) {
+            link.close(Order::new(
+                CloseCode::SLOW_READER,
+                format!("nothing was read from the control stream for {} s", limits.slow_reader_after.as_secs()),
+            ));
+        }
+        let begun = link.begun_ms.load(Relaxed);
+        if begun != 0 && core.ms(now).saturating_sub(begun) >= limits.slow_sender_after.as_millis() as u64 {
+            link.close(Order::new(
+                CloseCode::SLOW_SENDER,
+                format!("a record was begun and not finished for {} s", limits.slow_sender_after.as_secs()),
+            ));
+        }
+    }
+    core.metrics().connections_pending.set(core.admission.lock().pending() as f64);
+}
