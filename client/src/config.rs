@@ -1,0 +1,128 @@
+//! What a client is told: where to connect, where to keep what is not acked, how to batch, when to give up waiting.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_schemas::connect::ConnectString;
+use boxbox_schemas::limits;
+
+use crate::observe::Observer;
+
+/// Everything a [`crate::Client`] needs to know. Start from [`Config::new`].
+#[derive(Clone)]
+pub struct Config {
+    /// Where, with what grant, and how to know the server (W1).
+    pub connect: ConnectString,
+    /// Where unacked records wait.
+    pub spool: Spool,
+    /// Program and version, for the edge's log.
+    pub agent: String,
+    /// When a batch is full.
+    pub batch: Batch,
+    /// How long to wait for what.
+    pub timing: Timing,
+    /// Who is told of acks and events; called on the client's task, so it must be quick.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl Config {
+    /// A client that keeps up to 64 MiB in memory: about an hour of one car at 60 Hz.
+    pub fn new(connect: ConnectString) -> Self {
+        Self {
+            connect,
+            spool: Spool::Memory { max_bytes: 64 << 20 },
+            agent: concat!("boxbox-client/", env!("CARGO_PKG_VERSION")).into(),
+            batch: Batch::default(),
+            timing: Timing::default(),
+            observer: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { connect, spool, agent, batch, timing, observer } = self;
+        let observer = observer.is_some();
+        f.debug_struct("Config")
+            .field("connect", connect)
+            .field("spool", spool)
+            .field("agent", agent)
+            .field("batch", batch)
+            .field("timing", timing)
+            .field("observer", &observer)
+            .finish()
+    }
+}
+
+/// Where records wait until they are acked (W8). Full: the oldest are dropped, and a gap record takes their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spool {
+    /// In memory: survives a lost connection, not the end of the process.
+    Memory {
+        /// Most bytes of sealed records.
+        max_bytes: u64,
+    },
+    /// In a folder below `dir`, one for each server, tenant and driver: survives the end of the process.
+    ///
+    /// A sealed record is handed to the file and to the connection at the same moment. It survives a killed process as
+    /// soon as it is written (well under a millisecond on a healthy disk), and a power cut once it is synced
+    /// (in the background, every second).
+    Disk {
+        /// The folder of all spools.
+        dir: PathBuf,
+        /// Most bytes of files, at least 1 MiB.
+        max_bytes: u64,
+    },
+}
+
+/// A batch becomes a record when the first of these is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Age of its first frame. A simulator that stops in the middle of a batch: up to twice this.
+    pub max_delay: Duration,
+    /// Car frames; five fill a datagram.
+    pub max_frames: u16,
+    /// Bytes of the record, at most [`limits::RECORD_MAX_BYTES`].
+    pub max_bytes: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { max_delay: Duration::from_millis(80), max_frames: 5, max_bytes: limits::RECORD_MAX_BYTES }
+    }
+}
+
+/// How long to wait for what. The defaults are the protocol's; tests shorten them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// For the QUIC handshake, and again for the welcome.
+    pub handshake: Duration,
+    /// A connection without packets for this long is dead.
+    pub idle: Duration,
+    /// How often an idle connection is kept alive.
+    pub keep_alive: Duration,
+    /// W8: without ack or `stalled` notice for this long while data is outstanding, reconnect.
+    /// Doubles, up to eightfold, while reconnecting brings no ack.
+    pub ack_silence: Duration,
+    /// Before the first reconnect, on average half of this; doubles each time (full jitter).
+    pub backoff_base: Duration,
+    /// Longest wait while the edge cannot be reached.
+    pub backoff_cap: Duration,
+    /// Longest wait while the edge answers but its log does not: short, so that acks resume soon after an outage.
+    pub backoff_alive_cap: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_millis(limits::HANDSHAKE_MS),
+            idle: Duration::from_millis(limits::IDLE_MS),
+            keep_alive: Duration::from_millis(limits::KEEP_ALIVE_MS),
+            ack_silence: Duration::from_millis(limits::ACK_SILENCE_MS),
+            backoff_base: Duration::from_millis(100),
+            backoff_cap: Duration::from_secs(5),
+            backoff_alive_cap: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! One connection to an edge: handshake, hello, a sender for each stream, acks and notices, until it ends (W1-W9).
+
+mod establish;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boxbox_schemas::wire::{CloseCode, Control, Notice, StreamHead, Welcome};
+use bytes::{Bytes, BytesMut};
+use quinn::{Connection, ConnectionError, RecvStream, VarInt};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use self::establish::{Established, establish};
+use crate::client::{HEAD_MAX_BYTES, Shared};
+use crate::core::Next;
+use crate::driver::Tls;
+use crate::observe::{Counters, Event, Status, StreamId};
+
+/// How often silence is looked for, as a part of the time that is allowed.
+const SILENCE_CHECKS: u32 = 6;
+/// A live session's frames go before those of old ones.
+const LIVE_PRIORITY: i32 = 1;
+
+/// Why a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// It could not be made, or broke.
+    Lost(String),
+    /// The edge closed it.
+    Closed { code: CloseCode, detail: String },
+    /// No ack for too long (W8).
+    Silent,
+    /// The edge asked us to go elsewhere, or a live session must come first: no reason to wait.
+    Moved,
+    /// The client stops.
+    Stopped,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Lost(reason) => f.write_str(reason),
+            Ended::Closed { code, detail } if detail.is_empty() => write!(f, "the edge closed the connection ({})", code.name()),
+            Ended::Closed { code, detail } => write!(f, "the edge closed the connection: {detail} ({})", code.name()),
+            Ended::Silent => f.write_str("the edge does not ack"),
+            Ended::Moved => f.write_str("moving to a new connection"),
+            Ended::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+/// How a connection went.
+pub(crate) struct Outcome {
+    pub(crate) why: Ended,
+    /// The edge said welcome.
+    pub(crate) welcomed: bool,
+    /// Something was acked.
+    pub(crate) progressed: bool,
+}
+
+/// Connect, and send until the connection ends. `silence` without an ack ends it.
+pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> Outcome {
+    let connect = shared.connect.lock().clone();
+    let established = tokio::select! {
+        established = establish(shared, tls, &connect) => established,
+        () = shared.stop.cancelled() => Err(Ended::Stopped),
+    };
+    let established = match established {
+        Ok(established) => established,
+        Err(why) => return Outcome { why, welcomed: false, progressed: false },
+    };
+    let Established { endpoint, connection, control, welcome, buffer, _hello } = established;
+    shared.status.send_replace(Status::Connected { edge: welcome.edge.clone() });
+    shared.event(Event::Connected { edge: welcome.edge.clone() });
+    let mut session = Session {
+        shared,
+        connection: connection.clone(),
+        welcome,
+        numbers: vec![],
+        senders: JoinSet::new(),
+        refused: None,
+        progressed: false,
+        moving: None,
+    };
+    let why = session.serve(control, buffer, silence).await;
+    let progressed = session.progressed;
+    session.senders.abort_all();
+    let code = match why {
+        Ended::Silent => CloseCode::RETRY,
+        _ => CloseCode::DONE,
+    };
+    connection.close(VarInt::from_u32(code.0), why.to_string().as_bytes());
+    drop((session, connection));
+    if why == Ended::Stopped {
+        endpoint.wait_idle().await;
+    }
+    Outcome { why, welcomed: true, progressed }
+}
+
+fn closed(close: &quinn::ApplicationClose) -> Ended {
+    let code = CloseCode(u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX));
+    let detail = match Notice::from_close_reason(&close.reason) {
+        Some(Notice::Refused { detail, .. }) => detail,
+        _ => String::from_utf8_lossy(&close.reason).into_owned(),
+    };
+    Ended::Closed { code, detail }
+}
+
+/// Why a connection no longer works, as the connection knows it, else as `e` says.
+fn broken(connection: &Connection, e: &dyn fmt::Display) -> Ended {
+    match connection.close_reason() {
+        Some(ConnectionError::ApplicationClosed(close)) => closed(&close),
+        Some(other) => Ended::Lost(other.to_string()),
+        None => Ended::Lost(e.to_string()),
+    }
+}
+
+struct Session<'a> {
+    shared: &'a Arc<Shared>,
+    connection: Connection,
+    welcome: Welcome,
+    /// Stream ids by their number on this connection.
+    numbers: Vec<u64>,
+    senders: JoinSet<Result<(), String>>,
+    /// The last refusal that the edge announced: number of the stream, expected.
+    refused: Option<(u32, u64)>,
+    progressed: bool,
+    /// When to leave an edge that is about to stop.
+    moving: Option<Instant>,
+}
+
+impl Session<'_> {
+    async fn serve(&mut self, mut control: RecvStream, mut buffer: BytesMut, silence: Duration) -> Ended {
+        let mut tick = tokio::time::interval(silence / SILENCE_CHECKS);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            match self.read(&mut buffer) {
+                Ok(()) => {}
+                Err(why) => return why,
+            }
+            if self.place_streams() {
+                return Ended::Moved;
+            }
+            tokio::select! {
+                chunk = control.read_chunk(usize::MAX, true) => match chunk {
+                    Ok(Some(chunk)) => buffer.extend_from_slice(&chunk.bytes),
+                    Ok(None) => return self.closed("the edge ended the control stream").await,
+                    Err(e) => return self.closed(&e.to_string()).await,
+                },
+                () = self.shared.changed.notified() => {}
+                Some(sender) = self.senders.join_next() => if let Ok(Err(e)) = sender {
+                    return self.closed(&e).await;
+                },
+                _ = tick.tick() => {
+                    self.shared.counters.rtt_us.store(self.connection.rtt().as_micros() as u64, std::sync::atomic::Ordering::Relaxed);
+                    let now = Instant::now();
+                    if self.shared.core.lock().oldest_sign().is_some_and(|sign| now.saturating_duration_since(sign) >= silence) {
+                        return Ended::Silent;
+                    }
+                }
+                () = until(self.moving) => return Ended::Moved,
+                () = self.shared.again.notified() => return Ended::Moved,
+                () = self.shared.stop.cancelled() => return Ended::Stopped,
+            }
+        }
+    }
+
+    /// Start senders for streams that now have a place; true if a live session can only get one on a new connection.
+    fn place_streams(&mut self) -> bool {
+        let places = self.welcome.max_streams.max(1) as usize;
+        let mut core = self.shared.core.lock();
+        core.sweep();
+        for id in core.schedule(places.saturating_sub(self.senders.len()), places) {
+            let Some(stream) = core.streams.get(&id) else { continue };
+            let number = self.numbers.len() as u32;
+            self.numbers.push(id);
+            let sender = Sender {
+                shared: self.shared.clone(),
+                connection: self.connection.clone(),
+                id,
+                head: StreamHead { stream: number, run: stream.name.run, source: stream.name.source },
+                wake: stream.wake.clone(),
+                window: (self.welcome.max_unacked_bytes as usize).min(HEAD_MAX_BYTES / 2),
+                priority: if stream.batcher.is_some() { LIVE_PRIORITY } else { 0 },
+            };
+            self.senders.spawn(sender.run());
+        }
+        core.is_live_starved(places)
+    }
+
+    /// Everything that has come on the control stream.
+    fn read(&mut self, buffer: &mut BytesMut) -> Result<(), Ended> {
+        loop {
+            let message = Control::decode(buffer).map_err(|e| Ended::Lost(format!("the edge's control stream is not readable: {e}")))?;
+            match message {
+                Some(Control::Ack { stream, next }) => self.ack(stream, next)?,
+                Some(Control::Notice(notice)) => self.notice(notice),
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn ack(&mut self, number: u32, next: u64) -> Result<(), Ended> {
+        let Some(id) = self.numbers.get(number as usize).copied() else {
+            return Err(Ended::Lost(format!("the edge acks stream {number}, which does not exist")));
+        };
+        let acked = self.shared.core.lock().ack(id, next, Instant::now());
+        let Some(acked) = acked else {
+            return Err(Ended::Lost(format!("the edge acks {next} of stream {number}, which was not sent")));
+        };
+        if acked == Default::default() {
+            return Ok(());
+        }
+        let counters = &self.shared.counters;
+        Counters::add(&counters.acked_frames, acked.released.frames);
+        Counters::add(&counters.acked_records, acked.released.records);
+        self.progressed |= acked.released.records > 0;
+        if acked.file_work {
+            self.shared.file_work.notify_one();
+        }
+        if acked.done {
+            self.shared.changed.notify_one();
+            self.shared.file_work.notify_one();
+        }
+        self.shared.drained.notify_one();
+        if let Some(observer) = &self.shared.config.observer {
+            observer.acked(StreamId(id), acked.next);
+        }
+        Ok(())
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let id = |number: u32| self.numbers.get(number as usize).copied();
+        match notice {
+            Notice::Void { stream, first, next, reason } => {
+                if let Some(id) = id(stream) {
+                    self.shared.event(Event::Void { stream: StreamId(id), first, next, reason });
+                }
+            }
+            Notice::Stalled { stream } => {
+                if let Some(id) = id(stream) {
+                    self.shared.core.lock().stalled(id, Instant::now());
+                    self.shared.event(Event::Stalled { stream: StreamId(id) });
+                }
+            }
+            Notice::GoAway { within_ms } => {
+                let within = Duration::from_millis(within_ms).mul_f64(fastrand::f64());
+                self.moving.get_or_insert(Instant::now() + within);
+            }
+            Notice::Refused { stream, expected, .. } => self.refused = Some((stream, expected)),
+            Notice::Unknown => {}
+        }
+    }
+
+    /// The connection is or must be over: why, and what to learn from it.
+    async fn closed(&mut self, e: &str) -> Ended {
+        // A stream that fails alone (reset, stopped) means a broken edge: the whole connection is given up.
+        let why = broken(&self.connection, &e);
+        if let Some(ConnectionError::ApplicationClosed(close)) = self.connection.close_reason()
+            && let Some(Notice::Refused { stream, expected, .. }) = Notice::from_close_reason(&close.reason)
+        {
+            self.refused = Some((stream, expected));
+        }
+        if let (Ended::Closed { code, .. }, Some((number, expected))) = (&why, self.refused)
+            && matches!(*code, CloseCode::CRC | CloseCode::FRAMING | CloseCode::SCOPE | CloseCode::SEQUENCE)
+            && let Some(id) = self.numbers.get(number as usize)
+        {
+            let gap = self.shared.core.lock().refused(*id, expected);
+            gap.into_iter().for_each(|event| self.shared.event(event));
+        }
+        why
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends one stream.
+struct Sender {
+    shared: Arc<Shared>,
+    connection: Connection,
+    id: u64,
+    head: StreamHead,
+    wake: Arc<Notify>,
+    window: usize,
+    priority: i32,
+}
+
+impl Sender {
+    async fn run(self) -> Result<(), String> {
+        let mut stream = self.connection.open_uni().await.map_err(|e| e.to_string())?;
+        let _ = stream.set_priority(self.priority);
+        let mut chunks = vec![Bytes::copy_from_slice(&self.head.encode())];
+        loop {
+            // The guard must not live across an await.
+            let next = self.shared.core.lock().next(self.id, self.window, Instant::now(), &mut chunks);
+            match next {
+                Next::Send(bytes) => {
+                    Counters::add(&self.shared.counters.sent_bytes, bytes as u64);
+                    stream.write_all_chunks(&mut chunks).await.map_err(|e| e.to_string())?;
+                    chunks.clear();
+                }
+                Next::Wait => self.wake.notified().await,
+                Next::Done => {
+                    let _ = stream.finish();
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

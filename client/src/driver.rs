@@ -1,0 +1,149 @@
+//! The client's task: keeps a connection, backs off between them, and seals batches that have waited long enough.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boxbox_schemas::wire::CloseCode;
+
+use crate::client::{Shared, tries_again};
+use crate::config::Timing;
+use crate::connection::{self, Ended};
+use crate::observe::{Event, Refusal, Status};
+use crate::tls::PinVerifier;
+
+/// How far the patience for silent edges grows while reconnecting brings no ack.
+const SILENCE_DOUBLINGS_MAX: u32 = 3;
+
+pub(crate) struct Tls {
+    pub(crate) verifier: Arc<PinVerifier>,
+    pub(crate) config: Arc<rustls::ClientConfig>,
+}
+
+/// Runs until [`Shared::stop`].
+pub(crate) async fn run(shared: Arc<Shared>, tls: Tls) {
+    tokio::select! {
+        () = stay_connected(&shared, &tls) => {}
+        () = watch_batches(&shared) => {}
+    }
+    shared.closed.cancel();
+}
+
+async fn stay_connected(shared: &Arc<Shared>, tls: &Tls) {
+    let mut backoff = Backoff::default();
+    while !shared.stop.is_cancelled() {
+        let silence = shared.config.timing.ack_silence * 2u32.pow(backoff.silent.min(SILENCE_DOUBLINGS_MAX));
+        let ended = connection::run(shared, tls, silence).await;
+        shared.core.lock().disconnected();
+        if shared.stop.is_cancelled() {
+            break;
+        }
+        let (why, welcomed, progressed) = (ended.why, ended.welcomed, ended.progressed);
+        if let Some(refusal) = refusal(&why, welcomed) {
+            shared.status.send_replace(Status::Refused(refusal.clone()));
+            shared.event(Event::Refused(refusal));
+            tokio::select! {
+                () = shared.stop.cancelled() => break,
+                () = shared.again.notified() => {}
+            }
+            backoff = Backoff::default();
+            continue;
+        }
+        let retry_in = backoff.after(&why, welcomed, progressed, &shared.config.timing);
+        let reason = why.to_string();
+        shared.status.send_replace(Status::Connecting { error: Some(reason.clone()) });
+        shared.event(Event::Disconnected { reason, retry_in });
+        tokio::select! {
+            () = shared.stop.cancelled() => break,
+            () = shared.again.notified() => {}
+            () = tokio::time::sleep(retry_in) => {}
+        }
+    }
+}
+
+fn refusal(why: &Ended, welcomed: bool) -> Option<Refusal> {
+    match why {
+        Ended::Closed { code, detail } if !tries_again(*code, welcomed) => Some(Refusal { code: *code, detail: detail.clone() }),
+        _ => None,
+    }
+}
+
+/// Full jitter: a random part of a time that doubles, so that many clients do not come back at once.
+#[derive(Default)]
+struct Backoff {
+    failures: u32,
+    silent: u32,
+}
+
+impl Backoff {
+    fn after(&mut self, why: &Ended, welcomed: bool, progressed: bool, timing: &Timing) -> Duration {
+        if progressed {
+            *self = Self::default();
+        }
+        if matches!(why, Ended::Silent) {
+            self.silent += 1;
+        }
+        if matches!(why, Ended::Moved) {
+            return Duration::ZERO;
+        }
+        let busy = matches!(why, Ended::Closed { code, .. } if *code == CloseCode::BUSY);
+        let cap = if welcomed && !busy { timing.backoff_alive_cap } else { timing.backoff_cap };
+        let longest = timing.backoff_base.saturating_mul(2u32.saturating_pow(self.failures)).min(cap);
+        self.failures = self.failures.saturating_add(1);
+        longest.mul_f64(fastrand::f64())
+    }
+}
+
+/// Seal batches that nobody fills any more. While frames keep coming, they are sealed as they come.
+async fn watch_batches(shared: &Shared) {
+    let max_delay = shared.config.batch.max_delay;
+    loop {
+        shared.watch.notified().await;
+        let mut wake = Instant::now() + max_delay;
+        loop {
+            tokio::time::sleep_until(wake.into()).await;
+            let batchers: Vec<_> = shared.core.lock().streams.values().filter_map(|s| s.batcher.clone()).collect();
+            let now = Instant::now();
+            match batchers.iter().filter_map(|b| b.seal_older(shared, max_delay, now)).min() {
+                Some(due) => wake = due.max(now + max_delay / 4),
+                None => break,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Full jitter stays below its bound, which doubles to the cap; an ack starts it anew; a living edge is tried sooner.
+    #[test]
+    fn backoff_is_bounded_and_forgets() {
+        let timing = Timing::default();
+        let lost = Ended::Lost("x".into());
+        for _ in 0..50 {
+            let mut backoff = Backoff::default();
+            for n in 0..12u32 {
+                let bound = (timing.backoff_base * 2u32.pow(n.min(10))).min(timing.backoff_cap);
+                assert!(backoff.after(&lost, false, false, &timing) <= bound);
+            }
+            assert!(backoff.after(&lost, true, false, &timing) <= timing.backoff_alive_cap);
+            assert!(backoff.after(&lost, true, true, &timing) <= timing.backoff_base);
+        }
+        let mut longest = Duration::ZERO;
+        let mut backoff = Backoff { failures: 20, silent: 0 };
+        (0..200).for_each(|_| longest = longest.max(backoff.after(&lost, false, false, &timing)));
+        assert!(longest > timing.backoff_cap / 2, "the whole range is used");
+    }
+
+    #[test]
+    fn a_grant_is_refused_for_good_and_a_late_hello_is_not() {
+        let closed = |code| Ended::Closed { code, detail: String::new() };
+        assert!(refusal(&closed(CloseCode::GRANT_EXPIRED), false).is_some());
+        assert!(refusal(&closed(CloseCode::VERSION), true).is_some());
+        assert!(refusal(&closed(CloseCode::PROTOCOL), true).is_some());
+        assert!(refusal(&closed(CloseCode::PROTOCOL), false).is_none());
+        assert!(refusal(&closed(CloseCode::DONE), true).is_none());
+        assert!(refusal(&closed(CloseCode::RETRY), true).is_none());
+        assert!(refusal(&closed(CloseCode(9_999)), true).is_none());
+    }
+}

@@ -1,0 +1,173 @@
+//! What can be wrong with a recording: [`IbtError`] where nothing can be read, [`Warning`] where the rest still can.
+
+use std::path::PathBuf;
+
+use super::UNPACKED_MAX_BYTES;
+
+/// Why a recording cannot be read. Nothing but [`IbtError::Io`] changes when tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum IbtError {
+    /// The file cannot be opened or read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Neither an .ibt file nor a gzip of one.
+    #[error("this is no .ibt file: {why}")]
+    NotIbt {
+        /// What gave it away.
+        why: String,
+    },
+    /// It begins like an .ibt file, but ends or is damaged before the first record.
+    #[error(
+        "this .ibt file is cut: its {part} should end at byte {needed}, but only {have} bytes can be read; copy it again from where it was recorded"
+    )]
+    Cut {
+        /// The part that is incomplete.
+        part: &'static str,
+        /// Where that part ends, bytes from the start (of the unpacked file).
+        needed: u64,
+        /// How many bytes there are.
+        have: u64,
+    },
+    /// A number in the header that the rest depends on is impossible.
+    #[error("this .ibt file's header is damaged: {field} is {value}, but {allowed}")]
+    Header {
+        /// The header's field.
+        field: &'static str,
+        /// What it says.
+        value: i64,
+        /// What it may say.
+        allowed: String,
+    },
+    /// No variable tells the time.
+    #[error("this .ibt file has neither a usable SessionTime nor a usable SessionTick, so nothing in it can be timed")]
+    NoClock,
+}
+
+impl IbtError {
+    /// Whether trying again can help: only where the system failed, not the file.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, IbtError::Io { cause, .. } if matches!(cause.kind(), std::io::ErrorKind::Interrupted | std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
+    }
+}
+
+/// Something in a recording that is not as it should be, and what was done about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// The file ends inside a record.
+    #[error("cut at byte {at}: {records} whole records read, the last {left_over} bytes are part of a record")]
+    CutRecord {
+        /// Where the last whole record ends.
+        at: u64,
+        /// Whole records before it.
+        records: u64,
+        /// Bytes of the incomplete record.
+        left_over: u64,
+    },
+    /// The gzip around the file is damaged or cut.
+    #[error("the gzip is damaged or cut after {at} unpacked bytes ({cause}): {records} whole records read")]
+    CutGzip {
+        /// Unpacked bytes before the damage.
+        at: u64,
+        /// Whole records before it.
+        records: u64,
+        /// What the unpacker said.
+        cause: String,
+    },
+    /// Unpacking stopped at the bound.
+    #[error("unpacks to more than {UNPACKED_MAX_BYTES} bytes: {records} records read up to there")]
+    UnpacksTooLarge {
+        /// Whole records before the bound.
+        records: u64,
+    },
+    /// The header promises another number of records than the file holds; the file counts.
+    #[error("the header says {declared} records, the file holds {found}: the recording was cut, or the simulator did not close it")]
+    RecordCount {
+        /// What the header says.
+        declared: i64,
+        /// What the file holds.
+        found: u64,
+    },
+    /// There is not one record.
+    #[error("the recording holds no record")]
+    NoRecords,
+    /// The header's tick rate is impossible.
+    #[error("the header's tick rate is {declared}: taken as {used} per second")]
+    TickRate {
+        /// What the header says.
+        declared: i32,
+        /// What was taken.
+        used: u32,
+    },
+    /// A variable's header does not fit the records.
+    #[error("variable {name}: {why}; it is left out")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// A variable has a unit from which the frame's cannot be had.
+    #[error("variable {name} is in {unit:?}, which is not a unit known for it; it is left out")]
+    Unit {
+        /// The variable.
+        name: &'static str,
+        /// Its unit, as the file says.
+        unit: String,
+    },
+    /// A variable has a type that does not fit its meaning.
+    #[error("variable {name} is of type {kind} with {count} values, which does not fit its meaning; it is left out")]
+    Type {
+        /// The variable.
+        name: &'static str,
+        /// Its type, as the file says.
+        kind: &'static str,
+        /// How many values it has.
+        count: u32,
+    },
+    /// There is no session text, or its place in the file is impossible.
+    #[error("no session text: {why}; track, entries and rules are not known")]
+    NoSessionText {
+        /// Why.
+        why: String,
+    },
+    /// Some lines of the session text make no sense.
+    #[error("{lines} lines of the session text were not understood and left out")]
+    SessionText {
+        /// How many.
+        lines: usize,
+    },
+    /// A value of the session text makes no sense.
+    #[error("session text: {key} is {value:?}: {done}")]
+    SessionValue {
+        /// Its key.
+        key: &'static str,
+        /// What it says.
+        value: String,
+        /// What was done about it.
+        done: &'static str,
+    },
+    /// There is no SessionTime.
+    #[error("no usable SessionTime: time is counted from SessionTick at {tick_rate} per second")]
+    TimeFromTick {
+        /// The tick rate.
+        tick_rate: u32,
+    },
+    /// There is no SessionTick, or it stands still.
+    #[error("no usable SessionTick: ticks are counted from SessionTime at {tick_rate} per second")]
+    TickFromTime {
+        /// The tick rate.
+        tick_rate: u32,
+    },
+    /// There is no SessionNum.
+    #[error("no usable SessionNum: everything is taken as session {used}")]
+    SessionNum {
+        /// What was taken.
+        used: u32,
+    },
+}

@@ -1,0 +1,274 @@
+//! A tolerant reader of the session text: YAML's block style as iRacing writes it, line by line.
+//!
+//! A strict YAML reader would be wrong here. The simulator quotes almost nothing: a driver may be called `Team: #1`,
+//! `- "Ace" -`, or `@home`, and strictly read such a line is an error that costs the whole text, or a comment that
+//! costs half the name. So a value is everything after `key: `, and a line that makes no sense is left out alone.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+/// Deepest nesting; iRacing's is 6. A bound for the stack.
+const DEPTH_MAX: usize = 32;
+/// Most lines taken. A full grid with results of every session has about 15,000. A bound for memory.
+const LINES_MAX: usize = 500_000;
+
+/// A value, a list, or keys with values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node<'a> {
+    Scalar(Cow<'a, str>),
+    List(Vec<Node<'a>>),
+    Map(Vec<(&'a str, Node<'a>)>),
+}
+
+impl<'a> Node<'a> {
+    /// The value of `key`: the first, if there are several.
+    pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
+        match self {
+            Node::Map(pairs) => pairs.iter().find(|(k, _)| *k == key).map(|(_, node)| node),
+            Node::Scalar(_) | Node::List(_) => None,
+        }
+    }
+
+    /// The node at the end of `path`.
+    pub(super) fn at(&self, path: &[&str]) -> Option<&Node<'a>> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The text at the end of `path`, if it is not empty.
+    pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
+        match self.at(path)? {
+            Node::Scalar(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of the list at the end of `path`.
+    pub(super) fn items(&self, path: &[&str]) -> &[Node<'a>] {
+        match self.at(path) {
+            Some(Node::List(items)) => items,
+            _ => &[],
+        }
+    }
+}
+
+/// Read `text`; also how many lines were left out.
+pub(super) fn parse(text: &str) -> (Node<'_>, usize) {
+    let mut tokens = Vec::new();
+    let mut skipped = 0;
+    for line in text.lines().take(LINES_MAX) {
+        if line.trim_end() == "..." {
+            break;
+        }
+        if !tokenise(line, &mut tokens) {
+            skipped += 1;
+        }
+    }
+    let mut parser = Parser { tokens, next: 0, skipped };
+    let mut pairs = Vec::new();
+    // A line that fits nowhere ends a block early; go on behind it, so that it costs itself and nothing more.
+    while parser.next < parser.tokens.len() {
+        let before = parser.next;
+        match parser.block(0, 0) {
+            Node::Map(more) => pairs.extend(more),
+            Node::List(_) | Node::Scalar(_) => parser.skipped += 1,
+        }
+        if parser.next == before {
+            parser.next += 1;
+            parser.skipped += 1;
+        }
+    }
+    (Node::Map(pairs), parser.skipped)
+}
+
+#[derive(Clone, Copy)]
+struct Token<'a> {
+    indent: usize,
+    what: What<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum What<'a> {
+    /// `- `, with what follows as tokens of their own.
+    Item,
+    Pair(&'a str, &'a str),
+    /// Text without a key; a list's plain value.
+    Text(&'a str),
+}
+
+/// Split a line into tokens; false if it makes no sense.
+fn tokenise<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> bool {
+    let line = line.trim_end_matches(['\r', ' ', '\t']);
+    let mut rest = line.trim_start_matches([' ', '\t']);
+    if rest.is_empty() || rest.starts_with('#') || rest == "---" {
+        return true;
+    }
+    let mut dashes = 0;
+    loop {
+        let indent = line.len() - rest.len();
+        if let Some((key, value)) = pair(rest) {
+            tokens.push(Token { indent, what: What::Pair(key, value) });
+            return true;
+        }
+        if rest == "-" || rest.starts_with("- ") || rest.starts_with("-\t") {
+            dashes += 1;
+            if dashes > DEPTH_MAX {
+                return false;
+            }
+            tokens.push(Token { indent, what: What::Item });
+            rest = rest[1..].trim_start_matches([' ', '\t']);
+            if rest.is_empty() {
+                return true;
+            }
+            continue;
+        }
+        tokens.push(Token { indent, what: What::Text(rest) });
+        // Text that is no list's value has no place; the parser counts it.
+        return true;
+    }
+}
+
+/// `key: value` or `key:`. Keys are identifiers, so that a colon in stray text makes no key.
+fn pair(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(':')?;
+    let (key, value) = (&text[..end], &text[end + 1..]);
+    let sound = !key.is_empty()
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/' | b'.' | b' ') || b >= 0x80)
+        && !key.starts_with([' ', '-']);
+    (sound && (value.is_empty() || value.starts_with([' ', '\t']))).then(|| (key, value.trim()))
+}
+
+struct Parser<'a> {
+    tokens: Vec<Token<'a>>,
+    next: usize,
+    skipped: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<Token<'a>> {
+        self.tokens.get(self.next).copied()
+    }
+
+    /// The block whose lines are indented by at least `least`.
+    fn block(&mut self, least: usize, depth: usize) -> Node<'a> {
+        let Some(first) = self.peek().filter(|t| t.indent >= least) else {
+            return Node::Scalar(Cow::Borrowed(""));
+        };
+        if depth > DEPTH_MAX {
+            while self.peek().is_some_and(|t| t.indent >= least) {
+                self.next += 1;
+                self.skipped += 1;
+            }
+            return Node::Scalar(Cow::Borrowed(""));
+        }
+        match first.what {
+            What::Item => self.list(first.indent, depth),
+            What::Pair(..) => self.map(first.indent, depth),
+            What::Text(text) => {
+                self.next += 1;
+                Node::Scalar(unquote(text))
+            }
+        }
+    }
+
+    fn list(&mut self, indent: usize, depth: usize) -> Node<'a> {
+        let mut items = Vec::new();
+        while let Some(token) = self.peek() {
+            match token.what {
+                What::Item if token.indent == indent => {
+                    self.next += 1;
+                    items.push(self.block(indent + 1, depth + 1));
+                }
+                _ if token.indent > indent => {
+                    self.next += 1;
+                    self.skipped += 1;
+                }
+                _ => break,
+            }
+        }
+        Node::List(items)
+    }
+
+    fn map(&mut self, indent: usize, depth: usize) -> Node<'a> {
+        let mut pairs = Vec::new();
+        while let Some(token) = self.peek() {
+            match token.what {
+                What::Pair(key, value) if token.indent == indent => {
+                    self.next += 1;
+                    pairs.push((key, if value.is_empty() { self.child(indent, depth) } else { Node::Scalar(unquote(value)) }));
+                }
+                _ if token.indent > indent => {
+                    self.next += 1;
+                    self.skipped += 1;
+                }
+                _ => break,
+            }
+        }
+        Node::Map(pairs)
+    }
+
+    /// What a key without a value holds: lines indented further, or a list that is not.
+    fn child(&mut self, indent: usize, depth: usize) -> Node<'a> {
+        match self.peek() {
+            Some(Token { indent: at, what: What::Item }) if at == indent => self.list(indent, depth + 1),
+            _ => self.block(indent + 1, depth + 1),
+        }
+    }
+}
+
+/// A value without its quotes, if they are quotes and not part of a name.
+fn unquote(value: &str) -> Cow<'_, str> {
+    match value {
+        "~" | "null" | "[]" | "{}" => return Cow::Borrowed(""),
+        _ => {}
+    }
+    let inner = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    if let Some(text) = inner('"') {
+        return unescape(text).unwrap_or(Cow::Borrowed(value));
+    }
+    if let Some(text) = inner('\'') {
+        let doubled = text.replace("''", "");
+        return if doubled.contains('\'') { Cow::Borrowed(value) } else { Cow::Owned(text.replace("''", "'")) };
+    }
+    Cow::Borrowed(value)
+}
+
+/// The text between double quotes; `None` if a bare quote shows that the quotes are part of a name. Escapes other than
+/// YAML's common ones stay as they are: file paths come with single backslashes.
+fn unescape(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['"', '\\']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => return None,
+            '\\' => {
+                let digits = match rest.clone().next() {
+                    Some('x') => 2,
+                    Some('u') => 4,
+                    Some(c @ ('"' | '\\' | '/')) => {
+                        out.push(c);
+                        rest.next();
+                        continue;
+                    }
+                    // A backslash at the end escapes the closing quote: then it was none.
+                    None => return None,
+                    Some(_) => 0,
+                };
+                let code = rest.as_str().get(1..=digits).filter(|_| digits > 0).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+                match code.and_then(char::from_u32) {
+                    Some(c) => {
+                        out.push(c);
+                        rest = rest.as_str()[1 + digits..].chars();
+                    }
+                    None => out.push('\\'),
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    Some(Cow::Owned(out))
+}
