@@ -1,0 +1,63 @@
+//! What the pure part of the processor counts, for the runner to put into metrics.
+
+use crate::admit::{Arrival, Meaning, Verdict};
+
+/// Counted since they were last taken.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Log records looked at.
+    pub records: u64,
+    /// Frames of clients' own cars admitted.
+    pub car_frames: u64,
+    /// Sequence numbers that were there before.
+    pub duplicates: u64,
+    /// Sequence numbers that came before their turn.
+    pub early: u64,
+    /// Sequence numbers acked and never seen.
+    pub holes: u64,
+    /// Sequence numbers refused by edges, by reason.
+    pub voids: Vec<(&'static str, u64)>,
+    /// Sequence numbers given up by clients.
+    pub gaps: u64,
+    /// Sequence numbers admitted of streams whose race logic has panicked.
+    pub halted: u64,
+    /// Records quarantined, by reason.
+    pub quarantined: Vec<(&'static str, u64)>,
+    /// Laps chosen, revised ones included.
+    pub laps: u64,
+    /// Laps withdrawn.
+    pub withdrawn: u64,
+    /// Incident steps.
+    pub incidents: u64,
+}
+
+impl Counts {
+    /// What has been counted; counting begins anew.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    pub(crate) fn admission(&mut self, arrival: &Arrival, verdict: &Verdict) {
+        let new = verdict.new.end - verdict.new.start;
+        self.duplicates = self.duplicates.saturating_add(verdict.duplicates);
+        self.early = self.early.saturating_add(verdict.early);
+        self.holes = self.holes.saturating_add(verdict.hole.as_ref().map_or(0, |h| h.end - h.start));
+        match arrival.meaning {
+            Meaning::Car => self.car_frames += new,
+            Meaning::Gap => self.gaps = self.gaps.saturating_add(new),
+            Meaning::Void(reason) if new > 0 => add(&mut self.voids, reason.name(), new),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn quarantine(&mut self, reason: &'static str) {
+        add(&mut self.quarantined, reason, 1);
+    }
+}
+
+fn add(counts: &mut Vec<(&'static str, u64)>, name: &'static str, n: u64) {
+    match counts.iter_mut().find(|(other, _)| *other == name) {
+        Some((_, count)) => *count = count.saturating_add(n),
+        None => counts.push((name, n)),
+    }
+}

@@ -1,0 +1,27 @@
+//! Log in, results out: admission, race logic, effectively-once steps.
+//!
+//! * [`admit`]: which sequence numbers of a record are new (E1); pure
+//! * [`race`]: frames of one stream into facts, and the choice among facts (E2, E3); pure
+//! * [`partition`]: records of one partition into steps, all sessions and streams of it; pure
+//! * [`Processor`]: runs it all on a log, a results store and an archive: two pumps for each partition, one for results
+//!   and one for the archive, each with its own checkpoint, so that an archive that is down delays no lap (E5, E6)
+//!
+//! Whatever is pure has no clock, no I/O and no randomness, so that reprocessing a log, from its start or from any
+//! checkpoint, gives the same results bit for bit (E11).
+
+pub mod admit;
+mod counts;
+mod error;
+mod metrics;
+pub mod partition;
+mod processor;
+mod pump;
+pub mod race;
+mod session;
+mod status;
+
+pub use counts::Counts;
+pub use error::ProcessorError;
+pub use metrics::ProcessorMetrics;
+pub use processor::{Config, Processor};
+pub use status::{PartitionStatus, Phase, PumpStatus, Status};

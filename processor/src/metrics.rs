@@ -1,0 +1,121 @@
+//! What a processor counts.
+
+use crate::counts::Counts;
+
+boxbox_schemas::metrics! {
+    /// What a processor counts. All partitions together.
+    pub struct ProcessorMetrics("boxbox_processor") {
+        /// Log records processed.
+        records: counter,
+        /// Frames of clients' own cars admitted.
+        frames: counter,
+        /// Sequence numbers that had come before and were dropped.
+        duplicates: counter,
+        /// Sequence numbers dropped because earlier ones had not come yet; they come again.
+        early: counter,
+        /// Sequence numbers acked by an edge and never seen in the log. It must stay 0.
+        holes: counter,
+        /// Sequence numbers refused by edges, by reason.
+        voids: counter by "reason",
+        /// Sequence numbers given up by clients, whose spools were full.
+        gaps: counter,
+        /// Records that could not be processed and were kept for a person, by reason.
+        quarantined: counter by "reason",
+        /// Sequence numbers of streams whose race logic had panicked: counted, archived, and telling no laps.
+        halted: counter,
+        /// Laps chosen, revised ones included.
+        laps: counter,
+        /// Laps withdrawn by a rewind.
+        withdrawn: counter,
+        /// Incident steps.
+        incidents: counter,
+        /// Steps committed to the results store.
+        commits: counter,
+        /// Seconds to commit a step, retries included.
+        commit_seconds: histogram,
+        /// Attempts that the log or the results store did not answer.
+        retries: counter,
+        /// Durable records whose results are not committed yet.
+        lag_records: gauge,
+        /// Partitions that have stopped for good and wait for a person.
+        stopped_partitions: gauge,
+        /// Frames archived.
+        archive_frames: counter,
+        /// Blocks archived.
+        archive_blocks: counter,
+        /// Seconds to archive a block, retries included.
+        archive_seconds: histogram,
+        /// Attempts of the archive pump that the log or the archive did not answer.
+        archive_retries: counter,
+        /// Durable records whose frames are not archived yet.
+        archive_lag_records: gauge,
+    }
+}
+
+impl ProcessorMetrics {
+    pub(crate) fn count(&self, counts: Counts) {
+        self.records.increment(counts.records);
+        self.frames.increment(counts.car_frames);
+        self.duplicates.increment(counts.duplicates);
+        self.early.increment(counts.early);
+        self.holes.increment(counts.holes);
+        self.gaps.increment(counts.gaps);
+        self.halted.increment(counts.halted);
+        self.laps.increment(counts.laps);
+        self.withdrawn.increment(counts.withdrawn);
+        self.incidents.increment(counts.incidents);
+        for (reason, n) in counts.voids {
+            self.voids.with(reason).increment(n);
+        }
+        for (reason, n) in counts.quarantined {
+            self.quarantined.with(reason).increment(n);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every count ends in its own metric, with its own value.
+    #[test]
+    fn counts_become_metrics() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let text = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            ProcessorMetrics::new().count(Counts {
+                records: 1,
+                car_frames: 2,
+                duplicates: 3,
+                early: 4,
+                holes: 5,
+                voids: vec![("range", 6), ("not_finite", 7)],
+                gaps: 8,
+                halted: 9,
+                quarantined: vec![("crc", 10), ("panic", 11)],
+                laps: 12,
+                withdrawn: 13,
+                incidents: 14,
+            });
+        });
+        let text = text.render();
+        for line in [
+            "records_total 1",
+            "frames_total 2",
+            "duplicates_total 3",
+            "early_total 4",
+            "holes_total 5",
+            "voids_total{reason=\"range\"} 6",
+            "voids_total{reason=\"not_finite\"} 7",
+            "gaps_total 8",
+            "halted_total 9",
+            "quarantined_total{reason=\"crc\"} 10",
+            "quarantined_total{reason=\"panic\"} 11",
+            "laps_total 12",
+            "withdrawn_total 13",
+            "incidents_total 14",
+        ] {
+            assert!(text.contains(&format!("boxbox_processor_{line}\n")), "no {line:?} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One partition's processing, pure: log records in, [`Step`]s out. No clock, no I/O, no randomness, no order of hash
+//! tables: the same records from the same state give the same step, bit for bit (E11).
+//!
+//! Sessions are kept for as long as the store keeps them. Closing sessions that have gone silent (E9), and forgetting
+//! old ones, is not here yet: memory grows with the sessions of a partition, by some kilobytes a stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxbox_log::Offset;
+use boxbox_schemas::results::{Checkpoint, IncidentStep};
+use boxbox_schemas::stamp::{LogRecord, StampError};
+use boxbox_schemas::{LogId, SessionId, StreamKey};
+use boxbox_store::{PartitionState, Quarantined, Step};
+use bytes::Bytes;
+
+use crate::admit::Arrival;
+use crate::counts::Counts;
+use crate::session::Session;
+
+/// The state of one partition's processing. See the [module](self).
+pub struct Partition {
+    log: LogId,
+    partition: u32,
+    partitions: u32,
+    sessions: BTreeMap<SessionId, Session>,
+    changed: BTreeSet<SessionId>,
+    quarantine: Vec<Quarantined>,
+    quarantine_bytes: usize,
+    last: Option<(Offset, Bytes)>,
+    counts: Counts,
+}
+
+/// What a store gave back cannot be gone on from.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A stream's race state cannot be read.
+    #[error("the stored state of driver {} in session {} cannot be read ({detail}): was it written by a newer version?", of.driver, of.session)]
+    Stream {
+        /// The stream.
+        of: Box<StreamKey>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Something of a session that is not there.
+    #[error("the store holds {what} of session {session} but not the session: it was not written by this program")]
+    Orphan {
+        /// The session.
+        session: SessionId,
+        /// What.
+        what: &'static str,
+    },
+}
+
+impl Partition {
+    /// Go on from `state`, what a store kept of this partition, with the incident steps of its sessions.
+    pub fn restore(log: LogId, partition: u32, partitions: u32, state: PartitionState, incidents: Vec<IncidentStep>) -> Result<Self, StateError> {
+        let mut sessions: BTreeMap<SessionId, Session> = state.sessions.into_iter().map(|info| (info.id, Session::restore(info))).collect();
+        for stream in &state.streams {
+            of(&mut sessions, stream.ledger.stream.session, "a stream")?.restore_stream(stream)?;
+        }
+        for fact in state.facts {
+            of(&mut sessions, fact.session, "a fact")?.restore_fact(fact);
+        }
+        for lap in state.laps {
+            of(&mut sessions, lap.session, "a lap")?.restore_lap(lap);
+        }
+        for step in incidents {
+            of(&mut sessions, step.session, "an incident step")?.restore_incident(step);
+        }
+        Ok(Self {
+            log,
+            partition,
+            partitions,
+            sessions,
+            changed: BTreeSet::new(),
+            quarantine: vec![],
+            quarantine_bytes: 0,
+            last: None,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Process the next record of the log. Nothing that a record holds makes this fail.
+    pub fn process(&mut self, offset: Offset, record: &Bytes) {
+        self.last = Some((offset, record.clone()));
+        self.counts.records += 1;
+        if let Err((kind, reason)) = self.take_in(record) {
+            self.counts.quarantine(kind);
+            tracing::error!(partition = self.partition, offset, %reason, "a record is quarantined");
+            self.quarantine_bytes += record.len();
+            self.quarantine.push(Quarantined { offset, reason, record: record.clone() });
+        }
+    }
+
+    fn take_in(&mut self, bytes: &Bytes) -> Result<(), (&'static str, String)> {
+        let record = LogRecord::parse(bytes.clone()).map_err(|e| (quarantine_kind(&e), e.to_string()))?;
+        let stamp = &record.stamp;
+        let home = stamp.session.partition(self.partitions);
+        if home != self.partition {
+            return Err(("misplaced", format!("session {} belongs to partition {home}", stamp.session)));
+        }
+        if !Arrival::in_stream(&record) {
+            return Err(("closed", "a `closed` record (E9), which this version does not act on".to_owned()));
+        }
+        let session = self.sessions.entry(stamp.session).or_insert_with(|| Session::open(&record));
+        if session.info().tenant != stamp.tenant {
+            return Err(("tenant", format!("session {} is of tenant {}, not {}", stamp.session, session.info().tenant, stamp.tenant)));
+        }
+        self.changed.insert(stamp.session);
+        session
+            .process(&record, &mut self.counts)
+            .map_err(|reason| ("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
+    }
+
+    /// What has been counted since this was last asked.
+    pub fn take_counts(&mut self) -> Counts {
+        self.counts.take()
+    }
+
+    /// Whether the next step would tell anybody something new: a lap, an incident, a session, a quarantined record.
+    pub fn has_news(&self) -> bool {
+        !self.quarantine.is_empty() || self.changed.iter().any(|s| self.sessions.get(s).is_some_and(Session::has_news))
+    }
+
+    /// Bytes of quarantined records that wait for the next step.
+    pub fn quarantine_bytes(&self) -> usize {
+        self.quarantine_bytes
+    }
+
+    /// Everything that has changed since the last step, with the checkpoint that goes with it; `None` if no record was
+    /// processed since. Whoever takes a step must commit it before the next, or restore from the store.
+    pub fn step(&mut self) -> Option<Step> {
+        let (offset, record) = self.last.take()?;
+        let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };
+        self.quarantine_bytes = 0;
+        let quarantine = std::mem::take(&mut self.quarantine);
+        let mut step =
+            Step { checkpoint, streams: vec![], sessions: vec![], facts: vec![], laps: vec![], withdrawn: vec![], incidents: vec![], quarantine };
+        for id in std::mem::take(&mut self.changed) {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.drain(&mut step);
+            }
+        }
+        Some(step)
+    }
+}
+
+fn of<'a>(sessions: &'a mut BTreeMap<SessionId, Session>, session: SessionId, what: &'static str) -> Result<&'a mut Session, StateError> {
+    sessions.get_mut(&session).ok_or(StateError::Orphan { session, what })
+}
+
+fn quarantine_kind(error: &StampError) -> &'static str {
+    match error {
+        StampError::Malformed => "stamp",
+        StampError::Version(_) => "stamp_version",
+        StampError::Record(error) => error.name(),
+    }
+}

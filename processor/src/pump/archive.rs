@@ -1,0 +1,203 @@
+//! The pump that archives frames: the same log, the same `admit`, a checkpoint of its own (E6, E10).
+//!
+//! Frames are joined into runs of one stream, gapless, of up to [`Config::run_span`] each, and runs into blocks. A block
+//! is everything admitted between two checkpoints, so what is archived once is archived for good and never twice.
+//!
+//! [`Config::run_span`]: crate::Config::run_span
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use boxbox_log::{Log, Offset};
+use boxbox_schemas::frame::CAR_FRAME_BYTES;
+use boxbox_schemas::record::Content;
+use boxbox_schemas::results::Checkpoint;
+use boxbox_schemas::stamp::LogRecord;
+use boxbox_schemas::{LogId, StreamKey};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun};
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Patience, Place, Post, Shared, resume};
+use crate::admit::{Arrival, Meaning, admit};
+use crate::error::ProcessorError;
+use crate::status::Pump;
+
+/// Archive one partition until `stop` or a failure for good.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    log: Arc<dyn Log>,
+    archive: Arc<dyn Archive>,
+    partition: u32,
+    stop: CancellationToken,
+) -> Result<(), ProcessorError> {
+    let post = Post { shared, log: log.clone(), partition, pump: Pump::Archive, stop };
+    let started = post.patiently("start", || start(&*log, &*archive, partition)).await?;
+    let Some((cursors, place)) = started else { return Ok(()) };
+    post.begin(&place);
+    let span_us = i64::try_from(post.shared.config.run_span.as_micros()).unwrap_or(i64::MAX);
+    let builder = Builder::new(log.id().clone(), partition, log.partitions(), cursors, span_us);
+    Box::pin(Work { post, archive, builder, oldest: None, newest: None }.pump(place)).await
+}
+
+async fn start(log: &dyn Log, archive: &dyn Archive, partition: u32) -> Result<(BTreeMap<StreamKey, u64>, Place), ProcessorError> {
+    let state = archive.load(log.id(), partition).await?;
+    let place = resume(log, partition, state.checkpoint.as_ref()).await?;
+    Ok((state.cursors.into_iter().collect(), place))
+}
+
+struct Work {
+    post: Post,
+    archive: Arc<dyn Archive>,
+    builder: Builder,
+    /// When the oldest and the newest record that wait for a block were read.
+    oldest: Option<Instant>,
+    newest: Option<Instant>,
+}
+
+impl Work {
+    async fn pump(mut self, mut place: Place) -> Result<(), ProcessorError> {
+        let (stop, config) = (self.post.stop.clone(), self.post.shared.config.clone());
+        let mut patience = Patience::default();
+        loop {
+            let wait = self.due().map_or(config.block_idle, |due| due.saturating_duration_since(Instant::now()));
+            let batch = tokio::select! {
+                () = stop.cancelled() => break,
+                batch = place.reader.next(config.read_bytes, wait) => batch,
+            };
+            let batch = match batch {
+                Ok(batch) => {
+                    patience.answered(&self.post);
+                    batch
+                }
+                Err(error) => {
+                    // What was read before goes out now, not when the log answers again; the reader knows its place.
+                    if !self.append().await? || !patience.pause(&self.post, "read the log", error.into()).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            for entry in &batch {
+                self.builder.take_in(entry.offset, &entry.record);
+                place.next = entry.offset + 1;
+            }
+            if !batch.is_empty() {
+                let now = Instant::now();
+                self.oldest.get_or_insert(now);
+                self.newest = Some(now);
+            }
+            self.post.at(place.next, place.reader.end());
+            if self.due().is_some_and(|due| due <= Instant::now()) && !self.append().await? {
+                return Ok(());
+            }
+        }
+        self.append().await?;
+        Ok(())
+    }
+
+    /// When the pending block is to be archived; `None` if there is none.
+    fn due(&self) -> Option<Instant> {
+        let (config, oldest, newest) = (&self.post.shared.config, self.oldest?, self.newest?);
+        if self.builder.bytes >= config.block_bytes { Some(oldest) } else { Some((oldest + config.block_every).min(newest + config.block_idle)) }
+    }
+
+    /// Archive the pending block; `false` when the end was asked for before the archive answered.
+    async fn append(&mut self) -> Result<bool, ProcessorError> {
+        (self.oldest, self.newest) = (None, None);
+        let Some(block) = self.builder.block() else { return Ok(true) };
+        let (began, archive, block) = (Instant::now(), &self.archive, &block);
+        let answer = self.post.patiently("archive a block", || async move { Ok(archive.append(block).await?) }).await?;
+        if answer.is_none() {
+            return Ok(false);
+        }
+        let metrics = &self.post.shared.metrics;
+        metrics.archive_frames.increment(block.runs.iter().map(|r| (r.frames.len() / CAR_FRAME_BYTES) as u64).sum());
+        metrics.archive_blocks.increment(1);
+        metrics.archive_seconds.record(began.elapsed().as_secs_f64());
+        self.post.committed(block.checkpoint.offset + 1);
+        Ok(true)
+    }
+}
+
+/// Log records into blocks; pure.
+struct Builder {
+    log: LogId,
+    partition: u32,
+    partitions: u32,
+    span_us: i64,
+    cursors: BTreeMap<StreamKey, u64>,
+    open: BTreeMap<StreamKey, OpenRun>,
+    runs: Vec<FrameRun>,
+    changed: BTreeMap<StreamKey, u64>,
+    bytes: usize,
+    last: Option<(Offset, Bytes)>,
+}
+
+/// A run that may still grow.
+struct OpenRun {
+    first_seq: u64,
+    next_seq: u64,
+    first_us: i64,
+    last_us: i64,
+    frames: BytesMut,
+}
+
+impl Builder {
+    fn new(log: LogId, partition: u32, partitions: u32, cursors: BTreeMap<StreamKey, u64>, span_us: i64) -> Self {
+        Self { log, partition, partitions, span_us, cursors, open: BTreeMap::new(), runs: vec![], changed: BTreeMap::new(), bytes: 0, last: None }
+    }
+
+    fn take_in(&mut self, offset: Offset, bytes: &Bytes) {
+        self.last = Some((offset, bytes.clone()));
+        // What cannot be read, or is in the wrong partition, is quarantined by the other pump.
+        let Ok(record) = LogRecord::parse(bytes.clone()) else { return };
+        if record.stamp.session.partition(self.partitions) != self.partition || !Arrival::in_stream(&record) {
+            return;
+        }
+        let (stream, arrival) = (record.stream(), Arrival::of(&record));
+        let cursor = self.cursors.entry(stream).or_default();
+        let verdict = admit(*cursor, &arrival);
+        if verdict.next != *cursor {
+            *cursor = verdict.next;
+            self.changed.insert(stream, verdict.next);
+        }
+        let (Meaning::Car, Ok(Content::Car(frames))) = (arrival.meaning, record.record.content()) else { return };
+        for (seq, frame) in (arrival.first..).zip(frames.iter().zip(frames.bytes().chunks_exact(CAR_FRAME_BYTES))) {
+            if let (true, (Ok(frame), bytes)) = (verdict.new.contains(&seq), frame) {
+                self.add(stream, seq, frame.sim_time_us.to_native(), bytes);
+            }
+        }
+    }
+
+    fn add(&mut self, stream: StreamKey, seq: u64, time_us: i64, frame: &[u8]) {
+        self.bytes += frame.len();
+        let grows = |run: &&mut OpenRun| run.next_seq == seq && time_us >= run.last_us && time_us - run.first_us < self.span_us;
+        if let Some(run) = self.open.get_mut(&stream).filter(grows) {
+            run.frames.extend_from_slice(frame);
+            (run.next_seq, run.last_us) = (seq + 1, time_us);
+            return;
+        }
+        let run = OpenRun { first_seq: seq, next_seq: seq + 1, first_us: time_us, last_us: time_us, frames: BytesMut::from(frame) };
+        if let Some(full) = self.open.insert(stream, run) {
+            self.runs.push(full.close(stream));
+        }
+    }
+
+    /// Everything taken in since the block before; `None` if that is nothing.
+    fn block(&mut self) -> Option<ArchiveBlock> {
+        let (offset, record) = self.last.take()?;
+        let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.extend(std::mem::take(&mut self.open).into_iter().map(|(stream, run)| run.close(stream)));
+        self.bytes = 0;
+        Some(ArchiveBlock { checkpoint, cursors: std::mem::take(&mut self.changed).into_iter().collect(), runs })
+    }
+}
+
+impl OpenRun {
+    fn close(self, stream: StreamKey) -> FrameRun {
+        FrameRun { stream, first_seq: self.first_seq, first_us: self.first_us, last_us: self.last_us, frames: self.frames.freeze() }
+    }
+}

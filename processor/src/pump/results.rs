@@ -1,0 +1,153 @@
+//! The pump that makes laps: log records through a [`Partition`], its steps into [`Results`], one transaction each (E5).
+//!
+//! When to commit is a matter of freshness against writing: a step rewrites the states of all streams it touched. So
+//! news (a lap, an incident) goes out at once if the last commit is long enough ago, and with the next one otherwise;
+//! steps without news are merged. What is committed when changes no result: a step is all that changed up to its checkpoint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_log::Log;
+use boxbox_store::{Lease, PartitionState, Results, Step};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Patience, Place, Post, Shared, resume};
+use crate::error::ProcessorError;
+use crate::partition::Partition;
+use crate::status::Pump;
+
+/// Longest wait for records when nothing is pending: how fresh the known durable end of an idle partition is.
+const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Work on one partition until `stop` or a failure for good.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    log: Arc<dyn Log>,
+    results: Arc<dyn Results>,
+    partition: u32,
+    stop: CancellationToken,
+) -> Result<(), ProcessorError> {
+    let post = Post { shared, log: log.clone(), partition, pump: Pump::Results, stop };
+    let started = post.patiently("start", || start(&*log, &*results, partition)).await?;
+    let Some((lease, state, place)) = started else { return Ok(()) };
+    post.begin(&place);
+    tracing::info!(partition, epoch = lease.epoch, next = place.next, "processing");
+    Box::pin(Work { post, lease, results, state, pending: Pending::new(), committed: None }.pump(place)).await
+}
+
+async fn start(log: &dyn Log, results: &dyn Results, partition: u32) -> Result<(Lease, Partition, Place), ProcessorError> {
+    // The lease first: from here on the owner before can write no more, so that what is loaded stays true.
+    let lease = results.acquire(log.id(), partition).await?;
+    let state = results.load(&lease).await?;
+    let place = resume(log, partition, state.checkpoint.as_ref()).await?;
+    let incidents = incidents(results, &state).await?;
+    let state = Partition::restore(log.id().clone(), partition, log.partitions(), state, incidents)?;
+    Ok((lease, state, place))
+}
+
+/// The incident steps of the sessions at hand: a rewind may take some back.
+async fn incidents(results: &dyn Results, state: &PartitionState) -> Result<Vec<boxbox_schemas::results::IncidentStep>, ProcessorError> {
+    let mut all = vec![];
+    for session in &state.sessions {
+        all.extend(results.incidents(&session.tenant, &session.id).await?);
+    }
+    Ok(all)
+}
+
+struct Work {
+    post: Post,
+    lease: Lease,
+    results: Arc<dyn Results>,
+    state: Partition,
+    pending: Pending,
+    committed: Option<Instant>,
+}
+
+/// Processed and not committed.
+struct Pending {
+    since: Option<Instant>,
+    records: u64,
+}
+
+impl Work {
+    async fn pump(mut self, mut place: Place) -> Result<(), ProcessorError> {
+        let (stop, read_bytes) = (self.post.stop.clone(), self.post.shared.config.read_bytes);
+        let mut patience = Patience::default();
+        loop {
+            let wait = self.due().map_or(IDLE_WAIT, |due| due.saturating_duration_since(Instant::now()));
+            let batch = tokio::select! {
+                () = stop.cancelled() => break,
+                batch = place.reader.next(read_bytes, wait.min(IDLE_WAIT)) => batch,
+            };
+            let batch = match batch {
+                Ok(batch) => {
+                    patience.answered(&self.post);
+                    batch
+                }
+                Err(error) => {
+                    // What was read before goes out now, not when the log answers again; the reader knows its place.
+                    if !self.commit().await? || !patience.pause(&self.post, "read the log", error.into()).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            for entry in &batch {
+                self.state.process(entry.offset, &entry.record);
+                place.next = entry.offset + 1;
+            }
+            if !batch.is_empty() {
+                self.pending.since.get_or_insert_with(Instant::now);
+                self.pending.records += batch.len() as u64;
+                self.post.shared.metrics.count(self.state.take_counts());
+            }
+            self.post.at(place.next, place.reader.end());
+            if self.due().is_some_and(|due| due <= Instant::now()) && !self.commit().await? {
+                return Ok(());
+            }
+        }
+        self.commit().await?;
+        Ok(())
+    }
+
+    /// When the pending step is to be committed; `None` if there is none.
+    fn due(&self) -> Option<Instant> {
+        let (config, since) = (&self.post.shared.config, self.pending.since?);
+        let full = self.pending.records >= config.step_records || self.state.quarantine_bytes() >= config.step_quarantine_bytes;
+        if full {
+            return Some(since);
+        }
+        let quiet = since + config.quiet_every;
+        if self.state.has_news() { Some(self.committed.map_or(since, |last| last + config.news_every).min(quiet)) } else { Some(quiet) }
+    }
+
+    /// Commit what is pending; whether it was, or nothing was: `false` when the end was asked for before the store answered.
+    ///
+    /// A step whose answer was lost may be there; the very same step is committed again, which changes nothing (rows are
+    /// replaced by key). Nothing is read meanwhile: the log keeps what waits.
+    async fn commit(&mut self) -> Result<bool, ProcessorError> {
+        let Some(step) = self.state.step() else { return Ok(true) };
+        self.pending = Pending::new();
+        let began = Instant::now();
+        let (results, lease) = (&self.results, &self.lease);
+        let step: &Step = &step;
+        let answer = self.post.patiently("commit a step", || async move { Ok(results.commit(lease, step).await?) }).await?;
+        if answer.is_none() {
+            return Ok(false);
+        }
+        self.committed = Some(Instant::now());
+        self.post.shared.metrics.commits.increment(1);
+        self.post.shared.metrics.commit_seconds.record(began.elapsed().as_secs_f64());
+        self.post.committed(step.checkpoint.offset + 1);
+        // Nobody listening is no error.
+        let _ = self.post.shared.feed.send(Arc::new(step.clone()));
+        Ok(true)
+    }
+}
+
+impl Pending {
+    fn new() -> Self {
+        Self { since: None, records: 0 }
+    }
+}

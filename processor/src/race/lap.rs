@@ -1,0 +1,194 @@
+//! A lap while it is driven, and the laps before it that a rewind can go back to.
+
+use boxbox_schemas::results::{Reasons, Tags};
+use serde::{Deserialize, Serialize};
+
+use super::SPANS_MAX;
+
+/// What is true of a lap from some moment on. Kept with the moment, so that a rewind takes it back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    OffTrack,
+    Incident,
+    SimInvalid,
+    Missing,
+    Tow,
+    PitIn,
+    PitOut,
+    Yellow,
+    Swap,
+    Estimated,
+    Resumed,
+}
+
+impl Mark {
+    const ALL: [Mark; 11] = [
+        Mark::OffTrack,
+        Mark::Incident,
+        Mark::SimInvalid,
+        Mark::Missing,
+        Mark::Tow,
+        Mark::PitIn,
+        Mark::PitOut,
+        Mark::Yellow,
+        Mark::Swap,
+        Mark::Estimated,
+        Mark::Resumed,
+    ];
+
+    fn says(self) -> (Reasons, Tags) {
+        let (no_reason, no_tag) = (Reasons(0), Tags(0));
+        match self {
+            Mark::OffTrack => (Reasons::OFF_TRACK, no_tag),
+            Mark::Incident => (Reasons::INCIDENT, no_tag),
+            Mark::SimInvalid => (Reasons::SIM_INVALID, no_tag),
+            Mark::Missing => (Reasons::DISCONTINUITY, no_tag),
+            Mark::Tow => (Reasons::TOW, no_tag),
+            Mark::PitIn => (Reasons::IN_LAP, Tags::IN_LAP),
+            Mark::PitOut => (Reasons::OUT_LAP, Tags::OUT_LAP),
+            Mark::Yellow => (no_reason, Tags::HAD_YELLOW),
+            Mark::Swap => (no_reason, Tags::DRIVER_SWAP),
+            Mark::Estimated => (no_reason, Tags::TIMING_ESTIMATED),
+            Mark::Resumed => (no_reason, Tags::RESUMED),
+        }
+    }
+}
+
+/// A run of frames: (which of the state's runs, first sequence number, first after it).
+pub(super) type Frames = (u8, u64, u64);
+
+/// A lap that has begun.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct OpenLap {
+    pub(super) start_us: i64,
+    /// Tick of the frame at or before the start.
+    pub(super) start_tick: u32,
+    /// Its number, once aligned with the simulator's counter.
+    pub(super) number: Option<u32>,
+    /// Race lap 1, from the green light.
+    pub(super) from_green: bool,
+    /// Times of the sectors finished, µs.
+    pub(super) splits_us: Vec<i64>,
+    /// A sector line was not crossed forward in this lap.
+    pub(super) no_sectors: bool,
+    /// When half of the lap was driven, µs.
+    pub(super) half_us: Option<i64>,
+    /// Since when each [`Mark`] holds, µs.
+    since_us: [Option<i64>; Mark::ALL.len()],
+    /// Frames so far.
+    pub(super) frames: u32,
+    /// First sequence number in the present run of frames; `None` until its first frame.
+    pub(super) first_seq: Option<u64>,
+    /// Runs of frames before it.
+    pub(super) spans: Vec<Frames>,
+}
+
+impl OpenLap {
+    pub(super) fn new(start_us: i64, start_tick: u32, first_seq: u64, sectors: usize) -> Self {
+        Self {
+            start_us,
+            start_tick,
+            number: None,
+            from_green: false,
+            splits_us: Vec::with_capacity(sectors.saturating_sub(1)),
+            no_sectors: false,
+            half_us: None,
+            since_us: [None; Mark::ALL.len()],
+            frames: 0,
+            first_seq: Some(first_seq),
+            spans: Vec::new(),
+        }
+    }
+
+    /// `mark` holds from `us` on, or already did.
+    #[inline]
+    pub(super) fn mark(&mut self, mark: Mark, us: i64) {
+        self.since_us[mark as usize].get_or_insert(us);
+    }
+
+    #[inline]
+    pub(super) fn has(&self, mark: Mark) -> bool {
+        self.since_us[mark as usize].is_some()
+    }
+
+    pub(super) fn reasons(&self) -> Reasons {
+        self.marks().fold(Reasons(0), |all, m| all.with(m.says().0))
+    }
+
+    pub(super) fn tags(&self) -> Tags {
+        let own = if self.from_green { Tags::FIRST_LAP.with(Tags::START_ESTIMATED) } else { Tags(0) };
+        self.marks().fold(own, |all, m| all.with(m.says().1))
+    }
+
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        Mark::ALL.into_iter().filter(|m| self.has(*m))
+    }
+
+    /// When the last line so far was crossed, the start included, µs.
+    pub(super) fn last_line_us(&self) -> i64 {
+        self.start_us + self.splits_us.iter().sum::<i64>()
+    }
+
+    /// A sector ends at `us`.
+    pub(super) fn split(&mut self, us: i64) {
+        let before = self.last_line_us();
+        self.splits_us.push(us - before);
+    }
+
+    /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is not known.
+    pub(super) fn sectors_us(&self, end_us: i64, lines: usize) -> Option<Vec<i64>> {
+        (!self.no_sectors && self.splits_us.len() == lines).then(|| {
+            let mut sectors = self.splits_us.clone();
+            sectors.push(end_us - self.last_line_us());
+            sectors
+        })
+    }
+
+    /// End the present run of frames of run `run` before `next_seq`.
+    pub(super) fn seal(&mut self, run: u8, next_seq: u64) {
+        let Some(first) = self.first_seq.take() else { return };
+        if next_seq <= first {
+            return;
+        }
+        if self.spans.len() == SPANS_MAX {
+            let oldest = self.spans.remove(0);
+            if let Some(second) = self.spans.first_mut().filter(|s| s.0 == oldest.0) {
+                second.1 = oldest.1;
+            }
+        }
+        self.spans.push((run, first, next_seq));
+    }
+
+    /// The oldest run of the state is no more: frames of it are forgotten, the others move down by one.
+    pub(super) fn forget_oldest_run(&mut self) {
+        self.spans.retain(|s| s.0 > 0);
+        self.spans.iter_mut().for_each(|s| s.0 -= 1);
+    }
+
+    /// Take back what happened after `to_us`; `last_us` is when its last frame was.
+    pub(super) fn rewind(&mut self, to_us: i64, last_us: i64) {
+        for since in &mut self.since_us {
+            *since = since.filter(|us| *us <= to_us);
+        }
+        self.half_us = self.half_us.filter(|us| *us <= to_us);
+        while self.last_line_us() > to_us && self.splits_us.pop().is_some() {}
+        // Frames are not kept one by one: the share that stays is by time.
+        let (kept_us, all_us) = (to_us - self.start_us, last_us - self.start_us);
+        if all_us > 0 && kept_us < all_us {
+            self.frames = (i128::from(self.frames) * i128::from(kept_us.max(0)) / i128::from(all_us)) as u32;
+        }
+    }
+}
+
+/// A lap that is over: finished, or broken off.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct PastLap {
+    pub(super) lap: OpenLap,
+    /// Crossed the line, and was told as a fact.
+    pub(super) told: bool,
+    /// When it ended, µs.
+    pub(super) until_us: i64,
+    /// Tick and sequence number of the frame at or after its end.
+    pub(super) until_tick: u32,
+    pub(super) until_seq: u64,
+}

@@ -1,0 +1,137 @@
+//! How the work on each partition stands, for readiness and for people.
+
+use boxbox_log::Offset;
+use parking_lot::Mutex;
+
+/// A live view of a processor; outlives it.
+#[derive(Debug)]
+pub struct Status {
+    partitions: Vec<Mutex<PartitionStatus>>,
+}
+
+/// Where one partition stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: u32,
+    /// The pump that makes laps.
+    pub results: PumpStatus,
+    /// The pump that archives frames.
+    pub archive: PumpStatus,
+}
+
+/// Where one pump stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PumpStatus {
+    /// What it does.
+    pub phase: Phase,
+    /// The first offset that it has not processed.
+    pub next: Offset,
+    /// The first offset that is not committed in its store: whatever is below survives anything.
+    pub committed: Offset,
+    /// The log's durable end, as last known.
+    pub end: Offset,
+    /// When it last committed, Unix µs; for people.
+    pub last_commit_us: Option<i64>,
+}
+
+/// What a pump does.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Phase {
+    /// Loading its state, looking for its place in the log.
+    #[default]
+    Starting,
+    /// Working, or waiting for records.
+    Working,
+    /// Something does not answer; it tries again until it does. The text says what.
+    Retrying(String),
+    /// It has stopped for good. The text says why, and what to do.
+    Stopped(String),
+    /// Asked to end, it has ended.
+    Ended,
+}
+
+impl PumpStatus {
+    /// Durable records that are not committed in its store yet (with a log whose offsets have gaps: at most).
+    pub fn lag(&self) -> u64 {
+        self.end.saturating_sub(self.committed)
+    }
+    /// Whether it works and has processed everything durable.
+    pub fn level(&self) -> bool {
+        self.phase == Phase::Working && self.next >= self.end
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pump {
+    Results,
+    Archive,
+}
+
+impl Status {
+    pub(crate) fn new(partitions: u32) -> Self {
+        let fresh = |partition| Mutex::new(PartitionStatus { partition, results: PumpStatus::default(), archive: PumpStatus::default() });
+        Self { partitions: (0..partitions).map(fresh).collect() }
+    }
+
+    /// Every partition, in order.
+    pub fn partitions(&self) -> Vec<PartitionStatus> {
+        self.partitions.iter().map(|p| p.lock().clone()).collect()
+    }
+
+    /// Whether every partition makes laps. The archive may lag or fail: it delays no lap.
+    pub fn ready(&self) -> bool {
+        self.partitions.iter().all(|p| p.lock().results.phase == Phase::Working)
+    }
+
+    /// Whether every partition's results have everything durable.
+    pub fn level(&self) -> bool {
+        self.partitions.iter().all(|p| p.lock().results.level())
+    }
+
+    pub(crate) fn update(&self, partition: u32, pump: Pump, change: impl FnOnce(&mut PumpStatus)) {
+        if let Some(status) = self.partitions.get(partition as usize) {
+            let mut status = status.lock();
+            change(match pump {
+                Pump::Results => &mut status.results,
+                Pump::Archive => &mut status.archive,
+            });
+        }
+    }
+
+    pub(crate) fn sum(&self, pump: Pump, of: impl Fn(&PumpStatus) -> u64) -> u64 {
+        let one = |status: &PartitionStatus| match pump {
+            Pump::Results => of(&status.results),
+            Pump::Archive => of(&status.archive),
+        };
+        self.partitions.iter().map(|p| one(&p.lock())).fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pump_is_level_when_it_works_and_has_everything_durable() {
+        let at = |phase, next, end| PumpStatus { phase, next, end, committed: 4, ..PumpStatus::default() };
+        assert!(at(Phase::Working, 7, 7).level());
+        assert!(!at(Phase::Working, 6, 7).level());
+        assert!(!at(Phase::Starting, 0, 0).level(), "an unknown end is no end reached");
+        assert!(!at(Phase::Stopped("x".into()), 7, 7).level());
+        assert_eq!((at(Phase::Working, 7, 7).lag(), at(Phase::Working, 4, 3).lag()), (3, 0));
+    }
+
+    #[test]
+    fn readiness_asks_every_partition_for_laps_and_none_for_the_archive() {
+        let status = Status::new(2);
+        assert!(!status.ready());
+        for partition in 0..2 {
+            status.update(partition, Pump::Results, |p| p.phase = Phase::Working);
+        }
+        status.update(0, Pump::Archive, |p| p.phase = Phase::Retrying("down".into()));
+        assert!(status.ready());
+        status.update(1, Pump::Results, |p| p.phase = Phase::Stopped("damaged".into()));
+        assert!(!status.ready());
+    }
+}

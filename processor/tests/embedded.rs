@@ -1,0 +1,168 @@
+//! The processor on the embedded profile: log and stores as files. What comes out is what the reference log and stores
+//! give, however often it is killed and started again.
+
+#![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_log::Log;
+use boxbox_log::embedded::{EmbeddedLog, Options};
+use boxbox_log::memory::MemoryLog;
+use boxbox_processor::{Config, Processor, Status};
+use boxbox_schemas::SessionId;
+use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_store::memory::{MemoryArchive, MemoryResults};
+use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
+use boxbox_store::{Archive, FrameRun, Results};
+use bytes::Bytes;
+use fastrand::Rng;
+use support::*;
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a user can see of a session.
+#[derive(PartialEq, Debug)]
+struct Visible {
+    info: SessionInfo,
+    laps: Vec<Lap>,
+    incidents: Vec<IncidentStep>,
+    ledgers: Vec<Ledger>,
+    /// The frames of each lap, joined.
+    traces: Vec<Vec<Bytes>>,
+}
+
+async fn visible(results: &dyn Results, archive: &dyn Archive, session: SessionId) -> Visible {
+    let laps = results.laps(&tenant(), &session, None, 1_000).await.unwrap();
+    let mut traces = vec![];
+    for lap in &laps {
+        let mut trace = vec![];
+        for span in &lap.spans {
+            let runs = archive.frames(&tenant(), &session, span, 100_000).await.unwrap();
+            trace.extend(runs.into_iter().map(|FrameRun { frames, .. }| frames));
+        }
+        traces.push(trace);
+    }
+    Visible {
+        info: results.session(&tenant(), &session).await.unwrap().expect("the session"),
+        incidents: results.incidents(&tenant(), &session).await.unwrap(),
+        ledgers: results.ledgers(&tenant(), &session).await.unwrap(),
+        laps,
+        traces,
+    }
+}
+
+fn records() -> Vec<Bytes> {
+    let mut carl = Client::new(1, "carl", 1);
+    carl.meta(7, 0);
+    carl.drive(300, 2380);
+    carl.incidents = 4;
+    carl.drive(2380, 2500);
+    carl.rewind(2200);
+    carl.incidents = 0;
+    carl.drive(2200, 3700);
+    carl.void(5);
+    carl.drive(3730, 6100);
+    carl.end();
+    let others = [Client::laps(1, "anna", 1, 300, 4), Client::laps(2, "bert", 1, 300, 4)];
+    let mut turns: Vec<_> = [vec![carl.records], others.to_vec()].concat().into_iter().map(Vec::into_iter).collect();
+    let mut all = vec![];
+    while turns.iter().any(|r| r.len() > 0) {
+        all.extend(turns.iter_mut().filter_map(Iterator::next));
+    }
+    all.insert(77, Bytes::from_static(b"rubbish"));
+    all
+}
+
+async fn until_level(status: &Status, log: &dyn Log) {
+    let wait = async {
+        for partition in 0..log.partitions() {
+            let end = log.bounds(partition).await.unwrap().end;
+            loop {
+                let at = &status.partitions()[partition as usize];
+                if at.results.committed >= end && at.archive.committed >= end {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("not level: {:?}", status.partitions()));
+}
+
+async fn stores(folder: &Path) -> (Arc<SqliteResults>, Arc<SqliteArchive>) {
+    (
+        Arc::new(SqliteResults::open(&folder.join("results.sqlite")).await.unwrap()),
+        Arc::new(SqliteArchive::open(&folder.join("archive.sqlite")).await.unwrap()),
+    )
+}
+
+fn quick() -> Config {
+    let ms = Duration::from_millis;
+    Config {
+        read_bytes: 8_000,
+        news_every: ms(2),
+        quiet_every: ms(5),
+        block_every: ms(20),
+        block_idle: ms(5),
+        retry_first: ms(1),
+        retry_last: ms(20),
+        ..Config::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_give_what_the_reference_gives() {
+    let records = records();
+    let reference: Arc<MemoryLog> = Arc::new(inline_log(2));
+    append(&*reference, &records);
+    let (results, archive) = (MemoryResults::new(), MemoryArchive::new());
+    let processor = Processor::new(quick(), reference.clone(), Arc::new(results.clone()), Arc::new(archive.clone()));
+    let (status, stop) = (processor.status(), CancellationToken::new());
+    let work = tokio::spawn(processor.run(stop.clone()));
+    until_level(&status, &*reference).await;
+    stop.cancel();
+    work.await.unwrap().unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { partitions: Some(2), segment_bytes: 1 << 20, ..Options::default() };
+    let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(folder.path().join("log"), options).unwrap());
+    let mut rng = Rng::with_seed(7);
+    let (mut rest, mut kills) = (&records[..], 0);
+    loop {
+        let (results, archive) = stores(folder.path()).await;
+        let processor = Processor::new(quick(), log.clone(), results.clone(), archive.clone());
+        let (status, stop) = (processor.status(), CancellationToken::new());
+        let work = tokio::spawn(processor.run(stop.clone()));
+        // Records come while it runs.
+        let (now, later) = rest.split_at(rng.usize(0..200).min(rest.len()));
+        append(&*log, now);
+        rest = later;
+        if rest.is_empty() {
+            until_level(&status, &*log).await;
+            stop.cancel();
+            work.await.unwrap().unwrap();
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..40))).await;
+        work.abort();
+        let _ = work.await;
+        kills += 1;
+        results.close().await;
+        archive.close().await;
+    }
+    assert!(kills > 3);
+
+    let (files, frames) = stores(folder.path()).await;
+    for (id, laps) in [(1, 7), (2, 3)] {
+        let expected = visible(&results, &archive, session(id)).await;
+        assert_eq!(expected.laps.len(), laps);
+        assert_eq!(visible(&*files, &*frames, session(id)).await, expected);
+    }
+    let quarantined = files.quarantine(log.id(), SessionId::default().partition(2)).await.unwrap();
+    assert_eq!(quarantined.iter().map(|q| &q.record[..]).collect::<Vec<_>>(), [b"rubbish"]);
+}

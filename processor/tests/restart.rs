@@ -1,0 +1,238 @@
+//! E5, E7, E11: from any checkpoint, and whatever became of the last commit, the same results, bit for bit.
+
+#![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_log::memory::MemoryLog;
+use boxbox_log::{Limits, Log};
+use boxbox_processor::partition::Partition;
+use boxbox_processor::{Config, Processor, Status};
+use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_store::memory::{MemoryArchive, MemoryResults};
+use boxbox_store::{Archive, Lease, PartitionState, Results};
+use bytes::Bytes;
+use fastrand::Rng;
+use support::stores::Faulty;
+use support::*;
+use tokio_util::sync::CancellationToken;
+
+/// Everything that can be read out of a results store, in order.
+#[derive(PartialEq, Debug)]
+struct Everything {
+    state: PartitionState,
+    sessions: Vec<SessionInfo>,
+    laps: Vec<Lap>,
+    incidents: Vec<IncidentStep>,
+    ledgers: Vec<Ledger>,
+}
+
+async fn everything(results: &MemoryResults, log: &dyn Log, partition: u32) -> Everything {
+    let lease = results.acquire(log.id(), partition).await.unwrap();
+    let state = results.load(&lease).await.unwrap();
+    let sessions = results.sessions(&tenant(), None, 1_000).await.unwrap();
+    let (mut laps, mut incidents, mut ledgers) = (vec![], vec![], vec![]);
+    for session in &sessions {
+        laps.extend(results.laps(&tenant(), &session.id, None, 10_000).await.unwrap());
+        incidents.extend(results.incidents(&tenant(), &session.id).await.unwrap());
+        ledgers.extend(results.ledgers(&tenant(), &session.id).await.unwrap());
+    }
+    Everything { state, sessions, laps, incidents, ledgers }
+}
+
+/// A log with something of everything: a restart, a flashback with incidents, gaps, voids, holes, rubbish.
+fn eventful() -> Vec<Bytes> {
+    let mut anna = Client::new(1, "anna", 1);
+    anna.meta(1, 0);
+    anna.drive(300, 2000);
+    anna.void(3);
+    anna.drive(2024, 3000);
+    let mut again = Client::new(1, "anna", 2);
+    again.meta(1, 0);
+    again.drive(3012, 4000);
+    again.gap(30);
+    again.drive(4180, 6200);
+    again.end();
+    let mut carl = Client::new(1, "carl", 1);
+    carl.meta(7, 0);
+    carl.drive(300, 2380);
+    carl.incidents = 4;
+    carl.drive(2380, 2500);
+    carl.rewind(2200);
+    carl.incidents = 0;
+    carl.drive(2200, 3000);
+    carl.hole(5);
+    carl.incidents = 2;
+    carl.drive(3030, 5000);
+    carl.rewind(4700);
+    carl.drive(4700, 4760);
+    let other = Client::laps(2, "dora", 9, 0, 2);
+    let mut records = anna.records;
+    // Interleaved by hand: anna's first run, then all others in turns.
+    let mut rest = [again.records, carl.records, other].map(|r| r.into_iter());
+    while rest.iter().any(|r| r.len() > 0) {
+        records.extend(rest.iter_mut().filter_map(Iterator::next));
+    }
+    records.insert(40, Bytes::from_static(b"rubbish"));
+    records.insert(300, damaged(&records[300]));
+    records
+}
+
+fn damaged(record: &Bytes) -> Bytes {
+    let mut bytes = record.to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    bytes.into()
+}
+
+fn log_of(records: &[Bytes]) -> MemoryLog {
+    let log = MemoryLog::inline(1, Limits::default());
+    append(&log, records);
+    log
+}
+
+/// Go on from the store for up to `records` records, in steps of `every`; without any runtime's timing.
+async fn go_on(log: &MemoryLog, results: &MemoryResults, records: usize, every: usize) -> Lease {
+    let lease = results.acquire(log.id(), 0).await.unwrap();
+    let state = results.load(&lease).await.unwrap();
+    let next = state.checkpoint.as_ref().map_or(0, |c| c.offset + 1);
+    let mut incidents = vec![];
+    for session in &state.sessions {
+        incidents.extend(results.incidents(&session.tenant, &session.id).await.unwrap());
+    }
+    let mut partition = Partition::restore(log.id().clone(), 0, 1, state, incidents).unwrap();
+    let entries: Vec<_> = log.records(0).into_iter().filter(|e| e.offset >= next).take(records).collect();
+    for batch in entries.chunks(every) {
+        for entry in batch {
+            partition.process(entry.offset, &entry.record);
+        }
+        results.commit(&lease, &partition.step().unwrap()).await.unwrap();
+    }
+    lease
+}
+
+#[tokio::test]
+async fn from_every_checkpoint_the_same() {
+    let log = log_of(&eventful());
+    let all = log.records(0).len();
+    let reference = MemoryResults::new();
+    go_on(&log, &reference, all, all).await;
+    let expected = everything(&reference, &log, 0).await;
+    let table: Vec<_> = expected.laps.iter().map(|l| (l.entry.as_str(), l.number)).collect();
+    assert_eq!(table, [("dora", 2), ("anna", 2), ("anna", 3), ("anna", 4), ("anna", 5), ("carl", 2), ("carl", 3)]);
+    assert!(expected.state.facts.iter().any(|f| f.superseded), "no fact is superseded");
+    assert_eq!(reference.quarantine(log.id(), 0).await.unwrap().len(), 2);
+
+    // A checkpoint after every record, stopping at each of them in turn.
+    let growing = MemoryResults::new();
+    for at in 0..=all {
+        if at % 7 == 0 || at == all {
+            let rest = copy(&growing, &log).await;
+            go_on(&log, &rest, all, 97).await;
+            assert_eq!(everything(&rest, &log, 0).await, expected, "restarted behind record {at}");
+        }
+        go_on(&log, &growing, 1, 1).await;
+    }
+    assert_eq!(everything(&growing, &log, 0).await, expected, "restarted at every record");
+}
+
+/// A store with what `results` holds, by way of one step.
+async fn copy(results: &MemoryResults, log: &MemoryLog) -> MemoryResults {
+    let copy = MemoryResults::new();
+    let lease = results.acquire(log.id(), 0).await.unwrap();
+    let state = results.load(&lease).await.unwrap();
+    let Some(checkpoint) = state.checkpoint else { return copy };
+    let mut incidents = vec![];
+    for session in &state.sessions {
+        incidents.extend(results.incidents(&tenant(), &session.id).await.unwrap());
+    }
+    let step = boxbox_store::Step {
+        checkpoint,
+        streams: state.streams,
+        sessions: state.sessions,
+        facts: state.facts,
+        laps: state.laps,
+        withdrawn: vec![],
+        incidents,
+        quarantine: results.quarantine(log.id(), 0).await.unwrap(),
+    };
+    let lease = copy.acquire(log.id(), 0).await.unwrap();
+    copy.commit(&lease, &step).await.unwrap();
+    copy
+}
+
+fn quick(rng: &mut Rng) -> Config {
+    let ms = Duration::from_millis;
+    Config {
+        read_bytes: rng.usize(1_000..40_000),
+        news_every: ms(rng.u64(0..4)),
+        quiet_every: ms(rng.u64(0..10)),
+        step_records: rng.u64(1..200),
+        block_every: ms(3),
+        block_idle: ms(2),
+        block_bytes: rng.usize(1_000..200_000),
+        retry_first: Duration::from_micros(100),
+        retry_last: ms(2),
+        ..Config::default()
+    }
+}
+
+async fn until(status: &Status, done: impl Fn(&boxbox_processor::PartitionStatus) -> bool) {
+    let wait = async {
+        while !status.partitions().iter().all(&done) {
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("not done: {:?}", status.partitions()));
+}
+
+/// The whole processor, killed at random moments, on a store whose commits fail before and after they happen.
+#[tokio::test]
+async fn killed_at_random_on_a_store_that_falls_over() {
+    let records = eventful();
+    let log = log_of(&records);
+    let reference = MemoryResults::new();
+    go_on(&log, &reference, records.len(), 100).await;
+    let expected = everything(&reference, &log, 0).await;
+    let mut half_way = 0;
+    for seed in 0..12 {
+        let mut rng = Rng::with_seed(seed);
+        let (results, archive) = (Faulty::default(), MemoryArchive::new());
+        results.fail(20, 20, seed * 1_000);
+        for _ in 0..6 {
+            let processor = Processor::new(quick(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
+            let status = processor.status();
+            let work = tokio::spawn(processor.run(CancellationToken::new()));
+            tokio::time::sleep(Duration::from_micros(rng.u64(0..4_000))).await;
+            // As kill -9: nothing is finished, whatever it was doing.
+            work.abort();
+            let _ = work.await;
+            half_way += u32::from((1..records.len() as u64).contains(&status.partitions()[0].results.committed));
+        }
+        let processor = Processor::new(quick(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
+        let (status, stop) = (processor.status(), CancellationToken::new());
+        let work = tokio::spawn(processor.run(stop.clone()));
+        until(&status, |p| p.results.level() && p.archive.level()).await;
+        stop.cancel();
+        work.await.unwrap().unwrap();
+        results.fail(0, 0, 0);
+        if status.partitions()[0].results.committed < records.len() as u64 {
+            // The store did not answer its last attempt before the end was asked for: what is missing is in the log.
+            go_on(&log, &results.inner, records.len(), 100).await;
+        }
+        let found = everything(&results.inner, &log, 0).await;
+        assert_eq!(found, expected, "seed {seed}");
+        assert!(results.failed() > 0, "seed {seed}: nothing failed");
+        for ledger in &found.ledgers {
+            let stream = ledger.stream;
+            let kept = archive.count(&stream.tenant, &stream.session, Some(&stream.driver)).await.unwrap();
+            let told: u64 =
+                found.ledgers.iter().filter(|l| (l.stream.session, l.stream.driver) == (stream.session, stream.driver)).map(|l| l.car_frames).sum();
+            assert_eq!(kept, told, "seed {seed}: frames archived of {stream:?}");
+        }
+    }
+    assert!(half_way > 10, "only {half_way} restarts were half-way");
+}

@@ -1,0 +1,456 @@
+//! The processor as a whole, on the reference log and stores: outages, takeovers, bad records, one partition of several
+//! that fails, and when it commits.
+
+#![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_log::Log;
+use boxbox_log::memory::MemoryLog;
+use boxbox_processor::{Config, Phase, Processor, ProcessorError, Status};
+use boxbox_schemas::TenantId;
+use boxbox_schemas::event::ClosedFrame;
+use boxbox_schemas::record::{Kind, archive};
+use boxbox_schemas::results::{Checkpoint, Lap};
+use boxbox_schemas::stamp::{LogRecord, Stamp};
+use boxbox_store::memory::{MemoryArchive, MemoryResults};
+use boxbox_store::{Archive, Results, Step, StoreError};
+use bytes::Bytes;
+use support::log::Flaky;
+use support::stores::Blocks;
+use support::*;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Nothing here takes a tenth of it.
+const DEADLINE: Duration = Duration::from_secs(30);
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn quick() -> Config {
+    let ms = Duration::from_millis;
+    Config {
+        news_every: ms(5),
+        quiet_every: ms(20),
+        block_every: ms(20),
+        block_idle: ms(10),
+        retry_first: ms(1),
+        retry_last: ms(10),
+        ..Config::default()
+    }
+}
+
+struct Running {
+    status: Arc<Status>,
+    feed: tokio::sync::broadcast::Receiver<Arc<Step>>,
+    stop: CancellationToken,
+    work: JoinHandle<Result<(), ProcessorError>>,
+}
+
+fn start(config: Config, log: impl Log, results: impl Results, archive: impl Archive) -> Running {
+    let processor = Processor::new(config, Arc::new(log), Arc::new(results), Arc::new(archive));
+    let (status, feed, stop) = (processor.status(), processor.feed(), CancellationToken::new());
+    Running { status, feed, stop: stop.clone(), work: tokio::spawn(processor.run(stop)) }
+}
+
+impl Running {
+    async fn until(&self, what: &str, done: impl Fn(&Status) -> bool) {
+        let wait = async {
+            while !done(&self.status) {
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("not {what}: {:?}", self.status.partitions()));
+    }
+
+    /// Everything that is in the log now is in the results store.
+    async fn until_committed(&self, log: &MemoryLog) {
+        self.until("committed", |s| s.partitions().iter().all(|p| p.results.committed == end(log, p.partition))).await;
+    }
+
+    /// Everything that is in the log now is in the archive.
+    async fn until_archived(&self, log: &MemoryLog) {
+        self.until("archived", |s| s.partitions().iter().all(|p| p.archive.committed == end(log, p.partition))).await;
+    }
+
+    async fn next_laps(&mut self) -> Arc<Step> {
+        let news = async {
+            loop {
+                let step = self.feed.recv().await.unwrap();
+                if !step.laps.is_empty() {
+                    return step;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, news).await.expect("no lap came")
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(DEADLINE, self.work).await.unwrap().unwrap().unwrap();
+    }
+}
+
+fn end(log: &MemoryLog, partition: u32) -> u64 {
+    log.records(partition).last().map_or(0, |e| e.offset + 1)
+}
+
+async fn laps(results: &impl Results, source_id: u128) -> Vec<Lap> {
+    results.laps(&tenant(), &session(source_id), None, 1_000).await.unwrap()
+}
+
+fn numbers(laps: &[Lap]) -> Vec<u32> {
+    laps.iter().map(|l| l.number).collect()
+}
+
+#[tokio::test]
+async fn laps_come_out_of_a_log() {
+    let (log, results, archive) = (inline_log(2), MemoryResults::new(), MemoryArchive::new());
+    append(&log, &Client::laps(1, "anna", 1, 300, 3));
+    let mut running = start(quick(), log.clone(), results.clone(), archive.clone());
+    assert!(!running.status.ready() && !running.status.level(), "before it has looked, nothing is known");
+
+    assert_eq!(running.next_laps().await.laps[0].entry.as_str(), "anna");
+    append(&log, &Client::laps(2, "bert", 1, 300, 3));
+    running.until_committed(&log).await;
+    running.until_archived(&log).await;
+    assert!(running.status.ready() && running.status.level());
+    running.end().await;
+
+    for (id, name) in [(1, "anna"), (2, "bert")] {
+        let told: Vec<_> = laps(&results, id).await.iter().map(|l| (l.number, l.driver, l.time_us)).collect();
+        assert_eq!(told, [(2, driver(name), 20_000_000), (3, driver(name), 20_000_000)]);
+        let ledgers = results.ledgers(&tenant(), &session(id)).await.unwrap();
+        assert!(ledgers[0].balances() && ledgers[0].ended && ledgers[0].car_frames == 700);
+        assert_eq!(archive.count(&tenant(), &session(id), None).await.unwrap(), 700);
+    }
+}
+
+/// E5: whoever lost the partition writes nothing more, and says so.
+#[tokio::test]
+async fn a_fenced_processor_writes_nothing() {
+    let (log, results) = (inline_log(1), MemoryResults::new());
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    let old = start(quick(), log.clone(), results.clone(), MemoryArchive::new());
+    old.until_committed(&log).await;
+    assert_eq!(numbers(&laps(&results, 1).await), [2]);
+
+    results.acquire(log.id(), 0).await.unwrap();
+    append(&log, &Client::laps(2, "bert", 1, 300, 2));
+    let error = tokio::time::timeout(DEADLINE, old.work).await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(error, ProcessorError::Store(StoreError::Fenced { .. })), "{error}");
+    assert!(matches!(&old.status.partitions()[0].results.phase, Phase::Stopped(why) if why.contains("newer owner")));
+    assert!(results.session(&tenant(), &session(2)).await.unwrap().is_none());
+
+    let new = start(quick(), log.clone(), results.clone(), MemoryArchive::new());
+    new.until_committed(&log).await;
+    new.end().await;
+    assert_eq!((numbers(&laps(&results, 1).await), numbers(&laps(&results, 2).await)), (vec![2], vec![2]));
+}
+
+/// Records that nobody can process are kept aside, each with its reason; everything else is as if they were not there.
+#[tokio::test]
+async fn poison_is_quarantined_and_harms_nothing_else() {
+    let clean = Client::laps(1, "anna", 1, 300, 3);
+    let mut bert = Client::new(1, "bert", 1);
+    bert.put(Kind::CLOSED, 1, 1, &archive(&ClosedFrame::default()));
+    bert.as_tenant(TenantId::new("others").unwrap());
+    bert.drive(300, 301);
+    let [closed, other_tenant] = &bert.records[..] else { panic!("two records") };
+    let mut damaged = clean[9].to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    let mut newer = clean[9].to_vec();
+    newer[0] = 7;
+    let elsewhere = (2..).find(|id| session(*id).partition(2) != session(1).partition(2)).unwrap();
+    let misplaced = Client::laps(elsewhere, "emil", 1, 300, 1).remove(1);
+    let poison: [(Bytes, &str); 7] = [
+        (Bytes::from_static(b"\x01"), "malformed"),
+        (Bytes::from_static(b"rubbish"), "version 114"),
+        (damaged.into(), "checksum"),
+        (newer.into(), "version 7"),
+        (misplaced, "belongs to partition"),
+        (closed.clone(), "closed"),
+        (other_tenant.clone(), "of tenant league, not others"),
+    ];
+    let partition = session(1).partition(2);
+    let mut found = vec![];
+    for poison in [&[][..], &poison[..]] {
+        let (log, results, archive) = (inline_log(2), MemoryResults::new(), MemoryArchive::new());
+        let writer = log.writer(Arc::new(Told::default())).unwrap();
+        for (i, record) in clean.iter().enumerate() {
+            append_to(&*writer, partition, record.clone());
+            if let (0, Some((poison, _))) = (i % 10, poison.get(i / 10)) {
+                append_to(&*writer, partition, poison.clone());
+            }
+        }
+        let running = start(quick(), log.clone(), results.clone(), archive.clone());
+        running.until_committed(&log).await;
+        running.until_archived(&log).await;
+        running.end().await;
+        let quarantined = results.quarantine(log.id(), partition).await.unwrap();
+        assert_eq!(quarantined.len(), poison.len());
+        for ((i, (bytes, says)), kept) in poison.iter().enumerate().zip(&quarantined) {
+            assert!(kept.reason.contains(says), "{:?} does not say {says:?}", kept.reason);
+            assert_eq!((&kept.record, kept.offset), (bytes, (i * 11 + 1) as u64));
+        }
+        found.push((
+            laps(&results, 1).await,
+            results.ledgers(&tenant(), &session(1)).await.unwrap(),
+            archive.count(&tenant(), &session(1), None).await.unwrap(),
+        ));
+    }
+    assert_eq!(found[0].0.len(), 2);
+    assert_eq!(found[0], found[1]);
+}
+
+/// E7: a partition whose checkpoint does not fit its log stops, with the reason; the others go on.
+#[tokio::test]
+async fn one_partition_that_fails_leaves_the_others_working() {
+    let (log, results) = (inline_log(2), MemoryResults::new());
+    let good = (1..).find(|id| session(*id).partition(2) == 0).unwrap();
+    let lease = results.acquire(log.id(), 1).await.unwrap();
+    let checkpoint = Checkpoint { log: log.id().clone(), partition: 1, offset: 99, crc: 0 };
+    let step =
+        Step { checkpoint, streams: vec![], sessions: vec![], facts: vec![], laps: vec![], withdrawn: vec![], incidents: vec![], quarantine: vec![] };
+    results.commit(&lease, &step).await.unwrap();
+
+    let mut running = start(quick(), log.clone(), results.clone(), MemoryArchive::new());
+    running.until("stopped", |s| matches!(&s.partitions()[1].results.phase, Phase::Stopped(why) if why.contains("processed up to offset 99"))).await;
+    append(&log, &Client::laps(good, "anna", 1, 300, 2));
+    running.next_laps().await;
+    assert!(!running.status.ready());
+    running.end().await;
+    assert_eq!(numbers(&laps(&results, good).await), [2]);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_down_delays_no_lap() {
+    let (log, results, archive) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
+    archive.set_available(false);
+    let mut running = start(quick(), log.clone(), results.clone(), archive.clone());
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    running.next_laps().await;
+    running.until("retrying", |s| matches!(s.partitions()[0].archive.phase, Phase::Retrying(_))).await;
+    assert!(running.status.ready());
+    archive.set_available(true);
+    running.until_archived(&log).await;
+    archive.set_available(false);
+    append(&log, &Client::laps(2, "bert", 1, 300, 2));
+    running.next_laps().await;
+    running.until("retrying", |s| matches!(s.partitions()[0].archive.phase, Phase::Retrying(_))).await;
+    archive.set_available(true);
+    running.until_archived(&log).await;
+    running.end().await;
+    for id in [1, 2] {
+        assert_eq!(archive.count(&tenant(), &session(id), None).await.unwrap(), 500);
+    }
+}
+
+#[tokio::test]
+async fn goes_on_when_the_results_store_is_back() {
+    let (log, results) = (inline_log(1), MemoryResults::new());
+    results.set_available(false);
+    let running = start(quick(), log.clone(), results.clone(), MemoryArchive::new());
+    running.until("retrying its start", |s| matches!(&s.partitions()[0].results.phase, Phase::Retrying(why) if why.contains("start"))).await;
+    assert!(!running.status.ready());
+    results.set_available(true);
+    running.until("ready", Status::ready).await;
+    results.set_available(false);
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    running.until("retrying a step", |s| matches!(&s.partitions()[0].results.phase, Phase::Retrying(why) if why.contains("commit a step"))).await;
+    append(&log, &Client::laps(2, "bert", 1, 300, 2));
+    let end = end(&log, 0);
+    running.until("aware of the log's end", |s| (s.partitions()[0].results.end, s.partitions()[0].results.lag()) == (end, end)).await;
+    results.set_available(true);
+    running.until_committed(&log).await;
+    running.end().await;
+    assert_eq!((numbers(&laps(&results, 1).await), numbers(&laps(&results, 2).await)), (vec![2], vec![2]));
+}
+
+#[tokio::test]
+async fn asked_to_end_during_an_outage_it_ends() {
+    let (log, results) = (inline_log(1), MemoryResults::new());
+    let running = start(quick(), log.clone(), results.clone(), MemoryArchive::new());
+    running.until("ready", Status::ready).await;
+    results.set_available(false);
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    running.until("retrying", |s| matches!(s.partitions()[0].results.phase, Phase::Retrying(_))).await;
+    let status = running.status.clone();
+    running.end().await;
+    assert_eq!((&status.partitions()[0].results.phase, status.partitions()[0].results.committed), (&Phase::Ended, 0));
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_answer_now_and_then_loses_nothing() {
+    let (log, results, archive) = (Flaky::new(inline_log(1)), MemoryResults::new(), MemoryArchive::new());
+    append(&log.inner, &Client::laps(1, "anna", 1, 300, 4));
+    let running = start(Config { read_bytes: 5_000, ..quick() }, log.clone(), results.clone(), archive.clone());
+    running.until_committed(&log.inner).await;
+    running.until_archived(&log.inner).await;
+    running.end().await;
+    assert!(log.failed() > 10);
+    assert_eq!(numbers(&laps(&results, 1).await), [2, 3, 4]);
+    let ledger = &results.ledgers(&tenant(), &session(1)).await.unwrap()[0];
+    assert_eq!((ledger.car_frames, ledger.duplicate, ledger.hole), (900, 0, 0));
+    assert_eq!(archive.count(&tenant(), &session(1), None).await.unwrap(), 900);
+}
+
+#[tokio::test]
+async fn what_is_pending_is_committed_at_the_end() {
+    let (log, results, archive) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
+    let never = Config { news_every: NEVER, quiet_every: NEVER, block_every: NEVER, block_idle: NEVER, ..Config::default() };
+    let running = start(never, log.clone(), results.clone(), archive.clone());
+    append(&log, &Client::laps(1, "anna", 1, 300, 1));
+    // The first news goes out at once; what follows waits for ever.
+    running.until("read", |s| s.partitions()[0].results.next == end(&log, 0) && s.partitions()[0].archive.next == end(&log, 0)).await;
+    append(&log, &Client::laps(2, "bert", 1, 300, 2));
+    running.until("read", |s| s.partitions()[0].results.next == end(&log, 0) && s.partitions()[0].archive.next == end(&log, 0)).await;
+    assert!(laps(&results, 2).await.is_empty());
+    assert_eq!(archive.count(&tenant(), &session(2), None).await.unwrap(), 0);
+    running.end().await;
+    assert_eq!(numbers(&laps(&results, 2).await), [2]);
+    assert_eq!(archive.count(&tenant(), &session(2), None).await.unwrap(), 500);
+}
+
+#[tokio::test]
+async fn a_lap_does_not_wait_for_a_quiet_step() {
+    let (log, results) = (inline_log(1), MemoryResults::new());
+    let mut running =
+        start(Config { news_every: Duration::from_millis(1), quiet_every: NEVER, ..quick() }, log.clone(), results, MemoryArchive::new());
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    assert_eq!(numbers(&running.next_laps().await.laps), [2]);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn frames_without_news_are_committed_in_time() {
+    let (log, results) = (inline_log(1), MemoryResults::new());
+    let running = start(Config { news_every: NEVER, ..quick() }, log.clone(), results, MemoryArchive::new());
+    let drive = Client::laps(1, "anna", 1, 300, 0);
+    append(&log, &drive[..10]);
+    running.until_committed(&log).await;
+    append(&log, &drive[10..20]);
+    running.until_committed(&log).await;
+    running.end().await;
+}
+
+/// E10: runs of one stream, gapless, up to ten seconds each; together every admitted frame, once.
+#[tokio::test]
+async fn the_archive_gets_runs_of_ten_seconds() {
+    let mut anna = Client::new(1, "anna", 1);
+    anna.meta(1, 0);
+    anna.drive(300, 2400);
+    anna.slow();
+    anna.drive(2400, 2460);
+    anna.gap(4);
+    anna.drive(2484, 2600);
+    anna.rewind(2500);
+    anna.drive(2500, 2600);
+    let resent = anna.records[3..9].to_vec();
+    let bert = Client::laps(1, "bert", 1, 300, 1);
+    let records: Vec<Bytes> =
+        anna.records.iter().zip(bert.iter().chain(std::iter::repeat(&bert[0]))).flat_map(|(a, b)| [a.clone(), b.clone()]).chain(resent).collect();
+    for config in [
+        Config { block_every: NEVER, block_idle: Duration::from_millis(20), ..quick() },
+        Config { block_every: Duration::ZERO, block_idle: NEVER, read_bytes: 9_000, ..quick() },
+        Config { block_every: NEVER, block_idle: Duration::from_millis(50), block_bytes: 30_000, read_bytes: 9_000, ..quick() },
+    ] {
+        let (log, archive) = (inline_log(1), Blocks::default());
+        append(&log, &records);
+        let running = start(config.clone(), log.clone(), MemoryResults::new(), archive.clone());
+        running.until_archived(&log).await;
+        running.end().await;
+        let blocks = archive.blocks.lock().unwrap().clone();
+        assert!(config.block_idle == Duration::from_millis(20) || blocks.len() > 2, "{} blocks", blocks.len());
+        assert!(blocks.is_sorted_by_key(|b| b.checkpoint.offset));
+        for name in ["anna", "bert"] {
+            let runs: Vec<_> = blocks.iter().flat_map(|b| &b.runs).filter(|r| r.stream.driver == driver(name)).collect();
+            let ticks: Vec<u32> = runs.iter().flat_map(|r| r.iter().map(|(_, f)| f.tick.to_native())).collect();
+            let numbers: Vec<u64> = runs.iter().flat_map(|r| r.iter().map(|(seq, _)| seq)).collect();
+            assert!(numbers.is_sorted_by(|a, b| a < b), "{name}: a frame twice, or out of order");
+            let drives: &[(u32, u32)] = if name == "anna" { &[(300, 2460), (2484, 2600), (2500, 2600)] } else { &[(300, 2100)] };
+            let driven: Vec<u32> = drives.iter().flat_map(|(from, to)| (*from..*to).step_by(TICK_STEP as usize)).collect();
+            assert_eq!(ticks, driven, "{name}");
+            assert!(runs.iter().all(|r| r.last_us - r.first_us < 10_000_000));
+            if blocks.len() == 1 {
+                let lengths: Vec<u64> = runs.iter().map(|r| r.count()).collect();
+                let expected: &[u64] = if name == "anna" { &[100, 100, 100, 50, 10, 20, 17] } else { &[100, 100, 100] };
+                assert_eq!(lengths, expected, "{name}");
+            }
+        }
+    }
+}
+
+/// The same records again under another base, as a client sends them that has lost its connection.
+#[tokio::test]
+async fn resent_records_are_counted_and_change_nothing() {
+    let (log, results, archive) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
+    let records = Client::laps(1, "anna", 1, 300, 2);
+    let again = records.iter().map(|r| {
+        let LogRecord { stamp, record } = LogRecord::parse(r.clone()).unwrap();
+        Stamp { base: 0, ..stamp }.seal(record.bytes())
+    });
+    let again: Vec<Bytes> = again.collect();
+    append(&log, records.iter().chain(&again));
+    let running = start(quick(), log.clone(), results.clone(), archive.clone());
+    running.until_committed(&log).await;
+    running.until_archived(&log).await;
+    running.end().await;
+    assert_eq!(numbers(&laps(&results, 1).await), [2]);
+    let ledger = &results.ledgers(&tenant(), &session(1)).await.unwrap()[0];
+    assert_eq!((ledger.admitted, ledger.duplicate), (502, 502));
+    assert_eq!(archive.count(&tenant(), &session(1), None).await.unwrap(), 500);
+}
+
+/// Every metric that the pumps themselves keep moves (those of counts: `metrics::tests`).
+#[test]
+fn metrics_move() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let text = recorder.handle();
+    let value = |name: &str| -> f64 {
+        let (text, name) = (text.render(), format!("boxbox_processor_{name} "));
+        text.lines().find_map(|l| l.strip_prefix(&name)).unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    };
+    // One thread, so that everything the processor does finds the recorder.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let (log, results, archive): (MemoryLog, _, _) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
+            let running = start(quick(), log.clone(), results.clone(), archive.clone());
+            running.until("ready", Status::ready).await;
+            append(&log, &Client::laps(1, "anna", 1, 300, 2));
+            running.until_committed(&log).await;
+            running.until_archived(&log).await;
+            for name in ["commits_total", "commit_seconds_count", "archive_frames_total", "archive_blocks_total", "archive_seconds_count"] {
+                assert!(value(name) > 0.0, "{name}");
+            }
+            assert_eq!(value("archive_frames_total"), 500.0);
+            for name in ["retries_total", "archive_retries_total", "lag_records", "archive_lag_records", "stopped_partitions"] {
+                assert_eq!(value(name), 0.0, "{name}");
+            }
+            results.set_available(false);
+            archive.set_available(false);
+            let more = Client::laps(2, "bert", 1, 300, 2);
+            append(&log, &more);
+            let retrying =
+                |s: &Status| [&s.partitions()[0].results, &s.partitions()[0].archive].iter().all(|p| matches!(p.phase, Phase::Retrying(_)));
+            running.until("retrying", retrying).await;
+            running.until("aware of the lag", |s| s.partitions()[0].results.lag() > 0 && s.partitions()[0].archive.lag() > 0).await;
+            for name in ["retries_total", "archive_retries_total"] {
+                assert!(value(name) > 0.0, "{name}");
+            }
+            assert_eq!((value("lag_records"), value("archive_lag_records")), (more.len() as f64, more.len() as f64));
+            results.set_available(true);
+            archive.set_available(true);
+            running.until_committed(&log).await;
+            running.until_archived(&log).await;
+            assert_eq!((value("lag_records"), value("archive_lag_records")), (0.0, 0.0));
+            results.acquire(log.id(), 0).await.unwrap();
+            append(&log, &Client::laps(3, "carl", 1, 300, 2));
+            tokio::time::timeout(DEADLINE, running.work).await.unwrap().unwrap().unwrap_err();
+            assert_eq!(value("stopped_partitions"), 1.0);
+        });
+    });
+}

@@ -1,0 +1,124 @@
+//! Stores that fail on request, in front of the reference ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_schemas::{EntryId, LogId, SessionId, TenantId};
+use boxbox_store::memory::MemoryResults;
+use boxbox_store::{Lease, PartitionState, Results, SessionCursor, Step, StoreError};
+
+/// [`Results`] whose commits fail, before or after they happen.
+#[derive(Clone, Default)]
+pub struct Faulty {
+    pub inner: MemoryResults,
+    faults: Arc<Faults>,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// Of 100 commits, how many fail before anything is written, and how many after it is.
+    before: AtomicU32,
+    after: AtomicU32,
+    seed: AtomicU64,
+    failed: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Faulty {
+    pub fn fail(&self, before_percent: u32, after_percent: u32, seed: u64) {
+        self.faults.before.store(before_percent, Ordering::Relaxed);
+        self.faults.after.store(after_percent, Ordering::Relaxed);
+        self.faults.seed.store(seed, Ordering::Relaxed);
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.faults.failed.load(Ordering::Relaxed)
+    }
+
+    pub fn commits(&self) -> u64 {
+        self.faults.commits.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Results for Faulty {
+    async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
+        self.inner.acquire(log, partition).await
+    }
+    async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
+        self.inner.load(lease).await
+    }
+    async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
+        let seed = self.faults.seed.fetch_add(1, Ordering::Relaxed);
+        let dice = fastrand::Rng::with_seed(seed).u32(0..100);
+        let (before, after) = (self.faults.before.load(Ordering::Relaxed), self.faults.after.load(Ordering::Relaxed));
+        if dice < before {
+            self.faults.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable("it fell over before".into()));
+        }
+        self.inner.commit(lease, step).await?;
+        self.faults.commits.fetch_add(1, Ordering::Relaxed);
+        if dice < before + after {
+            self.faults.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable("the answer was lost".into()));
+        }
+        Ok(())
+    }
+    async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
+        self.inner.sessions(tenant, after, limit).await
+    }
+    async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError> {
+        self.inner.session(tenant, session).await
+    }
+    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError> {
+        self.inner.laps(tenant, session, after, limit).await
+    }
+    async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
+        self.inner.lap(tenant, session, entry, number).await
+    }
+    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
+        self.inner.incidents(tenant, session).await
+    }
+    async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError> {
+        self.inner.ledgers(tenant, session).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+}
+
+/// An archive that also remembers the blocks it was given.
+#[derive(Clone, Default)]
+pub struct Blocks {
+    pub inner: boxbox_store::memory::MemoryArchive,
+    pub blocks: Arc<std::sync::Mutex<Vec<boxbox_store::ArchiveBlock>>>,
+}
+
+#[async_trait]
+impl boxbox_store::Archive for Blocks {
+    async fn load(&self, log: &LogId, partition: u32) -> Result<boxbox_store::ArchiveState, StoreError> {
+        self.inner.load(log, partition).await
+    }
+    async fn append(&self, block: &boxbox_store::ArchiveBlock) -> Result<(), StoreError> {
+        self.inner.append(block).await?;
+        self.blocks.lock().unwrap().push(block.clone());
+        Ok(())
+    }
+    async fn frames(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        span: &boxbox_schemas::results::Span,
+        limit: u32,
+    ) -> Result<Vec<boxbox_store::FrameRun>, StoreError> {
+        self.inner.frames(tenant, session, span, limit).await
+    }
+    async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&boxbox_schemas::DriverId>) -> Result<u64, StoreError> {
+        self.inner.count(tenant, session, driver).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+}
