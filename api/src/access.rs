@@ -1,0 +1,152 @@
+//! Who may read, and whose data (W3): decided once for every request, before it is routed to data.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::request::Parts;
+use axum::http::uri::Authority as HostPort;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use boxbox_schemas::TenantId;
+use boxbox_schemas::grant::Ability;
+
+use crate::app::App;
+use crate::problem::Problem;
+
+/// Probes of an orchestrator, which has no grant. They say nothing of anybody's data.
+pub(crate) const OPEN: [&str; 2] = ["/livez", "/readyz"];
+
+/// Whose data this request may see.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader {
+    pub(crate) tenant: TenantId,
+}
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Absent only if a route was added outside the guard: then nobody sees anything.
+        parts.extensions.get().copied().ok_or_else(Problem::internal)
+    }
+}
+
+/// Lets a request through with its [`Reader`], or answers 401 or 403.
+pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if OPEN.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    match reader(&app, request.headers(), request.uri()) {
+        Ok(reader) => {
+            request.extensions_mut().insert(reader);
+            next.run(request).await
+        }
+        Err((reason, problem)) => {
+            app.metrics.refused.with(reason).increment(1);
+            problem.into_response()
+        }
+    }
+}
+
+fn reader(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static str, Problem)> {
+    if headers.contains_key(AUTHORIZATION) {
+        return granted(app, headers);
+    }
+    if !app.local {
+        let problem =
+            Problem::unauthorized("grant_required", "Send a grant to read: `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one).");
+        return Err(("none", problem));
+    }
+    if !asks_this_machine(headers, uri) {
+        let detail =
+            "Without a grant this address answers only when it is asked for as localhost, so that no web page can read it through a name of its own.";
+        return Err(("host", Problem::new(StatusCode::FORBIDDEN, "not_localhost", detail)));
+    }
+    Ok(Reader { tenant: app.config.local_tenant })
+}
+
+fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Problem)> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let token = match (all.next().and_then(|h| h.to_str().ok()), all.next()) {
+        (Some(one), None) => one.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim()),
+        _ => None,
+    };
+    let Some(token) = token else {
+        return Err(("malformed", Problem::unauthorized("bearer_required", "The Authorization header must be `Bearer GRANT`, once.")));
+    };
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |d| d.as_secs() as i64);
+    let authority = app.authority.borrow().clone();
+    let grant = authority.verify(token, now_s).map_err(|e| (e.name(), Problem::unauthorized(e.name(), e.to_string())))?;
+    if !grant.abilities.contains(&Ability::Read) {
+        return Err((
+            "ability",
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "no_read_ability",
+                "This grant is for sending, not for reading: ask for one with `grant create --read`.",
+            ),
+        ));
+    }
+    if grant.event.is_some() {
+        return Err((
+            "event",
+            Problem::new(StatusCode::FORBIDDEN, "event_only", "This grant is for one event only, and this version cannot read by event yet."),
+        ));
+    }
+    Ok(Reader { tenant: grant.tenant })
+}
+
+/// Against DNS rebinding: a page of evil.example whose name now points to 127.0.0.1 still says `Host: evil.example`.
+fn asks_this_machine(headers: &HeaderMap, uri: &Uri) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let named = match (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) {
+        (Some(one), None) => !one.contains('@') && one.parse::<HostPort>().is_ok_and(|host| is_local(host.host())),
+        _ => false,
+    };
+    named && uri.host().is_none_or(is_local)
+}
+
+fn is_local(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(host: &str) -> bool {
+        let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+        asks_this_machine(&headers, &Uri::from_static("/"))
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        for host in ["localhost", "LocalHost:7480", "127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]", "[::1]:7480"] {
+            assert!(asks(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "[::2]",
+            "0.0.0.0",
+            "evil@localhost:x",
+            "",
+            "localhost, evil.example",
+        ] {
+            assert!(!asks(host), "{host}");
+        }
+        let none = HeaderMap::new();
+        assert!(!asks_this_machine(&none, &Uri::from_static("/")));
+        let two = HeaderMap::from_iter([(HOST, "localhost".parse().unwrap())]);
+        let mut both = two.clone();
+        both.append(HOST, "evil.example".parse().unwrap());
+        assert!(!asks_this_machine(&both, &Uri::from_static("/")));
+        assert!(!asks_this_machine(&two, &Uri::from_static("http://evil.example/")));
+    }
+}

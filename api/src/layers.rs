@@ -1,0 +1,70 @@
+//! What happens to every request on its way in and out: counted, bounded in time and size, and never answered with a
+//! broken connection for a fault of ours.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::routes;
+
+/// Counts and times each request; sets the headers that every answer has.
+pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    app.metrics.requests.with(routes::label(matched)).increment(1);
+    let in_flight = InFlight::begin(&app);
+    let mut response = next.run(request).await;
+    drop(in_flight);
+    let class = match response.status().as_u16() {
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    app.metrics.responses.with(class).increment(1);
+    app.metrics.request_seconds.record(began.elapsed().as_secs_f64());
+    // Results change with every lap, and a shared cache would not know whose they are.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Refuses bodies, ends what takes too long, and turns a panic into 500.
+pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if !request.body().is_end_stream() {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "This API only reads: send no request body.");
+        return problem.with_header("connection", "close").into_response();
+    }
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(app.config.request_timeout, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::internal().into_response(),
+        Err(_) => Problem::unavailable("timeout", "The answer took too long. Try again.").into_response(),
+    }
+}
+
+/// One more request, until dropped: also when the client goes away.
+struct InFlight<'a>(&'a App);
+
+impl<'a> InFlight<'a> {
+    fn begin(app: &'a App) -> Self {
+        app.metrics.in_flight.increment(1.0);
+        Self(app)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.decrement(1.0);
+    }
+}

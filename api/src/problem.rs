@@ -1,0 +1,97 @@
+//! [`Problem`]: every error of the API, as `application/problem+json` (RFC 9457).
+//!
+//! What it says is written here or by the caller for the reader; the stores' own words go to the log only.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use boxbox_store::StoreError;
+use serde::Serialize;
+
+/// When to come back after 503: most outages of a local store are shorter than a second.
+const RETRY_AFTER_S: &str = "1";
+
+/// An error as its reader sees it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    header: Option<(&'static str, &'static str)>,
+    failed: Option<Vec<&'static str>>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<&'a [&'static str]>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into(), header: None, failed: None }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(crate) fn not_found(what: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", what)
+    }
+
+    pub(crate) fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail).with_header("www-authenticate", "Bearer realm=\"boxbox\"")
+    }
+
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header("retry-after", RETRY_AFTER_S)
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed to answer this; its log says why.")
+    }
+
+    pub(crate) fn of_store(e: &StoreError) -> Self {
+        if e.is_retryable() { Self::unavailable("store_unavailable", "The store does not answer. Try again.") } else { Self::internal() }
+    }
+
+    /// The names of what is not well, for programs.
+    pub(crate) fn with_failed(mut self, failed: Vec<&'static str>) -> Self {
+        self.failed = Some(failed);
+        self
+    }
+
+    /// One header that belongs to the status; the name in lower case.
+    pub(crate) fn with_header(self, name: &'static str, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = Body {
+            r#type: "about:blank",
+            title,
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            failed: self.failed.as_deref(),
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}

@@ -1,0 +1,159 @@
+//! [`Api`]: bind, run, drain. An accept loop of its own, for axum's has no time limits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use boxbox_schemas::grant::Authority;
+use boxbox_store::{Archive, Results};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Check};
+use crate::stall::Stall;
+use crate::{ApiMetrics, Config, routes};
+
+/// Bytes of a request's head at most; hyper answers longer ones with 431. A grant is below 1 KiB.
+const HEAD_MAX_BYTES: usize = 16 * 1024;
+/// After an error of `accept` (mostly: no file handles left) wait this long, so as not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the metrics recorder folds its samples, so that histograms do not grow when nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the API does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Somebody listens there already.
+    #[error("{0} is in use: another program, or another boxbox, listens there. Stop it, or take another port (--api-port; 0 takes a free one)")]
+    Busy(SocketAddr),
+    /// The system does not let us listen there.
+    #[error("cannot listen on {listen}: {error}")]
+    Listen {
+        /// Where.
+        listen: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// An API that listens.
+pub struct Api {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    app: Arc<App>,
+}
+
+impl Api {
+    /// Listen as `config` says. `checks` are what `/readyz` asks besides the stores; `prometheus` is what `/metrics`
+    /// shows. Nothing is answered before [`Api::run`].
+    pub async fn bind(
+        config: Config,
+        results: Arc<dyn Results>,
+        archive: Arc<dyn Archive>,
+        authority: watch::Receiver<Arc<Authority>>,
+        checks: Vec<Check>,
+        prometheus: Option<PrometheusHandle>,
+    ) -> Result<Self, ApiError> {
+        let listen = config.listen;
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => ApiError::Busy(listen),
+            _ => ApiError::Listen { listen, error },
+        };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let app = App {
+            results,
+            archive,
+            authority,
+            local: local_addr.ip().is_loopback(),
+            config,
+            checks,
+            prometheus,
+            metrics: ApiMetrics::new(),
+            started: Instant::now(),
+            stopping: CancellationToken::new(),
+        };
+        Ok(Self { listener, local_addr, app: Arc::new(app) })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Answer until `stop`, then let what is being answered end, for [`Config::drain`] at most.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ApiError> {
+        let router = routes::router(self.app.clone());
+        let places = Arc::new(Semaphore::new(self.app.config.max_connections));
+        tracing::info!(listen = %self.local_addr, grants_needed = !self.app.local, "the API answers");
+        if !self.app.local {
+            tracing::warn!(listen = %self.local_addr, "the API is reachable from elsewhere and speaks plain HTTP: put TLS in front of it, or grants can be read on the way");
+        }
+        tokio::select! {
+            () = accept(&self.listener, &self.app, &router, &places) => {}
+            () = upkeep(self.app.prometheus.as_ref()) => {}
+            () = stop.cancelled() => {}
+        }
+        self.app.stopping.cancel();
+        drop(self.listener);
+        let all = u32::try_from(self.app.config.max_connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(self.app.config.drain, places.acquire_many(all)).await.is_err() {
+            tracing::warn!("some API requests did not end in time and were cut off");
+        }
+        Ok(())
+    }
+}
+
+/// Accept for ever; waits while all places are taken.
+async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, places: &Arc<Semaphore>) {
+    // The semaphore is never closed.
+    while let Ok(place) = places.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, app.clone(), router.clone(), place))),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, app: Arc<App>, router: Router, _place: OwnedSemaphorePermit) {
+    let _ = stream.set_nodelay(true);
+    let config = &app.config;
+    let io = TokioIo::new(Stall::new(stream, config.write_timeout));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.header_timeout)
+        .max_buf_size(HEAD_MAX_BYTES)
+        .serve_connection(io, TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    app.metrics.connections.increment(1.0);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = app.stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(config.drain, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    app.metrics.connections.decrement(1.0);
+    if let Err(error) = ended {
+        app.metrics.connections_failed.increment(1);
+        tracing::debug!(%error, "an API connection ended early");
+    }
+}
+
+async fn upkeep(prometheus: Option<&PrometheusHandle>) {
+    let Some(prometheus) = prometheus else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        prometheus.run_upkeep();
+    }
+}

@@ -1,0 +1,106 @@
+//! Who may read what.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+
+/// Listens on every address of this machine, which is none of loopback's.
+async fn public() -> Server {
+    Server::with(Config { listen: (Ipv4Addr::UNSPECIFIED, 0).into(), ..Config::default() }, vec![]).await
+}
+
+async fn paths_of(server: &Server, home: &SessionInfo) -> Vec<String> {
+    server.fill(home, vec![lap(home, 1)]).await;
+    server.archive(home, 0, 300).await;
+    let one = format!("/api/v1/sessions/{}", home.id);
+    ["", "/laps", "/laps/max/1", "/laps/max/1/trace", "/incidents", "/ledger"].iter().map(|rest| format!("{one}{rest}")).collect()
+}
+
+#[tokio::test]
+async fn a_tenant_sees_its_own_and_nothing_else() {
+    let server = Server::start().await;
+    let (mine, theirs) = (session("local", 1), session("league", 1));
+    let (my_paths, their_paths) = (paths_of(&server, &mine).await, paths_of(&server, &theirs).await);
+    let league = server.grant("league", &[Ability::Read]);
+    for path in &my_paths {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+        server.get_as(&league, path).await.problem(404, "not_found");
+    }
+    for path in &their_paths {
+        assert_eq!(server.get_as(&league, path).await.status, 200, "{path}");
+        server.get(path).await.problem(404, "not_found");
+    }
+    let ids = |list: Value| list["sessions"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(server.get("/api/v1/sessions").await.json()), [mine.id.to_string()]);
+    assert_eq!(ids(server.get_as(&league, "/api/v1/sessions").await.json()), [theirs.id.to_string()]);
+    // A cursor of another tenant's list opens nothing.
+    let cursor = format!("/api/v1/sessions?cursor=99999999.{}", theirs.id);
+    assert_eq!(ids(server.get(&cursor).await.json()), [mine.id.to_string()]);
+}
+
+#[tokio::test]
+async fn away_from_loopback_every_request_needs_a_grant() {
+    let server = public().await;
+    let home = session("local", 1);
+    let mut paths = paths_of(&server, &home).await;
+    paths.extend(["/api/v1/sessions", "/api/health", "/metrics", "/nowhere"].map(str::to_owned));
+    for path in &paths {
+        let answer = server.get(path).await;
+        answer.problem(401, "grant_required");
+        assert_eq!(answer.header("www-authenticate"), Some("bearer realm=\"boxbox\""), "{path}");
+    }
+    server.ask("POST", "/api/v1/sessions", &[]).await.problem(401, "grant_required");
+    let reader = server.grant("local", &[Ability::Read]);
+    for path in &paths[..paths.len() - 1] {
+        assert_eq!(server.get_as(&reader, path).await.status, 200, "{path}");
+    }
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(server.get(probe).await.status, 200);
+    }
+    for not_quite in ["/livez/", "//livez", "/livez/../api/v1/sessions", "/LIVEZ"] {
+        server.get(not_quite).await.problem(401, "grant_required");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_does_not_hold_is_refused_even_on_loopback() {
+    let server = Server::start().await;
+    let good = server.grant("league", &[Ability::Read]);
+    server.get_as(&good, "/api/v1/sessions").await.json();
+    server.get_as(&server.grant("league", &[Ability::Car, Ability::Meta]), "/api/v1/sessions").await.problem(403, "no_read_ability");
+    let event = Grant { event: Some("cup".into()), ..grant("league", &[Ability::Read]) };
+    server.get_as(&server.sign(&event), "/api/v1/sessions").await.problem(403, "event_only");
+    let expired = Grant { expires: 1, ..grant("league", &[Ability::Read]) };
+    server.get_as(&server.sign(&expired), "/api/v1/sessions").await.problem(401, "expired");
+    let stranger = SigningKey::generate().unwrap().sign(&grant("league", &[Ability::Read])).unwrap();
+    server.get_as(&stranger, "/api/v1/sessions").await.problem(401, "unknown_key");
+    server.get_as("rubbish", "/api/v1/sessions").await.problem(401, "malformed");
+    for header in ["", "Bearer", "Basic dXNlcjpwYXNz", &format!("Token {good}")] {
+        let answer = server.ask("GET", "/api/v1/sessions", &[("Authorization", header)]).await;
+        assert!(answer.status == 401, "{header}: {}", answer.body);
+    }
+    let twice = [("Authorization", &*format!("Bearer {good}")), ("Authorization", &*format!("Bearer {good}"))];
+    server.ask("GET", "/api/v1/sessions", &twice).await.problem(401, "bearer_required");
+    assert_eq!(server.ask("GET", "/api/v1/sessions", &[("authorization", &format!("bearer  {good}"))]).await.status, 200);
+
+    server.authority.send_replace(Arc::new(Authority::new([server.key.public()], [GrantId([5; 16])])));
+    server.get_as(&good, "/api/v1/sessions").await.problem(401, "revoked");
+}
+
+/// A web page of another name that was made to point here (DNS rebinding) gets nothing without a grant.
+#[tokio::test]
+async fn on_loopback_only_this_machines_names_are_answered() {
+    let server = Server::start().await;
+    let port = server.addr.port();
+    for host in ["localhost".to_owned(), format!("localhost:{port}"), "127.0.0.1".to_owned(), format!("[::1]:{port}")] {
+        assert_eq!(server.ask("GET", "/api/v1/sessions", &[("Host", &host)]).await.status, 200, "{host}");
+    }
+    for path in ["/api/v1/sessions", "/metrics", "/api/health"] {
+        server.ask("GET", path, &[("Host", &format!("evil.example:{port}"))]).await.problem(403, "not_localhost");
+        server.ask("GET", path, &[("Host", "localhost"), ("Host", "evil.example")]).await.problem(403, "not_localhost");
+    }
+    server.ask("GET", "http://evil.example/api/v1/sessions", &[("Host", "localhost")]).await.problem(403, "not_localhost");
+    server.raw("GET /api/v1/sessions HTTP/1.0\r\n\r\n").await.problem(403, "not_localhost");
+    let reader = format!("Bearer {}", server.grant("local", &[Ability::Read]));
+    assert_eq!(server.ask("GET", "/api/v1/sessions", &[("Host", "proxy.example"), ("Authorization", &reader)]).await.status, 200);
+}

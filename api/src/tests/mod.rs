@@ -1,0 +1,234 @@
+//! The API over real sockets, on the stores' reference.
+
+mod access;
+mod bounds;
+mod data;
+mod errors;
+mod operators;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use boxbox_schemas::frame::{CarFrame, Presence};
+use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
+use boxbox_schemas::results::{Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use boxbox_store::memory::{MemoryArchive, MemoryResults};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Results, Step, StreamState};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{Api, Check, Config};
+
+/// How long a test waits for what takes milliseconds.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A running API with its stores.
+struct Server {
+    addr: SocketAddr,
+    results: MemoryResults,
+    archive: MemoryArchive,
+    key: SigningKey,
+    authority: watch::Sender<Arc<Authority>>,
+    stop: CancellationToken,
+    _stop: DropGuard,
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::with(Config::default(), vec![]).await
+    }
+
+    async fn with(config: Config, checks: Vec<Check>) -> Self {
+        let results = MemoryResults::new();
+        Self::on(config, checks, results.clone(), Arc::new(results)).await
+    }
+
+    async fn on(config: Config, checks: Vec<Check>, memory: MemoryResults, results: Arc<dyn Results>) -> Self {
+        let (archive, key) = (MemoryArchive::new(), SigningKey::generate().unwrap());
+        let (authority, watching) = watch::channel(Arc::new(Authority::new([key.public()], [])));
+        let api = Api::bind(config, results, Arc::new(archive.clone()), watching, checks, Some(prometheus())).await.unwrap();
+        let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));
+        let stop = CancellationToken::new();
+        tokio::spawn(api.run(stop.clone()));
+        Self { addr, results: memory, archive, key, authority, _stop: stop.clone().drop_guard(), stop }
+    }
+
+    /// A token with these abilities for a tenant.
+    fn grant(&self, tenant: &str, abilities: &[Ability]) -> String {
+        self.sign(&grant(tenant, abilities))
+    }
+
+    fn sign(&self, grant: &Grant) -> String {
+        self.key.sign(grant).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[]).await
+    }
+
+    async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.ask("GET", path, &[("Authorization", &format!("Bearer {token}"))]).await
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let host = if headers.iter().any(|(name, _)| *name == "Host") { String::new() } else { format!("Host: {}\r\n", self.addr) };
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.raw(&format!("{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n")).await
+    }
+
+    async fn raw(&self, request: &str) -> Answer {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.addr).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = vec![];
+            stream.read_to_end(&mut answer).await.unwrap();
+            Answer::parse(&answer)
+        };
+        tokio::time::timeout(SOON, exchange).await.expect("an answer")
+    }
+
+    /// Put `laps` and all that belongs to them into the stores.
+    async fn fill(&self, session: &SessionInfo, laps: Vec<Lap>) {
+        let lease = self.results.acquire(&log(), 0).await.unwrap();
+        let ledger = Ledger { expected: 110, admitted: 100, car_frames: 90, gap: 7, void: vec![("range".into(), 3)], ..Ledger::new(stream(session)) };
+        let step = Step { streams: vec![StreamState { ledger, race: Default::default() }], sessions: vec![session.clone()], laps, ..empty_step() };
+        self.results.commit(&lease, &step).await.unwrap();
+    }
+
+    /// Archive frames `first..next` of the session's stream, 10 ms apart from session time 0.
+    async fn archive(&self, session: &SessionInfo, first: u64, next: u64) {
+        let run = FrameRun::new(stream(session), first, frames(first, next).into()).unwrap();
+        let checkpoint = Checkpoint { log: log(), partition: 0, offset: next, crc: 0 };
+        self.archive.append(&ArchiveBlock { checkpoint, cursors: vec![(stream(session), next)], runs: vec![run] }).await.unwrap();
+    }
+}
+
+/// An HTTP answer.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.split_once(": ").filter(|(n, _)| *n == name).map(|(_, v)| v))
+    }
+
+    fn json(&self) -> Value {
+        assert_eq!((self.status, self.header("content-type")), (200, Some("application/json")), "{}", self.body);
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Checks that it is a whole problem document of this status and code.
+    #[track_caller]
+    fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{} {}", self.status, self.body);
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!((self.status, body["status"].as_u64(), body["code"].as_str()), (status, Some(status.into()), Some(code)), "{body}");
+        assert!(body["type"].is_string() && body["title"].is_string() && body["detail"].as_str().is_some_and(|d| d.len() > 10), "{body}");
+        body
+    }
+}
+
+/// One recorder for all tests of the process, as in the product.
+fn prometheus() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
+}
+
+fn grant(tenant: &str, abilities: &[Ability]) -> Grant {
+    let (tenant, driver) = (TenantId::new(tenant).unwrap(), DriverId::new("reader").unwrap());
+    Grant { id: GrantId([5; 16]), tenant, driver, abilities: abilities.iter().copied().collect(), event: None, expires: i64::MAX }
+}
+
+fn log() -> LogId {
+    LogId("log".into())
+}
+
+fn empty_step() -> Step {
+    let checkpoint = Checkpoint { log: log(), partition: 0, offset: 1, crc: 0 };
+    Step { checkpoint, streams: vec![], sessions: vec![], facts: vec![], laps: vec![], withdrawn: vec![], incidents: vec![], quarantine: vec![] }
+}
+
+fn session(tenant: &str, n: u32) -> SessionInfo {
+    let tenant = TenantId::new(tenant).unwrap();
+    let source = Source { sim: Sim::IRACING, id: 0xabc, session_num: n };
+    let id = SessionId::of(&tenant, &source);
+    SessionInfo {
+        id,
+        tenant,
+        source,
+        opened_at_us: 1_000 + i64::from(n / 4),
+        updated_at_us: 2_000,
+        sim_time_us: 3_000,
+        closed: false,
+        meta: None,
+        meta_from: None,
+    }
+}
+
+fn stream(session: &SessionInfo) -> StreamKey {
+    StreamKey { tenant: session.tenant, session: session.id, driver: DriverId::new("max").unwrap(), run: RunId([7; 16]) }
+}
+
+/// A lap of entry `max`, 1 s long, from frame 100 × `number` on.
+fn lap(session: &SessionInfo, number: u32) -> Lap {
+    let stream = stream(session);
+    let first_seq = u64::from(number) * 100;
+    let start_us = i64::from(number) * 1_000_000;
+    Lap {
+        session: session.id,
+        entry: EntryId(stream.driver.0),
+        number,
+        driver: stream.driver,
+        run: stream.run,
+        slot: 3,
+        timeline: 0,
+        revision: 2,
+        start_us,
+        end_us: start_us + 1_000_000,
+        time_us: 1_000_000,
+        sim_time_us: None,
+        sectors_us: vec![400_000, 600_000],
+        reasons: Reasons::IN_LAP.with(Reasons::OFF_TRACK),
+        tags: Tags::HAD_YELLOW,
+        frames: 100,
+        start_tick: 1,
+        end_tick: 2,
+        settled: true,
+        superseded: false,
+        spans: vec![Span { driver: stream.driver, run: stream.run, first_seq, next_seq: first_seq + 100 }],
+    }
+}
+
+fn frames(first: u64, next: u64) -> Vec<u8> {
+    (first..next)
+        .flat_map(|seq| {
+            let presence = Presence::SPEED.with(Presence::GEAR).with(if seq % 2 == 0 { Presence::BRAKE } else { Presence(0) });
+            let frame = CarFrame {
+                tick: seq as u32,
+                sim_time_us: seq as i64 * 10_000,
+                presence,
+                speed_mps: seq as f32 / 8.0,
+                gear: -1,
+                brake: 0.25,
+                ..CarFrame::default()
+            };
+            rkyv::to_bytes::<rkyv::rancor::Error>(&frame).unwrap().to_vec()
+        })
+        .collect()
+}
