@@ -1,0 +1,138 @@
+//! The command line: every option has a help text that teaches and an environment variable.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use boxbox_schemas::{DriverId, GrantId, TenantId};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{auth, demo, node, replay};
+
+/// UDP port for sim clients.
+pub const QUIC_PORT: u16 = 7443;
+/// TCP port of the HTTP API.
+pub const API_PORT: u16 = 7480;
+
+/// Ok, Box Box: telemetry for sim racing leagues. Sim clients stream frames over QUIC; laps come out.
+#[derive(Parser)]
+#[command(name = "boxbox", version, max_term_width = 110)]
+pub struct Cli {
+    /// What to log on standard error: a level, or `target=level,…`
+    #[arg(long, global = true, env = "BOXBOX_LOG", default_value = "warn")]
+    pub log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// See it work: a synthetic car drives three short laps through the whole pipeline
+    Demo(demo::DemoArgs),
+    /// Stream an iRacing recording (.ibt or .ibt.gz) and print its laps beside the simulator's own times
+    Replay(replay::ReplayArgs),
+    /// Run all services in this process until Ctrl-C
+    Up(UpArgs),
+    /// Run the edge alone: QUIC in, Kafka out; needs --log-url
+    Ingest(RoleArgs),
+    /// Run the processor alone: Kafka in, results out; needs --log-url
+    Processor(RoleArgs),
+    /// Run the API alone
+    Api(RoleArgs),
+    /// Make and revoke grants: who may send, who may read
+    #[command(subcommand)]
+    Grant(GrantCommand),
+}
+
+/// Where data lives and where services listen.
+#[derive(Args, Clone)]
+pub struct NodeArgs {
+    /// Folder of the embedded profile: log, results, archive, keys. Made if missing
+    #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
+    pub data: PathBuf,
+    /// UDP port for sim clients; 0 takes a free one [default: 7443; demo and replay: a free one]
+    #[arg(long, env = "BOXBOX_QUIC_PORT")]
+    pub quic_port: Option<u16>,
+    /// TCP port of the HTTP API; 0 takes a free one [default: 7480; demo and replay: a free one]
+    #[arg(long, env = "BOXBOX_API_PORT")]
+    pub api_port: Option<u16>,
+    /// Address for sim clients to reach; 0.0.0.0 takes them from anywhere (each needs a grant)
+    #[arg(long, env = "BOXBOX_QUIC_HOST", default_value = "127.0.0.1")]
+    pub quic_host: IpAddr,
+    /// Address of the HTTP API; on any but a loopback address every request needs a read grant
+    #[arg(long, env = "BOXBOX_API_HOST", default_value = "127.0.0.1")]
+    pub api_host: IpAddr,
+    /// The log: nothing for files in the data folder, or kafka://host:9092/topic
+    #[arg(long = "log-url", env = "BOXBOX_LOG_URL")]
+    pub log_url: Option<String>,
+    /// Tenant of the embedded profile: whom the API shows to people on this machine, and new grants are for
+    #[arg(long, env = "BOXBOX_TENANT", default_value = "local")]
+    pub tenant: TenantId,
+    /// Sim clients connected at once; an idle one costs about 50 KB [default: 10000]
+    #[arg(long, env = "BOXBOX_CONNECTIONS")]
+    pub connections: Option<usize>,
+    /// Sim clients connected at once from one address; this machine's own are not counted [default: 64]
+    #[arg(long, env = "BOXBOX_CONNECTIONS_PER_ADDRESS")]
+    pub connections_per_address: Option<usize>,
+}
+
+#[derive(Args)]
+struct UpArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+    /// Host name to put into the connect string, if clients reach this machine under another than --quic-host
+    #[arg(long, env = "BOXBOX_PUBLIC_HOST")]
+    public_host: Option<String>,
+    /// Driver whose connect string is printed
+    #[arg(long, env = "BOXBOX_DRIVER", default_value = "driver-1")]
+    driver: DriverId,
+}
+
+#[derive(Args)]
+struct RoleArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Subcommand)]
+enum GrantCommand {
+    /// Make a grant and print what its holder pastes
+    Create(auth::CreateArgs),
+    /// Take a grant back; its connections are closed within 5 seconds
+    Revoke {
+        /// The id that `grant create` and `grant list` print
+        id: GrantId,
+        /// The data folder of the server
+        #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
+        data: PathBuf,
+    },
+    /// Sign new grants with a new key; grants signed with older ones stay good
+    Rotate {
+        /// The data folder of the server
+        #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
+        data: PathBuf,
+    },
+    /// List the grants made here
+    List {
+        /// The data folder of the server
+        #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
+        data: PathBuf,
+    },
+}
+
+impl Cli {
+    /// Do what was asked.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Replay(args) => replay::run(args).await,
+            Command::Up(args) => node::up(&args.node, node::Roles::ALL, Some((args.driver, args.public_host))).await,
+            Command::Ingest(args) => node::up(&args.node, node::Roles::INGEST, None).await,
+            Command::Processor(args) => node::up(&args.node, node::Roles::PROCESSOR, None).await,
+            Command::Api(args) => node::up(&args.node, node::Roles::API, None).await,
+            Command::Grant(GrantCommand::Create(args)) => auth::create(&args),
+            Command::Grant(GrantCommand::Revoke { id, data }) => auth::revoke(&data, id),
+            Command::Grant(GrantCommand::Rotate { data }) => auth::rotate(&data),
+            Command::Grant(GrantCommand::List { data }) => auth::list(&data),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The data folder of the embedded profile: what is where, and that one process owns it.
+//!
+//! ```text
+//! boxbox-data/
+//!   lock          held by the process that runs the services
+//!   log/          the embedded log
+//!   results.db    laps, incidents, sessions, ledgers, checkpoints
+//!   archive.db    every admitted frame
+//!   auth/         signing keys, certificate, revocations; changed by `grant` while the services run
+//!   spool/        unacked frames of `replay --to`
+//!   run.json      where the services listen now
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+/// A data folder that this process owns until it is dropped.
+pub struct DataFolder {
+    path: PathBuf,
+    _locks: Vec<File>,
+}
+
+/// Where services listen, for `grant create` to print.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub struct Running {
+    /// Process id.
+    pub pid: u32,
+    /// Where sim clients connect.
+    pub quic: Option<SocketAddr>,
+    /// The host name clients should use, if another.
+    pub public_host: Option<String>,
+    /// Where the API answers.
+    pub api: Option<SocketAddr>,
+}
+
+impl DataFolder {
+    /// Make the folder if needed and take it for this process: whole, or (`role`) one service of several processes.
+    pub fn open(path: &Path, role: Option<&str>) -> anyhow::Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("cannot make the data folder {}: choose another with --data", path.display()))?;
+        let lock_path = path.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&lock_path);
+        let mut lock = lock.with_context(|| format!("cannot write in the data folder {}: choose another with --data", path.display()))?;
+        let taken = match role {
+            None => lock.try_lock(),
+            Some(_) => lock.try_lock_shared(),
+        };
+        match taken {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let owner = running(path).map(|r| format!(" (process {})", r.pid)).unwrap_or_default();
+                bail!(
+                    "the data folder {} is in use by another boxbox{owner}: stop that one, choose another folder with --data DIR, \
+                     or, to stream to it, give `replay` the string that `up` printed with --to",
+                    path.display()
+                );
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", lock_path.display())),
+        }
+        if let Some(role) = role {
+            return Self::open_role(path, role, lock);
+        }
+        // For people who look into the folder; the lock itself is the system's.
+        let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+        Ok(Self { path: path.into(), _locks: vec![lock] })
+    }
+
+    fn open_role(path: &Path, role: &str, shared: File) -> anyhow::Result<Self> {
+        let own = path.join(format!("lock-{role}"));
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&own).with_context(|| format!("cannot write {}", own.display()))?;
+        lock.try_lock()
+            .map_err(|_| anyhow::anyhow!("another `boxbox {role}` uses the data folder {}: give each its own with --data", path.display()))?;
+        Ok(Self { path: path.into(), _locks: vec![shared, lock] })
+    }
+
+    /// The embedded log's folder.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+    /// The results' file.
+    pub fn results(&self) -> PathBuf {
+        self.path.join("results.db")
+    }
+    /// The archive's file.
+    pub fn archive(&self) -> PathBuf {
+        self.path.join("archive.db")
+    }
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Note where the services listen.
+    pub fn announce(&self, running: &Running) -> anyhow::Result<()> {
+        write_whole(&self.path.join("run.json"), &serde_json::to_vec_pretty(running)?)
+    }
+}
+
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.path.join("run.json"));
+    }
+}
+
+/// Where the services of a data folder said they listen, if they run.
+pub fn running(path: &Path) -> Option<Running> {
+    serde_json::from_slice(&fs::read(path.join("run.json")).ok()?).ok()
+}
+
+/// Replace a file whole: readers see the old or the new content, also after a crash.
+pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    write_with(path, content, false)
+}
+
+/// As [`write_whole`], readable by its owner alone.
+pub fn write_secret(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    write_with(path, content, true)
+}
+
+fn write_with(path: &Path, content: &[u8], secret: bool) -> anyhow::Result<()> {
+    let part = path.with_extension(format!("part-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = secret;
+    let write = || {
+        let mut file = options.open(&part)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

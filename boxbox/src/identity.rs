@@ -1,0 +1,42 @@
+//! The edge's certificate: made at the first start, kept in `auth/`, pinned by clients (W1).
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use boxbox_schemas::connect::Pin;
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+
+use crate::data;
+
+/// Certificate, key, and the pin clients know them by.
+pub struct ServerIdentity {
+    /// DER.
+    pub certificate: Vec<u8>,
+    /// PKCS#8 DER.
+    pub key: Vec<u8>,
+    /// SHA-256 of the public key.
+    pub pin: Pin,
+}
+
+/// Read the identity of a data folder, making it if there is none.
+pub fn load_or_make(data: &Path) -> anyhow::Result<ServerIdentity> {
+    let folder = data.join("auth");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let (key_path, certificate_path) = (folder.join("server.key"), folder.join("server.crt"));
+    if !key_path.exists() {
+        data::write_secret(&key_path, &KeyPair::generate()?.serialize_der())?;
+    }
+    let key = fs::read(&key_path).with_context(|| format!("cannot read {}", key_path.display()))?;
+    let pair = KeyPair::try_from(key.as_slice())
+        .with_context(|| format!("{} holds no key: delete it, and hand out new connect strings", key_path.display()))?;
+    // The pin is of the key, so the certificate may be made anew at any time.
+    if !certificate_path.exists() {
+        let certificate = CertificateParams::new(vec!["boxbox".into()])?.self_signed(&pair)?;
+        data::write_whole(&certificate_path, certificate.der())?;
+    }
+    let certificate = fs::read(&certificate_path).with_context(|| format!("cannot read {}", certificate_path.display()))?;
+    let pin = ring::digest::digest(&ring::digest::SHA256, &pair.subject_public_key_info());
+    let pin = Pin::try_from(pin.as_ref()).context("a SHA-256 has 32 bytes")?;
+    Ok(ServerIdentity { certificate, key, pin })
+}

@@ -1,0 +1,42 @@
+//! `boxbox`: one binary for every service of Ok, Box Box, and the tools around them.
+
+#![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
+
+mod auth;
+mod cli;
+mod data;
+mod demo;
+mod identity;
+mod node;
+mod replay;
+mod report;
+mod sender;
+mod signals;
+mod synthetic;
+mod watch;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    let cli = cli::Cli::parse();
+    // Standard output is for results; logs go to standard error.
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("boxbox: cannot start threads: {error}");
+            return std::process::ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(cli.run()) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("boxbox: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The services of one process, composed: log, stores, edge, processor, API; all of them or some.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use boxbox_api::{Api, Check};
+use boxbox_ingest::Edge;
+use boxbox_log::Log;
+use boxbox_processor::Processor;
+use boxbox_schemas::grant::Ability;
+use boxbox_schemas::{DriverId, ShortId, TenantId};
+use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
+use boxbox_store::{Archive, Results, Step};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{API_PORT, NodeArgs, QUIC_PORT};
+use crate::data::{DataFolder, Running};
+use crate::identity::{self, ServerIdentity};
+use crate::{auth, report, signals};
+
+/// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
+const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Which services a process runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    ingest: bool,
+    processor: bool,
+    api: bool,
+}
+
+impl Roles {
+    /// All in one.
+    pub const ALL: Roles = Roles { ingest: true, processor: true, api: true };
+    /// The edge.
+    pub const INGEST: Roles = Roles { ingest: true, processor: false, api: false };
+    /// The processor.
+    pub const PROCESSOR: Roles = Roles { ingest: false, processor: true, api: false };
+    /// The API.
+    pub const API: Roles = Roles { ingest: false, processor: false, api: true };
+
+    fn alone(self) -> Option<&'static str> {
+        match self {
+            Roles::INGEST => Some("ingest"),
+            Roles::PROCESSOR => Some("processor"),
+            Roles::API => Some("api"),
+            _ => None,
+        }
+    }
+}
+
+/// What a node needs to know.
+pub struct NodeOptions<'a> {
+    /// The data folder.
+    pub data: &'a Path,
+    /// Where sim clients connect.
+    pub quic: SocketAddr,
+    /// Where the API answers.
+    pub api: SocketAddr,
+    /// The log, if not the data folder's.
+    pub log_url: Option<&'a str>,
+    /// Tenant of the embedded profile.
+    pub tenant: TenantId,
+    /// Open connections at the edge, if not its default.
+    pub connections: Option<usize>,
+    /// The same from one address.
+    pub connections_per_address: Option<usize>,
+    /// Which services.
+    pub roles: Roles,
+}
+
+impl<'a> NodeOptions<'a> {
+    /// From the command line; `free` takes free ports where none is given.
+    pub fn new(args: &'a NodeArgs, roles: Roles, free: bool) -> Self {
+        let port = |given: Option<u16>, usual| given.unwrap_or(if free { 0 } else { usual });
+        NodeOptions {
+            data: &args.data,
+            quic: SocketAddr::new(args.quic_host, port(args.quic_port, QUIC_PORT)),
+            api: SocketAddr::new(args.api_host, port(args.api_port, API_PORT)),
+            log_url: args.log_url.as_deref(),
+            tenant: args.tenant,
+            connections: args.connections,
+            connections_per_address: args.connections_per_address,
+            roles,
+        }
+    }
+}
+
+/// Running services. Stop them with [`Node::stop`]; a drop leaves them to the runtime's end.
+pub struct Node {
+    folder: DataFolder,
+    identity: ServerIdentity,
+    tenant: TenantId,
+    quic: Option<SocketAddr>,
+    api: Option<SocketAddr>,
+    results: Arc<dyn Results>,
+    feed: Option<broadcast::Receiver<Arc<Step>>>,
+    // In the order in which they stop: the edge drains first, the API answers to the end.
+    services: Vec<Service>,
+    failed: CancellationToken,
+}
+
+struct Service {
+    name: &'static str,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Node {
+    /// Start the services; returns when all of them listen.
+    pub async fn start(options: &NodeOptions<'_>) -> anyhow::Result<Self> {
+        let roles = options.roles;
+        let folder = DataFolder::open(options.data, roles.alone())?;
+        let identity = identity::load_or_make(folder.path())?;
+        let authority = auth::watch(folder.path())?;
+        let prometheus = install_metrics()?;
+        let log = open_log(&folder, options).await?;
+        let results: Arc<dyn Results> = Arc::new(SqliteResults::open(&folder.results()).await.context("cannot open the results store")?);
+        let archive: Arc<dyn Archive> = Arc::new(SqliteArchive::open(&folder.archive()).await.context("cannot open the archive")?);
+
+        let mut node = Node {
+            folder,
+            identity,
+            tenant: options.tenant,
+            quic: None,
+            api: None,
+            results: results.clone(),
+            feed: None,
+            services: vec![],
+            failed: CancellationToken::new(),
+        };
+        let mut checks: Vec<Check> = vec![];
+        if roles.ingest {
+            let mut limits = boxbox_ingest::Limits::default();
+            limits.connections = options.connections.unwrap_or(limits.connections);
+            limits.connections_per_address = options.connections_per_address.unwrap_or(limits.connections_per_address);
+            let config = boxbox_ingest::Config { listen: options.quic, edge: edge_name()?, limits };
+            let identity =
+                boxbox_ingest::Identity { certificate_der: node.identity.certificate.clone(), private_key_pkcs8: node.identity.key.clone() };
+            let log = log.clone().context("the edge needs a log")?;
+            let edge = Edge::bind(config, identity, authority.clone(), log).await.with_context(|| {
+                format!("cannot take sim clients on {} (UDP): another port is chosen with --quic-port, 0 takes a free one", options.quic)
+            })?;
+            node.quic = Some(edge.local_addr());
+            let health = edge.health();
+            checks.push(Check::new("edge", move || {
+                health.ready().then_some(()).ok_or_else(|| "draining, or its log does not answer: is its disk full, or its broker down?".to_owned())
+            }));
+            node.spawn("edge", |stop| async move { Ok(edge.run(stop).await?) });
+        }
+        if roles.processor {
+            let log = log.clone().context("the processor needs a log")?;
+            let processor = Processor::new(boxbox_processor::Config::default(), log, results.clone(), archive.clone());
+            let status = processor.status();
+            checks.push(Check::new("processor", move || {
+                status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())
+            }));
+            node.feed = Some(processor.feed());
+            node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
+        }
+        // A service that runs without the API still shows its health and metrics (one ops listener per process).
+        let config = boxbox_api::Config { listen: options.api, local_tenant: options.tenant, ..Default::default() };
+        let api = Api::bind(config, results, archive, authority, checks, Some(prometheus)).await?;
+        node.api = Some(api.local_addr());
+        node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
+        node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host: None, api: node.api })?;
+        Ok(node)
+    }
+
+    fn spawn<F>(&mut self, name: &'static str, run: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let (run, failed) = (run(stop.clone()), self.failed.clone());
+        let task = tokio::spawn(async move {
+            // Also when it panics: a process with a dead service must not look alive.
+            let _ended = failed.drop_guard();
+            run.await
+        });
+        self.services.push(Service { name, stop, task });
+    }
+
+    /// Where sim clients connect.
+    pub fn quic(&self) -> Option<SocketAddr> {
+        self.quic
+    }
+    /// Where the API answers.
+    pub fn api(&self) -> Option<SocketAddr> {
+        self.api
+    }
+    /// Committed steps from now on.
+    pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
+        self.feed.as_ref().map(broadcast::Receiver::resubscribe)
+    }
+    /// The results.
+    pub fn results(&self) -> &Arc<dyn Results> {
+        &self.results
+    }
+    /// The tenant.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// A connect string with a new grant for `driver`.
+    pub fn connect_string(&self, driver: DriverId, public_host: Option<&str>, days: u32) -> anyhow::Result<String> {
+        let quic = self.quic.context("this process runs no edge")?;
+        let (_, token) = auth::issue(self.folder.path(), self.tenant, driver, &[Ability::Car, Ability::Field, Ability::Meta], None, days)?;
+        let host = public_host.map_or_else(|| quic.ip().to_string(), str::to_owned);
+        Ok(auth::connect_string(token, host, quic.port(), self.identity.pin))
+    }
+
+    /// Resolves when a service has ended by itself.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
+    }
+
+    /// Stop the services in order and say what went wrong, if anything did.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        for service in self.services {
+            service.stop.cancel();
+            let ended = match service.task.await {
+                Ok(ended) => ended,
+                Err(panic) => Err(anyhow::anyhow!("{panic}")),
+            };
+            if let Err(error) = ended {
+                outcome = outcome.and(Err(error.context(format!("the {} failed", service.name))));
+            }
+        }
+        outcome
+    }
+}
+
+async fn open_log(folder: &DataFolder, options: &NodeOptions<'_>) -> anyhow::Result<Option<Arc<dyn Log>>> {
+    if options.roles == Roles::API {
+        return Ok(None);
+    }
+    let log = match options.log_url {
+        Some(url) => boxbox_log::open(url, Default::default()).await?,
+        None if options.roles.alone().is_some() => {
+            bail!("one service alone needs a log that others can reach: give --log-url kafka://host:9092/topic, or run `boxbox up` for all in one")
+        }
+        None => {
+            // A path as it is: in a URL, '?' and '#' would mean something else.
+            let path = folder.log();
+            let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, Default::default())).await?;
+            Arc::new(opened?)
+        }
+    };
+    Ok(Some(log))
+}
+
+fn edge_name() -> anyhow::Result<ShortId> {
+    Ok(ShortId::new(&format!("edge-{}", std::process::id()))?)
+}
+
+/// One recorder for the process; a second node of the same process shares it.
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    // Buckets, not summaries: those of several processes can be added up.
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS_BUCKETS)?;
+    let handle = builder.install_recorder().context("cannot install the metrics recorder")?;
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+/// `up`, and the services alone: run until asked to stop.
+pub async fn up(args: &NodeArgs, roles: Roles, paste: Option<(DriverId, Option<String>)>) -> anyhow::Result<()> {
+    let node = Node::start(&NodeOptions::new(args, roles, false)).await?;
+    if let Some(quic) = node.quic() {
+        report::line(&format!("sim clients  {quic} (UDP)"));
+    }
+    if let Some(api) = node.api() {
+        let what = if roles.api { "API          " } else { "health       " };
+        report::line(&format!("{what}http://{api}"));
+    }
+    report::line(&format!("data         {}", args.data.display()));
+    if let Some((driver, public_host)) = paste {
+        let string = node.connect_string(driver, public_host.as_deref(), boxbox_schemas::grant::DEFAULT_DAYS)?;
+        report::line(&format!("paste this into the sim client of {driver}, in single quotes (others: boxbox grant create --driver NAME):"));
+        report::line(&string);
+    }
+    tokio::select! {
+        () = signals::asked_to_stop() => tracing::info!("asked to stop: draining"),
+        () = node.failed() => tracing::error!("a service ended by itself: stopping"),
+    }
+    // A second request means now.
+    tokio::select! {
+        outcome = node.stop() => outcome,
+        () = signals::asked_to_stop() => bail!("stopped without draining"),
+    }
+}

@@ -1,0 +1,235 @@
+//! `replay`: stream a recording through QUIC, and print its laps beside the simulator's own times.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use boxbox_client::Stream;
+use boxbox_client::ibt::{IbtFile, Item, ReplayOptions};
+use boxbox_schemas::connect::ConnectString;
+use boxbox_schemas::event::EndReason;
+use boxbox_schemas::{DriverId, SessionId, TenantId, grant};
+use clap::Args;
+
+use crate::cli::NodeArgs;
+use crate::node::{Node, NodeOptions, Roles};
+use crate::report::Printer;
+use crate::sender::Sender;
+use crate::watch::{Watcher, When};
+
+/// Bytes on their way to the server beyond which reading the file pauses: far below what a spool holds, so that a file
+/// read faster than the network takes it never overflows the spool.
+const AHEAD_BYTES: u64 = 4 << 20;
+/// How long the server may take to ack the last frames.
+const FINISH_WITHIN: Duration = Duration::from_secs(120);
+/// Days the embedded pipeline's own grant is good for.
+const OWN_GRANT_DAYS: u32 = 1;
+
+/// Options of `replay`.
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The recording: .ibt or .ibt.gz
+    file: PathBuf,
+    /// The server to stream to, as `up` or `grant create` printed it, in single quotes; without it the embedded pipeline runs here
+    #[arg(long, env = "BOXBOX_TO", hide_env_values = true)]
+    to: Option<String>,
+    /// How fast: 1 is real time, 10 ten times that, max as fast as it is taken
+    #[arg(long, env = "BOXBOX_SPEED", default_value = "max", value_parser = speed)]
+    speed: Speed,
+    /// Print one JSON object a line and nothing else on standard output
+    #[arg(long, env = "BOXBOX_JSON")]
+    json: bool,
+    /// Import the recording as a session of its own, even if it was replayed before
+    #[arg(long, env = "BOXBOX_NEW_SESSION")]
+    new_session: bool,
+    /// Send every Nth sample only; pulses in between are kept
+    #[arg(long, env = "BOXBOX_EVERY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
+    every: u32,
+    /// The driver, without --to
+    #[arg(long, env = "BOXBOX_DRIVER", default_value = "driver-1")]
+    driver: DriverId,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// How fast a recording is streamed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Speed {
+    /// As fast as it is taken.
+    Max,
+    /// Times real time.
+    Times(f64),
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    match text {
+        "max" => Ok(Speed::Max),
+        _ => text.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0).map(Speed::Times).ok_or_else(|| "give a number above 0, or max".into()),
+    }
+}
+
+/// Sleeps so that session time passes at a given speed.
+pub struct Pace {
+    speed: Speed,
+    began: Option<(Instant, i64)>,
+}
+
+impl Pace {
+    /// At `speed`.
+    pub fn new(speed: Speed) -> Self {
+        Self { speed, began: None }
+    }
+    /// How long to wait before a frame of session time `us` is due.
+    pub fn wait(&mut self, us: i64) -> Option<Duration> {
+        let Speed::Times(times) = self.speed else { return None };
+        let (at, first) = *self.began.get_or_insert((Instant::now(), us));
+        let due = at + Duration::from_secs_f64((us - first).max(0) as f64 / 1e6 / times);
+        due.checked_duration_since(Instant::now())
+    }
+    /// Session time jumped: go on from here.
+    pub fn restart(&mut self) {
+        self.began = None;
+    }
+}
+
+/// `replay`
+pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
+    // Before anything is started: most mistakes are in the file's name.
+    let file = IbtFile::open(&args.file).map_err(|e| match e.to_string() {
+        named if named.contains(&*args.file.to_string_lossy()) => anyhow::anyhow!(named),
+        other => anyhow::anyhow!("cannot read {}: {other}", args.file.display()),
+    })?;
+    // Not parsed by the command line's own means, which would repeat a grant on the terminal.
+    let to: Option<ConnectString> = args.to.as_deref().map(str::parse).transpose().context("--to is no connect string")?;
+    let mut printer = Printer::new(args.json, "simulator");
+    let node = match &to {
+        Some(_) => None,
+        None => Some(Node::start(&NodeOptions::new(&args.node, Roles::ALL, true)).await?),
+    };
+    let connect = match (&to, &node) {
+        (Some(to), _) => to.clone(),
+        (None, Some(node)) => node.connect_string(args.driver, None, OWN_GRANT_DAYS)?.parse()?,
+        (None, None) => anyhow::bail!("no server"),
+    };
+    let tenant = to.as_ref().and_then(|to| grant::peek(&to.grant)).map(|grant| grant.tenant);
+    let spool = args.to.is_some().then(|| args.node.data.join("spool"));
+    let sender = Sender::start(connect, spool).await?;
+    let outcome = Replay { args: &args, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file).await;
+    if let Some(node) = node {
+        node.stop().await?;
+    }
+    outcome
+}
+
+struct Replay<'a> {
+    args: &'a ReplayArgs,
+    // Of the server that is streamed to, as far as the grant tells.
+    tenant: Option<TenantId>,
+    sender: &'a Sender,
+    node: Option<&'a Node>,
+    printer: &'a mut Printer,
+}
+
+impl Replay<'_> {
+    async fn run(mut self, file: IbtFile) -> anyhow::Result<()> {
+        let mut watcher = match self.node {
+            Some(node) => Some(Watcher::new(
+                node.feed().context("this process runs a processor")?,
+                node.results().clone(),
+                node.tenant(),
+                self.args.driver,
+                When::Settled,
+            )),
+            None => None,
+        };
+        let options = ReplayOptions { every: self.args.every, new_session: self.args.new_session.then(uuid::Uuid::new_v4) };
+        let (mut stream, mut frames, mut last) = (None::<Stream>, 0u64, (0u32, 0i64));
+        let mut pace = Pace::new(self.args.speed);
+        let mut items = file.replay(options)?;
+        for item in &mut items {
+            match item.with_context(|| format!("cannot read on in {}", self.args.file.display()))? {
+                Item::Session { source, slot, meta } => {
+                    if let Some(stream) = stream.take() {
+                        stream.end(last.0, last.1, EndReason::SESSION_CHANGED)?;
+                    }
+                    let opened = self.sender.client().open(source, slot)?;
+                    opened.meta(&meta)?;
+                    let name = [&meta.track_name, &meta.track_config, &meta.session_type].map(String::as_str);
+                    self.printer.say(&name.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "));
+                    if let Some(watcher) = &mut watcher {
+                        watcher.follow(&opened);
+                    } else if let Some(tenant) = &self.tenant {
+                        let session = SessionId::of(tenant, &source);
+                        self.printer.say(&format!("its laps: /api/v1/sessions/{session}/laps at the server's API"));
+                    }
+                    stream = Some(opened);
+                    pace.restart();
+                }
+                Item::Car(frame) => {
+                    let Some(stream) = &stream else { continue };
+                    if let Some(wait) = pace.wait(frame.sim_time_us) {
+                        tokio::time::sleep(wait).await;
+                    }
+                    stream.car(&frame)?;
+                    frames += 1;
+                    last = (frame.tick, frame.sim_time_us);
+                    if frames.is_multiple_of(64) {
+                        self.keep_up(&mut watcher).await?;
+                    }
+                }
+                Item::Slow(frame) => {
+                    if let Some(stream) = &stream {
+                        stream.slow(&frame)?;
+                    }
+                }
+                Item::Rewind { tick, sim_time_us } => {
+                    if let Some(stream) = &stream {
+                        stream.rewind(tick, sim_time_us)?;
+                    }
+                    pace.restart();
+                }
+            }
+        }
+        for warning in file.warnings().iter().chain(&items.stats().warnings) {
+            eprintln!("boxbox: {}: {warning}", self.args.file.display());
+        }
+        anyhow::ensure!(frames > 0, "{} holds no samples", self.args.file.display());
+        if let Some(stream) = stream.take() {
+            stream.end(last.0, last.1, EndReason::FINISHED)?;
+        }
+        self.sender.finish(FINISH_WITHIN).await?;
+        let ledgers = match &mut watcher {
+            Some(watcher) => watcher.finish(self.printer, FINISH_WITHIN).await?,
+            None => vec![],
+        };
+        // All of them: `finish` fails otherwise.
+        self.printer.summary(frames, frames, &ledgers);
+        Ok(())
+    }
+
+    /// Print what came back, and wait while too much is on its way.
+    async fn keep_up(&mut self, watcher: &mut Option<Watcher>) -> anyhow::Result<()> {
+        loop {
+            if let Some(watcher) = watcher {
+                watcher.drain(self.printer);
+            }
+            self.sender.check()?;
+            if self.sender.client().stats().outstanding_bytes < AHEAD_BYTES {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds() {
+        assert_eq!(speed("max"), Ok(Speed::Max));
+        assert_eq!(speed("2.5"), Ok(Speed::Times(2.5)));
+        assert!(speed("0").is_err() && speed("-1").is_err() && speed("fast").is_err() && speed("inf").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! What `demo` and `replay` share in using the client library.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use boxbox_client::{Client, Config, Spool, Status};
+use boxbox_schemas::connect::ConnectString;
+
+/// Most that is kept of unacked frames: about an hour of one car at 60 Hz.
+const SPOOL_MAX_BYTES: u64 = 64 << 20;
+/// A server that has not been reached once by then is not waited for: the address or the pin is wrong, or it is not up.
+const FIRST_CONTACT: Duration = Duration::from_secs(15);
+
+/// After this time without an answer the user is told what is being waited for.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A client whose user waits for it: what a sim client retries for ever becomes an error here.
+pub struct Sender {
+    client: Client,
+    began: Instant,
+    said: AtomicBool,
+}
+
+impl Sender {
+    /// Start a client: unacked frames in memory, or on disk where they must outlive this process.
+    pub async fn start(connect: ConnectString, spool: Option<PathBuf>) -> anyhow::Result<Self> {
+        let spool = match spool {
+            Some(dir) => Spool::Disk { dir, max_bytes: SPOOL_MAX_BYTES },
+            None => Spool::Memory { max_bytes: SPOOL_MAX_BYTES },
+        };
+        let config = Config { spool, agent: concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), ..Config::new(connect) };
+        Ok(Self { client: Client::start(config).await?, began: Instant::now(), said: AtomicBool::new(false) })
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// An error as soon as going on is of no use.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let waiting = if self.client.stats().rtt.is_none() { self.began.elapsed() } else { Duration::ZERO };
+        let never_reached = waiting > FIRST_CONTACT;
+        if waiting > SILENCE && !self.said.swap(true, Ordering::Relaxed) {
+            let why = self.client.stats().last_error.unwrap_or_else(|| "no answer".into());
+            eprintln!("boxbox: not connected yet ({why}); trying for {} s", FIRST_CONTACT.as_secs());
+        }
+        match self.client.status() {
+            Status::Refused(reason) => anyhow::bail!("the server refuses this client: {reason}"),
+            Status::Connecting { error } if never_reached => {
+                let error = error.unwrap_or_else(|| "it does not answer".into());
+                anyhow::bail!("no connection within {} s: {error}", FIRST_CONTACT.as_secs())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Wait until everything is acked.
+    pub async fn finish(&self, within: Duration) -> anyhow::Result<()> {
+        let mut finished = std::pin::pin!(self.client.finish(within));
+        let remained = loop {
+            tokio::select! {
+                remained = &mut finished => break remained,
+                () = tokio::time::sleep(Duration::from_millis(200)) => self.check()?,
+            }
+        };
+        self.check()?;
+        let last = self.client.stats().last_error.unwrap_or_else(|| "no error was seen".into());
+        let within = within.as_secs();
+        anyhow::ensure!(remained.is_empty(), "the server did not ack everything within {within} s ({} frames are left): {last}", remained.frames);
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! What the end-to-end tests share: the binary, a server as a child process, recordings, and a way to say NOT RUN.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// The program under test.
+pub const BOXBOX: &str = env!("CARGO_BIN_EXE_boxbox");
+
+/// How long anything may take before a test gives up. Everything here takes seconds.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A command line of the program, with a clean environment.
+pub fn boxbox(args: &[&str]) -> Command {
+    let mut command = Command::new(BOXBOX);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOXBOX_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Say that a test could not run here, and why.
+pub fn not_run(test: &str, why: &str) {
+    eprintln!("NOT RUN: {test}: {why}");
+    if let Some(path) = std::env::var_os("BOXBOX_NOT_RUN")
+        && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
+    {
+        let _ = writeln!(file, "{test}: {why}");
+    }
+}
+
+/// A recording of the test data, or `None` (said as NOT RUN).
+pub fn recording(test: &str, name: &str) -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder: PathBuf = std::env::var_os("BOXBOX_TESTDATA").map_or_else(default, Into::into);
+    let path = folder.join(name);
+    if !path.exists() {
+        not_run(test, &format!("no {name} in BOXBOX_TESTDATA ({})", folder.display()));
+        return None;
+    }
+    Some(path)
+}
+
+/// The race at Phillip Island, green light to lap 2.
+pub const PHILLIP_ISLAND: &str = "phillipisland_f4_race_green_to_lap2.ibt.gz";
+
+/// How often a fault is repeated: 3, or in a campaign BOXBOX_RUNS (20).
+pub fn rounds() -> u32 {
+    if std::env::var_os("BOXBOX_CAMPAIGN").is_none() {
+        return 3;
+    }
+    std::env::var("BOXBOX_RUNS").ok().and_then(|r| r.parse().ok()).unwrap_or(20)
+}
+
+/// A seed, printed so that a failure can be repeated with BOXBOX_SEED.
+pub fn seeded(test: &str) -> fastrand::Rng {
+    let seed = std::env::var("BOXBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("{test}: BOXBOX_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
+
+/// A UDP and TCP port that were free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A `boxbox` that serves; killed when dropped.
+pub struct Server {
+    child: Child,
+    /// What to give clients.
+    pub connect: String,
+    /// Address of the API, `http://…`.
+    pub api: String,
+}
+
+impl Server {
+    /// Start `up` (or another service) and wait until it listens.
+    pub fn start(args: &[&str]) -> Server {
+        let mut child = boxbox(args).stdout(Stdio::piped()).spawn().unwrap();
+        let (lines, api, connect) = (read_lines(&mut child), String::new(), String::new());
+        let mut server = Server { child, connect, api };
+        let until = Instant::now() + DEADLINE;
+        let wants_connect = args[0] == "up";
+        while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if let Some(at) = line.find("http://") {
+                server.api = line[at..].trim().to_owned();
+            }
+            let last = if wants_connect { line.starts_with("boxbox://") } else { line.starts_with("data") };
+            if wants_connect && last {
+                server.connect = line;
+            }
+            if last {
+                std::thread::spawn(move || lines.iter().for_each(drop));
+                return server;
+            }
+        }
+        panic!("{args:?} ended or said nothing: {:?}", server.child.try_wait());
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit status.
+    #[cfg(unix)]
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+        wait(&mut self.child, DEADLINE)
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// GET a JSON document.
+    pub fn get(&self, path: &str) -> Value {
+        get(&format!("{}{path}", self.api))
+    }
+
+    /// The one session there is, when it is there.
+    pub fn only_session(&self) -> String {
+        let sessions = self.get("/api/v1/sessions");
+        let sessions = sessions["sessions"].as_array().unwrap();
+        assert_eq!(sessions.len(), 1, "{sessions:?}");
+        sessions[0]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// GET a JSON document.
+pub fn get(url: &str) -> Value {
+    let text = ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Lines of a child's standard output, read by a thread so that it never blocks.
+pub fn read_lines(child: &mut Child) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Wait for a child, but not for ever.
+pub fn wait(child: &mut Child, within: Duration) -> std::process::ExitStatus {
+    let until = Instant::now() + within;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > until {
+            let _ = child.kill();
+            panic!("a process did not end within {within:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Ask until `ready` says so.
+pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !ready() {
+        assert!(Instant::now() < until, "{what}: not within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The objects that `replay --json` prints.
+pub struct Replayed {
+    /// All of them, in order.
+    pub all: Vec<Value>,
+}
+
+impl Replayed {
+    /// Run a replay to its end; it must succeed and print only JSON objects.
+    pub fn run(args: &[&str]) -> Replayed {
+        let out = boxbox(&[&["replay", "--json"], args].concat()).output().unwrap();
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        Self::parse(&String::from_utf8(out.stdout).unwrap())
+    }
+
+    /// From the output.
+    pub fn parse(text: &str) -> Replayed {
+        Replayed { all: text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}"))).collect() }
+    }
+
+    /// The objects of a type.
+    pub fn of(&self, kind: &str) -> Vec<&Value> {
+        self.all.iter().filter(|v| v["type"] == kind).collect()
+    }
+}
+
+/// A lap table without what may differ between two tellings of the same laps: run, revision, frame counts.
+pub fn lap_table(laps: &Value) -> Vec<Value> {
+    let keys = ["entry", "number", "time_us", "sim_time_us", "sectors_us", "start_us", "end_us", "valid", "reasons"];
+    let pick = |lap: &Value| Value::Object(keys.iter().map(|k| ((*k).to_owned(), lap[k].clone())).collect());
+    laps["laps"].as_array().unwrap().iter().map(pick).collect()
+}
