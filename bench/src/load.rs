@@ -1,0 +1,137 @@
+//! A run: connect every car, let them warm up, count, and look at the processes before and after.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
+
+use crate::connection::{self, Connected, Counters};
+use crate::process::{Usage, usage};
+use crate::report::{Figures, Overload, Percentiles};
+use crate::server::Server;
+use crate::{Options, report};
+
+/// UDP sockets that the cars share; one would be a bottleneck of this program's own.
+const ENDPOINTS: u32 = 8;
+/// Handshakes at once while connecting.
+const CONNECTING: usize = 16;
+
+struct Snapshot {
+    at: Instant,
+    acked: u64,
+    offered: u64,
+    server: Option<Usage>,
+    own: Option<Usage>,
+    broker: Option<Usage>,
+}
+
+/// Run and print.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let server = Server::start(&options)?;
+    let empty = usage(server.pid());
+    let mut cars = connect_all(&options, &server).await?;
+    // Let the handshakes' memory settle before an idle connection is weighed.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = usage(server.pid());
+
+    let counters = Arc::new(Counters::default());
+    counters.interval_ns.store(options.interval().as_nanos() as u64, Ordering::Relaxed);
+    // 1 µs to 10 minutes, three digits.
+    *lock(&counters) = Some(Histogram::new_with_bounds(1, 600_000_000, 3)?);
+    let overload_s = if options.overload > 0.0 { options.seconds.div_ceil(2) + 2 } else { 0 };
+    let until = Instant::now() + Duration::from_secs(options.warm_up + options.seconds + overload_s + 1);
+    let mut random = fastrand::Rng::with_seed(options.seed);
+    let mut driving = JoinSet::new();
+    for car in cars.drain(..) {
+        let phase = options.interval().mul_f64(random.f64());
+        driving.spawn(connection::drive(car, options.batch, phase, until, counters.clone()));
+    }
+    let snapshot = || Snapshot {
+        at: Instant::now(),
+        acked: counters.acked.load(Ordering::Relaxed),
+        offered: counters.offered.load(Ordering::Relaxed),
+        server: usage(server.pid()),
+        own: usage(std::process::id()),
+        broker: options.broker_pid.and_then(usage),
+    };
+    tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
+    let before = snapshot();
+    counters.counting.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(options.seconds)).await;
+    counters.counting.store(false, Ordering::Relaxed);
+    let after = snapshot();
+    let mut overload = None;
+    if options.overload > 0.0 {
+        let interval = options.interval().div_f64(options.overload);
+        counters.interval_ns.store(interval.as_nanos() as u64, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let from = snapshot();
+        tokio::time::sleep(Duration::from_secs(options.seconds.div_ceil(2))).await;
+        let to = snapshot();
+        let seconds = (to.at - from.at).as_secs_f64();
+        overload = Some(Overload {
+            offered_per_s: (to.offered - from.offered) as f64 / seconds,
+            acked_per_s: (to.acked - from.acked) as f64 / seconds,
+            rss_before_bytes: from.server.unwrap_or_default().rss_bytes,
+            rss_after_bytes: to.server.unwrap_or_default().rss_bytes,
+        });
+    }
+    let seconds = (after.at - before.at).as_secs_f64();
+    let frames = (after.acked - before.acked) as f64;
+    let per_frame = |a: Option<Usage>, b: Option<Usage>| Some((b?.cpu_us - a?.cpu_us) / frames);
+    let latency = lock(&counters).take().context("the histogram is there until here")?;
+    let figures = Figures {
+        processors: std::thread::available_parallelism().map_or(0, usize::from),
+        services: options.services.clone(),
+        log: options.log_url.clone().unwrap_or_else(|| "embedded".into()),
+        clients: options.clients,
+        rate: options.rate,
+        batch: options.batch,
+        seconds,
+        offered_per_s: (after.offered - before.offered) as f64 / seconds,
+        acked_per_s: frames / seconds,
+        dropped: counters.dropped.load(Ordering::Relaxed),
+        lost: counters.lost.load(Ordering::Relaxed),
+        ack_ms: Percentiles::from(&latency),
+        server_us_per_frame: per_frame(before.server, after.server),
+        client_us_per_frame: per_frame(before.own, after.own),
+        broker_us_per_frame: per_frame(before.broker, after.broker),
+        idle_connection_bytes: empty.zip(idle).map(|(e, i)| i.rss_bytes.saturating_sub(e.rss_bytes) / u64::from(options.clients.max(1))),
+        server_rss_bytes: after.server.map(|u| u.rss_bytes),
+        overload,
+        seed: options.seed,
+    };
+    driving.abort_all();
+    report::print(&options, &figures)
+}
+
+fn lock(counters: &Counters) -> std::sync::MutexGuard<'_, Option<Histogram<u64>>> {
+    counters.latency.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+async fn connect_all(options: &Options, server: &Server) -> anyhow::Result<Vec<Connected>> {
+    let endpoints = (0..ENDPOINTS.min(options.clients).max(1)).map(|_| connection::endpoint()).collect::<Result<Vec<_>, _>>()?;
+    let tls = boxbox_client::pinned(server.connect_as(0)?.pins)?;
+    let config = quinn::ClientConfig::new(Arc::new(quinn::crypto::rustls::QuicClientConfig::try_from(tls)?));
+    let mut connecting = JoinSet::new();
+    let mut cars = vec![];
+    for number in 0..options.clients {
+        while connecting.len() >= CONNECTING {
+            cars.push(joined(connecting.join_next().await)?);
+        }
+        let endpoint = endpoints[number as usize % endpoints.len()].clone();
+        let (config, to, rate) = (config.clone(), server.connect_as(number)?, options.rate);
+        connecting.spawn(async move { connection::connect(&endpoint, config, &to, number, rate).await });
+    }
+    while !connecting.is_empty() {
+        cars.push(joined(connecting.join_next().await)?);
+    }
+    Ok(cars)
+}
+
+fn joined(joined: Option<Result<anyhow::Result<Connected>, tokio::task::JoinError>>) -> anyhow::Result<Connected> {
+    joined.context("a car is connecting")??.context("a car could not connect")
+}

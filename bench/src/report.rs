@@ -1,0 +1,123 @@
+//! The figures, for people and for programs.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::Options;
+
+/// Everything a run measured.
+#[derive(Serialize, Default)]
+pub struct Figures {
+    /// The machine: processors it offers.
+    pub processors: usize,
+    /// What ran.
+    pub services: String,
+    /// Which log.
+    pub log: String,
+    /// Cars.
+    pub clients: u32,
+    /// Frames per second and car.
+    pub rate: f64,
+    /// Frames a record.
+    pub batch: u16,
+    /// Seconds measured.
+    pub seconds: f64,
+    /// Frames offered per second.
+    pub offered_per_s: f64,
+    /// Frames acked per second.
+    pub acked_per_s: f64,
+    /// Frames dropped at the cars.
+    pub dropped: u64,
+    /// Connections lost.
+    pub lost: u64,
+    /// Ack latency from the intended send time, ms.
+    pub ack_ms: Percentiles,
+    /// CPU of the server, µs per acked frame.
+    pub server_us_per_frame: Option<f64>,
+    /// CPU of this program, µs per acked frame.
+    pub client_us_per_frame: Option<f64>,
+    /// CPU of the broker, µs per acked frame.
+    pub broker_us_per_frame: Option<f64>,
+    /// Server memory an idle connection costs, bytes.
+    pub idle_connection_bytes: Option<u64>,
+    /// Server memory at the end, bytes.
+    pub server_rss_bytes: Option<u64>,
+    /// Under overload, if asked for.
+    pub overload: Option<Overload>,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// What remained when more was offered than fits.
+#[derive(Serialize, Default)]
+pub struct Overload {
+    /// Frames offered per second.
+    pub offered_per_s: f64,
+    /// Frames acked per second.
+    pub acked_per_s: f64,
+    /// Server memory at its begin, bytes.
+    pub rss_before_bytes: u64,
+    /// Server memory at its end, bytes.
+    pub rss_after_bytes: u64,
+}
+
+/// Of a latency.
+#[derive(Serialize, Default)]
+pub struct Percentiles {
+    p50: f64,
+    p99: f64,
+    p99_9: f64,
+    max: f64,
+}
+
+impl From<&Histogram<u64>> for Percentiles {
+    fn from(h: &Histogram<u64>) -> Self {
+        let ms = |us: u64| us as f64 / 1e3;
+        Percentiles { p50: ms(h.value_at_quantile(0.5)), p99: ms(h.value_at_quantile(0.99)), p99_9: ms(h.value_at_quantile(0.999)), max: ms(h.max()) }
+    }
+}
+
+/// Print them.
+pub fn print(options: &Options, f: &Figures) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    if options.json {
+        writeln!(out, "{}", serde_json::to_string(f)?)?;
+        return Ok(());
+    }
+    let us = |v: Option<f64>| v.map_or_else(|| "unknown".into(), |v| format!("{v:.2} µs"));
+    writeln!(out, "{:.0} frames/s acked of {:.0} offered", f.acked_per_s, f.offered_per_s)?;
+    writeln!(
+        out,
+        "ack latency p50 {:.1} ms  p99 {:.1} ms  p99.9 {:.1} ms  max {:.1} ms, from the intended send time",
+        f.ack_ms.p50, f.ack_ms.p99, f.ack_ms.p99_9, f.ack_ms.max
+    )?;
+    writeln!(
+        out,
+        "CPU per frame: server {}, this program {}, broker {}",
+        us(f.server_us_per_frame),
+        us(f.client_us_per_frame),
+        us(f.broker_us_per_frame)
+    )?;
+    if let (Some(idle), Some(rss)) = (f.idle_connection_bytes, f.server_rss_bytes) {
+        writeln!(out, "server memory: {} KiB per idle connection, {} MiB at the end", idle / 1024, rss >> 20)?;
+    }
+    writeln!(out, "dropped at the cars {} frames, connections lost {}", f.dropped, f.lost)?;
+    if let Some(o) = &f.overload {
+        writeln!(
+            out,
+            "overload: {:.0} frames/s acked of {:.0} offered ({:.0} % of the run's), server memory {} to {} MiB",
+            o.acked_per_s,
+            o.offered_per_s,
+            100.0 * o.acked_per_s / f.acked_per_s,
+            o.rss_before_bytes >> 20,
+            o.rss_after_bytes >> 20
+        )?;
+    }
+    writeln!(
+        out,
+        "{} cars × {} Hz, {} frames a record, {:.0} s, services {}, log {}, {} processors shared with the server, seed {}",
+        f.clients, f.rate, f.batch, f.seconds, f.services, f.log, f.processors, f.seed
+    )?;
+    Ok(())
+}
