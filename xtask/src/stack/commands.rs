@@ -1,0 +1,146 @@
+//! `cargo xtask stack …`: the commands. What a program is to read goes to stdout, what a person is to read to stderr.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+
+use super::process::{State, resident_mib};
+use super::{DEFAULT, KafkaOptions, Options, Stack};
+
+/// The real services that tests run against, on this machine.
+#[derive(Debug, Subcommand)]
+pub enum StackCommand {
+    /// Start a stack and print where it answers: `export $(cargo xtask stack up)`
+    #[command(after_help = "The processes go on after the command. A stack that is up already stays as it is; its addresses are printed again.")]
+    Up(Up),
+    /// Stop a stack; its data and ports are kept for the next `up`
+    Down {
+        /// Which one
+        #[command(flatten)]
+        which: Which,
+        /// Delete its data, logs and ports too
+        #[arg(long)]
+        wipe: bool,
+        /// Every stack of this target folder
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
+    /// List all stacks: what runs, where, with how much memory
+    Status,
+    /// Kill -9 one part, as a crash does
+    Kill {
+        /// The stack
+        name: String,
+        /// The part: kafka
+        part: String,
+    },
+    /// Start one part again, on its port and data
+    Start {
+        /// The stack
+        name: String,
+        /// The part: kafka
+        part: String,
+    },
+}
+
+/// Which stack is meant.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The stack's name; several of different names run side by side
+    #[arg(long, default_value = DEFAULT, env = "BOXBOX_STACK")]
+    name: String,
+}
+
+/// How a stack is to be.
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    which: Which,
+    /// With a Kafka broker; naming no part means every part there is
+    #[arg(long)]
+    kafka: bool,
+    /// Kafka's Java heap in MiB; the process takes about 150 MB more
+    #[arg(long, default_value_t = KafkaOptions::default().heap_mib, value_name = "MIB")]
+    kafka_heap: u32,
+    /// A broker setting, for example message.max.bytes=1048576 (repeatable; takes effect when the broker starts)
+    #[arg(long = "kafka-set", value_name = "KEY=VALUE", value_parser = key_value)]
+    kafka_set: Vec<(String, String)>,
+}
+
+impl StackCommand {
+    /// Carries it out.
+    pub fn run(self) -> Result<()> {
+        match self {
+            Self::Up(up) => up.run(),
+            Self::Down { which, wipe, all } => {
+                let names = if all { Stack::names() } else { vec![which.name] };
+                for name in names {
+                    Stack::down_by_name(&name, wipe)?;
+                    eprintln!("stack {name} is down{}", if wipe { ", its data deleted" } else { "; its data is kept (--wipe deletes it)" });
+                }
+                Ok(())
+            }
+            Self::Status => status(),
+            Self::Kill { name, part } => Stack::open(&name)?.kill(&part).map(|()| eprintln!("killed {part} of stack {name}")),
+            Self::Start { name, part } => {
+                let since = Instant::now();
+                Stack::open(&name)?.start(&part)?;
+                eprintln!("{part} of stack {name} answers after {:.1} s", since.elapsed().as_secs_f64());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Up {
+    #[expect(clippy::print_stdout, reason = "the addresses are the command's result")]
+    fn run(self) -> Result<()> {
+        let since = Instant::now();
+        let every_part = !self.kafka;
+        let kafka = KafkaOptions { heap_mib: self.kafka_heap, settings: self.kafka_set.into_iter().collect() };
+        let kafka = (self.kafka || every_part).then_some(kafka);
+        let stack = Stack::up(Options { name: self.which.name, kafka, detached: true })?;
+        let name = &stack.record().name;
+        eprintln!("stack {name} answers after {:.1} s; data and logs: {}", since.elapsed().as_secs_f64(), stack.folder().display());
+        eprintln!("stop it with: cargo xtask stack down --name {name}");
+        for (variable, address) in &stack.record().addresses {
+            println!("{variable}={address}");
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the command's result")]
+fn status() -> Result<()> {
+    let names = Stack::names();
+    if names.is_empty() {
+        eprintln!("no stacks: cargo xtask stack up makes one");
+        return Ok(());
+    }
+    println!("{:<20} {:<12} {:<9} {:>8} {:>7}  {:<22} FOLDER", "STACK", "PART", "STATE", "PID", "MEMORY", "ADDRESS");
+    for name in names {
+        let stack = match Stack::open(&name) {
+            Ok(stack) => stack,
+            Err(error) => {
+                println!("{name:<20} {error:#}");
+                continue;
+            }
+        };
+        for part in &stack.record().parts {
+            let (state, pid, memory) = match stack.state(part) {
+                State::Running(pid) => ("up", pid.to_string(), resident_mib(pid).map_or_else(String::new, |mib| format!("{mib} MiB"))),
+                State::Gone => ("crashed", String::new(), String::new()),
+                State::Stopped => ("down", String::new(), String::new()),
+            };
+            let address = part.addresses().into_iter().map(|(_, address)| address).collect::<Vec<_>>().join(",");
+            println!("{name:<20} {:<12} {state:<9} {pid:>8} {memory:>7}  {address:<22} {}", part.name, stack.folder().display());
+        }
+    }
+    Ok(())
+}
+
+fn key_value(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').with_context(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}

@@ -1,0 +1,207 @@
+//! Processes that outlive the command that started them: begun in a group of their own, known by a pid file, and never
+//! signalled before it is sure that the pid still means them.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+
+/// How long after SIGTERM a part may take before it is killed: Kafka's clean stop takes 1-3 s on an idle machine.
+const TERM_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a killed process may take to vanish; only the kernel freeing its memory is left to wait for.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a program may take from being started to having a command line.
+const EXEC_PATIENCE: Duration = Duration::from_secs(5);
+
+const POLL: Duration = Duration::from_millis(20);
+
+/// A pid file: the pid, and on the second line what that process has in its command line, the stack's folder.
+/// The pid alone means little: after a crash the system gives it to someone else.
+#[derive(Debug)]
+pub(crate) struct PidFile {
+    path: PathBuf,
+}
+
+/// What a pid file says of its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It runs, under this pid.
+    Running(i32),
+    /// It was started and neither runs nor was taken down: it crashed, was killed, or the machine was restarted.
+    Gone,
+    /// There is no pid file: never started, or taken down properly.
+    Stopped,
+}
+
+impl PidFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Starts `command` detached: a process group of its own (so that Ctrl-C in this terminal and the end of this command
+    /// do not reach it), no input, everything it prints appended to `log`. `needle` must be part of its command line.
+    pub(crate) fn spawn(&self, command: &mut Command, log: &Path, needle: &str) -> Result<Child> {
+        let out = File::options().create(true).append(true).open(log).with_context(|| format!("cannot open {}", log.display()))?;
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
+        let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
+        self.record(child.id(), needle)?;
+        // The kernel lets us go on a moment before the new program's command line can be read.
+        let since = Instant::now();
+        while self.state() == State::Gone && child.try_wait()?.is_none() && since.elapsed() < EXEC_PATIENCE {
+            std::thread::yield_now();
+        }
+        Ok(child)
+    }
+
+    /// Writes the pid file for a process begun elsewhere.
+    pub(crate) fn record(&self, pid: u32, needle: &str) -> Result<()> {
+        std::fs::write(&self.path, format!("{pid}\n{needle}\n")).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// Forgets the process.
+    pub(crate) fn remove(&self) {
+        // Nothing to do about a failure: a pid file left behind is found stale.
+        drop(std::fs::remove_file(&self.path));
+    }
+
+    /// What has become of the process.
+    pub(crate) fn state(&self) -> State {
+        let Ok(text) = std::fs::read_to_string(&self.path) else {
+            return State::Stopped;
+        };
+        let mut lines = text.lines();
+        let pid = lines.next().and_then(|pid| pid.parse::<i32>().ok());
+        match (pid, lines.next()) {
+            (Some(pid), Some(needle)) if is_it(pid, needle) => State::Running(pid),
+            _ => State::Gone,
+        }
+    }
+
+    /// SIGTERM, and SIGKILL if that does not help in time. True if it ended by itself.
+    pub(crate) fn stop(&self) -> Result<bool> {
+        let ended = self.signal(Signal::TERM, TERM_PATIENCE)?;
+        if !ended {
+            self.kill()?;
+        }
+        self.remove();
+        Ok(ended)
+    }
+
+    /// SIGKILL, waited for. The pid file stays: the process is gone, not stopped.
+    pub(crate) fn kill(&self) -> Result<()> {
+        if !self.signal(Signal::KILL, KILL_PATIENCE)? {
+            bail!("the process of {} is still there {KILL_PATIENCE:?} after kill -9", self.path.display());
+        }
+        Ok(())
+    }
+
+    /// Sends a signal and waits until the process is gone; false if it outlasts `patience`.
+    fn signal(&self, signal: Signal, patience: Duration) -> Result<bool> {
+        let State::Running(raw) = self.state() else {
+            return Ok(true);
+        };
+        let Some(pid) = rustix::process::Pid::from_raw(raw) else {
+            return Ok(true);
+        };
+        match kill_process(pid, signal) {
+            Err(rustix::io::Errno::SRCH) => return Ok(true),
+            other => other.with_context(|| format!("cannot signal process {raw}"))?,
+        }
+        let since = Instant::now();
+        while matches!(self.state(), State::Running(_)) {
+            if since.elapsed() > patience {
+                return Ok(false);
+            }
+            std::thread::sleep(POLL);
+        }
+        // If it was a child of this very process it is a zombie until someone asks how it ended. If not, that is an error to ignore.
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        Ok(true)
+    }
+}
+
+/// True if `pid` runs and has `needle` in its command line. A zombie has an empty one.
+fn is_it(pid: i32, needle: &str) -> bool {
+    pid > 0 && command_line(pid).is_some_and(|line| line.contains(needle))
+}
+
+/// The command line of a process, its arguments set apart by spaces.
+fn command_line(pid: i32) -> Option<String> {
+    if Path::new("/proc/self").exists() {
+        let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
+    }
+    crate::tools::says(Path::new("ps"), &["-ww", "-o", "command=", "-p", &pid.to_string()])
+}
+
+/// Resident memory of a process in MiB, where the system tells.
+pub(crate) fn resident_mib(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(dir: &Path) -> (PidFile, String) {
+        let needle = dir.display().to_string();
+        let file = PidFile::new(dir.join("part.pid"));
+        // sh keeps its arguments in the command line; the second command keeps it from turning into sleep by exec.
+        let script = "trap 'exit 0' TERM; for _ in $(seq 1200); do sleep 0.05; done";
+        let child = file.spawn(Command::new("sh").args(["-c", script, "sh", &needle]), &dir.join("log"), &needle).unwrap();
+        drop(child);
+        (file, needle)
+    }
+
+    #[test]
+    fn stopped_running_gone_and_stopped_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, _) = sleeper(dir.path());
+        assert!(matches!(file.state(), State::Running(_)));
+        file.kill().unwrap();
+        assert_eq!(file.state(), State::Gone);
+        file.kill().unwrap(); // what is gone needs no killing
+        assert!(file.stop().unwrap());
+        assert_eq!(file.state(), State::Stopped);
+    }
+
+    #[test]
+    fn sigterm_is_enough_for_who_listens() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, _) = sleeper(dir.path());
+        assert!(file.stop().unwrap());
+        assert_eq!(file.state(), State::Stopped);
+    }
+
+    #[test]
+    fn a_pid_that_means_someone_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, needle) = sleeper(dir.path());
+        let State::Running(pid) = file.state() else { panic!("it runs") };
+        let stale = PidFile::new(dir.path().join("stale.pid"));
+        stale.record(pid.unsigned_abs(), "/some/other/stack").unwrap();
+        assert_eq!(stale.state(), State::Gone);
+        stale.kill().unwrap();
+        assert!(is_it(pid, &needle), "the other one was not touched");
+        file.kill().unwrap();
+    }
+
+    #[test]
+    fn a_damaged_pid_file_names_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "abc\n/x\n", "-1\n/\n", "1\n", "0\n/\n"] {
+            let path = dir.path().join("bad.pid");
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(PidFile::new(path).state(), State::Gone, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The supply chain, checked from Cargo.lock and cargo's own metadata, without a network: where crates come from, versions
+//! with known holes, licences. `deny.toml` says the same to those who have cargo-deny; its licence list is the one used here.
+
+mod floors;
+mod licences;
+mod lock;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::folders;
+
+/// Checks the workspace. Each line is one thing wrong.
+pub(crate) fn check() -> Result<Vec<String>> {
+    let root = folders::workspace();
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read {file}"));
+    let packages = lock::packages(&read("Cargo.lock")?);
+    let mut wrong = lock::foreign(&packages);
+    wrong.extend(floors::below(&packages));
+    let allowed = licences::allowed(&read("deny.toml")?)?;
+    wrong.extend(licences::refused(&metadata(&root)?, &allowed)?);
+    Ok(wrong)
+}
+
+/// `cargo metadata` of exactly what Cargo.lock says.
+fn metadata(root: &Path) -> Result<serde_json::Value> {
+    let mut command = Command::new(crate::steps::cargo());
+    command.args(["metadata", "--locked", "--format-version", "1"]).current_dir(root);
+    Ok(serde_json::from_str(&crate::tools::run(&mut command)?)?)
+}

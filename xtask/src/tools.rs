@@ -1,0 +1,114 @@
+//! Programs of the machine: finding one on PATH, asking its version, running it with its words kept for the error message.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::version::Version;
+
+/// Something this machine lacks, and how to get it. Carried inside `anyhow::Error`; `missing` finds it again, so that a
+/// test can tell "cannot run here" from "failed".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What is not there: "no Maven".
+    pub what: String,
+    /// What to do about it: "apt install maven".
+    pub install: String,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.install)
+    }
+}
+
+impl std::error::Error for Missing {}
+
+impl Missing {
+    /// The error for it.
+    pub fn error(what: impl Into<String>, install: impl Into<String>) -> anyhow::Error {
+        anyhow::Error::new(Self { what: what.into(), install: install.into() })
+    }
+}
+
+/// What the machine lacks, if that is why `error` came about.
+pub fn missing(error: &anyhow::Error) -> Option<&Missing> {
+    error.downcast_ref()
+}
+
+/// The program called `name` on PATH.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| is_program(file))
+}
+
+/// What `program args` prints (stdout and stderr together, `java -version` uses the latter), if it ends well.
+pub fn says(program: &Path, args: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
+    let text = [out.stdout, out.stderr].concat();
+    out.status.success().then(|| String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The version a program names in answer to `args`.
+pub fn version(program: &Path, args: &[&str]) -> Option<Version> {
+    says(program, args).as_deref().and_then(Version::find)
+}
+
+/// Runs a command to its end; on failure the error carries the last lines it printed.
+pub fn run(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
+    if !out.status.success() {
+        let text = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        bail!("{name} ended with {}:\n{}", out.status, tail(&text, TAIL_LINES));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// The last `lines` lines of a text, each indented: what an error message quotes of a log.
+pub fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    let last = &all[all.len().saturating_sub(lines)..];
+    if last.is_empty() { "    (it printed nothing)".into() } else { format!("    {}", last.join("\n    ")) }
+}
+
+/// How much of a failed command's output an error quotes: enough for a Java stack trace's message and cause.
+pub const TAIL_LINES: usize = 25;
+
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_told_from_a_failure_even_under_context() {
+        let error = Missing::error("no Maven", "apt install maven").context("Kafka's jars");
+        assert_eq!(missing(&error).unwrap().to_string(), "no Maven: apt install maven");
+        assert!(missing(&anyhow::anyhow!("the broker ended")).is_none());
+    }
+
+    #[test]
+    fn a_failed_command_tells_its_last_words() {
+        let error = run(Command::new("sh").args(["-c", "echo first; echo why >&2; exit 3"])).unwrap_err().to_string();
+        assert!(error.contains("why") && error.contains('3'), "{error}");
+        assert!(run(&mut Command::new("no-such-program-here")).is_err());
+    }
+
+    #[test]
+    fn tails_are_the_end() {
+        assert_eq!(tail("a\nb\nc\n", 2), "    b\n    c");
+        assert_eq!(tail("", 2), "    (it printed nothing)");
+    }
+
+    #[test]
+    fn programs_are_found_folders_are_not() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program-here").is_none());
+        assert!(!is_program(Path::new("/")));
+    }
+}
