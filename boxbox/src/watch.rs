@@ -113,7 +113,7 @@ impl Watcher {
 
     async fn rest(&mut self, printer: &mut Printer) -> anyhow::Result<()> {
         for ((session, run), num) in &self.streams {
-            for lap in self.results.laps(&self.tenant, session, None, u32::MAX).await? {
+            for lap in self.results.laps(&self.tenant, session, &Default::default(), None, u32::MAX).await? {
                 if lap.run == *run && lap.driver == self.driver && self.laps.insert((lap.session, lap.run, lap.number, lap.timeline)) {
                     printer.lap(*num, &lap, self.when.truth(&lap));
                 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_log::Offset;
-use boxbox_schemas::results::{Checkpoint, IncidentStep};
+use boxbox_schemas::results::Checkpoint;
 use boxbox_schemas::stamp::{LogRecord, StampError};
 use boxbox_schemas::{LogId, SessionId, StreamKey};
 use boxbox_store::{PartitionState, Quarantined, Step};
@@ -52,8 +52,8 @@ pub enum StateError {
 }
 
 impl Partition {
-    /// Go on from `state`, what a store kept of this partition, with the incident steps of its sessions.
-    pub fn restore(log: LogId, partition: u32, partitions: u32, state: PartitionState, incidents: Vec<IncidentStep>) -> Result<Self, StateError> {
+    /// Go on from `state`, what a store kept of this partition.
+    pub fn restore(log: LogId, partition: u32, partitions: u32, state: PartitionState) -> Result<Self, StateError> {
         let mut sessions: BTreeMap<SessionId, Session> = state.sessions.into_iter().map(|info| (info.id, Session::restore(info))).collect();
         for stream in &state.streams {
             of(&mut sessions, stream.ledger.stream.session, "a stream")?.restore_stream(stream)?;
@@ -64,7 +64,7 @@ impl Partition {
         for lap in state.laps {
             of(&mut sessions, lap.session, "a lap")?.restore_lap(lap);
         }
-        for step in incidents {
+        for step in state.incidents {
             of(&mut sessions, step.session, "an incident step")?.restore_incident(step);
         }
         Ok(Self {
@@ -134,8 +134,7 @@ impl Partition {
         let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };
         self.quarantine_bytes = 0;
         let quarantine = std::mem::take(&mut self.quarantine);
-        let mut step =
-            Step { checkpoint, streams: vec![], sessions: vec![], facts: vec![], laps: vec![], withdrawn: vec![], incidents: vec![], quarantine };
+        let mut step = Step { quarantine, ..Step::new(checkpoint) };
         for id in std::mem::take(&mut self.changed) {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.drain(&mut step);

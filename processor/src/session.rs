@@ -47,6 +47,7 @@ impl Session {
             updated_at_us: stamp.received_at_us,
             sim_time_us: 0,
             closed: false,
+            retired: false,
             meta: None,
             meta_from: None,
         };

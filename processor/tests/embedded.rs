@@ -37,7 +37,7 @@ struct Visible {
 }
 
 async fn visible(results: &dyn Results, archive: &dyn Archive, session: SessionId) -> Visible {
-    let laps = results.laps(&tenant(), &session, None, 1_000).await.unwrap();
+    let laps = results.laps(&tenant(), &session, &Default::default(), None, 1_000).await.unwrap();
     let mut traces = vec![];
     for lap in &laps {
         let mut trace = vec![];

@@ -36,7 +36,7 @@ async fn everything(results: &MemoryResults, log: &dyn Log, partition: u32) -> E
     let sessions = results.sessions(&tenant(), None, 1_000).await.unwrap();
     let (mut laps, mut incidents, mut ledgers) = (vec![], vec![], vec![]);
     for session in &sessions {
-        laps.extend(results.laps(&tenant(), &session.id, None, 10_000).await.unwrap());
+        laps.extend(results.laps(&tenant(), &session.id, &Default::default(), None, 10_000).await.unwrap());
         incidents.extend(results.incidents(&tenant(), &session.id).await.unwrap());
         ledgers.extend(results.ledgers(&tenant(), &session.id).await.unwrap());
     }
@@ -99,11 +99,7 @@ async fn go_on(log: &MemoryLog, results: &MemoryResults, records: usize, every: 
     let lease = results.acquire(log.id(), 0).await.unwrap();
     let state = results.load(&lease).await.unwrap();
     let next = state.checkpoint.as_ref().map_or(0, |c| c.offset + 1);
-    let mut incidents = vec![];
-    for session in &state.sessions {
-        incidents.extend(results.incidents(&session.tenant, &session.id).await.unwrap());
-    }
-    let mut partition = Partition::restore(log.id().clone(), 0, 1, state, incidents).unwrap();
+    let mut partition = Partition::restore(log.id().clone(), 0, 1, state).unwrap();
     let entries: Vec<_> = log.records(0).into_iter().filter(|e| e.offset >= next).take(records).collect();
     for batch in entries.chunks(every) {
         for entry in batch {
@@ -145,19 +141,16 @@ async fn copy(results: &MemoryResults, log: &MemoryLog) -> MemoryResults {
     let lease = results.acquire(log.id(), 0).await.unwrap();
     let state = results.load(&lease).await.unwrap();
     let Some(checkpoint) = state.checkpoint else { return copy };
-    let mut incidents = vec![];
-    for session in &state.sessions {
-        incidents.extend(results.incidents(&tenant(), &session.id).await.unwrap());
-    }
     let step = boxbox_store::Step {
-        checkpoint,
         streams: state.streams,
         sessions: state.sessions,
         facts: state.facts,
         laps: state.laps,
-        withdrawn: vec![],
-        incidents,
+        incidents: state.incidents,
+        pit_visits: state.pit_visits,
+        flags: state.flags,
         quarantine: results.quarantine(log.id(), 0).await.unwrap(),
+        ..boxbox_store::Step::new(checkpoint)
     };
     let lease = copy.acquire(log.id(), 0).await.unwrap();
     copy.commit(&lease, &step).await.unwrap();

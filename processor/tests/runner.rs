@@ -98,7 +98,7 @@ fn end(log: &MemoryLog, partition: u32) -> u64 {
 }
 
 async fn laps(results: &impl Results, source_id: u128) -> Vec<Lap> {
-    results.laps(&tenant(), &session(source_id), None, 1_000).await.unwrap()
+    results.laps(&tenant(), &session(source_id), &Default::default(), None, 1_000).await.unwrap()
 }
 
 fn numbers(laps: &[Lap]) -> Vec<u32> {
@@ -212,8 +212,7 @@ async fn one_partition_that_fails_leaves_the_others_working() {
     let good = (1..).find(|id| session(*id).partition(2) == 0).unwrap();
     let lease = results.acquire(log.id(), 1).await.unwrap();
     let checkpoint = Checkpoint { log: log.id().clone(), partition: 1, offset: 99, crc: 0 };
-    let step =
-        Step { checkpoint, streams: vec![], sessions: vec![], facts: vec![], laps: vec![], withdrawn: vec![], incidents: vec![], quarantine: vec![] };
+    let step = Step::new(checkpoint);
     results.commit(&lease, &step).await.unwrap();
 
     let mut running = start(quick(), log.clone(), results.clone(), MemoryArchive::new());

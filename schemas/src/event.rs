@@ -126,12 +126,26 @@ pub struct VoidFrame {
     pub spare: [u8; 6],
 }
 
-/// The server closes a session (E9).
+codes! {
+    /// How the server changes a session's life (E9).
+    Closing(u16, ArchivedClosing) {
+        /// Closed: nobody has sent for long enough.
+        SILENCE = 1;
+        /// Closed: somebody asked for it.
+        ASKED = 2;
+        /// Opened again: what came late counts.
+        REOPENED = 3;
+        /// Closed for good: its working state is dropped, its results stay.
+        RETIRED = 4;
+    }
+}
+
+/// The server closes a session, or opens it again (E9).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Archive, Serialize, Deserialize)]
 #[rkyv(derive(Debug, Clone, Copy))]
 pub struct ClosedFrame {
-    /// Why: 1 silence, 2 asked for.
-    pub reason: u16,
+    /// Which of it, and why.
+    pub reason: Closing,
     /// Zero; for fields to come.
     pub spare: [u8; 14],
 }

@@ -5,7 +5,8 @@
 //! * [`frame`], [`slow`], [`field`], [`event`], [`meta`]: what simulators say, as rkyv archives (F1, F2)
 //! * [`record`]: a sealed batch of frames (F3); [`stamp`]: the record as the log holds it (F5)
 //! * [`wire`]: what client and edge say to each other (W2, W4-W7); [`grant`], [`connect`]: who may
-//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and what goes with them
+//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and what goes with them; [`timing`]: what follows from
+//!   them together
 //! * [`check`]: what content is acceptable (W7); [`limits`]: every bound, with its reason
 //!
 //! The invariants' names (F1, W6, E3, …) are explained in `docs/ARCHITECTURE.md`.
@@ -24,6 +25,7 @@ pub mod record;
 pub mod results;
 pub mod slow;
 pub mod stamp;
+pub mod timing;
 pub mod wire;
 
 pub use ids::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};

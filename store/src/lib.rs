@@ -35,7 +35,7 @@ pub mod sqlite;
 pub use rules::{QUARANTINE_MAX_ROWS, STREAM_RACE_MAX_BYTES};
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, SessionInfo, Span};
+use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo, Span};
 use boxbox_schemas::{DriverId, EntryId, LogId, SessionId, StreamKey, TenantId};
 use bytes::Bytes;
 
@@ -63,6 +63,12 @@ pub struct PartitionState {
     pub facts: Vec<Lap>,
     /// Laps as chosen.
     pub laps: Vec<Lap>,
+    /// Incident steps, superseded ones included: a rewind may take some back.
+    pub incidents: Vec<IncidentStep>,
+    /// Visits to the pit lane, superseded ones included.
+    pub pit_visits: Vec<PitVisit>,
+    /// Changes of flags, superseded ones included.
+    pub flags: Vec<FlagChange>,
 }
 
 /// A stream's state between steps.
@@ -72,6 +78,21 @@ pub struct StreamState {
     pub ledger: Ledger,
     /// The processor's own encoding of its race state.
     pub race: Bytes,
+    /// Where its car is; `None` until a frame of it has come.
+    pub now: Option<CarNow>,
+    /// Other cars that it sees, in order of slots. In a [`Step`]: those that changed; the others stay as they are stored.
+    pub field: Vec<FieldState>,
+}
+
+/// State of a car that a stream sees, between steps.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FieldState {
+    /// The car's slot.
+    pub slot: u16,
+    /// The processor's own encoding of its race state (≤ 4 KiB).
+    pub race: Bytes,
+    /// Where it is.
+    pub now: Option<CarNow>,
 }
 
 /// One transaction of a processor (E5). Every list may be empty.
@@ -91,8 +112,35 @@ pub struct Step {
     pub withdrawn: Vec<(SessionId, EntryId, u32)>,
     /// Incident steps, keyed by (session, driver, run, timeline, tick).
     pub incidents: Vec<IncidentStep>,
+    /// Visits to the pit lane, keyed by (session, driver, run, slot, timeline, tick).
+    pub pit_visits: Vec<PitVisit>,
+    /// Changes of flags, keyed by (session, driver, run, timeline, tick).
+    pub flags: Vec<FlagChange>,
+    /// Sessions retired (E9): the race states and field states of their streams, their facts and their superseded rows are
+    /// dropped; ledgers, laps, incident steps, pit visits and flags stay. [`Results::load`] gives of a retired session its
+    /// [`SessionInfo`] only.
+    pub retired: Vec<SessionId>,
     /// Records nobody can read, kept for a person to look at.
     pub quarantine: Vec<Quarantined>,
+}
+
+impl Step {
+    /// A step that changes nothing but the checkpoint.
+    pub fn new(checkpoint: Checkpoint) -> Self {
+        Self {
+            checkpoint,
+            streams: vec![],
+            sessions: vec![],
+            facts: vec![],
+            laps: vec![],
+            withdrawn: vec![],
+            incidents: vec![],
+            pit_visits: vec![],
+            flags: vec![],
+            retired: vec![],
+            quarantine: vec![],
+        }
+    }
 }
 
 /// A record that could not be processed.
@@ -120,16 +168,50 @@ pub trait Results: Send + Sync + 'static {
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError>;
     /// One session.
     async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError>;
-    /// A session's chosen laps in order of (entry, number); those after `after`, at most `limit`.
-    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError>;
+    /// A session's chosen laps that `filter` lets pass, in order of (entry, number); those after `after`, at most `limit`.
+    async fn laps(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        filter: &LapFilter,
+        after: Option<(EntryId, u32)>,
+        limit: u32,
+    ) -> Result<Vec<Lap>, StoreError>;
+    /// For each entry of a session the last two chosen laps that began at or before session time `at_us`, in order of
+    /// (entry, number): what order and gaps at that moment are made from.
+    async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError>;
+    /// For each entry of a session its fastest chosen lap that counts for best and ended by session time `until_us`, the
+    /// first of equal ones, in order of entries.
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// One lap.
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;
     /// A session's incident steps in order of (entry, sim_time_us).
     async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError>;
+    /// A session's visits to the pit lane, as each stream tells them, not superseded, in order of (entry, enter_us, driver, run).
+    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError>;
+    /// A session's changes of flags, not superseded, in order of (sim_time_us, entry, driver, run).
+    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError>;
+    /// Where a session's cars are, as each stream tells it, in order of (entry, driver, run, slot).
+    async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError>;
     /// A session's ledgers in order of (driver, run).
     async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Which laps are wanted; empty: all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LapFilter {
+    /// Of this entry.
+    pub entry: Option<EntryId>,
+    /// Credited to this driver.
+    pub driver: Option<DriverId>,
+    /// With at least this number.
+    pub from_number: Option<u32>,
+    /// With at most this number.
+    pub to_number: Option<u32>,
+    /// Counting for best (`true`), or not (`false`).
+    pub valid: Option<bool>,
 }
 
 /// Where a list of sessions goes on.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::limits::SEQUENCE_END;
-use boxbox_schemas::results::Checkpoint;
+use boxbox_schemas::results::{Checkpoint, Lap};
 use boxbox_schemas::{SessionId, TenantId};
 
-use crate::{ArchiveBlock, Lease, Step, StoreError, StreamState};
+use crate::{ArchiveBlock, LapFilter, Lease, Step, StoreError};
 
 /// Longest race state of a stream, bytes (E5): a step touches every live stream of its partition, many times a second.
 pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;
@@ -14,6 +14,17 @@ pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;
 /// Quarantined records kept for each partition, the newest: enough to see what is wrong, and at 32 KiB each no more
 /// than 32 MiB of disk, however long something broken keeps sending.
 pub const QUARANTINE_MAX_ROWS: usize = 1_000;
+
+impl LapFilter {
+    /// Whether the lap is wanted.
+    pub fn lets_pass(&self, lap: &Lap) -> bool {
+        self.entry.is_none_or(|e| lap.entry == e)
+            && self.driver.is_none_or(|d| lap.driver == d)
+            && self.from_number.is_none_or(|n| lap.number >= n)
+            && self.to_number.is_none_or(|n| lap.number <= n)
+            && self.valid.is_none_or(|v| lap.valid() == v)
+    }
+}
 
 /// Whether the step is of the lease's partition, and its parts are within bounds.
 pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
@@ -24,7 +35,8 @@ pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
             lease.log, lease.partition
         )));
     }
-    for StreamState { ledger, race } in &step.streams {
+    for (ledger, race) in step.streams.iter().flat_map(|s| std::iter::once((&s.ledger, &s.race)).chain(s.field.iter().map(|f| (&s.ledger, &f.race))))
+    {
         if race.len() > STREAM_RACE_MAX_BYTES {
             return Err(StoreError::Refused(format!(
                 "the race state of driver {} has {} bytes, more than {STREAM_RACE_MAX_BYTES}",
@@ -39,6 +51,7 @@ pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
 /// Every session that the step's rows name, and those it brings.
 pub(crate) fn sessions_named(step: &Step) -> BTreeSet<SessionId> {
     let rows = step.facts.iter().chain(&step.laps).map(|lap| lap.session).chain(step.incidents.iter().map(|i| i.session));
+    let rows = rows.chain(step.pit_visits.iter().map(|v| v.session)).chain(step.flags.iter().map(|f| f.session)).chain(step.retired.iter().copied());
     rows.chain(step.streams.iter().map(|s| s.ledger.stream.session)).chain(step.sessions.iter().map(|s| s.id)).collect()
 }
 

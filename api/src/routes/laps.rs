@@ -27,7 +27,7 @@ pub(crate) async fn list(
 ) -> Result<Json<LapList>, Problem> {
     let limit = page.limit(USUAL, MOST)?;
     let after = page.cursor.as_deref().map(cursor::lap).transpose()?;
-    let mut laps = app.stored(app.results.laps(&reader.tenant, &path.session, after, limit + 1).await)?;
+    let mut laps = app.stored(app.results.laps(&reader.tenant, &path.session, &Default::default(), after, limit + 1).await)?;
     if laps.is_empty() {
         sessions::find(&app, &reader.tenant, &path.session).await?;
     }

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use boxbox_store::StoreError;
+use boxbox_schemas::results::{CarNow, FlagChange, PitVisit};
+use boxbox_store::{LapFilter, StoreError};
 
 use super::*;
 use crate::ApiError;
@@ -162,8 +163,30 @@ impl Results for Slow {
     async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError> {
         self.inner.session(tenant, session).await
     }
-    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError> {
-        self.inner.laps(tenant, session, after, limit).await
+    async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
+        self.inner.laps_at(tenant, session, at_us).await
+    }
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
+        self.inner.best_laps(tenant, session, until_us).await
+    }
+    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
+        self.inner.pit_visits(tenant, session).await
+    }
+    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
+        self.inner.flags(tenant, session).await
+    }
+    async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
+        self.inner.cars(tenant, session).await
+    }
+    async fn laps(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        filter: &LapFilter,
+        after: Option<(EntryId, u32)>,
+        limit: u32,
+    ) -> Result<Vec<Lap>, StoreError> {
+        self.inner.laps(tenant, session, filter, after, limit).await
     }
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
         self.inner.lap(tenant, session, entry, number).await

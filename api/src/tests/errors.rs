@@ -1,8 +1,8 @@
 //! What the API answers when it cannot: always a problem document, never more than its reader should know.
 
 use async_trait::async_trait;
-use boxbox_schemas::results::IncidentStep;
-use boxbox_store::{Lease, PartitionState, SessionCursor, StoreError};
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, PitVisit};
+use boxbox_store::{LapFilter, Lease, PartitionState, SessionCursor, StoreError};
 
 use super::*;
 
@@ -123,7 +123,22 @@ impl Results for Awkward {
     async fn session(&self, _: &TenantId, _: &SessionId) -> Result<Option<SessionInfo>, StoreError> {
         panic!("a secret of the store's, on purpose")
     }
-    async fn laps(&self, _: &TenantId, _: &SessionId, _: Option<(EntryId, u32)>, _: u32) -> Result<Vec<Lap>, StoreError> {
+    async fn laps_at(&self, _: &TenantId, _: &SessionId, _: i64) -> Result<Vec<Lap>, StoreError> {
+        std::future::pending().await
+    }
+    async fn best_laps(&self, _: &TenantId, _: &SessionId, _: i64) -> Result<Vec<Lap>, StoreError> {
+        std::future::pending().await
+    }
+    async fn pit_visits(&self, _: &TenantId, _: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
+        std::future::pending().await
+    }
+    async fn flags(&self, _: &TenantId, _: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
+        std::future::pending().await
+    }
+    async fn cars(&self, _: &TenantId, _: &SessionId) -> Result<Vec<CarNow>, StoreError> {
+        std::future::pending().await
+    }
+    async fn laps(&self, _: &TenantId, _: &SessionId, _: &LapFilter, _: Option<(EntryId, u32)>, _: u32) -> Result<Vec<Lap>, StoreError> {
         Err(StoreError::Unreadable("secret: /var/lib/secret.db".into()))
     }
     async fn lap(&self, _: &TenantId, _: &SessionId, _: &EntryId, _: u32) -> Result<Option<Lap>, StoreError> {

@@ -97,7 +97,12 @@ impl Server {
     async fn fill(&self, session: &SessionInfo, laps: Vec<Lap>) {
         let lease = self.results.acquire(&log(), 0).await.unwrap();
         let ledger = Ledger { expected: 110, admitted: 100, car_frames: 90, gap: 7, void: vec![("range".into(), 3)], ..Ledger::new(stream(session)) };
-        let step = Step { streams: vec![StreamState { ledger, race: Default::default() }], sessions: vec![session.clone()], laps, ..empty_step() };
+        let step = Step {
+            streams: vec![StreamState { ledger, race: Default::default(), now: None, field: vec![] }],
+            sessions: vec![session.clone()],
+            laps,
+            ..empty_step()
+        };
         self.results.commit(&lease, &step).await.unwrap();
     }
 
@@ -161,7 +166,7 @@ fn log() -> LogId {
 
 fn empty_step() -> Step {
     let checkpoint = Checkpoint { log: log(), partition: 0, offset: 1, crc: 0 };
-    Step { checkpoint, streams: vec![], sessions: vec![], facts: vec![], laps: vec![], withdrawn: vec![], incidents: vec![], quarantine: vec![] }
+    Step::new(checkpoint)
 }
 
 fn session(tenant: &str, n: u32) -> SessionInfo {
@@ -176,6 +181,7 @@ fn session(tenant: &str, n: u32) -> SessionInfo {
         updated_at_us: 2_000,
         sim_time_us: 3_000,
         closed: false,
+        retired: false,
         meta: None,
         meta_from: None,
     }
@@ -204,6 +210,9 @@ fn lap(session: &SessionInfo, number: u32) -> Lap {
         time_us: 1_000_000,
         sim_time_us: None,
         sectors_us: vec![400_000, 600_000],
+        loops_us: vec![],
+        fuel_l: None,
+        fuel_used_l: None,
         reasons: Reasons::IN_LAP.with(Reasons::OFF_TRACK),
         tags: Tags::HAD_YELLOW,
         frames: 100,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxbox_log::Log;
-use boxbox_store::{Lease, PartitionState, Results, Step};
+use boxbox_store::{Lease, Results, Step};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,18 +41,8 @@ async fn start(log: &dyn Log, results: &dyn Results, partition: u32) -> Result<(
     let lease = results.acquire(log.id(), partition).await?;
     let state = results.load(&lease).await?;
     let place = resume(log, partition, state.checkpoint.as_ref()).await?;
-    let incidents = incidents(results, &state).await?;
-    let state = Partition::restore(log.id().clone(), partition, log.partitions(), state, incidents)?;
+    let state = Partition::restore(log.id().clone(), partition, log.partitions(), state)?;
     Ok((lease, state, place))
-}
-
-/// The incident steps of the sessions at hand: a rewind may take some back.
-async fn incidents(results: &dyn Results, state: &PartitionState) -> Result<Vec<boxbox_schemas::results::IncidentStep>, ProcessorError> {
-    let mut all = vec![];
-    for session in &state.sessions {
-        all.extend(results.incidents(&session.tenant, &session.id).await?);
-    }
-    Ok(all)
 }
 
 struct Work {

@@ -60,7 +60,7 @@ impl Stream {
             // Without a race state there is nothing left that could fail.
             self.encode().unwrap_or_default()
         });
-        StreamState { ledger: self.ledger.clone(), race: race.into() }
+        StreamState { ledger: self.ledger.clone(), race: race.into(), now: None, field: vec![] }
     }
 
     fn encode(&self) -> Result<Vec<u8>, String> {

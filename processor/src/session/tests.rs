@@ -52,7 +52,7 @@ fn record(driver: &str, run: u8, seq: u64, tick: u32) -> Bytes {
 }
 
 fn fresh() -> Partition {
-    Partition::restore(LogId("log".into()), 0, 1, PartitionState::default(), vec![]).unwrap()
+    Partition::restore(LogId("log".into()), 0, 1, PartitionState::default()).unwrap()
 }
 
 /// Feed a drive of `driver` from tick 300 on.
@@ -95,8 +95,9 @@ fn a_panic_stops_one_stream_and_nothing_else() {
         sessions: step.sessions.clone(),
         facts: [before.facts, step.facts.clone()].concat(),
         laps: [before.laps, step.laps.clone()].concat(),
+        ..Default::default()
     };
-    let mut partition = Partition::restore(LogId("log".into()), 0, 1, state, vec![]).unwrap();
+    let mut partition = Partition::restore(LogId("log".into()), 0, 1, state).unwrap();
     drive(&mut partition, "anna", 1, 1100..1800, 3000);
     assert_eq!(partition.take_counts().halted, 700);
     assert!(partition.step().unwrap().laps.is_empty());
@@ -113,8 +114,15 @@ fn a_stored_state_of_version_1_goes_on() {
     drive(&mut partition, "anna", 1, 0..500, 0);
     let step = partition.step().unwrap();
     let streams = vec![StreamState { race: race.into(), ..step.streams[0].clone() }];
-    let state = PartitionState { checkpoint: Some(step.checkpoint), streams, sessions: step.sessions, facts: step.facts, laps: step.laps };
-    let mut restored = Partition::restore(LogId("log".into()), 0, 1, state, vec![]).unwrap();
+    let state = PartitionState {
+        checkpoint: Some(step.checkpoint),
+        streams,
+        sessions: step.sessions,
+        facts: step.facts,
+        laps: step.laps,
+        ..Default::default()
+    };
+    let mut restored = Partition::restore(LogId("log".into()), 0, 1, state).unwrap();
     drive(&mut restored, "anna", 1, 500..600, 0);
     drive(&mut partition, "anna", 1, 500..600, 0);
     let (restored, straight) = (restored.step().unwrap(), partition.step().unwrap());
@@ -140,9 +148,8 @@ fn a_state_of_another_version_is_refused_with_a_reason() {
         [(Bytes::from_static(&[9, 1, 2]), "version Some(9)"), (Bytes::new(), "version None"), (Bytes::from_static(&[1, 0xc1]), "cannot be read")]
     {
         let streams = vec![StreamState { race, ..step.streams[0].clone() }];
-        let state =
-            PartitionState { checkpoint: Some(step.checkpoint.clone()), streams, sessions: step.sessions.clone(), facts: vec![], laps: vec![] };
-        let error = Partition::restore(LogId("log".into()), 0, 1, state, vec![]).err().expect("it must be refused").to_string();
+        let state = PartitionState { checkpoint: Some(step.checkpoint.clone()), streams, sessions: step.sessions.clone(), ..Default::default() };
+        let error = Partition::restore(LogId("log".into()), 0, 1, state).err().expect("it must be refused").to_string();
         assert!(error.contains(says), "{error}");
     }
 }

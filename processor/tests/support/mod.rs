@@ -204,7 +204,7 @@ pub struct Kept {
 
 impl Bench {
     pub fn new() -> Self {
-        let partition = Partition::restore(LogId("bench".into()), 0, 1, PartitionState::default(), vec![]).unwrap();
+        let partition = Partition::restore(LogId("bench".into()), 0, 1, PartitionState::default()).unwrap();
         Self { partition, kept: Kept::default(), offset: 0 }
     }
 

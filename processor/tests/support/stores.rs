@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
 use boxbox_schemas::{EntryId, LogId, SessionId, TenantId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{Lease, PartitionState, Results, SessionCursor, Step, StoreError};
+use boxbox_store::{LapFilter, Lease, PartitionState, Results, SessionCursor, Step, StoreError};
 
 /// [`Results`] whose commits fail, before or after they happen.
 #[derive(Clone, Default)]
@@ -72,8 +72,30 @@ impl Results for Faulty {
     async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError> {
         self.inner.session(tenant, session).await
     }
-    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError> {
-        self.inner.laps(tenant, session, after, limit).await
+    async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
+        self.inner.laps_at(tenant, session, at_us).await
+    }
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
+        self.inner.best_laps(tenant, session, until_us).await
+    }
+    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
+        self.inner.pit_visits(tenant, session).await
+    }
+    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
+        self.inner.flags(tenant, session).await
+    }
+    async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
+        self.inner.cars(tenant, session).await
+    }
+    async fn laps(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        filter: &LapFilter,
+        after: Option<(EntryId, u32)>,
+        limit: u32,
+    ) -> Result<Vec<Lap>, StoreError> {
+        self.inner.laps(tenant, session, filter, after, limit).await
     }
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
         self.inner.lap(tenant, session, entry, number).await

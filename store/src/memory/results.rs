@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
-use crate::{Lease, PartitionState, Quarantined, Results, SessionCursor, Step, StoreError, StreamState};
+use crate::{LapFilter, Lease, PartitionState, Quarantined, Results, SessionCursor, Step, StoreError, StreamState};
 
 /// [`Results`] in memory.
 #[derive(Clone, Default)]
@@ -28,6 +28,8 @@ struct Inner {
     facts: BTreeMap<(SessionId, EntryId, u32, DriverId, RunId, u32), Lap>,
     laps: BTreeMap<(SessionId, EntryId, u32), Lap>,
     incidents: BTreeMap<(SessionId, DriverId, RunId, u32, u32), IncidentStep>,
+    pit_visits: BTreeMap<(SessionId, DriverId, RunId, u16, u32, u32), PitVisit>,
+    flags: BTreeMap<(SessionId, DriverId, RunId, u32, u32), FlagChange>,
 }
 
 #[derive(Default)]
@@ -88,13 +90,32 @@ impl Inner {
     fn apply(&mut self, step: Step) {
         let key = (step.checkpoint.log.clone(), step.checkpoint.partition);
         self.sessions.extend(step.sessions.into_iter().map(|info| (info.id, (key.clone(), info))));
-        self.streams.extend(step.streams.into_iter().map(|s| ((s.ledger.stream.session, s.ledger.stream.driver, s.ledger.stream.run), s)));
+        for mut stream in step.streams {
+            let key = (stream.ledger.stream.session, stream.ledger.stream.driver, stream.ledger.stream.run);
+            let mut field: BTreeMap<_, _> = self.streams.remove(&key).into_iter().flat_map(|s| s.field).map(|f| (f.slot, f)).collect();
+            field.extend(std::mem::take(&mut stream.field).into_iter().map(|f| (f.slot, f)));
+            stream.field = field.into_values().collect();
+            self.streams.insert(key, stream);
+        }
         self.facts.extend(step.facts.into_iter().map(|l| ((l.session, l.entry, l.number, l.driver, l.run, l.timeline), l)));
         for key in &step.withdrawn {
             self.laps.remove(key);
         }
         self.laps.extend(step.laps.into_iter().map(|l| ((l.session, l.entry, l.number), l)));
         self.incidents.extend(step.incidents.into_iter().map(|i| ((i.session, i.driver, i.run, i.timeline, i.tick), i)));
+        self.pit_visits.extend(step.pit_visits.into_iter().map(|v| ((v.session, v.driver, v.run, v.slot, v.timeline, v.tick), v)));
+        self.flags.extend(step.flags.into_iter().map(|f| ((f.session, f.driver, f.run, f.timeline, f.tick), f)));
+        for session in &step.retired {
+            self.facts.retain(|k, _| k.0 != *session);
+            self.laps.retain(|k, l| k.0 != *session || !l.superseded);
+            self.incidents.retain(|k, i| k.0 != *session || !i.superseded);
+            self.pit_visits.retain(|k, v| k.0 != *session || !v.superseded);
+            self.flags.retain(|k, f| k.0 != *session || !f.superseded);
+            for (_, stream) in self.streams.iter_mut().filter(|(k, _)| k.0 == *session) {
+                stream.race = Default::default();
+                stream.field.clear();
+            }
+        }
         let partition = self.partitions.entry(key).or_default();
         partition.checkpoint = Some(step.checkpoint);
         partition.quarantine.extend(step.quarantine.into_iter().map(|q| (q.offset, q)));
@@ -118,13 +139,16 @@ impl Results for MemoryResults {
         self.read(|inner| {
             let checkpoint = inner.owned(lease)?.checkpoint.clone();
             let key = (lease.log.clone(), lease.partition);
-            let here = |id: &SessionId| inner.sessions.get(id).is_some_and(|(owner, _)| *owner == key);
+            let here = |id: &SessionId| inner.sessions.get(id).is_some_and(|(owner, info)| *owner == key && !info.retired);
             Ok(PartitionState {
                 checkpoint,
                 streams: inner.streams.iter().filter(|(k, _)| here(&k.0)).map(|(_, s)| s.clone()).collect(),
-                sessions: inner.sessions.iter().filter(|(k, _)| here(k)).map(|(_, (_, s))| s.clone()).collect(),
+                sessions: inner.sessions.iter().filter(|(_, (owner, _))| *owner == key).map(|(_, (_, s))| s.clone()).collect(),
                 facts: inner.facts.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
                 laps: inner.laps.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
+                incidents: inner.incidents.iter().filter(|(k, _)| here(&k.0)).map(|(_, i)| i.clone()).collect(),
+                pit_visits: inner.pit_visits.iter().filter(|(k, _)| here(&k.0)).map(|(_, v)| v.clone()).collect(),
+                flags: inner.flags.iter().filter(|(k, _)| here(&k.0)).map(|(_, f)| f.clone()).collect(),
             })
         })?
     }
@@ -151,10 +175,41 @@ impl Results for MemoryResults {
         self.read(|inner| inner.session(tenant, session).cloned())
     }
 
-    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError> {
+    async fn laps(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        filter: &LapFilter,
+        after: Option<(EntryId, u32)>,
+        limit: u32,
+    ) -> Result<Vec<Lap>, StoreError> {
         self.read_session(tenant, session, |inner| {
-            let shown = inner.laps.values().filter(|l| l.session == *session && !l.superseded);
+            let shown = inner.laps.values().filter(|l| l.session == *session && !l.superseded && filter.lets_pass(l));
             shown.filter(|l| after.is_none_or(|a| (l.entry, l.number) > a)).take(limit as usize).cloned().collect()
+        })
+    }
+
+    async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let begun: Vec<_> = inner.laps.values().filter(|l| l.session == *session && !l.superseded && l.start_us <= at_us).collect();
+            let mut found: Vec<Lap> =
+                begun.chunk_by(|a, b| a.entry == b.entry).flat_map(|of| &of[of.len().saturating_sub(2)..]).map(|l| (*l).clone()).collect();
+            found.sort_by_key(|l| (l.entry, l.number));
+            found
+        })
+    }
+
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let counting = inner.laps.values().filter(|l| l.session == *session && !l.superseded && l.valid() && l.end_us <= until_us);
+            let mut best: BTreeMap<EntryId, &Lap> = BTreeMap::new();
+            for lap in counting {
+                let kept = best.entry(lap.entry).or_insert(lap);
+                if (lap.time_us, lap.end_us) < (kept.time_us, kept.end_us) {
+                    *kept = lap;
+                }
+            }
+            best.into_values().cloned().collect()
         })
     }
 
@@ -166,6 +221,31 @@ impl Results for MemoryResults {
         self.read_session(tenant, session, |inner| {
             let mut shown: Vec<_> = inner.incidents.values().filter(|i| i.session == *session && !i.superseded).cloned().collect();
             shown.sort_by_key(|i| (i.entry, i.sim_time_us, i.driver, i.run, i.timeline, i.tick));
+            shown
+        })
+    }
+
+    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let mut shown: Vec<_> = inner.pit_visits.values().filter(|v| v.session == *session && !v.superseded).cloned().collect();
+            shown.sort_by_key(|v| (v.entry, v.enter_us, v.driver, v.run, v.slot));
+            shown
+        })
+    }
+
+    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let mut shown: Vec<_> = inner.flags.values().filter(|f| f.session == *session && !f.superseded).cloned().collect();
+            shown.sort_by_key(|f| (f.sim_time_us, f.entry, f.driver, f.run, f.timeline));
+            shown
+        })
+    }
+
+    async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
+        self.read_session(tenant, session, |inner| {
+            let of = |s: &StreamState| s.now.clone().into_iter().chain(s.field.iter().filter_map(|f| f.now.clone())).collect::<Vec<_>>();
+            let mut shown: Vec<_> = inner.streams.iter().filter(|(k, _)| k.0 == *session).flat_map(|(_, s)| of(s)).collect();
+            shown.sort_by_key(|c| (c.entry, c.driver, c.run, c.slot));
             shown
         })
     }

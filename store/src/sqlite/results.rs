@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
 use boxbox_schemas::{EntryId, LogId, SessionId, TenantId};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -18,7 +18,7 @@ use super::rows::{self, LapRow, Rows, column, number};
 use super::upsert::{Bind, select, write};
 use super::{File, signed};
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step, sessions_named};
-use crate::{Lease, PartitionState, Quarantined, Results, SessionCursor, Step, StoreError, StreamState};
+use crate::{LapFilter, Lease, PartitionState, Quarantined, Results, SessionCursor, Step, StoreError, StreamState};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/results");
 
@@ -104,7 +104,36 @@ impl Results for SqliteResults {
         Ok(self.all(query, |row| rows::session(&row)).await?.pop())
     }
 
-    async fn laps(&self, tenant: &TenantId, session: &SessionId, after: Option<(EntryId, u32)>, limit: u32) -> Result<Vec<Lap>, StoreError> {
+    async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
+        let _ = (tenant, session, at_us);
+        Ok(vec![])
+    }
+
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
+        let _ = (tenant, session, until_us);
+        Ok(vec![])
+    }
+
+    async fn pit_visits(&self, _: &TenantId, _: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn flags(&self, _: &TenantId, _: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn cars(&self, _: &TenantId, _: &SessionId) -> Result<Vec<CarNow>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn laps(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        _filter: &LapFilter,
+        after: Option<(EntryId, u32)>,
+        limit: u32,
+    ) -> Result<Vec<Lap>, StoreError> {
         // No entry is empty and no lap has the number 0, so this is before all.
         let (entry, number) = after.as_ref().map_or(("", 0), |(entry, number)| (entry.as_str(), *number));
         let query = sqlx::query(
@@ -187,13 +216,16 @@ async fn load(c: &mut SqliteConnection, lease: Lease) -> Result<PartitionState, 
                          ORDER BY f.session, f.entry, f.number, f.driver, f.run, f.timeline";
     const LAPS: &str =
         "SELECT l.body FROM laps l JOIN sessions s ON s.id = l.session WHERE s.log = ? AND s.part = ? ORDER BY l.session, l.entry, l.number";
-    let stream = |row: &SqliteRow| Ok(StreamState { ledger: rows::body(row, "ledger")?, race: Bytes::copy_from_slice(column(row, "race")?) });
+    let stream = |row: &SqliteRow| {
+        Ok(StreamState { ledger: rows::body(row, "ledger")?, race: Bytes::copy_from_slice(column(row, "race")?), now: None, field: vec![] })
+    };
     Ok(PartitionState {
         checkpoint: owned(c, &lease).await?,
         sessions: all(c, &lease, SESSIONS, rows::session).await?,
         streams: all(c, &lease, STREAMS, stream).await?,
         facts: all(c, &lease, FACTS, |row| rows::body(row, "body")).await?,
         laps: all(c, &lease, LAPS, |row| rows::body(row, "body")).await?,
+        ..Default::default()
     })
 }
 

@@ -124,6 +124,7 @@ pub(super) fn session(row: &SqliteRow) -> Result<SessionInfo, StoreError> {
         updated_at_us: column(row, "updated_at_us")?,
         sim_time_us: column(row, "sim_time_us")?,
         closed: column(row, "closed")?,
+        retired: false,
         meta: description.meta,
         meta_from: description.from,
     })

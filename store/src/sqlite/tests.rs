@@ -87,9 +87,9 @@ async fn a_newer_body_is_unreadable_and_a_new_field_is_not() {
     let (folder, store) = filled().await;
     let home = session(tenant("a"), 1);
     execute(&folder.path(), r#"UPDATE laps SET body = '{"colour":"blue",' || substr(body, 2)"#).await;
-    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap().len(), 5);
+    assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap().len(), 5);
     execute(&folder.path(), "UPDATE laps SET body = '{}'").await;
-    assert!(matches!(store.laps(&home.tenant, &home.id, None, 10).await, Err(StoreError::Unreadable(_))));
+    assert!(matches!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await, Err(StoreError::Unreadable(_))));
 }
 
 #[tokio::test]
@@ -112,10 +112,10 @@ async fn a_locked_file_is_unavailable_for_as_long_as_it_is_locked() {
     let home = session(tenant("a"), 1);
     let refused = store.commit(&lease, &telling_step(&home, 2)).await.unwrap_err();
     assert!(refused.is_retryable(), "{refused}");
-    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap()[0].revision, 1, "readers are not locked out");
+    assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap()[0].revision, 1, "readers are not locked out");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     store.commit(&lease, &telling_step(&home, 2)).await.unwrap();
-    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap()[0].revision, 2);
+    assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap()[0].revision, 2);
 }
 
 /// A disk that is full, as SQLite sees it: a file that may not grow.
@@ -132,7 +132,7 @@ async fn a_full_disk_is_unavailable_and_loses_nothing() {
     writer.close().await;
     let store = ResultsFixture::open(&folder).await;
     let home = session(tenant("a"), 1);
-    assert_eq!(store.laps(&home.tenant, &home.id, None, 10).await.unwrap().len(), 5);
+    assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap().len(), 5);
     assert!(store.quarantine(&log(), 3).await.unwrap().is_empty());
 }
 

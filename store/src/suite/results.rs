@@ -38,7 +38,7 @@ pub(crate) async fn the_owner_before_is_fenced<F: ResultsFixture>(f: &F) {
     assert_eq!(two.load(&second).await.unwrap().checkpoint, Some(checkpoint(1)));
 
     two.commit(&second, &telling_step(&home, 2)).await.unwrap();
-    assert_eq!(one.laps(&home.tenant, &home.id, None, 100).await.unwrap()[0].revision, 2);
+    assert_eq!(one.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap()[0].revision, 2);
     let forged = Lease { epoch: second.epoch + 1, ..second.clone() };
     assert!(matches!(two.commit(&forged, &telling_step(&home, 3)).await, Err(StoreError::Fenced { .. })));
     let never_taken = Lease { partition: 4, ..second };
@@ -59,11 +59,19 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
     let Step { checkpoint, streams, sessions, facts, laps, incidents, .. } = step;
-    let whole = PartitionState { checkpoint: Some(checkpoint), streams: streams.clone(), sessions: sessions.clone(), facts, laps: laps.clone() };
+    let whole = PartitionState {
+        checkpoint: Some(checkpoint),
+        streams: streams.clone(),
+        sessions: sessions.clone(),
+        facts,
+        laps: laps.clone(),
+        incidents: incidents.clone(),
+        ..Default::default()
+    };
     assert_eq!(store.load(&lease).await.unwrap(), whole);
     assert_eq!(store.session(&home.tenant, &home.id).await.unwrap().as_ref(), sessions.first());
     assert_eq!(store.sessions(&home.tenant, None, 10).await.unwrap(), sessions);
-    assert_eq!(store.laps(&home.tenant, &home.id, None, 100).await.unwrap(), laps);
+    assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap(), laps);
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 1).await.unwrap().as_ref(), laps.get(1));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 2).await.unwrap(), None);
     assert_eq!(store.ledgers(&home.tenant, &home.id).await.unwrap(), [streams[0].ledger.clone()]);
@@ -140,7 +148,8 @@ pub(crate) async fn withdrawn_laps_are_gone<F: ResultsFixture>(f: &F) {
     let key = |n| (home.id, entry(n), 1);
     let step = Step { withdrawn: vec![key(1), key(2), key(99)], laps: vec![lap(home.id, entry(2), 1, 2)], ..empty_step(2) };
     store.commit(&lease, &step).await.unwrap();
-    let shown: Vec<_> = store.laps(&home.tenant, &home.id, None, 100).await.unwrap().into_iter().map(|l| (l.entry, l.revision)).collect();
+    let shown: Vec<_> =
+        store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap().into_iter().map(|l| (l.entry, l.revision)).collect();
     assert_eq!(shown, [(entry(2), 2), (entry(3), 1), (entry(4), 1), (entry(5), 1)], "a lap chosen in the same step stays");
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(1), 1).await.unwrap(), None);
     assert_eq!(store.load(&lease).await.unwrap().facts.len(), 5, "facts stay");
@@ -156,7 +165,7 @@ pub(crate) async fn what_is_superseded_is_never_shown<F: ResultsFixture>(f: &F) 
     step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
     step.incidents = vec![incident(home.id, 1, 10), IncidentStep { superseded: true, ..incident(home.id, 1, 20) }];
     store.commit(&lease, &step).await.unwrap();
-    assert!(store.laps(&home.tenant, &home.id, None, 100).await.unwrap().iter().all(|l| l.entry != entry(9)));
+    assert!(store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap().iter().all(|l| l.entry != entry(9)));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(9), 9).await.unwrap(), None);
     assert_eq!(store.incidents(&home.tenant, &home.id).await.unwrap(), [incident(home.id, 1, 10)]);
     let state = store.load(&lease).await.unwrap();
@@ -179,8 +188,8 @@ pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
         let me = &home.tenant;
         assert_eq!(store.sessions(me, None, 10).await.unwrap().iter().map(|s| s.id).collect::<Vec<_>>(), [home.id]);
         assert!(store.session(me, &home.id).await.unwrap().is_some() && store.session(me, &other.id).await.unwrap().is_none());
-        assert_eq!(store.laps(me, &home.id, None, 10).await.unwrap().len(), 5);
-        assert!(store.laps(me, &other.id, None, 10).await.unwrap().is_empty());
+        assert_eq!(store.laps(me, &home.id, &Default::default(), None, 10).await.unwrap().len(), 5);
+        assert!(store.laps(me, &other.id, &Default::default(), None, 10).await.unwrap().is_empty());
         assert!(store.lap(me, &home.id, &entry(1), 1).await.unwrap().is_some() && store.lap(me, &other.id, &entry(1), 1).await.unwrap().is_none());
         assert!(!store.incidents(me, &home.id).await.unwrap().is_empty() && store.incidents(me, &other.id).await.unwrap().is_empty());
         assert!(!store.ledgers(me, &home.id).await.unwrap().is_empty() && store.ledgers(me, &other.id).await.unwrap().is_empty());
@@ -218,7 +227,7 @@ pub(crate) async fn laps_are_paged_in_order<F: ResultsFixture>(f: &F) {
     for limit in [1, 3, 40, 41] {
         let (mut walked, mut after) = (vec![], None);
         loop {
-            let page = store.laps(&home.tenant, &home.id, after, limit).await.unwrap();
+            let page = store.laps(&home.tenant, &home.id, &Default::default(), after, limit).await.unwrap();
             assert!(page.len() <= limit as usize);
             let Some(last) = page.last() else { break };
             after = Some((last.entry, last.number));
@@ -272,7 +281,7 @@ pub(crate) async fn readers_see_whole_steps_only<F: ResultsFixture>(f: &F) {
         async move {
             let mut newest = 0;
             while seen.load(Ordering::Relaxed) < CHANGES {
-                let laps = store.laps(&home.tenant, &home.id, None, 100).await.unwrap();
+                let laps = store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap();
                 let revisions: Vec<u32> = laps.iter().map(|l| l.revision).collect();
                 assert!(revisions.len() == 5 && revisions.iter().all(|r| *r == revisions[0]), "a torn step: {revisions:?}");
                 assert!(revisions[0] >= newest, "a step that was seen is gone");
@@ -361,11 +370,14 @@ async fn compare_reads(store: &impl Results, model: &MemoryResults, tenant: &Ten
     for s in &sessions {
         let after = Some(SessionCursor { opened_at_us: s.opened_at_us, id: s.id });
         assert_eq!(store.sessions(tenant, after, limit).await.unwrap(), model.sessions(tenant, after, limit).await.unwrap());
-        let laps = model.laps(tenant, &s.id, None, 1_000).await.unwrap();
-        assert_eq!(store.laps(tenant, &s.id, None, 1_000).await.unwrap(), laps);
+        let laps = model.laps(tenant, &s.id, &Default::default(), None, 1_000).await.unwrap();
+        assert_eq!(store.laps(tenant, &s.id, &Default::default(), None, 1_000).await.unwrap(), laps);
         if let Some(some) = laps.get(limit as usize) {
             let after = Some((some.entry, some.number));
-            assert_eq!(store.laps(tenant, &s.id, after, limit).await.unwrap(), model.laps(tenant, &s.id, after, limit).await.unwrap());
+            assert_eq!(
+                store.laps(tenant, &s.id, &Default::default(), after, limit).await.unwrap(),
+                model.laps(tenant, &s.id, &Default::default(), after, limit).await.unwrap()
+            );
             assert_eq!(store.lap(tenant, &s.id, &some.entry, some.number).await.unwrap().as_ref(), Some(some));
         }
         assert_eq!(store.incidents(tenant, &s.id).await.unwrap(), model.incidents(tenant, &s.id).await.unwrap());

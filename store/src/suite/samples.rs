@@ -43,7 +43,18 @@ pub(crate) fn session(tenant: TenantId, n: u32) -> SessionInfo {
     let source = Source { sim: Sim::IRACING, id: 51_234_567 + (u128::from(n) << 100), session_num: n };
     let opened_at_us = 1_790_000_000_000_000 + i64::from(n / 3);
     let id = SessionId::of(&tenant, &source);
-    SessionInfo { id, tenant, source, opened_at_us, updated_at_us: opened_at_us + 5, sim_time_us: 7, closed: false, meta: None, meta_from: None }
+    SessionInfo {
+        id,
+        tenant,
+        source,
+        opened_at_us,
+        updated_at_us: opened_at_us + 5,
+        sim_time_us: 7,
+        closed: false,
+        retired: false,
+        meta: None,
+        meta_from: None,
+    }
 }
 
 pub(crate) fn stream(session: &SessionInfo, n: u32) -> StreamKey {
@@ -51,7 +62,12 @@ pub(crate) fn stream(session: &SessionInfo, n: u32) -> StreamKey {
 }
 
 pub(crate) fn stream_state(stream: StreamKey, expected: u64) -> StreamState {
-    StreamState { ledger: Ledger { expected, admitted: expected, ..Ledger::new(stream) }, race: Bytes::from(vec![expected as u8; 100]) }
+    StreamState {
+        ledger: Ledger { expected, admitted: expected, ..Ledger::new(stream) },
+        race: Bytes::from(vec![expected as u8; 100]),
+        now: None,
+        field: vec![],
+    }
 }
 
 pub(crate) fn lap(session: SessionId, entry: EntryId, number: u32, revision: u32) -> Lap {
@@ -71,6 +87,9 @@ pub(crate) fn lap(session: SessionId, entry: EntryId, number: u32, revision: u32
         time_us: 92_556_100,
         sim_time_us: Some(92_556_400),
         sectors_us: vec![29_786_600, 28_242_800, 34_526_700],
+        loops_us: vec![],
+        fuel_l: None,
+        fuel_used_l: None,
         reasons: Reasons::OFF_TRACK.with(Reasons::INCIDENT),
         tags: Tags::HAD_YELLOW,
         frames: 5_553,
@@ -99,16 +118,7 @@ pub(crate) fn incident(session: SessionId, n: u32, tick: u32) -> IncidentStep {
 }
 
 pub(crate) fn empty_step(offset: u64) -> Step {
-    Step {
-        checkpoint: checkpoint(offset),
-        streams: vec![],
-        sessions: vec![],
-        facts: vec![],
-        laps: vec![],
-        withdrawn: vec![],
-        incidents: vec![],
-        quarantine: vec![],
-    }
+    Step::new(checkpoint(offset))
 }
 
 /// A step that says `revision` everywhere, so that a torn one would show.
@@ -226,7 +236,7 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
         };
         let void = vec![("range".into(), n()), ("not_finite".into(), n())];
         let race: Vec<u8> = (0..rng.usize(0..=crate::STREAM_RACE_MAX_BYTES)).map(|_| rng.u8(..)).collect();
-        step.streams.push(StreamState { ledger: Ledger { void, ended: rng.bool(), ..counts }, race: race.into() });
+        step.streams.push(StreamState { ledger: Ledger { void, ended: rng.bool(), ..counts }, race: race.into(), now: None, field: vec![] });
     }
     let any_lap = |rng: &mut Rng| {
         let lap = lap(rng.choice(&sessions).unwrap().id, entry(rng.u32(0..3)), rng.u32(0..4), rng.u32(..));

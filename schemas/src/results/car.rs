@@ -1,0 +1,47 @@
+//! [`CarNow`]: where a car is, as one stream sees it: what live order and gaps are made from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{Flags, SessionState};
+use crate::ids::{DriverId, EntryId, RunId, SessionId};
+
+/// The newest of a car that one stream tells. Of several streams the newest session time speaks, own before field.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CarNow {
+    /// The session.
+    pub session: SessionId,
+    /// Who competes.
+    pub entry: EntryId,
+    /// Whose stream tells it.
+    pub driver: DriverId,
+    /// The stream's run.
+    pub run: RunId,
+    /// The car's slot.
+    pub slot: u16,
+    /// Seen by another client, not told by the car's own.
+    pub field: bool,
+    /// Session time of the newest frame, µs.
+    pub sim_time_us: i64,
+    /// Its tick.
+    pub tick: u32,
+    /// Number of the lap it is in; 0 while none is open.
+    pub lap: u32,
+    /// When that lap began, µs.
+    pub lap_start_us: Option<i64>,
+    /// Mini-loops of that lap so far, as [`Lap::loops_us`](super::Lap::loops_us).
+    pub loops_us: Vec<i64>,
+    /// Fraction of the lap; `None` while the car is not in the world.
+    pub lap_pct: Option<f64>,
+    /// Speed, m/s.
+    pub speed_mps: Option<f32>,
+    /// In the pit lane, its stall or the garage; `None` if nobody says.
+    pub in_pits: Option<bool>,
+    /// Off track.
+    pub off_track: bool,
+    /// Fuel, l (kWh for electric cars).
+    pub fuel_l: Option<f32>,
+    /// Flags shown to it.
+    pub flags: Flags,
+    /// The session's state as its client sees it.
+    pub state: SessionState,
+}

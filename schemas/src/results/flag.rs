@@ -1,0 +1,37 @@
+//! [`FlagChange`]: flags as a client's simulator shows them, each change with its moment (raw; folded when read).
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Flags;
+use crate::ids::{DriverId, EntryId, RunId, SessionId};
+
+/// Flags shown to one client changed. Keyed by (session, driver, run, timeline, tick).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FlagChange {
+    /// The session.
+    pub session: SessionId,
+    /// Who competes.
+    pub entry: EntryId,
+    /// Whose stream tells it.
+    pub driver: DriverId,
+    /// The stream's run.
+    pub run: RunId,
+    /// The stream's timeline.
+    pub timeline: u32,
+    /// Tick of the first frame with the new flags.
+    pub tick: u32,
+    /// Its session time, µs.
+    pub sim_time_us: i64,
+    /// Flags before.
+    pub from: Flags,
+    /// Flags after.
+    pub to: Flags,
+    /// E4: a rewind went back to before it. Kept for the record, not shown.
+    pub superseded: bool,
+}
+
+impl FlagChange {
+    /// Flags that the race control shows to everybody, not to one car.
+    pub const COURSE: Flags =
+        Flags(Flags::GREEN.0 | Flags::YELLOW.0 | Flags::YELLOW_WAVING.0 | Flags::CAUTION.0 | Flags::RED.0 | Flags::WHITE.0 | Flags::CHECKERED.0);
+}
