@@ -11,10 +11,10 @@ mod pits;
 mod stints;
 mod summary;
 
-pub use self::classification::{Classified, classification};
+pub use self::classification::{Classified, chequered_us, classification};
 pub use self::digest::digest;
 pub use self::flags::{FlagSpan, flag_spans};
-pub use self::order::{Standing, order};
+pub use self::order::{Moment, Standing, order};
 pub use self::pits::pit_visits;
 pub use self::stints::{Stint, stints};
 pub use self::summary::{Summary, best_laps, summaries};
