@@ -19,7 +19,7 @@ use clap::Args;
 use crate::steps::Steps;
 use crate::test::report::{Outcome, Report, Verdict};
 use crate::test::services::Services;
-use crate::test::{begin, cargo_with, run_tests, show, words};
+use crate::test::{begin, cargo_with, run_tests, seeded, show, words};
 
 /// A round that is not done by then hangs.
 const ROUND_DEADLINE: Duration = Duration::from_secs(12 * 3600);
@@ -47,9 +47,25 @@ impl CampaignArgs {
         let until = Instant::now() + Duration::from_secs(self.minutes * 60);
         let services = Services::up(&mut report.not_run, show);
         for seed in (0..).map(|round| first.wrapping_add(round)) {
-            let mut tests = cargo_with(&["test", "--release", "-p", "boxbox", "-p", "boxbox-log", "--test", "*", "--no-fail-fast", "--"]);
+            let mut tests = cargo_with(&[
+                "test",
+                "--release",
+                "-p",
+                "boxbox",
+                "-p",
+                "boxbox-log",
+                "-p",
+                "boxbox-processor",
+                "-p",
+                "boxbox-schemas",
+                "--test",
+                "*",
+                "--no-fail-fast",
+                "--",
+            ]);
             tests.args(["--show-output", "--include-ignored"]).envs(services.env());
-            tests.env("BOXBOX_CAMPAIGN", "1").env("BOXBOX_SEED", seed.to_string()).env("BOXBOX_RUNS", self.runs.to_string());
+            tests.env("BOXBOX_CAMPAIGN", "1").env("BOXBOX_RUNS", self.runs.to_string());
+            seeded(&mut tests, seed);
             let again = format!("cargo xtask campaign --seed {seed} --runs {}", self.runs);
             let since = begin(&format!("round with seed {seed}"), &words(&tests));
             show(&format!("repeat it with: {again}"));

@@ -8,6 +8,7 @@
 //! | `KAFKA_BROKERS` | a real broker; one that is set already is used as it is, and none is started |
 //! | `BOXBOX_TESTDATA` | the folder of real recordings; default `../shared/data` |
 //! | `BOXBOX_TEST_IBT` | where that folder is absent: one recording from PyPI's libibt 0.0.1 |
+//! | `BOXBOX_SEED`, `PROPTEST_RNG_SEED` | where tests at random begin: a fixed seed, so that a run can be repeated; campaigns take others |
 //! | `BOXBOX_NOT_RUN` | a file for lines `NOT RUN: test: reason`, see `not_run` |
 
 mod libtest;
@@ -36,6 +37,10 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
 /// For all tests together, five times what they take on two idle cores.
 const TEST_DEADLINE: Duration = Duration::from_secs(60 * 60);
 
+/// Where tests at random begin unless somebody says otherwise. What fails must be found by the change that broke it, not by
+/// luck in a later one; `campaign` looks further.
+const SEED: u64 = 1;
+
 /// Options of `test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
@@ -45,6 +50,9 @@ pub struct TestArgs {
     /// Only the steps that need no build: format, tidy, supply chain. Seconds, for before a commit
     #[arg(long, conflicts_with = "filter")]
     quick: bool,
+    /// Where tests at random begin
+    #[arg(long, env = "BOXBOX_SEED", default_value_t = SEED)]
+    seed: u64,
     /// Only tests whose names contain one of these; leaves the other steps out
     filter: Vec<String>,
 }
@@ -53,7 +61,7 @@ impl TestArgs {
     /// Runs everything; true if all is well.
     pub fn run(self) -> Result<bool> {
         let ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
-        let mut run = Run { steps: Steps::new("test")?, report: Report { strict: self.strict || ci, ..Report::default() } };
+        let mut run = Run { steps: Steps::new("test")?, report: Report { strict: self.strict || ci, ..Report::default() }, seed: self.seed };
         if self.quick {
             run.quick()?;
         } else if self.filter.is_empty() {
@@ -71,6 +79,7 @@ impl TestArgs {
 struct Run {
     steps: Steps,
     report: Report,
+    seed: u64,
 }
 
 impl Run {
@@ -108,6 +117,7 @@ impl Run {
         show(&format!("ready after {:.1} s", since.elapsed().as_secs_f64()));
         let mut tests = cargo_with(&["test", "--release", "--workspace", "--no-fail-fast", "--", "--show-output"]);
         tests.args(filter).envs(services.env());
+        seeded(&mut tests, self.seed);
         let since = begin("tests", &words(&tests));
         let (verdict, counts) = run_tests(&self.steps, &mut tests, TEST_DEADLINE, &mut self.report.not_run)?;
         self.done("tests", since, verdict, Some(counts));
@@ -163,6 +173,12 @@ pub(crate) fn run_tests(steps: &Steps, tests: &mut Command, deadline: Duration, 
         wrong.push(format!("cargo test {ended}; its whole output: {}", log_path.display()));
     }
     Ok((verdict(wrong), libtest.counts))
+}
+
+/// Lets tests at random begin at `seed`.
+pub(crate) fn seeded(tests: &mut Command, seed: u64) {
+    show(&format!("seed {seed}"));
+    tests.env("BOXBOX_SEED", seed.to_string()).env("PROPTEST_RNG_SEED", seed.to_string());
 }
 
 /// A cargo command at the workspace root.
