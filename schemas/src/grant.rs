@@ -155,6 +155,9 @@ impl Authority {
         let key = AsymmetricPublicKey::<V4>::from(key).map_err(|_| GrantError::UnknownKey)?;
         PublicToken::verify(&key, &untrusted, None, Some(IMPLICIT)).map_err(|_| GrantError::Signature)?;
         let grant: Grant = serde_json::from_slice(untrusted.untrusted_payload()).map_err(|_| GrantError::Malformed)?;
+        if grant.driver == DriverId::SERVER {
+            return Err(GrantError::Malformed);
+        }
         self.check(&grant, now)?;
         Ok(grant)
     }
@@ -198,6 +201,14 @@ mod tests {
         assert_eq!(authority.verify(&token, 1_000), Err(GrantError::Expired));
         assert_eq!(Authority::new([key.public()], [GrantId([9; 16])]).verify(&token, 0), Err(GrantError::Revoked));
         assert_eq!(Authority::new([SigningKey::generate().unwrap().public()], []).verify(&token, 0), Err(GrantError::UnknownKey));
+    }
+
+    #[test]
+    fn nobody_is_the_server() {
+        let key = SigningKey::generate().unwrap();
+        let token = key.sign(&Grant { driver: DriverId::SERVER, ..grant() }).unwrap();
+        assert_eq!(Authority::new([key.public()], []).verify(&token, 0), Err(GrantError::Malformed));
+        assert_eq!(DriverId::new(DriverId::SERVER.as_str()), Ok(DriverId::SERVER));
     }
 
     #[test]

@@ -33,6 +33,13 @@ impl ShortId {
         Ok(Self { bytes, len: text.len() as u8 })
     }
 
+    /// As [`ShortId::new`], for texts of this program that are known to be ids.
+    const fn known(text: &str) -> Self {
+        let mut bytes = [0; SHORT_ID_MAX_BYTES];
+        bytes.split_at_mut(text.len()).0.copy_from_slice(text.as_bytes());
+        Self { bytes, len: text.len() as u8 }
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         // The constructor lets only ASCII in, so this never takes the default.
@@ -119,6 +126,11 @@ text_id! {
 text_id! {
     /// Who competes: a team (`t:<team id>`) or a driver on their own (the driver's id).
     EntryId
+}
+
+impl DriverId {
+    /// Stands where a record that only the server writes would name a driver (F5). No grant is for it.
+    pub const SERVER: DriverId = DriverId(ShortId::known(":server"));
 }
 
 macro_rules! binary_id {

@@ -55,7 +55,7 @@ impl Kind {
     pub const END: Kind = Kind(7);
     /// One [`crate::event::VoidFrame`]; only edges write it.
     pub const VOID: Kind = Kind(128);
-    /// One [`crate::event::ClosedFrame`]; only processors write it.
+    /// One [`crate::event::ClosedFrame`]; only the server writes it.
     pub const CLOSED: Kind = Kind(129);
 
     /// Whether clients may send it.

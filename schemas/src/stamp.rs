@@ -5,8 +5,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::ids::{DriverId, GrantId, SessionId, ShortId, StreamKey, TenantId};
-use crate::record::{Record, RecordError};
+use crate::event::{ClosedFrame, Closing};
+use crate::ids::{DriverId, GrantId, RunId, SessionId, ShortId, Source, StreamKey, TenantId};
+use crate::record::{Kind, Prelude, Record, RecordError, archive, seal};
 
 /// The version that this build writes.
 pub const STAMP_VERSION: u8 = 1;
@@ -78,6 +79,24 @@ impl Stamp {
     }
 }
 
+/// The log record that closes the session of `tenant` and `source`, or opens it again (E9); `at_us` is Unix µs, for people.
+/// It belongs into the session's partition, like everything of the session, and into no stream.
+pub fn closed(tenant: TenantId, source: Source, closing: Closing, at_us: i64) -> Bytes {
+    let prelude = Prelude { kind: Kind::CLOSED, run: RunId::default(), source, slot: 0, meta_rev: 0, first_seq: 0, count: 1 };
+    let stamp = Stamp {
+        tenant,
+        driver: DriverId::SERVER,
+        grant: GrantId::default(),
+        session: SessionId::of(&tenant, &source),
+        edge: DriverId::SERVER.0,
+        received_at_us: at_us,
+        base: 0,
+    };
+    // Sealing fails beyond 32 KiB only; this frame has 16 bytes.
+    let record = seal(&prelude, &archive(&ClosedFrame { reason: closing, ..ClosedFrame::default() })).unwrap_or_default();
+    stamp.seal(&record)
+}
+
 impl LogRecord {
     /// Read a log record: stamp, then the record with its checksum.
     pub fn parse(bytes: Bytes) -> Result<Self, StampError> {
@@ -125,8 +144,8 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{RunId, Sim, Source};
-    use crate::record::{Kind, Prelude, archive, seal};
+    use crate::ids::Sim;
+    use crate::record::Content;
     use proptest::prelude::*;
 
     fn sealed() -> Bytes {
@@ -140,6 +159,25 @@ mod tests {
             count: 1,
         };
         seal(&prelude, &archive(&crate::event::EventFrame::default())).unwrap()
+    }
+
+    /// F8: what the first version wrote, every later one reads.
+    #[test]
+    fn a_closed_record_is_golden() {
+        let (tenant, source) = (TenantId::new("league-1").unwrap(), Source { sim: Sim::IRACING, id: 51_234_567, session_num: 2 });
+        let bytes = closed(tenant, source, Closing::ASKED, 1_700_000_000_000_000);
+        let hex = bytes.chunks(32).map(|row| row.iter().map(|b| format!("{b:02x}")).collect::<String>() + "\n").collect::<String>();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/closed.hex");
+        if std::env::var_os("BOXBOX_WRITE_GOLDEN").is_some() && !path.exists() {
+            std::fs::write(&path, &hex).unwrap();
+        }
+        assert_eq!(hex, std::fs::read_to_string(&path).unwrap(), "the format changed; that needs a new version");
+
+        let read = LogRecord::parse(bytes).unwrap();
+        assert_eq!((read.stamp.session, read.stamp.driver), (SessionId::of(&tenant, &source), DriverId::SERVER));
+        let Ok(Content::Closed(frame)) = read.record.content() else { panic!("{:?}", read.record.content()) };
+        assert_eq!(Closing::from(&frame.reason), Closing::ASKED);
+        assert!(!read.record.prelude().kind.from_client());
     }
 
     proptest! {

@@ -235,6 +235,7 @@ fn visit(entry: usize, enter_us: i64) -> PitVisit {
     PitVisit {
         session: SessionId::default(),
         entry: EntryId(id(entry)),
+        seen_as: None,
         driver: DriverId(id(entry)),
         run: RunId([1; 16]),
         slot: entry as u16,
@@ -252,6 +253,7 @@ fn visit(entry: usize, enter_us: i64) -> PitVisit {
         speed_max_mps: 0.0,
         speeding: false,
         superseded: false,
+        late: false,
     }
 }
 
@@ -267,6 +269,7 @@ fn flags(entry: usize, sim_time_us: i64, to: Flags) -> FlagChange {
         from: Flags(0),
         to,
         superseded: false,
+        late: false,
     }
 }
 

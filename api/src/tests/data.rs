@@ -142,6 +142,7 @@ async fn incidents_and_ledgers_are_shown() {
         from: 0,
         to: 1,
         superseded,
+        late: false,
     };
     server.results.commit(&lease, &Step { incidents: vec![step(9, false), step(7, true)], ..empty_step() }).await.unwrap();
 

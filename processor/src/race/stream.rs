@@ -237,6 +237,7 @@ impl StreamRace {
             from,
             to,
             superseded: false,
+            late: false,
         }
     }
 

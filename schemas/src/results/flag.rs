@@ -28,6 +28,10 @@ pub struct FlagChange {
     pub to: Flags,
     /// E4: a rewind went back to before it. Kept for the record, not shown.
     pub superseded: bool,
+    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
+    /// What was told late is superseded until then, what was taken back late is not yet.
+    #[serde(default)]
+    pub late: bool,
 }
 
 impl FlagChange {

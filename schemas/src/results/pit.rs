@@ -28,6 +28,9 @@ pub struct PitVisit {
     pub session: SessionId,
     /// Who competes.
     pub entry: EntryId,
+    /// As whom the teller knows the car, where that is not `entry`: another client saw it, and `entry` is its own client's.
+    #[serde(default)]
+    pub seen_as: Option<EntryId>,
     /// Whose stream tells it.
     pub driver: DriverId,
     /// The stream's run.
@@ -62,6 +65,10 @@ pub struct PitVisit {
     pub speeding: bool,
     /// E4: a rewind went back to before it. Kept for the record, not shown.
     pub superseded: bool,
+    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
+    /// What was told late is superseded until then, what was taken back late is not yet.
+    #[serde(default)]
+    pub late: bool,
 }
 
 impl PitVisit {

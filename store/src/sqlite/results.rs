@@ -336,14 +336,14 @@ async fn put_laps(c: &mut SqliteConnection, rows: &Rows) -> Result<(), StoreErro
 async fn put_incidents(c: &mut SqliteConnection, rows: &Rows) -> Result<(), StoreError> {
     write(
         c,
-        "INSERT INTO incidents (session, driver, run, timeline, tick, entry, sim_time_us, count_from, count_to, superseded) ",
+        "INSERT INTO incidents (session, driver, run, timeline, tick, entry, sim_time_us, count_from, count_to, superseded, late) ",
         &rows.incidents,
         |b, i| {
             b.push_bind(&i.session.0[..]).push_bind(i.driver.as_str()).push_bind(&i.run.0[..]).push_bind(i.timeline).push_bind(i.tick);
-            b.push_bind(i.entry.as_str()).push_bind(i.sim_time_us).push_bind(i.from).push_bind(i.to).push_bind(i.superseded);
+            b.push_bind(i.entry.as_str()).push_bind(i.sim_time_us).push_bind(i.from).push_bind(i.to).push_bind(i.superseded).push_bind(i.late);
         },
         " ON CONFLICT (session, driver, run, timeline, tick) DO UPDATE SET entry = excluded.entry, sim_time_us = excluded.sim_time_us, \
-         count_from = excluded.count_from, count_to = excluded.count_to, superseded = excluded.superseded",
+         count_from = excluded.count_from, count_to = excluded.count_to, superseded = excluded.superseded, late = excluded.late",
     )
     .await
     .map(drop)

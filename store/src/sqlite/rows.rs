@@ -142,6 +142,7 @@ pub(super) fn incident(row: &SqliteRow) -> Result<IncidentStep, StoreError> {
         from: number(row, "count_from")?,
         to: number(row, "count_to")?,
         superseded: column(row, "superseded")?,
+        late: column(row, "late")?,
     })
 }
 

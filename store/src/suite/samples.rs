@@ -114,6 +114,7 @@ pub(crate) fn incident(session: SessionId, n: u32, tick: u32) -> IncidentStep {
         from,
         to,
         superseded: false,
+        late: false,
     }
 }
 
@@ -263,6 +264,7 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             from: rng.u16(..),
             to: rng.u16(..),
             superseded: rng.bool(),
+            late: rng.bool(),
             ..step_of
         });
     }

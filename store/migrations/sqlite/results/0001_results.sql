@@ -84,6 +84,7 @@ CREATE TABLE incidents (
     count_from  INTEGER NOT NULL,
     count_to    INTEGER NOT NULL,
     superseded  BOOLEAN NOT NULL,
+    late        BOOLEAN NOT NULL,
     PRIMARY KEY (session, driver, run, timeline, tick)
 );
 
