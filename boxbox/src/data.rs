@@ -4,6 +4,7 @@
 //! boxbox-data/
 //!   lock          held by the process that runs the services
 //!   log/          the embedded log
+//!   log.id        which log the stores beside it were computed from (E7)
 //!   results.db    laps, incidents, sessions, ledgers, checkpoints
 //!   archive.db    every admitted frame
 //!   auth/         signing keys, certificate, revocations; changed by `grant` while the services run
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use boxbox_schemas::LogId;
 use serde::{Deserialize, Serialize};
 
 /// A data folder that this process owns until it is dropped.
@@ -93,6 +95,27 @@ impl DataFolder {
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// E7: make sure that the stores in this folder were computed from `log`, and from no other; note it if they are new.
+    ///
+    /// A log that was deleted or exchanged begins at offset 0 again: its sessions would silently stand beside those of the
+    /// log before, and a client that resumes in it would look like a hole.
+    pub fn belongs_to(&self, log: &LogId) -> anyhow::Result<()> {
+        let path = self.path.join("log.id");
+        match fs::read_to_string(&path) {
+            Ok(known) if known.trim() == log.0 => Ok(()),
+            Ok(known) => bail!(
+                "the results in {} were computed from log {}, and this is log {}: was the log deleted, or another one chosen? Put the old log \
+                 back, choose another folder with --data, or delete {} to keep the results and go on with the new log beside them",
+                self.path.display(),
+                known.trim(),
+                log.0,
+                path.display()
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => write_whole(&path, format!("{}\n", log.0).as_bytes()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
     }
 
     /// Note where the services listen.

@@ -120,6 +120,9 @@ impl Node {
         let authority = auth::watch(folder.path())?;
         let prometheus = install_metrics()?;
         let log = open_log(&folder, options).await?;
+        if let Some(log) = log.as_ref().filter(|_| roles.processor) {
+            folder.belongs_to(log.id())?;
+        }
         let results: Arc<dyn Results> = Arc::new(SqliteResults::open(&folder.results()).await.context("cannot open the results store")?);
         let archive: Arc<dyn Archive> = Arc::new(SqliteArchive::open(&folder.archive()).await.context("cannot open the archive")?);
 
