@@ -177,11 +177,11 @@ pub trait Results: Send + Sync + 'static {
         after: Option<(EntryId, u32)>,
         limit: u32,
     ) -> Result<Vec<Lap>, StoreError>;
-    /// For each entry of a session the last two chosen laps that began at or before session time `at_us`, in order of
-    /// (entry, number): what order and gaps at that moment are made from.
+    /// For each entry of a session the last two chosen laps by (start, number) that began at or before session time
+    /// `at_us`, in order of (entry, number): what order and gaps at that moment are made from.
     async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// For each entry of a session its fastest chosen lap that counts for best and ended by session time `until_us`, the
-    /// first of equal ones, in order of entries.
+    /// first of equal ones by (end, number), in order of entries.
     async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// One lap.
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;

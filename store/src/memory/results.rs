@@ -191,7 +191,8 @@ impl Results for MemoryResults {
 
     async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
         self.read_session(tenant, session, |inner| {
-            let begun: Vec<_> = inner.laps.values().filter(|l| l.session == *session && !l.superseded && l.start_us <= at_us).collect();
+            let mut begun: Vec<_> = inner.laps.values().filter(|l| l.session == *session && !l.superseded && l.start_us <= at_us).collect();
+            begun.sort_by_key(|l| (l.entry, l.start_us, l.number));
             let mut found: Vec<Lap> =
                 begun.chunk_by(|a, b| a.entry == b.entry).flat_map(|of| &of[of.len().saturating_sub(2)..]).map(|l| (*l).clone()).collect();
             found.sort_by_key(|l| (l.entry, l.number));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use boxbox_schemas::frame::Flags;
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{IncidentStep, Lap, SessionInfo};
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, Sim, Source, TenantId};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -24,7 +25,11 @@ pub(super) struct Rows {
     pub(super) facts: Vec<LapRow>,
     pub(super) withdrawn: Vec<(SessionId, EntryId, u32)>,
     pub(super) laps: Vec<LapRow>,
+    pub(super) field: Vec<FieldRow>,
     pub(super) incidents: Vec<IncidentStep>,
+    pub(super) pit_visits: Vec<PitRow>,
+    pub(super) flags: Vec<FlagChange>,
+    pub(super) retired: Vec<SessionId>,
     pub(super) quarantine: Vec<(i64, String, Bytes)>,
 }
 
@@ -34,6 +39,21 @@ pub(super) struct StreamRow {
     pub(super) run: RunId,
     pub(super) ledger: String,
     pub(super) race: Bytes,
+    pub(super) now: Option<String>,
+}
+
+pub(super) struct FieldRow {
+    pub(super) session: SessionId,
+    pub(super) driver: DriverId,
+    pub(super) run: RunId,
+    pub(super) slot: u16,
+    pub(super) race: Bytes,
+    pub(super) now: Option<String>,
+}
+
+pub(super) struct PitRow {
+    pub(super) visit: PitVisit,
+    pub(super) body: String,
 }
 
 pub(super) struct LapRow {
@@ -43,7 +63,8 @@ pub(super) struct LapRow {
     pub(super) driver: DriverId,
     pub(super) run: RunId,
     pub(super) timeline: u32,
-    pub(super) revision: u32,
+    pub(super) start_us: i64,
+    pub(super) end_us: i64,
     pub(super) time_us: i64,
     pub(super) reasons: u32,
     pub(super) superseded: bool,
@@ -64,6 +85,10 @@ impl Rows {
         let facts = last_by_key(&step.facts, |l| (l.session, l.entry, l.number, l.driver, l.run, l.timeline));
         let laps = last_by_key(&step.laps, |l| (l.session, l.entry, l.number));
         let incidents = last_by_key(&step.incidents, |i| (i.session, i.driver, i.run, i.timeline, i.tick));
+        let pit_visits = last_by_key(&step.pit_visits, |v| (v.session, v.driver, v.run, v.slot, v.timeline, v.tick));
+        let flags = last_by_key(&step.flags, |f| (f.session, f.driver, f.run, f.timeline, f.tick));
+        let field: Vec<_> = step.streams.iter().flat_map(|s| s.field.iter().map(|f| (s.ledger.stream, f))).collect();
+        let field = last_by_key(&field, |(stream, f)| (stream.session, stream.driver, stream.run, f.slot));
         let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) =
             sessions.iter().copied().partition(|s| s.meta.is_some() || s.meta_from.is_some());
         Ok(Self {
@@ -77,13 +102,24 @@ impl Rows {
                 .into_iter()
                 .map(|s| {
                     let key = &s.ledger.stream;
-                    Ok(StreamRow { session: key.session, driver: key.driver, run: key.run, ledger: json(&s.ledger)?, race: s.race.clone() })
+                    let (ledger, now) = (json(&s.ledger)?, now_json(s.now.as_ref())?);
+                    Ok(StreamRow { session: key.session, driver: key.driver, run: key.run, ledger, race: s.race.clone(), now })
+                })
+                .collect::<Result<_, StoreError>>()?,
+            field: field
+                .into_iter()
+                .map(|(key, f)| {
+                    let now = now_json(f.now.as_ref())?;
+                    Ok(FieldRow { session: key.session, driver: key.driver, run: key.run, slot: f.slot, race: f.race.clone(), now })
                 })
                 .collect::<Result<_, StoreError>>()?,
             facts: facts.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
             withdrawn: step.withdrawn.clone(),
             laps: laps.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
             incidents: incidents.into_iter().cloned().collect(),
+            pit_visits: pit_visits.into_iter().map(|v| Ok(PitRow { visit: v.clone(), body: json(v)? })).collect::<Result<_, StoreError>>()?,
+            flags: flags.into_iter().cloned().collect(),
+            retired: step.retired.clone(),
             quarantine: last_by_key(&step.quarantine, |q| q.offset)
                 .into_iter()
                 .map(|q| Ok((signed(q.offset)?, q.reason.clone(), q.record.clone())))
@@ -101,7 +137,8 @@ impl LapRow {
             driver: lap.driver,
             run: lap.run,
             timeline: lap.timeline,
-            revision: lap.revision,
+            start_us: lap.start_us,
+            end_us: lap.end_us,
             time_us: lap.time_us,
             reasons: lap.reasons.0,
             superseded: lap.superseded,
@@ -124,7 +161,7 @@ pub(super) fn session(row: &SqliteRow) -> Result<SessionInfo, StoreError> {
         updated_at_us: column(row, "updated_at_us")?,
         sim_time_us: column(row, "sim_time_us")?,
         closed: column(row, "closed")?,
-        retired: false,
+        retired: column(row, "retired")?,
         meta: description.meta,
         meta_from: description.from,
     })
@@ -144,6 +181,27 @@ pub(super) fn incident(row: &SqliteRow) -> Result<IncidentStep, StoreError> {
         superseded: column(row, "superseded")?,
         late: column(row, "late")?,
     })
+}
+
+pub(super) fn flag(row: &SqliteRow) -> Result<FlagChange, StoreError> {
+    Ok(FlagChange {
+        session: SessionId(id(row, "session")?),
+        entry: EntryId(short_id(row, "entry")?),
+        driver: DriverId(short_id(row, "driver")?),
+        run: RunId(id(row, "run")?),
+        timeline: number(row, "timeline")?,
+        tick: number(row, "tick")?,
+        sim_time_us: column(row, "sim_time_us")?,
+        from: Flags(number(row, "flags_from")?),
+        to: Flags(number(row, "flags_to")?),
+        superseded: column(row, "superseded")?,
+        late: column(row, "late")?,
+    })
+}
+
+/// A `now` column.
+pub(super) fn now(row: &SqliteRow) -> Result<Option<CarNow>, StoreError> {
+    column::<Option<&str>>(row, "now")?.map(parse).transpose()
 }
 
 pub(super) fn column<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, name: &str) -> Result<T, StoreError> {
@@ -173,6 +231,10 @@ pub(super) fn body<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+fn now_json(now: Option<&CarNow>) -> Result<Option<String>, StoreError> {
+    now.map(json).transpose()
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, SessionInfo};
+use boxbox_schemas::results::{Checkpoint, FlagChange, IncidentStep, Lap, PitVisit, Reasons, SessionInfo};
 use boxbox_schemas::{LogId, TenantId};
 use bytes::Bytes;
 
 use super::ResultsFixture;
 use super::samples::*;
 use crate::memory::MemoryResults;
-use crate::{Lease, PartitionState, QUARANTINE_MAX_ROWS, Quarantined, Results, STREAM_RACE_MAX_BYTES, SessionCursor, Step, StoreError};
+use crate::{LapFilter, Lease, PartitionState, QUARANTINE_MAX_ROWS, Quarantined, Results, STREAM_RACE_MAX_BYTES, SessionCursor, Step, StoreError};
 
 /// How long a commit may take that waits for nothing but a lock left behind. Far above what a busy machine needs.
 const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
@@ -52,13 +52,15 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     assert_eq!(store.load(&lease).await.unwrap(), PartitionState::default());
     let home = SessionInfo { meta: Some(random_meta(&mut rng)), meta_from: Some((driver(1), run(1), 4)), ..session(tenant("a"), 1) };
     let mut step = telling_step(&home, 9);
-    step.incidents = vec![incident(home.id, 1, 30), incident(home.id, 2, 10), incident(home.id, 1, 20)];
+    step.incidents = vec![incident(home.id, 1, 20), incident(home.id, 1, 30), incident(home.id, 2, 10)];
+    step.pit_visits = vec![visit(home.id, 1, 20), visit(home.id, 2, 10)];
+    step.flags = vec![flag(home.id, 1, 20), flag(home.id, 2, 10)];
     store.commit(&lease, &step).await.unwrap();
     drop(store);
 
     let store = f.open().await;
     let lease = owner(&store).await;
-    let Step { checkpoint, streams, sessions, facts, laps, incidents, .. } = step;
+    let Step { checkpoint, streams, sessions, facts, laps, incidents, pit_visits, flags, .. } = step;
     let whole = PartitionState {
         checkpoint: Some(checkpoint),
         streams: streams.clone(),
@@ -66,7 +68,8 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
         facts,
         laps: laps.clone(),
         incidents: incidents.clone(),
-        ..Default::default()
+        pit_visits: pit_visits.clone(),
+        flags: flags.clone(),
     };
     assert_eq!(store.load(&lease).await.unwrap(), whole);
     assert_eq!(store.session(&home.tenant, &home.id).await.unwrap().as_ref(), sessions.first());
@@ -75,8 +78,12 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 1).await.unwrap().as_ref(), laps.get(1));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 2).await.unwrap(), None);
     assert_eq!(store.ledgers(&home.tenant, &home.id).await.unwrap(), [streams[0].ledger.clone()]);
-    let in_order = [incidents[2].clone(), incidents[0].clone(), incidents[1].clone()];
-    assert_eq!(store.incidents(&home.tenant, &home.id).await.unwrap(), in_order, "by entry, then time");
+    assert_eq!(store.incidents(&home.tenant, &home.id).await.unwrap(), incidents, "by entry, then time");
+    assert_eq!(store.pit_visits(&home.tenant, &home.id).await.unwrap(), pit_visits, "by entry, then time");
+    assert_eq!(store.flags(&home.tenant, &home.id).await.unwrap(), [flags[1].clone(), flags[0].clone()], "by time");
+    let own = streams[0].now.clone().unwrap();
+    let seen = streams[0].field.iter().map(|f| f.now.clone().unwrap());
+    assert_eq!(store.cars(&home.tenant, &home.id).await.unwrap(), std::iter::once(own).chain(seen).collect::<Vec<_>>(), "by entry");
     store.ping().await.unwrap();
 }
 
@@ -90,11 +97,18 @@ pub(crate) async fn a_refused_step_changes_nothing<F: ResultsFixture>(f: &F) {
     let good = telling_step(&home, 6);
     let stranger = session(tenant("a"), 2);
     let thief = SessionInfo { tenant: tenant("b"), ..home.clone() };
+    let mut long_field = good.streams[0].clone();
+    long_field.field[1].race = Bytes::from(vec![0; STREAM_RACE_MAX_BYTES + 1]);
     let at = |checkpoint: Checkpoint| Step { checkpoint, ..good.clone() };
-    let bad: [(&str, Step); 10] = [
+    let bad: [(&str, Step); 15] = [
         ("a lap of no known session", Step { laps: vec![lap(home.id, entry(1), 1, 6), lap(stranger.id, entry(1), 1, 6)], ..good.clone() }),
         ("a fact of no known session", Step { facts: vec![lap(stranger.id, entry(1), 1, 6)], ..good.clone() }),
         ("an incident of no known session", Step { incidents: vec![incident(stranger.id, 1, 1)], ..good.clone() }),
+        ("a pit visit of no known session", Step { pit_visits: vec![visit(stranger.id, 1, 1)], ..good.clone() }),
+        ("a flag of no known session", Step { flags: vec![flag(stranger.id, 1, 1)], ..good.clone() }),
+        ("an unknown session retired", Step { retired: vec![home.id, stranger.id], ..good.clone() }),
+        ("a field state that is too long", Step { streams: vec![long_field.clone()], ..good.clone() }),
+        ("a field state that is too long, and good ones", Step { streams: vec![good.streams[0].clone(), long_field], ..good.clone() }),
         ("a stream of no known session", Step { streams: vec![stream_state(stream(&stranger, 1), 6)], ..good.clone() }),
         ("a session that is another tenant's", Step { sessions: vec![thief.clone()], ..good.clone() }),
         ("a stream of another tenant's", Step { streams: vec![stream_state(stream(&thief, 1), 6)], ..good.clone() }),
@@ -164,12 +178,18 @@ pub(crate) async fn what_is_superseded_is_never_shown<F: ResultsFixture>(f: &F) 
     step.facts.push(gone(Lap { timeline: 7, ..lap(home.id, entry(9), 9, 1) }));
     step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
     step.incidents = vec![incident(home.id, 1, 10), IncidentStep { superseded: true, ..incident(home.id, 1, 20) }];
+    step.pit_visits = vec![visit(home.id, 1, 10), PitVisit { superseded: true, ..visit(home.id, 1, 20) }];
+    step.flags = vec![flag(home.id, 1, 10), FlagChange { superseded: true, ..flag(home.id, 1, 20) }];
     store.commit(&lease, &step).await.unwrap();
     assert!(store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap().iter().all(|l| l.entry != entry(9)));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(9), 9).await.unwrap(), None);
     assert_eq!(store.incidents(&home.tenant, &home.id).await.unwrap(), [incident(home.id, 1, 10)]);
+    assert_eq!(store.pit_visits(&home.tenant, &home.id).await.unwrap(), [visit(home.id, 1, 10)]);
+    assert_eq!(store.flags(&home.tenant, &home.id).await.unwrap(), [flag(home.id, 1, 10)]);
+    assert!(store.laps_at(&home.tenant, &home.id, i64::MAX).await.unwrap().iter().all(|l| l.entry != entry(9)));
     let state = store.load(&lease).await.unwrap();
     assert_eq!(state.facts.iter().chain(&state.laps).filter(|l| l.superseded).count(), 2, "kept for the record");
+    assert_eq!((state.incidents, state.pit_visits, state.flags), (step.incidents, step.pit_visits, step.flags));
     // A rewind reaches what was shown before.
     let rewound = Step { incidents: vec![IncidentStep { superseded: true, ..incident(home.id, 1, 10) }], ..empty_step(2) };
     store.commit(&lease, &rewound).await.unwrap();
@@ -181,7 +201,9 @@ pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
     let lease = owner(&store).await;
     let homes = [session(tenant("a"), 1), session(tenant("b"), 1)];
     for (i, home) in homes.iter().enumerate() {
-        let step = Step { incidents: vec![incident(home.id, 1, 10)], checkpoint: checkpoint(9), ..telling_step(home, i as u32 + 1) };
+        let mut step = Step { incidents: vec![incident(home.id, 1, 10)], checkpoint: checkpoint(9), ..telling_step(home, i as u32 + 1) };
+        (step.pit_visits, step.flags) = (vec![visit(home.id, 1, 10)], vec![flag(home.id, 1, 10)]);
+        step.laps[0].reasons = Reasons(0);
         store.commit(&lease, &step).await.unwrap();
     }
     for (home, other) in [(&homes[0], &homes[1]), (&homes[1], &homes[0])] {
@@ -192,6 +214,13 @@ pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
         assert!(store.laps(me, &other.id, &Default::default(), None, 10).await.unwrap().is_empty());
         assert!(store.lap(me, &home.id, &entry(1), 1).await.unwrap().is_some() && store.lap(me, &other.id, &entry(1), 1).await.unwrap().is_none());
         assert!(!store.incidents(me, &home.id).await.unwrap().is_empty() && store.incidents(me, &other.id).await.unwrap().is_empty());
+        assert_eq!(store.laps_at(me, &home.id, i64::MAX).await.unwrap().len(), 5);
+        assert!(store.laps_at(me, &other.id, i64::MAX).await.unwrap().is_empty());
+        assert_eq!(store.best_laps(me, &home.id, i64::MAX).await.unwrap().len(), 1);
+        assert!(store.best_laps(me, &other.id, i64::MAX).await.unwrap().is_empty());
+        assert!(!store.pit_visits(me, &home.id).await.unwrap().is_empty() && store.pit_visits(me, &other.id).await.unwrap().is_empty());
+        assert!(!store.flags(me, &home.id).await.unwrap().is_empty() && store.flags(me, &other.id).await.unwrap().is_empty());
+        assert_eq!((store.cars(me, &home.id).await.unwrap().len(), store.cars(me, &other.id).await.unwrap().len()), (4, 0));
         assert!(!store.ledgers(me, &home.id).await.unwrap().is_empty() && store.ledgers(me, &other.id).await.unwrap().is_empty());
     }
 }
@@ -235,6 +264,152 @@ pub(crate) async fn laps_are_paged_in_order<F: ResultsFixture>(f: &F) {
         }
         assert_eq!(walked, all, "in pages of {limit}: text order of entries, 10 before 2");
     }
+}
+
+/// Every filter, alone and together, page by page, is what a look at every lap gives.
+pub(crate) async fn laps_are_filtered<F: ResultsFixture>(f: &F) {
+    let store = f.open().await;
+    let lease = owner(&store).await;
+    let home = session(tenant("a"), 1);
+    let of = |n: u32| {
+        let reasons = if n % 3 == 0 { Reasons(0) } else { Reasons::OFF_TRACK };
+        Lap { driver: driver(n % 2), reasons, superseded: n % 11 == 0, ..lap(home.id, entry(n % 4), 1 + n / 4, 1) }
+    };
+    let mut all: Vec<Lap> = (0..60).map(of).collect();
+    store.commit(&lease, &Step { sessions: vec![home.clone()], laps: all.clone(), ..empty_step(1) }).await.unwrap();
+    all.retain(|l| !l.superseded);
+    all.sort_by_key(|l| (l.entry, l.number));
+    let mut rng = fastrand::Rng::with_seed(8);
+    let mut filters: Vec<LapFilter> = (0..60).map(|_| random_filter(&mut rng)).collect();
+    filters.push(LapFilter { from_number: Some(u32::MAX), ..Default::default() });
+    filters.push(LapFilter { entry: Some(entry(9)), ..Default::default() });
+    for filter in filters {
+        let wanted: Vec<&Lap> = all.iter().filter(|l| filter.lets_pass(l)).collect();
+        for limit in [1, 4, 100] {
+            let (mut walked, mut after) = (vec![], None);
+            loop {
+                let page = store.laps(&home.tenant, &home.id, &filter, after, limit).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some((last.entry, last.number));
+                walked.extend(page);
+            }
+            assert_eq!(walked.iter().collect::<Vec<_>>(), wanted, "{filter:?} in pages of {limit}");
+        }
+    }
+    let last = Some((entry(1), u32::MAX));
+    let of_first = LapFilter { entry: Some(entry(1)), ..Default::default() };
+    assert!(store.laps(&home.tenant, &home.id, &of_first, last, 9).await.unwrap().is_empty(), "behind the last number there is");
+}
+
+/// At every moment the laps that were begun and the best that was known, as truth has them.
+pub(crate) async fn laps_at_a_moment<F: ResultsFixture>(f: &F) {
+    let store = f.open().await;
+    let lease = owner(&store).await;
+    let home = session(tenant("a"), 1);
+    let mut rng = fastrand::Rng::with_seed(9);
+    let mut laps = vec![];
+    for n in 0..6 {
+        let mut at = rng.i64(0..100);
+        for number in 1..=20 {
+            let time_us = rng.i64(90..100);
+            let reasons = if rng.u8(0..3) == 0 { Reasons::INCIDENT } else { Reasons(0) };
+            laps.push(Lap { start_us: at, end_us: at + time_us, time_us, reasons, ..lap(home.id, entry(n), number, 1) });
+            at += time_us;
+        }
+    }
+    store.commit(&lease, &Step { sessions: vec![home.clone()], laps: laps.clone(), ..empty_step(1) }).await.unwrap();
+    for at in (-10..2_100).step_by(13) {
+        let (mut begun, mut best) = (vec![], vec![]);
+        for n in 0..6 {
+            let of = |l: &&Lap| l.entry == entry(n);
+            let run: Vec<&Lap> = laps.iter().filter(of).filter(|l| l.start_us <= at).collect();
+            begun.extend(run[run.len().saturating_sub(2)..].iter().map(|l| (*l).clone()));
+            best.extend(laps.iter().filter(of).filter(|l| l.valid() && l.end_us <= at).min_by_key(|l| (l.time_us, l.end_us)).cloned());
+        }
+        assert_eq!(store.laps_at(&home.tenant, &home.id, at).await.unwrap(), begun, "at {at}");
+        assert_eq!(store.best_laps(&home.tenant, &home.id, at).await.unwrap(), best, "until {at}");
+    }
+}
+
+/// E9: what nobody goes on from is gone, what is shown stays, and of the session only its own row is loaded.
+pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F) {
+    let store = f.open().await;
+    let lease = owner(&store).await;
+    let (home, other) = (session(tenant("a"), 1), session(tenant("a"), 2));
+    let gone = |l: Lap| Lap { superseded: true, ..l };
+    for (offset, home) in [(1, &home), (2, &other)] {
+        let mut step = telling_step(home, offset);
+        step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
+        step.incidents = vec![incident(home.id, 1, 10), IncidentStep { superseded: true, ..incident(home.id, 1, 20) }];
+        step.pit_visits = vec![visit(home.id, 1, 10), PitVisit { superseded: true, ..visit(home.id, 1, 20) }];
+        step.flags = vec![flag(home.id, 1, 10), FlagChange { superseded: true, ..flag(home.id, 1, 20) }];
+        store.commit(&lease, &step).await.unwrap();
+    }
+    let shown = (
+        store.laps(&home.tenant, &home.id, &Default::default(), None, 99).await.unwrap(),
+        store.incidents(&home.tenant, &home.id).await.unwrap(),
+        store.pit_visits(&home.tenant, &home.id).await.unwrap(),
+        store.flags(&home.tenant, &home.id).await.unwrap(),
+        store.ledgers(&home.tenant, &home.id).await.unwrap(),
+    );
+    let before = store.load(&lease).await.unwrap();
+    let info = SessionInfo { retired: true, closed: true, sim_time_us: 1, ..home.clone() };
+    let step = Step { sessions: vec![info.clone()], retired: vec![home.id], ..empty_step(3) };
+    store.commit(&lease, &step).await.unwrap();
+    store.commit(&lease, &step).await.unwrap();
+    drop(store);
+
+    let store = f.open().await;
+    let lease = owner(&store).await;
+    let state = store.load(&lease).await.unwrap();
+    assert!(state.sessions.contains(&info) && state.sessions.len() == 2);
+    assert!(state.streams.iter().all(|s| s.ledger.stream.session == other.id));
+    let of_other = |state: &PartitionState| {
+        let laps = state.facts.iter().chain(&state.laps).filter(|l| l.session == other.id).cloned().collect::<Vec<_>>();
+        (laps, state.streams.iter().filter(|s| s.ledger.stream.session == other.id).cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(of_other(&state), of_other(&before), "another session is as it was");
+    let rows = state.facts.iter().chain(&state.laps).map(|l| l.session).chain(state.incidents.iter().map(|i| i.session));
+    let rows = rows.chain(state.pit_visits.iter().map(|v| v.session)).chain(state.flags.iter().map(|f| f.session));
+    assert!(rows.into_iter().all(|s| s == other.id));
+    let kept = (
+        store.laps(&home.tenant, &home.id, &Default::default(), None, 99).await.unwrap(),
+        store.incidents(&home.tenant, &home.id).await.unwrap(),
+        store.pit_visits(&home.tenant, &home.id).await.unwrap(),
+        store.flags(&home.tenant, &home.id).await.unwrap(),
+        store.ledgers(&home.tenant, &home.id).await.unwrap(),
+    );
+    assert_eq!(kept, shown);
+    let cars = store.cars(&home.tenant, &home.id).await.unwrap();
+    assert_eq!(cars.iter().map(|c| c.field).collect::<Vec<_>>(), [false], "what others saw of cars is gone with its state");
+    // The session comes to life again in the log: nothing of what was dropped comes back, superseded rows least of all.
+    store.commit(&lease, &Step { sessions: vec![SessionInfo { retired: false, ..info }], ..empty_step(4) }).await.unwrap();
+    let state = store.load(&lease).await.unwrap();
+    let own: Vec<_> = state.streams.iter().filter(|s| s.ledger.stream.session == home.id).collect();
+    assert!(own.iter().all(|s| s.race.is_empty() && s.field.is_empty()) && own.len() == 1);
+    assert!(state.facts.iter().all(|l| l.session == other.id) && state.laps.iter().all(|l| l.session == other.id || !l.superseded));
+    let superseded = state.incidents.iter().map(|i| (i.session, i.superseded)).chain(state.pit_visits.iter().map(|v| (v.session, v.superseded)));
+    assert!(superseded.chain(state.flags.iter().map(|f| (f.session, f.superseded))).all(|(session, gone)| session == other.id || !gone));
+}
+
+/// A stream's step brings only those cars that changed; the others stay.
+pub(crate) async fn field_states_are_merged_by_slot<F: ResultsFixture>(f: &F) {
+    let store = f.open().await;
+    let lease = owner(&store).await;
+    let home = session(tenant("a"), 1);
+    let key = stream(&home, 1);
+    let with = |field: Vec<crate::FieldState>| crate::StreamState { field, ..stream_state(key, 1) };
+    let first = Step { sessions: vec![home.clone()], streams: vec![with((0..5).map(|s| seen(&key, 2, s)).collect())], ..empty_step(1) };
+    store.commit(&lease, &first).await.unwrap();
+    let moved = crate::FieldState { now: None, race: Bytes::from_static(b"moved"), slot: 2 };
+    // The same stream twice in a step: what either says of a slot counts, the later one's word last.
+    let twice = vec![with(vec![seen(&key, 3, 2), seen(&key, 3, 4)]), with(vec![moved.clone(), seen(&key, 4, 9)])];
+    store.commit(&lease, &Step { streams: twice, ..empty_step(2) }).await.unwrap();
+    let expected = [seen(&key, 2, 0), seen(&key, 2, 1), moved, seen(&key, 2, 3), seen(&key, 3, 4), seen(&key, 4, 9)];
+    assert_eq!(store.load(&lease).await.unwrap().streams[0].field, expected);
+    assert_eq!(store.cars(&home.tenant, &home.id).await.unwrap().iter().map(|c| (c.entry, c.slot)).collect::<Vec<_>>(), {
+        [(entry(2), 0), (entry(2), 1), (entry(2), 3), (entry(3), 4), (entry(4), 9)]
+    });
 }
 
 pub(crate) async fn partitions_and_logs_are_apart<F: ResultsFixture>(f: &F) {
@@ -356,15 +531,15 @@ pub(crate) async fn random_steps_are_as_in_the_reference<F: ResultsFixture>(f: &
             (ours, theirs) = (owner(&store).await, owner(&model).await);
         }
         assert_eq!(store.load(&ours).await.unwrap(), model.load(&theirs).await.unwrap());
-        let limit = rng.u32(1..8);
         for tenant in &tenants {
-            compare_reads(&store, &model, tenant, limit).await;
+            compare_reads(&mut rng, &store, &model, tenant).await;
         }
     }
     assert_eq!(f.quarantine(&store, &log(), 3).await, model.quarantine(&log(), 3).await.unwrap());
 }
 
-async fn compare_reads(store: &impl Results, model: &MemoryResults, tenant: &TenantId, limit: u32) {
+async fn compare_reads(rng: &mut fastrand::Rng, store: &impl Results, model: &MemoryResults, tenant: &TenantId) {
+    let limit = rng.u32(1..8);
     let sessions = model.sessions(tenant, None, 100).await.unwrap();
     assert_eq!(store.sessions(tenant, None, 100).await.unwrap(), sessions);
     for s in &sessions {
@@ -380,7 +555,31 @@ async fn compare_reads(store: &impl Results, model: &MemoryResults, tenant: &Ten
             );
             assert_eq!(store.lap(tenant, &s.id, &some.entry, some.number).await.unwrap().as_ref(), Some(some));
         }
+        for _ in 0..5 {
+            let filter = random_filter(rng);
+            let after = rng.bool().then(|| (entry(rng.u32(0..3)), rng.u32(0..4)));
+            let found = store.laps(tenant, &s.id, &filter, after, limit).await.unwrap();
+            assert_eq!(found, model.laps(tenant, &s.id, &filter, after, limit).await.unwrap(), "{filter:?} after {after:?}");
+        }
+        for at in [-1, 0, 1, 2, 3, i64::MIN, i64::MAX] {
+            assert_eq!(store.laps_at(tenant, &s.id, at).await.unwrap(), model.laps_at(tenant, &s.id, at).await.unwrap(), "at {at}");
+            assert_eq!(store.best_laps(tenant, &s.id, at).await.unwrap(), model.best_laps(tenant, &s.id, at).await.unwrap(), "until {at}");
+        }
         assert_eq!(store.incidents(tenant, &s.id).await.unwrap(), model.incidents(tenant, &s.id).await.unwrap());
+        assert_eq!(store.pit_visits(tenant, &s.id).await.unwrap(), model.pit_visits(tenant, &s.id).await.unwrap());
+        assert_eq!(store.flags(tenant, &s.id).await.unwrap(), model.flags(tenant, &s.id).await.unwrap());
+        assert_eq!(store.cars(tenant, &s.id).await.unwrap(), model.cars(tenant, &s.id).await.unwrap());
         assert_eq!(store.ledgers(tenant, &s.id).await.unwrap(), model.ledgers(tenant, &s.id).await.unwrap());
+    }
+}
+
+fn random_filter(rng: &mut fastrand::Rng) -> LapFilter {
+    let some = |rng: &mut fastrand::Rng| rng.u8(0..3) == 0;
+    LapFilter {
+        entry: some(rng).then(|| entry(rng.u32(0..3))),
+        driver: some(rng).then(|| driver(rng.u32(0..2))),
+        from_number: some(rng).then(|| rng.u32(0..5)),
+        to_number: some(rng).then(|| rng.u32(0..5)),
+        valid: some(rng).then(|| rng.bool()),
     }
 }

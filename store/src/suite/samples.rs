@@ -1,13 +1,13 @@
 //! Rows to store: plain ones, and random ones that reach every field's ends.
 
-use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame};
+use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame, Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{Checkpoint, IncidentStep, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use bytes::Bytes;
 use fastrand::Rng;
 
-use crate::{Quarantined, Step, StreamState};
+use crate::{FieldState, Quarantined, Step, StreamState};
 
 pub(crate) fn log() -> LogId {
     LogId("log-1".into())
@@ -118,6 +118,76 @@ pub(crate) fn incident(session: SessionId, n: u32, tick: u32) -> IncidentStep {
     }
 }
 
+pub(crate) fn car(of: &StreamKey, n: u32, slot: u16) -> CarNow {
+    CarNow {
+        session: of.session,
+        entry: entry(n),
+        driver: of.driver,
+        run: of.run,
+        slot,
+        field: false,
+        sim_time_us: 90_000_000,
+        tick: 5_400,
+        lap: 2,
+        lap_start_us: Some(88_000_000),
+        loops_us: vec![4_600_000, -1, 9_200_000],
+        lap_pct: Some(0.123_456_789),
+        speed_mps: Some(51.25),
+        in_pits: Some(false),
+        off_track: false,
+        fuel_l: Some(23.5),
+        flags: Flags::GREEN,
+        state: SessionState(4),
+    }
+}
+
+/// The car in `slot` as a stream sees it.
+pub(crate) fn seen(of: &StreamKey, n: u32, slot: u16) -> FieldState {
+    FieldState { slot, race: Bytes::from(vec![slot as u8; 60]), now: Some(CarNow { field: true, ..car(of, n, slot) }) }
+}
+
+pub(crate) fn visit(session: SessionId, n: u32, tick: u32) -> PitVisit {
+    PitVisit {
+        session,
+        entry: entry(n),
+        seen_as: None,
+        driver: driver(n),
+        run: run(1),
+        slot: 7,
+        timeline: 0,
+        tick,
+        field: false,
+        kind: PitKind::STOP,
+        lap: 12,
+        enter_us: i64::from(tick) * 16_667,
+        exit_us: Some(i64::from(tick) * 16_667 + 31_000_000),
+        stationary_us: 9_100_000,
+        service_us: None,
+        fuel_added_l: Some(38.4),
+        tyres_changed: Some(true),
+        speed_max_mps: 16.6,
+        speeding: false,
+        superseded: false,
+        late: false,
+    }
+}
+
+pub(crate) fn flag(session: SessionId, n: u32, tick: u32) -> FlagChange {
+    FlagChange {
+        session,
+        entry: entry(n),
+        driver: driver(n),
+        run: run(1),
+        timeline: 0,
+        tick,
+        sim_time_us: i64::from(tick) * 16_667,
+        from: Flags::GREEN,
+        to: Flags(u32::MAX),
+        superseded: false,
+        late: false,
+    }
+}
+
 pub(crate) fn empty_step(offset: u64) -> Step {
     Step::new(checkpoint(offset))
 }
@@ -125,8 +195,14 @@ pub(crate) fn empty_step(offset: u64) -> Step {
 /// A step that says `revision` everywhere, so that a torn one would show.
 pub(crate) fn telling_step(session: &SessionInfo, revision: u32) -> Step {
     let laps: Vec<Lap> = (1..=5).map(|n| lap(session.id, entry(n), 1, revision)).collect();
+    let key = stream(session, 1);
+    let told = StreamState {
+        now: Some(CarNow { tick: revision, ..car(&key, 1, 7) }),
+        field: (0..3).map(|slot| FieldState { race: Bytes::from(vec![revision as u8; 70]), ..seen(&key, 2, slot) }).collect(),
+        ..stream_state(key, revision.into())
+    };
     Step {
-        streams: vec![stream_state(stream(session, 1), revision.into())],
+        streams: vec![told],
         sessions: vec![SessionInfo { sim_time_us: revision.into(), ..session.clone() }],
         facts: laps.clone(),
         laps,
@@ -207,6 +283,30 @@ pub(crate) fn random_meta(rng: &mut Rng) -> SessionMeta {
     }
 }
 
+fn random_car(rng: &mut Rng, of: &StreamKey, slot: u16) -> CarNow {
+    CarNow {
+        entry: entry(rng.u32(0..3)),
+        field: rng.bool(),
+        sim_time_us: number(rng),
+        tick: rng.u32(..),
+        lap: rng.u32(..),
+        lap_start_us: rng.bool().then(|| number(rng)),
+        loops_us: (0..rng.usize(0..4)).map(|_| number(rng)).collect(),
+        lap_pct: rng.bool().then(|| float(rng)),
+        speed_mps: rng.bool().then(|| single(rng)),
+        in_pits: [None, Some(true), Some(false)][rng.usize(0..3)],
+        fuel_l: rng.bool().then(|| single(rng)),
+        flags: Flags(rng.u32(..)),
+        ..car(of, 0, slot)
+    }
+}
+
+fn random_seen(rng: &mut Rng, of: &StreamKey) -> FieldState {
+    let slot = rng.u16(5..9);
+    let race: Vec<u8> = (0..rng.usize(0..200)).map(|_| rng.u8(..)).collect();
+    FieldState { slot, race: race.into(), now: rng.bool().then(|| random_car(rng, of, slot)) }
+}
+
 /// A random step over few keys, so that rows meet again.
 pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> Step {
     let sessions: Vec<SessionInfo> = tenants.iter().flat_map(|t| (0..3).map(|n| session(*t, n))).collect();
@@ -217,6 +317,7 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
     step.sessions.retain(|_| offset == 1 || rng.bool());
     for info in &mut step.sessions {
         (info.opened_at_us, info.updated_at_us, info.sim_time_us, info.closed) = (rng.i64(0..4), number(rng), number(rng), rng.bool());
+        info.retired = rng.u8(0..8) == 0;
         info.meta = rng.bool().then(|| random_meta(rng));
         info.meta_from = rng.bool().then(|| (driver(rng.u32(..)), RunId(rng.u128(..).to_be_bytes()), rng.u32(..)));
     }
@@ -237,17 +338,25 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
         };
         let void = vec![("range".into(), n()), ("not_finite".into(), n())];
         let race: Vec<u8> = (0..rng.usize(0..=crate::STREAM_RACE_MAX_BYTES)).map(|_| rng.u8(..)).collect();
-        step.streams.push(StreamState { ledger: Ledger { void, ended: rng.bool(), ..counts }, race: race.into(), now: None, field: vec![] });
+        let mut field: Vec<FieldState> = (0..some(rng)).map(|_| random_seen(rng, &stream)).collect();
+        field.sort_by_key(|f| f.slot);
+        let now = rng.bool().then(|| random_car(rng, &stream, 7));
+        step.streams.push(StreamState { ledger: Ledger { void, ended: rng.bool(), ..counts }, race: race.into(), now, field });
     }
     let any_lap = |rng: &mut Rng| {
         let lap = lap(rng.choice(&sessions).unwrap().id, entry(rng.u32(0..3)), rng.u32(0..4), rng.u32(..));
         Lap {
             driver: driver(rng.u32(0..2)),
             timeline: rng.u32(0..2),
-            start_us: number(rng),
+            start_us: if rng.bool() { rng.i64(0..4) } else { number(rng) },
+            end_us: if rng.bool() { rng.i64(0..4) } else { number(rng) },
+            time_us: rng.i64(0..3),
+            loops_us: (0..rng.usize(0..4)).map(|_| number(rng)).collect(),
+            fuel_l: rng.bool().then(|| single(rng)),
+            fuel_used_l: rng.bool().then(|| single(rng)),
             sim_time_us: rng.bool().then(|| number(rng)),
             sectors_us: (0..rng.usize(0..4)).map(|_| number(rng)).collect(),
-            reasons: Reasons(rng.u32(..)),
+            reasons: Reasons(if rng.bool() { 0 } else { rng.u32(..) }),
             tags: Tags(rng.u32(..)),
             superseded: rng.u8(0..4) == 0,
             ..lap
@@ -268,6 +377,36 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             ..step_of
         });
     }
+    for _ in 0..some(rng) {
+        let told = visit(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        step.pit_visits.push(PitVisit {
+            entry: entry(rng.u32(0..2)),
+            slot: rng.u16(0..2),
+            timeline: rng.u32(0..2),
+            kind: PitKind(rng.u8(..)),
+            enter_us: rng.i64(0..3),
+            exit_us: rng.bool().then(|| number(rng)),
+            service_us: rng.bool().then(|| number(rng)),
+            fuel_added_l: rng.bool().then(|| single(rng)),
+            tyres_changed: [None, Some(true), Some(false)][rng.usize(0..3)],
+            speed_max_mps: single(rng),
+            seen_as: rng.bool().then(|| entry(rng.u32(0..2))),
+            superseded: rng.bool(),
+            late: rng.bool(),
+            ..told
+        });
+        let told = flag(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        step.flags.push(FlagChange {
+            entry: entry(rng.u32(0..2)),
+            sim_time_us: rng.i64(0..3),
+            from: Flags(rng.u32(..)),
+            to: Flags(rng.u32(..)),
+            superseded: rng.bool(),
+            late: rng.bool(),
+            ..told
+        });
+    }
+    step.retired = sessions.iter().map(|s| s.id).filter(|_| rng.u8(0..20) == 0).collect();
     step.quarantine =
         (0..some(rng)).map(|_| Quarantined { offset: rng.u64(0..50), reason: text(rng), record: text(rng).into_bytes().into() }).collect();
     step

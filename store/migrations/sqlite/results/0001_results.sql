@@ -1,9 +1,9 @@
 -- Results: what processors commit and the API reads.
 --
 -- Written so that Postgres takes it with BLOB -> BYTEA and COLLATE "C" on TEXT keys. Ids of 16 bytes are BLOBs, times
--- BIGINT microseconds, bit sets BIGINT. What is a key, sorted or filtered by has a column of its own. A lap, a ledger and
--- a session's description will still grow, and are read only as a whole: they are JSON, and a new field needs no
--- migration. Sessions and incident steps are a handful of numbers each: columns only.
+-- BIGINT microseconds, bit sets BIGINT. What is a key, sorted or filtered by has a column of its own. A lap, a ledger, a
+-- pit visit, where a car is, and a session's description will still grow, and are read only as a whole: they are JSON, and
+-- a new field needs no migration. Sessions, incident steps and flags are a handful of numbers each: columns only.
 
 -- Who owns a partition of a log (E5), and how far it is processed (E7).
 CREATE TABLE partitions (
@@ -27,6 +27,7 @@ CREATE TABLE sessions (
     updated_at_us BIGINT  NOT NULL,
     sim_time_us   BIGINT  NOT NULL,
     closed        BOOLEAN NOT NULL,
+    retired       BOOLEAN NOT NULL,
     FOREIGN KEY (log, part) REFERENCES partitions (log, part)
 );
 CREATE INDEX sessions_newest ON sessions (tenant, opened_at_us DESC, id);
@@ -44,7 +45,20 @@ CREATE TABLE streams (
     run     BLOB NOT NULL,
     ledger  TEXT NOT NULL,
     race    BLOB NOT NULL,
+    now     TEXT,
     PRIMARY KEY (session, driver, run)
+);
+
+-- Other cars as a stream sees them.
+CREATE TABLE field (
+    session BLOB    NOT NULL,
+    driver  TEXT    NOT NULL,
+    run     BLOB    NOT NULL,
+    slot    INTEGER NOT NULL,
+    race    BLOB    NOT NULL,
+    now     TEXT,
+    PRIMARY KEY (session, driver, run, slot),
+    FOREIGN KEY (session, driver, run) REFERENCES streams (session, driver, run)
 );
 
 -- Laps as each stream tells them; only the processor reads them.
@@ -65,13 +79,17 @@ CREATE TABLE laps (
     entry      TEXT    NOT NULL,
     number     BIGINT  NOT NULL,
     driver     TEXT    NOT NULL,
-    revision   BIGINT  NOT NULL,
+    start_us   BIGINT  NOT NULL,
+    end_us     BIGINT  NOT NULL,
     time_us    BIGINT  NOT NULL,
     reasons    BIGINT  NOT NULL,
     superseded BOOLEAN NOT NULL,
     body       TEXT    NOT NULL,
     PRIMARY KEY (session, entry, number)
 );
+-- The newest laps of an entry at a moment, and its fastest: a few steps in an index, however many laps there are.
+CREATE INDEX laps_begun ON laps (session, entry, start_us, number) WHERE NOT superseded;
+CREATE INDEX laps_best ON laps (session, entry, time_us, end_us, number) WHERE reasons = 0 AND NOT superseded;
 
 CREATE TABLE incidents (
     session     BLOB    NOT NULL REFERENCES sessions (id),
@@ -83,6 +101,35 @@ CREATE TABLE incidents (
     sim_time_us BIGINT  NOT NULL,
     count_from  INTEGER NOT NULL,
     count_to    INTEGER NOT NULL,
+    superseded  BOOLEAN NOT NULL,
+    late        BOOLEAN NOT NULL,
+    PRIMARY KEY (session, driver, run, timeline, tick)
+);
+
+CREATE TABLE pit_visits (
+    session    BLOB    NOT NULL REFERENCES sessions (id),
+    driver     TEXT    NOT NULL,
+    run        BLOB    NOT NULL,
+    slot       INTEGER NOT NULL,
+    timeline   BIGINT  NOT NULL,
+    tick       BIGINT  NOT NULL,
+    entry      TEXT    NOT NULL,
+    enter_us   BIGINT  NOT NULL,
+    superseded BOOLEAN NOT NULL,
+    body       TEXT    NOT NULL,
+    PRIMARY KEY (session, driver, run, slot, timeline, tick)
+);
+
+CREATE TABLE flags (
+    session     BLOB    NOT NULL REFERENCES sessions (id),
+    driver      TEXT    NOT NULL,
+    run         BLOB    NOT NULL,
+    timeline    BIGINT  NOT NULL,
+    tick        BIGINT  NOT NULL,
+    entry       TEXT    NOT NULL,
+    sim_time_us BIGINT  NOT NULL,
+    flags_from  BIGINT  NOT NULL,
+    flags_to    BIGINT  NOT NULL,
     superseded  BOOLEAN NOT NULL,
     late        BOOLEAN NOT NULL,
     PRIMARY KEY (session, driver, run, timeline, tick)
