@@ -218,7 +218,6 @@ async fn files_of_version_1_are_readable() {
     }
     let (step, block) = golden();
     let results = SqliteResults::open(&folder.path().join("results.db")).await.unwrap();
-    let home = &step.sessions[0];
     let lease = results.acquire(&log(), 3).await.unwrap();
     assert_eq!(lease.epoch, 2);
     let state = results.load(&lease).await.unwrap();
