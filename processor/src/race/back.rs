@@ -3,7 +3,7 @@
 use super::lap::{Mark, PastLap};
 use super::now::{Now, missing};
 use super::step::{Sample, reach_m};
-use super::stream::{Producer, StreamRace};
+use super::stream::{Producer, StreamRace, View};
 use super::{Context, Fact, RUNS_MAX};
 
 /// Beyond the lines that it must lie between, a car that comes back from a rewind may be this far off, m.
@@ -41,10 +41,12 @@ impl StreamRace {
     pub(super) fn rewind(&mut self, ctx: &Context, to_tick: u32, to_us: i64, seq: u64, out: &mut Vec<Fact>) {
         let last_us = self.last_us.unwrap_or(to_us);
         self.timeline += 1;
-        let entry = self.entry(ctx.driver);
-        let told = |driver, run, timeline| Fact::Rewind { entry, driver, run, timeline, to_us, to_tick };
-        out.extend(self.before.iter().map(|p| told(p.driver, p.run, p.timeline + 1)));
-        out.push(told(ctx.driver, ctx.run, self.timeline));
+        if self.view == View::Own {
+            let entry = self.entry(ctx.driver);
+            let told = |driver, run, timeline| Fact::Rewind { entry, driver, run, timeline, to_us, to_tick };
+            out.extend(self.before.iter().map(|p| told(p.driver, p.run, p.timeline + 1)));
+            out.push(told(ctx.driver, ctx.run, self.timeline));
+        }
 
         if self.pending.is_some_and(|p| p.end_us > to_us) {
             self.pending = None;

@@ -5,7 +5,7 @@ use boxbox_schemas::results::{Lap, Span, Tags};
 use super::lap::{Mark, OpenLap, PastLap};
 use super::now::missing;
 use super::step::{Sample, crossed_us};
-use super::stream::{Pending, PitEdge, StreamRace};
+use super::stream::{Pending, PitEdge, StreamRace, View};
 use super::track::Kind;
 use super::{Context, Fact, PAST_LAPS, SAME_TIME_US, SETTLE_US, SIM_TIME_TOLERANCE_US};
 
@@ -198,6 +198,9 @@ impl StreamRace {
         let time_us = past.until_us - lap.start_us;
         let sectors_us = lap.sectors_us(past.until_us, self.track.lines().len());
         let mut tags = lap.tags();
+        if self.view != View::Own {
+            tags = tags.with(Tags::FIELD).with(Tags::TIMING_ESTIMATED);
+        }
         if sectors_us.is_none() {
             tags = tags.with(Tags::NO_SECTORS);
         }
@@ -206,7 +209,7 @@ impl StreamRace {
         }
         out.push(Fact::Lap(Lap {
             session: ctx.session,
-            entry: self.entry(ctx.driver),
+            entry: self.told_as(ctx),
             number: lap.number.unwrap_or(self.last_number),
             driver: ctx.driver,
             run: ctx.run,
@@ -228,7 +231,7 @@ impl StreamRace {
             end_tick: past.until_tick,
             settled,
             superseded: false,
-            spans: self.spans(ctx, past),
+            spans: if self.view == View::Own { self.spans(ctx, past) } else { vec![] },
         }));
     }
 

@@ -15,7 +15,9 @@
 //! certain: the lap stays a lap, with [`Reasons::DISCONTINUITY`], and with [`Tags::TIMING_ESTIMATED`] if a line was in it.
 
 mod back;
+mod car;
 mod counter;
+mod field;
 mod fold;
 mod lap;
 mod lines;
@@ -25,10 +27,12 @@ mod stream;
 mod track;
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId, SessionId};
-use boxbox_schemas::results::{IncidentStep, Lap};
+use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit};
 #[cfg(doc)]
 use boxbox_schemas::results::{Reasons, Tags};
+use serde::{Deserialize, Serialize};
 
+pub use field::{FieldRace, field_entry};
 pub use fold::choose;
 pub use stream::StreamRace;
 
@@ -45,6 +49,26 @@ pub struct Context {
     pub slot: u16,
 }
 
+/// Which car of the session's metadata a stream's client drives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    /// The simulator's user id; 0 if the metadata does not say.
+    pub user_id: u64,
+    /// The simulator's team id; 0 if the metadata does not say.
+    pub team_id: u64,
+    /// The car's slot.
+    pub slot: u16,
+}
+
+/// What a client knows of the start of a race, for the cars that it sees: their frames show neither lights nor state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Start {
+    /// The field waits for the green light.
+    pub waiting: bool,
+    /// When the race was let go, µs.
+    pub green_us: Option<i64>,
+}
+
 /// What one stream tells (E3).
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fact {
@@ -56,9 +80,16 @@ pub enum Fact {
     Lap(Lap),
     /// The driver's incident counter changed.
     Incident(IncidentStep),
+    /// A visit to the pit lane, keyed by (session, driver, run, slot, timeline, tick): at its begin, and again when the car
+    /// stands, drives off and leaves. Each replaces the one before.
+    Pit(PitVisit),
+    /// The flags shown to the car changed.
+    Flags(FlagChange),
     /// E4: the stream went back. Facts of (`driver`, `run`) of timelines below `timeline` that end after `to_us` are superseded.
     ///
-    /// A stream that inherited its state says this of the runs before it too.
+    /// It means what the stream told of other cars, too. A visit to the pits that nobody saw end ends after any time: one that
+    /// was going on at `to_us` is told again, under the new timeline. A stream that inherited its state says this of the runs
+    /// before it too.
     Rewind {
         /// Who competes.
         entry: EntryId,

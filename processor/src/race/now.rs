@@ -1,5 +1,6 @@
 //! One frame as race logic sees it: absent is `None`, blank samples have no position.
 
+use boxbox_schemas::field::{ArchivedFieldFrame, FieldBits};
 use boxbox_schemas::frame::{ArchivedCarFrame, CarBits, Flags, Presence, SessionState, TrackLoc};
 
 use super::MISSING_US;
@@ -13,6 +14,8 @@ pub(super) struct Now {
     pub(super) pct: Option<f64>,
     pub(super) speed_mps: Option<f32>,
     pub(super) lap_dist_m: Option<f32>,
+    /// Fuel, l (kWh).
+    pub(super) fuel_l: Option<f32>,
     /// The simulator's count of laps started.
     pub(super) lap: Option<i16>,
     pub(super) laps_completed: Option<i16>,
@@ -61,6 +64,7 @@ impl Now {
             pct: (!blank).then_some(pct),
             speed_mps: p.has(Presence::SPEED).then(|| f.speed_mps.to_native()),
             lap_dist_m: p.has(Presence::LAP_DIST).then(|| f.lap_dist_m.to_native()),
+            fuel_l: p.has(Presence::FUEL).then(|| f.fuel_l.to_native()),
             lap: p.has(Presence::LAP).then(|| f.lap.to_native()),
             laps_completed: p.has(Presence::LAPS_COMPLETED).then(|| f.laps_completed.to_native()),
             last_lap_us: if p.has(Presence::LAST_LAP_TIME) { f.last_lap_time_us.to_native() } else { 0 },
@@ -74,6 +78,38 @@ impl Now {
             flags: if flags { Flags::from(&f.flags) } else { Flags(0) },
             flags_seen: if flags { Flags::from(&f.flags_seen).with(Flags::from(&f.flags)) } else { Flags(0) },
             state: if p.has(Presence::SESSION_STATE) { SessionState::from(&f.session_state) } else { SessionState::INVALID },
+        }
+    }
+
+    /// A frame of an observed car.
+    #[inline]
+    pub(super) fn of_field(f: &ArchivedFieldFrame, seq: u64) -> Self {
+        let (bits, loc) = (FieldBits::from(&f.bits), TrackLoc::from(&f.track_loc));
+        let pct = f64::from(f.lap_pct.to_native());
+        let blank = loc == TrackLoc::NOT_IN_WORLD || !pct.is_finite();
+        let in_stall = loc == TrackLoc::PIT_STALL;
+        let flags = if bits.has(FieldBits::FLAGS) { Flags::from(&f.flags) } else { Flags(0) };
+        Self {
+            us: f.sim_time_us.to_native(),
+            tick: f.tick.to_native(),
+            seq,
+            pct: (!blank).then_some(pct),
+            speed_mps: None,
+            lap_dist_m: None,
+            fuel_l: None,
+            lap: Some(f.lap.to_native()),
+            laps_completed: Some(f.laps_completed.to_native()),
+            last_lap_us: if bits.has(FieldBits::LAST_LAP_TIME) { i64::from(f.last_lap_time_us.to_native()) } else { 0 },
+            incidents: None,
+            off_track: loc == TrackLoc::OFF_TRACK,
+            in_stall,
+            in_pits: Some(bits.has(FieldBits::ON_PIT_ROAD) || in_stall),
+            knows_pit_road: true,
+            towing: false,
+            sim_invalid: false,
+            flags,
+            flags_seen: flags,
+            state: SessionState::INVALID,
         }
     }
 

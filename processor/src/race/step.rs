@@ -25,7 +25,7 @@ const STALL_FROM_TRACK_US: i64 = 5_000_000;
 /// computer is back by then; a driver who comes back later was reset.
 const BRIDGE_MAX_US: i64 = 300_000_000;
 /// Where the simulator's lap counter is settled: it lags, leads and flickers around the line.
-const COUNTER_SETTLED: std::ops::RangeInclusive<f64> = 0.15..=0.97;
+pub(super) const COUNTER_SETTLED: std::ops::RangeInclusive<f64> = 0.15..=0.97;
 
 /// Where a car was.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -40,12 +40,14 @@ pub(super) struct Sample {
     pub(super) speed_mps: Option<f32>,
     pub(super) lap: Option<i16>,
     pub(super) in_pits: bool,
+    #[serde(default)]
+    pub(super) fuel_l: Option<f32>,
 }
 
 impl Sample {
     pub(super) fn at(now: &Now, pct: f64, x: f64) -> Self {
-        let Now { us, tick, seq, speed_mps, lap, .. } = *now;
-        Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: now.in_pits.unwrap_or(false) }
+        let Now { us, tick, seq, speed_mps, lap, fuel_l, .. } = *now;
+        Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: now.in_pits.unwrap_or(false), fuel_l }
     }
 }
 

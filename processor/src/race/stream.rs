@@ -1,19 +1,22 @@
 //! [`StreamRace`]: the race state of one stream, and what frames, metadata and events do to it.
 
 use boxbox_schemas::event::{ArchivedEventFrame, EventCode};
+use boxbox_schemas::field::ArchivedFieldFrame;
 use boxbox_schemas::frame::{ArchivedCarFrame, CarBits, Flags};
 use boxbox_schemas::ids::{DriverId, EntryId, RunId};
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::IncidentStep;
+use boxbox_schemas::slow::ArchivedSlowFrame;
 use serde::{Deserialize, Serialize};
 
+use super::car::Shown;
 use super::counter::Counter;
 use super::lap::{Mark, OpenLap, PastLap};
 use super::lines::Settle;
 use super::now::{Now, missing};
 use super::step::{self, Sample};
 use super::track::{Kind, Track};
-use super::{Context, Fact, OFF_TRACK_MPS, OFF_TRACK_US, SIM_INVALID_LAG_US};
+use super::{Claim, Context, Fact, OFF_TRACK_MPS, OFF_TRACK_US, SIM_INVALID_LAG_US, Start, field_entry};
 
 /// One stream's race state: pure, deterministic, serialisable (MessagePack with named fields, at most 4 KiB), cheap to clone.
 ///
@@ -63,6 +66,22 @@ pub struct StreamRace {
     pub(super) pending: Option<Pending>,
     /// Number of the last lap told.
     pub(super) last_number: u32,
+    /// Whose car it is.
+    pub(super) view: View,
+    pub(super) claim: Option<Claim>,
+    pub(super) shown: Shown,
+}
+
+/// Who sees the car.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum View {
+    /// Its own client.
+    #[default]
+    Own,
+    /// Another client; `None` while no metadata says who competes in it.
+    Field(Option<EntryId>),
+    /// Another client, and it does not compete: a pace car, a spectator.
+    Silent,
 }
 
 /// Who produces a stream, and how many timelines it has had.
@@ -106,18 +125,14 @@ impl StreamRace {
         self.ignored
     }
 
-    /// Who competes: the team where teams do, else the driver.
-    pub fn entry(&self, driver: DriverId) -> EntryId {
-        match self.track.team_id {
-            0 => EntryId(driver.0),
-            // "t:" and at most 20 digits are always a valid id.
-            id => EntryId::new(&format!("t:{id}")).unwrap_or(EntryId(driver.0)),
-        }
-    }
-
     /// What the client knows of the session.
     pub fn on_meta(&mut self, ctx: &Context, meta: &SessionMeta, _out: &mut Vec<Fact>) {
         self.identify(ctx);
+        let own = meta.entries.iter().find(|e| e.slot == ctx.slot).or_else(|| meta.own());
+        self.claim = Some(Claim { user_id: own.map_or(0, |e| e.user_id), team_id: own.map_or(0, |e| e.team_id), slot: ctx.slot });
+        if self.view != View::Own {
+            self.view = field_entry(Some(meta), ctx.slot).map_or(View::Silent, |entry| View::Field(Some(entry)));
+        }
         let track = Track::of(meta, ctx.slot);
         if track.lines() != self.track.lines() {
             // Lines moved under a lap: what was crossed so far cannot be told apart from what was not.
@@ -131,14 +146,28 @@ impl StreamRace {
     /// One frame of the own car.
     pub fn on_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedCarFrame, out: &mut Vec<Fact>) {
         let bits = CarBits::from(&frame.bits);
-        if bits.has(CarBits::REPLAY) {
-            return;
+        if !bits.has(CarBits::REPLAY) {
+            self.take(ctx, &Now::of(frame, seq, bits), out);
         }
+    }
+
+    /// What changes slowly on the own car.
+    pub fn on_slow(&mut self, ctx: &Context, _frame: &ArchivedSlowFrame, _out: &mut Vec<Fact>) {
         self.identify(ctx);
-        let now = Now::of(frame, seq, bits);
+    }
+
+    /// One frame of an observed car.
+    pub(super) fn on_field_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedFieldFrame, out: &mut Vec<Fact>) {
+        if self.view != View::Silent {
+            self.take(ctx, &Now::of_field(frame, seq), out);
+        }
+    }
+
+    fn take(&mut self, ctx: &Context, now: &Now, out: &mut Vec<Fact>) {
+        self.identify(ctx);
         if self.last_tick.is_some_and(|last| now.tick <= last) && self.lost {
             // Ticks fall only after a rewind: its event was among what is missing.
-            self.rewind(ctx, now.tick, now.us, seq, out);
+            self.rewind(ctx, now.tick, now.us, now.seq, out);
         }
         if self.last_tick.is_some_and(|last| now.tick <= last) || self.last_us.is_some_and(|last| now.us <= last) {
             self.ignored += 1;
@@ -148,11 +177,23 @@ impl StreamRace {
         self.last_us = Some(now.us);
         self.last_tick = Some(now.tick);
         self.before_green = now.before_green();
+        self.shown = Shown::of(now);
         match now.pct {
-            Some(pct) => self.drive(ctx, &now, pct, out),
+            Some(pct) => self.drive(ctx, now, pct, out),
             None => self.blank = true,
         }
         self.settle_when_due(ctx, now.us, out);
+    }
+
+    /// What the observer knows of the start.
+    pub(super) fn on_start(&mut self, ctx: &Context, _start: Start, _out: &mut Vec<Fact>) {
+        self.identify(ctx);
+    }
+
+    /// The observer's simulator went back.
+    pub(super) fn on_rewind(&mut self, ctx: &Context, to_tick: u32, to_us: i64, seq: u64, out: &mut Vec<Fact>) {
+        self.identify(ctx);
+        self.rewind(ctx, to_tick, to_us, seq, out);
     }
 
     /// Something happened.
@@ -186,6 +227,9 @@ impl StreamRace {
     fn identify(&mut self, ctx: &Context) {
         if self.me.is_none() {
             self.me = Some(Producer { driver: ctx.driver, run: ctx.run, timeline: 0 });
+        }
+        if self.claim.is_none_or(|claim| claim.slot != ctx.slot) {
+            self.claim = Some(Claim { user_id: 0, team_id: 0, slot: ctx.slot });
         }
     }
 
@@ -228,7 +272,7 @@ impl StreamRace {
     fn incident(&self, ctx: &Context, now: &Now, from: u16, to: u16) -> IncidentStep {
         IncidentStep {
             session: ctx.session,
-            entry: self.entry(ctx.driver),
+            entry: self.told_as(ctx),
             driver: ctx.driver,
             run: ctx.run,
             timeline: self.timeline,

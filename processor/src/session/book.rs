@@ -61,6 +61,8 @@ impl Book {
                 Fact::Incident(step) => {
                     staged.incidents.insert(incident_id(&step), step);
                 }
+                // Not kept yet.
+                Fact::Pit(_) | Fact::Flags(_) => {}
                 Fact::Rewind { driver, run, timeline, to_us, .. } => {
                     self.stage_rewind(&mut staged, to_us, |who| (who.0, who.1) == (driver, run) && who.2 < timeline)
                 }

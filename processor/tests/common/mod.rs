@@ -109,6 +109,7 @@ impl Rig {
                     assert!(old.is_none_or(|old| old.revision < lap.revision), "a fact's revision did not rise: {lap:?}");
                 }
                 Fact::Incident(step) => self.steps.push(step.clone()),
+                Fact::Pit(_) | Fact::Flags(_) => {}
                 Fact::Rewind { run, timeline, to_us, .. } => {
                     let older = |r: RunId, t: u32| r == *run && t < *timeline;
                     self.book.values_mut().filter(|l| older(l.run, l.timeline) && l.end_us > *to_us).for_each(|l| l.superseded = true);
