@@ -50,6 +50,9 @@ mod driver;
 pub mod ibt;
 mod observe;
 mod queue;
+/// A synthetic race with its truth.
+#[cfg(feature = "sim")]
+pub mod sim;
 mod spool;
 mod stream;
 mod tls;

@@ -1,0 +1,190 @@
+//! [`Script`]: what one car's client does, in order: the frames it sends, and what happens to it.
+
+use boxbox_schemas::event::{EndReason, EventCode};
+use boxbox_schemas::field::FieldFrame;
+use boxbox_schemas::frame::CarFrame;
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::slow::SlowFrame;
+
+use super::Race;
+use super::car::{Car, seconds, us};
+use super::frames::{Latch, TICK_HZ, View, begin_event, tick_from, tick_us};
+
+/// One thing that a client does, or that happens to it.
+#[derive(Clone, PartialEq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a frame is what nearly all of them are")]
+pub enum Action {
+    /// From here on another driver's client sends: the one with this index in [`Car::drivers`].
+    Driver(usize),
+    /// What the client knows of the session changed.
+    Meta(SessionMeta),
+    /// A frame of the car.
+    Frame(CarFrame),
+    /// Tyres and weather, once a second.
+    Slow(SlowFrame),
+    /// Another car as this client sees it.
+    Field(FieldFrame),
+    /// A moment: what, its tick, its session time in µs.
+    Event(EventCode, u32, i64),
+    /// The connection is lost; frames go on and wait.
+    Disconnect,
+    /// The connection is back.
+    Reconnect,
+    /// The client was closed and is started again: what follows is a new run.
+    Restart,
+    /// The client says that it leaves: tick, session time in µs, why.
+    End(u32, i64, EndReason),
+}
+
+impl Action {
+    /// Session time at which it is due, µs; `None`: at once.
+    pub fn at_us(&self) -> Option<i64> {
+        match self {
+            Action::Frame(f) => Some(f.sim_time_us),
+            Action::Slow(f) => Some(f.sim_time_us),
+            Action::Field(f) => Some(f.sim_time_us),
+            _ => None,
+        }
+    }
+}
+
+/// The actions of one car's client; see [`Race::script`].
+pub struct Script<'a> {
+    race: &'a Race,
+    car: &'a Car,
+    index: usize,
+    every: u32,
+    field_every: Option<u32>,
+    piece: usize,
+    tick: u32,
+    driver: usize,
+    connected: bool,
+    latch: Latch,
+    next: std::collections::VecDeque<Action>,
+    ended: bool,
+}
+
+impl Race {
+    /// What the client of car `car` does, sampling at `rate_hz`: 60 or a divisor of it. It begins with its metadata and ends
+    /// with [`Action::End`].
+    pub fn script(&self, car: usize, rate_hz: u32) -> Script<'_> {
+        Script {
+            race: self,
+            car: &self.cars[car],
+            index: car,
+            every: (TICK_HZ / rate_hz.clamp(1, TICK_HZ)).max(1),
+            field_every: None,
+            piece: 0,
+            tick: tick_from(us(self.cars[car].pieces[0].from_s)),
+            driver: 0,
+            connected: true,
+            latch: Latch::default(),
+            next: [Action::Meta(self.meta(car))].into(),
+            ended: false,
+        }
+    }
+
+    /// All cars but `observer` as its client sees them at `rate_hz`, in order of time and slot.
+    pub fn field(&self, observer: usize, rate_hz: u32) -> impl Iterator<Item = FieldFrame> + '_ {
+        let every = (TICK_HZ / rate_hz.clamp(1, TICK_HZ)).max(1);
+        let last = tick_from(self.cars[observer].until_us);
+        (0..last).step_by(every as usize).flat_map(move |tick| self.others(observer, tick))
+    }
+
+    fn others(&self, observer: usize, tick: u32) -> impl Iterator<Item = FieldFrame> + '_ {
+        let at = tick_us(tick);
+        let seen = self.cars.iter().filter(move |c| usize::from(c.slot) != observer && (us(c.pieces[0].from_s)..c.until_us).contains(&at));
+        seen.filter_map(move |car| View { race: self, car, piece: car.piece_at(seconds(at)) }.field(tick))
+    }
+}
+
+impl Script<'_> {
+    /// With frames of the other cars, too, at `rate_hz`.
+    #[must_use]
+    pub fn with_field(mut self, rate_hz: u32) -> Self {
+        self.field_every = Some((TICK_HZ / rate_hz.clamp(1, TICK_HZ)).max(1));
+        self
+    }
+
+    fn tick(&mut self) {
+        let car = self.car;
+        let at = tick_us(self.tick);
+        let piece = &car.pieces[self.piece];
+        let piece_over = at >= us(piece.until_s);
+        if at >= car.until_us || (piece_over && self.piece + 1 >= car.pieces.len()) {
+            if !self.connected {
+                self.next.push_back(Action::Reconnect);
+            }
+            let last = self.tick.saturating_sub(1);
+            self.next.push_back(Action::End(last, tick_us(last), EndReason::FINISHED));
+            self.ended = true;
+            return;
+        }
+        if piece_over {
+            self.piece += 1;
+            let event = begin_event(&car.pieces[self.piece]);
+            self.tick = tick_from(us(car.pieces[self.piece].from_s));
+            self.next.extend(event.map(|(code, tick, us)| Action::Event(code, tick, us)));
+            return;
+        }
+        let t = seconds(at);
+        if self.away(t) {
+            self.tick += 1;
+            return;
+        }
+        let driver = car.driver_at(t);
+        if driver != self.driver {
+            self.driver = driver;
+            self.latch = Latch::default();
+            let meta = Action::Meta(self.race.meta_at(self.index, t));
+            self.next.extend([Action::Driver(driver), meta, Action::Event(EventCode::DRIVER_SWAP, self.tick, at)]);
+        }
+        let view = View { race: self.race, car, piece };
+        let frame = view.frame(self.tick);
+        if self.tick.is_multiple_of(self.every) {
+            let frame = self.latch.send(frame);
+            self.next.push_back(Action::Frame(frame));
+        } else {
+            self.latch.skip(&frame);
+        }
+        if self.tick.is_multiple_of(TICK_HZ) {
+            self.next.push_back(Action::Slow(view.slow(self.tick)));
+        }
+        if self.field_every.is_some_and(|every| self.tick.is_multiple_of(every)) {
+            self.next.extend(self.race.others(self.index, self.tick).map(Action::Field));
+        }
+        self.tick += 1;
+    }
+
+    /// Whether there is no client at `t`; says when its connection comes and goes.
+    fn away(&mut self, t: f64) -> bool {
+        let away = self.car.away.iter().find(|a| (a.from_s..a.until_s).contains(&t));
+        let gone = away.is_some_and(|a| a.restart);
+        let connected = away.is_none();
+        if connected != self.connected {
+            let restarted = self.car.away.iter().filter(|a| a.until_s <= t).max_by(|a, b| a.until_s.total_cmp(&b.until_s)).is_some_and(|a| a.restart);
+            match (connected, gone) {
+                (true, _) if restarted => {
+                    self.latch = Latch::default();
+                    self.next.extend([Action::Restart, Action::Meta(self.race.meta_at(self.index, t))]);
+                }
+                (true, _) => self.next.push_back(Action::Reconnect),
+                (false, false) => self.next.push_back(Action::Disconnect),
+                (false, true) => {}
+            }
+            self.connected = connected;
+        }
+        gone
+    }
+}
+
+impl Iterator for Script<'_> {
+    type Item = Action;
+
+    fn next(&mut self) -> Option<Action> {
+        while self.next.is_empty() && !self.ended {
+            self.tick();
+        }
+        self.next.pop_front()
+    }
+}

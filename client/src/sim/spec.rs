@@ -1,0 +1,195 @@
+//! [`Spec`]: what a synthetic race is made from.
+
+use boxbox_schemas::limits::META_ENTRIES_MAX;
+
+use super::Circuit;
+
+/// A race to be driven. Equal specifications give equal races, byte for byte.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Where everything that is not said comes from.
+    pub seed: u64,
+    /// Cars, 1 to 128.
+    pub cars: usize,
+    /// Where.
+    pub circuit: Circuit,
+    /// Classes, the fastest first; cars are spread over them evenly.
+    pub classes: Vec<Class>,
+    /// How long.
+    pub distance: Distance,
+    /// How it starts.
+    pub start: Start,
+    /// When the lights go green, session time, µs.
+    pub green_us: i64,
+    /// Pit stops of each car that the script does not ask for.
+    pub stops: u32,
+    /// Share of cars, 0..1, to which the seed does something: off track, a spin, a contact, a tow, a retirement.
+    pub trouble: f64,
+    /// What happens for certain.
+    pub script: Vec<Incident>,
+}
+
+impl Spec {
+    /// 24 cars in three classes, 8 laps of a short circuit from a standing start, one stop each, some trouble.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            cars: 24,
+            circuit: Circuit::new("Synthetic Ring", 1_400.0, 3),
+            classes: Class::usual(),
+            distance: Distance::Laps(8),
+            start: Start::Standing,
+            green_us: 5_000_000,
+            stops: 1,
+            trouble: 0.3,
+            script: vec![],
+        }
+    }
+
+    /// As [`Spec::new`], without stops and trouble: only what the script says.
+    pub fn calm(seed: u64) -> Self {
+        Self { stops: 0, trouble: 0.0, ..Self::new(seed) }
+    }
+
+    /// `what` happens to car `car` (from 0) at fraction `at` of lap `lap` (from 1).
+    #[must_use]
+    pub fn with(mut self, car: usize, lap: u32, at: f64, what: What) -> Self {
+        self.script.push(Incident { car, lap, at, what });
+        self
+    }
+
+    /// The number of cars, within what a session holds.
+    pub(super) fn cars_in_bounds(&self) -> usize {
+        self.cars.clamp(1, META_ENTRIES_MAX)
+    }
+
+    /// Laps that anybody can drive at all.
+    pub(super) fn laps_at_most(&self) -> u32 {
+        match self.distance {
+            Distance::Laps(laps) => laps.max(1),
+            // Nobody averages 90 m/s.
+            Distance::Time(us) => (us.max(0) as f64 / 1e6 * 90.0 / self.circuit.length_m) as u32 + 2,
+        }
+    }
+}
+
+/// How long a race is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Distance {
+    /// Laps of the winner.
+    Laps(u32),
+    /// The leader finishes the lap it is in this long after green, µs.
+    Time(i64),
+}
+
+/// How a race starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// From the grid.
+    Standing,
+    /// Behind a pace that ends at the light.
+    Rolling,
+}
+
+/// A class of equal cars.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Class {
+    /// The simulator's id.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Its car.
+    pub car: String,
+    /// Acceleration from a standstill, m/s².
+    pub accel_mps2: f64,
+    /// Braking, m/s².
+    pub brake_mps2: f64,
+    /// Cornering, m/s².
+    pub corner_mps2: f64,
+    /// Highest speed, m/s.
+    pub v_max_mps: f64,
+    /// Tank, l.
+    pub tank_l: f64,
+    /// Fuel burnt, l a kilometre.
+    pub burn_lpkm: f64,
+}
+
+impl Class {
+    /// GT3, GT4 and a touring car.
+    pub fn usual() -> Vec<Class> {
+        let class = |id, name: &str, car: &str, [accel, brake, corner, v_max]: [f64; 4], tank_l, burn_lpkm| Class {
+            id,
+            name: name.into(),
+            car: car.into(),
+            accel_mps2: accel,
+            brake_mps2: brake,
+            corner_mps2: corner,
+            v_max_mps: v_max,
+            tank_l,
+            burn_lpkm,
+        };
+        vec![
+            class(11, "GT3", "Synthetic GT3", [8.5, 16.0, 17.5, 76.0], 104.0, 0.62),
+            class(12, "GT4", "Synthetic GT4", [6.8, 13.5, 14.5, 68.0], 80.0, 0.5),
+            class(13, "TCR", "Synthetic TCR", [6.0, 12.0, 13.0, 64.0], 60.0, 0.42),
+        ]
+    }
+}
+
+/// Something that happens to a car.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Incident {
+    /// To which, from 0.
+    pub car: usize,
+    /// In which lap, from 1.
+    pub lap: u32,
+    /// Where in it, as a fraction. A stop is where the stall is.
+    pub at: f64,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum What {
+    /// In at the end of the lap, service in the stall, out.
+    Pit {
+        /// Fuel to add, l.
+        fuel_l: f64,
+        /// Other tyres.
+        tyres: bool,
+    },
+    /// Through the pit lane without a stop.
+    DriveThrough,
+    /// Over the grass for 90 m; one point.
+    OffTrack,
+    /// A turn on the track, and a standstill of two seconds; two points.
+    Spin,
+    /// Touches the car nearest to it at that moment; four points for both.
+    Contact,
+    /// Stops, and is towed to its stall.
+    Tow,
+    /// Reset to the pits from full speed, at once.
+    Reset,
+    /// A second later the driver goes back by this long, and drives on otherwise.
+    Flashback {
+        /// How far, µs.
+        back_us: i64,
+    },
+    /// Stops in its stall, and another driver, with a client of their own, takes over.
+    Swap,
+    /// The connection is lost for this long; the client goes on and sends all later.
+    Disconnect {
+        /// How long, µs.
+        away_us: i64,
+    },
+    /// The client is closed and started again this much later: a new run, and nothing of the time between.
+    Restart {
+        /// How long, µs.
+        away_us: i64,
+    },
+    /// Stops, and the driver leaves.
+    Retire,
+    /// Slow from here to the end.
+    Slow,
+}
