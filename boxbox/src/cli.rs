@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use clap::{Args, Parser, Subcommand};
@@ -73,6 +74,12 @@ pub struct NodeArgs {
     /// Sim clients connected at once from one address; this machine's own are not counted [default: 64]
     #[arg(long, env = "BOXBOX_CONNECTIONS_PER_ADDRESS")]
     pub connections_per_address: Option<usize>,
+    /// A session is closed when nobody has sent for so long, e.g. 90s, 5m, 2h; what comes later changes no result
+    #[arg(long, env = "BOXBOX_CLOSE_AFTER", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub close_after: Duration,
+    /// A closed session is retired at this age, e.g. 30days: its results stay, it cannot be opened again
+    #[arg(long, env = "BOXBOX_RETIRE_AFTER", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub retire_after: Duration,
 }
 
 #[derive(Args)]

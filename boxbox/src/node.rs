@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boxbox_api::{Api, Check};
@@ -70,6 +71,10 @@ pub struct NodeOptions<'a> {
     pub connections: Option<usize>,
     /// The same from one address.
     pub connections_per_address: Option<usize>,
+    /// E9: silence after which a session is closed.
+    pub close_after: Duration,
+    /// E9: age at which a closed session is retired.
+    pub retire_after: Duration,
     /// Which services.
     pub roles: Roles,
 }
@@ -86,6 +91,8 @@ impl<'a> NodeOptions<'a> {
             tenant: args.tenant,
             connections: args.connections,
             connections_per_address: args.connections_per_address,
+            close_after: args.close_after,
+            retire_after: args.retire_after,
             roles,
         }
     }
@@ -158,7 +165,9 @@ impl Node {
         }
         if roles.processor {
             let log = log.clone().context("the processor needs a log")?;
-            let processor = Processor::new(boxbox_processor::Config::default(), log, results.clone(), archive.clone());
+            let (close_after, retire_after) = (options.close_after, options.retire_after);
+            let config = boxbox_processor::Config { close_after, retire_after, ..Default::default() };
+            let processor = Processor::new(config, log, results.clone(), archive.clone());
             let status = processor.status();
             checks.push(Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())

@@ -1,5 +1,7 @@
 //! What the pure part of the processor counts, for the runner to put into metrics.
 
+use boxbox_schemas::event::Closing;
+
 use crate::admit::{Arrival, Meaning, Verdict};
 
 /// Counted since they were last taken.
@@ -19,6 +21,10 @@ pub struct Counts {
     pub voids: Vec<(&'static str, u64)>,
     /// Sequence numbers given up by clients.
     pub gaps: u64,
+    /// Sequence numbers admitted after their session was closed, or dropped because it was retired.
+    pub late: u64,
+    /// Sessions closed, opened again or retired, by how.
+    pub closings: Vec<(&'static str, u64)>,
     /// Sequence numbers admitted of streams whose race logic has panicked.
     pub halted: u64,
     /// Records quarantined, by reason.
@@ -48,6 +54,10 @@ impl Counts {
             Meaning::Void(reason) if new > 0 => add(&mut self.voids, reason.name(), new),
             _ => {}
         }
+    }
+
+    pub(crate) fn closing(&mut self, closing: Closing) {
+        add(&mut self.closings, closing.name(), 1);
     }
 
     pub(crate) fn quarantine(&mut self, reason: &'static str) {

@@ -10,6 +10,7 @@
 //! checkpoint, gives the same results bit for bit (E11).
 
 pub mod admit;
+mod closer;
 mod counts;
 mod error;
 mod metrics;

@@ -23,6 +23,14 @@ boxbox_schemas::metrics! {
         quarantined: counter by "reason",
         /// Sequence numbers of streams whose race logic had panicked: counted, archived, and telling no laps.
         halted: counter,
+        /// Sequence numbers that came after their session was closed.
+        late: counter,
+        /// Sessions closed, opened again or retired, by how.
+        closings: counter by "how",
+        /// Sessions that are open.
+        open_sessions: gauge,
+        /// Closings that could not be written to the log yet; they are tried again.
+        closing_retries: counter,
         /// Laps chosen, revised ones included.
         laps: counter,
         /// Laps withdrawn by a rewind.
@@ -61,6 +69,10 @@ impl ProcessorMetrics {
         self.holes.increment(counts.holes);
         self.gaps.increment(counts.gaps);
         self.halted.increment(counts.halted);
+        self.late.increment(counts.late);
+        for (how, n) in counts.closings {
+            self.closings.with(how).increment(n);
+        }
         self.laps.increment(counts.laps);
         self.withdrawn.increment(counts.withdrawn);
         self.incidents.increment(counts.incidents);
@@ -92,6 +104,8 @@ mod tests {
                 voids: vec![("range", 6), ("not_finite", 7)],
                 gaps: 8,
                 halted: 9,
+                late: 15,
+                closings: vec![("silence", 16)],
                 quarantined: vec![("crc", 10), ("panic", 11)],
                 laps: 12,
                 withdrawn: 13,
@@ -109,6 +123,8 @@ mod tests {
             "voids_total{reason=\"not_finite\"} 7",
             "gaps_total 8",
             "halted_total 9",
+            "late_total 15",
+            "closings_total{how=\"silence\"} 16",
             "quarantined_total{reason=\"crc\"} 10",
             "quarantined_total{reason=\"panic\"} 11",
             "laps_total 12",

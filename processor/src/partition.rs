@@ -1,15 +1,17 @@
 //! One partition's processing, pure: log records in, [`Step`]s out. No clock, no I/O, no randomness, no order of hash
 //! tables: the same records from the same state give the same step, bit for bit (E11).
 //!
-//! Sessions are kept for as long as the store keeps them. Closing sessions that have gone silent (E9), and forgetting
-//! old ones, is not here yet: memory grows with the sessions of a partition, by some kilobytes a stream.
+//! A session's working state, some kilobytes a stream, is kept until a record of the log retires it (E9); then its
+//! description alone stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_log::Offset;
-use boxbox_schemas::results::Checkpoint;
+use boxbox_schemas::event::Closing;
+use boxbox_schemas::record::Content;
+use boxbox_schemas::results::{Checkpoint, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, StampError};
-use boxbox_schemas::{LogId, SessionId, StreamKey};
+use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey};
 use boxbox_store::{PartitionState, Quarantined, Step};
 use bytes::Bytes;
 
@@ -67,6 +69,13 @@ impl Partition {
         for step in state.incidents {
             of(&mut sessions, step.session, "an incident step")?.restore_incident(step);
         }
+        for visit in state.pit_visits {
+            of(&mut sessions, visit.session, "a pit visit")?.restore_visit(visit);
+        }
+        for change in state.flags {
+            of(&mut sessions, change.session, "a change of flags")?.restore_flags(change);
+        }
+        sessions.values_mut().for_each(Session::restored);
         Ok(Self {
             log,
             partition,
@@ -100,7 +109,7 @@ impl Partition {
             return Err(("misplaced", format!("session {} belongs to partition {home}", stamp.session)));
         }
         if !Arrival::in_stream(&record) {
-            return Err(("closed", "a `closed` record (E9), which this version does not act on".to_owned()));
+            return self.closing(&record);
         }
         let session = self.sessions.entry(stamp.session).or_insert_with(|| Session::open(&record));
         if session.info().tenant != stamp.tenant {
@@ -110,6 +119,27 @@ impl Partition {
         session
             .process(&record, &mut self.counts)
             .map_err(|reason| ("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
+    }
+
+    /// E9: the server closes a session, or opens it again. Of a session that is not known here there is nothing to close.
+    fn closing(&mut self, record: &LogRecord) -> Result<(), (&'static str, String)> {
+        let refused = |why: String| ("closed", format!("a `closed` record: {why}"));
+        let stamp = &record.stamp;
+        let Ok(Content::Closed(frame)) = record.record.content() else { return Err(refused("it cannot be read".to_owned())) };
+        if stamp.driver != DriverId::SERVER {
+            return Err(refused(format!("driver {} is not the server", stamp.driver)));
+        }
+        let Some(session) = self.sessions.get_mut(&stamp.session).filter(|s| s.info().tenant == stamp.tenant) else {
+            tracing::warn!(session = %stamp.session, "a session that is not known here was to be closed or opened again");
+            return Ok(());
+        };
+        self.changed.insert(stamp.session);
+        session.closing(Closing::from(&frame.reason), stamp.received_at_us, &mut self.counts).map_err(refused)
+    }
+
+    /// Every session, and how many records of it have come since this was restored.
+    pub fn sessions(&self) -> impl Iterator<Item = (&SessionInfo, u64)> {
+        self.sessions.values().map(|s| (s.info(), s.records()))
     }
 
     /// What has been counted since this was last asked.

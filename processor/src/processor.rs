@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::closer::Clerk;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
 use crate::pump::{self, Shared};
@@ -40,6 +41,10 @@ pub struct Config {
     pub block_idle: Duration,
     /// A block is archived at this size, bytes: what a partition's archive may hold in memory.
     pub block_bytes: usize,
+    /// E9: a session is closed when no record of it has come for so long, as this process sees it while it is level.
+    pub close_after: Duration,
+    /// E9: a closed session is retired when its last record is so old, by this machine's clock.
+    pub retire_after: Duration,
     /// First pause before trying again what did not answer; doubles up to `retry_last`.
     pub retry_first: Duration,
     /// Longest pause before trying again: results go on at most so long after an outage ends.
@@ -58,6 +63,8 @@ impl Default for Config {
             block_every: Duration::from_secs(10),
             block_idle: Duration::from_secs(5),
             block_bytes: 4 << 20,
+            close_after: Duration::from_secs(5 * 60),
+            retire_after: Duration::from_secs(30 * 24 * 3_600),
             retry_first: Duration::from_millis(20),
             retry_last: Duration::from_secs(1),
         }
@@ -76,7 +83,8 @@ impl Processor {
     /// A processor of every partition of `log`. Nothing happens before [`Processor::run`].
     pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Results>, archive: Arc<dyn Archive>) -> Self {
         let status = Arc::new(Status::new(log.partitions()));
-        let shared = Shared { config, metrics: ProcessorMetrics::new(), status, feed: broadcast::Sender::new(FEED_STEPS) };
+        let metrics = ProcessorMetrics::new();
+        let shared = Shared { config, clerk: Clerk::new(metrics.clone()), metrics, status, feed: broadcast::Sender::new(FEED_STEPS) };
         Self { log, results, archive, shared: Arc::new(shared) }
     }
 

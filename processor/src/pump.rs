@@ -12,6 +12,7 @@ use boxbox_store::Step;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use crate::closer::Clerk;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
 use crate::processor::Config;
@@ -26,6 +27,7 @@ const BOUNDS_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) metrics: ProcessorMetrics,
+    pub(crate) clerk: Clerk,
     pub(crate) status: Arc<Status>,
     pub(crate) feed: broadcast::Sender<Arc<Step>>,
 }
@@ -73,8 +75,7 @@ impl Post {
     }
 
     pub(crate) fn committed(&self, next: Offset) {
-        // For people only: nothing that is computed depends on it.
-        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64);
+        let now_us = now_us();
         self.status(|s| (s.committed, s.last_commit_us) = (next, Some(now_us)));
         self.measure_lag();
     }
@@ -109,6 +110,11 @@ impl Post {
             }
         }
     }
+}
+
+/// Unix µs. For people, and for what is decided outside of what is computed (E9); nothing that is computed depends on it.
+pub(crate) fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }
 
 /// What has not answered since when: doubles its pauses, and tells people once.

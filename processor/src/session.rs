@@ -2,20 +2,31 @@
 //!
 //! Pure: what it holds is a function of the records it was given, in the order they were given for each driver; the
 //! order between drivers changes nothing but revisions (E3).
+//!
+//! # Its life (E9)
+//!
+//! `closed` records, which only the server writes, say when a session is closed, opened again, and retired.
+//!
+//! * Closed: laps that wait for the simulator's own time are settled without it. From here on frames are admitted, counted as late, and told to the race logic as
+//!   ever; but what comes out changes no lap, visit, incident or flag. (The description may still change: it is no result.)
+//! * Opened again: what came late counts, as if it had come in time; its laps keep the tag `late`.
+//! * Retired: only its description stays. Records that come later are counted as late and dropped.
 
 mod book;
+mod rows;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
-use boxbox_schemas::results::{IncidentStep, Lap, SessionInfo};
+use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, RunId};
 use boxbox_store::{Step, StreamState};
 
-use self::book::{Book, Staged};
+use self::book::{Book, Owners, Staged};
 use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
@@ -33,6 +44,8 @@ pub(crate) struct Session {
     changed: BTreeSet<StreamId>,
     /// Whether the description has.
     described: bool,
+    /// Records of it since this process knows it.
+    records: u64,
 }
 
 impl Session {
@@ -56,7 +69,7 @@ impl Session {
 
     /// A session as a store kept it; its streams, facts, laps and incident steps follow.
     pub(crate) fn restore(info: SessionInfo) -> Self {
-        Self { info, streams: BTreeMap::new(), book: Book::default(), changed: BTreeSet::new(), described: false }
+        Self { info, streams: BTreeMap::new(), book: Book::default(), changed: BTreeSet::new(), described: false, records: 0 }
     }
 
     pub(crate) fn restore_stream(&mut self, state: &StreamState) -> Result<(), StateError> {
@@ -77,6 +90,24 @@ impl Session {
         self.book.restore_incident(step);
     }
 
+    pub(crate) fn restore_visit(&mut self, visit: PitVisit) {
+        self.book.restore_visit(visit);
+    }
+
+    pub(crate) fn restore_flags(&mut self, change: FlagChange) {
+        self.book.restore_flags(change);
+    }
+
+    /// Everything has been restored.
+    pub(crate) fn restored(&mut self) {
+        self.book.restored(Owners::new(), self.info.closed);
+    }
+
+    /// How many records of it this process has seen.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
     pub(crate) fn info(&self) -> &SessionInfo {
         &self.info
     }
@@ -88,9 +119,20 @@ impl Session {
     pub(crate) fn process(&mut self, record: &LogRecord, counts: &mut Counts) -> Result<(), String> {
         let id = (record.stamp.driver, record.record.prelude().run);
         let arrival = Arrival::of(record);
+        self.records += 1;
+        if self.info.retired {
+            counts.late = counts.late.saturating_add(arrival.next - arrival.first);
+            return Ok(());
+        }
         let stream = self.streams.entry(id).or_insert_with(|| Stream::new(record.stream()));
         let verdict = admit(stream.ledger().expected, &arrival);
+        let admitted = stream.ledger().admitted;
         account(stream.ledger_mut(), &arrival, &verdict);
+        if self.info.closed {
+            let late = stream.ledger().admitted - admitted;
+            stream.ledger_mut().late += late;
+            counts.late = counts.late.saturating_add(late);
+        }
         counts.admission(&arrival, &verdict);
         self.changed.insert(id);
         self.info.updated_at_us = self.info.updated_at_us.max(record.stamp.received_at_us);
@@ -113,15 +155,60 @@ impl Session {
                 Ok(())
             }
             Err(panic) => {
-                let text =
-                    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-                let reason = format!("the race logic panicked: {text}");
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.halt();
                 }
-                Err(reason)
+                Err(reason_of(&*panic))
             }
         }
+    }
+
+    /// A `closed` record, received at `at_us` Unix µs (E9). What it asks for and is so already changes nothing.
+    ///
+    /// The error is the reason to quarantine the record: a panic of the race logic, as in [`Session::process`], or an
+    /// unknown code.
+    pub(crate) fn closing(&mut self, closing: Closing, at_us: i64, counts: &mut Counts) -> Result<(), String> {
+        self.records += 1;
+        let (closed, retired) = (self.info.closed, self.info.retired);
+        let mut outcome = Ok(());
+        match closing {
+            Closing::SILENCE | Closing::ASKED if !closed => outcome = self.close(counts),
+            Closing::REOPENED if closed && !retired => {
+                self.info.closed = false;
+                self.info.updated_at_us = self.info.updated_at_us.max(at_us);
+                self.book.reopen(counts);
+            }
+            Closing::RETIRED if !retired => {
+                if !closed {
+                    outcome = self.close(counts);
+                }
+                self.info.retired = true;
+            }
+            Closing::SILENCE | Closing::ASKED | Closing::REOPENED | Closing::RETIRED => return Ok(()),
+            Closing(code) => return Err(format!("it is of code {code}, which this version does not know")),
+        }
+        self.described = true;
+        counts.closing(closing);
+        outcome
+    }
+
+    fn close(&mut self, counts: &mut Counts) -> Result<(), String> {
+        let (mut told, mut outcome) = (vec![], Ok(()));
+        for (id, stream) in &mut self.streams {
+            let mut facts = vec![];
+            match catch_unwind(AssertUnwindSafe(|| stream.settled(&mut facts))) {
+                Ok(()) => told.extend(facts),
+                Err(panic) => {
+                    stream.halt();
+                    self.changed.insert(*id);
+                    outcome = Err(reason_of(&*panic));
+                }
+            }
+        }
+        self.book.apply(self.book.stage(told), counts);
+        self.book.close();
+        self.info.closed = true;
+        outcome
     }
 
     /// Whether anything has changed since the last step that somebody waits for: a lap, an incident, a description.
@@ -132,11 +219,18 @@ impl Session {
     /// Put everything that has changed since the last step into `step`.
     pub(crate) fn drain(&mut self, step: &mut Step) {
         step.sessions.push(self.info.clone());
+        // News of a retired session is that it is retired: nothing else of it is taken in any more.
+        if self.info.retired && self.described {
+            step.retired.push(self.info.id);
+        }
         for id in std::mem::take(&mut self.changed) {
             step.streams.extend(self.streams.get_mut(&id).map(Stream::save));
         }
         self.book.drain(self.info.id, step);
         self.described = false;
+        if self.info.retired {
+            (self.streams, self.book) = Default::default();
+        }
     }
 
     /// Keep what the record says of the session: the description of the lowest (driver, run), its newest revision.
@@ -182,6 +276,11 @@ impl Session {
         let before = of_driver.filter(|((_, r), s)| *r != run && !s.halted()).filter_map(|(id, s)| Some((s.last_tick()?, id.1, s)));
         before.filter(|(last, ..)| *last < tick).max_by_key(|(last, r, _)| (*last, *r)).map(|(.., s)| s.clone())
     }
+}
+
+fn reason_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    format!("the race logic panicked: {text}")
 }
 
 #[cfg(test)]

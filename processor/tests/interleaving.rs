@@ -7,7 +7,8 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use boxbox_schemas::results::{Lap, Ledger, SessionInfo, Tags};
+use boxbox_schemas::event::Closing;
+use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
 use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_schemas::{EntryId, StreamKey};
 use bytes::Bytes;
@@ -233,6 +234,160 @@ proptest! {
 #[test]
 fn a_lap_driven_whole_comes_before_a_resumed_one() {
     check_two_machines(9289451413197798863, 2100, 0).unwrap();
+}
+
+/// What a session's readers see.
+#[derive(PartialEq, Debug, Clone)]
+struct Shown {
+    laps: Vec<Lap>,
+    incidents: Vec<IncidentStep>,
+}
+
+fn shown(bench: &Bench) -> Shown {
+    let incidents: BTreeMap<_, _> =
+        bench.kept.steps.iter().flat_map(|s| &s.incidents).map(|i| ((i.driver, i.run, i.timeline, i.tick), i.clone())).collect();
+    Shown { laps: bench.kept.laps.values().cloned().collect(), incidents: incidents.into_values().filter(|i| !i.superseded).collect() }
+}
+
+/// What was driven, without what depends on when it came.
+fn driven(shown: &Shown) -> Shown {
+    let lap = |l: &Lap| Lap { revision: 0, tags: l.tags.without(Tags::LATE), ..l.clone() };
+    Shown { laps: shown.laps.iter().map(lap).collect(), ..shown.clone() }
+}
+
+/// Carl with an incident that a flashback takes back, and one that stays.
+fn incidents() -> Sequence {
+    let mut carl = Client::new(1, "cora", 1);
+    carl.meta(8, 0);
+    carl.drive(300, 1500);
+    carl.incidents = 2;
+    carl.drive(1500, 2500);
+    carl.incidents = 3;
+    carl.drive(2500, 2600);
+    carl.rewind(2300);
+    carl.incidents = 2;
+    carl.drive(2300, 3700);
+    carl.incidents = 4;
+    carl.drive(3700, 5000);
+    carl.records
+}
+
+#[test]
+fn what_comes_behind_the_close_waits_for_the_opening() {
+    let mut anna = Client::new(1, "anna", 1);
+    anna.meta(1, 0);
+    anna.drive(300, 2460);
+    let before = anna.records.len();
+    anna.drive(2460, 5000);
+    let mut bench = Bench::new();
+    bench.feed(&anna.records[..before]).commit();
+    assert!(!bench.kept.laps.values().next().unwrap().settled, "lap 2 waits for the simulator's own time");
+    bench.feed([&closing(1, Closing::SILENCE)]).commit();
+    let closed = shown(&bench);
+    assert!(closed.laps.iter().map(|l| (l.number, l.settled)).eq([(2, true)]));
+    assert!(bench.kept.steps.last().unwrap().sessions[0].closed);
+
+    bench.feed(&anna.records[before..]).feed([&closing(1, Closing::ASKED)]).commit();
+    assert_eq!(shown(&bench), closed, "closed results do not change");
+    let step = bench.kept.steps.last().unwrap();
+    assert_eq!(step.facts.iter().map(|l| (l.number, l.tags.has(Tags::LATE))).collect::<Vec<_>>(), [(3, true), (4, true)]);
+    let ledger = &step.streams[0].ledger;
+    assert_eq!((ledger.late, ledger.balances()), ((5000 - 2460) / u64::from(TICK_STEP) + 1, true));
+
+    bench.feed([&closing(1, Closing::REOPENED)]).commit();
+    assert_eq!(shown(&bench).laps.iter().map(|l| (l.number, l.tags.has(Tags::LATE))).collect::<Vec<_>>(), [(2, false), (3, true), (4, true)]);
+    assert!(!bench.kept.steps.last().unwrap().sessions[0].closed);
+    let counts = bench.partition.take_counts();
+    assert_eq!(counts.closings, [("silence", 1), ("reopened", 1)], "what is so already is no news");
+}
+
+#[test]
+fn a_retired_session_is_its_description() {
+    let anna = Client::laps(1, "anna", 1, 300, 3);
+    let mut bench = Bench::new();
+    bench.feed(&anna[..100]).feed([&closing(1, Closing::RETIRED)]).commit();
+    let step = bench.kept.steps.last().unwrap();
+    assert_eq!(step.retired, [session(1)]);
+    assert!(step.sessions[0].closed && step.sessions[0].retired);
+    bench.partition.take_counts();
+
+    bench.feed(&anna[100..110]).feed([&closing(1, Closing::REOPENED)]).feed(&anna[110..]).commit();
+    let step = bench.kept.steps.last().unwrap();
+    assert!(step.streams.is_empty() && step.facts.is_empty() && step.laps.is_empty() && step.retired.is_empty(), "{step:?}");
+    assert!(step.sessions[0].retired);
+    let counts = bench.partition.take_counts();
+    assert_eq!((counts.car_frames, counts.closings.is_empty()), (0, true));
+    assert_eq!(counts.late, 41 * 5 + 1, "records of five frames, and the end");
+}
+
+#[test]
+fn only_the_server_closes_and_only_what_is_there() {
+    let mut bench = Bench::new();
+    bench.feed([&closing(1, Closing::ASKED)]).commit();
+    let step = &bench.kept.steps[0];
+    assert!(step.sessions.is_empty() && step.quarantine.is_empty());
+
+    let mut anna = Client::new(1, "anna", 1);
+    anna.drive(300, 400);
+    let frame = boxbox_schemas::event::ClosedFrame { reason: Closing::ASKED, ..Default::default() };
+    anna.put(boxbox_schemas::record::Kind::CLOSED, 1, 0, &boxbox_schemas::record::archive(&frame));
+    bench.feed(&anna.records).feed([&closing(1, Closing(99))]).commit();
+    let step = &bench.kept.steps[1];
+    assert!(!step.sessions[0].closed);
+    assert_eq!(step.quarantine.len(), 2);
+    assert!(step.quarantine[0].reason.contains("anna is not the server"), "{}", step.quarantine[0].reason);
+    assert!(step.quarantine[1].reason.contains("code 99"), "{}", step.quarantine[1].reason);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    /// However a session is closed and opened again while its records come: closed results stand still, and once it is
+    /// open at last they are those of a session that was never closed.
+    #[test]
+    fn closing_and_opening_changes_nothing_in_the_end(seed: u64, closings in proptest::collection::vec((0usize..3000, any::<bool>()), 0..6)) {
+        let sequences = [everything(), vec![incidents()]].concat();
+        let mut records = merge(&sequences, seed, false);
+        let mut straight = Bench::new();
+        straight.feed(&records).feed([&closing(1, Closing::SILENCE)]).commit();
+        for (at, close) in closings {
+            records.insert(at.min(records.len()), closing(1, if close { Closing::SILENCE } else { Closing::REOPENED }));
+        }
+        let (mut bench, mut closed) = (Bench::new(), None);
+        for record in &records {
+            bench.feed([record]);
+            // Any record may be the one that changes what it must not.
+            if bench.partition.has_news() || closed.is_none() {
+                bench.commit();
+            }
+            let is_closed = bench.partition.sessions().any(|(s, _)| s.closed);
+            match &closed {
+                _ if !is_closed => closed = None,
+                None => closed = Some(shown(bench.commit())),
+                Some(then) => prop_assert_eq!(then, &shown(&bench)),
+            }
+        }
+        bench.feed([&closing(1, Closing::REOPENED), &closing(1, Closing::SILENCE)]).commit();
+        prop_assert_eq!(driven(&shown(&bench)), driven(&shown(&straight)));
+    }
+
+    /// The same race from two clients, one of them two minutes late, in any order, over a close or not: the same laps.
+    #[test]
+    fn a_late_client_with_the_same_frames(seed: u64, close_at in 0usize..2000) {
+        let (one, mut late) = (restarted_client(), Client::new(1, "anna", 9));
+        late.meta(1, 0);
+        late.drive(300, 5200);
+        late.end();
+        let mut straight = Bench::new();
+        straight.feed(&one).feed(&late.records).commit();
+        let mut records = merge(&[one, late.records], seed, false);
+        records.insert(close_at.min(records.len()), closing(1, Closing::SILENCE));
+        records.push(closing(1, Closing::REOPENED));
+        let mut shuffled = Bench::new();
+        shuffled.feed(&records).commit();
+        let times = |bench: &Bench| bench.kept.laps.values().map(|l| (l.entry, l.number, l.start_us, l.end_us, l.frames)).collect::<Vec<_>>();
+        prop_assert_eq!(times(&straight), times(&shuffled));
+    }
 }
 
 /// One driver's two machines at once: the laps are the same whatever comes first, and told by a stream that drove them whole.

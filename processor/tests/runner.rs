@@ -12,9 +12,9 @@ use boxbox_log::Log;
 use boxbox_log::memory::MemoryLog;
 use boxbox_processor::{Config, Phase, Processor, ProcessorError, Status};
 use boxbox_schemas::TenantId;
-use boxbox_schemas::event::ClosedFrame;
+use boxbox_schemas::event::{ClosedFrame, Closing};
 use boxbox_schemas::record::{Kind, archive};
-use boxbox_schemas::results::{Checkpoint, Lap};
+use boxbox_schemas::results::{Checkpoint, Lap, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, Results, Step, StoreError};
@@ -452,4 +452,44 @@ fn metrics_move() {
             assert_eq!(value("stopped_partitions"), 1.0);
         });
     });
+}
+
+/// E9: a session that nobody sends for is closed, by a record in the log; what comes then is late; in time it is retired.
+#[tokio::test]
+async fn a_silent_session_is_closed_and_retired() {
+    let anna = Client::laps(1, "anna", 1, 300, 3);
+    let (log, results) = (inline_log(2), MemoryResults::new());
+    append(&log, &anna[..60]);
+    let silence = Duration::from_millis(300);
+    let config = Config { close_after: silence, retire_after: NEVER * 1_000_000, ..quick() };
+    let running = start(config.clone(), log.clone(), results.clone(), MemoryArchive::new());
+    let partition = session(1).partition(2);
+    let session_info = || async { results.session(&tenant(), &session(1)).await.unwrap() };
+    let until = |what: &'static str, done: fn(&SessionInfo) -> bool| async move {
+        let wait = async {
+            while !session_info().await.is_some_and(|s| done(&s)) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("not {what}"));
+    };
+    until("closed", |s| s.closed).await;
+    assert_eq!(end(&log, partition), 61, "one record says so");
+
+    append(&log, &anna[60..]);
+    running.until_committed(&log).await;
+    assert!(laps(&results, 1).await.is_empty(), "its first lap ends behind the close");
+    assert!(results.ledgers(&tenant(), &session(1)).await.unwrap()[0].late > 300);
+    append(&log, [&closing(1, Closing::REOPENED)]);
+    until("opened", |s| !s.closed).await;
+    assert_eq!(numbers(&laps(&results, 1).await), [2, 3]);
+    until("closed again", |s| s.closed).await;
+    running.end().await;
+
+    // The clients' clocks were set in 2023: the session is as old as that.
+    let config = Config { retire_after: Duration::from_secs(3_600), ..config };
+    let running = start(config, log.clone(), results.clone(), MemoryArchive::new());
+    until("retired", |s| s.retired).await;
+    assert_eq!(numbers(&laps(&results, 1).await), [2, 3]);
+    running.end().await;
 }

@@ -140,6 +140,19 @@ codes! {
     }
 }
 
+impl Closing {
+    /// It in a word, for metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Closing::SILENCE => "silence",
+            Closing::ASKED => "asked",
+            Closing::REOPENED => "reopened",
+            Closing::RETIRED => "retired",
+            _ => "unknown",
+        }
+    }
+}
+
 /// The server closes a session, or opens it again (E9).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Archive, Serialize, Deserialize)]
 #[rkyv(derive(Debug, Clone, Copy))]

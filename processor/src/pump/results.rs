@@ -12,7 +12,8 @@ use boxbox_store::{Lease, Results, Step};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Patience, Place, Post, Shared, resume};
+use super::{Patience, Place, Post, Shared, now_us, resume};
+use crate::closer::Closer;
 use crate::error::ProcessorError;
 use crate::partition::Partition;
 use crate::status::Pump;
@@ -33,7 +34,8 @@ pub(crate) async fn run(
     let Some((lease, state, place)) = started else { return Ok(()) };
     post.begin(&place);
     tracing::info!(partition, epoch = lease.epoch, next = place.next, "processing");
-    Box::pin(Work { post, lease, results, state, pending: Pending::new(), committed: None }.pump(place)).await
+    let closer = Closer::new(&post.shared.config);
+    Box::pin(Work { post, closer, lease, results, state, pending: Pending::new(), committed: None }.pump(place)).await
 }
 
 async fn start(log: &dyn Log, results: &dyn Results, partition: u32) -> Result<(Lease, Partition, Place), ProcessorError> {
@@ -47,6 +49,7 @@ async fn start(log: &dyn Log, results: &dyn Results, partition: u32) -> Result<(
 
 struct Work {
     post: Post,
+    closer: Closer,
     lease: Lease,
     results: Arc<dyn Results>,
     state: Partition,
@@ -68,7 +71,7 @@ impl Work {
             let wait = self.due().map_or(IDLE_WAIT, |due| due.saturating_duration_since(Instant::now()));
             let batch = tokio::select! {
                 () = stop.cancelled() => break,
-                batch = place.reader.next(read_bytes, wait.min(IDLE_WAIT)) => batch,
+                batch = place.reader.next(read_bytes, wait.min(IDLE_WAIT).min(self.closer.every())) => batch,
             };
             let batch = match batch {
                 Ok(batch) => {
@@ -93,6 +96,8 @@ impl Work {
                 self.post.shared.metrics.count(self.state.take_counts());
             }
             self.post.at(place.next, place.reader.end());
+            let level = place.next >= place.reader.end();
+            self.closer.look(level, &self.state, &self.post.shared.clerk, &*self.post.log, now_us());
             if self.due().is_some_and(|due| due <= Instant::now()) && !self.commit().await? {
                 return Ok(());
             }

@@ -1,11 +1,18 @@
 //! The book of a session: facts as each stream tells them, and of each lap the one chosen (E3, E4).
+//!
+//! Facts are kept under the entry that their teller knows. A car seen by others is known to them by the simulator's ids;
+//! once a driver's own stream of the session claims it, the session says so ([`Owners`]) and what was told of the car
+//! counts for that driver's entry.
+//!
+//! While the session is closed (E9) facts are taken in, laps with [`Tags::LATE`], and nothing is chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_schemas::results::{IncidentStep, Lap};
+use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
 use boxbox_store::Step;
 
+use super::rows::{Changes, Row, Rows};
 use crate::counts::Counts;
 use crate::race::{Fact, choose};
 
@@ -15,18 +22,30 @@ type LapId = (EntryId, u32);
 type Teller = (DriverId, RunId, u32);
 /// What is told of one lap.
 type Facts = BTreeMap<Teller, Lap>;
-/// An incident step of a session: driver, run, timeline, tick.
-type IncidentId = (DriverId, RunId, u32, u32);
+/// Cars seen by others that are the car of a driver with a stream of their own: as whom they are seen, whose they are.
+pub(super) type Owners = BTreeMap<EntryId, Owner>;
 
-/// Facts, chosen laps and incident steps of one session.
+/// Whose car it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Owner {
+    pub(super) driver: DriverId,
+    pub(super) entry: EntryId,
+}
+
+/// Facts, chosen laps and rows of one session.
 #[derive(Default)]
 pub(crate) struct Book {
     facts: BTreeMap<LapId, Facts>,
     laps: BTreeMap<LapId, Lap>,
-    incidents: BTreeMap<IncidentId, IncidentStep>,
+    incidents: Rows<IncidentStep>,
+    visits: Rows<PitVisit>,
+    flags: Rows<FlagChange>,
+    owners: Owners,
+    /// For each owner's entry, as whom its car is seen.
+    seen: BTreeMap<EntryId, BTreeSet<EntryId>>,
+    closed: bool,
     changed_facts: BTreeSet<(LapId, Teller)>,
     changed_laps: BTreeSet<LapId>,
-    changed_incidents: BTreeSet<IncidentId>,
 }
 
 /// Changes worked out and not yet made.
@@ -35,7 +54,9 @@ pub(crate) struct Staged {
     /// Everything told of each lap that a fact has touched.
     facts: BTreeMap<LapId, Facts>,
     touched: Vec<(LapId, Teller)>,
-    incidents: BTreeMap<IncidentId, IncidentStep>,
+    incidents: Changes<IncidentStep>,
+    visits: Changes<PitVisit>,
+    flags: Changes<FlagChange>,
     chosen: Vec<(LapId, Option<Lap>)>,
 }
 
@@ -49,7 +70,21 @@ impl Book {
     }
 
     pub(crate) fn restore_incident(&mut self, step: IncidentStep) {
-        self.incidents.insert(incident_id(&step), step);
+        self.incidents.restore(step);
+    }
+
+    pub(crate) fn restore_visit(&mut self, visit: PitVisit) {
+        self.visits.restore(visit);
+    }
+
+    pub(crate) fn restore_flags(&mut self, change: FlagChange) {
+        self.flags.restore(change);
+    }
+
+    /// What was restored was chosen under these owners, in a session that is closed or not.
+    pub(super) fn restored(&mut self, owners: Owners, closed: bool) {
+        self.know(owners);
+        self.closed = closed;
     }
 
     /// Work out what the facts of one stream change.
@@ -58,22 +93,15 @@ impl Book {
         for fact in told {
             match fact {
                 Fact::Lap(lap) => self.stage_lap(&mut staged, lap),
-                Fact::Incident(step) => {
-                    staged.incidents.insert(incident_id(&step), step);
-                }
-                // Not kept yet.
-                Fact::Pit(_) | Fact::Flags(_) => {}
-                Fact::Rewind { driver, run, timeline, to_us, .. } => {
-                    self.stage_rewind(&mut staged, to_us, |who| (who.0, who.1) == (driver, run) && who.2 < timeline)
-                }
+                Fact::Incident(step) => self.incidents.told(&mut staged.incidents, step, self.closed),
+                Fact::Pit(visit) => self.visits.told(&mut staged.visits, self.owned_visit(visit), self.closed),
+                Fact::Flags(change) => self.flags.told(&mut staged.flags, change, self.closed),
+                Fact::Rewind { driver, run, timeline, to_us, .. } => self.stage_rewind(&mut staged, (driver, run, timeline), to_us),
             }
         }
-        for (id, facts) in &staged.facts {
-            let before = self.laps.get(id);
-            let after = choose(facts.values().filter(|f| !f.superseded)).map(|lap| revised(lap, before, facts));
-            if after.as_ref() != before {
-                staged.chosen.push((*id, after));
-            }
+        if !self.closed {
+            let touched = staged.facts.iter().flat_map(|(id, facts)| facts.values().map(|f| (self.owner(f).entry, id.1))).collect();
+            self.stage_choice(&mut staged, touched);
         }
         staged
     }
@@ -81,6 +109,13 @@ impl Book {
     fn stage_lap(&self, staged: &mut Staged, mut lap: Lap) {
         let (id, who) = (lap_id(&lap), teller(&lap));
         let facts = staged.facts.entry(id).or_insert_with(|| self.facts.get(&id).cloned().unwrap_or_default());
+        if self.closed {
+            if facts.get(&who) == Some(&lap) {
+                // It settles as the close has settled it: nothing that came late.
+                return;
+            }
+            lap.tags = lap.tags.with(Tags::LATE);
+        }
         if let Some(before) = facts.get(&who).filter(|f| f.superseded) {
             (lap.superseded, lap.revision) = (true, before.revision);
         }
@@ -88,24 +123,113 @@ impl Book {
         staged.touched.push((id, who));
     }
 
-    fn stage_rewind(&self, staged: &mut Staged, to_us: i64, back: impl Fn(&Teller) -> bool) {
-        let undone = |facts: &Facts| facts.iter().any(|(who, f)| !f.superseded && f.end_us > to_us && back(who));
-        let laps: BTreeSet<LapId> = self.facts.iter().filter(|(_, f)| undone(f)).map(|(id, _)| *id).chain(staged.facts.keys().copied()).collect();
+    fn stage_rewind(&self, staged: &mut Staged, back: Teller, to_us: i64) {
+        let undone = |who: &Teller, f: &Lap| !f.superseded && f.end_us > to_us && (who.0, who.1) == (back.0, back.1) && who.2 < back.2;
+        let known = self.facts.iter().filter(|(_, facts)| facts.iter().any(|(who, f)| undone(who, f))).map(|(id, _)| *id);
+        let laps: BTreeSet<LapId> = known.chain(staged.facts.keys().copied()).collect();
         for id in laps {
             let facts = staged.facts.entry(id).or_insert_with(|| self.facts.get(&id).cloned().unwrap_or_default());
-            for (who, fact) in facts.iter_mut().filter(|(who, f)| !f.superseded && f.end_us > to_us && back(who)) {
+            for (who, fact) in facts.iter_mut().filter(|(who, f)| undone(who, f)) {
                 fact.superseded = true;
                 // Remembers which revision the lap had reached, should it be withdrawn now and told anew later.
-                fact.revision = self.laps.get(&id).map_or(fact.revision, |l| l.revision);
+                fact.revision = self.laps.get(&(self.owner(fact).entry, id.1)).map_or(fact.revision, |l| l.revision);
                 staged.touched.push((id, *who));
             }
         }
-        let known = self.incidents.iter().filter(|(id, _)| !staged.incidents.contains_key(*id)).map(|(id, s)| (*id, s.clone()));
-        let all: Vec<_> = known.chain(staged.incidents.clone()).collect();
-        for (id, mut step) in all.into_iter().filter(|(id, s)| !s.superseded && s.sim_time_us > to_us && back(&(id.0, id.1, id.2))) {
-            step.superseded = true;
-            staged.incidents.insert(id, step);
+        self.incidents.rewind(&mut staged.incidents, back, to_us, self.closed);
+        self.visits.rewind(&mut staged.visits, back, to_us, self.closed);
+        self.flags.rewind(&mut staged.flags, back, to_us, self.closed);
+    }
+
+    /// Choose anew for each of `laps`, which are named by whose they are.
+    fn stage_choice(&self, staged: &mut Staged, laps: BTreeSet<LapId>) {
+        for id in laps {
+            let told_as = std::iter::once(id.0).chain(self.seen.get(&id.0).into_iter().flatten().copied());
+            let told = |entry| staged.facts.get(&(entry, id.1)).or_else(|| self.facts.get(&(entry, id.1)));
+            let facts: Vec<&Lap> = told_as.filter_map(told).flat_map(BTreeMap::values).filter(|f| self.owner(f).entry == id.0).collect();
+            let before = self.laps.get(&id);
+            let after = choose(facts.iter().copied().filter(|f| !f.superseded)).map(|lap| revised(self.owned(lap), before, &facts));
+            if after.as_ref() != before {
+                staged.chosen.push((id, after));
+            }
         }
+    }
+
+    /// Whose car the fact is of.
+    fn owner(&self, fact: &Lap) -> Owner {
+        let seen = self.owners.get(&fact.entry).filter(|_| fact.tags.has(Tags::FIELD));
+        seen.copied().unwrap_or(Owner { driver: fact.driver, entry: fact.entry })
+    }
+
+    /// The fact as its owner's lap.
+    fn owned(&self, fact: &Lap) -> Lap {
+        let Owner { driver, entry } = self.owner(fact);
+        Lap { driver, entry, ..fact.clone() }
+    }
+
+    /// As [`Book::owned`], for a visit to the pits.
+    fn owned_visit(&self, mut visit: PitVisit) -> PitVisit {
+        if visit.field {
+            let told_as = visit.seen_as.unwrap_or(visit.entry);
+            visit.entry = self.owners.get(&told_as).map_or(told_as, |owner| owner.entry);
+            visit.seen_as = (visit.entry != told_as).then_some(told_as);
+        }
+        visit
+    }
+
+    /// Whose cars are whose has changed: what was told of them is chosen anew.
+    pub(super) fn own(&mut self, owners: Owners, counts: &mut Counts) {
+        let differs = |told_as: &EntryId| self.owners.get(told_as) != owners.get(told_as);
+        let moved: BTreeSet<EntryId> = self.owners.keys().chain(owners.keys()).copied().filter(differs).collect();
+        let before = self.named(|entry| moved.contains(&entry));
+        self.know(owners);
+        if self.closed {
+            return;
+        }
+        let after = self.named(|entry| moved.contains(&entry));
+        let mut staged = Staged::default();
+        self.stage_choice(&mut staged, before.into_iter().chain(after).collect());
+        self.stage_visits(&mut staged);
+        self.apply(staged, counts);
+    }
+
+    /// The laps that are told under entries that `of` takes, by whose they are.
+    fn named(&self, of: impl Fn(EntryId) -> bool) -> BTreeSet<LapId> {
+        let told = self.facts.iter().filter(|(id, _)| of(id.0));
+        told.flat_map(|(id, facts)| facts.values().map(|f| (self.owner(f).entry, id.1))).collect()
+    }
+
+    fn stage_visits(&self, staged: &mut Staged) {
+        let known = self.visits.iter().filter(|v| !staged.visits.contains_key(&v.id())).cloned().collect::<Vec<_>>();
+        for visit in known.into_iter().chain(std::mem::take(&mut staged.visits).into_values()).map(|v| self.owned_visit(v)) {
+            staged.visits.insert(visit.id(), visit);
+        }
+    }
+
+    fn know(&mut self, owners: Owners) {
+        self.seen.clear();
+        for (told_as, owner) in &owners {
+            self.seen.entry(owner.entry).or_default().insert(*told_as);
+        }
+        self.owners = owners;
+    }
+
+    /// The session is closed: from here on what is told is late.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// The session is opened again: what came late counts, and everything is chosen anew.
+    pub(super) fn reopen(&mut self, counts: &mut Counts) {
+        self.closed = false;
+        let mut staged = Staged::default();
+        self.incidents.reopen(&mut staged.incidents);
+        self.visits.reopen(&mut staged.visits);
+        self.flags.reopen(&mut staged.flags);
+        self.stage_visits(&mut staged);
+        let told = self.named(|_| true);
+        self.stage_choice(&mut staged, told.into_iter().chain(self.laps.keys().copied()).collect());
+        self.apply(staged, counts);
     }
 
     /// Make staged changes.
@@ -126,12 +250,13 @@ impl Book {
             }
         }
         counts.incidents += staged.incidents.len() as u64;
-        self.changed_incidents.extend(staged.incidents.keys().copied());
-        self.incidents.extend(staged.incidents);
+        self.incidents.apply(staged.incidents);
+        self.visits.apply(staged.visits);
+        self.flags.apply(staged.flags);
     }
 
     pub(crate) fn has_news(&self) -> bool {
-        !self.changed_laps.is_empty() || !self.changed_incidents.is_empty()
+        !self.changed_laps.is_empty() || self.incidents.has_changed() || self.visits.has_changed() || self.flags.has_changed()
     }
 
     /// Put everything that has changed since the last step into `step`.
@@ -144,16 +269,18 @@ impl Book {
                 None => step.withdrawn.push((session, id.0, id.1)),
             }
         }
-        let incidents = std::mem::take(&mut self.changed_incidents);
-        step.incidents.extend(incidents.iter().filter_map(|id| self.incidents.get(id)).cloned());
+        step.incidents.extend(self.incidents.drain());
+        step.pit_visits.extend(self.visits.drain());
+        step.flags.extend(self.flags.drain());
     }
 }
 
 /// `lap` as the newest revision of its lap: as `before` if nothing else has changed, else one more than was ever reached.
-fn revised(lap: &Lap, before: Option<&Lap>, facts: &Facts) -> Lap {
-    let reached = before.map_or_else(|| facts.values().filter(|f| f.superseded).map(|f| f.revision).max(), |b| Some(b.revision));
+fn revised(lap: Lap, before: Option<&Lap>, facts: &[&Lap]) -> Lap {
+    let reached = before.map_or_else(|| facts.iter().filter(|f| f.superseded).map(|f| f.revision).max(), |b| Some(b.revision));
     let same = before.filter(|b| Lap { revision: b.revision, ..lap.clone() } == **b);
-    Lap { revision: same.map_or(reached.unwrap_or(0) + 1, |b| b.revision), ..lap.clone() }
+    let revision = same.map_or(reached.unwrap_or(0) + 1, |b| b.revision);
+    Lap { revision, ..lap }
 }
 
 fn lap_id(lap: &Lap) -> LapId {
@@ -162,8 +289,4 @@ fn lap_id(lap: &Lap) -> LapId {
 
 fn teller(lap: &Lap) -> Teller {
     (lap.driver, lap.run, lap.timeline)
-}
-
-fn incident_id(step: &IncidentStep) -> IncidentId {
-    (step.driver, step.run, step.timeline, step.tick)
 }

@@ -26,13 +26,16 @@ pub(crate) struct Stream {
 struct State {
     /// Its first own-car frame has come: whom it goes on from is decided.
     begun: bool,
+    /// The slot of its car, of its last record.
+    #[serde(default)]
+    slot: u16,
     /// The race state; `None` once the race logic has panicked over it, or it has outgrown its bound (E5).
     race: Option<StreamRace>,
 }
 
 impl Stream {
     pub(crate) fn new(key: StreamKey) -> Self {
-        Self { ledger: Ledger::new(key), state: State { begun: false, race: Some(StreamRace::new()) } }
+        Self { ledger: Ledger::new(key), state: State { begun: false, slot: 0, race: Some(StreamRace::new()) } }
     }
 
     pub(crate) fn restore(stored: &StreamState) -> Result<Self, StateError> {
@@ -100,11 +103,20 @@ impl Stream {
         frames.iter().nth(skip as usize)?.ok().map(|frame| frame.tick.to_native())
     }
 
+    /// What the stream would tell if it ended here: what waits for the simulator's own time settles without it. The stream
+    /// itself goes on waiting, should the session be opened again.
+    pub(crate) fn settled(&self, out: &mut Vec<Fact>) {
+        if let Some(race) = &self.state.race {
+            race.clone().on_end(&context(&self.ledger.stream, self.state.slot), out);
+        }
+    }
+
     /// Pass what is new of the record to the race logic; `ancestor` is whom the stream goes on from.
     pub(crate) fn tell(&mut self, record: &LogRecord, arrival: &Arrival, verdict: &Verdict, ancestor: Option<&Stream>, out: &mut Vec<Fact>) {
         let Some(race) = &mut self.state.race else { return };
         let prelude = record.record.prelude();
-        let context = Context { session: record.stamp.session, driver: record.stamp.driver, run: prelude.run, slot: prelude.slot };
+        self.state.slot = prelude.slot;
+        let context = context(&self.ledger.stream, prelude.slot);
         if let Some(from) = ancestor.and_then(|s| s.state.race.as_ref()) {
             *race = StreamRace::inherit(from);
         }
@@ -138,4 +150,8 @@ impl Stream {
             _ => {}
         }
     }
+}
+
+fn context(key: &StreamKey, slot: u16) -> Context {
+    Context { session: key.session, driver: key.driver, run: key.run, slot }
 }

@@ -9,7 +9,7 @@ pub mod stores;
 use boxbox_log::memory::MemoryLog;
 use boxbox_log::{Completion, Completions, Log, Outcome, Ticket};
 use boxbox_processor::partition::Partition;
-use boxbox_schemas::event::{EndFrame, EndReason, EventCode, EventFrame, GapFrame, GapReason, Reject, VoidFrame};
+use boxbox_schemas::event::{Closing, EndFrame, EndReason, EventCode, EventFrame, GapFrame, GapReason, Reject, VoidFrame};
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence, TrackLoc};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{Kind, Prelude, archive, seal};
@@ -186,6 +186,11 @@ impl Client {
     pub fn end(&mut self) {
         self.put(Kind::END, 1, 1, &archive(&EndFrame { reason: EndReason::FINISHED, ..EndFrame::default() }));
     }
+}
+
+/// What the server says of a session's life (E9).
+pub fn closing(source_id: u128, closing: Closing) -> Bytes {
+    boxbox_schemas::stamp::closed(tenant(), source(source_id), closing, 1_700_000_100_000_000)
 }
 
 /// A partition's processing with a store of its own, both without any runtime.
