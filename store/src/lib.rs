@@ -19,6 +19,7 @@
 //!   transaction of frames, stream cursors and checkpoint (E10).
 //! * A frame is kept once, however often its range is appended and by whomever: what lies below a stream's cursor is
 //!   there already and is skipped. So an owner that lost its partition does no harm here.
+//! * [`Archive::retain`] removes the oldest; what it has removed stays below the cursors and never comes back.
 //!
 //! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile. One behaviour suite runs on all.
 
@@ -237,19 +238,21 @@ pub struct ArchiveState {
 pub struct ArchiveBlock {
     /// The last record it covers.
     pub checkpoint: Checkpoint,
+    /// When an edge received its newest record, Unix µs: what retention counts a frame's age from.
+    pub received_at_us: i64,
     /// Cursors of the streams touched, after the block.
     pub cursors: Vec<(StreamKey, u64)>,
-    /// Runs of frames; each of one stream, gapless.
+    /// Runs of frames. Several of one stream follow each other: none begins before another of it ends.
     pub runs: Vec<FrameRun>,
 }
 
-/// Consecutive frames of one stream.
+/// Frames of one stream in order. Sequence numbers between them that are not here are of other kinds, or never came.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FrameRun {
     /// The stream.
     pub stream: StreamKey,
-    /// Sequence number of the first.
-    pub first_seq: u64,
+    /// Sequence numbers, one for each frame: they rise, and no piece touches the next.
+    pub pieces: Vec<Piece>,
     /// Session time of the first, µs.
     pub first_us: i64,
     /// Session time of the last, µs.
@@ -258,16 +261,46 @@ pub struct FrameRun {
     pub frames: Bytes,
 }
 
+/// Consecutive sequence numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    /// The first.
+    pub first_seq: u64,
+    /// How many, at least one.
+    pub count: u64,
+}
+
+/// What an archive need not keep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Retention {
+    /// Remove the oldest frames until the archive takes no more bytes than this, by the backend's own measure.
+    pub max_bytes: Option<u64>,
+    /// Remove frames received before this, Unix µs.
+    pub oldest_us: Option<i64>,
+}
+
+/// What [`Archive::retain`] removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Removed {
+    /// Frames.
+    pub frames: u64,
+    /// There may be more to remove: call again.
+    pub more: bool,
+}
+
 /// Every admitted frame, once.
 #[async_trait]
 pub trait Archive: Send + Sync + 'static {
     /// Where it stands.
     async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError>;
-    /// Keep a block; all or nothing.
+    /// Keep a block; all or nothing. Its frames can be read at once.
     async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError>;
-    /// The frames of `span`, as far as they have arrived, in order: archived frames with their sequence numbers' first.
-    /// At most `limit` frames.
-    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<FrameRun>, StoreError>;
+    /// Remove the oldest frames, by when they were received, in one bounded transaction. Frames may go together with some
+    /// hundred others of their stream, when the newest of them is to go. Cursors and checkpoints stay: what was removed is
+    /// never taken in again.
+    async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError>;
+    /// The frames of `span`, as far as they have arrived, as one run; at most `limit`, the first ones. `None`: there are none.
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError>;
     /// How many frames of a driver's session there are.
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError>;
     /// Whether the archive answers.

@@ -1,15 +1,18 @@
-//! How a chunk of frames is kept: byte planes, each as differences from frame to frame, then zstd.
+//! How a chunk of frames is kept: second differences of its words, in byte planes, then zstd.
 //!
-//! Byte 0 is the version, byte 1 the width of a frame, then one zstd frame with a checksum. Consecutive frames of a car
-//! differ little, and mostly in the low bytes of each field, so the n-th bytes of all frames stand together. Measured
-//! on 11,800 frames of a real race at 60 Hz, 600 a chunk, bytes per frame of 200: zstd alone 89, planes 62, planes of
-//! differences 54, second differences by field 46. The last needs to know every field of every version of the frame,
-//! which an archive had better not; levels above 3 gain 1 byte.
+//! Byte 0 is the version, byte 1 the width of a frame, then one zstd frame with a checksum: the number of pieces of the
+//! run (u32), each piece as the numbers skipped before it and its count (u64 each), and the planes of the frames.
+//!
+//! A car's fields change steadily, so what a little-endian 32-bit word is off from going on as it did is small; of it,
+//! zigzagged, the n-th bytes of all frames stand together. Every field is one or two aligned words, so no field need be
+//! known, which an archive had better not. Measured on 11,800 frames of a real race at 60 Hz, 600 a chunk, bytes per frame
+//! of 200: zstd alone 89, planes 62, planes of byte differences 54.2, of word differences 51.5, of second word differences
+//! 46.9 (60 a chunk: 53.7); planes of bits 44.2, for twice the code and time. Levels above 3 gain 1 byte.
 
+use boxbox_schemas::StreamKey;
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
-use bytes::Bytes;
 
-use crate::StoreError;
+use crate::{FrameRun, Piece, StoreError};
 
 /// Frames in a chunk at most: 10 s at 60 Hz (E10). Longer ones pack hardly better, and a read unpacks whole chunks.
 pub(crate) const CHUNK_MAX_FRAMES: u64 = 600;
@@ -17,121 +20,216 @@ pub(crate) const CHUNK_MAX_FRAMES: u64 = 600;
 const VERSION: u8 = 1;
 const WIDTH: u8 = CAR_FRAME_BYTES as u8;
 const LEVEL: i32 = 3;
+const WORDS: usize = CAR_FRAME_BYTES / 4;
+const _: () = assert!(CAR_FRAME_BYTES.is_multiple_of(4) && CAR_FRAME_BYTES <= u8::MAX as usize);
+/// What one chunk may unpack to, whatever its row says: room for a later version's longer chunks.
+const CHUNK_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+const PIECE_BYTES: usize = 16;
 
-/// Pack whole frames.
-pub(crate) fn pack(frames: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let planes = to_planes(frames, CAR_FRAME_BYTES);
-    let mut out = Vec::with_capacity(2 + frames.len() / 2);
+/// Pack a run.
+pub(crate) fn pack(run: &FrameRun) -> Result<Vec<u8>, StoreError> {
+    let mut body = Vec::with_capacity(4 + run.pieces.len() * PIECE_BYTES + run.frames.len());
+    body.extend((run.pieces.len() as u32).to_le_bytes());
+    let mut at = run.first_seq();
+    for piece in &run.pieces {
+        body.extend((piece.first_seq - at).to_le_bytes());
+        body.extend(piece.count.to_le_bytes());
+        at = piece.next_seq();
+    }
+    to_planes(&run.frames, &mut body);
+    let mut out = Vec::with_capacity(2 + body.len() / 2);
     out.extend([VERSION, WIDTH]);
     let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
     encoder.include_checksum(true).map_err(failed)?;
-    std::io::Write::write_all(&mut encoder, &planes).map_err(failed)?;
+    std::io::Write::write_all(&mut encoder, &body).map_err(failed)?;
     encoder.finish().map_err(failed)
 }
 
-/// The `count` frames that [`pack`] packed.
-pub(crate) fn unpack(packed: &[u8], count: u64) -> Result<Bytes, StoreError> {
+/// The run that [`pack`] packed: its stream, its first sequence number, and how many frames it has.
+pub(crate) fn unpack(stream: StreamKey, first_seq: u64, count: u64, packed: &[u8]) -> Result<FrameRun, StoreError> {
     let damaged = |what: &str| StoreError::Unreadable(format!("a chunk of frames: {what}"));
     let [version, width, body @ ..] = packed else { return Err(damaged("cut")) };
     if (*version, *width) != (VERSION, WIDTH) {
         return Err(damaged(&format!("version {version} of {width}-byte frames")));
     }
-    let bytes = usize::try_from(count)
-        .ok()
-        .and_then(|n| n.checked_mul(CAR_FRAME_BYTES))
-        .filter(|n| *n <= CHUNK_LIMIT_BYTES)
-        .ok_or_else(|| damaged("its length is impossible"))?;
-    let planes = zstd::bulk::decompress(body, bytes).map_err(|e| damaged(&e.to_string()))?;
-    if planes.len() != bytes {
-        return Err(damaged("fewer frames than its row says"));
+    let frames = usize::try_from(count).ok().filter(|n| *n <= CHUNK_LIMIT_BYTES / (CAR_FRAME_BYTES + PIECE_BYTES));
+    let frames = frames.ok_or_else(|| damaged("its length is impossible"))?;
+    let body = zstd::bulk::decompress(body, 4 + frames * (CAR_FRAME_BYTES + PIECE_BYTES)).map_err(|e| damaged(&e.to_string()))?;
+    let (pieces, body) = body.split_first_chunk().ok_or_else(|| damaged("no pieces"))?;
+    let pieces = usize::try_from(u32::from_le_bytes(*pieces)).unwrap_or(usize::MAX);
+    let cut = pieces.checked_mul(PIECE_BYTES).and_then(|bytes| body.split_at_checked(bytes));
+    let (pieces, planes) = cut.filter(|(_, planes)| planes.len() == frames * CAR_FRAME_BYTES).ok_or_else(|| damaged("not as its row says"))?;
+    let (mut at, mut told) = (first_seq, vec![]);
+    for piece in pieces.chunks_exact(PIECE_BYTES) {
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+        let (skip, count) = (number(&piece[..8]), number(&piece[8..]));
+        let first_seq = at.checked_add(skip).ok_or_else(|| damaged("its numbers"))?;
+        at = first_seq.checked_add(count).ok_or_else(|| damaged("its numbers"))?;
+        told.push(Piece { first_seq, count });
     }
-    Ok(from_planes(&planes, CAR_FRAME_BYTES).into())
+    FrameRun::of(stream, told, from_planes(planes).into()).map_err(|e| damaged(&e.to_string()))
 }
-
-/// What one chunk may unpack to, whatever its row says: room for a later version's longer chunks.
-const CHUNK_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 fn failed(e: std::io::Error) -> StoreError {
     StoreError::Refused(format!("frames could not be packed: {e}"))
 }
 
-fn to_planes(rows: &[u8], width: usize) -> Vec<u8> {
-    let mut planes = Vec::with_capacity(rows.len());
-    for column in 0..width {
-        let mut last = 0u8;
-        planes.extend(rows.iter().skip(column).step_by(width).map(|byte| byte.wrapping_sub(std::mem::replace(&mut last, *byte))));
-    }
-    planes
+/// What of a word comes as a surprise to whoever has seen the two before it. The first is its own surprise.
+#[derive(Default)]
+struct Steady {
+    last: Option<u32>,
+    step: u32,
 }
 
-fn from_planes(planes: &[u8], width: usize) -> Vec<u8> {
-    let mut rows = vec![0; planes.len()];
-    for (column, plane) in planes.chunks_exact((planes.len() / width).max(1)).enumerate() {
-        let mut last = 0u8;
-        for (byte, difference) in rows.iter_mut().skip(column).step_by(width).zip(plane) {
-            last = last.wrapping_add(*difference);
-            *byte = last;
+impl Steady {
+    fn expected(&self) -> u32 {
+        self.last.unwrap_or(0).wrapping_add(self.step)
+    }
+    fn saw(&mut self, word: u32) {
+        self.step = self.last.map_or(0, |last| word.wrapping_sub(last));
+        self.last = Some(word);
+    }
+}
+
+fn zigzag(n: u32) -> u32 {
+    (n << 1) ^ (n as i32 >> 31) as u32
+}
+
+fn unzigzag(n: u32) -> u32 {
+    (n >> 1) ^ (n & 1).wrapping_neg()
+}
+
+fn to_planes(frames: &[u8], out: &mut Vec<u8>) {
+    let count = frames.len() / CAR_FRAME_BYTES;
+    let mut planes = vec![0; 4 * count];
+    for word in 0..WORDS {
+        let mut steady = Steady::default();
+        for (n, frame) in frames.chunks_exact(CAR_FRAME_BYTES).enumerate() {
+            let &[a, b, c, d] = &frame[4 * word..][..4] else { continue };
+            let value = u32::from_le_bytes([a, b, c, d]);
+            for (k, byte) in zigzag(value.wrapping_sub(steady.expected())).to_le_bytes().into_iter().enumerate() {
+                planes[k * count + n] = byte;
+            }
+            steady.saw(value);
+        }
+        out.extend_from_slice(&planes);
+    }
+}
+
+fn from_planes(planes: &[u8]) -> Vec<u8> {
+    let count = planes.len() / CAR_FRAME_BYTES;
+    let mut frames = vec![0; planes.len()];
+    for (word, planes) in planes.chunks_exact((4 * count).max(1)).enumerate() {
+        let mut steady = Steady::default();
+        for (n, frame) in frames.chunks_exact_mut(CAR_FRAME_BYTES).enumerate() {
+            let surprise = u32::from_le_bytes([0, 1, 2, 3].map(|k| planes[k * count + n]));
+            let value = steady.expected().wrapping_add(unzigzag(surprise));
+            frame[4 * word..][..4].copy_from_slice(&value.to_le_bytes());
+            steady.saw(value);
         }
     }
-    rows
+    frames
 }
 
 #[cfg(test)]
 mod tests {
     use boxbox_schemas::frame::CarFrame;
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::suite::samples::{session, stream, tenant};
+
+    fn key() -> StreamKey {
+        stream(&session(tenant("a"), 1), 1)
+    }
+
+    fn run(frames: impl Into<Bytes>) -> FrameRun {
+        FrameRun::new(key(), 77, frames.into()).unwrap()
+    }
 
     proptest! {
         #[test]
-        fn whatever_is_packed_is_unpacked(count in 1u64..50, seed: u64) {
+        fn whatever_is_packed_is_unpacked(pieces in prop::collection::vec((1u64..1 << 40, 1u64..50), 1..9), first: u32, seed: u64) {
             let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut at, mut told) = (u64::from(first), vec![]);
+            for (skip, count) in pieces {
+                told.push(Piece { first_seq: at + skip, count });
+                at += skip + count;
+            }
+            let count: u64 = told.iter().map(|p| p.count).sum();
             let frames: Vec<u8> = (0..count as usize * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
-            prop_assert_eq!(unpack(&pack(&frames).unwrap(), count).unwrap(), frames);
+            let run = FrameRun::of(key(), told, frames.into()).unwrap();
+            prop_assert_eq!(unpack(key(), run.first_seq(), count, &pack(&run).unwrap()).unwrap(), run);
         }
 
         /// Every single damaged byte is noticed: by the version, zstd's framing, or its checksum.
         #[test]
         fn damage_is_noticed(at in any::<prop::sample::Index>(), flip in 1u8..) {
-            let frames: Vec<u8> = (0..20 * CAR_FRAME_BYTES).map(|i| (i / 7) as u8).collect();
-            let mut packed = pack(&frames).unwrap();
+            let run = run((0..20 * CAR_FRAME_BYTES).map(|i| (i / 7) as u8).collect::<Vec<u8>>());
+            let mut packed = pack(&run).unwrap();
             let at = at.index(packed.len());
             packed[at] ^= flip;
-            match unpack(&packed, 20) {
+            match unpack(key(), 77, 20, &packed) {
                 Err(StoreError::Unreadable(_)) => {}
                 // zstd ignores a few header bits; what it then gives is still exactly what was packed.
-                Ok(same) => prop_assert_eq!(same, frames),
+                Ok(same) => prop_assert_eq!(same, run),
                 Err(other) => prop_assert!(false, "{}", other),
             }
         }
 
         #[test]
-        fn rubbish_is_unreadable(bytes: Vec<u8>, count: u64) {
-            prop_assert!(matches!(unpack(&bytes, count), Err(StoreError::Unreadable(_))));
+        fn rubbish_is_unreadable(bytes: Vec<u8>, first: u64, count: u64) {
+            prop_assert!(matches!(unpack(key(), first, count, &bytes), Err(StoreError::Unreadable(_))));
+        }
+
+        /// Rubbish that is packed well: no number in it makes a panic, or a run that is not one.
+        #[test]
+        fn packed_rubbish_is_unreadable_or_a_run(pieces in prop::collection::vec((any::<u64>(), any::<u64>()), 0..4), first: u64, count in 0u64..9) {
+            let mut body = (pieces.len() as u32).to_le_bytes().to_vec();
+            body.extend(pieces.iter().flat_map(|(skip, count)| [skip.to_le_bytes(), count.to_le_bytes()]).flatten());
+            body.extend(vec![7; count as usize * CAR_FRAME_BYTES]);
+            let mut packed = vec![VERSION, WIDTH];
+            packed.extend(zstd::bulk::compress(&body, LEVEL).unwrap());
+            match unpack(key(), first, count, &packed) {
+                Err(StoreError::Unreadable(_)) => {}
+                Ok(run) => prop_assert_eq!(run.count(), count),
+                Err(other) => prop_assert!(false, "{}", other),
+            }
         }
     }
 
     #[test]
     fn a_wrong_count_is_unreadable() {
-        let packed = pack(&[7; 3 * CAR_FRAME_BYTES]).unwrap();
-        assert!(matches!(unpack(&packed, 2), Err(StoreError::Unreadable(_))));
-        assert!(matches!(unpack(&packed, 4), Err(StoreError::Unreadable(_))));
+        let packed = pack(&run(vec![7; 3 * CAR_FRAME_BYTES])).unwrap();
+        assert!(matches!(unpack(key(), 77, 2, &packed), Err(StoreError::Unreadable(_))));
+        assert!(matches!(unpack(key(), 77, 4, &packed), Err(StoreError::Unreadable(_))));
+    }
+
+    fn golden() -> FrameRun {
+        let frames: Vec<u8> = (0..3 * CAR_FRAME_BYTES).map(|i| (i % 251) as u8).collect();
+        FrameRun::of(key(), vec![Piece { first_seq: 77, count: 1 }, Piece { first_seq: 80, count: 2 }], frames.into()).unwrap()
+    }
+
+    /// Makes the file that the test below reads.
+    #[test]
+    #[ignore = "writes tests/golden: only while version 1 is not released"]
+    fn write_the_golden_chunk() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/chunk_v1.bin"), pack(&golden()).unwrap()).unwrap();
     }
 
     /// F8: a chunk as version 1 writes it stays readable.
     #[test]
     fn the_golden_chunk_is_readable() {
-        let frames: Vec<u8> = (0..3 * CAR_FRAME_BYTES).map(|i| (i % 251) as u8).collect();
-        assert_eq!(unpack(include_bytes!("../tests/golden/chunk_v1.bin"), 3).unwrap(), frames);
+        assert_eq!(unpack(key(), 77, 3, include_bytes!("../tests/golden/chunk_v1.bin")).unwrap(), golden());
     }
 
     /// What the file's head says was measured, on the recording that comes as CSV.
     #[test]
-    fn a_real_recording_packs_to_a_third() {
+    fn a_real_recording_packs_to_a_quarter() {
         let folder = std::env::var("BOXBOX_TESTDATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
         let Ok(file) = std::fs::File::open(format!("{folder}/phillipisland_f4_race_60hz_DEV_laps0-5.csv.gz")) else {
-            eprintln!("NOT RUN: a_real_recording_packs_to_a_third: no recordings in {folder} (BOXBOX_TESTDATA)");
+            eprintln!("NOT RUN: a_real_recording_packs_to_a_quarter: no recordings in {folder} (BOXBOX_TESTDATA)");
             return;
         };
         let mut csv = csv::Reader::from_reader(flate2::read::GzDecoder::new(file));
@@ -164,20 +262,16 @@ mod tests {
         }
         let (mut packed, mut planes_only, mut zstd_only) = (0, 0, 0);
         for chunk in frames.chunks(CHUNK_MAX_FRAMES as usize * CAR_FRAME_BYTES) {
-            let one = pack(chunk).unwrap();
-            assert_eq!(unpack(&one, (chunk.len() / CAR_FRAME_BYTES) as u64).unwrap(), chunk);
+            let run = run(chunk.to_vec());
+            let one = pack(&run).unwrap();
+            assert_eq!(unpack(key(), 77, run.count(), &one).unwrap(), run);
             let plain: Vec<u8> = (0..CAR_FRAME_BYTES).flat_map(|c| chunk.iter().skip(c).step_by(CAR_FRAME_BYTES).copied()).collect();
             packed += one.len();
             planes_only += zstd::bulk::compress(&plain, LEVEL).unwrap().len();
             zstd_only += zstd::bulk::compress(chunk, LEVEL).unwrap().len();
         }
         let per_frame = |bytes: usize| bytes as f64 / (frames.len() / CAR_FRAME_BYTES) as f64;
-        println!(
-            "bytes per frame: zstd {:.1}, planes {:.1}, planes of differences {:.1}",
-            per_frame(zstd_only),
-            per_frame(planes_only),
-            per_frame(packed)
-        );
+        println!("bytes per frame: zstd {:.1}, planes {:.1}, as kept {:.1}", per_frame(zstd_only), per_frame(planes_only), per_frame(packed));
         assert!(packed < planes_only && planes_only < zstd_only, "the choice of packing rests on this order");
     }
 }

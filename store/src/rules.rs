@@ -70,17 +70,23 @@ pub(crate) fn check_sessions(step: &Step, stored: impl Fn(&SessionId) -> Option<
     stray.map_or(Ok(()), |s| Err(other_tenant(&s.session, &s.tenant)))
 }
 
-/// Whether the block's runs are whole frames below their streams' cursors.
+/// Whether the block's runs are whole frames below their streams' cursors, those of one stream one after another.
 pub(crate) fn check_block(block: &ArchiveBlock) -> Result<(), StoreError> {
     let cursors: BTreeMap<_, _> = block.cursors.iter().copied().collect();
+    let mut ranges = vec![];
     for run in &block.runs {
-        let run = crate::FrameRun::new(run.stream, run.first_seq, run.frames.clone())?;
+        let run = crate::FrameRun::of(run.stream, run.pieces.clone(), run.frames.clone())?;
         let cursor = cursors.get(&run.stream).copied().unwrap_or(0);
         if run.next_seq() > cursor || cursor > SEQUENCE_END {
             return Err(StoreError::Refused(format!("frames up to {} of driver {} with a cursor at {cursor}", run.next_seq(), run.stream.driver)));
         }
+        ranges.push((run.stream, run.first_seq(), run.next_seq()));
     }
-    Ok(())
+    ranges.sort();
+    match ranges.windows(2).find(|w| w[0].0 == w[1].0 && w[1].1 < w[0].2) {
+        Some(w) => Err(StoreError::Refused(format!("two runs of driver {} overlap at {}", w[1].0.driver, w[1].1))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a partition may go from checkpoint `old` to `new`: never back, and at the same offset only to the same record.

@@ -1,7 +1,8 @@
 //! The pump that archives frames: the same log, the same `admit`, a checkpoint of its own (E6, E10).
 //!
-//! Frames are joined into runs of one stream, gapless, of up to [`Config::run_span`] each, and runs into blocks. A block
-//! is everything admitted between two checkpoints, so what is archived once is archived for good and never twice.
+//! Frames are joined into runs of one stream of up to [`Config::run_span`] each, whatever other kinds lie between them, and
+//! runs into blocks. A block is everything admitted between two checkpoints, so what is archived once is archived for good
+//! and never twice. Blocks are small, so that a lap can be looked at a second later; the archive joins what is in them.
 //!
 //! [`Config::run_span`]: crate::Config::run_span
 
@@ -14,7 +15,7 @@ use boxbox_schemas::record::Content;
 use boxbox_schemas::results::Checkpoint;
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{LogId, StreamKey};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Piece};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -133,12 +134,13 @@ struct Builder {
     changed: BTreeMap<StreamKey, u64>,
     bytes: usize,
     last: Option<(Offset, Bytes)>,
+    /// When an edge received the newest record, as records tell: never back, whatever an edge's clock does.
+    received_at_us: i64,
 }
 
 /// A run that may still grow.
 struct OpenRun {
-    first_seq: u64,
-    next_seq: u64,
+    pieces: Vec<Piece>,
     first_us: i64,
     last_us: i64,
     frames: BytesMut,
@@ -146,7 +148,7 @@ struct OpenRun {
 
 impl Builder {
     fn new(log: LogId, partition: u32, partitions: u32, cursors: BTreeMap<StreamKey, u64>, span_us: i64) -> Self {
-        Self { log, partition, partitions, span_us, cursors, open: BTreeMap::new(), runs: vec![], changed: BTreeMap::new(), bytes: 0, last: None }
+        Self { log, partition, partitions, span_us, cursors, open: BTreeMap::new(), runs: vec![], changed: BTreeMap::new(), bytes: 0, last: None, received_at_us: 0 }
     }
 
     fn take_in(&mut self, offset: Offset, bytes: &Bytes) {
@@ -156,6 +158,7 @@ impl Builder {
         if record.stamp.session.partition(self.partitions) != self.partition || !Arrival::in_stream(&record) {
             return;
         }
+        self.received_at_us = self.received_at_us.max(record.stamp.received_at_us);
         let (stream, arrival) = (record.stream(), Arrival::of(&record));
         let cursor = self.cursors.entry(stream).or_default();
         let verdict = admit(*cursor, &arrival);
@@ -173,13 +176,15 @@ impl Builder {
 
     fn add(&mut self, stream: StreamKey, seq: u64, time_us: i64, frame: &[u8]) {
         self.bytes += frame.len();
-        let grows = |run: &&mut OpenRun| run.next_seq == seq && time_us >= run.last_us && time_us - run.first_us < self.span_us;
+        let piece = Piece { first_seq: seq, count: 1 };
+        let grows = |run: &&mut OpenRun| time_us >= run.last_us && time_us - run.first_us < self.span_us;
         if let Some(run) = self.open.get_mut(&stream).filter(grows) {
+            piece.put_behind(&mut run.pieces);
             run.frames.extend_from_slice(frame);
-            (run.next_seq, run.last_us) = (seq + 1, time_us);
+            run.last_us = time_us;
             return;
         }
-        let run = OpenRun { first_seq: seq, next_seq: seq + 1, first_us: time_us, last_us: time_us, frames: BytesMut::from(frame) };
+        let run = OpenRun { pieces: vec![piece], first_us: time_us, last_us: time_us, frames: BytesMut::from(frame) };
         if let Some(full) = self.open.insert(stream, run) {
             self.runs.push(full.close(stream));
         }
@@ -192,12 +197,12 @@ impl Builder {
         let mut runs = std::mem::take(&mut self.runs);
         runs.extend(std::mem::take(&mut self.open).into_iter().map(|(stream, run)| run.close(stream)));
         self.bytes = 0;
-        Some(ArchiveBlock { checkpoint, cursors: std::mem::take(&mut self.changed).into_iter().collect(), runs })
+        Some(ArchiveBlock { checkpoint, received_at_us: self.received_at_us, cursors: std::mem::take(&mut self.changed).into_iter().collect(), runs })
     }
 }
 
 impl OpenRun {
     fn close(self, stream: StreamKey) -> FrameRun {
-        FrameRun { stream, first_seq: self.first_seq, first_us: self.first_us, last_us: self.last_us, frames: self.frames.freeze() }
+        FrameRun { stream, pieces: self.pieces, first_us: self.first_us, last_us: self.last_us, frames: self.frames.freeze() }
     }
 }

@@ -128,13 +128,16 @@ impl boxbox_store::Archive for Blocks {
         self.blocks.lock().unwrap().push(block.clone());
         Ok(())
     }
+    async fn retain(&self, retention: &boxbox_store::Retention) -> Result<boxbox_store::Removed, StoreError> {
+        self.inner.retain(retention).await
+    }
     async fn frames(
         &self,
         tenant: &TenantId,
         session: &SessionId,
         span: &boxbox_schemas::results::Span,
         limit: u32,
-    ) -> Result<Vec<boxbox_store::FrameRun>, StoreError> {
+    ) -> Result<Option<boxbox_store::FrameRun>, StoreError> {
         self.inner.frames(tenant, session, span, limit).await
     }
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&boxbox_schemas::DriverId>) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::rules::{check_block, check_same_record};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Removed, Retention, StoreError, run};
 
 /// [`Archive`] in memory: a map of single frames.
 #[derive(Clone, Default)]
@@ -30,7 +30,8 @@ struct Inner {
 struct Stream {
     partition: Option<(LogId, u32)>,
     next: u64,
-    frames: BTreeMap<u64, Bytes>,
+    /// By sequence number, with when they were received.
+    frames: BTreeMap<u64, (i64, Bytes)>,
 }
 
 impl MemoryArchive {
@@ -73,9 +74,9 @@ impl Archive for MemoryArchive {
         for run in &block.runs {
             let stream = inner.streams.entry(run.stream).or_default();
             let kept_below = cursors.get(&run.stream).copied().unwrap_or(0);
-            let frames = (run.first_seq..).zip(run.frames.chunks_exact(CAR_FRAME_BYTES)).filter(|(seq, _)| *seq >= kept_below);
-            for (seq, frame) in frames {
-                stream.frames.entry(seq).or_insert_with(|| run.frames.slice_ref(frame));
+            let numbers = run.pieces.iter().flat_map(|piece| piece.first_seq..piece.next_seq());
+            for (seq, frame) in numbers.zip(run.frames.chunks_exact(CAR_FRAME_BYTES)).filter(|(seq, _)| *seq >= kept_below) {
+                stream.frames.entry(seq).or_insert_with(|| (block.received_at_us, run.frames.slice_ref(frame)));
             }
         }
         for (stream, next) in &block.cursors {
@@ -90,13 +91,29 @@ impl Archive for MemoryArchive {
         Ok(())
     }
 
-    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<FrameRun>, StoreError> {
+    async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        let all = inner.streams.iter().flat_map(|(key, s)| s.frames.iter().map(|(seq, (received, _))| (*received, *key, *seq)));
+        let mut oldest: Vec<_> = all.collect();
+        oldest.sort();
+        let aged = retention.oldest_us.map_or(0, |cutoff| oldest.partition_point(|(received, ..)| *received < cutoff));
+        let bytes = (oldest.len() * CAR_FRAME_BYTES) as u64;
+        let over = retention.max_bytes.map_or(0, |max| bytes.saturating_sub(max).div_ceil(CAR_FRAME_BYTES as u64));
+        oldest.truncate(aged.max(over as usize));
+        for (_, key, seq) in &oldest {
+            inner.streams.entry(*key).or_default().frames.remove(seq);
+        }
+        Ok(Removed { frames: oldest.len() as u64, more: false })
+    }
+
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
         let key = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
         self.read(|inner| {
-            let Some(stream) = inner.streams.get(&key) else { return Ok(vec![]) };
+            let Some(stream) = inner.streams.get(&key) else { return Ok(None) };
             let range = span.first_seq..span.next_seq.max(span.first_seq);
-            let single: Result<Vec<_>, _> = stream.frames.range(range).map(|(seq, frame)| FrameRun::new(key, *seq, frame.clone())).collect();
-            run::join(single?, limit)
+            let single: Result<Vec<_>, _> = stream.frames.range(range).map(|(seq, (_, frame))| FrameRun::new(key, *seq, frame.clone())).collect();
+            run::join(single?, limit.into())
         })?
     }
 

@@ -13,10 +13,19 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteSynchronous};
 use super::error::from_sqlx;
 use super::rows::{column, id, number, short_id};
 use super::upsert::{Bind, select, write};
-use super::{File, signed};
-use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
+use super::{File, chunks, signed};
+use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Removed, Retention, StoreError, run};
+
+/// ?1 to ?4 the stream, ?5 and ?6 the span. Both tables in one statement: what a fold moves between them is then in one of
+/// them. Rows of a table do not overlap, so the first one wanted is the last that begins at or before the span.
+pub(super) const FRAMES: &str = "\
+    SELECT first_seq, frames, packed FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq < ?6 AND first_seq >= \
+    COALESCE((SELECT MAX(first_seq) FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq <= ?5), 0) \
+    UNION ALL \
+    SELECT first_seq, frames, packed FROM tails WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq < ?6 AND next_seq > ?5 \
+    ORDER BY first_seq";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/archive");
 
@@ -50,67 +59,45 @@ impl Archive for SqliteArchive {
 
     async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError> {
         check_block(block)?;
-        let (checkpoint, cursors, runs) = (block.checkpoint.clone(), block.cursors.clone(), block.runs.clone());
-        let chunks = tokio::task::spawn_blocking(move || chunks_of(runs)).await.map_err(|e| StoreError::Refused(e.to_string()))??;
-        self.file.writer.transaction(move |c| Box::pin(append(c, checkpoint, cursors, chunks))).await
+        let block = block.clone();
+        self.file.writer.transaction(move |c| Box::pin(append(c, block))).await
     }
 
-    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<FrameRun>, StoreError> {
+    async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError> {
+        let retention = *retention;
+        self.file.writer.transaction(move |c| Box::pin(chunks::retain(c, retention))).await
+    }
+
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
         let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
-        // Chunks do not overlap, so the first one wanted is the last that begins at or before the span.
-        let query = sqlx::query(
-            "SELECT first_seq, next_seq, packed FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq < ?6 AND first_seq >= \
-             COALESCE((SELECT MAX(first_seq) FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq <= ?5), 0) \
-             ORDER BY first_seq",
-        );
-        let query = query.bind(tenant.as_str()).bind(&session.0[..]).bind(span.driver.as_str()).bind(&span.run.0[..]);
+        let query = sqlx::query(FRAMES).bind(tenant.as_str()).bind(&session.0[..]).bind(span.driver.as_str()).bind(&span.run.0[..]);
         let mut rows = query.bind(clamped(span.first_seq)).bind(clamped(span.next_seq)).fetch(&self.file.readers);
         let (mut found, mut left) = (vec![], u64::from(limit));
         while left > 0
             && let Some(row) = rows.try_next().await.map_err(from_sqlx)?
         {
-            let (first, next): (u64, u64) = (number(&row, "first_seq")?, number(&row, "next_seq")?);
-            let frames = unpack(column(&row, "packed")?, next.saturating_sub(first))?;
-            if let Some(run) = FrameRun::new(stream, first, frames)?.within(span.first_seq, span.next_seq)? {
+            let run = unpack(stream, number(&row, "first_seq")?, number(&row, "frames")?, column(&row, "packed")?)?;
+            if let Some(run) = run.within(span.first_seq, span.next_seq)? {
                 left = left.saturating_sub(run.count());
                 found.push(run);
             }
         }
-        run::join(found, limit)
+        run::join(found, limit.into())
     }
 
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
         let query = sqlx::query(
-            "SELECT COALESCE(SUM(next_seq - first_seq), 0) AS frames FROM chunks WHERE tenant = ? AND session = ? AND (? IS NULL OR driver = ?)",
+            "SELECT COALESCE(SUM(frames), 0) AS frames FROM ( \
+             SELECT frames FROM chunks WHERE tenant = ?1 AND session = ?2 AND (?3 IS NULL OR driver = ?3) \
+             UNION ALL SELECT frames FROM tails WHERE tenant = ?1 AND session = ?2 AND (?3 IS NULL OR driver = ?3)) AS kept",
         );
-        let driver = driver.map(DriverId::as_str);
-        let query = query.bind(tenant.as_str()).bind(&session.0[..]).bind(driver).bind(driver);
+        let query = query.bind(tenant.as_str()).bind(&session.0[..]).bind(driver.map(DriverId::as_str));
         number(&query.fetch_one(&self.file.readers).await.map_err(from_sqlx)?, "frames")
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.file.ping().await
     }
-}
-
-/// Some frames of one stream, and the same packed.
-struct Chunk {
-    run: FrameRun,
-    packed: Vec<u8>,
-}
-
-/// Cut runs into chunks and pack them, in order of sequence: work for a thread of its own, before the file is locked.
-fn chunks_of(mut runs: Vec<FrameRun>) -> Result<Vec<Chunk>, StoreError> {
-    runs.sort_by_key(|run| (run.stream, run.first_seq));
-    let mut chunks = vec![];
-    for run in runs {
-        let mut from = run.first_seq;
-        while let Some(part) = run.within(from, from + CHUNK_MAX_FRAMES)? {
-            from = part.next_seq();
-            chunks.push(Chunk { packed: pack(&part.frames)?, run: part });
-        }
-    }
-    Ok(chunks)
 }
 
 async fn load(c: &mut SqliteConnection, log: LogId, partition: u32) -> Result<ArchiveState, StoreError> {
@@ -127,21 +114,21 @@ async fn checkpoint(c: &mut SqliteConnection, log: &LogId, partition: u32) -> Re
     row.map(|row| Ok(Checkpoint { log: log.clone(), partition, offset: number(&row, "log_offset")?, crc: number(&row, "crc")? })).transpose()
 }
 
-async fn append(c: &mut SqliteConnection, new: Checkpoint, cursors: Vec<(StreamKey, u64)>, chunks: Vec<Chunk>) -> Result<(), StoreError> {
+async fn append(c: &mut SqliteConnection, block: ArchiveBlock) -> Result<(), StoreError> {
+    let ArchiveBlock { checkpoint: new, received_at_us, cursors, mut runs } = block;
     let old = checkpoint(c, &new.log, new.partition).await?;
     if let Some(old) = &old {
         check_same_record(old, &new)?;
     }
-    let mut kept_below = stored_cursors(c, &cursors).await?;
-    let mut fresh = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        let kept_below = kept_below.entry(chunk.run.stream).or_default();
-        if let Some(chunk) = above(chunk, *kept_below)? {
-            *kept_below = chunk.run.next_seq();
-            fresh.push(chunk);
+    let kept_below = stored_cursors(c, &cursors).await?;
+    runs.sort_by_key(|run| (run.stream, run.first_seq()));
+    let mut fresh: BTreeMap<StreamKey, Vec<FrameRun>> = BTreeMap::new();
+    for run in runs {
+        if let Some(run) = run.within(kept_below.get(&run.stream).copied().unwrap_or(0), u64::MAX)? {
+            fresh.entry(run.stream).or_default().push(run);
         }
     }
-    put_chunks(c, &fresh).await?;
+    chunks::put(c, fresh, received_at_us).await?;
     put_cursors(c, &new, &cursors).await?;
     if old.is_some_and(|old| old.offset >= new.offset) {
         return Ok(());
@@ -154,15 +141,6 @@ async fn append(c: &mut SqliteConnection, new: Checkpoint, cursors: Vec<(StreamK
     query.execute(c).await.map(drop).map_err(from_sqlx)
 }
 
-/// What of a chunk is not kept yet. A part must be packed again; it happens only when two owners overlap.
-fn above(chunk: Chunk, kept_below: u64) -> Result<Option<Chunk>, StoreError> {
-    if chunk.run.first_seq >= kept_below {
-        return Ok(Some(chunk));
-    }
-    let rest = chunk.run.within(kept_below, u64::MAX)?;
-    rest.map(|run| Ok(Chunk { packed: pack(&run.frames)?, run })).transpose()
-}
-
 async fn stored_cursors(c: &mut SqliteConnection, of: &[(StreamKey, u64)]) -> Result<BTreeMap<StreamKey, u64>, StoreError> {
     let mut stored = BTreeMap::new();
     let found = |row: &SqliteRow| {
@@ -172,19 +150,6 @@ async fn stored_cursors(c: &mut SqliteConnection, of: &[(StreamKey, u64)]) -> Re
     let head = "SELECT tenant, session, driver, run, next_seq FROM streams WHERE (tenant, session, driver, run) IN (";
     select(c, head, of, |b, (stream, _)| bind_stream(b, stream), ")", found).await?;
     Ok(stored)
-}
-
-async fn put_chunks(c: &mut SqliteConnection, chunks: &[Chunk]) -> Result<(), StoreError> {
-    let head = "INSERT INTO chunks (tenant, session, driver, run, first_seq, next_seq, first_us, last_us, packed) ";
-    let bind = |b: &mut Bind<'_>, Chunk { run, packed }: &Chunk| {
-        bind_stream(b, &run.stream);
-        b.push_bind(clamped(run.first_seq))
-            .push_bind(clamped(run.next_seq()))
-            .push_bind(run.first_us)
-            .push_bind(run.last_us)
-            .push_bind(packed.as_slice());
-    };
-    write(c, head, chunks, bind, "").await.map(drop)
 }
 
 async fn put_cursors(c: &mut SqliteConnection, checkpoint: &Checkpoint, cursors: &[(StreamKey, u64)]) -> Result<(), StoreError> {
@@ -203,21 +168,24 @@ async fn put_cursors(c: &mut SqliteConnection, checkpoint: &Checkpoint, cursors:
     write(c, head, &newest.into_iter().collect::<Vec<_>>(), bind, tail).await.map(drop)
 }
 
-fn bind_stream(b: &mut Bind<'_>, stream: &StreamKey) {
+pub(super) fn bind_stream(b: &mut Bind<'_>, stream: &StreamKey) {
     b.push_bind(stream.tenant.as_str()).push_bind(&stream.session.0[..]).push_bind(stream.driver.as_str()).push_bind(&stream.run.0[..]);
 }
 
 fn cursor(row: &SqliteRow) -> Result<(StreamKey, u64), StoreError> {
-    let stream = StreamKey {
+    Ok((stream(row)?, number(row, "next_seq")?))
+}
+
+pub(super) fn stream(row: &SqliteRow) -> Result<StreamKey, StoreError> {
+    Ok(StreamKey {
         tenant: TenantId(short_id(row, "tenant")?),
         session: SessionId(id(row, "session")?),
         driver: DriverId(short_id(row, "driver")?),
         run: RunId(id(row, "run")?),
-    };
-    Ok((stream, number(row, "next_seq")?))
+    })
 }
 
 /// Sequence numbers are below 2^48 (W4); a question may ask for more.
-fn clamped(seq: u64) -> i64 {
+pub(super) fn clamped(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,7 @@
 //! see the last committed step while the next is written.
 
 mod archive;
+mod chunks;
 mod commit;
 mod error;
 mod results;

@@ -230,7 +230,7 @@ async fn files_of_version_1_are_readable() {
     let stream = block.runs[0].stream;
     assert_eq!(archive.load(&log(), 3).await.unwrap(), ArchiveState { checkpoint: Some(block.checkpoint), cursors: block.cursors });
     let span = Span { driver: stream.driver, run: stream.run, first_seq: 0, next_seq: 9_999 };
-    assert_eq!(archive.frames(&stream.tenant, &stream.session, &span, 9_999).await.unwrap(), block.runs);
+    assert_eq!(archive.frames(&stream.tenant, &stream.session, &span, 9_999).await.unwrap().as_ref(), block.runs.first());
 }
 
 fn golden() -> (Step, ArchiveBlock) {
@@ -248,7 +248,7 @@ fn golden() -> (Step, ArchiveBlock) {
     let (pit_visits, flags) = (vec![visit(home.id, 1, 30)], vec![flag(home.id, 1, 30)]);
     let step = Step { incidents: vec![incident(home.id, 1, 30)], pit_visits, flags, quarantine, ..telling_step(&home, 9) };
     let run = FrameRun::new(stream(&home, 1), 5, frames(5, 700)).unwrap();
-    (step, ArchiveBlock { checkpoint: checkpoint(9), cursors: vec![(run.stream, 705)], runs: vec![run] })
+    (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
 }
 
 /// However many laps there are, a question begins at its first row: no table is scanned, and no page sorted.
@@ -284,6 +284,80 @@ async fn questions_about_laps_scan_nothing() {
     }
 }
 
+/// A span is read in the order of the index: whole sessions are not sorted, and a reader may stop early.
+#[tokio::test]
+async fn a_span_is_read_without_sorting() {
+    let folder: ArchiveFolder = ArchiveFixture::new();
+    let store = ArchiveFixture::open(&folder).await;
+    let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", super::archive::FRAMES)));
+    let plan: Vec<String> = plan.fetch_all(&store.file.readers).await.unwrap().iter().map(|row| sqlx::Row::get(row, "detail")).collect();
+    println!("{}", plan.join("\n"));
+    assert!(plan.iter().all(|line| !line.contains("SCAN") && !line.contains("TEMP B-TREE")), "{plan:#?}");
+}
+
+/// A second a block, as the pump brings them: rows stay few, frames are read all along, and most are in full chunks.
+#[tokio::test]
+async fn tails_are_folded_into_chunks() {
+    let folder: ArchiveFolder = ArchiveFixture::new();
+    let store = ArchiveFixture::open(&folder).await;
+    let home = session(tenant("a"), 1);
+    let rows = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&store.file.readers).await.unwrap();
+    for second in 0..95u64 {
+        let runs: Vec<FrameRun> = (0..5).map(|n| FrameRun::new(stream(&home, n), second * 60, frames(second * 60, 60)).unwrap()).collect();
+        let cursors = runs.iter().map(|r| (r.stream, r.next_seq())).collect();
+        store.append(&ArchiveBlock { checkpoint: checkpoint(second), received_at_us: second as i64 * 1_000_000, cursors, runs }).await.unwrap();
+        assert!(rows("SELECT COUNT(*) FROM tails").await <= 5 * 10);
+        assert_eq!(rows("SELECT COUNT(*) FROM chunks WHERE frames <> 600").await, 0);
+    }
+    assert_eq!((rows("SELECT COUNT(*) FROM chunks").await, rows("SELECT COUNT(*) FROM tails").await), (5 * 9, 5 * 5));
+    // Another stream goes on; those that have ended leave no small rows behind.
+    let key = stream(&home, 9);
+    for second in 95..170u64 {
+        let run = FrameRun::new(key, second, frames(second, 1)).unwrap();
+        let block = ArchiveBlock {
+            checkpoint: checkpoint(second),
+            received_at_us: second as i64 * 1_000_000,
+            cursors: vec![(key, second + 1)],
+            runs: vec![run],
+        };
+        store.append(&block).await.unwrap();
+    }
+    assert_eq!(rows("SELECT COUNT(*) FROM tails WHERE driver <> 'driver-9'").await, 0);
+    assert_eq!(rows("SELECT COUNT(*) FROM chunks WHERE driver <> 'driver-9'").await, 5 * 10);
+    assert_eq!(store.count(&home.tenant, &home.id, None).await.unwrap(), 5 * 95 * 60 + 75);
+}
+
+/// What retention frees is used again: a file that is filled and emptied over and over grows no more.
+#[tokio::test]
+async fn the_file_stays_within_what_retention_allows() {
+    const MAX: u64 = 3 << 20;
+    let folder: ArchiveFolder = ArchiveFixture::new();
+    let store = ArchiveFixture::open(&folder).await;
+    let key = stream(&session(tenant("a"), 1), 1);
+    let mut rng = fastrand::Rng::with_seed(11);
+    let (mut largest, mut removed, mut written) = (0, 0, 0);
+    for n in 0..300u64 {
+        // Bytes that cannot be packed.
+        let bytes: bytes::Bytes = (0..600 * boxbox_schemas::frame::CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
+        written += bytes.len() as u64;
+        let run = FrameRun::new(key, n * 600, bytes).unwrap();
+        store
+            .append(&ArchiveBlock { checkpoint: checkpoint(n), received_at_us: n as i64, cursors: vec![(key, run.next_seq())], runs: vec![run] })
+            .await
+            .unwrap();
+        let taken = store.retain(&crate::Retention { max_bytes: Some(MAX), oldest_us: None }).await.unwrap();
+        removed += taken.frames;
+        largest = largest.max(std::fs::metadata(folder.0.path()).unwrap().len());
+    }
+    let kept = store.count(&key.tenant, &key.session, None).await.unwrap();
+    assert_eq!(kept + removed, 300 * 600);
+    assert!(kept > 10 * 600, "it removed more than it had to: {kept} frames are left");
+    assert!(written > 10 * MAX && largest < MAX + MAX / 4, "{written} bytes written, the file had up to {largest}");
+    let span = Span { driver: key.driver, run: key.run, first_seq: 0, next_seq: u64::MAX };
+    let left = store.frames(&key.tenant, &key.session, &span, u32::MAX).await.unwrap().unwrap();
+    assert_eq!((left.first_seq(), left.count()), (removed, kept), "the oldest are gone");
+}
+
 /// A reader that stops in the middle of its rows lets go of its snapshot; if not, the write-ahead log grows for ever.
 #[tokio::test]
 async fn readers_that_stop_early_hold_nothing() {
@@ -293,11 +367,14 @@ async fn readers_that_stop_early_hold_nothing() {
     let key = block.runs[0].stream;
     for n in 0..20u64 {
         let run = FrameRun::new(key, n * 600, frames(n * 600, 600)).unwrap();
-        store.append(&ArchiveBlock { checkpoint: checkpoint(n), cursors: vec![(key, run.next_seq())], runs: vec![run] }).await.unwrap();
+        store
+            .append(&ArchiveBlock { checkpoint: checkpoint(n), received_at_us: 0, cursors: vec![(key, run.next_seq())], runs: vec![run] })
+            .await
+            .unwrap();
     }
     let span = Span { driver: key.driver, run: key.run, first_seq: 0, next_seq: u64::MAX };
     for turns in 0..50 {
-        assert_eq!(store.frames(&key.tenant, &key.session, &span, 1).await.unwrap()[0].count(), 1);
+        assert_eq!(store.frames(&key.tenant, &key.session, &span, 1).await.unwrap().unwrap().count(), 1);
         crate::suite::drop_after(store.frames(&key.tenant, &key.session, &span, u32::MAX), turns).await;
     }
     // Dropped queries end on their own threads; give them a moment.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::ArchiveFixture;
 use super::samples::*;
 use crate::memory::MemoryArchive;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, StoreError};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Piece, Removed, Retention, StoreError};
 
 /// How long an append may take that waits for nothing but a lock left behind. Far above what a busy machine needs.
 const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
@@ -29,12 +29,19 @@ fn part(stream: StreamKey, first: u64, next: u64) -> FrameRun {
     FrameRun::new(stream, first, frames(first, next - first)).unwrap()
 }
 
-fn block(offset: u64, runs: Vec<FrameRun>) -> ArchiveBlock {
-    let cursors = runs.iter().map(|r| (r.stream, r.next_seq())).collect();
-    ArchiveBlock { checkpoint: checkpoint(offset), cursors, runs }
+/// A run whose numbers are those of `ranges`.
+fn pieces(stream: StreamKey, ranges: &[(u64, u64)]) -> FrameRun {
+    let told = ranges.iter().map(|(first, next)| Piece { first_seq: *first, count: next - first }).collect();
+    let bytes: Vec<u8> = ranges.iter().flat_map(|(first, next)| frames(*first, next - first)).collect();
+    FrameRun::of(stream, told, bytes.into()).unwrap()
 }
 
-async fn read(store: &impl Archive, of: &StreamKey, first: u64, next: u64, limit: u32) -> Vec<FrameRun> {
+fn block(offset: u64, runs: Vec<FrameRun>) -> ArchiveBlock {
+    let cursors = runs.iter().map(|r| (r.stream, r.next_seq())).collect();
+    ArchiveBlock { checkpoint: checkpoint(offset), received_at_us: offset as i64, cursors, runs }
+}
+
+async fn read(store: &impl Archive, of: &StreamKey, first: u64, next: u64, limit: u32) -> Option<FrameRun> {
     store.frames(&of.tenant, &of.session, &span(of, first, next), limit).await.unwrap()
 }
 
@@ -56,8 +63,8 @@ pub(crate) async fn frames_come_back_bit_for_bit<F: ArchiveFixture>(f: &F) {
     }
     drop(store);
     let store = f.open().await;
-    let runs = read(&store, &key(1), 0, u64::MAX, ALL).await;
-    assert_eq!(runs, [FrameRun::new(key(1), 5, kept.into()).unwrap()], "one run, however it came");
+    let run = read(&store, &key(1), 0, u64::MAX, ALL).await;
+    assert_eq!(run, Some(FrameRun::new(key(1), 5, kept.into()).unwrap()), "one run, however it came");
     assert_eq!(count(&store, &key(1)).await, next - 5);
     store.ping().await.unwrap();
 }
@@ -72,16 +79,155 @@ pub(crate) async fn a_span_is_given_exactly<F: ArchiveFixture>(f: &F) {
         let (first, next) = (a.min(b), a.max(b));
         let limit = *[1, 7, 700, ALL].get(rng.usize(0..4)).unwrap();
         let wanted = (first..next).filter(|s| !(1_000..1_100).contains(s) && *s < 3_000).take(limit as usize);
-        let runs = read(&store, &key(1), first, next, limit).await;
-        let got: Vec<(u64, i64)> = runs.iter().flat_map(|r| r.iter().map(|(seq, frame)| (seq, frame.sim_time_us.into()))).collect();
+        let run = read(&store, &key(1), first, next, limit).await;
+        let got: Vec<(u64, i64)> = run.iter().flat_map(|r| r.iter().map(|(seq, frame)| (seq, frame.sim_time_us.into()))).collect();
         assert_eq!(got, wanted.map(|s| (s, s as i64 * 16_667)).collect::<Vec<_>>());
-        for run in &runs {
-            assert_eq!((run.first_us, run.last_us), (run.first_seq as i64 * 16_667, (run.next_seq() - 1) as i64 * 16_667));
+        if let Some(run) = &run {
+            assert_eq!((run.first_us, run.last_us), (run.first_seq() as i64 * 16_667, (run.next_seq() - 1) as i64 * 16_667));
+            assert!(run.pieces.len() <= 2, "pieces are as long as they can be");
         }
-        assert!(runs.windows(2).all(|w| w[0].next_seq() < w[1].first_seq), "runs are as long as they can be");
     }
-    assert!(read(&store, &key(1), 500, 400, ALL).await.is_empty(), "a span that ends before it begins");
-    assert!(read(&store, &key(1), 5, 500, 0).await.is_empty());
+    assert!(read(&store, &key(1), 500, 400, ALL).await.is_none(), "a span that ends before it begins");
+    assert!(read(&store, &key(1), 5, 500, 0).await.is_none());
+    assert!(read(&store, &key(1), 1_000, 1_100, ALL).await.is_none(), "a span of numbers that no frame has");
+}
+
+/// Frames of one stream with other kinds between them: a second of frames in a block, numbers missing in each.
+pub(crate) async fn runs_with_gaps_come_back_as_they_were<F: ArchiveFixture>(f: &F) {
+    let mut rng = fastrand::Rng::with_seed(6);
+    let store = f.open().await;
+    let (mut at, mut told) = (3, vec![]);
+    for offset in 0..60 {
+        let mut ranges = vec![];
+        for _ in 0..rng.u32(1..6) {
+            let next = at + rng.u64(1..40);
+            ranges.push((at, next));
+            at = next + rng.u64(1..4);
+        }
+        told.extend(ranges.clone());
+        store.append(&block(offset, vec![pieces(key(1), &ranges)])).await.unwrap();
+        assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(pieces(key(1), &told)), "what is appended can be read at once");
+    }
+    let all: Vec<u64> = told.iter().flat_map(|(first, next)| *first..*next).collect();
+    assert!(all.len() > 1_800, "too few for three chunks");
+    assert_eq!(count(&store, &key(1)).await, all.len() as u64);
+    for _ in 0..100 {
+        let (a, b) = (rng.u64(0..at), rng.u64(0..at));
+        let (first, next, limit) = (a.min(b), a.max(b), rng.u32(1..900));
+        let wanted: Vec<u64> = all.iter().copied().filter(|s| (first..next).contains(s)).take(limit as usize).collect();
+        let run = read(&store, &key(1), first, next, limit).await;
+        assert_eq!(run.iter().flat_map(|r| r.iter().map(|(seq, _)| seq)).collect::<Vec<_>>(), wanted);
+    }
+}
+
+/// Streams that send little, or have ended: their frames are as good as anyone's, however long ago they came.
+pub(crate) async fn what_waited_long_is_kept<F: ArchiveFixture>(f: &F) {
+    let store = f.open().await;
+    for second in 0..200 {
+        let mut runs = vec![part(key(1), second * 5, second * 5 + 5)];
+        if second < 3 {
+            runs.push(part(key(2), second * 60, second * 60 + 60));
+        }
+        let block = ArchiveBlock { received_at_us: 1_000_000 * second as i64, ..block(second, runs) };
+        store.append(&block).await.unwrap();
+    }
+    assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(part(key(1), 0, 1_000)));
+    assert_eq!(read(&store, &key(2), 0, u64::MAX, ALL).await, Some(part(key(2), 0, 180)));
+    assert_eq!((count(&store, &key(1)).await, count(&store, &key(2)).await), (1_000, 180));
+}
+
+async fn remove_all(store: &impl Archive, retention: Retention) -> u64 {
+    let mut frames = 0;
+    loop {
+        let removed = store.retain(&retention).await.unwrap();
+        frames += removed.frames;
+        if !removed.more {
+            return frames;
+        }
+    }
+}
+
+pub(crate) async fn the_oldest_are_removed_by_age<F: ArchiveFixture>(f: &F) {
+    let store = f.open().await;
+    for offset in 0..10 {
+        store
+            .append(&block(offset, vec![part(key(1), offset * 600, offset * 600 + 600), part(key(2), offset * 600, offset * 600 + 600)]))
+            .await
+            .unwrap();
+    }
+    let before = store.load(&log(), 3).await.unwrap();
+    assert_eq!(store.retain(&Retention::default()).await.unwrap(), Removed::default(), "nothing asked, nothing removed");
+    assert_eq!(remove_all(&store, Retention { oldest_us: Some(4), ..Retention::default() }).await, 2 * 4 * 600);
+    for n in [1, 2] {
+        assert_eq!(read(&store, &key(n), 0, u64::MAX, ALL).await, Some(part(key(n), 2_400, 6_000)));
+        assert_eq!(count(&store, &key(n)).await, 3_600);
+    }
+    assert_eq!(store.load(&log(), 3).await.unwrap(), before);
+    store.append(&block(3, vec![part(key(1), 0, 2_400)])).await.unwrap();
+    assert_eq!(count(&store, &key(1)).await, 3_600, "what was removed does not come back");
+    assert_eq!(remove_all(&store, Retention { oldest_us: Some(4), ..Retention::default() }).await, 0);
+    drop(store);
+    let store = f.open().await;
+    assert_eq!(read(&store, &key(1), 0, 3_000, ALL).await, Some(part(key(1), 2_400, 3_000)));
+    assert_eq!(remove_all(&store, Retention { oldest_us: Some(i64::MAX), ..Retention::default() }).await, 7_200);
+    assert_eq!(count(&store, &key(1)).await, 0);
+    store.append(&block(11, vec![part(key(1), 6_000, 6_600)])).await.unwrap();
+    assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(part(key(1), 6_000, 6_600)), "it goes on");
+}
+
+pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let store = f.open().await;
+    for offset in 0..10 {
+        let bytes: Bytes = (0..600 * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
+        store.append(&block(offset, vec![FrameRun::new(key(1), offset * 600, bytes).unwrap()])).await.unwrap();
+    }
+    let max = |bytes: u64| Retention { max_bytes: Some(bytes), ..Retention::default() };
+    assert_eq!(remove_all(&store, max(u64::MAX)).await, 0);
+    assert_eq!(remove_all(&store, max(2 * 10 * 600 * CAR_FRAME_BYTES as u64)).await, 0);
+    // Bytes that cannot be packed: five chunks take the room of five, whatever else the backend needs.
+    let removed = remove_all(&store, max(6 * 600 * CAR_FRAME_BYTES as u64)).await;
+    assert!((4 * 600..=6 * 600).contains(&removed), "{removed}");
+    let left = read(&store, &key(1), 0, u64::MAX, ALL).await.unwrap();
+    assert_eq!((left.first_seq(), left.next_seq(), left.count()), (removed, 6_000, 6_000 - removed), "the newest are left");
+    assert_eq!(count(&store, &key(1)).await, 6_000 - removed);
+    assert_eq!(remove_all(&store, max(0)).await, 6_000 - removed);
+    assert!(read(&store, &key(1), 0, u64::MAX, ALL).await.is_none());
+}
+
+/// Whatever came when, in whatever blocks: what is young enough stays, and what is counted is what is read.
+pub(crate) async fn retention_takes_nothing_young<F: ArchiveFixture>(f: &F) {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let store = f.open().await;
+    let (mut next, mut came, mut cutoff) = ([0u64; 3], vec![], 0);
+    for offset in 0..120 {
+        let now = offset as i64 * 1_000_000;
+        let mut runs = vec![];
+        for n in 0..3 {
+            let first = next[n as usize] + rng.u64(0..3);
+            next[n as usize] = first + rng.u64(1..150);
+            runs.push(part(key(n), first, next[n as usize]));
+            came.extend((first..next[n as usize]).map(|seq| (n, seq, now)));
+        }
+        store.append(&ArchiveBlock { received_at_us: now, ..block(offset, runs) }).await.unwrap();
+        if rng.u8(0..6) == 0 {
+            cutoff = cutoff.max(now - rng.i64(0..90_000_000));
+            remove_all(&store, Retention { oldest_us: Some(cutoff), ..Retention::default() }).await;
+        }
+        for n in 0..3 {
+            let run = read(&store, &key(n), 0, u64::MAX, ALL).await;
+            let kept: Vec<u64> = run.iter().flat_map(|r| r.iter().map(|(seq, _)| seq)).collect();
+            assert_eq!(kept.len() as u64, count(&store, &key(n)).await);
+            let of: Vec<&(u32, u64, i64)> = came.iter().filter(|(of, ..)| *of == n).collect();
+            assert!(of[of.len() - kept.len()..].iter().map(|(_, seq, _)| *seq).eq(kept.iter().copied()), "what is left is the newest");
+            let young = of.iter().filter(|(_, _, at)| *at >= cutoff).count();
+            assert!(kept.len() >= young, "a frame that is young enough is gone");
+            // A chunk goes when its newest frame is old enough, so some hundred older ones may stay with it.
+            assert!(kept.len() < young + 600 + 150 || cutoff == 0, "{} kept, {young} young", kept.len());
+        }
+    }
 }
 
 /// Two owners that do not know of each other archive the same log in different blocks: every frame is kept once.
@@ -102,7 +248,7 @@ pub(crate) async fn overlapping_owners_keep_each_frame_once<F: ArchiveFixture>(f
     }
     assert_eq!((count(&stores[0], &key(1)).await, count(&stores[1], &key(2)).await), (5_000, 5_000));
     assert_eq!(stores[0].count(&key(1).tenant, &key(1).session, None).await.unwrap(), 10_000);
-    assert_eq!(read(&stores[0], &key(1), 0, 9_999, ALL).await, [part(key(1), 0, 5_000)]);
+    assert_eq!(read(&stores[0], &key(1), 0, 9_999, ALL).await, Some(part(key(1), 0, 5_000)));
     let again = block(5_000, vec![part(key(1), 0, 5_000)]);
     stores[1].append(&again).await.unwrap();
     assert_eq!(count(&stores[0], &key(1)).await, 5_000);
@@ -115,7 +261,18 @@ pub(crate) async fn a_refused_block_changes_nothing<F: ArchiveFixture>(f: &F) {
     let good = || part(key(1), 100, 200);
     let torn = FrameRun { frames: Bytes::from(vec![0; CAR_FRAME_BYTES + 1]), ..part(key(2), 0, 1) };
     let empty = FrameRun { frames: Bytes::new(), ..part(key(2), 0, 1) };
-    let bad: [(&str, ArchiveBlock); 4] = [
+    let touching = FrameRun { pieces: vec![Piece { first_seq: 100, count: 50 }, Piece { first_seq: 150, count: 50 }], ..good() };
+    let short = FrameRun { pieces: vec![Piece { first_seq: 100, count: 99 }], ..good() };
+    let falling = FrameRun { pieces: vec![Piece { first_seq: 150, count: 50 }, Piece { first_seq: 100, count: 50 }], ..good() };
+    let bad: [(&str, ArchiveBlock); 9] = [
+        ("runs that overlap", block(6, vec![part(key(1), 150, 200), part(key(1), 100, 151)])),
+        (
+            "runs one within the other",
+            ArchiveBlock { cursors: vec![(key(1), 300)], ..block(6, vec![pieces(key(1), &[(100, 150), (200, 300)]), part(key(1), 150, 200)]) },
+        ),
+        ("pieces that touch", block(6, vec![touching])),
+        ("more frames than numbers", block(6, vec![short])),
+        ("pieces that fall", ArchiveBlock { cursors: vec![(key(1), 200)], ..block(6, vec![falling]) }),
         ("half a frame", ArchiveBlock { cursors: vec![(key(1), 200), (key(2), 2)], runs: vec![good(), torn], ..block(6, vec![]) }),
         ("no frame", ArchiveBlock { cursors: vec![(key(1), 200), (key(2), 2)], runs: vec![good(), empty], ..block(6, vec![]) }),
         ("frames above the cursor", ArchiveBlock { cursors: vec![(key(1), 199)], ..block(6, vec![good()]) }),
@@ -154,9 +311,9 @@ pub(crate) async fn tenants_see_only_their_own<F: ArchiveFixture>(f: &F) {
     let theirs = StreamKey { tenant: tenant("b"), ..key(1) };
     store.append(&block(1, vec![part(key(1), 0, 10), part(theirs, 0, 20)])).await.unwrap();
     assert_eq!((count(&store, &key(1)).await, count(&store, &theirs).await), (10, 20));
-    assert_eq!(read(&store, &key(1), 0, 99, ALL).await, [part(key(1), 0, 10)]);
+    assert_eq!(read(&store, &key(1), 0, 99, ALL).await, Some(part(key(1), 0, 10)));
     let nobody = StreamKey { tenant: tenant("c"), ..key(1) };
-    assert!(read(&store, &nobody, 0, 99, ALL).await.is_empty());
+    assert!(read(&store, &nobody, 0, 99, ALL).await.is_none());
     assert_eq!(count(&store, &nobody).await, 0);
 }
 
@@ -186,7 +343,7 @@ pub(crate) async fn aborted_appends_are_whole_or_nothing<F: ArchiveFixture>(f: &
         at = now;
     }
     println!("{kept} of 1000 appends happened");
-    assert_eq!(read(&*store, &key(1), 0, u64::MAX, ALL).await, if at == 0 { vec![] } else { vec![part(key(1), 0, at)] });
+    assert_eq!(read(&*store, &key(1), 0, u64::MAX, ALL).await, (at > 0).then(|| part(key(1), 0, at)));
     tokio::time::timeout(NO_LOCK_LEFT, f.open().await.append(&block(at + 10, vec![part(key(1), at, at + 10)])))
         .await
         .expect("no lock is left")
@@ -205,9 +362,10 @@ pub(crate) async fn random_blocks_are_as_in_the_reference<F: ArchiveFixture>(f: 
             let mut at = rng.u64(0..2_000);
             for _ in 0..rng.u32(0..3) {
                 let next = at + rng.u64(1..900);
-                runs.push(part(key(n), at, next));
-                // Sometimes a hole, sometimes an overlap.
-                at = next.saturating_add_signed(rng.i64(-20..200));
+                // Sometimes with a gap in it, sometimes with one behind it; what other blocks had may come again.
+                let gap = rng.u64(1..30);
+                runs.push(if rng.bool() { part(key(n), at, next) } else { pieces(key(n), &[(at, next), (next + gap, next + gap + 7)]) });
+                at = runs.last().map_or(0, FrameRun::next_seq) + rng.u64(0..200);
             }
         }
         rng.shuffle(&mut runs);

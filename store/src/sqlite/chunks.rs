@@ -1,0 +1,199 @@
+//! Frames as rows: tails as they come, chunks when there are enough, and the removal of the oldest.
+//!
+//! Appending to a packed chunk means packing it again, so ten appends would write a frame five times over. A stream's new
+//! frames are rows of their own in `tails`, and are folded into chunks once they fill one or have waited long enough.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxbox_schemas::StreamKey;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::archive::{bind_stream, clamped, stream};
+use super::error::from_sqlx;
+use super::rows::{column, number};
+use super::upsert::{Bind, select, write};
+use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
+use crate::{FrameRun, Removed, Retention, StoreError, run};
+
+/// Streams folded in a transaction at most: with full tails 15 MB of frames and some 100 ms. The fullest go first.
+const FOLD_MAX_STREAMS: usize = 128;
+/// A tail that has waited so long is folded however short it is: its stream is slow, or has ended.
+const TAIL_MAX_US: i64 = 60_000_000;
+/// Chunks removed in a transaction at most: some 7 MB, and a few ms.
+const REMOVE_MAX_CHUNKS: u32 = 256;
+
+/// A row to write: some frames of one stream, and when the newest of them was received.
+struct Chunk {
+    run: FrameRun,
+    received_us: i64,
+    packed: Vec<u8>,
+}
+
+/// What becomes of a stream's frames in this transaction.
+struct Work {
+    stream: StreamKey,
+    /// Its tails, when they are folded: their frames still packed.
+    tails: Vec<(u64, u64, Vec<u8>)>,
+    fresh: Vec<FrameRun>,
+    received_us: i64,
+    fold: Option<Fold>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fold {
+    /// Into chunks that are full; the rest stays a tail.
+    Full,
+    /// Into chunks, all of it.
+    All,
+}
+
+/// Keep the fresh frames of each stream.
+pub(super) async fn put(c: &mut SqliteConnection, fresh: BTreeMap<StreamKey, Vec<FrameRun>>, received_us: i64) -> Result<(), StoreError> {
+    let folds = due(c, &fresh, received_us).await?;
+    let streams: BTreeSet<StreamKey> = fresh.keys().chain(folds.keys()).copied().collect();
+    let mut fresh = fresh;
+    let mut work = vec![];
+    for stream in streams {
+        let fold = folds.get(&stream).copied();
+        let mut one = Work { stream, tails: vec![], fresh: fresh.remove(&stream).unwrap_or_default(), received_us, fold };
+        if fold.is_some() {
+            take_tails(c, &mut one).await?;
+        }
+        work.push(one);
+    }
+    // On a thread of its own: packing a full block takes longer than a task may hold its worker.
+    let packed = tokio::task::spawn_blocking(move || pack_all(work)).await.map_err(|e| StoreError::Refused(e.to_string()))?;
+    let (chunks, tails) = packed?;
+    put_rows(c, "INSERT INTO chunks (tenant, session, driver, run, first_seq, next_seq, frames, received_us, packed) ", &chunks).await?;
+    put_rows(c, "INSERT INTO tails (tenant, session, driver, run, first_seq, next_seq, frames, received_us, packed) ", &tails).await
+}
+
+/// Which streams' tails are to be folded now.
+async fn due(c: &mut SqliteConnection, fresh: &BTreeMap<StreamKey, Vec<FrameRun>>, now_us: i64) -> Result<BTreeMap<StreamKey, Fold>, StoreError> {
+    let mut frames: BTreeMap<StreamKey, u64> = fresh.iter().map(|(key, runs)| (*key, runs.iter().map(FrameRun::count).sum())).collect();
+    let touched: Vec<StreamKey> = frames.keys().copied().collect();
+    let head = "SELECT tenant, session, driver, run, SUM(frames) AS frames FROM tails WHERE (tenant, session, driver, run) IN (";
+    let stored = |row: &SqliteRow| {
+        *frames.entry(stream(row)?).or_default() += number::<u64>(row, "frames")?;
+        Ok(())
+    };
+    select(c, head, &touched, bind_stream, ") GROUP BY tenant, session, driver, run", stored).await?;
+    let mut full: Vec<(u64, StreamKey)> = frames.into_iter().map(|(key, n)| (n, key)).filter(|(n, _)| *n >= CHUNK_MAX_FRAMES).collect();
+    full.sort_by(|a, b| b.cmp(a));
+    full.truncate(FOLD_MAX_STREAMS);
+    let mut folds: BTreeMap<StreamKey, Fold> = full.into_iter().map(|(_, key)| (key, Fold::Full)).collect();
+
+    let old = sqlx::query("SELECT DISTINCT tenant, session, driver, run FROM tails WHERE received_us < ? LIMIT ?");
+    let old = old.bind(now_us.saturating_sub(TAIL_MAX_US)).bind((FOLD_MAX_STREAMS - folds.len()) as i64);
+    for row in old.fetch_all(c).await.map_err(from_sqlx)? {
+        folds.insert(stream(&row)?, Fold::All);
+    }
+    Ok(folds)
+}
+
+/// Take a stream's tails out of the table.
+async fn take_tails(c: &mut SqliteConnection, work: &mut Work) -> Result<(), StoreError> {
+    let key = [work.stream];
+    let take = |row: &SqliteRow| {
+        work.tails.push((number(row, "first_seq")?, number(row, "frames")?, column(row, "packed")?));
+        work.received_us = work.received_us.max(column(row, "received_us")?);
+        Ok(())
+    };
+    let head = "SELECT first_seq, frames, received_us, packed FROM tails WHERE (tenant, session, driver, run) IN (";
+    select(c, head, &key, bind_stream, ") ORDER BY first_seq", take).await?;
+    write(c, "DELETE FROM tails WHERE (tenant, session, driver, run) IN (", &key, bind_stream, ")").await.map(drop)
+}
+
+/// The rows of all streams: chunks, and tails.
+fn pack_all(work: Vec<Work>) -> Result<(Vec<Chunk>, Vec<Chunk>), StoreError> {
+    let (mut chunks, mut tails) = (vec![], vec![]);
+    for Work { stream, tails: stored, fresh, received_us, fold } in work {
+        let stored = stored.into_iter().map(|(first_seq, frames, packed)| unpack(stream, first_seq, frames, &packed));
+        let runs = stored.chain(fresh.into_iter().map(Ok)).collect::<Result<Vec<_>, _>>()?;
+        let Some(run) = run::join(runs, u64::MAX)? else { continue };
+        let mut at = 0;
+        while let Some(run) = run.part(at, at + CHUNK_MAX_FRAMES)? {
+            at += run.count();
+            let chunk = Chunk { packed: pack(&run)?, received_us, run };
+            let done = match fold {
+                None => false,
+                Some(Fold::Full) => chunk.run.count() == CHUNK_MAX_FRAMES,
+                Some(Fold::All) => true,
+            };
+            if done { chunks.push(chunk) } else { tails.push(chunk) }
+        }
+    }
+    Ok((chunks, tails))
+}
+
+async fn put_rows(c: &mut SqliteConnection, head: &'static str, rows: &[Chunk]) -> Result<(), StoreError> {
+    let bind = |b: &mut Bind<'_>, Chunk { run, received_us, packed }: &Chunk| {
+        bind_stream(b, &run.stream);
+        b.push_bind(clamped(run.first_seq())).push_bind(clamped(run.next_seq())).push_bind(clamped(run.count()));
+        b.push_bind(*received_us).push_bind(packed.as_slice());
+    };
+    write(c, head, rows, bind, "").await.map(drop)
+}
+
+/// Remove the oldest rows, a bounded number of them. Their pages are used again by what comes, so the file stops growing.
+pub(super) async fn retain(c: &mut SqliteConnection, retention: Retention) -> Result<Removed, StoreError> {
+    let mut removed = Removed::default();
+    if let Some(oldest_us) = retention.oldest_us {
+        remove(c, &mut removed, &CHUNKS, oldest_us, u64::MAX).await?;
+        remove(c, &mut removed, &TAILS, oldest_us, u64::MAX).await?;
+    }
+    if let Some(max) = retention.max_bytes {
+        let used = sqlx::query(
+            "SELECT (SELECT page_count FROM pragma_page_count()) AS pages, (SELECT freelist_count FROM pragma_freelist_count()) AS free, \
+             (SELECT page_size FROM pragma_page_size()) AS size",
+        );
+        let row = used.fetch_one(&mut *c).await.map_err(from_sqlx)?;
+        let (pages, free, size): (u64, u64, u64) = (number(&row, "pages")?, number(&row, "free")?, number(&row, "size")?);
+        let over = (pages.saturating_sub(free) * size).saturating_sub(max);
+        remove(c, &mut removed, &CHUNKS, i64::MAX, over).await?;
+    }
+    Ok(removed)
+}
+
+/// How rows of a table are found and removed.
+struct Oldest {
+    find: &'static str,
+    delete: &'static str,
+}
+
+macro_rules! oldest {
+    ($table:literal) => {
+        Oldest {
+            find: concat!(
+                "SELECT tenant, session, driver, run, first_seq, frames, LENGTH(packed) AS bytes FROM ",
+                $table,
+                " WHERE received_us < ? ORDER BY received_us LIMIT ?"
+            ),
+            delete: concat!("DELETE FROM ", $table, " WHERE (tenant, session, driver, run, first_seq) IN ("),
+        }
+    };
+}
+
+const CHUNKS: Oldest = oldest!("chunks");
+const TAILS: Oldest = oldest!("tails");
+
+/// Remove the oldest rows of a table, received before `before_us`, until they make up `bytes` or are enough for one transaction.
+async fn remove(c: &mut SqliteConnection, removed: &mut Removed, of: &Oldest, before_us: i64, bytes: u64) -> Result<(), StoreError> {
+    let rows = sqlx::query(of.find).bind(before_us).bind(REMOVE_MAX_CHUNKS).fetch_all(&mut *c).await.map_err(from_sqlx)?;
+    let (mut keys, mut freed) = (vec![], 0u64);
+    for row in &rows {
+        if freed >= bytes {
+            break;
+        }
+        freed += number::<u64>(row, "bytes")?;
+        removed.frames += number::<u64>(row, "frames")?;
+        keys.push((stream(row)?, column::<i64>(row, "first_seq")?));
+    }
+    let bind = |b: &mut Bind<'_>, (stream, first_seq): &(StreamKey, i64)| {
+        bind_stream(b, stream);
+        b.push_bind(*first_seq);
+    };
+    write(c, of.delete, &keys, bind, ")").await?;
+    removed.more |= keys.len() == REMOVE_MAX_CHUNKS as usize;
+    Ok(())
+}
