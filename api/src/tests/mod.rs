@@ -110,7 +110,7 @@ impl Server {
     async fn archive(&self, session: &SessionInfo, first: u64, next: u64) {
         let run = FrameRun::new(stream(session), first, frames(first, next).into()).unwrap();
         let checkpoint = Checkpoint { log: log(), partition: 0, offset: next, crc: 0 };
-        self.archive.append(&ArchiveBlock { checkpoint, cursors: vec![(stream(session), next)], runs: vec![run] }).await.unwrap();
+        self.archive.append(&ArchiveBlock { checkpoint, received_at_us: 0, cursors: vec![(stream(session), next)], runs: vec![run] }).await.unwrap();
     }
 }
 

@@ -148,7 +148,19 @@ struct OpenRun {
 
 impl Builder {
     fn new(log: LogId, partition: u32, partitions: u32, cursors: BTreeMap<StreamKey, u64>, span_us: i64) -> Self {
-        Self { log, partition, partitions, span_us, cursors, open: BTreeMap::new(), runs: vec![], changed: BTreeMap::new(), bytes: 0, last: None, received_at_us: 0 }
+        Self {
+            log,
+            partition,
+            partitions,
+            span_us,
+            cursors,
+            open: BTreeMap::new(),
+            runs: vec![],
+            changed: BTreeMap::new(),
+            bytes: 0,
+            last: None,
+            received_at_us: 0,
+        }
     }
 
     fn take_in(&mut self, offset: Offset, bytes: &Bytes) {
