@@ -23,6 +23,8 @@ pub struct Counts {
     pub gaps: u64,
     /// Sequence numbers admitted after their session was closed, or dropped because it was retired.
     pub late: u64,
+    /// Claims of a driver to a car that another driver claims as well.
+    pub disputed: u64,
     /// Sessions closed, opened again or retired, by how.
     pub closings: Vec<(&'static str, u64)>,
     /// Sequence numbers admitted of streams whose race logic has panicked.

@@ -25,6 +25,8 @@ boxbox_schemas::metrics! {
         halted: counter,
         /// Sequence numbers that came after their session was closed.
         late: counter,
+        /// Claims of a driver to a car that another driver claims as well.
+        disputed: counter,
         /// Sessions closed, opened again or retired, by how.
         closings: counter by "how",
         /// Sessions that are open.
@@ -70,6 +72,7 @@ impl ProcessorMetrics {
         self.gaps.increment(counts.gaps);
         self.halted.increment(counts.halted);
         self.late.increment(counts.late);
+        self.disputed.increment(counts.disputed);
         for (how, n) in counts.closings {
             self.closings.with(how).increment(n);
         }
@@ -105,6 +108,7 @@ mod tests {
                 gaps: 8,
                 halted: 9,
                 late: 15,
+                disputed: 17,
                 closings: vec![("silence", 16)],
                 quarantined: vec![("crc", 10), ("panic", 11)],
                 laps: 12,
@@ -124,6 +128,7 @@ mod tests {
             "gaps_total 8",
             "halted_total 9",
             "late_total 15",
+            "disputed_total 17",
             "closings_total{how=\"silence\"} 16",
             "quarantined_total{reason=\"crc\"} 10",
             "quarantined_total{reason=\"panic\"} 11",

@@ -13,6 +13,7 @@
 //! * Retired: only its description stays. Records that come later are counted as late and dropped.
 
 mod book;
+mod field;
 mod rows;
 mod stream;
 
@@ -26,7 +27,7 @@ use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, RunId};
 use boxbox_store::{Step, StreamState};
 
-use self::book::{Book, Owners, Staged};
+use self::book::{Book, Owner, Owners, Staged};
 use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
@@ -100,7 +101,7 @@ impl Session {
 
     /// Everything has been restored.
     pub(crate) fn restored(&mut self) {
-        self.book.restored(Owners::new(), self.info.closed);
+        self.book.restored(self.owners(), self.info.closed);
     }
 
     /// How many records of it this process has seen.
@@ -140,7 +141,7 @@ impl Session {
         if nothing_new && verdict.hole.is_none() {
             return Ok(());
         }
-        let halted = stream.halted();
+        let (halted, car) = (stream.halted(), stream.car());
         if !nothing_new {
             self.describe(id, record);
         }
@@ -152,6 +153,9 @@ impl Session {
         match catch_unwind(AssertUnwindSafe(|| self.tell(id, record, &arrival, &verdict))) {
             Ok(staged) => {
                 self.book.apply(staged, counts);
+                if self.streams.get(&id).is_some_and(|s| s.car() != car) {
+                    self.claimed(id, counts);
+                }
                 Ok(())
             }
             Err(panic) => {
@@ -224,7 +228,7 @@ impl Session {
             step.retired.push(self.info.id);
         }
         for id in std::mem::take(&mut self.changed) {
-            step.streams.extend(self.streams.get_mut(&id).map(Stream::save));
+            step.streams.extend(self.streams.get_mut(&id).map(|stream| stream.save(|seen_as| self.book.entry(seen_as))));
         }
         self.book.drain(self.info.id, step);
         self.described = false;
@@ -251,6 +255,11 @@ impl Session {
                     self.info.sim_time_us = self.info.sim_time_us.max(last.sim_time_us.to_native());
                 }
             }
+            Ok(Content::Field(frames)) => {
+                if let Some(Ok(last)) = frames.iter().last() {
+                    self.info.sim_time_us = self.info.sim_time_us.max(last.sim_time_us.to_native());
+                }
+            }
             Ok(Content::End(end)) => {
                 self.info.sim_time_us = self.info.sim_time_us.max(end.sim_time_us.to_native());
                 self.described = true;
@@ -267,6 +276,35 @@ impl Session {
             stream.tell(record, arrival, verdict, ancestor.as_ref(), &mut facts);
         }
         self.book.stage(facts)
+    }
+
+    /// A stream says of another car than before that it is its client's: whose cars are whose is worked out anew.
+    fn claimed(&mut self, id: StreamId, counts: &mut Counts) {
+        let car = self.streams.get(&id).and_then(Stream::car);
+        let disputed = |(driver, _): &StreamId, other: &Stream| {
+            *driver != id.0 && other.car().zip(car).is_some_and(|(theirs, ours)| theirs.seen_as == ours.seen_as && theirs.entry != ours.entry)
+        };
+        if self.streams.iter().any(|(other, stream)| disputed(other, stream)) {
+            counts.disputed += 1;
+            tracing::warn!(session = %self.info.id, driver = %id.0, ?car, "several drivers say that a car is theirs; what others see of it counts for the first of them");
+        }
+        let moved = self.book.own(self.owners(), counts);
+        for (id, stream) in &mut self.streams {
+            if !moved.is_empty() && stream.touch(&moved) {
+                self.changed.insert(*id);
+            }
+        }
+    }
+
+    /// Whose the cars are that others see: the lowest driver's whose stream says so.
+    fn owners(&self) -> Owners {
+        let mut owners = Owners::new();
+        for ((driver, _), stream) in &self.streams {
+            if let Some(car) = stream.car() {
+                owners.entry(car.seen_as).or_insert(Owner { driver: *driver, entry: car.entry });
+            }
+        }
+        owners
     }
 
     /// E2: the state that a run whose first tick is `tick` goes on from: of the driver's streams that end before it,

@@ -244,8 +244,9 @@ struct Shown {
 }
 
 fn shown(bench: &Bench) -> Shown {
-    let incidents: BTreeMap<_, _> =
-        bench.kept.steps.iter().flat_map(|s| &s.incidents).map(|i| ((i.driver, i.run, i.timeline, i.tick), i.clone())).collect();
+    // That a step will be taken back at the opening is a note, no result.
+    let told = bench.kept.steps.iter().flat_map(|s| &s.incidents).map(|i| IncidentStep { late: false, ..i.clone() });
+    let incidents: BTreeMap<_, _> = told.map(|i| ((i.driver, i.run, i.timeline, i.tick), i)).collect();
     Shown { laps: bench.kept.laps.values().cloned().collect(), incidents: incidents.into_values().filter(|i| !i.superseded).collect() }
 }
 

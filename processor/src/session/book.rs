@@ -155,10 +155,13 @@ impl Book {
         }
     }
 
-    /// Whose car the fact is of.
+    /// Whose car the fact is of. Who drives a car that nobody claims is known as the car is, not as who saw it.
     fn owner(&self, fact: &Lap) -> Owner {
-        let seen = self.owners.get(&fact.entry).filter(|_| fact.tags.has(Tags::FIELD));
-        seen.copied().unwrap_or(Owner { driver: fact.driver, entry: fact.entry })
+        let Lap { entry, driver, .. } = *fact;
+        if !fact.tags.has(Tags::FIELD) {
+            return Owner { driver, entry };
+        }
+        self.owners.get(&entry).copied().unwrap_or(Owner { driver: DriverId(entry.0), entry })
     }
 
     /// The fact as its owner's lap.
@@ -171,26 +174,33 @@ impl Book {
     fn owned_visit(&self, mut visit: PitVisit) -> PitVisit {
         if visit.field {
             let told_as = visit.seen_as.unwrap_or(visit.entry);
-            visit.entry = self.owners.get(&told_as).map_or(told_as, |owner| owner.entry);
+            visit.entry = self.entry(told_as);
             visit.seen_as = (visit.entry != told_as).then_some(told_as);
         }
         visit
     }
 
     /// Whose cars are whose has changed: what was told of them is chosen anew.
-    pub(super) fn own(&mut self, owners: Owners, counts: &mut Counts) {
+    /// Gives as whom they are seen.
+    pub(super) fn own(&mut self, owners: Owners, counts: &mut Counts) -> BTreeSet<EntryId> {
         let differs = |told_as: &EntryId| self.owners.get(told_as) != owners.get(told_as);
         let moved: BTreeSet<EntryId> = self.owners.keys().chain(owners.keys()).copied().filter(differs).collect();
         let before = self.named(|entry| moved.contains(&entry));
         self.know(owners);
-        if self.closed {
-            return;
+        if self.closed || moved.is_empty() {
+            return moved;
         }
         let after = self.named(|entry| moved.contains(&entry));
         let mut staged = Staged::default();
         self.stage_choice(&mut staged, before.into_iter().chain(after).collect());
         self.stage_visits(&mut staged);
         self.apply(staged, counts);
+        moved
+    }
+
+    /// Who competes in the car that is seen as `seen_as`.
+    pub(super) fn entry(&self, seen_as: EntryId) -> EntryId {
+        self.owners.get(&seen_as).map_or(seen_as, |owner| owner.entry)
     }
 
     /// The laps that are told under entries that `of` takes, by whose they are.

@@ -10,6 +10,7 @@ use boxbox_log::memory::MemoryLog;
 use boxbox_log::{Completion, Completions, Log, Outcome, Ticket};
 use boxbox_processor::partition::Partition;
 use boxbox_schemas::event::{Closing, EndFrame, EndReason, EventCode, EventFrame, GapFrame, GapReason, Reject, VoidFrame};
+use boxbox_schemas::field::FieldFrame;
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence, TrackLoc};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{Kind, Prelude, archive, seal};
@@ -119,6 +120,43 @@ impl Client {
             ..SessionMeta::default()
         };
         self.put(Kind::META, 1, 1, &archive(&meta));
+    }
+
+    /// Metadata with all cars: slot, user id, and whether it is a pace car (1).
+    pub fn grid(&mut self, slot: u16, cars: &[(u16, u64, u8)]) {
+        (self.prelude.slot, self.prelude.meta_rev) = (slot, self.prelude.meta_rev + 1);
+        let entry = |&(slot, user_id, special): &(u16, u64, u8)| MetaEntry { slot, user_id, special, ..MetaEntry::default() };
+        let meta = SessionMeta {
+            track_id: 1,
+            track_length_m: TRACK_M,
+            session_type: "practice".into(),
+            own_slot: slot,
+            entries: cars.iter().map(entry).collect(),
+            ..SessionMeta::default()
+        };
+        self.put(Kind::META, 1, 1, &archive(&meta));
+    }
+
+    /// See other cars from tick `from` to `to`, exclusive, four times a second: of each its slot, and the ticks added to where it
+    /// would be.
+    pub fn see(&mut self, from: u32, to: u32, cars: &[(u16, i64)]) {
+        for tick in (from..to).step_by(15) {
+            let frame = |(slot, shift): (u16, i64)| {
+                let laps = (i64::from(tick) + shift) as f64 / f64::from(LAP_TICKS);
+                FieldFrame {
+                    tick,
+                    sim_time_us: time_us(tick),
+                    slot,
+                    lap: laps.floor() as i16 + 1,
+                    laps_completed: laps.floor() as i16,
+                    lap_pct: (laps - laps.floor()) as f32,
+                    track_loc: TrackLoc::ON_TRACK,
+                    ..FieldFrame::default()
+                }
+            };
+            let payload: Vec<u8> = cars.iter().flat_map(|car| archive(&frame(*car)).to_vec()).collect();
+            self.put(Kind::FIELD, cars.len() as u16, cars.len() as u64, &payload);
+        }
     }
 
     /// Drive from tick `from` to `to`, exclusive; five frames a record.
