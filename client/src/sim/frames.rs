@@ -306,9 +306,9 @@ impl Counters {
 }
 
 impl Car {
-    /// Whether the car was put elsewhere between two moments, s.
+    /// Whether the car was put elsewhere between two moments, s: a jump that ends on the line is no crossing of it.
     pub(super) fn jumped_between(&self, from_s: f64, until_s: f64) -> bool {
-        self.pieces.iter().any(|p| matches!(p.begin, Begin::Jump { .. }) && p.from_s > from_s && p.from_s <= until_s)
+        self.pieces.iter().any(|p| matches!(p.begin, Begin::Jump { .. }) && p.from_s >= from_s && p.from_s <= until_s)
     }
 }
 
