@@ -166,3 +166,36 @@ async fn files_give_what_the_reference_gives() {
     let quarantined = files.quarantine(log.id(), SessionId::default().partition(2)).await.unwrap();
     assert_eq!(quarantined.iter().map(|q| &q.record[..]).collect::<Vec<_>>(), [b"rubbish"]);
 }
+
+/// E9 on the embedded log: the record that closes a silent session is in the same files, and is read back after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_session_is_closed_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { partitions: Some(2), segment_bytes: 1 << 20, ..Options::default() };
+    let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(folder.path().join("log"), options).unwrap());
+    append(&*log, &Client::laps(1, "anna", 1, 300, 3));
+    let (results, archive) = stores(folder.path()).await;
+    let config = Config { close_after: Duration::from_millis(100), ..quick() };
+    let processor = Processor::new(config, log.clone(), results.clone(), archive.clone());
+    let stop = CancellationToken::new();
+    let work = tokio::spawn(processor.run(stop.clone()));
+    let closed = async {
+        while !results.session(&tenant(), &session(1)).await.unwrap().is_some_and(|s| s.closed) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, closed).await.expect("it is closed");
+    stop.cancel();
+    work.await.unwrap().unwrap();
+
+    let again = MemoryResults::new();
+    let processor = Processor::new(quick(), log.clone(), Arc::new(again.clone()), Arc::new(MemoryArchive::new()));
+    let (status, stop) = (processor.status(), CancellationToken::new());
+    let work = tokio::spawn(processor.run(stop.clone()));
+    until_level(&status, &*log).await;
+    stop.cancel();
+    work.await.unwrap().unwrap();
+    let laps = |results: Arc<dyn Results>| async move { results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap() };
+    assert_eq!(laps(Arc::new(again.clone())).await, laps(results.clone()).await);
+    assert!(again.session(&tenant(), &session(1)).await.unwrap().unwrap().closed);
+}

@@ -8,11 +8,12 @@ mod support;
 use std::collections::BTreeMap;
 
 use boxbox_processor::partition::Partition;
+use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{Lap, PitVisit, SessionInfo, Tags};
 use boxbox_schemas::timing;
 use boxbox_schemas::{EntryId, LogId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{PartitionState, Results};
+use boxbox_store::{PartitionState, Results, STREAM_RACE_MAX_BYTES};
 use bytes::Bytes;
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -137,22 +138,58 @@ fn a_disputed_car_is_not_merged() {
     assert!(!facts.is_empty(), "and what others saw is kept");
 }
 
+/// As many cars as metadata can name: what is kept of them is bounded, in number and in size.
+#[test]
+fn what_a_client_sees_is_bounded() {
+    let grid: Vec<(u16, u64, u8)> = (0..128).map(|slot| (slot, u64::MAX - u64::from(slot), 0)).collect();
+    let mut anna = Client::new(1, "anna", 1);
+    anna.grid(0, &grid);
+    let seen: Vec<(u16, i64)> = (0..128).map(|slot| (slot, i64::from(slot) * 9)).collect();
+    for tick in (0..6000).step_by(60) {
+        anna.drive(tick, tick + 60);
+        anna.see(tick, tick + 60, &seen);
+    }
+    let mut bench = Bench::new();
+    let mut slots = std::collections::BTreeSet::new();
+    for records in anna.records.chunks(50) {
+        bench.feed(records).commit();
+        for stream in &bench.kept.steps.last().unwrap().streams {
+            let longest = stream.field.iter().map(|f| f.race.len()).max().unwrap_or(0);
+            assert!(stream.race.len() <= STREAM_RACE_MAX_BYTES / 2 && longest <= STREAM_RACE_MAX_BYTES, "{} and {longest} bytes", stream.race.len());
+            slots.extend(stream.field.iter().filter(|f| f.now.is_some()).map(|f| f.slot));
+        }
+    }
+    assert_eq!(slots, (1..=64).collect(), "the first 64, without its own");
+    assert!(bench.kept.laps.contains_key(&(entry(&format!("u:{}", u64::MAX - 64)), 2)), "with all entries its metadata fits");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     #[test]
     fn the_order_between_observers_changes_nothing(seed: u64, commit_every in 1usize..400) {
-        let clients = clients();
+        let clients = clients(0);
         let (straight, shuffled) = (run_of(&clients.concat(), 1000), run_of(&merge(&clients, seed), commit_every));
         prop_assert_eq!(&straight.laps, &shuffled.laps);
         prop_assert_eq!(&straight.digest, &shuffled.digest);
         prop_assert_eq!(straight, shuffled);
     }
 
+    /// The same frames by two edges, each client's sequence twice; of some the second time behind the close: the same results.
+    #[test]
+    fn sent_twice_and_late_is_the_same(seed: u64, close_at in any::<prop::sample::Index>()) {
+        let (clients, again) = (clients(0), clients(10));
+        let mut records = merge(&[clients.clone(), again].concat(), seed);
+        records.insert(close_at.index(records.len()), closing(1, Closing::SILENCE));
+        records.extend([closing(1, Closing::REOPENED), closing(1, Closing::SILENCE)]);
+        let straight = run_of(&[clients.concat(), vec![closing(1, Closing::SILENCE)]].concat(), 1000);
+        prop_assert_eq!(straight.digest, run_of(&records, 300).digest);
+    }
+
     /// E11: processed on from any checkpoint, it is the same, field cars and whose they are included.
     #[test]
     fn from_a_checkpoint_the_same(seed: u64, at in any::<prop::sample::Index>()) {
-        let records = merge(&clients(), seed);
+        let records = merge(&clients(0), seed);
         let at = at.index(records.len());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let state = |stops: &[usize]| runtime.block_on(async {
@@ -177,7 +214,7 @@ proptest! {
 }
 
 /// Two who drive, one restarted in mid-race, one who only watches, from different moments on.
-fn clients() -> Vec<Vec<Bytes>> {
-    let anna = [client("anna", 1, 1, 0, 2500, true), client("anna", 2, 1, 2520, 5100, true)].concat();
-    vec![anna, client("bert", 1, 2, 600, 4000, true), client("carl", 1, 3, 1300, 5100, false)]
+fn clients(runs: u8) -> Vec<Vec<Bytes>> {
+    let anna = [client("anna", runs + 1, 1, 0, 2500, true), client("anna", runs + 2, 1, 2520, 5100, true)].concat();
+    vec![anna, client("bert", runs + 1, 2, 600, 4000, true), client("carl", runs + 1, 3, 1300, 5100, false)]
 }
