@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::append::Appender;
 use crate::problem::Problem;
 use crate::{ApiMetrics, Config};
 
@@ -37,6 +38,8 @@ pub(crate) struct Checked {
 pub(crate) struct App {
     pub(crate) results: Arc<dyn Results>,
     pub(crate) archive: Arc<dyn Archive>,
+    /// `None`: this process has no log, and nobody can close a session through it.
+    pub(crate) log: Option<Appender>,
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
     pub(crate) config: Config,
     /// Whether it listens on a loopback address, where no grant is needed.

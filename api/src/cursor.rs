@@ -1,29 +1,77 @@
-//! Where a list goes on. To readers a cursor is opaque text; inside it is the last row's place.
+//! Where a list goes on. To readers a cursor is opaque text; inside it is the last row's place: the values that the list is
+//! ordered by, in its order. So rows that come or go before it move nothing.
 
-use boxbox_schemas::results::{Lap, SessionInfo};
-use boxbox_schemas::{EntryId, SessionId};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use boxbox_schemas::SessionId;
+use boxbox_schemas::results::SessionInfo;
 use boxbox_store::SessionCursor;
 
 use crate::problem::Problem;
 
-/// `<opened_at_us>.<id>`
+/// Between the parts; no id has it, and URLs need no escape for it.
+const BETWEEN: char = '~';
+
+/// What a list is ordered by.
+pub(crate) trait Place: Ord + Sized {
+    fn write(&self) -> String;
+    fn read(text: &str) -> Option<Self>;
+}
+
+macro_rules! place {
+    ($($part:ident $at:tt),*) => {
+        impl<$($part: Display + FromStr + Ord),*> Place for ($($part,)*) {
+            fn write(&self) -> String {
+                [$(self.$at.to_string()),*].join(&BETWEEN.to_string())
+            }
+            fn read(text: &str) -> Option<Self> {
+                let mut parts = text.split(BETWEEN);
+                let read = ($(parts.next()?.parse::<$part>().ok()?,)*);
+                parts.next().is_none().then_some(read)
+            }
+        }
+    };
+}
+place!(A 0, B 1);
+place!(A 0, B 1, C 2);
+place!(A 0, B 1, C 2, D 3, E 4);
+
+/// The place that a reader gave back.
+pub(crate) fn read<P: Place>(text: Option<&str>) -> Result<Option<P>, Problem> {
+    text.map(|text| P::read(text).ok_or_else(bad)).transpose()
+}
+
+/// Of all rows of a list those after `cursor`, `limit` at most, and the cursor behind them if there are more.
+pub(crate) fn page<T, P: Place>(
+    mut rows: Vec<T>,
+    cursor: Option<&str>,
+    limit: u32,
+    place: impl Fn(&T) -> P,
+) -> Result<(Vec<T>, Option<String>), Problem> {
+    if let Some(after) = read::<P>(cursor)? {
+        rows.retain(|row| place(row) > after);
+    }
+    rows.sort_by_key(&place);
+    Ok(cut(rows, limit, place))
+}
+
+/// The first `limit` of rows that are in order, and the cursor behind them if there are more.
+pub(crate) fn cut<T, P: Place>(mut rows: Vec<T>, limit: u32, place: impl Fn(&T) -> P) -> (Vec<T>, Option<String>) {
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| place(row).write());
+    (rows, next)
+}
+
+/// `<opened_at_us>~<id>`; sessions are in falling order of the time they were opened.
 pub(crate) fn of_session(last: &SessionInfo) -> String {
-    format!("{}.{}", last.opened_at_us, last.id)
+    (last.opened_at_us, last.id).write()
 }
 
-pub(crate) fn session(text: &str) -> Result<SessionCursor, Problem> {
-    let parts = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse::<SessionId>().ok()?)));
-    parts.map(|(opened_at_us, id)| SessionCursor { opened_at_us, id }).ok_or_else(bad)
-}
-
-/// `<number>.<entry>`
-pub(crate) fn of_lap(last: &Lap) -> String {
-    format!("{}.{}", last.number, last.entry)
-}
-
-pub(crate) fn lap(text: &str) -> Result<(EntryId, u32), Problem> {
-    let parts = text.split_once('.').and_then(|(number, entry)| Some((EntryId::new(entry).ok()?, number.parse().ok()?)));
-    parts.ok_or_else(bad)
+pub(crate) fn session(text: Option<&str>) -> Result<Option<SessionCursor>, Problem> {
+    let place = read::<(i64, SessionId)>(text)?;
+    Ok(place.map(|(opened_at_us, id)| SessionCursor { opened_at_us, id }))
 }
 
 fn bad() -> Problem {
@@ -32,15 +80,40 @@ fn bad() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use boxbox_schemas::EntryId;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn cursors_come_back_as_they_were() {
-        let place = session("-5.00112233445566778899aabbccddeeff").unwrap();
+        let place = session(Some("-5~00112233445566778899aabbccddeeff")).unwrap().unwrap();
         assert_eq!((place.opened_at_us, place.id.to_string().as_str()), (-5, "00112233445566778899aabbccddeeff"));
-        assert_eq!(lap("7.t:1.2").unwrap(), (EntryId::new("t:1.2").unwrap(), 7));
-        for text in ["", ".", "7", "7.", "x.a", "-1.a", "7.ä", "99999999999.a"] {
-            assert!(lap(text).is_err() && session(text).is_err(), "{text}");
+        assert_eq!(read(Some("t:1.2~7")).unwrap(), Some((EntryId::new("t:1.2").unwrap(), 7u32)));
+        for text in ["", "~", "7", "7~", "~7", "a~x", "a~-1", "ä~7", "a~99999999999", "a~7~", "a~7~8"] {
+            assert!(read::<(EntryId, u32)>(Some(text)).is_err() && session(Some(text)).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        /// A walk through pages is the whole list, also while rows come in before, between and behind.
+        #[test]
+        fn pages_are_stable_under_inserts(
+            rows in proptest::collection::btree_set((0i64..50, 0u32..5), 0..40),
+            come in proptest::collection::vec((0i64..50, 0u32..5), 0..20),
+            limit in 1u32..7,
+        ) {
+            let (mut now, mut cursor, mut walked) = (rows.clone(), None, vec![]);
+            let mut come = come.into_iter();
+            loop {
+                let (page, next) = page(now.iter().copied().collect(), cursor.as_deref(), limit, |r| *r).unwrap();
+                prop_assert!(page.len() <= limit as usize);
+                walked.extend(page);
+                now.extend(come.next());
+                match next { Some(_) => cursor = next, None => break }
+            }
+            prop_assert!(walked.windows(2).all(|w| w[0] < w[1]), "in order, each once");
+            prop_assert!(rows.iter().all(|r| walked.contains(r)), "nothing that was there from the start is left out");
         }
     }
 }

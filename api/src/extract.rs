@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use boxbox_schemas::{EntryId, SessionId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -16,34 +17,52 @@ pub(crate) struct Path<T>(pub(crate) T);
 pub(crate) struct Params<T>(pub(crate) T);
 
 /// `sessions/{session}`
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub(crate) struct SessionPath {
+    /// The session's id
+    #[param(value_type = String, pattern = "^[0-9a-fA-F]{32}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153")]
     pub(crate) session: SessionId,
 }
 
 /// `sessions/{session}/laps/{entry}/{number}`
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub(crate) struct LapPath {
+    /// The session's id
+    #[param(value_type = String, pattern = "^[0-9a-fA-F]{32}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153")]
     pub(crate) session: SessionId,
+    /// Who competes
+    #[param(value_type = String, pattern = "^[A-Za-z0-9_.:-]{1,40}$", example = "max")]
     pub(crate) entry: EntryId,
+    /// The lap's number, 1-based
+    #[param(minimum = 0, maximum = 4_294_967_295u32, example = 2)]
     pub(crate) number: u32,
 }
 
 /// `?cursor=…&limit=…`
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
+    /// `next_cursor` of the page before; left out: the first page
     pub(crate) cursor: Option<String>,
+    /// Rows at most; 100 if left out
+    #[param(minimum = 1, maximum = 500, example = 100)]
     pub(crate) limit: Option<u32>,
 }
 
-impl PageParams {
-    /// How many rows to give, at most `most`.
-    pub(crate) fn limit(&self, usual: u32, most: u32) -> Result<u32, Problem> {
-        limit(self.limit, usual, most)
-    }
+/// Rows of a page if nobody says otherwise.
+pub(crate) const USUAL: u32 = 100;
+/// Rows of a page at most.
+pub(crate) const MOST: u32 = 500;
+
+/// How many rows to give.
+pub(crate) fn rows(asked: Option<u32>) -> Result<u32, Problem> {
+    limit(asked, USUAL, MOST)
 }
 
+/// How many to give, at most `most`.
 pub(crate) fn limit(asked: Option<u32>, usual: u32, most: u32) -> Result<u32, Problem> {
     let asked = asked.unwrap_or(usual);
     if (1..=most).contains(&asked) { Ok(asked) } else { Err(Problem::bad_request("bad_limit", format!("`limit` is 1 to {most} here."))) }
@@ -65,7 +84,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query: Result<_, QueryRejection> = Query::from_request_parts(parts, state).await;
         query.map(|Query(t)| Self(t)).map_err(|_| {
-            let detail = "The query has a parameter that this route does not know, one twice, or one that is no number where a number is expected.";
+            let detail = "The query has a parameter that this route does not know, one twice, or one that is not of the kind expected.";
             Problem::bad_request("bad_query", detail)
         })
     }

@@ -42,7 +42,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
 /// Refuses bodies, ends what takes too long, and turns a panic into 500.
 pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if !request.body().is_end_stream() {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "This API only reads: send no request body.");
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "No route of this API takes a request body: send none.");
         return problem.with_header("connection", "close").into_response();
     }
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();

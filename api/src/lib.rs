@@ -1,6 +1,7 @@
 //! The HTTP API: sessions, laps, traces, incidents and ledgers as JSON; health and metrics for operators.
 //!
-//! * Everything is read-only and under `/api/v1`; `/livez`, `/readyz`, `/api/health` and `/metrics` are for operators.
+//! * Everything is under `/api/v1` and described by `/api/v1/openapi.json`, with a reader at `/api/docs`; `/livez`, `/readyz`,
+//!   `/api/health` and `/metrics` are for operators. Everything only reads, but for closing a session and opening it again.
 //! * Times are integers of microseconds and end in `_us`, other units are in the names too; reasons and tags are lists of
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
 //! * On a loopback address people of this machine see [`Config::local_tenant`]'s data without a grant. On any other
@@ -10,7 +11,7 @@
 //! # async fn example(results: std::sync::Arc<dyn boxbox_store::Results>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
 //! #   authority: tokio::sync::watch::Receiver<std::sync::Arc<boxbox_schemas::grant::Authority>>, stop: tokio_util::sync::CancellationToken) -> Result<(), boxbox_api::ApiError> {
 //! let config = boxbox_api::Config { listen: ([127, 0, 0, 1], 7480).into(), ..Default::default() };
-//! let api = boxbox_api::Api::bind(config, results, archive, authority, vec![], None).await?;
+//! let api = boxbox_api::Api::bind(config, results, archive, None, authority, vec![], None).await?;
 //! println!("http://{}", api.local_addr());
 //! api.run(stop).await
 //! # }
@@ -18,17 +19,21 @@
 
 mod access;
 mod app;
+mod append;
 mod config;
 mod cursor;
 mod extract;
 mod layers;
 mod metrics;
+mod openapi;
 mod problem;
+mod read;
 mod routes;
 mod server;
 mod stall;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use app::Check;
 pub use config::Config;

@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use boxbox_store::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// When to come back after 503: most outages of a local store are shorter than a second.
 const RETRY_AFTER_S: &str = "1";
@@ -24,15 +25,28 @@ pub(crate) struct Problem {
     failed: Option<Vec<&'static str>>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request was not answered (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body {
+    /// `about:blank`: `code` says which problem it is.
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Not Found")]
     title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
+    /// Which problem it is, for programs; it does not change.
+    #[schema(example = "not_found")]
     code: &'static str,
-    detail: &'a str,
+    /// What is wrong, for people.
+    #[schema(example = "There is no such lap.")]
+    detail: Cow<'static, str>,
+    /// Readiness only: the names of the checks that fail.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failed: Option<&'a [&'static str]>,
+    failed: Option<Vec<&'static str>>,
 }
 
 impl Problem {
@@ -46,6 +60,15 @@ impl Problem {
 
     pub(crate) fn not_found(what: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", what)
+    }
+
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// What was asked for makes sense, and what is known does not suffice to answer it.
+    pub(crate) fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
     pub(crate) fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -79,14 +102,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = Body {
-            r#type: "about:blank",
-            title,
-            status: self.status.as_u16(),
-            code: self.code,
-            detail: &self.detail,
-            failed: self.failed.as_deref(),
-        };
+        let body = Body { r#type: "about:blank", title, status: self.status.as_u16(), code: self.code, detail: self.detail, failed: self.failed };
         let mut response = (self.status, Json(body)).into_response();
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use boxbox_log::Log;
 use boxbox_schemas::grant::Authority;
 use boxbox_store::{Archive, Results};
 use hyper::server::conn::http1;
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Check};
+use crate::append::Appender;
 use crate::stall::Stall;
 use crate::{ApiMetrics, Config, routes};
 
@@ -51,11 +53,13 @@ pub struct Api {
 
 impl Api {
     /// Listen as `config` says. `checks` are what `/readyz` asks besides the stores; `prometheus` is what `/metrics`
-    /// shows. Nothing is answered before [`Api::run`].
+    /// shows; `log` is where sessions are closed and opened again (without one that is answered with 503). Nothing is
+    /// answered before [`Api::run`].
     pub async fn bind(
         config: Config,
         results: Arc<dyn Results>,
         archive: Arc<dyn Archive>,
+        log: Option<Arc<dyn Log>>,
         authority: watch::Receiver<Arc<Authority>>,
         checks: Vec<Check>,
         prometheus: Option<PrometheusHandle>,
@@ -70,6 +74,7 @@ impl Api {
         let app = App {
             results,
             archive,
+            log: log.map(Appender::new),
             authority,
             local: local_addr.ip().is_loopback(),
             config,

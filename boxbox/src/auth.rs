@@ -28,11 +28,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Args)]
 pub struct CreateArgs {
     /// The driver as your league knows them (1 to 40 of a-z A-Z 0-9 - _ . :)
-    #[arg(long, env = "BOXBOX_DRIVER", required_unless_present = "read")]
+    #[arg(long, env = "BOXBOX_DRIVER", required_unless_present_any = ["read", "manage"])]
     driver: Option<DriverId>,
     /// A grant to read the tenant's results through the API, instead of one to send
     #[arg(long, env = "BOXBOX_GRANT_READ")]
     read: bool,
+    /// A grant to read, and to close sessions and open them again
+    #[arg(long, env = "BOXBOX_GRANT_MANAGE")]
+    manage: bool,
     /// Days until it expires
     #[arg(long, env = "BOXBOX_GRANT_DAYS", default_value_t = DEFAULT_DAYS)]
     days: u32,
@@ -184,7 +187,11 @@ pub fn connect_string(token: String, host: String, port: u16, pin: Pin) -> Strin
 /// `grant create`
 pub fn create(args: &CreateArgs) -> anyhow::Result<()> {
     let pin = identity::load_or_make(&args.data)?.pin;
-    let abilities: &[Ability] = if args.read { &[Ability::Read] } else { &[Ability::Car, Ability::Field, Ability::Meta] };
+    let abilities: &[Ability] = match (args.manage, args.read) {
+        (true, _) => &[Ability::Read, Ability::Manage],
+        (false, true) => &[Ability::Read],
+        (false, false) => &[Ability::Car, Ability::Field, Ability::Meta],
+    };
     let driver = match args.driver {
         Some(driver) => driver,
         None => DriverId::new("reader").context("a fixed text")?,
@@ -194,7 +201,7 @@ pub fn create(args: &CreateArgs) -> anyhow::Result<()> {
         "grant {} for {} of tenant {}, good for {} days. Take it back with: boxbox grant revoke {}",
         grant.id, driver, args.tenant, args.days, grant.id
     );
-    if args.read {
+    if abilities.contains(&Ability::Read) {
         eprintln!("Send it with each request: curl -H 'Authorization: Bearer GRANT' http://…/api/v1/sessions");
         crate::report::line(&token);
     } else {
@@ -243,7 +250,14 @@ pub fn list(data: &Path) -> anyhow::Result<()> {
         } else {
             format!("{} days left", (grant.expires - now) / (24 * 3600))
         };
-        let kind = if grant.abilities.contains(&Ability::Read) { "read" } else { "send" };
+        let may = |ability| grant.abilities.contains(&ability);
+        let kind = if may(Ability::Manage) {
+            "manage"
+        } else if may(Ability::Read) {
+            "read"
+        } else {
+            "send"
+        };
         crate::report::line(&format!("{}  {kind}  {}  {}  {state}", grant.id, grant.tenant, grant.driver));
     }
     Ok(())

@@ -177,7 +177,7 @@ impl Node {
         }
         // A service that runs without the API still shows its health and metrics (one ops listener per process).
         let config = boxbox_api::Config { listen: options.api, local_tenant: options.tenant, ..Default::default() };
-        let api = Api::bind(config, results, archive, authority, checks, Some(prometheus)).await?;
+        let api = Api::bind(config, results, archive, log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
         node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host: None, api: node.api })?;
@@ -250,7 +250,8 @@ impl Node {
 }
 
 async fn open_log(folder: &DataFolder, options: &NodeOptions<'_>) -> anyhow::Result<Option<Arc<dyn Log>>> {
-    if options.roles == Roles::API {
+    // The API alone reads stores; given a log it can also close sessions.
+    if options.roles == Roles::API && options.log_url.is_none() {
         return Ok(None);
     }
     let log = match options.log_url {

@@ -31,6 +31,8 @@ pub enum Ability {
     Meta,
     /// Read the tenant's results through the API.
     Read,
+    /// Close the tenant's sessions and open them again through the API. Who manages reads too.
+    Manage,
     /// An ability of a newer issuer; allows nothing here.
     #[serde(other)]
     Unknown,

@@ -7,31 +7,57 @@ use axum::extract::State;
 use boxbox_schemas::results::IncidentStep;
 use boxbox_schemas::{DriverId, EntryId, RunId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::sessions;
 use crate::access::Reader;
 use crate::app::App;
-use crate::extract::{Path, SessionPath};
+use crate::cursor;
+use crate::extract::{PageParams, Params, Path, SessionPath, rows};
+use crate::openapi::{Cursor, HexId, ShortId};
 use crate::problem::Problem;
+use crate::read;
 
-/// All of a session's, by entry, driver, then time; a rise that several runs tell of is given once.
-pub(crate) async fn list(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<IncidentList>, Problem> {
+/// Rises of drivers' incident counters, by entry, driver, then time
+///
+/// A rise that several runs tell of is given once.
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/incidents", tag = "accounts", operation_id = "listIncidents", params(SessionPath, PageParams),
+    responses((status = 200, description = "A page of them", body = IncidentList)))]
+pub(crate) async fn list(
+    reader: Reader,
+    Path(path): Path<SessionPath>,
+    Params(page): Params<PageParams>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<IncidentList>, Problem> {
     let steps = app.stored(app.results.incidents(&reader.tenant, &path.session).await)?;
     if steps.is_empty() {
-        sessions::find(&app, &reader.tenant, &path.session).await?;
+        read::session(&app, &reader.tenant, &path.session).await?;
     }
-    Ok(Json(IncidentList { incidents: IncidentStep::fold(steps).into_iter().map(Incident::of).collect() }))
+    let place = |s: &IncidentStep| (s.entry, s.driver, s.sim_time_us, s.to, s.run);
+    let (steps, next_cursor) = cursor::page(IncidentStep::fold(steps), page.cursor.as_deref(), rows(page.limit)?, place)?;
+    Ok(Json(IncidentList { incidents: steps.into_iter().map(Incident::of).collect(), next_cursor }))
 }
 
-#[derive(Serialize)]
+/// A page of incidents.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct IncidentList {
+    /// By entry, driver, then time.
     incidents: Vec<Incident>,
+    /// Give it back as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<Cursor>)]
+    next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A driver's own incident counter rose.
+#[derive(Serialize, ToSchema)]
 struct Incident {
+    /// Who competes.
+    #[schema(value_type = ShortId)]
     entry: EntryId,
+    /// Whose counter.
+    #[schema(value_type = ShortId)]
     driver: DriverId,
+    /// The run that tells it.
+    #[schema(value_type = HexId)]
     run: RunId,
     /// The simulator's tick of the first frame with the new count.
     tick: u32,

@@ -6,35 +6,77 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use boxbox_schemas::{DriverId, RunId, results};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::sessions;
 use crate::access::Reader;
 use crate::app::App;
-use crate::extract::{Path, SessionPath};
+use crate::cursor;
+use crate::extract::{Params, Path, SessionPath, rows};
+use crate::openapi::{Cursor, HexId, ShortId};
 use crate::problem::Problem;
+use crate::read;
 
-/// Each stream's account, by driver, then run.
-pub(crate) async fn list(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<LedgerList>, Problem> {
-    let ledgers = app.stored(app.results.ledgers(&reader.tenant, &path.session).await)?;
+/// Where every frame of a session went: each stream's account, by driver, then run
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/ledger", tag = "accounts", operation_id = "listLedgers", params(SessionPath, LedgerParams),
+    responses((status = 200, description = "A page of them", body = LedgerList)))]
+pub(crate) async fn list(
+    reader: Reader,
+    Path(path): Path<SessionPath>,
+    Params(params): Params<LedgerParams>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<LedgerList>, Problem> {
+    let mut ledgers = app.stored(app.results.ledgers(&reader.tenant, &path.session).await)?;
     if ledgers.is_empty() {
-        sessions::find(&app, &reader.tenant, &path.session).await?;
+        read::session(&app, &reader.tenant, &path.session).await?;
     }
-    Ok(Json(LedgerList { streams: ledgers.into_iter().map(Stream::of).collect() }))
+    ledgers.retain(|l| params.driver.is_none_or(|d| l.stream.driver == d) && params.run.is_none_or(|r| l.stream.run == r));
+    let (ledgers, next_cursor) = cursor::page(ledgers, params.cursor.as_deref(), rows(params.limit)?, |l| (l.stream.driver, l.stream.run))?;
+    Ok(Json(LedgerList { streams: ledgers.into_iter().map(Stream::of).collect(), next_cursor }))
 }
 
-#[derive(Serialize)]
+/// `?driver=…&run=…&cursor=…&limit=…`
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LedgerParams {
+    /// Streams of this driver only
+    #[param(value_type = Option<String>, pattern = "^[A-Za-z0-9_.:-]{1,40}$", example = "max")]
+    driver: Option<DriverId>,
+    /// Streams of this run only
+    #[param(value_type = Option<String>, pattern = "^[0-9a-fA-F]{32}$", example = "07070707070707070707070707070707")]
+    run: Option<RunId>,
+    /// `next_cursor` of the page before; left out: the first page
+    cursor: Option<String>,
+    /// Rows at most; 100 if left out
+    #[param(minimum = 1, maximum = 500, example = 100)]
+    limit: Option<u32>,
+}
+
+/// A page of accounts.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct LedgerList {
+    /// By driver, then run.
     streams: Vec<Stream>,
+    /// Give it back as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<Cursor>)]
+    next_cursor: Option<String>,
 }
 
+/// The account of one stream.
+///
 /// Sequence numbers count frames; other records take one each, a gap what it replaces.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Stream {
+    /// Whose stream.
+    #[schema(value_type = ShortId)]
     driver: DriverId,
+    /// Its run.
+    #[schema(value_type = HexId)]
     run: RunId,
     /// Every sequence number below it is accounted for: `admitted`, `void`, `gap` and `hole` add up to it.
     expected: u64,
+    /// Processed.
     admitted: u64,
     /// Of those, frames of the client's own car.
     car_frames: u64,
@@ -54,6 +96,7 @@ struct Stream {
     unreadable: u64,
     /// The client said that it is done.
     ended: bool,
+    /// Whether every sequence number below `expected` is accounted for.
     balances: bool,
 }
 

@@ -1,61 +1,108 @@
 //! The routes, a page each: parameters, answer, handler.
 
+mod close;
+mod entries;
+mod flags;
 mod health;
 mod incidents;
 mod laps;
 mod ledger;
+mod order;
+mod pits;
+mod results;
 mod sessions;
+mod stints;
 mod trace;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
+use crate::openapi::{self, DOCUMENT, READER};
 use crate::problem::Problem;
 use crate::{access, layers};
 
-/// Every route, as axum matches it.
-const PATHS: [&str; 11] = [
+/// Every route of the document, as axum matches it.
+pub(crate) const PATHS: [&str; 19] = [
     "/livez",
     "/readyz",
     "/api/health",
     "/metrics",
     "/api/v1/sessions",
     "/api/v1/sessions/{session}",
+    "/api/v1/sessions/{session}/close",
+    "/api/v1/sessions/{session}/reopen",
     "/api/v1/sessions/{session}/laps",
     "/api/v1/sessions/{session}/laps/{entry}/{number}",
     "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",
+    "/api/v1/sessions/{session}/entries",
+    "/api/v1/sessions/{session}/order",
+    "/api/v1/sessions/{session}/results",
+    "/api/v1/sessions/{session}/stints",
+    "/api/v1/sessions/{session}/pit-stops",
+    "/api/v1/sessions/{session}/flags",
     "/api/v1/sessions/{session}/incidents",
     "/api/v1/sessions/{session}/ledger",
 ];
 
+/// What is routed beside the document: itself and its reader.
+const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];
+
+/// The routes that the document describes, with it. A route that is added here is in it.
+pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
+    let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::one))
+        .routes(routes!(close::close))
+        .routes(routes!(close::reopen))
+        .routes(routes!(laps::list))
+        .routes(routes!(laps::one))
+        .routes(routes!(trace::trace))
+        .routes(routes!(entries::list))
+        .routes(routes!(order::order))
+        .routes(routes!(results::results))
+        .routes(routes!(stints::list))
+        .routes(routes!(pits::list))
+        .routes(routes!(flags::list))
+        .routes(routes!(incidents::list))
+        .routes(routes!(ledger::list))
+        .split_for_parts();
+    (router, openapi::complete(document))
+}
+
 /// All routes with what surrounds them: counting, then bounds, then the grant.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/api/health", get(health::health))
-        .route("/metrics", get(health::metrics))
-        .route("/api/v1/sessions", get(sessions::list))
-        .route("/api/v1/sessions/{session}", get(sessions::one))
-        .route("/api/v1/sessions/{session}/laps", get(laps::list))
-        .route("/api/v1/sessions/{session}/laps/{entry}/{number}", get(laps::one))
-        .route("/api/v1/sessions/{session}/laps/{entry}/{number}/trace", get(trace::trace))
-        .route("/api/v1/sessions/{session}/incidents", get(incidents::list))
-        .route("/api/v1/sessions/{session}/ledger", get(ledger::list))
-        .fallback(|| async { Problem::not_found("There is nothing at this path. The API is under /api/v1.") })
-        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This API only reads: use GET.") })
+    let (described, document) = described();
+    // Once: it does not change while the process runs. Numbers and texts only, so it is always JSON.
+    let document = document.to_json().unwrap_or_default();
+    described
+        .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
+        .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))
+        .fallback(|| async { Problem::not_found("There is nothing at this path. The API is under /api/v1, its description at /api/docs.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not take this method; `Allow` says which it takes.")
+        })
         .layer(from_fn_with_state(app.clone(), access::guard))
         .layer(from_fn_with_state(app.clone(), layers::contain))
         .layer(from_fn_with_state(app.clone(), layers::observe))
         .with_state(app)
 }
 
-/// A request's route as a metric's label: one of [`PATHS`], never what a client wrote.
+/// A request's route as a metric's label: one of ours, never what a client wrote.
 pub(crate) fn label(matched: Option<&str>) -> &'static str {
-    matched.and_then(|matched| PATHS.into_iter().find(|path| *path == matched)).unwrap_or("none")
+    matched.and_then(|matched| PATHS.into_iter().chain(BESIDE).find(|path| *path == matched)).unwrap_or("none")
 }

@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use boxbox_schemas::SessionId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::SessionInfo;
-use boxbox_schemas::{SessionId, TenantId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::Reader;
 use crate::app::App;
 use crate::cursor;
-use crate::extract::{PageParams, Params, Path, SessionPath};
+use crate::extract::{PageParams, Params, Path, SessionPath, rows};
+use crate::openapi::{Cursor, HexId};
 use crate::problem::Problem;
+use crate::read::{self, text};
 
-const USUAL: u32 = 50;
-const MOST: u32 = 200;
-
-/// The tenant's sessions, newest first.
+/// The tenant's sessions, newest first
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", operation_id = "listSessions", params(PageParams),
+    responses((status = 200, description = "A page of them", body = SessionList)))]
 pub(crate) async fn list(reader: Reader, Params(page): Params<PageParams>, State(app): State<Arc<App>>) -> Result<Json<SessionList>, Problem> {
-    let limit = page.limit(USUAL, MOST)?;
-    let after = page.cursor.as_deref().map(cursor::session).transpose()?;
+    let limit = rows(page.limit)?;
+    let after = cursor::session(page.cursor.as_deref())?;
     let mut sessions = app.stored(app.results.sessions(&reader.tenant, after, limit + 1).await)?;
     let more = sessions.len() > limit as usize;
     sessions.truncate(limit as usize);
@@ -29,40 +31,46 @@ pub(crate) async fn list(reader: Reader, Params(page): Params<PageParams>, State
     Ok(Json(SessionList { sessions: sessions.into_iter().map(Session::of).collect(), next_cursor }))
 }
 
-/// One session, with the cars in it.
+/// One session, with the cars in it
+#[utoipa::path(get, path = "/api/v1/sessions/{session}", tag = "sessions", operation_id = "getSession", params(SessionPath),
+    responses((status = 200, description = "The session", body = SessionPage)))]
 pub(crate) async fn one(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<SessionPage>, Problem> {
-    let info = find(&app, &reader.tenant, &path.session).await?;
+    let info = read::session(&app, &reader.tenant, &path.session).await?;
     let entries = info.meta.iter().flat_map(|meta| &meta.entries).map(Entry::of).collect();
     Ok(Json(SessionPage { session: Session::of(info), entries }))
 }
 
-/// The session, or 404: also if it is another tenant's.
-pub(super) async fn find(app: &App, tenant: &TenantId, session: &SessionId) -> Result<SessionInfo, Problem> {
-    let found = app.stored(app.results.session(tenant, session).await)?;
-    found.ok_or_else(|| Problem::not_found("There is no such session."))
-}
-
-#[derive(Serialize)]
+/// A page of sessions.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct SessionList {
+    /// Newest first.
     sessions: Vec<Session>,
     /// Give it back as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A session with its cars.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct SessionPage {
     #[serde(flatten)]
     session: Session,
+    /// Cars, as the simulator lists them.
     entries: Vec<Entry>,
 }
 
-#[derive(Serialize)]
+/// One session of one lobby of one simulator.
+#[derive(Serialize, ToSchema)]
 struct Session {
+    /// Its id.
+    #[schema(value_type = HexId)]
     id: SessionId,
     /// `iracing`, `synthetic`, …
+    #[schema(example = "iracing")]
     sim: &'static str,
     /// The simulator's id of the lobby, 32 hexadecimal digits.
     source_id: String,
+    /// Practice, qualifying and race of one lobby have different numbers.
     session_num: u32,
     /// When its first record came, Unix time.
     opened_at_us: i64,
@@ -70,36 +78,56 @@ struct Session {
     updated_at_us: i64,
     /// The simulator's session time so far.
     sim_time_us: i64,
+    /// Its results are final; what comes later is kept and changes nothing unless it is opened again.
     closed: bool,
     /// `practice`, `qualify`, `race`, …, as the simulator names it.
     session_type: Option<String>,
     /// `road`, `oval`, …
     category: Option<String>,
+    /// Laps of a race, where laps limit it.
     laps_limit: Option<u32>,
+    /// Where time limits it.
     time_limit_us: Option<i64>,
+    /// Teams compete, and drivers take turns in a car.
     team_racing: Option<bool>,
+    /// Where; `null` until a client has described the session.
     track: Option<Track>,
 }
 
-#[derive(Serialize)]
+/// A track.
+#[derive(Serialize, ToSchema)]
 struct Track {
+    /// The simulator's id of it.
     id: u32,
+    /// Its name.
+    #[schema(example = "Phillip Island Circuit")]
     name: Option<String>,
+    /// Which of its configurations.
     config: Option<String>,
+    /// Length of the lap.
+    #[schema(example = 4406.9)]
     length_m: Option<f64>,
     /// Where sectors start, as fractions of the lap.
     sector_starts: Vec<f64>,
+    /// Speed limit of the pit lane.
     pit_limit_mps: Option<f32>,
 }
 
 /// A car of the session, as the simulator lists it. Laps name its `slot`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedCar)]
 struct Entry {
+    /// Its slot; reused after somebody leaves.
     slot: u16,
+    /// As written on the car.
     number: Option<String>,
+    /// Who drives it now.
     driver_name: Option<String>,
+    /// The team.
     team_name: Option<String>,
+    /// Which car it is.
     car_name: Option<String>,
+    /// Its class.
     class_name: Option<String>,
     /// `car`, `pace_car`, `spectator` or `ai`.
     kind: &'static str,
@@ -157,9 +185,4 @@ impl Entry {
             },
         }
     }
-}
-
-/// In metadata empty means absent; in JSON absent is `null`.
-fn text(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }

@@ -1,25 +1,31 @@
-//! `GET /api/v1/sessions/{session}/laps/{entry}/{number}/trace`: the frames of a lap, as columns.
+//! `GET /api/v1/sessions/{session}/laps/{entry}/{number}/trace`: what was driven in a lap, as columns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
-use boxbox_schemas::{EntryId, SessionId};
+use boxbox_schemas::frame::ArchivedCarFrame;
+use boxbox_schemas::{EntryId, SessionId, TenantId, results};
 use boxbox_store::FrameRun;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::laps;
 use crate::access::Reader;
 use crate::app::App;
 use crate::extract::{LapPath, Params, Path, limit};
+use crate::openapi::{HexId, ShortId};
 use crate::problem::Problem;
+use crate::read;
+use crate::trace::{Column, Drive, Samples, Values, asked, steps, track_length_m};
 
 /// Frames in an answer at most: 10 minutes at 60 Hz, a slow lap of the longest track; some 3 MB with the usual channels.
-const MOST: u32 = 36_000;
+pub(super) const MOST: u32 = 36_000;
 
-/// The frames between a lap's start and end, as far as the archive has them.
+/// What was driven in a lap, frame by frame, or at equal steps of time or distance
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/laps/{entry}/{number}/trace", tag = "laps", operation_id = "getTrace", params(LapPath, TraceParams),
+    responses((status = 200, description = "The trace", body = Trace), (status = 422, description = "`no_place`: no frame says where on the lap it is; `no_track_length`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn trace(
     reader: Reader,
     Path(path): Path<LapPath>,
@@ -28,127 +34,174 @@ pub(crate) async fn trace(
 ) -> Result<Json<Trace>, Problem> {
     let limit = limit(params.limit, MOST, MOST)?;
     let channels = asked(params.channels.as_deref())?;
+    let grid = params.grid()?;
     let lap = laps::find(&app, &reader.tenant, &path).await?;
-    let (mut runs, mut left) = (vec![], limit);
-    for span in &lap.spans {
-        if left == 0 {
-            break;
+    let frames = Frames::of(&app, &reader.tenant, &lap, limit).await?;
+    let all = frames.all();
+    let mut columns = BTreeMap::new();
+    let points = match grid {
+        Grid::Frames => {
+            let at: Vec<i64> = all.iter().map(|f| i64::from(f.sim_time_us) - lap.start_us).collect();
+            columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Every(&at)))));
+            all.len()
         }
-        let found = app.stored(app.archive.frames(&reader.tenant, &lap.session, span, left).await)?;
-        left = left.saturating_sub(found.iter().map(FrameRun::count).sum::<u64>() as u32);
-        runs.extend(found);
-    }
-    let frames: Vec<&ArchivedCarFrame> = runs.iter().flat_map(FrameRun::iter).map(|(_, frame)| frame).collect();
+        Grid::Time { step_us } => {
+            let samples = Samples::rising(all.iter().enumerate().map(|(i, f)| ((i64::from(f.sim_time_us) - lap.start_us) as f64, i)));
+            let end_us = if frames.complete { lap.time_us } else { all.last().map_or(0, |f| i64::from(f.sim_time_us) - lap.start_us) };
+            let at = few(steps(end_us.max(0) as f64, step_us))?;
+            let at: Vec<_> = at.into_iter().filter_map(|us| Some((samples.between(us)?, us.round() as i64))).collect();
+            columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
+            at.len()
+        }
+        Grid::Distance { step_m } => {
+            let length_m = length_m(&app, &reader.tenant, &lap, &all).await?;
+            let drive = Drive::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
+            let dist_m = few(steps(length_m * drive.end(), step_m))?;
+            let place = |m: &f64| Some((drive.samples.between(m / length_m)?, drive.at_us(m / length_m).round() as i64));
+            let at: Vec<_> = dist_m.iter().filter_map(place).collect();
+            columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
+            columns.insert("lap_dist_m", Column::Double(dist_m.into_iter().map(Some).collect()));
+            columns.insert("time_us", Column::Whole(at.iter().map(|(_, us)| Some(*us)).collect()));
+            at.len()
+        }
+    };
     Ok(Json(Trace {
         session: lap.session,
         entry: lap.entry,
         number: lap.number,
         time_us: lap.time_us,
-        frames: frames.len(),
-        complete: frames.len() >= lap.frames as usize,
-        channels: channels.into_iter().map(|c| (c.name, c.column(&frames, lap.start_us))).collect(),
+        frames: all.len(),
+        points,
+        complete: frames.complete,
+        channels: columns,
     }))
 }
 
-/// `?channels=time_us,speed_mps&limit=…`
-#[derive(Deserialize)]
+/// The frames of a lap, as far as the archive has them.
+pub(super) struct Frames {
+    runs: Vec<FrameRun>,
+    /// Whether these are all that the lap was computed from.
+    pub(super) complete: bool,
+}
+
+impl Frames {
+    pub(super) async fn of(app: &App, tenant: &TenantId, lap: &results::Lap, limit: u32) -> Result<Self, Problem> {
+        let (mut runs, mut left) = (vec![], limit);
+        for span in &lap.spans {
+            if left == 0 {
+                break;
+            }
+            let found = app.stored(app.archive.frames(tenant, &lap.session, span, left).await)?;
+            left = left.saturating_sub(found.iter().map(FrameRun::count).sum::<u64>() as u32);
+            runs.extend(found);
+        }
+        let complete = runs.iter().map(FrameRun::count).sum::<u64>() >= u64::from(lap.frames);
+        Ok(Self { runs, complete })
+    }
+
+    pub(super) fn all(&self) -> Vec<&ArchivedCarFrame> {
+        self.runs.iter().flat_map(FrameRun::iter).map(|(_, frame)| frame).collect()
+    }
+}
+
+/// Length of the lap, m: as the session's description has it, else from the frames themselves.
+async fn length_m(app: &App, tenant: &TenantId, lap: &results::Lap, frames: &[&ArchivedCarFrame]) -> Result<f64, Problem> {
+    let session = read::session(app, tenant, &lap.session).await?;
+    let told = session.meta.map(|m| m.track_length_m).filter(|m| *m > 0.0);
+    told.or_else(|| track_length_m(frames)).ok_or_else(|| Problem::unprocessable("no_track_length", "Nobody says how long this track is."))
+}
+
+pub(super) fn no_place() -> Problem {
+    Problem::unprocessable("no_place", "No frame of this lap says where on the lap it is.")
+}
+
+/// Refuses more values than an answer may have.
+pub(super) fn few(values: Vec<f64>) -> Result<Vec<f64>, Problem> {
+    if values.len() <= MOST as usize {
+        Ok(values)
+    } else {
+        Err(Problem::bad_request("bad_step", format!("That would be more than {MOST} steps: take longer ones.")))
+    }
+}
+
+/// `?by=…&step_m=…&step_ms=…&channels=time_us,speed_mps&limit=…`
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct TraceParams {
-    /// Names of channels, separated by commas; left out, the usual ones.
+    /// `time` (the default): every frame, or with `step_ms` equal steps of time; `distance`: equal steps of lap distance
+    #[param(inline)]
+    by: Option<By>,
+    /// With `by=distance`: metres between two values; 5 if left out
+    #[param(minimum = 0.5, maximum = 1000.0, example = 5.0)]
+    step_m: Option<f64>,
+    /// With `by=time`: milliseconds between two values; left out: every frame
+    #[param(minimum = 1, maximum = 60_000, example = 100)]
+    step_ms: Option<u32>,
+    /// Names of channels, separated by commas; left out, the usual ones
+    #[param(example = "time_us,speed_mps,brake")]
     channels: Option<String>,
-    /// Frames at most, from the lap's start.
+    /// Frames at most, from the lap's start
+    #[param(minimum = 1, maximum = 36_000, example = 36_000)]
     limit: Option<u32>,
 }
 
-#[derive(Serialize)]
+/// What a trace runs along.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    /// Time.
+    Time,
+    /// Distance round the lap.
+    Distance,
+}
+
+enum Grid {
+    Frames,
+    Time { step_us: f64 },
+    Distance { step_m: f64 },
+}
+
+impl TraceParams {
+    fn grid(&self) -> Result<Grid, Problem> {
+        let wrong = |detail| Err(Problem::bad_request("bad_step", detail));
+        match (self.by.unwrap_or(By::Time), self.step_ms, self.step_m) {
+            (By::Time, None, None) => Ok(Grid::Frames),
+            (By::Time, Some(ms), None) if (1..=60_000).contains(&ms) => Ok(Grid::Time { step_us: f64::from(ms) * 1_000.0 }),
+            (By::Time, Some(_), None) => wrong("`step_ms` is 1 to 60000."),
+            (By::Time, _, Some(_)) => wrong("`step_m` belongs to `by=distance`."),
+            (By::Distance, Some(_), _) => wrong("`step_ms` belongs to `by=time`."),
+            (By::Distance, None, step_m) => Ok(Grid::Distance { step_m: metres(step_m)? }),
+        }
+    }
+}
+
+/// A step of distance, or what is usual.
+pub(super) fn metres(step_m: Option<f64>) -> Result<f64, Problem> {
+    let step_m = step_m.unwrap_or(5.0);
+    if (0.5..=1_000.0).contains(&step_m) { Ok(step_m) } else { Err(Problem::bad_request("bad_step", "`step_m` is 0.5 to 1000.")) }
+}
+
+/// What was driven in a lap.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Trace {
+    /// The session.
+    #[schema(value_type = HexId)]
     session: SessionId,
+    /// Who competes.
+    #[schema(value_type = ShortId)]
     entry: EntryId,
+    /// The lap's number.
     number: u32,
     /// The lap's time.
     time_us: i64,
-    /// How many values each channel has.
+    /// Frames that it was made from.
     frames: usize,
+    /// How many values each channel has.
+    points: usize,
     /// Whether these are all the frames that the lap was computed from: none is still to be archived, or beyond `limit`.
     complete: bool,
-    /// Values by channel, frame by frame; `null` where the simulator gave none.
+    /// Values by channel; `null` where the simulator gave none. `time_us` counts from the lap's start.
+    #[schema(value_type = BTreeMap<String, Column>)]
     channels: BTreeMap<&'static str, Column>,
-}
-
-/// Each in its own precision, so that no digits are made up.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Column {
-    Whole(Vec<Option<i64>>),
-    Single(Vec<Option<f32>>),
-    Double(Vec<Option<f64>>),
-}
-
-/// Something a frame tells.
-#[derive(Clone, Copy)]
-struct Channel {
-    name: &'static str,
-    usual: bool,
-    presence: Presence,
-    value: Value,
-}
-
-#[derive(Clone, Copy)]
-enum Value {
-    /// µs since the lap's start.
-    Time,
-    Whole(fn(&ArchivedCarFrame) -> i64),
-    Single(fn(&ArchivedCarFrame) -> f32),
-    Double(fn(&ArchivedCarFrame) -> f64),
-}
-
-const fn channel(name: &'static str, usual: bool, presence: Presence, value: Value) -> Channel {
-    Channel { name, usual, presence, value }
-}
-
-const CHANNELS: [Channel; 20] = [
-    channel("time_us", true, Presence(0), Value::Time),
-    channel("tick", false, Presence(0), Value::Whole(|f| f.tick.to_native().into())),
-    channel("lap_pct", true, Presence::LAP_PCT, Value::Double(|f| f.lap_pct.into())),
-    channel("lap_dist_m", false, Presence::LAP_DIST, Value::Single(|f| f.lap_dist_m.into())),
-    channel("speed_mps", true, Presence::SPEED, Value::Single(|f| f.speed_mps.into())),
-    channel("throttle", true, Presence::THROTTLE, Value::Single(|f| f.throttle.into())),
-    channel("brake", true, Presence::BRAKE, Value::Single(|f| f.brake.into())),
-    channel("clutch", false, Presence::CLUTCH, Value::Single(|f| f.clutch.into())),
-    channel("steer_rad", true, Presence::STEER, Value::Single(|f| f.steer_rad.into())),
-    channel("gear", true, Presence::GEAR, Value::Whole(|f| f.gear.into())),
-    channel("rpm", true, Presence::RPM, Value::Single(|f| f.rpm.into())),
-    channel("fuel_l", false, Presence::FUEL, Value::Single(|f| f.fuel_l.into())),
-    channel("lat_deg", false, Presence::LAT_LON, Value::Double(|f| f.lat_deg.into())),
-    channel("lon_deg", false, Presence::LAT_LON, Value::Double(|f| f.lon_deg.into())),
-    channel("accel_x_mps2", false, Presence::ACCEL, Value::Single(|f| f.accel_mps2[0].into())),
-    channel("accel_y_mps2", false, Presence::ACCEL, Value::Single(|f| f.accel_mps2[1].into())),
-    channel("accel_z_mps2", false, Presence::ACCEL, Value::Single(|f| f.accel_mps2[2].into())),
-    channel("yaw_rate_radps", false, Presence::YAW_RATE, Value::Single(|f| f.yaw_rate_radps.into())),
-    channel("track_loc", false, Presence::TRACK_LOC, Value::Whole(|f| f.track_loc.0.into())),
-    channel("incident_count", false, Presence::INCIDENTS, Value::Whole(|f| f.incident_count.to_native().into())),
-];
-
-fn asked(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
-    let Some(names) = names else { return Ok(CHANNELS.into_iter().filter(|c| c.usual).collect()) };
-    let find = |name: &str| CHANNELS.into_iter().find(|c| c.name == name);
-    names.split(',').map(|name| find(name.trim())).collect::<Option<Vec<_>>>().ok_or_else(|| {
-        let known: Vec<_> = CHANNELS.iter().map(|c| c.name).collect();
-        Problem::bad_request("bad_channel", format!("`channels` takes names out of: {}.", known.join(", ")))
-    })
-}
-
-impl Channel {
-    fn column(&self, frames: &[&ArchivedCarFrame], start_us: i64) -> Column {
-        match self.value {
-            Value::Time => Column::Whole(self.values(frames, |f| i64::from(f.sim_time_us) - start_us)),
-            Value::Whole(value) => Column::Whole(self.values(frames, value)),
-            Value::Single(value) => Column::Single(self.values(frames, value)),
-            Value::Double(value) => Column::Double(self.values(frames, value)),
-        }
-    }
-
-    fn values<T>(&self, frames: &[&ArchivedCarFrame], value: impl Fn(&ArchivedCarFrame) -> T) -> Vec<Option<T>> {
-        frames.iter().map(|frame| Presence::from(&frame.presence).has(self.presence).then(|| value(frame))).collect()
-    }
 }

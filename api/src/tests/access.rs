@@ -9,11 +9,24 @@ async fn public() -> Server {
     Server::with(Config { listen: (Ipv4Addr::UNSPECIFIED, 0).into(), ..Config::default() }, vec![]).await
 }
 
+/// Every GET route of the document that shows data of a tenant, for `home`, which is filled so that each answers. So a route
+/// that is added is tested here, or this test does not know how to ask it and says so.
 async fn paths_of(server: &Server, home: &SessionInfo) -> Vec<String> {
-    server.fill(home, vec![lap(home, 1)]).await;
+    server.fill(home, vec![lap(home, 1), lap(home, 2)]).await;
     server.archive(home, 0, 300).await;
-    let one = format!("/api/v1/sessions/{}", home.id);
-    ["", "/laps", "/laps/max/1", "/laps/max/1/trace", "/incidents", "/ledger"].iter().map(|rest| format!("{one}{rest}")).collect()
+    let (_, document) = crate::routes::described();
+    let own = |path: &&String| path.contains("{session}") || path.contains("compare");
+    let gets = document.paths.paths.iter().filter(|(_, item)| item.get.is_some()).map(|(path, _)| path);
+    let paths: Vec<String> = gets.filter(own).map(|path| asked(path, home)).collect();
+    assert!(paths.len() >= 12, "{paths:?}");
+    paths
+}
+
+fn asked(path: &str, home: &SessionInfo) -> String {
+    let query = if path.contains("compare") { format!("?a={}/max/1&b={}/max/2", home.id, home.id) } else { String::new() };
+    let filled = path.replace("{session}", &home.id.to_string()).replace("{entry}", "max").replace("{number}", "1") + &query;
+    assert!(!filled.contains('{'), "{path} has a parameter that this test does not know");
+    filled
 }
 
 #[tokio::test]
@@ -34,7 +47,7 @@ async fn a_tenant_sees_its_own_and_nothing_else() {
     assert_eq!(ids(server.get("/api/v1/sessions").await.json()), [mine.id.to_string()]);
     assert_eq!(ids(server.get_as(&league, "/api/v1/sessions").await.json()), [theirs.id.to_string()]);
     // A cursor of another tenant's list opens nothing.
-    let cursor = format!("/api/v1/sessions?cursor=99999999.{}", theirs.id);
+    let cursor = format!("/api/v1/sessions?cursor=99999999~{}", theirs.id);
     assert_eq!(ids(server.get(&cursor).await.json()), [mine.id.to_string()]);
 }
 
@@ -44,6 +57,12 @@ async fn away_from_loopback_every_request_needs_a_grant() {
     let home = session("local", 1);
     let mut paths = paths_of(&server, &home).await;
     paths.extend(["/api/v1/sessions", "/api/health", "/metrics", "/nowhere"].map(str::to_owned));
+    // And whatever else the document has, but for the probes.
+    let (_, document) = crate::routes::described();
+    for (path, item) in document.paths.paths.iter().filter(|(path, _)| !path.ends_with('z')) {
+        let method = if item.get.is_some() { "GET" } else { "POST" };
+        server.ask(method, &asked(path, &home), &[]).await.problem(401, "grant_required");
+    }
     for path in &paths {
         let answer = server.get(path).await;
         answer.problem(401, "grant_required");
@@ -54,10 +73,10 @@ async fn away_from_loopback_every_request_needs_a_grant() {
     for path in &paths[..paths.len() - 1] {
         assert_eq!(server.get_as(&reader, path).await.status, 200, "{path}");
     }
-    for probe in ["/livez", "/readyz"] {
-        assert_eq!(server.get(probe).await.status, 200);
+    for open in ["/livez", "/readyz", "/api/v1/openapi.json", "/api/docs/", "/api/docs/swagger-ui.css"] {
+        assert_eq!(server.get(open).await.status, 200, "{open}");
     }
-    for not_quite in ["/livez/", "//livez", "/livez/../api/v1/sessions", "/LIVEZ"] {
+    for not_quite in ["/livez/", "//livez", "/livez/../api/v1/sessions", "/LIVEZ", "/api/docsx", "/api/docs/../v1/sessions"] {
         server.get(not_quite).await.problem(401, "grant_required");
     }
 }

@@ -87,7 +87,7 @@ async fn a_lap_is_shown_as_it_is() {
     let expected = json!({
         "session": home.id.to_string(), "entry": "max", "number": 1, "driver": "max", "slot": 3, "revision": 2,
         "start_us": 1_000_000, "end_us": 2_000_000, "time_us": 1_000_000, "sim_time_us": null, "sectors_us": [400_000, 600_000],
-        "valid": false, "reasons": ["in_lap", "off_track"], "tags": ["had_yellow"], "frames": 100, "settled": true,
+        "fuel_l": null, "fuel_used_l": null, "field": false, "valid": false, "reasons": ["in_lap", "off_track"], "tags": ["had_yellow"], "frames": 100, "settled": true,
         "spans": [{ "driver": "max", "run": "07".repeat(16), "first_seq": 100, "next_seq": 200 }],
     });
     assert_eq!(first, expected);
@@ -150,7 +150,7 @@ async fn incidents_and_ledgers_are_shown() {
     let run = "07".repeat(16);
     assert_eq!(
         incidents,
-        json!({ "incidents": [{ "entry": "max", "driver": "max", "run": run, "tick": 9, "sim_time_us": 111_400_000, "from": 0, "to": 1 }] })
+        json!({ "incidents": [{ "entry": "max", "driver": "max", "run": run, "tick": 9, "sim_time_us": 111_400_000, "from": 0, "to": 1 }], "next_cursor": null })
     );
     let ledger = server.get(&format!("/api/v1/sessions/{}/ledger", home.id)).await.json();
     let expected = json!({

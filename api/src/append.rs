@@ -1,0 +1,93 @@
+//! [`Appender`]: how the API puts a record into the log, and waits until it is durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_log::{AppendError, Completion, Completions, Log, Outcome, Ticket, Writer};
+use boxbox_schemas::SessionId;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{OnceCell, oneshot};
+
+use crate::problem::Problem;
+
+/// How long a log may take: below the time of a request, so that its reader gets an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where an appended record is.
+pub(crate) struct Appended {
+    pub(crate) partition: u32,
+    /// `None`: durable, but the log does not know where.
+    pub(crate) offset: Option<u64>,
+}
+
+/// A log with a writer of the API's own, made when it is first needed.
+pub(crate) struct Appender {
+    log: Arc<dyn Log>,
+    writer: OnceCell<Box<dyn Writer>>,
+    waiting: Arc<Waiting>,
+}
+
+/// Who waits for which outcome.
+#[derive(Default)]
+struct Waiting {
+    asked: Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    last: u64,
+    by_mark: BTreeMap<u64, oneshot::Sender<Outcome>>,
+}
+
+impl Completions for Waiting {
+    fn completed(&self, batch: &[Completion]) {
+        let mut asked = self.asked.lock();
+        for completion in batch {
+            if let Some(asker) = asked.by_mark.remove(&completion.ticket.mark) {
+                // Whoever asked may have gone.
+                let _ = asker.send(completion.outcome);
+            }
+        }
+    }
+}
+
+impl Appender {
+    pub(crate) fn new(log: Arc<dyn Log>) -> Self {
+        Self { log, writer: OnceCell::new(), waiting: Arc::default() }
+    }
+
+    /// Append `record` to the partition of `session`; returns when it is durable.
+    pub(crate) async fn append(&self, session: SessionId, record: Bytes) -> Result<Appended, Problem> {
+        let partition = session.partition(self.log.partitions());
+        let opened = self.writer.get_or_try_init(async || self.log.writer(self.waiting.clone())).await;
+        let writer = opened.map_err(|e| unavailable(&e))?;
+        let (tell, told) = oneshot::channel();
+        let mark = {
+            let mut asked = self.waiting.asked.lock();
+            asked.last += 1;
+            let mark = asked.last;
+            asked.by_mark.insert(mark, tell);
+            mark
+        };
+        if let Err(e) = writer.append(partition, session, record, Ticket { owner: 0, mark }) {
+            self.waiting.asked.lock().by_mark.remove(&mark);
+            return Err(match e {
+                AppendError::Invalid(_) => Problem::internal(),
+                AppendError::Full | AppendError::Closed(_) => unavailable(&e),
+            });
+        }
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(Ok(Outcome::Durable(offset))) => Ok(Appended { partition, offset: Some(offset) }),
+            Ok(Ok(Outcome::DurableUnplaced)) => Ok(Appended { partition, offset: None }),
+            Ok(Ok(Outcome::Failed) | Err(_)) => Err(unavailable(&"the record is not known to be durable")),
+            Err(_) => Err(unavailable(&"no outcome in time")),
+        }
+    }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Problem {
+    tracing::warn!(%error, "a record could not be appended to the log");
+    Problem::unavailable("log_unavailable", "The log does not take the record. Try again: doing it twice does no harm.")
+}

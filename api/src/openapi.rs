@@ -1,0 +1,116 @@
+//! The OpenAPI 3.1 document: what the routes say of themselves, and what is common to all of them.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder, Schema};
+use utoipa::{OpenApi, PartialSchema, ToSchema};
+
+use crate::access::OPEN;
+use crate::problem;
+
+/// Where the document is.
+pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
+/// Where its reader is.
+pub(crate) const READER: &str = "/api/docs";
+
+const GRANT: &str = "grant";
+
+/// The document without its routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Ok, Box Box", description = "Laps, order, traces and results of sim racing sessions. \
+        Times are integers of microseconds and end in `_us`: session times of the simulator unless said otherwise. \
+        Other units are in the names too. Reasons, tags and kinds are lower-case words; new ones may come. \
+        Ids are opaque text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.\n\n\
+        Lists that can grow come in pages: give `next_cursor` back as `cursor`, with the same other parameters, until it is `null`.\n\n\
+        On a loopback address people of that machine need no grant; elsewhere every request but the probes and this document \
+        carries `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one), and sees one tenant's data."),
+    components(schemas(problem::Body)),
+    tags(
+        (name = "sessions", description = "Sessions, and closing and reopening them"),
+        (name = "laps", description = "Timed laps, and what was driven in them"),
+        (name = "timing", description = "Order, gaps, results, stints, pit stops, flags"),
+        (name = "accounts", description = "Incident counters, and where every frame went"),
+        (name = "operations", description = "For orchestrators and operators"),
+    )
+)]
+pub(crate) struct Base;
+
+/// What every route may answer beside its own: status and when.
+const COMMON: [(&str, &str); 7] = [
+    ("400", "A parameter is not as described: `bad_path`, `bad_query`, `bad_limit`, `bad_cursor`, …"),
+    ("401", "No grant, or one that does not hold"),
+    ("403", "The grant does not allow it, or nobody of this machine asks"),
+    ("405", "Another method than described"),
+    ("413", "A request body: none is wanted"),
+    ("500", "A fault of the server; its log says more"),
+    ("503", "A store or the log does not answer, or the answer took too long: try again after `Retry-After` seconds"),
+];
+
+/// `document` with the answers that every route may give, and who may ask.
+pub(crate) fn complete(mut document: Document) -> Document {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("PASETO v4.public").description(Some("A grant to read")).build();
+    document.components.get_or_insert_default().add_security_scheme(GRANT, SecurityScheme::Http(scheme));
+    for (path, item) in &mut document.paths.paths {
+        let open = OPEN.contains(&path.as_str());
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            answers(operation, open, path.contains('{'));
+        }
+    }
+    document
+}
+
+fn answers(operation: &mut Operation, open: bool, in_path: bool) {
+    let known = in_path.then_some(("404", "There is no such thing, or it is another tenant's"));
+    for (status, when) in COMMON.into_iter().chain(known) {
+        if !(open && matches!(status, "400" | "401" | "403")) {
+            operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(of_problem(when)));
+        }
+    }
+    if !open {
+        let grant = SecurityRequirement::new(GRANT, Vec::<String>::new());
+        // The empty one: on a loopback address none is needed.
+        operation.security = Some(vec![grant, SecurityRequirement::default()]);
+    }
+}
+
+fn of_problem(when: &str) -> utoipa::openapi::Response {
+    let schema = Ref::from_schema_name(problem::Body::name());
+    ResponseBuilder::new().description(when).content("application/problem+json", Content::new(Some(schema))).build()
+}
+
+/// Ids as they are in JSON; never values, only schemas.
+macro_rules! text_schema {
+    ($(#[doc = $doc:literal])* $name:ident, $pattern:expr, $example:expr) => {
+        $(#[doc = $doc])*
+        pub(crate) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).pattern(Some($pattern));
+                text.description(Some(concat!($($doc),*).trim())).examples([$example]).into()
+            }
+        }
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    };
+}
+
+text_schema! {
+    /// 32 hexadecimal digits.
+    HexId, "^[0-9a-fA-F]{32}$", "8c2f6a0d4b7e91538c2f6a0d4b7e9153"
+}
+text_schema! {
+    /// 1 to 40 characters of a-z, A-Z, 0-9, `-`, `_`, `.` and `:`.
+    ShortId, "^[A-Za-z0-9_.:-]{1,40}$", "max"
+}
+text_schema! {
+    /// Opaque: give it back as `cursor` for the next page.
+    Cursor, "^[A-Za-z0-9_.:~-]{1,200}$", "max~7"
+}

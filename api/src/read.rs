@@ -1,0 +1,125 @@
+//! What several routes read of a session: the session itself, all its laps, who is in which car.
+
+use std::collections::BTreeMap;
+
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::{Lap, SessionInfo};
+use boxbox_schemas::timing::competitor;
+use boxbox_schemas::{EntryId, SessionId, TenantId};
+use boxbox_store::LapFilter;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::problem::Problem;
+
+/// Laps read at once.
+const AT_ONCE: u32 = 2_000;
+/// Laps of a session that its results are made from at most: 128 cars for 24 hours at 110 s a lap.
+const LAPS_MAX: usize = 100_000;
+
+/// The session, or 404: also if it is another tenant's.
+pub(crate) async fn session(app: &App, tenant: &TenantId, session: &SessionId) -> Result<SessionInfo, Problem> {
+    let found = app.stored(app.results.session(tenant, session).await)?;
+    found.ok_or_else(|| Problem::not_found("There is no such session."))
+}
+
+/// A page of the laps that `filter` and `suits` let pass, those after `after`; `most` of them at most.
+pub(crate) async fn laps_that(
+    app: &App,
+    of: (&TenantId, &SessionId),
+    filter: &LapFilter,
+    mut after: Option<(EntryId, u32)>,
+    most: usize,
+    suits: impl Fn(&Lap) -> bool,
+) -> Result<Vec<Lap>, Problem> {
+    let mut laps: Vec<Lap> = vec![];
+    loop {
+        let found = app.stored(app.results.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
+        let last = found.last().map(|l| (l.entry, l.number));
+        laps.extend(found.into_iter().filter(&suits));
+        if last.is_none() || laps.len() >= most {
+            laps.truncate(most);
+            return Ok(laps);
+        }
+        after = last;
+    }
+}
+
+/// All laps of a session.
+pub(crate) async fn all_laps(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<Lap>, Problem> {
+    let laps = laps_that(app, (tenant, session), &LapFilter::default(), None, LAPS_MAX + 1, |_| true).await?;
+    if laps.len() <= LAPS_MAX {
+        return Ok(laps);
+    }
+    Err(Problem::unprocessable("session_too_long", format!("This session has more than {LAPS_MAX} laps, more than this is computed from.")))
+}
+
+/// A car as the simulator lists it; `null` where it does not say.
+#[derive(Serialize, ToSchema, Clone)]
+pub(crate) struct Car {
+    /// Its slot in the simulator (iRacing: CarIdx).
+    #[schema(example = 3)]
+    slot: u16,
+    /// Its number, as written on the car.
+    #[schema(example = "044")]
+    number: Option<String>,
+    /// Who drives it now.
+    #[schema(example = "Max Muster")]
+    pub(crate) driver_name: Option<String>,
+    /// The team.
+    team_name: Option<String>,
+    /// Which car it is.
+    #[schema(example = "Dallara F3")]
+    car_name: Option<String>,
+    /// The simulator's id of its class; 0 where nobody says.
+    class_id: u32,
+    /// Its class.
+    class_name: Option<String>,
+}
+
+impl Car {
+    /// The car in `slot`.
+    pub(crate) fn of(meta: Option<&SessionMeta>, slot: u16) -> Self {
+        let entry = competitor(meta, slot);
+        let text_of = |text_of: fn(&MetaEntry) -> &String| entry.and_then(|e| text(text_of(e)));
+        Self {
+            slot,
+            number: text_of(|e| &e.number),
+            driver_name: text_of(|e| &e.driver_name),
+            team_name: text_of(|e| &e.team_name),
+            car_name: text_of(|e| &e.car_name),
+            class_id: entry.map_or(0, |e| e.class_id),
+            class_name: text_of(|e| &e.class_name),
+        }
+    }
+
+    /// Whether `asked` is its class, by name or by id.
+    pub(crate) fn is_of_class(&self, asked: &str) -> bool {
+        self.class_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(asked)) || self.class_id.to_string() == asked
+    }
+}
+
+/// The cars of a class, each slot looked up once.
+pub(crate) struct Class<'a> {
+    asked: &'a str,
+    slots: BTreeMap<u16, bool>,
+}
+
+impl<'a> Class<'a> {
+    /// Those that `meta` says are of class `asked`.
+    pub(crate) fn of(meta: Option<&SessionMeta>, asked: &'a str) -> Self {
+        let slots = meta.iter().flat_map(|m| &m.entries).map(|e| (e.slot, Car::of(meta, e.slot).is_of_class(asked)));
+        Self { asked, slots: slots.collect() }
+    }
+
+    /// Whether the car in `slot` is one of them.
+    pub(crate) fn has(&self, slot: u16) -> bool {
+        self.slots.get(&slot).copied().unwrap_or(self.asked == "0")
+    }
+}
+
+/// In metadata empty means absent; in JSON absent is `null`.
+pub(crate) fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}

@@ -1,0 +1,68 @@
+//! `GET /api/v1/sessions/{session}/flags`: which flag was out, and from when to when (domain.md 12.10).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use boxbox_schemas::{EntryId, timing};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::Reader;
+use crate::app::App;
+use crate::cursor;
+use crate::extract::{PageParams, Params, Path, SessionPath, rows};
+use crate::openapi::{Cursor, ShortId};
+use crate::problem::Problem;
+use crate::read;
+
+/// Flags from when to when, by time
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/flags", tag = "timing", operation_id = "listFlags", params(SessionPath, PageParams),
+    responses((status = 200, description = "A page of them", body = FlagList)))]
+pub(crate) async fn list(
+    reader: Reader,
+    Path(path): Path<SessionPath>,
+    Params(page): Params<PageParams>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<FlagList>, Problem> {
+    let changes = app.stored(app.results.flags(&reader.tenant, &path.session).await)?;
+    if changes.is_empty() {
+        read::session(&app, &reader.tenant, &path.session).await?;
+    }
+    // No entry sorts before every entry, as empty text does.
+    let place = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
+    let (spans, next_cursor) = cursor::page(timing::flag_spans(&changes), page.cursor.as_deref(), rows(page.limit)?, place)?;
+    Ok(Json(FlagList { flags: spans.into_iter().map(Flag::of).collect(), next_cursor }))
+}
+
+/// A page of flags.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FlagList {
+    /// By the time they were first shown.
+    flags: Vec<Flag>,
+    /// Give it back as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<Cursor>)]
+    next_cursor: Option<String>,
+}
+
+/// One flag, from when to when.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FlagSpan)]
+struct Flag {
+    /// `green`, `yellow`, `blue`, `checkered`, …
+    #[schema(example = "yellow")]
+    flag: String,
+    /// Whom it was shown to; `null`: everybody.
+    #[schema(value_type = Option<ShortId>)]
+    entry: Option<EntryId>,
+    /// First shown, session time.
+    from_us: i64,
+    /// Last shown; `null` while it is out.
+    until_us: Option<i64>,
+}
+
+impl Flag {
+    fn of(span: timing::FlagSpan) -> Self {
+        Self { flag: span.flag.names().join("+"), entry: span.entry, from_us: span.from_us, until_us: span.until_us }
+    }
+}

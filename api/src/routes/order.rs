@@ -1,0 +1,154 @@
+//! `GET /api/v1/sessions/{session}/order`: who is where, and how far apart, now or at any moment (domain.md 12.8).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use boxbox_schemas::limits::SIM_TIME_MAX_US;
+use boxbox_schemas::results::{Lap, SessionInfo};
+use boxbox_schemas::timing::{self, Moment};
+use boxbox_schemas::{DriverId, EntryId, TenantId};
+use boxbox_store::LapFilter;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::Reader;
+use crate::app::App;
+use crate::extract::{Params, Path, SessionPath};
+use crate::openapi::ShortId;
+use crate::problem::Problem;
+use crate::read::{self, Car};
+
+/// Order and gaps, now or at a moment of the session
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/order", tag = "timing", operation_id = "getOrder", params(SessionPath, OrderParams),
+    responses((status = 200, description = "The order", body = Order), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
+pub(crate) async fn order(
+    reader: Reader,
+    Path(path): Path<SessionPath>,
+    Params(params): Params<OrderParams>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<Order>, Problem> {
+    if params.at_us.is_some_and(|at| !(0..=SIM_TIME_MAX_US).contains(&at)) {
+        return Err(Problem::bad_request("bad_moment", format!("`at_us` is a session time, 0 to {SIM_TIME_MAX_US}.")));
+    }
+    let session = read::session(&app, &reader.tenant, &path.session).await?;
+    let (tenant, at_us) = (&reader.tenant, params.at_us.unwrap_or(SIM_TIME_MAX_US));
+    let chequered_us = chequered_us(&app, tenant, &session).await?;
+    // Laps that began behind the flag count no more: those before it are wanted.
+    let until_us = chequered_us.map_or(at_us, |flag| at_us.min(flag.saturating_sub(1)));
+    let recent = app.stored(app.results.laps_at(tenant, &path.session, until_us).await)?;
+    let bests = app.stored(app.results.best_laps(tenant, &path.session, at_us).await)?;
+    let cars = app.stored(app.results.cars(tenant, &path.session).await)?;
+    let moment = Moment { session: &session, at_us: params.at_us, chequered_us, recent: &recent, bests: &bests, cars: &cars };
+    let order = timing::order(&moment).into_iter().map(|s| Standing::of(s, &session)).collect();
+    Ok(Json(Order { at_us: params.at_us, session_us: session.sim_time_us, closed: session.closed, order }))
+}
+
+/// When the winner of a race crossed the line, if that has happened.
+async fn chequered_us(app: &App, tenant: &TenantId, session: &SessionInfo) -> Result<Option<i64>, Problem> {
+    if timing::Ranking::of(session) != timing::Ranking::Distance {
+        return Ok(None);
+    }
+    let flags = app.stored(app.results.flags(tenant, &session.id).await)?;
+    let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
+    let laps: Vec<Lap> = if limit > 0 {
+        let last = LapFilter { from_number: Some(limit), to_number: Some(limit), ..LapFilter::default() };
+        read::laps_that(app, (tenant, &session.id), &last, None, usize::from(u16::MAX), |_| true).await?
+    } else {
+        vec![]
+    };
+    if laps.is_empty() && !flags.iter().any(|f| f.to.has(boxbox_schemas::frame::Flags::CHECKERED)) {
+        return Ok(None);
+    }
+    let all = if laps.is_empty() { read::all_laps(app, tenant, &session.id).await? } else { laps };
+    Ok(timing::chequered_us(session, &all, &flags))
+}
+
+/// `?at_us=…`
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OrderParams {
+    /// The moment, session time in µs; left out: now
+    #[param(minimum = 0, maximum = 2_592_000_000_000i64, example = 600_000_000)]
+    at_us: Option<i64>,
+}
+
+/// The order of a session at a moment.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Order {
+    /// The moment asked for; `null`: now.
+    at_us: Option<i64>,
+    /// The session's time so far.
+    session_us: i64,
+    /// Whether the session is closed.
+    closed: bool,
+    /// First place first.
+    order: Vec<Standing>,
+}
+
+/// One entry in the order.
+#[derive(Serialize, ToSchema)]
+struct Standing {
+    /// Place overall, 1-based.
+    position: u32,
+    /// Place in its class, 1-based.
+    class_position: u32,
+    /// Who competes.
+    #[schema(value_type = ShortId)]
+    entry: EntryId,
+    /// Who drives, or drove last.
+    #[schema(value_type = ShortId)]
+    driver: DriverId,
+    /// Its car.
+    #[serde(flatten)]
+    car: Car,
+    /// Laps completed.
+    laps: u32,
+    /// Fraction of the lap it is in; `null` if it is in none.
+    lap_pct: Option<f64>,
+    /// Whole laps behind the leader; the gap in time is then not given.
+    laps_down: u32,
+    /// Behind the leader at the mini-loop (a twentieth of the lap) that it passed last. In practice and qualifying: by best laps.
+    gap_us: Option<i64>,
+    /// Whole laps behind the car ahead in the order.
+    interval_laps: u32,
+    /// Behind the car ahead in the order, likewise.
+    interval_us: Option<i64>,
+    /// Time of its last lap.
+    last_lap_us: Option<i64>,
+    /// Time of its best valid lap.
+    best_lap_us: Option<i64>,
+    /// In the pits; `null` if nobody says, or for a moment in the past.
+    in_pits: Option<bool>,
+    /// It has taken the chequered flag.
+    finished: bool,
+    /// Seen by other clients only.
+    field: bool,
+    /// Session time of the newest that is known of it.
+    known_us: i64,
+}
+
+impl Standing {
+    fn of(standing: timing::Standing, session: &SessionInfo) -> Self {
+        Self {
+            position: standing.position,
+            class_position: standing.class_position,
+            entry: standing.entry,
+            driver: standing.driver,
+            car: Car::of(session.meta.as_ref(), standing.slot),
+            laps: standing.laps,
+            lap_pct: standing.lap_pct,
+            laps_down: standing.laps_down,
+            gap_us: standing.gap_us,
+            interval_laps: standing.interval_laps,
+            interval_us: standing.interval_us,
+            last_lap_us: standing.last_lap_us,
+            best_lap_us: standing.best_lap_us,
+            in_pits: standing.in_pits,
+            finished: standing.finished,
+            field: standing.field,
+            known_us: standing.at_us,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `GET /api/v1/sessions/{session}/pit-stops`: visits to the pit lane (domain.md 12.6).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use boxbox_schemas::results::{PitKind, PitVisit};
+use boxbox_schemas::{DriverId, EntryId, timing};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::Reader;
+use crate::app::App;
+use crate::cursor;
+use crate::extract::{Params, Path, SessionPath, rows};
+use crate::openapi::{Cursor, ShortId};
+use crate::problem::Problem;
+use crate::read;
+
+/// Visits to the pit lane, by entry, then time
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/pit-stops", tag = "timing", operation_id = "listPitStops", params(SessionPath, PitParams),
+    responses((status = 200, description = "A page of them", body = PitList)))]
+pub(crate) async fn list(
+    reader: Reader,
+    Path(path): Path<SessionPath>,
+    Params(params): Params<PitParams>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<PitList>, Problem> {
+    let told = app.stored(app.results.pit_visits(&reader.tenant, &path.session).await)?;
+    if told.is_empty() {
+        read::session(&app, &reader.tenant, &path.session).await?;
+    }
+    let mut visits = timing::pit_visits(&told);
+    visits.retain(|v| params.kind.is_none_or(|kind| kind == Kind::of(v.kind)));
+    let (visits, next_cursor) = cursor::page(visits, params.cursor.as_deref(), rows(params.limit)?, |v| (v.entry, v.enter_us))?;
+    Ok(Json(PitList { pit_stops: visits.into_iter().map(Visit::of).collect(), next_cursor }))
+}
+
+/// `?kind=…&cursor=…&limit=…`
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PitParams {
+    /// Visits of this kind only
+    #[param(inline)]
+    kind: Option<Kind>,
+    /// `next_cursor` of the page before; left out: the first page
+    cursor: Option<String>,
+    /// Rows at most; 100 if left out
+    #[param(minimum = 1, maximum = 500, example = 100)]
+    limit: Option<u32>,
+}
+
+/// What a visit was.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PitKind)]
+enum Kind {
+    /// The car stood in its own stall.
+    Stop,
+    /// It drove through without standing in its stall.
+    DriveThrough,
+    /// It came by tow or reset.
+    Tow,
+    /// It began the session there, or in the garage.
+    Start,
+    /// A kind that a newer version wrote.
+    Other,
+}
+
+impl Kind {
+    fn of(kind: PitKind) -> Self {
+        match kind {
+            PitKind::STOP => Kind::Stop,
+            PitKind::DRIVE_THROUGH => Kind::DriveThrough,
+            PitKind::TOW => Kind::Tow,
+            PitKind::START => Kind::Start,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// A page of visits to the pit lane.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PitList {
+    /// By entry, then time.
+    pit_stops: Vec<Visit>,
+    /// Give it back as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<Cursor>)]
+    next_cursor: Option<String>,
+}
+
+/// A car between entering and leaving the pit lane.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PitVisit)]
+struct Visit {
+    /// Who competes.
+    #[schema(value_type = ShortId)]
+    entry: EntryId,
+    /// Who tells it: the driver, or (`field`) another who saw it.
+    #[schema(value_type = ShortId)]
+    driver: DriverId,
+    /// The car's slot.
+    slot: u16,
+    /// What it was, so far.
+    kind: Kind,
+    /// Number of the lap in which the car came in; 0 if no lap was open.
+    lap: u32,
+    /// When it entered, session time.
+    enter_us: i64,
+    /// When it left; `null` while it is there, and for good if nobody saw it leave.
+    exit_us: Option<i64>,
+    /// Between the two.
+    lane_us: Option<i64>,
+    /// How long it stood in its stall.
+    stationary_us: i64,
+    /// How long it was serviced; `null` if the simulator does not say.
+    service_us: Option<i64>,
+    /// Fuel that came in, l (kWh).
+    fuel_added_l: Option<f32>,
+    /// Whether tyres were changed; `null` if the simulator does not say.
+    tyres_changed: Option<bool>,
+    /// Highest speed in the lane.
+    speed_max_mps: f32,
+    /// Driven faster than the limit.
+    speeding: bool,
+    /// Seen by other clients only.
+    field: bool,
+}
+
+impl Visit {
+    fn of(visit: PitVisit) -> Self {
+        Self {
+            lane_us: visit.lane_us(),
+            entry: visit.entry,
+            driver: visit.driver,
+            slot: visit.slot,
+            kind: Kind::of(visit.kind),
+            lap: visit.lap,
+            enter_us: visit.enter_us,
+            exit_us: visit.exit_us,
+            stationary_us: visit.stationary_us,
+            service_us: visit.service_us,
+            fuel_added_l: visit.fuel_added_l,
+            tyres_changed: visit.tyres_changed,
+            speed_max_mps: visit.speed_max_mps,
+            speeding: visit.speeding,
+            field: visit.field,
+        }
+    }
+}

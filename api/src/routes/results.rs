@@ -1,0 +1,101 @@
+//! `GET /api/v1/sessions/{session}/results`: the classification (domain.md 12.8), and a fingerprint of all results.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use boxbox_schemas::results::{IncidentStep, SessionInfo};
+use boxbox_schemas::{DriverId, EntryId, timing};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::Reader;
+use crate::app::App;
+use crate::extract::{Path, SessionPath};
+use crate::openapi::ShortId;
+use crate::problem::Problem;
+use crate::read::{self, Car};
+
+/// The classification
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/results", tag = "timing", operation_id = "getResults", params(SessionPath),
+    responses((status = 200, description = "The classification", body = ResultList), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
+pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<ResultList>, Problem> {
+    let tenant = &reader.tenant;
+    let session = read::session(&app, tenant, &path.session).await?;
+    let laps = read::all_laps(&app, tenant, &path.session).await?;
+    let flags = app.stored(app.results.flags(tenant, &path.session).await)?;
+    let visits = timing::pit_visits(&app.stored(app.results.pit_visits(tenant, &path.session).await)?);
+    let incidents = IncidentStep::fold(app.stored(app.results.incidents(tenant, &path.session).await)?);
+    let classified = timing::classification(&session, &laps, &flags);
+    let digest = timing::digest(&classified, &laps, &visits, &incidents);
+    let results = classified.into_iter().map(|c| Row::of(c, &session)).collect();
+    Ok(Json(ResultList { r#final: session.closed, digest, results }))
+}
+
+/// The classification of a session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Results)]
+pub(crate) struct ResultList {
+    /// The session is closed: this changes no more unless it is opened again.
+    r#final: bool,
+    /// SHA-256 of all results (classification, laps, pit visits, incidents), 64 hexadecimal digits: equal for equal results,
+    /// in whatever order their frames came.
+    digest: String,
+    /// First place first.
+    results: Vec<Row>,
+}
+
+/// One entry in the classification.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Classified)]
+struct Row {
+    /// Place overall, 1-based.
+    position: u32,
+    /// Place in its class, 1-based.
+    class_position: u32,
+    /// Who competes.
+    #[schema(value_type = ShortId)]
+    entry: EntryId,
+    /// Who drove, by the laps that count, in order of first lap.
+    #[schema(value_type = Vec<ShortId>)]
+    drivers: Vec<DriverId>,
+    /// Its car.
+    #[serde(flatten)]
+    car: Car,
+    /// Laps that count.
+    laps: u32,
+    /// It took the chequered flag.
+    finished: bool,
+    /// When it crossed the line for the last time that counts, session time; `null` without a lap.
+    finish_us: Option<i64>,
+    /// Races: from the start to that crossing.
+    total_us: Option<i64>,
+    /// Laps behind the winner.
+    laps_down: u32,
+    /// Behind the winner; `null` a lap or more down. In practice and qualifying: by best laps.
+    gap_us: Option<i64>,
+    /// Time of its best valid lap that counts.
+    best_lap_us: Option<i64>,
+    /// Number of that lap.
+    best_lap: Option<u32>,
+}
+
+impl Row {
+    fn of(row: timing::Classified, session: &SessionInfo) -> Self {
+        Self {
+            position: row.position,
+            class_position: row.class_position,
+            entry: row.entry,
+            drivers: row.drivers,
+            car: Car::of(session.meta.as_ref(), row.slot),
+            laps: row.laps,
+            finished: row.finished,
+            finish_us: row.finish_us,
+            total_us: row.total_us,
+            laps_down: row.laps_down,
+            gap_us: row.gap_us,
+            best_lap_us: row.best_lap_us,
+            best_lap: row.best_lap,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `GET /api/v1/sessions/{session}/stints`: laps between two stops, or two drivers (domain.md 12.12).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use boxbox_schemas::{DriverId, EntryId, timing};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::Reader;
+use crate::app::App;
+use crate::cursor;
+use crate::extract::{PageParams, Params, Path, SessionPath, rows};
+use crate::openapi::{Cursor, ShortId};
+use crate::problem::Problem;
+use crate::read;
+
+/// Stints, by entry, then number
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/stints", tag = "timing", operation_id = "listStints", params(SessionPath, PageParams),
+    responses((status = 200, description = "A page of them", body = StintList), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
+pub(crate) async fn list(
+    reader: Reader,
+    Path(path): Path<SessionPath>,
+    Params(page): Params<PageParams>,
+    State(app): State<Arc<App>>,
+) -> Result<Json<StintList>, Problem> {
+    let laps = read::all_laps(&app, &reader.tenant, &path.session).await?;
+    if laps.is_empty() {
+        read::session(&app, &reader.tenant, &path.session).await?;
+    }
+    let told = app.stored(app.results.pit_visits(&reader.tenant, &path.session).await)?;
+    let stints = timing::stints(&laps, &timing::pit_visits(&told));
+    let (stints, next_cursor) = cursor::page(stints, page.cursor.as_deref(), rows(page.limit)?, |s| (s.entry, s.number))?;
+    Ok(Json(StintList { stints: stints.into_iter().map(Stint::of).collect(), next_cursor }))
+}
+
+/// A page of stints.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StintList {
+    /// By entry, then number.
+    stints: Vec<Stint>,
+    /// Give it back as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<Cursor>)]
+    next_cursor: Option<String>,
+}
+
+/// Consecutive laps of one driver between two pit stops.
+#[derive(Serialize, ToSchema)]
+struct Stint {
+    /// Who competes.
+    #[schema(value_type = ShortId)]
+    entry: EntryId,
+    /// Its number among the entry's, 1-based.
+    number: u32,
+    /// Who drove.
+    #[schema(value_type = ShortId)]
+    driver: DriverId,
+    /// Number of its first lap.
+    first_lap: u32,
+    /// Number of its last lap so far.
+    last_lap: u32,
+    /// Laps in it that are known.
+    laps: u32,
+    /// When it began, session time.
+    start_us: i64,
+    /// When its last lap so far ended.
+    end_us: i64,
+    /// Best lap that counts for best.
+    best_us: Option<i64>,
+    /// Mean of the laps that count for best.
+    mean_us: Option<i64>,
+    /// Fuel used in its laps, as far as known, l (kWh).
+    fuel_used_l: Option<f32>,
+    /// It began with other tyres; `null` where nobody says.
+    new_tyres: Option<bool>,
+}
+
+impl Stint {
+    fn of(stint: timing::Stint) -> Self {
+        Self {
+            entry: stint.entry,
+            number: stint.number,
+            driver: stint.driver,
+            first_lap: stint.first_lap,
+            last_lap: stint.last_lap,
+            laps: stint.laps,
+            start_us: stint.start_us,
+            end_us: stint.end_us,
+            best_us: stint.best_us,
+            mean_us: stint.mean_us,
+            fuel_used_l: stint.fuel_used_l,
+            new_tyres: stint.new_tyres,
+        }
+    }
+}

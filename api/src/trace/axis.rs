@@ -1,0 +1,113 @@
+//! Samples along a rising axis, read between their places.
+
+/// Samples in the order of an axis on which each lies beyond the one before.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Samples {
+    at: Vec<f64>,
+    /// Which frame each is.
+    frame: Vec<usize>,
+}
+
+/// A place between two samples.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Between {
+    /// The frame at or before the place.
+    pub(crate) before: usize,
+    /// The frame behind it.
+    pub(crate) after: usize,
+    /// How far from one to the other, 0..=1.
+    pub(crate) share: f64,
+}
+
+impl Samples {
+    /// Of samples (place, frame) those that lie beyond all before them: a car that stands or rolls back adds nothing.
+    pub(crate) fn rising(all: impl IntoIterator<Item = (f64, usize)>) -> Self {
+        let mut samples = Self::default();
+        for (at, frame) in all {
+            if at.is_finite() && samples.at.last().is_none_or(|last| at > *last) {
+                samples.at.push(at);
+                samples.frame.push(frame);
+            }
+        }
+        samples
+    }
+
+    /// Where `x` lies; before the first and behind the last sample: at it. `None` without samples.
+    pub(crate) fn between(&self, x: f64) -> Option<Between> {
+        let after = self.at.partition_point(|at| *at <= x).min(self.at.len().checked_sub(1)?);
+        let before = self.at[..after].partition_point(|at| *at <= x).saturating_sub(1);
+        let (low, high) = (self.at[before], self.at[after]);
+        let share = if high > low { ((x - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
+        // Exactly at a sample, and beyond the last, it stands for itself, whatever its neighbour lacks.
+        let (before, after) = if share >= 1.0 {
+            (after, after)
+        } else if share <= 0.0 {
+            (before, before)
+        } else {
+            (before, after)
+        };
+        Some(Between { before: self.frame[before], after: self.frame[after], share: if before == after { 0.0 } else { share } })
+    }
+}
+
+impl Between {
+    /// The value there, on the line between its neighbours'.
+    pub(crate) fn linear(self, low: f64, high: f64) -> f64 {
+        // Clamped: rounding must not lead beyond either.
+        (low + (high - low) * self.share).clamp(low.min(high), low.max(high))
+    }
+}
+
+/// 0, `step`, 2 `step`, … below `end`, then `end`.
+pub(crate) fn steps(end: f64, step: f64) -> Vec<f64> {
+    let whole = (end / step).ceil().max(0.0) as usize;
+    (0..whole).map(|k| k as f64 * step).filter(|x| *x < end).chain([end]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_value_between_two_samples_is_between_their_values(
+            places in proptest::collection::vec((-100.0f64..5_000.0, -1e6f64..1e6), 1..60), x in -200.0f64..6_000.0,
+        ) {
+            let samples = Samples::rising(places.iter().enumerate().map(|(i, (at, _))| (*at, i)));
+            let between = samples.between(x).unwrap();
+            let (low, high) = (places[between.before].1, places[between.after].1);
+            let value = between.linear(low, high);
+            prop_assert!((low.min(high)..=low.max(high)).contains(&value));
+            prop_assert!(between.before <= between.after);
+            let (first, last) = (places[samples.frame[0]].0, places[*samples.frame.last().unwrap()].0);
+            if x >= first {
+                prop_assert!(places[between.before].0 <= x, "the nearest before is not behind");
+                prop_assert!(samples.at.iter().filter(|at| **at <= x).all(|at| *at <= places[between.before].0), "and it is the nearest");
+            }
+            if x <= last {
+                prop_assert!(places[between.after].0 >= x);
+            }
+        }
+
+        #[test]
+        fn at_a_sample_its_own_value_is_given(places in proptest::collection::vec(-100.0f64..5_000.0, 1..60)) {
+            let samples = Samples::rising(places.iter().enumerate().map(|(i, at)| (*at, i)));
+            for frame in &samples.frame {
+                let between = samples.between(places[*frame]).unwrap();
+                let values: Vec<f64> = (0..places.len()).map(|i| (i * i) as f64).collect();
+                prop_assert_eq!(between.linear(values[between.before], values[between.after]), values[*frame]);
+                prop_assert_eq!(between.before, *frame);
+            }
+        }
+
+        #[test]
+        fn steps_are_equal_and_reach_from_end_to_end(end in 1.0f64..30_000.0, step in 0.5f64..1_000.0) {
+            let all = steps(end, step);
+            prop_assert_eq!((all[0], *all.last().unwrap()), (if end > 0.0 { 0.0 } else { end }, end));
+            prop_assert!(all.windows(2).all(|w| w[1] > w[0] && w[1] - w[0] <= step * (1.0 + 1e-9)));
+            prop_assert!(all.len() as f64 <= end / step + 2.0);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! [`Drive`]: how far round the lap a car was, and when.
+
+use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
+use boxbox_schemas::results::Lap;
+
+use super::Samples;
+
+/// One lap's progress: fractions of the lap against time since its start, from line to line.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Drive {
+    /// Fractions of the lap, rising, from 0.
+    share: Vec<f64>,
+    /// When, µs since the lap's start; never falling.
+    at_us: Vec<f64>,
+    /// Frames by fraction of the lap: also those just before its start and behind its end.
+    pub(crate) samples: Samples,
+}
+
+impl Drive {
+    /// The drive of `lap` from its frames; `complete`: they are all there, so that its end is known too. `None` if no frame
+    /// says where on the lap it is.
+    ///
+    /// Both ends are the lap's own: at 0 it is `start_us`, at 1 it is `end_us`. The first lap of a race begins on the grid,
+    /// behind the line: what it took to there lies in its first step.
+    pub(crate) fn of(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>, complete: bool) -> Option<Self> {
+        let places: Vec<(f64, f64)> = unwrapped(lap, frames, length_m);
+        if places.is_empty() {
+            return None;
+        }
+        let time_us = lap.time_us as f64;
+        let (mut share, mut at_us) = (vec![0.0], vec![0.0]);
+        for (at, place) in places.iter().copied().filter(|(at, _)| at.is_finite()) {
+            let last = (share[share.len() - 1], at_us[at_us.len() - 1]);
+            if place > last.0 && place < 1.0 && at >= last.1 && at <= time_us {
+                share.push(place);
+                at_us.push(at);
+            }
+        }
+        if complete {
+            share.push(1.0);
+            at_us.push(time_us);
+        }
+        let samples = Samples::rising(places.iter().enumerate().map(|(frame, (_, place))| (*place, frame)));
+        Some(Self { share, at_us, samples })
+    }
+
+    /// How far round the lap it is known: 1 for a whole lap.
+    pub(crate) fn end(&self) -> f64 {
+        self.share[self.share.len() - 1]
+    }
+
+    /// When the car got to this fraction of the lap, µs since the start.
+    pub(crate) fn at_us(&self, share: f64) -> f64 {
+        let after = self.share.partition_point(|s| *s <= share).min(self.share.len() - 1);
+        let before = after.saturating_sub(1);
+        let (low, high) = (self.share[before], self.share[after]);
+        if share >= high || high <= low {
+            return self.at_us[after];
+        }
+        let part = ((share - low) / (high - low)).clamp(0.0, 1.0);
+        self.at_us[before] + (self.at_us[after] - self.at_us[before]) * part
+    }
+}
+
+/// (µs since the lap's start, laps since its start) of each frame; not a number where a frame does not say.
+fn unwrapped(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>) -> Vec<(f64, f64)> {
+    let half_us = lap.time_us as f64 / 2.0;
+    let mut last: Option<f64> = None;
+    let mut any = false;
+    let places = frames.iter().map(|frame| {
+        let at = (i64::from(frame.sim_time_us) - lap.start_us) as f64;
+        let Some(pct) = fraction(frame, length_m) else { return (f64::NAN, f64::NAN) };
+        any = true;
+        let place = match last {
+            // Near the start, .99 is behind the line; near the end, .01 is beyond it.
+            None if at < half_us && pct > 0.5 => pct - 1.0,
+            None => pct,
+            Some(last) => last + (pct - last) - (pct - last).round(),
+        };
+        last = Some(place);
+        (at, place)
+    });
+    let places: Vec<_> = places.collect();
+    if any { places } else { vec![] }
+}
+
+fn fraction(frame: &ArchivedCarFrame, length_m: Option<f64>) -> Option<f64> {
+    let has = |p| Presence::from(&frame.presence).has(p);
+    let pct = has(Presence::LAP_PCT).then(|| frame.lap_pct.to_native());
+    // iRacing says 0 and not in the world in the first sample and at a reset: that is no place.
+    let nowhere = has(Presence::TRACK_LOC) && frame.track_loc.0 < 0;
+    let of_distance = || length_m.filter(|_| has(Presence::LAP_DIST)).map(|length| f64::from(frame.lap_dist_m.to_native()) / length);
+    pct.or_else(of_distance).filter(|p| p.is_finite() && !nowhere)
+}
+
+/// The length of the lap from its frames, m: what distance over fraction gives in the middle of most of them (iRacing
+/// rounds the length that it writes out; this is exact).
+pub(crate) fn track_length_m(frames: &[&ArchivedCarFrame]) -> Option<f64> {
+    let told = |f: &&&ArchivedCarFrame| Presence::from(&f.presence).has(Presence::LAP_PCT.with(Presence::LAP_DIST)) && f.lap_pct > 0.1;
+    let mut all: Vec<f64> = frames.iter().filter(told).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native()).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().filter(|length| length.is_finite() && *length > 1.0)
+}
+
+/// `b` behind `a` at each fraction of the lap, µs: each since its own start.
+pub(crate) fn delta_us(a: &Drive, b: &Drive, shares: &[f64]) -> Vec<i64> {
+    // Rounded once, halves away from 0: so that swapping the laps only changes the sign.
+    shares.iter().map(|share| (b.at_us(*share) - a.at_us(*share)).round() as i64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use boxbox_schemas::frame::CarFrame;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LENGTH_M: f64 = 4_000.0;
+
+    /// A lap of frames at 60 Hz from speeds of each second; it starts between two frames.
+    fn driven(speeds: &[f64]) -> (Lap, Vec<Vec<u8>>) {
+        let (start_us, step_us) = (10_005_000i64, 16_667i64);
+        let (mut at_us, mut place, mut frames) = (start_us - 5_000, -0.000_1, vec![]);
+        let mut end_us = None;
+        for tick in 0.. {
+            let frame = CarFrame {
+                tick,
+                sim_time_us: at_us,
+                presence: Presence::LAP_PCT.with(Presence::LAP_DIST),
+                lap_pct: place - f64::floor(place),
+                lap_dist_m: ((place - f64::floor(place)) * LENGTH_M) as f32,
+                ..CarFrame::default()
+            };
+            frames.push(rkyv::to_bytes::<rkyv::rancor::Error>(&frame).unwrap().to_vec());
+            if end_us.is_some() {
+                break;
+            }
+            let speed = speeds[((at_us - start_us).max(0) / 1_000_000) as usize % speeds.len()];
+            let next = place + speed * step_us as f64 / 1e6 / LENGTH_M;
+            if next >= 1.0 {
+                end_us = Some(at_us + ((1.0 - place) / (next - place) * step_us as f64).round() as i64);
+            }
+            (at_us, place) = (at_us + step_us, next);
+        }
+        (lap(start_us, end_us.unwrap()), frames)
+    }
+
+    fn lap(start_us: i64, end_us: i64) -> Lap {
+        crate::tests::plain_lap(start_us, end_us)
+    }
+
+    fn drive(speeds: &[f64]) -> (Lap, Drive) {
+        let (lap, frames) = driven(speeds);
+        let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
+        assert!((track_length_m(&frames).unwrap() - LENGTH_M).abs() < 0.01);
+        let drive = Drive::of(&lap, &frames, None, true).unwrap();
+        (lap, drive)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_comparison_starts_at_0_ends_at_the_difference_and_turns_its_sign(
+            a in proptest::collection::vec(15.0f64..90.0, 1..40), b in proptest::collection::vec(15.0f64..90.0, 1..40), points in 2usize..500,
+        ) {
+            let ((lap_a, a), (lap_b, b)) = (drive(&a), drive(&b));
+            let shares: Vec<f64> = (0..points).map(|k| k as f64 / (points - 1) as f64).collect();
+            let delta = delta_us(&a, &b, &shares);
+            prop_assert_eq!((delta[0], delta[points - 1]), (0, lap_b.time_us - lap_a.time_us));
+            prop_assert_eq!(delta_us(&b, &a, &shares), delta.iter().map(|d| -d).collect::<Vec<_>>());
+            prop_assert_eq!(delta_us(&a, &a, &shares), vec![0; points]);
+        }
+
+        /// Truth from outside: at a steady speed the time at a distance is known.
+        #[test]
+        fn a_steady_car_gets_there_when_it_must(speed in 15.0f64..90.0, share in 0.0f64..1.0) {
+            let (_, drive) = drive(&[speed]);
+            // The start is 5 ms behind the first frame, which is 0.0001 of a lap before the line: known to 20 ms at 15 m/s.
+            let truth = share * LENGTH_M / speed * 1e6;
+            let start_off = (0.000_1 * LENGTH_M / speed * 1e6 - 5_000.0).abs();
+            prop_assert!((drive.at_us(share) - truth).abs() <= start_off + 2.0, "{} {truth}", drive.at_us(share));
+        }
+    }
+
+    #[test]
+    fn a_car_that_rolls_back_is_where_it_got_to() {
+        let places = [0.0, 0.2, 0.4, 0.39, 0.38, 0.41, 0.7, 0.99];
+        let frames: Vec<Vec<u8>> = places
+            .iter()
+            .enumerate()
+            .map(|(i, pct)| {
+                let frame = CarFrame { sim_time_us: i as i64 * 1_000_000, presence: Presence::LAP_PCT, lap_pct: *pct, ..CarFrame::default() };
+                rkyv::to_bytes::<rkyv::rancor::Error>(&frame).unwrap().to_vec()
+            })
+            .collect();
+        let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
+        let drive = Drive::of(&lap(0, 8_000_000), &frames, None, true).unwrap();
+        assert_eq!((drive.at_us(0.4), drive.at_us(0.41), drive.at_us(1.0)), (2_000_000.0, 5_000_000.0, 8_000_000.0));
+        assert_eq!(Drive::of(&lap(0, 8_000_000), &frames[..3], None, false).unwrap().end(), 0.4);
+        assert_eq!(Drive::of(&lap(0, 1), &[], None, true), None);
+    }
+}
