@@ -31,6 +31,7 @@ mod read;
 mod routes;
 mod server;
 mod stall;
+mod svg;
 #[cfg(test)]
 mod tests;
 mod trace;

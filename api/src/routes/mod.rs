@@ -1,12 +1,14 @@
 //! The routes, a page each: parameters, answer, handler.
 
 mod close;
+mod compare;
 mod entries;
 mod flags;
 mod health;
 mod incidents;
 mod laps;
 mod ledger;
+mod map;
 mod order;
 mod pits;
 mod results;
@@ -33,7 +35,7 @@ use crate::problem::Problem;
 use crate::{access, layers};
 
 /// Every route of the document, as axum matches it.
-pub(crate) const PATHS: [&str; 19] = [
+pub(crate) const PATHS: [&str; 22] = [
     "/livez",
     "/readyz",
     "/api/health",
@@ -45,6 +47,9 @@ pub(crate) const PATHS: [&str; 19] = [
     "/api/v1/sessions/{session}/laps",
     "/api/v1/sessions/{session}/laps/{entry}/{number}",
     "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",
+    "/api/v1/sessions/{session}/laps/{entry}/{number}/map.svg",
+    "/api/v1/compare",
+    "/api/v1/compare.svg",
     "/api/v1/sessions/{session}/entries",
     "/api/v1/sessions/{session}/order",
     "/api/v1/sessions/{session}/results",
@@ -72,6 +77,9 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(laps::list))
         .routes(routes!(laps::one))
         .routes(routes!(trace::trace))
+        .routes(routes!(map::draw))
+        .routes(routes!(compare::compare))
+        .routes(routes!(compare::draw))
         .routes(routes!(entries::list))
         .routes(routes!(order::order))
         .routes(routes!(results::results))

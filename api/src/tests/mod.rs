@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod close;
+mod compare;
 mod data;
 mod document;
 mod errors;
@@ -13,8 +14,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use boxbox_log::memory::MemoryLog;
 use boxbox_log::Log;
+use boxbox_log::memory::MemoryLog;
 use boxbox_schemas::frame::{CarFrame, Presence};
 use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
 use boxbox_schemas::results::{Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
@@ -240,14 +241,21 @@ pub(crate) fn plain_lap(start_us: i64, end_us: i64) -> Lap {
 fn frames(first: u64, next: u64) -> Vec<u8> {
     (first..next)
         .flat_map(|seq| {
-            let presence =
-                Presence::SPEED.with(Presence::GEAR).with(Presence::LAP_PCT).with(if seq % 2 == 0 { Presence::BRAKE } else { Presence(0) });
+            let presence = Presence::SPEED
+                .with(Presence::GEAR)
+                .with(Presence::LAP_PCT)
+                .with(Presence::LAP_DIST)
+                .with(Presence::LAT_LON)
+                .with(if seq % 2 == 0 { Presence::BRAKE } else { Presence(0) });
             let frame = CarFrame {
                 tick: seq as u32,
                 sim_time_us: seq as i64 * 10_000,
                 presence,
                 speed_mps: seq as f32 / 8.0,
                 lap_pct: (seq % 100) as f64 / 100.0,
+                lap_dist_m: (seq % 100) as f32 * 10.0,
+                lat_deg: -38.5 + (seq % 100) as f64 * 1e-4,
+                lon_deg: 145.2,
                 gear: -1,
                 brake: 0.25,
                 ..CarFrame::default()

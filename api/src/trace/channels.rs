@@ -54,7 +54,7 @@ const CHANNELS: [Channel; 25] = [
     channel("tick", false, Presence(0), Value::Whole(|f| f.tick.to_native().into())),
     channel("lap_pct", true, Presence::LAP_PCT, Value::Double(|f| f.lap_pct.into())),
     channel("lap_dist_m", false, Presence::LAP_DIST, Value::Single(|f| f.lap_dist_m.into())),
-    channel("speed_mps", true, Presence::SPEED, Value::Single(|f| f.speed_mps.into())),
+    Channel::SPEED,
     channel("throttle", true, Presence::THROTTLE, Value::Single(|f| f.throttle.into())),
     channel("brake", true, Presence::BRAKE, Value::Single(|f| f.brake.into())),
     channel("clutch", false, Presence::CLUTCH, Value::Single(|f| f.clutch.into())),
@@ -88,6 +88,9 @@ pub(crate) fn asked(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
 }
 
 impl Channel {
+    /// Speed, m/s.
+    pub(crate) const SPEED: Channel = channel("speed_mps", true, Presence::SPEED, Value::Single(|f| f.speed_mps.to_native()));
+
     /// Its values. Between frames a number lies on the line between its neighbours (and is absent if one is); a whole
     /// number is that of the frame before.
     pub(crate) fn column(&self, frames: &[&ArchivedCarFrame], values: &Values<'_>) -> Column {

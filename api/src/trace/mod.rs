@@ -6,7 +6,9 @@
 mod axis;
 mod channels;
 mod drive;
+mod path;
 
 pub(crate) use axis::{Samples, steps};
-pub(crate) use channels::{Column, Values, asked};
-pub(crate) use drive::{Drive, track_length_m};
+pub(crate) use channels::{Channel, Column, Values, asked};
+pub(crate) use drive::{Drive, delta_us, track_length_m};
+pub(crate) use path::Path;

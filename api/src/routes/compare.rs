@@ -1,0 +1,267 @@
+//! `GET /api/v1/compare` and `GET /api/v1/compare.svg`: two laps on one axis of distance.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use boxbox_schemas::frame::ArchivedCarFrame;
+use boxbox_schemas::results::SessionInfo;
+use boxbox_schemas::{DriverId, EntryId, SessionId, TenantId, results};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::laps;
+use super::map::{picture, title};
+use super::trace::{Frames, MOST, few, metres, no_place};
+use crate::access::Reader;
+use crate::app::App;
+use crate::extract::{LapPath, Params};
+use crate::openapi::{HexId, ShortId};
+use crate::problem::{self, Problem};
+use crate::read::{self, Car};
+use crate::svg::{Chart, Curve};
+use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, steps, track_length_m};
+
+/// Two laps of one track: where the second gains and loses
+#[utoipa::path(get, path = "/api/v1/compare", tag = "laps", operation_id = "compareLaps", params(CompareParams), responses(
+    (status = 200, description = "Both laps at equal steps of distance", body = Comparison),
+    (status = 404, description = "There is no such lap, or it is another tenant's", body = problem::Body, content_type = "application/problem+json"),
+    (status = 409, description = "`trace_incomplete`: not all frames are archived (yet)", body = problem::Body, content_type = "application/problem+json"),
+    (status = 422, description = "`tracks_differ`, `no_place` or `no_track_length`", body = problem::Body, content_type = "application/problem+json"),
+))]
+pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams>, State(app): State<Arc<App>>) -> Result<Json<Comparison>, Problem> {
+    let step_m = metres(params.step_m)?;
+    let channels = asked(params.channels.as_deref())?;
+    let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
+    let axis = Axis::of(&a, &b, |length_m| steps(length_m, step_m))?;
+    let pair = |channel: &Channel| (channel.name, Pair { a: axis.column(0, channel), b: axis.column(1, channel) });
+    let channels = channels.iter().filter(|c| !matches!(c.name, "lap_dist_m" | "lap_pct")).map(pair).collect();
+    let sectors_m = sectors_m(&a.session, axis.length_m);
+    Ok(Json(Comparison {
+        length_m: axis.length_m,
+        sectors_m,
+        delta_us: axis.delta_us(),
+        a: Compared::of(&a),
+        b: Compared::of(&b),
+        channels,
+        lap_dist_m: axis.dist_m,
+    }))
+}
+
+/// Two laps of one track, as a picture: speed above, the time between them below
+#[utoipa::path(get, path = "/api/v1/compare.svg", tag = "laps", operation_id = "drawComparison", params(PairParams), responses(
+    (status = 200, description = "The picture", body = String, content_type = "image/svg+xml"),
+    (status = 404, description = "There is no such lap, or it is another tenant's", body = problem::Body, content_type = "application/problem+json"),
+    (status = 409, description = "`trace_incomplete`: not all frames are archived (yet)", body = problem::Body, content_type = "application/problem+json"),
+    (status = 422, description = "`tracks_differ`, `no_place` or `no_track_length`", body = problem::Body, content_type = "application/problem+json"),
+))]
+pub(crate) async fn draw(reader: Reader, Params(params): Params<PairParams>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
+    // A point for each pixel or so, whatever the track's length.
+    let axis = Axis::of(&a, &b, |length_m| steps(length_m, (length_m / 1_100.0).max(1.0)))?;
+    let curve = |k: usize, side: &Side| Curve { name: side.name(), time_us: side.lap.time_us, speed_mps: axis.speed_mps(k) };
+    let chart = Chart {
+        title: title(&a.session),
+        laps: [curve(0, &a), curve(1, &b)],
+        delta_us: axis.delta_us(),
+        sectors_m: sectors_m(&a.session, axis.length_m),
+        dist_m: axis.dist_m.clone(),
+    };
+    Ok(picture(chart.svg()))
+}
+
+/// One of two laps, with its frames.
+struct Side {
+    lap: results::Lap,
+    session: SessionInfo,
+    frames: Frames,
+}
+
+impl Side {
+    /// Who drove which lap.
+    fn name(&self) -> String {
+        let car = Car::of(self.session.meta.as_ref(), self.lap.slot);
+        format!("{}, lap {}", car.driver_name.unwrap_or_else(|| self.lap.driver.to_string()), self.lap.number)
+    }
+}
+
+/// Both laps, if they can be compared.
+async fn both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, Side), Problem> {
+    let (a, b) = (reference(a)?, reference(b)?);
+    let (a, b) = (side(app, tenant, a).await?, side(app, tenant, b).await?);
+    let track = |side: &Side| side.session.meta.as_ref().map(|m| (m.track_id, m.track_name.clone(), m.track_config.clone()));
+    let same = match (track(&a), track(&b)) {
+        // Names may be written differently by different clients; ids are the simulator's.
+        (Some((of_a, _, config_a)), Some((of_b, _, config_b))) if of_a != 0 && of_b != 0 => {
+            a.session.source.sim == b.session.source.sim && of_a == of_b && config_a == config_b
+        }
+        (a, b) => a == b,
+    };
+    if !same {
+        return Err(Problem::unprocessable("tracks_differ", "These laps were not driven on the same track in the same configuration."));
+    }
+    if !(a.frames.complete && b.frames.complete) {
+        let detail = "Not all frames of these laps are in the archive. If they were driven a moment ago, ask again.";
+        return Err(Problem::conflict("trace_incomplete", detail));
+    }
+    Ok((a, b))
+}
+
+async fn side(app: &App, tenant: &TenantId, path: LapPath) -> Result<Side, Problem> {
+    let lap = laps::find(app, tenant, &path).await?;
+    let session = read::session(app, tenant, &path.session).await?;
+    let frames = Frames::of(app, tenant, &lap, MOST).await?;
+    Ok(Side { lap, session, frames })
+}
+
+/// `SESSION/ENTRY/NUMBER`
+fn reference(text: &str) -> Result<LapPath, Problem> {
+    let mut parts = text.split('/');
+    let mut read = || {
+        let path = LapPath { session: parts.next()?.parse().ok()?, entry: parts.next()?.parse().ok()?, number: parts.next()?.parse().ok()? };
+        parts.next().is_none().then_some(path)
+    };
+    read().ok_or_else(|| Problem::bad_request("bad_lap", "`a` and `b` are laps: SESSION/ENTRY/NUMBER, as in their own addresses."))
+}
+
+/// Both laps at the same distances.
+struct Axis<'a> {
+    length_m: f64,
+    dist_m: Vec<f64>,
+    laps: [(Vec<&'a ArchivedCarFrame>, Drive); 2],
+}
+
+impl<'a> Axis<'a> {
+    fn of(a: &'a Side, b: &'a Side, at: impl Fn(f64) -> Vec<f64>) -> Result<Self, Problem> {
+        let one = |side: &'a Side| {
+            let frames = side.frames.all();
+            let told = side.session.meta.as_ref().map(|m| m.track_length_m).filter(|m| *m > 0.0);
+            let length_m = told.or_else(|| track_length_m(&frames));
+            let length_m = length_m.ok_or_else(|| Problem::unprocessable("no_track_length", "Nobody says how long this track is."))?;
+            let drive = Drive::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
+            Ok((length_m, (frames, drive)))
+        };
+        let ((length_a, a), (length_b, b)) = (one(a)?, one(b)?);
+        // Two clients may know the length slightly differently; the mean is the same whichever lap is named first.
+        let length_m = (length_a + length_b) / 2.0;
+        Ok(Self { length_m, dist_m: few(at(length_m))?, laps: [a, b] })
+    }
+
+    fn shares(&self) -> Vec<f64> {
+        self.dist_m.iter().map(|m| m / self.length_m).collect()
+    }
+
+    fn delta_us(&self) -> Vec<i64> {
+        delta_us(&self.laps[0].1, &self.laps[1].1, &self.shares())
+    }
+
+    fn column(&self, lap: usize, channel: &Channel) -> Column {
+        let (frames, drive) = &self.laps[lap];
+        let at: Vec<_> = self.shares().into_iter().filter_map(|s| Some((drive.samples.between(s)?, drive.at_us(s).round() as i64))).collect();
+        channel.column(frames, &Values::Between(&at))
+    }
+
+    fn speed_mps(&self, lap: usize) -> Vec<Option<f64>> {
+        match self.column(lap, &Channel::SPEED) {
+            Column::Single(speeds) => speeds.into_iter().map(|s| s.map(f64::from)).collect(),
+            Column::Whole(_) | Column::Double(_) => vec![],
+        }
+    }
+}
+
+fn sectors_m(session: &SessionInfo, length_m: f64) -> Vec<f64> {
+    session.meta.iter().flat_map(|m| &m.sector_starts).map(|start| start * length_m).collect()
+}
+
+/// `?a=…&b=…&step_m=…&channels=…`
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CompareParams {
+    /// The lap that is compared with: SESSION/ENTRY/NUMBER
+    #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/1")]
+    a: String,
+    /// The lap that is compared: SESSION/ENTRY/NUMBER
+    #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/2")]
+    b: String,
+    /// Metres between two values; 5 if left out
+    #[param(minimum = 0.5, maximum = 1000.0, example = 5.0)]
+    step_m: Option<f64>,
+    /// Names of channels, separated by commas; left out, the usual ones
+    #[param(example = "speed_mps,throttle,brake")]
+    channels: Option<String>,
+}
+
+/// `?a=…&b=…`
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PairParams {
+    /// The lap that is compared with: SESSION/ENTRY/NUMBER
+    #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/1")]
+    a: String,
+    /// The lap that is compared: SESSION/ENTRY/NUMBER
+    #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/2")]
+    b: String,
+}
+
+/// Two laps at equal steps of distance, each from its own start crossing to its own end crossing.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Comparison {
+    /// The lap that is compared with.
+    a: Compared,
+    /// The lap that is compared.
+    b: Compared,
+    /// Length of the lap.
+    length_m: f64,
+    /// Where sectors begin.
+    sectors_m: Vec<f64>,
+    /// Distances from the line, equal steps, the last the length of the lap.
+    lap_dist_m: Vec<f64>,
+    /// How far `b` is behind `a` at each distance, each since its own start: 0 at first, at last the difference of the lap
+    /// times. The first lap of a race begins on the grid behind the line: what it took to there lies in the first step.
+    delta_us: Vec<i64>,
+    /// Channels of both laps at each distance.
+    #[schema(value_type = BTreeMap<String, Pair>)]
+    channels: BTreeMap<&'static str, Pair>,
+}
+
+/// One channel of both laps.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Pair {
+    /// Of lap `a`.
+    a: Column,
+    /// Of lap `b`.
+    b: Column,
+}
+
+/// Which lap.
+#[derive(Serialize, ToSchema)]
+struct Compared {
+    /// The session.
+    #[schema(value_type = HexId)]
+    session: SessionId,
+    /// Who competes.
+    #[schema(value_type = ShortId)]
+    entry: EntryId,
+    /// The lap's number.
+    number: u32,
+    /// Who drove.
+    #[schema(value_type = ShortId)]
+    driver: DriverId,
+    /// In which car.
+    #[serde(flatten)]
+    car: Car,
+    /// The lap's time.
+    time_us: i64,
+}
+
+impl Compared {
+    fn of(side: &Side) -> Self {
+        let lap = &side.lap;
+        let car = Car::of(side.session.meta.as_ref(), lap.slot);
+        Self { session: lap.session, entry: lap.entry, number: lap.number, driver: lap.driver, car, time_us: lap.time_us }
+    }
+}

@@ -1,0 +1,60 @@
+//! `GET /api/v1/sessions/{session}/laps/{entry}/{number}/map.svg`: the driven line, coloured by speed.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use boxbox_schemas::results::SessionInfo;
+
+use super::laps;
+use super::trace::{Frames, MOST};
+use crate::access::Reader;
+use crate::app::App;
+use crate::extract::{LapPath, Path};
+use crate::problem::{self, Problem};
+use crate::read::{self, Car};
+use crate::svg::Map;
+use crate::trace::{self, Drive};
+
+/// Where a lap was driven, as a picture coloured by speed
+#[utoipa::path(get, path = "/api/v1/sessions/{session}/laps/{entry}/{number}/map.svg", tag = "laps", operation_id = "drawMap", params(LapPath), responses(
+    (status = 200, description = "The picture, as far as the archive has the lap's frames", body = String, content_type = "image/svg+xml"),
+    (status = 422, description = "`no_path`: the frames say neither where the car was nor where it pointed", body = problem::Body, content_type = "application/problem+json"),
+))]
+pub(crate) async fn draw(reader: Reader, Path(path): Path<LapPath>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let lap = laps::find(&app, &reader.tenant, &path).await?;
+    let session = read::session(&app, &reader.tenant, &path.session).await?;
+    let frames = Frames::of(&app, &reader.tenant, &lap, MOST).await?;
+    let all = frames.all();
+    let driven = trace::Path::of(&all);
+    let driven =
+        driven.ok_or_else(|| Problem::unprocessable("no_path", "The frames of this lap say neither where the car was nor where it pointed."))?;
+    let car = Car::of(session.meta.as_ref(), lap.slot);
+    let drive = Drive::of(&lap, &all, session.meta.as_ref().map(|m| m.track_length_m).filter(|m| *m > 0.0), frames.complete);
+    let starts = session.meta.iter().flat_map(|m| &m.sector_starts).copied();
+    let marks = drive
+        .map(|drive| starts.filter(|share| *share <= drive.end()).filter_map(|share| drive.samples.between(share)).map(|at| at.before).collect());
+    let name = car.driver_name.unwrap_or_else(|| lap.driver.to_string());
+    let map = Map {
+        title: title(&session),
+        name: format!("{name}, lap {}", lap.number),
+        time_us: lap.time_us,
+        path: &driven,
+        marks: marks.unwrap_or_default(),
+    };
+    Ok(picture(map.svg()))
+}
+
+/// The session's track, as a picture's title.
+pub(super) fn title(session: &SessionInfo) -> String {
+    let meta = session.meta.as_ref();
+    let names = meta.into_iter().flat_map(|m| [&m.track_name, &m.track_config]).filter_map(|name| read::text(name));
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { "Unnamed track".into() } else { names.join(", ") }
+}
+
+/// An answer that is a picture; opened by itself it may load and run nothing.
+pub(super) fn picture(svg: String) -> Response {
+    ([(CONTENT_TYPE, "image/svg+xml"), (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox")], svg).into_response()
+}
