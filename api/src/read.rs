@@ -63,7 +63,7 @@ pub(crate) struct Car {
     slot: u16,
     /// Its number, as written on the car.
     #[schema(example = "044")]
-    number: Option<String>,
+    car_number: Option<String>,
     /// Who drives it now.
     #[schema(example = "Max Muster")]
     pub(crate) driver_name: Option<String>,
@@ -85,7 +85,7 @@ impl Car {
         let text_of = |text_of: fn(&MetaEntry) -> &String| entry.and_then(|e| text(text_of(e)));
         Self {
             slot,
-            number: text_of(|e| &e.number),
+            car_number: text_of(|e| &e.number),
             driver_name: text_of(|e| &e.driver_name),
             team_name: text_of(|e| &e.team_name),
             car_name: text_of(|e| &e.car_name),

@@ -66,10 +66,17 @@ fn answers(at: &str, path: &str, operation: &Value) {
 
 /// Every field says what it is, and every reference leads somewhere.
 fn described(document: &Value, name: &str, schema: &Value) {
+    // What is flattened into a schema must not bring a name that is there already: one would hide the other.
+    let mut names = BTreeSet::new();
     let parts = schema["allOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
     for part in &parts {
+        let part = match part["$ref"].as_str() {
+            Some(of) => &document["components"]["schemas"][of.rsplit('/').next().unwrap()],
+            None => part,
+        };
         for (field, what) in part["properties"].as_object().into_iter().flatten() {
             let says = |v: &Value| v["description"].as_str().or_else(|| v["oneOf"][0]["description"].as_str()).is_some_and(|d| d.len() > 3);
+            assert!(names.insert(field), "{name}.{field} is there twice");
             assert!(says(what), "{name}.{field} says nothing: {what}");
         }
     }

@@ -96,7 +96,7 @@ async fn order_results_and_entries_say_who_is_where() {
     let rows: Vec<_> = results["results"].as_array().unwrap().iter().map(|r| (r["entry"].clone(), r["class_position"].clone())).collect();
     assert_eq!(rows, [(json!("a"), json!(1)), (json!("b"), json!(2)), (json!("c"), json!(1))]);
     let second = &results["results"][1];
-    assert_eq!((&second["driver_name"], &second["class_name"], &second["number"]), (&json!("Driver B"), &json!("GT4"), &json!("01")));
+    assert_eq!((&second["driver_name"], &second["class_name"], &second["car_number"]), (&json!("Driver B"), &json!("GT4"), &json!("01")));
     assert_eq!((&second["gap_us"], &second["laps"], &second["best_lap"]), (&json!(5_000_000), &json!(5), &json!(2)));
 
     let order = server.get(&format!("{path}/order?at_us=200000000")).await.json();

@@ -6,10 +6,12 @@
 mod jars;
 mod java;
 mod recording;
+mod schemathesis;
 
 pub(crate) use jars::{KAFKA_VERSION, has_kafka_jars, kafka_jars};
 pub(crate) use java::{MIN_JAVA, java, java_here};
 pub(crate) use recording::recording;
+pub use schemathesis::schemathesis;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
