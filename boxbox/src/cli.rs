@@ -80,6 +80,12 @@ pub struct NodeArgs {
     /// A closed session is retired at this age, e.g. 30days: its results stay, it cannot be opened again
     #[arg(long, env = "BOXBOX_RETIRE_AFTER", default_value = "30days", value_parser = humantime::parse_duration)]
     pub retire_after: Duration,
+    /// Telemetry kept at most, bytes; the oldest goes first. Laps and all other results stay [default: 20 GiB]
+    #[arg(long, env = "BOXBOX_ARCHIVE_MAX_BYTES", default_value_t = 20 << 30, hide_default_value = true)]
+    pub archive_max_bytes: u64,
+    /// Telemetry received longer ago is removed, e.g. 30days. Laps and all other results stay
+    #[arg(long, env = "BOXBOX_ARCHIVE_MAX_AGE", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub archive_max_age: Duration,
 }
 
 #[derive(Args)]

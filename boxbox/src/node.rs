@@ -75,6 +75,10 @@ pub struct NodeOptions<'a> {
     pub close_after: Duration,
     /// E9: age at which a closed session is retired.
     pub retire_after: Duration,
+    /// Bytes of telemetry kept.
+    pub archive_max_bytes: u64,
+    /// Age up to which telemetry is kept.
+    pub archive_max_age: Duration,
     /// Which services.
     pub roles: Roles,
 }
@@ -93,6 +97,8 @@ impl<'a> NodeOptions<'a> {
             connections_per_address: args.connections_per_address,
             close_after: args.close_after,
             retire_after: args.retire_after,
+            archive_max_bytes: args.archive_max_bytes,
+            archive_max_age: args.archive_max_age,
             roles,
         }
     }
@@ -166,7 +172,8 @@ impl Node {
         if roles.processor {
             let log = log.clone().context("the processor needs a log")?;
             let (close_after, retire_after) = (options.close_after, options.retire_after);
-            let config = boxbox_processor::Config { close_after, retire_after, ..Default::default() };
+            let (archive_max_bytes, archive_max_age) = (Some(options.archive_max_bytes), Some(options.archive_max_age));
+            let config = boxbox_processor::Config { close_after, retire_after, archive_max_bytes, archive_max_age, ..Default::default() };
             let processor = Processor::new(config, log, results.clone(), archive.clone());
             let status = processor.status();
             checks.push(Check::new("processor", move || {

@@ -57,6 +57,10 @@ boxbox_schemas::metrics! {
         archive_seconds: histogram,
         /// Attempts of the archive pump that the log or the archive did not answer.
         archive_retries: counter,
+        /// Times that the archive pump opened a reader of its own, because it did not keep up with the laps.
+        archive_readers: counter,
+        /// Frames that the archive removed because they were too old or too many.
+        archive_removed: counter,
         /// Durable records whose frames are not archived yet.
         archive_lag_records: gauge,
     }

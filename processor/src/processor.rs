@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::closer::Clerk;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
+use crate::pump::relay::relay;
 use crate::pump::{self, Shared};
 use crate::status::{Phase, Pump, Status};
 
@@ -39,8 +40,15 @@ pub struct Config {
     pub block_every: Duration,
     /// A block is archived when nothing has come for so long.
     pub block_idle: Duration,
-    /// A block is archived at this size, bytes: what a partition's archive may hold in memory.
+    /// A block is archived at this size, bytes: what a partition's archive may hold in memory, once as the block and once as
+    /// records that wait for it.
     pub block_bytes: usize,
+    /// The archive removes its oldest frames beyond this, bytes; `None`: it keeps them.
+    pub archive_max_bytes: Option<u64>,
+    /// The archive removes frames received longer ago than this; `None`: it keeps them.
+    pub archive_max_age: Option<Duration>,
+    /// How often the archive looks for what to remove.
+    pub retain_every: Duration,
     /// E9: a session is closed when no record of it has come for so long, as this process sees it while it is level.
     pub close_after: Duration,
     /// E9: a closed session is retired when its last record is so old, by this machine's clock.
@@ -63,6 +71,9 @@ impl Default for Config {
             block_every: Duration::from_secs(1),
             block_idle: Duration::from_secs(1),
             block_bytes: 4 << 20,
+            archive_max_bytes: None,
+            archive_max_age: None,
+            retain_every: Duration::from_secs(60),
             close_after: Duration::from_secs(5 * 60),
             retire_after: Duration::from_secs(30 * 24 * 3_600),
             retry_first: Duration::from_millis(20),
@@ -111,9 +122,10 @@ impl Processor {
         let mut tasks = std::collections::BTreeMap::new();
         let partitions = log.partitions();
         for partition in 0..partitions {
-            let task = pumps.spawn(pump::results::run(shared.clone(), log.clone(), results.clone(), partition, stop.clone()));
+            let (feeder, follower) = relay(shared.config.block_bytes);
+            let task = pumps.spawn(pump::results::run(shared.clone(), log.clone(), results.clone(), partition, feeder, stop.clone()));
             tasks.insert(task.id(), (partition, Pump::Results));
-            let task = pumps.spawn(pump::archive::run(shared.clone(), log.clone(), archive.clone(), partition, stop.clone()));
+            let task = pumps.spawn(pump::archive::run(shared.clone(), log.clone(), archive.clone(), partition, follower, stop.clone()));
             tasks.insert(task.id(), (partition, Pump::Archive));
         }
         let (mut working, mut first) = (partitions, None);

@@ -1,6 +1,7 @@
 //! What both pumps of a partition share: finding their place in the log (E7), and patience with what does not answer.
 
 pub(crate) mod archive;
+pub(crate) mod relay;
 pub(crate) mod results;
 
 use std::sync::Arc;
@@ -155,6 +156,15 @@ impl Patience {
             _ = wait => Ok(true),
         }
     }
+}
+
+/// Read on from `next`, where this pump has been before: the log and the records before it are known.
+pub(crate) async fn go_on(log: &dyn Log, partition: u32, next: Offset) -> Result<Box<dyn Reader>, ProcessorError> {
+    let start = log.bounds(partition).await?.start;
+    if next < start {
+        return Err(ProcessorError::Removed { partition, next, start });
+    }
+    Ok(log.reader(partition, next).await?)
 }
 
 /// Open the log behind `checkpoint`, having made sure that it is the log that the checkpoint is of (E7).

@@ -222,10 +222,15 @@ async fn killed_at_random_on_a_store_that_falls_over() {
             let processor = Processor::new(quick(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
             let status = processor.status();
             let work = tokio::spawn(processor.run(CancellationToken::new()));
-            tokio::time::sleep(Duration::from_micros(rng.u64(0..4_000))).await;
+            // The archive goes and comes back, so that it follows, falls behind, and follows again.
+            for _ in 0..rng.u32(1..4) {
+                archive.set_available(rng.bool());
+                tokio::time::sleep(Duration::from_micros(rng.u64(0..1_500))).await;
+            }
             // As kill -9: nothing is finished, whatever it was doing.
             work.abort();
             let _ = work.await;
+            archive.set_available(true);
             half_way += u32::from((1..records.len() as u64).contains(&status.partitions()[0].results.committed));
         }
         let processor = Processor::new(quick(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));

@@ -19,7 +19,7 @@ use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, Results, Step, StoreError};
 use bytes::Bytes;
-use support::log::Flaky;
+use support::log::{Counting, Flaky};
 use support::stores::Blocks;
 use support::*;
 use tokio::task::JoinHandle;
@@ -244,6 +244,95 @@ async fn an_archive_that_is_down_delays_no_lap() {
     running.end().await;
     for id in [1, 2] {
         assert_eq!(archive.count(&tenant(), &session(id), None).await.unwrap(), 500);
+    }
+}
+
+/// E6: while both pumps keep up, the log is read once.
+#[tokio::test]
+async fn one_fetch_feeds_laps_and_archive() {
+    let (log, results, archive) = (Counting::new(inline_log(1)), MemoryResults::new(), MemoryArchive::new());
+    let running = start(quick(), log.clone(), results.clone(), archive.clone());
+    running.until("following", |_| log.opened() == 2 && log.open() == 1).await;
+    let records = Client::laps(1, "anna", 1, 300, 8);
+    for some in records.chunks(20) {
+        append(&log.inner, some);
+        running.until_archived(&log.inner).await;
+    }
+    running.until_committed(&log.inner).await;
+    assert_eq!((log.given(), log.opened()), (records.len() as u64, 2), "each record was fetched once");
+    running.end().await;
+    assert_eq!(archive.count(&tenant(), &session(1), None).await.unwrap(), 1_700);
+}
+
+/// E6: an archive that is down falls behind more than is kept for it, and delays no lap; back, it reads for itself, then
+/// follows again. Every frame is archived once.
+#[tokio::test]
+async fn an_archive_that_falls_behind_reads_for_itself_and_follows_again() {
+    let (log, results, archive) = (Counting::new(inline_log(1)), MemoryResults::new(), MemoryArchive::new());
+    let config = Config { block_bytes: 20_000, read_bytes: 5_000, ..quick() };
+    let mut running = start(config, log.clone(), results.clone(), archive.clone());
+    let mut frames = 0;
+    for round in 0..4u8 {
+        running.until("following", |_| log.open() == 1).await;
+        let opened = log.opened();
+        archive.set_available(false);
+        for id in 0..3 {
+            let records = Client::laps(u128::from(round) * 10 + id, "anna", 1, 300, 3);
+            append(&log.inner, &records);
+            assert_eq!(running.next_laps().await.laps[0].number, 2, "the archive is down, and laps come");
+        }
+        running.until_committed(&log.inner).await;
+        running.until("retrying", |s| matches!(s.partitions()[0].archive.phase, Phase::Retrying(_))).await;
+        archive.set_available(true);
+        running.until_archived(&log.inner).await;
+        assert!(log.opened() > opened, "more was kept for it than was to be");
+        frames += 3 * 700;
+        let mut kept = 0;
+        for id in (0..=round).flat_map(|round| (0..3).map(move |id| u128::from(round) * 10 + id)) {
+            kept += archive.count(&tenant(), &session(id), None).await.unwrap();
+        }
+        assert_eq!(kept, frames);
+    }
+    running.end().await;
+}
+
+/// Results that do not answer hold the laps back, and nothing else: the archive goes on by itself.
+#[tokio::test]
+async fn results_that_are_down_delay_no_frame() {
+    let (log, results, archive) = (Counting::new(inline_log(1)), MemoryResults::new(), MemoryArchive::new());
+    let running = start(quick(), log.clone(), results.clone(), archive.clone());
+    running.until("following", |_| log.open() == 1).await;
+    results.set_available(false);
+    append(&log.inner, &Client::laps(1, "anna", 1, 300, 2));
+    running.until("retrying", |s| matches!(s.partitions()[0].results.phase, Phase::Retrying(_))).await;
+    append(&log.inner, &Client::laps(2, "bert", 1, 300, 2));
+    running.until_archived(&log.inner).await;
+    assert_eq!(archive.count(&tenant(), &session(2), None).await.unwrap(), 500);
+    results.set_available(true);
+    running.until_committed(&log.inner).await;
+    running.end().await;
+}
+
+/// What is older than it may be goes, laps stay, and what has gone is not archived again.
+#[tokio::test]
+async fn old_frames_are_removed_and_laps_stay() {
+    let (log, results, archive) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
+    // The tests' records were received in 2023.
+    let aged = Config { archive_max_age: Some(Duration::from_secs(86_400)), retain_every: Duration::from_millis(5), ..quick() };
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    for config in [quick(), aged.clone(), aged] {
+        let keeps = config.archive_max_age.is_none();
+        let running = start(config, log.clone(), results.clone(), archive.clone());
+        running.until_committed(&log).await;
+        running.until_archived(&log).await;
+        let begun = std::time::Instant::now();
+        while !keeps && archive.count(&tenant(), &session(1), None).await.unwrap() > 0 {
+            assert!(begun.elapsed() < DEADLINE, "nothing is removed");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        running.end().await;
+        assert_eq!(archive.count(&tenant(), &session(1), None).await.unwrap(), if keeps { 500 } else { 0 });
+        assert_eq!(numbers(&laps(&results, 1).await), [2]);
     }
 }
 

@@ -4,23 +4,28 @@
 //! runs into blocks. A block is everything admitted between two checkpoints, so what is archived once is archived for good
 //! and never twice. Blocks are small, so that a lap can be looked at a second later; the archive joins what is in them.
 //!
+//! While it keeps up with the laps it takes their records (see [`relay`](super::relay)); when it does not, it reads the log
+//! itself until it has caught up. Now and then it has the archive remove what is too old or too much.
+//!
 //! [`Config::run_span`]: crate::Config::run_span
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use boxbox_log::{Log, Offset};
+use boxbox_log::{Entry, Log, Offset, Reader};
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
 use boxbox_schemas::record::Content;
 use boxbox_schemas::results::Checkpoint;
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{LogId, StreamKey};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Piece};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Piece, Retention};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Patience, Place, Post, Shared, resume};
+use super::relay::{Follower, Taken};
+use super::{Patience, Place, Post, Shared, go_on, now_us, resume};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
 use crate::status::Pump;
@@ -31,6 +36,7 @@ pub(crate) async fn run(
     log: Arc<dyn Log>,
     archive: Arc<dyn Archive>,
     partition: u32,
+    follower: Follower,
     stop: CancellationToken,
 ) -> Result<(), ProcessorError> {
     let post = Post { shared, log: log.clone(), partition, pump: Pump::Archive, stop };
@@ -39,7 +45,9 @@ pub(crate) async fn run(
     post.begin(&place);
     let span_us = i64::try_from(post.shared.config.run_span.as_micros()).unwrap_or(i64::MAX);
     let builder = Builder::new(log.id().clone(), partition, log.partitions(), cursors, span_us);
-    Box::pin(Work { post, archive, builder, oldest: None, newest: None }.pump(place)).await
+    let Place { reader, next, end } = place;
+    let source = Source { own: Some(reader), follower, next, end };
+    Box::pin(Work { post, archive, builder, source, oldest: None, newest: None, retain_at: Instant::now() }.pump()).await
 }
 
 async fn start(log: &dyn Log, archive: &dyn Archive, partition: u32) -> Result<(BTreeMap<StreamKey, u64>, Place), ProcessorError> {
@@ -52,20 +60,59 @@ struct Work {
     post: Post,
     archive: Arc<dyn Archive>,
     builder: Builder,
+    source: Source,
     /// When the oldest and the newest record that wait for a block were read.
     oldest: Option<Instant>,
     newest: Option<Instant>,
+    /// When to remove what is too old or too much.
+    retain_at: Instant,
+}
+
+/// Where records come from: the other pump, or a reader of its own.
+struct Source {
+    own: Option<Box<dyn Reader>>,
+    follower: Follower,
+    /// The first offset that has not been read.
+    next: Offset,
+    /// The durable end as last known.
+    end: Offset,
+}
+
+impl Source {
+    /// The next records, as [`Reader::next`] gives them.
+    async fn read(&mut self, post: &Post, wait: Duration) -> Result<Vec<Entry>, ProcessorError> {
+        let bytes = post.shared.config.read_bytes;
+        let patient = if self.own.is_none() { wait } else { Duration::ZERO };
+        if let Taken::Here(batch, next, end) = self.follower.take(self.next, bytes, patient).await {
+            (self.own, self.next, self.end) = (None, next, end);
+            return Ok(batch);
+        }
+        let own = match self.own.take() {
+            Some(own) => own,
+            None => {
+                post.shared.metrics.archive_readers.increment(1);
+                go_on(&*post.log, post.partition, self.next).await?
+            }
+        };
+        let batch = self.own.insert(own).next(bytes, wait).await?;
+        self.next = batch.last().map_or(self.next, |entry| entry.offset + 1);
+        self.end = self.own.as_ref().map_or(self.end, |own| own.end());
+        Ok(batch)
+    }
 }
 
 impl Work {
-    async fn pump(mut self, mut place: Place) -> Result<(), ProcessorError> {
+    async fn pump(mut self) -> Result<(), ProcessorError> {
         let (stop, config) = (self.post.stop.clone(), self.post.shared.config.clone());
         let mut patience = Patience::default();
         loop {
-            let wait = self.due().map_or(config.block_idle, |due| due.saturating_duration_since(Instant::now()));
+            let next_duty = self.due().map_or(self.retain_at, |due| due.min(self.retain_at));
+            let wait = next_duty.saturating_duration_since(Instant::now()).min(config.block_idle);
             let batch = tokio::select! {
+                // First: when all end, the other pump may leave before this one has looked.
+                biased;
                 () = stop.cancelled() => break,
-                batch = place.reader.next(config.read_bytes, wait) => batch,
+                batch = self.source.read(&self.post, wait) => batch,
             };
             let batch = match batch {
                 Ok(batch) => {
@@ -74,7 +121,7 @@ impl Work {
                 }
                 Err(error) => {
                     // What was read before goes out now, not when the log answers again; the reader knows its place.
-                    if !self.append().await? || !patience.pause(&self.post, "read the log", error.into()).await? {
+                    if !self.append().await? || !patience.pause(&self.post, "read the log", error).await? {
                         return Ok(());
                     }
                     continue;
@@ -82,20 +129,45 @@ impl Work {
             };
             for entry in &batch {
                 self.builder.take_in(entry.offset, &entry.record);
-                place.next = entry.offset + 1;
             }
             if !batch.is_empty() {
                 let now = Instant::now();
                 self.oldest.get_or_insert(now);
                 self.newest = Some(now);
             }
-            self.post.at(place.next, place.reader.end());
+            self.post.at(self.source.next, self.source.end);
             if self.due().is_some_and(|due| due <= Instant::now()) && !self.append().await? {
                 return Ok(());
+            }
+            if self.retain_at <= Instant::now() {
+                self.retain().await;
             }
         }
         self.append().await?;
         Ok(())
+    }
+
+    /// Have the archive remove some of what is too old or too much: a bounded part, so that blocks do not wait for long.
+    async fn retain(&mut self) {
+        let config = &self.post.shared.config;
+        self.retain_at = Instant::now() + config.retain_every;
+        let age_us = config.archive_max_age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        // A clock decides only what may go; what is there to be archived it does not touch.
+        let retention = Retention { max_bytes: config.archive_max_bytes, oldest_us: age_us.map(|age| now_us().saturating_sub(age)) };
+        if retention == Retention::default() {
+            return;
+        }
+        match self.archive.retain(&retention).await {
+            Ok(removed) => {
+                self.post.shared.metrics.archive_removed.increment(removed.frames);
+                if removed.more {
+                    self.retain_at = Instant::now();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(partition = self.post.partition, %error, "the archive could not remove what is too old or too much; trying again later")
+            }
+        }
     }
 
     /// When the pending block is to be archived; `None` if there is none.

@@ -12,6 +12,7 @@ use boxbox_store::{Lease, Results, Step};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::relay::Feeder;
 use super::{Patience, Place, Post, Shared, now_us, resume};
 use crate::closer::Closer;
 use crate::error::ProcessorError;
@@ -27,15 +28,17 @@ pub(crate) async fn run(
     log: Arc<dyn Log>,
     results: Arc<dyn Results>,
     partition: u32,
+    feeder: Feeder,
     stop: CancellationToken,
 ) -> Result<(), ProcessorError> {
     let post = Post { shared, log: log.clone(), partition, pump: Pump::Results, stop };
     let started = post.patiently("start", || start(&*log, &*results, partition)).await?;
     let Some((lease, state, place)) = started else { return Ok(()) };
     post.begin(&place);
+    feeder.begin(place.next, place.end);
     tracing::info!(partition, epoch = lease.epoch, next = place.next, "processing");
     let closer = Closer::new(&post.shared.config);
-    Box::pin(Work { post, closer, lease, results, state, pending: Pending::new(), committed: None }.pump(place)).await
+    Box::pin(Work { post, closer, lease, results, state, pending: Pending::new(), committed: None, feeder }.pump(place)).await
 }
 
 async fn start(log: &dyn Log, results: &dyn Results, partition: u32) -> Result<(Lease, Partition, Place), ProcessorError> {
@@ -55,6 +58,7 @@ struct Work {
     state: Partition,
     pending: Pending,
     committed: Option<Instant>,
+    feeder: Feeder,
 }
 
 /// Processed and not committed.
@@ -95,6 +99,7 @@ impl Work {
                 self.pending.records += batch.len() as u64;
                 self.post.shared.metrics.count(self.state.take_counts());
             }
+            self.feeder.hand_on(batch, place.next, place.reader.end());
             self.post.at(place.next, place.reader.end());
             let level = place.next >= place.reader.end();
             self.closer.look(level, &self.state, &self.post.shared.clerk, &*self.post.log, now_us());

@@ -1,4 +1,4 @@
-//! A log that does not answer, now and then.
+//! A log that counts what is read, and one that does not answer, now and then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,78 @@ use async_trait::async_trait;
 use boxbox_log::memory::MemoryLog;
 use boxbox_log::{Bounds, Completions, Entry, Log, LogError, Offset, Reader, Writer};
 use boxbox_schemas::LogId;
+
+/// [`MemoryLog`] that counts its readers and what they were given.
+#[derive(Clone)]
+pub struct Counting {
+    pub inner: MemoryLog,
+    open: Arc<AtomicU64>,
+    opened: Arc<AtomicU64>,
+    given: Arc<AtomicU64>,
+}
+
+impl Counting {
+    pub fn new(inner: MemoryLog) -> Self {
+        Self { inner, open: Arc::default(), opened: Arc::default(), given: Arc::default() }
+    }
+    /// Readers that are open now.
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+    /// Readers that were ever opened.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+    /// Records given to all readers.
+    pub fn given(&self) -> u64 {
+        self.given.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Log for Counting {
+    fn id(&self) -> &LogId {
+        self.inner.id()
+    }
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+    fn writer(&self, completions: Arc<dyn Completions>) -> Result<Box<dyn Writer>, LogError> {
+        self.inner.writer(completions)
+    }
+    async fn reader(&self, partition: u32, from: Offset) -> Result<Box<dyn Reader>, LogError> {
+        let inner = self.inner.reader(partition, from).await?;
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(CountingReader { inner, log: self.clone() }))
+    }
+    async fn bounds(&self, partition: u32) -> Result<Bounds, LogError> {
+        self.inner.bounds(partition).await
+    }
+}
+
+struct CountingReader {
+    inner: Box<dyn Reader>,
+    log: Counting,
+}
+
+#[async_trait]
+impl Reader for CountingReader {
+    async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError> {
+        let batch = self.inner.next(max_bytes, wait).await?;
+        self.log.given.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(batch)
+    }
+    fn end(&self) -> Offset {
+        self.inner.end()
+    }
+}
+
+impl Drop for CountingReader {
+    fn drop(&mut self) {
+        self.log.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// [`MemoryLog`], of which every third call of a reader, and every second new reader, does not answer.
 #[derive(Clone)]

@@ -47,31 +47,11 @@ impl SqliteArchive {
     pub async fn close(&self) {
         self.file.close().await;
     }
-}
 
-#[async_trait]
-impl Archive for SqliteArchive {
-    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError> {
-        // On the writer, so that what a caller before left being written is seen.
-        let log = log.clone();
-        self.file.writer.transaction(move |c| Box::pin(load(c, log, partition))).await
-    }
-
-    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError> {
-        check_block(block)?;
-        let block = block.clone();
-        self.file.writer.transaction(move |c| Box::pin(append(c, block))).await
-    }
-
-    async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError> {
-        let retention = *retention;
-        self.file.writer.transaction(move |c| Box::pin(chunks::retain(c, retention))).await
-    }
-
-    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
-        let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
-        let query = sqlx::query(FRAMES).bind(tenant.as_str()).bind(&session.0[..]).bind(span.driver.as_str()).bind(&span.run.0[..]);
-        let mut rows = query.bind(clamped(span.first_seq)).bind(clamped(span.next_seq)).fetch(&self.file.readers);
+    async fn read(&self, stream: StreamKey, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
+        let query = sqlx::query(FRAMES).bind(stream.tenant.as_str()).bind(&stream.session.0[..]);
+        let query = query.bind(stream.driver.as_str()).bind(&stream.run.0[..]).bind(clamped(span.first_seq)).bind(clamped(span.next_seq));
+        let mut rows = query.fetch(&self.file.readers);
         let (mut found, mut left) = (vec![], u64::from(limit));
         while left > 0
             && let Some(row) = rows.try_next().await.map_err(from_sqlx)?
@@ -84,6 +64,31 @@ impl Archive for SqliteArchive {
         }
         run::join(found, limit.into())
     }
+}
+
+#[async_trait]
+impl Archive for SqliteArchive {
+    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError> {
+        // On the writer, so that what a caller before left being written is seen.
+        let log = log.clone();
+        self.file.write(move |c| Box::pin(load(c, log, partition))).await
+    }
+
+    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError> {
+        check_block(block)?;
+        let block = block.clone();
+        self.file.write(move |c| Box::pin(append(c, block))).await
+    }
+
+    async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError> {
+        let retention = *retention;
+        self.file.write(move |c| Box::pin(chunks::retain(c, retention))).await
+    }
+
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
+        let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
+        self.file.noted(self.read(stream, span, limit).await)
+    }
 
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
         let query = sqlx::query(
@@ -92,7 +97,8 @@ impl Archive for SqliteArchive {
              UNION ALL SELECT frames FROM tails WHERE tenant = ?1 AND session = ?2 AND (?3 IS NULL OR driver = ?3)) AS kept",
         );
         let query = query.bind(tenant.as_str()).bind(&session.0[..]).bind(driver.map(DriverId::as_str));
-        number(&query.fetch_one(&self.file.readers).await.map_err(from_sqlx)?, "frames")
+        let counted = query.fetch_one(&self.file.readers).await.map_err(from_sqlx).and_then(|row| number(&row, "frames"));
+        self.file.noted(counted)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -15,9 +15,10 @@ mod writer;
 use std::path::Path;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use archive::SqliteArchive;
 pub use results::SqliteResults;
@@ -40,6 +41,8 @@ const WAL_KEPT_BYTES: u32 = 64 * 1024 * 1024;
 struct File {
     writer: Writer,
     readers: SqlitePool,
+    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
+    unreadable: Mutex<Option<String>>,
 }
 
 impl File {
@@ -60,10 +63,31 @@ impl File {
             .acquire_timeout(READER_TIMEOUT)
             .test_before_acquire(false)
             .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "on"));
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, unreadable: Mutex::new(None) })
     }
 
+    /// Run `work` in one transaction of the writer.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> writer::Work<'c, T> + Send + 'static,
+    {
+        self.noted(self.writer.transaction(work).await)
+    }
+
+    /// What was asked for, having remembered if it could not be read.
+    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unreadable(what)) = &outcome {
+            self.unreadable.lock().get_or_insert_with(|| what.clone());
+        }
+        outcome
+    }
+
+    /// Whether the file answers, and everything that was asked of it so far could be read.
     async fn ping(&self) -> Result<(), StoreError> {
+        if let Some(what) = &*self.unreadable.lock() {
+            return Err(StoreError::Unreadable(what.clone()));
+        }
         sqlx::query("SELECT 1 FROM partitions LIMIT 1").fetch_optional(&self.readers).await.map(drop).map_err(error::from_sqlx)
     }
 

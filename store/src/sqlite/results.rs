@@ -86,12 +86,15 @@ impl SqliteResults {
         query: Query<'_, Sqlite, SqliteArguments>,
         one: impl Fn(SqliteRow) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut found = vec![];
-        let mut rows = query.fetch(&self.file.readers);
-        while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
-            found.push(one(row)?);
-        }
-        Ok(found)
+        let all = async {
+            let mut found = vec![];
+            let mut rows = query.fetch(&self.file.readers);
+            while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
+                found.push(one(row)?);
+            }
+            Ok(found)
+        };
+        self.file.noted(all.await)
     }
 }
 
@@ -99,18 +102,18 @@ impl SqliteResults {
 impl Results for SqliteResults {
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
         let log = log.clone();
-        self.file.writer.transaction(move |c| Box::pin(acquire(c, log, partition))).await
+        self.file.write(move |c| Box::pin(acquire(c, log, partition))).await
     }
 
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
         let lease = lease.clone();
-        self.file.writer.transaction(move |c| Box::pin(load(c, lease))).await
+        self.file.write(move |c| Box::pin(load(c, lease))).await
     }
 
     async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         check_step(lease, step)?;
         let (lease, step, rows) = (lease.clone(), Arc::new(step.clone()), Rows::of(step)?);
-        self.file.writer.transaction(move |c| Box::pin(commit(c, lease, step, rows))).await
+        self.file.write(move |c| Box::pin(commit(c, lease, step, rows))).await
     }
 
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {

@@ -102,6 +102,28 @@ async fn what_is_no_database_is_refused_plainly() {
     assert!(e.is_retryable() && e.to_string().contains("folder.db"), "{e}");
 }
 
+/// Pages damaged in the middle of a file: whoever meets one is told so, and so is whoever asks how the store is, from then on.
+#[tokio::test]
+async fn damaged_pages_show_in_the_ping() {
+    let (folder, store) = filled().await;
+    let home = session(tenant("a"), 1);
+    let lease = store.acquire(&log(), 3).await.unwrap();
+    let laps = (1..3_000).map(|n| lap(home.id, entry(1), n, 1)).collect();
+    store.commit(&lease, &Step { laps, ..empty_step(2) }).await.unwrap();
+    store.close().await;
+    let mut bytes = std::fs::read(folder.path()).unwrap();
+    let from = bytes.len() / 2;
+    bytes[from..].fill(0xa5);
+    std::fs::write(folder.path(), bytes).unwrap();
+    let store = ResultsFixture::open(&folder).await;
+    store.ping().await.unwrap();
+    let met = store.laps(&home.tenant, &home.id, &Default::default(), None, 10_000).await;
+    assert!(matches!(met, Err(StoreError::Unreadable(_))), "{met:?}");
+    for _ in 0..2 {
+        assert!(matches!(store.ping().await, Err(StoreError::Unreadable(_))));
+    }
+}
+
 /// Another process holds the write lock: the commit waits, then says so, and works again once the lock is gone.
 #[tokio::test]
 async fn a_locked_file_is_unavailable_for_as_long_as_it_is_locked() {
