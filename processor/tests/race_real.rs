@@ -2,7 +2,8 @@
 
 mod common;
 
-use boxbox_schemas::results::{Lap, Reasons, Tags};
+use boxbox_schemas::frame::Flags;
+use boxbox_schemas::results::{LOOPS, Lap, PitKind, Reasons, Tags};
 use common::{Rig, csv};
 
 const PHILLIP_ISLAND: &str = "phillipisland_f4_race_60hz_DEV_laps0-5.csv.gz";
@@ -74,6 +75,40 @@ fn phillip_island_counter() {
     assert_eq!(steps, [(0, 1, 111_400_000)]);
 }
 
+/// 12.8, 12.11: mini-loops rise through each lap, and fuel used is the recording's own level between the lines.
+#[test]
+fn phillip_island_loops_and_fuel() {
+    let Some(frames) = csv::recording("phillip_island_loops_and_fuel", PHILLIP_ISLAND) else { return };
+    let mut rig = Rig::new(&csv::phillip_island());
+    rig.frames(&frames);
+    rig.end();
+    let level = |us: i64| f64::from(frames[frames.partition_point(|f| f.sim_time_us < us).min(frames.len() - 1)].fuel_l);
+    for lap in rig.laps() {
+        assert_eq!(lap.loops_us.len(), LOOPS - 1);
+        assert!(lap.loops_us[0] > 0 && lap.loops_us.windows(2).all(|w| w[0] < w[1]) && lap.loops_us[LOOPS - 2] < lap.time_us, "{:?}", lap.loops_us);
+        let used = f64::from(lap.fuel_used_l.unwrap());
+        println!("lap {}: {used:.3} l used, {:.3} l left", lap.number, lap.fuel_l.unwrap());
+        // A frame to either side is 1 ml.
+        assert!((used - (level(lap.start_us) - level(lap.end_us))).abs() < 0.003, "lap {}: {used}", lap.number);
+        assert!((0.5..4.0).contains(&used), "an F4 car on 4.4 km: {used}");
+        let sector: i64 = lap.sectors_us.iter().take(2).sum();
+        let around = lap.loops_us.partition_point(|us| *us < sector);
+        // Sector 3 starts at 0.628746 of the lap: between mini-loops 12 and 13.
+        assert_eq!(around, 12);
+    }
+}
+
+/// 12.10: the start lights and the green flag of the recording are told as they came.
+#[test]
+fn phillip_island_flags() {
+    let Some(rig) = phillip_island("phillip_island_flags", 1) else { return };
+    let changes = rig.flag_changes();
+    let go = changes.iter().find(|c| !c.from.has(Flags::START_GO) && c.to.has(Flags::START_GO)).unwrap();
+    assert_eq!(go.sim_time_us, 82_100_000);
+    assert!(changes.windows(2).all(|w| w[0].to == w[1].from && w[0].sim_time_us < w[1].sim_time_us));
+    assert_eq!(rig.visits(), [], "it starts on the grid and stays out");
+}
+
 #[test]
 fn phillip_island_at_lower_rates() {
     for stride in [3, 6, 12, 15] {
@@ -101,7 +136,10 @@ fn sebring_reset_makes_no_lap() {
     let mut rig = Rig::new(&csv::meta(5_793.0, &[0.0, 0.3, 0.6], "Practice"));
     rig.frames(&frames);
     rig.end();
-    assert_eq!(rig.facts, []);
+    assert_eq!(rig.laps(), Vec::<Lap>::new());
+    assert_eq!(rig.incidents(), []);
+    // It begins in the pits, drives out, and is put back there: neither is a stop.
+    assert_eq!(rig.visits().iter().map(|v| (v.kind, v.exit_us.is_some())).collect::<Vec<_>>(), [(PitKind::START, true), (PitKind::TOW, false)]);
 }
 
 #[test]

@@ -3,38 +3,41 @@
 use super::lap::{Mark, PastLap};
 use super::now::{Now, missing};
 use super::step::{Sample, reach_m};
-use super::stream::{Producer, StreamRace, View};
+use super::stream::{PastRun, StreamRace, View};
 use super::{Context, Fact, RUNS_MAX};
 
 /// Beyond the lines that it must lie between, a car that comes back from a rewind may be this far off, m.
 const RESUME_MARGIN_M: f64 = 15.0;
 
 impl StreamRace {
-    /// E2: the state of a new run of the same driver, which goes on where `from` ends. A lap that is open stays open:
-    /// it will carry `RESUMED` and the frames of both runs.
-    pub fn inherit(from: &StreamRace) -> Self {
-        let mut state = from.clone();
+    /// E2: this run goes on where `from`, an earlier one of the same driver, ends. A lap that is open stays open: it will
+    /// carry `RESUMED` and the frames of both runs. What this run has heard of its session already holds.
+    pub fn inherit(&mut self, from: &StreamRace) {
+        let own = std::mem::replace(self, from.clone());
         let (old_run, next_seq) = (from.present_run(), from.at.map_or(0, |at| at.seq + 1));
-        for past in &mut state.past {
+        for past in &mut self.past {
             past.lap.seal(old_run, past.until_seq + 1);
         }
-        if let Some(lap) = &mut state.lap {
+        if let Some(lap) = &mut self.lap {
             lap.seal(old_run, next_seq);
             lap.mark(Mark::Resumed, lap.start_us);
         }
-        if let Some(me) = state.me.take() {
-            state.before.push(Producer { timeline: from.timeline, ..me });
+        if let Some(run) = self.run.take() {
+            self.before.push(PastRun { run, timeline: from.timeline });
         }
-        if state.before.len() > RUNS_MAX {
-            state.before.remove(0);
-            for lap in state.past.iter_mut().map(|p| &mut p.lap).chain(&mut state.lap) {
+        if self.before.len() > RUNS_MAX {
+            self.before.remove(0);
+            for lap in self.past.iter_mut().map(|p| &mut p.lap).chain(&mut self.lap) {
                 lap.forget_oldest_run();
             }
         }
-        state.at_inherited = state.at.is_some();
-        state.timeline = 0;
-        state.ignored = 0;
-        state
+        self.run = own.run;
+        self.at_inherited = self.at.is_some();
+        self.timeline = own.timeline;
+        self.ignored = own.ignored;
+        self.lost = own.lost;
+        self.shows = self.shows.heir();
+        self.keep_description(own);
     }
 
     /// The simulator went back to `to_us`; `seq` is the sequence number of the event that says so.
@@ -43,9 +46,9 @@ impl StreamRace {
         self.timeline += 1;
         if self.view == View::Own {
             let entry = self.entry(ctx.driver);
-            let told = |driver, run, timeline| Fact::Rewind { entry, driver, run, timeline, to_us, to_tick };
-            out.extend(self.before.iter().map(|p| told(p.driver, p.run, p.timeline + 1)));
-            out.push(told(ctx.driver, ctx.run, self.timeline));
+            let told = |run, timeline| Fact::Rewind { entry, driver: ctx.driver, run, timeline, to_us, to_tick };
+            out.extend(self.before.iter().map(|p| told(p.run, p.timeline + 1)));
+            out.push(told(ctx.run, self.timeline));
         }
 
         if self.pending.is_some_and(|p| p.end_us > to_us) {
@@ -58,6 +61,9 @@ impl StreamRace {
             self.reopen(to_us, last_us, seq);
         }
         self.counter.rewind(to_us);
+        self.shows.rewind(to_us);
+        self.rewind_pits(ctx, to_us, out);
+        self.fuel_low_l = None;
         self.green_us = self.green_us.filter(|us| *us <= to_us);
         self.green_flag = false;
         self.last_tick = to_tick.checked_sub(1);
@@ -78,7 +84,7 @@ impl StreamRace {
         let at = self.at;
         if let Some(lap) = self.lap.take() {
             let (until_tick, until_seq) = at.map_or((0, 0), |at| (at.tick, at.seq));
-            self.past.push(PastLap { lap, told: false, until_us: last_us.max(to_us).saturating_add(1), until_tick, until_seq });
+            self.past.push(PastLap { lap, told: false, until_us: last_us.max(to_us).saturating_add(1), until_tick, until_seq, fuel_l: None });
         }
         let begun = self.past.partition_point(|p| p.lap.start_us <= to_us);
         self.past.truncate(begun);

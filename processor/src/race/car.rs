@@ -8,27 +8,35 @@ use serde::{Deserialize, Serialize};
 use super::now::Now;
 use super::step::COUNTER_SETTLED;
 use super::stream::{StreamRace, View};
-use super::{Claim, Context, Start};
+use super::{Claim, Context, Start, is_default};
 
 /// What the newest frame shows of the car.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Shown {
     /// `None` in a blank sample.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) pct: Option<f64>,
     /// As the simulator says it; of an observed car, as it moved.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) speed_mps: Option<f32>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) off_track: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) in_pits: Option<bool>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) fuel_l: Option<f32>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) flags: Flags,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) state: SessionState,
 }
 
 impl Shown {
     #[inline]
     pub(super) fn of(now: &Now) -> Self {
-        let Now { pct, speed_mps, off_track, fuel_l, flags, state, .. } = *now;
-        Self { pct, speed_mps, off_track, fuel_l, flags, state }
+        let Now { pct, speed_mps, off_track, in_pits, fuel_l, flags, state, .. } = *now;
+        Self { pct, speed_mps, off_track, in_pits, fuel_l, flags, state }
     }
 }
 
@@ -72,7 +80,7 @@ impl StreamRace {
             return None;
         }
         let (sim_time_us, tick) = (self.last_us?, self.last_tick?);
-        let Shown { pct, speed_mps, off_track, fuel_l, flags, state } = self.shown;
+        let Shown { pct, speed_mps, off_track, in_pits, fuel_l, flags, state } = self.shown;
         Some(CarNow {
             session: ctx.session,
             entry: self.told_as(ctx),
@@ -84,10 +92,11 @@ impl StreamRace {
             tick,
             lap: self.open_number(),
             lap_start_us: self.lap.as_ref().map(|lap| lap.start_us),
-            loops_us: vec![],
+            loops_us: self.lap.as_ref().map_or_else(Vec::new, |lap| lap.loops_us.clone()),
             lap_pct: pct,
             speed_mps,
-            in_pits: self.in_pits,
+            // A blank sample may say that it is in the garage or its stall; that it is not says nothing.
+            in_pits: in_pits.filter(|there| *there || pct.is_some()),
             off_track,
             fuel_l,
             flags,

@@ -25,9 +25,11 @@ impl FieldRace {
         Self(StreamRace::of_another())
     }
 
-    /// The state of the observer's new run, which goes on where `from` ends (E2).
+    /// The state in the observer's new run, which goes on where `from`, its state in the run before, ends (E2).
     pub fn inherit(from: &Self) -> Self {
-        Self(StreamRace::inherit(&from.0))
+        let mut heir = Self::new();
+        heir.0.inherit(&from.0);
+        heir
     }
 
     /// What the observer knows of the session.

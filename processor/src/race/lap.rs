@@ -1,9 +1,9 @@
 //! A lap while it is driven, and the laps before it that a rewind can go back to.
 
-use boxbox_schemas::results::{Reasons, Tags};
+use boxbox_schemas::results::{LOOPS, Reasons, Tags};
 use serde::{Deserialize, Serialize};
 
-use super::SPANS_MAX;
+use super::{SPANS_MAX, is_default};
 
 /// What is true of a lap from some moment on. Kept with the moment, so that a rewind takes it back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,10 +19,11 @@ pub(super) enum Mark {
     Swap,
     Estimated,
     Resumed,
+    Refuelled,
 }
 
 impl Mark {
-    const ALL: [Mark; 11] = [
+    const ALL: [Mark; 12] = [
         Mark::OffTrack,
         Mark::Incident,
         Mark::SimInvalid,
@@ -34,6 +35,7 @@ impl Mark {
         Mark::Swap,
         Mark::Estimated,
         Mark::Resumed,
+        Mark::Refuelled,
     ];
 
     fn says(self) -> (Reasons, Tags) {
@@ -50,6 +52,7 @@ impl Mark {
             Mark::Swap => (no_reason, Tags::DRIVER_SWAP),
             Mark::Estimated => (no_reason, Tags::TIMING_ESTIMATED),
             Mark::Resumed => (no_reason, Tags::RESUMED),
+            Mark::Refuelled => (no_reason, no_tag),
         }
     }
 }
@@ -66,20 +69,31 @@ pub(super) struct OpenLap {
     /// Its number, once aligned with the simulator's counter.
     pub(super) number: Option<u32>,
     /// Race lap 1, from the green light.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) from_green: bool,
     /// Times of the sectors finished, µs.
     pub(super) splits_us: Vec<i64>,
     /// A sector line was not crossed forward in this lap.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) no_sectors: bool,
     /// When half of the lap was driven, µs.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) half_us: Option<i64>,
-    /// Since when each [`Mark`] holds, µs.
-    since_us: [Option<i64>; Mark::ALL.len()],
+    /// Mini-loops passed: µs after the start, -1 where the moment is not known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) loops_us: Vec<i64>,
+    /// Fuel at the start, l (kWh).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) fuel_l: Option<f32>,
+    /// Each [`Mark`] that holds, and since when, µs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    since_us: Vec<(u8, i64)>,
     /// Frames so far.
     pub(super) frames: u32,
     /// First sequence number in the present run of frames; `None` until its first frame.
     pub(super) first_seq: Option<u64>,
     /// Runs of frames before it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) spans: Vec<Frames>,
 }
 
@@ -93,7 +107,9 @@ impl OpenLap {
             splits_us: Vec::with_capacity(sectors.saturating_sub(1)),
             no_sectors: false,
             half_us: None,
-            since_us: [None; Mark::ALL.len()],
+            loops_us: Vec::with_capacity(LOOPS - 1),
+            fuel_l: None,
+            since_us: Vec::new(),
             frames: 0,
             first_seq: Some(first_seq),
             spans: Vec::new(),
@@ -103,12 +119,14 @@ impl OpenLap {
     /// `mark` holds from `us` on, or already did.
     #[inline]
     pub(super) fn mark(&mut self, mark: Mark, us: i64) {
-        self.since_us[mark as usize].get_or_insert(us);
+        if !self.has(mark) {
+            self.since_us.push((mark as u8, us));
+        }
     }
 
     #[inline]
     pub(super) fn has(&self, mark: Mark) -> bool {
-        self.since_us[mark as usize].is_some()
+        self.since_us.iter().any(|(m, _)| *m == mark as u8)
     }
 
     pub(super) fn reasons(&self) -> Reasons {
@@ -133,6 +151,26 @@ impl OpenLap {
     pub(super) fn split(&mut self, us: i64) {
         let before = self.last_line_us();
         self.splits_us.push(us - before);
+    }
+
+    /// The next mini-loop, as a fraction of the lap, if there is one before the finish.
+    #[inline]
+    pub(super) fn next_loop(&self) -> Option<f64> {
+        let next = self.loops_us.len() + 1;
+        (next < LOOPS).then(|| next as f64 / LOOPS as f64)
+    }
+
+    /// The next mini-loop was passed at `us`; `None` if nobody knows when.
+    pub(super) fn pass_loop(&mut self, us: Option<i64>) {
+        self.loops_us.push(us.map_or(-1, |us| us - self.start_us));
+    }
+
+    /// The lap began at `us` already: it is timed from there.
+    pub(super) fn start_earlier(&mut self, us: i64) {
+        let by = self.start_us - us;
+        self.start_us = us;
+        self.loops_us.iter_mut().filter(|l| **l >= 0).for_each(|l| *l += by);
+        self.splits_us.iter_mut().take(1).for_each(|split| *split += by);
     }
 
     /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is not known.
@@ -167,11 +205,12 @@ impl OpenLap {
 
     /// Take back what happened after `to_us`; `last_us` is when its last frame was.
     pub(super) fn rewind(&mut self, to_us: i64, last_us: i64) {
-        for since in &mut self.since_us {
-            *since = since.filter(|us| *us <= to_us);
-        }
+        self.since_us.retain(|(_, us)| *us <= to_us);
         self.half_us = self.half_us.filter(|us| *us <= to_us);
         while self.last_line_us() > to_us && self.splits_us.pop().is_some() {}
+        // Where an unknown one was passed nobody knows; if the car is beyond it, it will be unknown again.
+        let start_us = self.start_us;
+        while self.loops_us.pop_if(|us| *us < 0 || start_us + *us > to_us).is_some() {}
         // Frames are not kept one by one: the share that stays is by time.
         let (kept_us, all_us) = (to_us - self.start_us, last_us - self.start_us);
         if all_us > 0 && kept_us < all_us {
@@ -188,7 +227,20 @@ pub(super) struct PastLap {
     pub(super) told: bool,
     /// When it ended, µs.
     pub(super) until_us: i64,
+    /// Fuel then, l (kWh).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) fuel_l: Option<f32>,
     /// Tick and sequence number of the frame at or after its end.
     pub(super) until_tick: u32,
     pub(super) until_seq: u64,
+}
+
+impl PastLap {
+    /// Fuel used in the lap, l (kWh), where it was driven whole and not refuelled (domain.md 12.11).
+    pub(super) fn fuel_used_l(&self) -> Option<f32> {
+        let whole = ![Mark::Refuelled, Mark::Tow, Mark::Missing].into_iter().any(|mark| self.lap.has(mark));
+        let used_l = self.lap.fuel_l? - self.fuel_l?;
+        // A car that coasts round uses nothing, and its gauge has noise.
+        (self.told && whole).then_some(used_l.max(0.0))
+    }
 }

@@ -7,7 +7,7 @@ use super::now::missing;
 use super::step::{Sample, crossed_us};
 use super::stream::{Pending, PitEdge, StreamRace, View};
 use super::track::Kind;
-use super::{Context, Fact, PAST_LAPS, SAME_TIME_US, SETTLE_US, SIM_TIME_TOLERANCE_US};
+use super::{Context, Fact, PAST_LAPS, PAST_LAPS_FIELD, SAME_TIME_US, SETTLE_US, SIM_TIME_TOLERANCE_US};
 
 /// Why a lap settles.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ impl StreamRace {
                 None => self.in_pits == Some(true) || self.blank,
             };
             let (turn, number) = match self.lap.take() {
-                Some(lap) => (FINISH, Some(self.close(ctx, lap, us, &b, out) + 1)),
+                Some(lap) => (FINISH, Some(self.close(ctx, lap, us, (&a, &b), out) + 1)),
                 None => (b.x.floor(), None),
             };
             a.x -= turn;
@@ -83,6 +83,10 @@ impl StreamRace {
             }
             lap.split(crossed_us(a, b, line));
         }
+        while let Some(line) = lap.next_loop().filter(|line| b.x >= *line) {
+            let seen = a.x < line && !gap && !self.blank;
+            lap.pass_loop(seen.then(|| crossed_us(a, b, line)));
+        }
         if b.x < FINISH {
             return None;
         }
@@ -95,6 +99,8 @@ impl StreamRace {
     fn open(&mut self, us: i64, a: &Sample, b: &Sample, number: Option<u32>, in_pits: bool) {
         let mut lap = OpenLap::new(us, a.tick, a.seq, self.track.lines().len() + 1);
         lap.number = number;
+        lap.fuel_l = fuel_at(us, a, b);
+        self.fuel_low_l = None;
         // After a rewind the car comes from a moment that no frame shows.
         lap.frames = 1 + u32::from(a.seq != b.seq);
         if self.at_inherited {
@@ -114,14 +120,14 @@ impl StreamRace {
     }
 
     /// `lap` ends at `us`: tell it. Its number.
-    fn close(&mut self, ctx: &Context, mut lap: OpenLap, us: i64, b: &Sample, out: &mut Vec<Fact>) -> u32 {
+    fn close(&mut self, ctx: &Context, mut lap: OpenLap, us: i64, (a, b): (&Sample, &Sample), out: &mut Vec<Fact>) -> u32 {
         // A first lap of a race whose green light nobody saw is the rest of a lap.
         let told = self.track.kind != Kind::Race || lap.from_green || lap.number != Some(1);
         let number = lap.number.unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
         self.settle(ctx, Settle::Now, out);
         self.last_number = number;
-        self.remember(PastLap { lap, told, until_us: us, until_tick: b.tick, until_seq: b.seq });
+        self.remember(PastLap { lap, told, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) });
         if told {
             self.pending = Some(Pending { end_us: us, revision: 1, before_us: self.sim_last_us });
             self.tell(ctx, None, false, out);
@@ -132,18 +138,22 @@ impl StreamRace {
     /// The open lap will not be finished: the car jumped, or was reset.
     pub(super) fn break_off(&mut self, ctx: &Context, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (self.lap.take(), self.at) else { return };
-        if self.past.len() >= PAST_LAPS && self.pending.is_some_and(|p| self.past[0].until_us == p.end_us) {
+        if self.past.len() >= self.past_max() && self.pending.is_some_and(|p| self.past[0].until_us == p.end_us) {
             self.settle(ctx, Settle::Now, out);
         }
         self.last_number = self.last_number.max(lap.number.map_or(0, |n| n.saturating_sub(1)));
-        self.remember(PastLap { lap, told: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq });
+        self.remember(PastLap { lap, told: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None });
     }
 
     fn remember(&mut self, past: PastLap) {
-        while self.past.len() >= PAST_LAPS {
+        while self.past.len() >= self.past_max() {
             self.past.remove(0);
         }
         self.past.push(past);
+    }
+
+    fn past_max(&self) -> usize {
+        if self.view == View::Own { PAST_LAPS } else { PAST_LAPS_FIELD }
     }
 
     /// The simulator says that its last lap took `us`.
@@ -221,9 +231,9 @@ impl StreamRace {
             time_us,
             sim_time_us,
             sectors_us: sectors_us.unwrap_or_default(),
-            loops_us: vec![],
-            fuel_l: None,
-            fuel_used_l: None,
+            loops_us: if lap.loops_us.iter().any(|us| *us >= 0) { lap.loops_us.clone() } else { vec![] },
+            fuel_l: past.fuel_l,
+            fuel_used_l: past.fuel_used_l(),
             reasons: lap.reasons(),
             tags,
             frames: lap.frames,
@@ -236,17 +246,19 @@ impl StreamRace {
     }
 
     fn spans(&self, ctx: &Context, past: &PastLap) -> Vec<Span> {
-        let producer = |run: u8| self.before.get(usize::from(run)).map_or((ctx.driver, ctx.run), |p| (p.driver, p.run));
+        let run_of = |run: u8| self.before.get(usize::from(run)).map_or(ctx.run, |p| p.run);
         let live = past.lap.first_seq.map(|first| (self.present_run(), first, past.until_seq + 1));
         let spans = past.lap.spans.iter().copied().chain(live);
-        spans
-            .map(|(run, first_seq, next_seq)| (producer(run), first_seq, next_seq))
-            .map(|((driver, run), first_seq, next_seq)| Span { driver, run, first_seq, next_seq })
-            .collect()
+        spans.map(|(run, first_seq, next_seq)| Span { driver: ctx.driver, run: run_of(run), first_seq, next_seq }).collect()
     }
 
     /// The number under which runs of frames of this stream are kept.
     pub(super) fn present_run(&self) -> u8 {
         self.before.len() as u8
     }
+}
+
+/// The fuel at a line crossed at `us`: what the nearer of the two frames around it shows. A 60 Hz frame is 1 ml off at most.
+fn fuel_at(us: i64, a: &Sample, b: &Sample) -> Option<f32> {
+    if us - a.us < b.us - us { a.fuel_l.or(b.fuel_l) } else { b.fuel_l.or(a.fuel_l) }
 }

@@ -16,12 +16,16 @@
 
 mod back;
 mod car;
+mod clocked;
 mod counter;
 mod field;
+mod flags;
 mod fold;
 mod lap;
 mod lines;
 mod now;
+mod pits;
+mod start;
 mod step;
 mod stream;
 mod track;
@@ -124,9 +128,20 @@ const SIM_INVALID_LAG_US: i64 = 1_000_000;
 const COUNTER_DIP_US: i64 = 1_000_000;
 /// Laps kept for a rewind to go back to. Flashbacks reach tens of seconds.
 const PAST_LAPS: usize = 3;
+/// … of an observed car: there is a state for each car of each observer.
+const PAST_LAPS_FIELD: usize = 1;
 /// Sealed runs of frames kept per lap; more rewinds or restarts within one lap are merged or forgotten, oldest first.
 const SPANS_MAX: usize = 4;
 /// Runs of the same driver remembered before this one.
 const RUNS_MAX: usize = 4;
 /// Incident steps remembered for a rewind.
 const STEPS_MAX: usize = 8;
+/// A level that rises by less is slosh, or a gauge's noise, l.
+const FUEL_NOISE_L: f32 = 0.1;
+/// … and of an electric car, what braking gives back, kWh.
+const ENERGY_NOISE_KWH: f32 = 1.0;
+
+/// What is not worth storing: it is what a missing field means.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

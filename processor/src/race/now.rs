@@ -28,8 +28,15 @@ pub(super) struct Now {
     pub(super) in_pits: Option<bool>,
     /// The simulator says when the car is on pit road, not only when it is in its stall.
     pub(super) knows_pit_road: bool,
+    /// The simulator says when the car is in its stall.
+    pub(super) knows_stall: bool,
+    /// Being serviced; `None` if the simulator does not say.
+    pub(super) in_service: Option<bool>,
     pub(super) towing: bool,
+    pub(super) electric: bool,
     pub(super) sim_invalid: bool,
+    /// `flags` are to be told.
+    pub(super) knows_flags: bool,
     pub(super) flags: Flags,
     pub(super) flags_seen: Flags,
     pub(super) state: SessionState,
@@ -73,6 +80,10 @@ impl Now {
             in_stall,
             in_pits,
             knows_pit_road: loc.is_some() || p.has(Presence::PIT_ROAD),
+            knows_stall: loc.is_some() || p.has(Presence::IN_STALL),
+            in_service: p.has(Presence::PIT_SERVICE).then(|| bits.has(CarBits::PIT_SERVICE)),
+            electric: bits.has(CarBits::ELECTRIC),
+            knows_flags: flags,
             towing: is(Presence::TOWING, CarBits::TOWING),
             sim_invalid: bits.has(CarBits::SIM_LAP_INVALID),
             flags: if flags { Flags::from(&f.flags) } else { Flags(0) },
@@ -105,6 +116,11 @@ impl Now {
             in_stall,
             in_pits: Some(bits.has(FieldBits::ON_PIT_ROAD) || in_stall),
             knows_pit_road: true,
+            knows_stall: true,
+            in_service: None,
+            electric: false,
+            // They are its own client's to tell.
+            knows_flags: false,
             towing: false,
             sim_invalid: false,
             flags,

@@ -3,6 +3,7 @@
 use boxbox_schemas::limits::SPEED_MAX_MPS;
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
 use super::now::Now;
 use super::track::Track;
 
@@ -37,10 +38,12 @@ pub(super) struct Sample {
     pub(super) pct: f64,
     /// Progress, unwrapped: `pct` plus whole laps, 0 at the start of the lap that is open.
     pub(super) x: f64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) speed_mps: Option<f32>,
     pub(super) lap: Option<i16>,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) in_pits: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) fuel_l: Option<f32>,
 }
 

@@ -3,20 +3,24 @@
 use boxbox_schemas::event::{ArchivedEventFrame, EventCode};
 use boxbox_schemas::field::ArchivedFieldFrame;
 use boxbox_schemas::frame::{ArchivedCarFrame, CarBits, Flags};
-use boxbox_schemas::ids::{DriverId, EntryId, RunId};
+use boxbox_schemas::ids::{EntryId, RunId};
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::IncidentStep;
-use boxbox_schemas::slow::ArchivedSlowFrame;
+use boxbox_schemas::slow::{ArchivedSlowFrame, SlowPresence};
 use serde::{Deserialize, Serialize};
 
 use super::car::Shown;
 use super::counter::Counter;
+use super::flags::Shows;
 use super::lap::{Mark, OpenLap, PastLap};
 use super::lines::Settle;
 use super::now::{Now, missing};
+use super::pits::{Came, Pits};
 use super::step::{self, Sample};
-use super::track::{Kind, Track};
-use super::{Claim, Context, Fact, OFF_TRACK_MPS, OFF_TRACK_US, SIM_INVALID_LAG_US, Start, field_entry};
+use super::track::Track;
+use super::{
+    Claim, Context, ENERGY_NOISE_KWH, FUEL_NOISE_L, Fact, MISSING_US, OFF_TRACK_MPS, OFF_TRACK_US, SIM_INVALID_LAG_US, field_entry, is_default,
+};
 
 /// One stream's race state: pure, deterministic, serialisable (MessagePack with named fields, at most 4 KiB), cheap to clone.
 ///
@@ -25,51 +29,75 @@ use super::{Claim, Context, Fact, OFF_TRACK_MPS, OFF_TRACK_US, SIM_INVALID_LAG_U
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StreamRace {
-    /// Whose stream it is; known from its first call.
-    pub(super) me: Option<Producer>,
-    /// The same driver's runs whose state was inherited, oldest first.
-    pub(super) before: Vec<Producer>,
+    /// The stream's run; known from its first call.
+    pub(super) run: Option<RunId>,
+    /// The driver's runs whose state was inherited, oldest first.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) before: Vec<PastRun>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) timeline: u32,
     pub(super) last_tick: Option<u32>,
     pub(super) last_us: Option<i64>,
     /// Frames that came behind the last one and were left out.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) ignored: u64,
     /// Sequence numbers are missing since the last frame: an event may be among them.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) lost: bool,
     pub(super) track: Track,
     /// The last frame with a position.
     pub(super) at: Option<Sample>,
     /// `at` is the last one of the run before.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) at_inherited: bool,
     /// A rewind went back to this time, and no position came since, µs.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) resume_us: Option<i64>,
     /// There were blank samples since `at`.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) blank: bool,
     /// In the pits; `None` until the simulator says it.
     pub(super) in_pits: Option<bool>,
     /// Off track since, µs.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) off_since_us: Option<i64>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) sim_invalid: bool,
     /// The simulator's "last lap" in the frame before, µs.
     pub(super) sim_last_us: Option<i64>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) counter: Counter,
     /// When the race was let go, µs.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) green_us: Option<i64>,
     /// The green flag was out in the frame before.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) green_flag: bool,
     /// The field waits for the green light.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) before_green: bool,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) lap: Option<OpenLap>,
     /// Laps before it, oldest first.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) past: Vec<PastLap>,
     /// The newest told lap of `past` waits for the simulator's own time.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) pending: Option<Pending>,
     /// Number of the last lap told.
     pub(super) last_number: u32,
     /// Whose car it is.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) view: View,
     pub(super) claim: Option<Claim>,
     pub(super) shown: Shown,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) shows: Shows,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) pits: Pits,
+    /// Lowest fuel level in the lap that is open, l (kWh).
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) fuel_low_l: Option<f32>,
 }
 
 /// Who sees the car.
@@ -84,10 +112,9 @@ pub(super) enum View {
     Silent,
 }
 
-/// Who produces a stream, and how many timelines it has had.
+/// A run whose state was inherited, and how many timelines it had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct Producer {
-    pub(super) driver: DriverId,
+pub(super) struct PastRun {
     pub(super) run: RunId,
     pub(super) timeline: u32,
 }
@@ -126,14 +153,23 @@ impl StreamRace {
     }
 
     /// What the client knows of the session.
-    pub fn on_meta(&mut self, ctx: &Context, meta: &SessionMeta, _out: &mut Vec<Fact>) {
+    pub fn on_meta(&mut self, ctx: &Context, meta: &SessionMeta, out: &mut Vec<Fact>) {
         self.identify(ctx);
-        let own = meta.entries.iter().find(|e| e.slot == ctx.slot).or_else(|| meta.own());
+        let of_slot = meta.entries.iter().find(|e| e.slot == ctx.slot);
+        let own = if self.view == View::Own { of_slot.or_else(|| meta.own()) } else { of_slot };
         self.claim = Some(Claim { user_id: own.map_or(0, |e| e.user_id), team_id: own.map_or(0, |e| e.team_id), slot: ctx.slot });
         if self.view != View::Own {
-            self.view = field_entry(Some(meta), ctx.slot).map_or(View::Silent, |entry| View::Field(Some(entry)));
+            let named = |entry: EntryId| of_slot.is_some_and(|e| e.user_id != 0 || e.team_id != 0).then_some(entry);
+            let view = field_entry(Some(meta), ctx.slot).map_or(View::Silent, |entry| View::Field(named(entry)));
+            if ![view, View::Field(None)].contains(&self.view) {
+                self.forget_car(ctx, out);
+            }
+            self.view = view;
         }
-        let track = Track::of(meta, ctx.slot);
+        self.lay_track(Track::of(meta, ctx.slot));
+    }
+
+    fn lay_track(&mut self, track: Track) {
         if track.lines() != self.track.lines() {
             // Lines moved under a lap: what was crossed so far cannot be told apart from what was not.
             for lap in self.past.iter_mut().map(|p| &mut p.lap).filter(|l| !l.splits_us.is_empty()).chain(&mut self.lap) {
@@ -141,6 +177,14 @@ impl StreamRace {
             }
         }
         self.track = track;
+    }
+
+    /// A new run keeps what it knows itself of its session, and goes on with the rest.
+    pub(super) fn keep_description(&mut self, own: StreamRace) {
+        if own.track.described {
+            self.lay_track(own.track);
+            (self.claim, self.view) = (own.claim, own.view);
+        }
     }
 
     /// One frame of the own car.
@@ -152,8 +196,11 @@ impl StreamRace {
     }
 
     /// What changes slowly on the own car.
-    pub fn on_slow(&mut self, ctx: &Context, _frame: &ArchivedSlowFrame, _out: &mut Vec<Fact>) {
+    pub fn on_slow(&mut self, ctx: &Context, frame: &ArchivedSlowFrame, out: &mut Vec<Fact>) {
         self.identify(ctx);
+        if SlowPresence::from(&frame.presence).has(SlowPresence::TYRE_SETS) {
+            self.tyre_sets(ctx, frame.sim_time_us.to_native(), frame.tyre_sets_used.to_native(), out);
+        }
     }
 
     /// One frame of an observed car.
@@ -176,18 +223,21 @@ impl StreamRace {
         self.lost = false;
         self.last_us = Some(now.us);
         self.last_tick = Some(now.tick);
-        self.before_green = now.before_green();
-        self.shown = Shown::of(now);
-        match now.pct {
-            Some(pct) => self.drive(ctx, now, pct, out),
-            None => self.blank = true,
+        if self.view == View::Own {
+            self.before_green = now.before_green();
         }
+        self.shown = Shown::of(now);
+        self.watch_flags(ctx, now, out);
+        let before_us = self.at.map(|at| at.us).or(self.resume_us);
+        let came = match now.pct {
+            Some(pct) => self.drive(ctx, now, pct, out),
+            None => {
+                self.blank = true;
+                Came::Jumped
+            }
+        };
+        self.watch_pits(ctx, now, came, before_us, out);
         self.settle_when_due(ctx, now.us, out);
-    }
-
-    /// What the observer knows of the start.
-    pub(super) fn on_start(&mut self, ctx: &Context, _start: Start, _out: &mut Vec<Fact>) {
-        self.identify(ctx);
     }
 
     /// The observer's simulator went back.
@@ -222,19 +272,26 @@ impl StreamRace {
     pub fn on_end(&mut self, ctx: &Context, out: &mut Vec<Fact>) {
         self.identify(ctx);
         self.settle(ctx, Settle::Now, out);
+        self.tell_open_visit(ctx, self.last_us.unwrap_or(0), out);
     }
 
-    fn identify(&mut self, ctx: &Context) {
-        if self.me.is_none() {
-            self.me = Some(Producer { driver: ctx.driver, run: ctx.run, timeline: 0 });
-        }
+    /// Another car has taken the slot: nothing of the one before goes on.
+    fn forget_car(&mut self, ctx: &Context, out: &mut Vec<Fact>) {
+        self.settle(ctx, Settle::Now, out);
+        let old = std::mem::take(self);
+        let Self { run, before, timeline, last_tick, last_us, ignored, lost, track, green_us, before_green, view, claim, .. } = old;
+        *self = Self { run, before, timeline, last_tick, last_us, ignored, lost, track, green_us, before_green, view, claim, ..Self::default() };
+    }
+
+    pub(super) fn identify(&mut self, ctx: &Context) {
+        self.run.get_or_insert(ctx.run);
         if self.claim.is_none_or(|claim| claim.slot != ctx.slot) {
             self.claim = Some(Claim { user_id: 0, team_id: 0, slot: ctx.slot });
         }
     }
 
     /// A frame with a position.
-    fn drive(&mut self, ctx: &Context, now: &Now, pct: f64, out: &mut Vec<Fact>) {
+    fn drive(&mut self, ctx: &Context, now: &Now, pct: f64, out: &mut Vec<Fact>) -> Came {
         if !self.track.knows_length()
             && let Some(m) = now.lap_dist_m
         {
@@ -249,6 +306,11 @@ impl StreamRace {
             None => self.resume(now, pct),
         };
         let before_us = moved.map(|(from, _)| from.us);
+        if let (None, Some((from, to))) = (now.speed_mps, moved)
+            && (1..MISSING_US).contains(&(to.us - from.us))
+        {
+            self.shown.speed_mps = Some(((to.x - from.x).abs() * self.track.length_m() / (to.us - from.us) as f64 * 1e6) as f32);
+        }
         let edge = self.pit_edge(now, before_us);
         match moved {
             Some((from, to)) => self.advance(ctx, from, to, edge, out),
@@ -267,6 +329,7 @@ impl StreamRace {
         }
         self.sim_time_came(ctx, now.last_lap_us, out);
         self.sim_last_us = Some(now.last_lap_us);
+        if moved.is_some() { Came::Driven } else { Came::Jumped }
     }
 
     fn incident(&self, ctx: &Context, now: &Now, from: u16, to: u16) -> IncidentStep {
@@ -302,36 +365,6 @@ impl StreamRace {
         }
     }
 
-    /// Race lap 1 begins at the green light, for a car that was there before it. The session state is no use: in a real
-    /// standing start it came 1.1 s after the light.
-    fn green(&mut self, ctx: &Context, now: &Now, pct: f64, before_us: Option<i64>, out: &mut Vec<Fact>) {
-        let shown = now.flags.has(Flags::GREEN);
-        let rose = shown && !std::mem::replace(&mut self.green_flag, shown);
-        // A rolling start may show the green flag and no start lights.
-        let go = now.flags_seen.has(Flags::START_GO) || (rose && self.before_green && self.track.kind == Kind::Race);
-        if !go || self.green_us.is_some() || self.track.kind == Kind::Other {
-            return;
-        }
-        self.green_us = Some(now.us);
-        let was_there = before_us.is_some_and(|us| !missing(us, now.us));
-        if !was_there || !now.before_first_lap() {
-            return;
-        }
-        self.break_off(ctx, out);
-        let x = if pct > 0.5 { pct - 1.0 } else { pct };
-        let mut lap = OpenLap::new(now.us, now.tick, now.seq, self.track.lines().len() + 1);
-        lap.number = Some(1);
-        lap.from_green = true;
-        lap.frames = 1;
-        lap.no_sectors = self.track.line(0).is_some_and(|line| x >= line);
-        if now.in_pits == Some(true) {
-            lap.mark(Mark::PitOut, now.us);
-        }
-        self.lap = Some(lap);
-        self.last_number = 0;
-        self.at = Some(Sample::at(now, pct, x));
-    }
-
     /// What this frame says of the lap that is open after it.
     fn watch(&mut self, now: &Now, before_us: Option<i64>) {
         let off_us = self.off_track(now, before_us);
@@ -349,6 +382,13 @@ impl StreamRace {
         }
         if now.towing {
             lap.mark(Mark::Tow, now.us);
+        }
+        if let Some(level_l) = now.fuel_l {
+            let low_l = self.fuel_low_l.map_or(level_l, |low| low.min(level_l));
+            self.fuel_low_l = Some(low_l);
+            if level_l - low_l > if now.electric { ENERGY_NOISE_KWH } else { FUEL_NOISE_L } {
+                lap.mark(Mark::Refuelled, now.us);
+            }
         }
         if let (None, Some(_), Some(number)) = (lap.number, lap.half_us, now.sim_lap_number()) {
             // Aligned once, in the second half of the lap, where the counter neither lags nor flickers.

@@ -19,6 +19,10 @@ pub(super) struct Track {
     pub(super) kind: Kind,
     /// The simulator's team id, 0 where drivers compete on their own.
     pub(super) team_id: u64,
+    /// Speed limit in the pit lane, m/s; 0 if nobody says.
+    pub(super) pit_limit_mps: f32,
+    /// Metadata has said it.
+    pub(super) described: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +45,8 @@ impl Track {
             length_m: meta.track_length_m,
             lines: meta.sector_starts.iter().copied().filter(|s| *s > 0.0 && *s < 1.0).collect(),
             kind,
+            pit_limit_mps: meta.pit_limit_mps,
+            described: true,
             team_id: if meta.team_racing == 1 { own.map_or(0, |e| e.team_id) } else { 0 },
         }
     }

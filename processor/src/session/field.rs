@@ -89,11 +89,6 @@ impl Field {
         }
     }
 
-    /// The session as the stream's client describes it; names are not kept.
-    pub(super) fn description(&self) -> Option<&SessionMeta> {
-        self.description.as_ref()
-    }
-
     pub(super) fn on_meta(&mut self, own: &Context, meta: &SessionMeta, out: &mut Vec<Fact>) {
         let nameless = Some(nameless(meta));
         if nameless == self.description {

@@ -146,11 +146,7 @@ impl Stream {
         let context = self.context();
         let Some(race) = &mut self.state.race else { return };
         if let Some((from, before)) = ancestor.and_then(|s| Some((s.state.race.as_ref()?, &s.field))) {
-            *race = StreamRace::inherit(from);
-            // What this run's client has said already is newer than what the old one knew.
-            if let Some(description) = self.field.description() {
-                race.on_meta(&context, description, out);
-            }
+            race.inherit(from);
             self.field.inherit(&context, before, out);
         }
         if let Some(hole) = &verdict.hole {

@@ -56,6 +56,7 @@ fn frame(columns: &HashMap<String, usize>, row: &::csv::StringRecord) -> CarFram
         Presence::PIT_ROAD,
         Presence::TOWING,
         Presence::ON_TRACK,
+        Presence::FUEL,
     ];
     CarFrame {
         tick: must("SessionTick") as u32,
@@ -68,6 +69,7 @@ fn frame(columns: &HashMap<String, usize>, row: &::csv::StringRecord) -> CarFram
         laps_completed: must("LapCompleted") as i16,
         last_lap_time_us: us(must("LapLastLapTime")),
         incident_count: must("PlayerCarMyIncidentCount") as u16,
+        fuel_l: must("FuelLevel") as f32,
         track_loc: TrackLoc(must("PlayerTrackSurface") as i8),
         session_state: SessionState(must("SessionState") as u8),
         flags: flags(must("SessionFlags") as i64 as u32),

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use boxbox_schemas::field::{FieldBits, FieldFrame};
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::SessionMeta;
 
@@ -166,4 +167,79 @@ pub fn blank(mut frame: CarFrame) -> CarFrame {
 pub fn flagged(mut frame: CarFrame, flag: Flags) -> CarFrame {
     (frame.flags, frame.flags_seen) = (frame.flags.with(flag), frame.flags_seen.with(flag));
     frame
+}
+
+/// `frames` changed where session time, in s, is within `from_s..to_s`.
+pub fn within(frames: &mut [CarFrame], from_s: f64, to_s: f64, change: impl Fn(&mut CarFrame)) {
+    let us = |s: f64| (s * 1e6).round() as i64;
+    frames.iter_mut().filter(|f| (us(from_s)..us(to_s)).contains(&f.sim_time_us)).for_each(change);
+}
+
+pub fn put(frame: &mut CarFrame, bit: CarBits) {
+    frame.bits = frame.bits.with(bit);
+    frame.bits_seen = frame.bits_seen.with(bit);
+}
+
+/// The own frame of a car as another client sees it.
+pub fn seen(own: &CarFrame) -> FieldFrame {
+    let mut bits = FieldBits::LAST_LAP_TIME;
+    bits.set(FieldBits::ON_PIT_ROAD, own.bits.has(CarBits::ON_PIT_ROAD));
+    FieldFrame {
+        tick: own.tick,
+        sim_time_us: own.sim_time_us,
+        slot: 8,
+        lap: own.lap,
+        laps_completed: own.laps_completed,
+        lap_pct: own.lap_pct as f32,
+        last_lap_time_us: own.last_lap_time_us as i32,
+        track_loc: own.track_loc,
+        bits,
+        ..FieldFrame::default()
+    }
+}
+
+/// Driving through the pit lane, with or without a stop. Session times, s.
+#[derive(Clone, Copy, Debug)]
+pub struct PitTrip {
+    pub enter_s: f64,
+    /// From when to when it stands in its stall.
+    pub stands_s: Option<(f64, f64)>,
+    pub exit_s: f64,
+    /// Speed in the lane, m/s.
+    pub lane_mps: f64,
+}
+
+/// 50 m/s from 2 km before the line, and through the pit lane once: the analytic car, and its frames of `to_s` seconds at `hz`.
+pub fn pitting(trip: &PitTrip, to_s: f64, hz: u32) -> Vec<CarFrame> {
+    let mut car = Car::driving(Leg { from_s: 0.0, at_m: 1_000.0, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 });
+    car.then(trip.enter_s, trip.lane_mps, 0.0, 1.0);
+    if let Some((from, to)) = trip.stands_s {
+        car.then(from, 0.0, 0.0, 1.0);
+        car.then(to, trip.lane_mps, 0.0, 1.0);
+    }
+    car.then(trip.exit_s, 50.0, 0.0, 1.0);
+    let mut frames = car.frames(0.0, to_s, hz);
+    frames.iter_mut().for_each(|f| {
+        f.presence = f.presence.with(Presence::FUEL).with(Presence::PIT_SERVICE).with(Presence::IN_STALL);
+        // 0.05 l/s.
+        f.fuel_l = 50.0 - f.sim_time_us as f32 / 20e6;
+    });
+    within(&mut frames, trip.enter_s, trip.exit_s, |f| {
+        put(f, CarBits::ON_PIT_ROAD);
+        f.track_loc = TrackLoc::PIT_APPROACH;
+    });
+    if let Some((from, to)) = trip.stands_s {
+        within(&mut frames, from - 0.3, to + 0.3, |f| {
+            put(f, CarBits::IN_STALL);
+            f.track_loc = TrackLoc::PIT_STALL;
+        });
+        // Serviced after 0.25 s, until 0.25 s before it goes; 2 l/s come in.
+        let (begin, done) = (from + 0.25, (to - 0.25).max(from + 0.25));
+        within(&mut frames, begin, done, |f| put(f, CarBits::PIT_SERVICE));
+        frames.iter_mut().for_each(|f| {
+            let t = f.sim_time_us as f64 / 1e6;
+            f.fuel_l += (2.0 * (t.clamp(begin, done) - begin)) as f32;
+        });
+    }
+    frames
 }
