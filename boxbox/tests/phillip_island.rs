@@ -120,13 +120,16 @@ fn two_laps_compared_end_at_the_difference_of_their_times() {
     for (pair, m) in delta.windows(2).zip(&dist_m).filter(|(_, m)| **m > 200.0) {
         assert!((pair[1] - pair[0]).abs() < 700_000.0, "{} µs at {m} m", pair[1] - pair[0]);
     }
-    // Time along the lap from outside: speed integrated over distance, 1 / v each metre, is the time it took.
+    // Time along the lap from outside: 1 / v over every metre. The car drives 0.65 % further than its lap distance says (the
+    // recording's speed over time, from 500 to 4,000 m: 3,522.6 m), and slower where it does.
     let trace = served.trace(2, "by=distance&step_m=1&channels=speed_mps");
     let (speed, at_us) = (numbers(&trace["channels"]["speed_mps"]), numbers(&trace["channels"]["time_us"]));
     let (from, to) = (500usize, 4_000usize);
     let integrated: f64 = speed[from..to].iter().zip(&speed[from + 1..=to]).map(|(a, b)| 2e6 / (a + b)).sum();
     let taken = at_us[to] - at_us[from];
-    assert!((integrated / taken - 1.0).abs() < 0.005, "{integrated} µs by speed, {taken} by the clock");
+    assert!((integrated / taken - 1.0).abs() < 0.02, "{integrated} µs by speed, {taken} by the clock");
+    // The same race as other people wrote it out (CSV): 77.867 s between its samples next to these places, 60 a second.
+    assert!((taken - 77_866_667.0).abs() < 2.0 * 16_667.0, "{taken}");
     assert!(at_us.windows(2).all(|w| w[1] >= w[0]), "time does not run back");
 }
 

@@ -232,8 +232,10 @@ pub(crate) struct Comparison {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Pair {
     /// Of lap `a`.
+    #[schema(value_type = Vec<Option<f64>>)]
     a: Column,
     /// Of lap `b`.
+    #[schema(value_type = Vec<Option<f64>>)]
     b: Column,
 }
 

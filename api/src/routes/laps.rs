@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use boxbox_schemas::limits::META_STRING_MAX_BYTES;
 use boxbox_schemas::results::Tags;
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId, results};
 use boxbox_store::LapFilter;
@@ -28,6 +29,9 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
 ) -> Result<Json<LapList>, Problem> {
     let limit = rows(params.limit)?;
+    if params.class.as_ref().is_some_and(|class| class.chars().count() > META_STRING_MAX_BYTES) {
+        return Err(Problem::bad_request("bad_class", format!("No class has a name longer than {META_STRING_MAX_BYTES} characters.")));
+    }
     let after = cursor::read(params.cursor.as_deref())?;
     let filter = LapFilter { entry: params.entry, driver: params.driver, from_number: params.from, to_number: params.to, valid: params.valid };
     let of = (&reader.tenant, &path.session);

@@ -202,6 +202,6 @@ pub(crate) struct Trace {
     /// Whether these are all the frames that the lap was computed from: none is still to be archived, or beyond `limit`.
     complete: bool,
     /// Values by channel; `null` where the simulator gave none. `time_us` counts from the lap's start.
-    #[schema(value_type = BTreeMap<String, Column>)]
+    #[schema(value_type = BTreeMap<String, Vec<Option<f64>>>)]
     channels: BTreeMap<&'static str, Column>,
 }

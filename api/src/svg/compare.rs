@@ -72,7 +72,7 @@ impl Chart {
         for (k, lap) in self.laps.iter().enumerate() {
             let x = LEFT + k as f64 * 560.0;
             canvas.rect((x, 51.0), (26.0, 5.0), &format!("fill=\"{}\"", COLOURS[k]));
-            let label = format!("{}  {}   {}", ["A", "B"][k], shortened(&lap.name, 46), lap_time(lap.time_us));
+            let label = format!("{}: {} · {}", ["A", "B"][k], shortened(&lap.name, 46), lap_time(lap.time_us));
             canvas.text((x + 35.0, 59.0), Anchor::Start, 15.5, LABEL, &label);
         }
     }

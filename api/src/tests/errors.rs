@@ -48,6 +48,7 @@ async fn every_wrong_question_has_its_problem() {
         (format!("/api/v1/sessions/{id}/order?at_us=9999999999999999"), 400, "bad_moment"),
         (format!("/api/v1/sessions/{id}/pit-stops?kind=tyre"), 400, "bad_query"),
         (format!("/api/v1/sessions/{id}/laps?entry=%20"), 400, "bad_query"),
+        (format!("/api/v1/sessions/{id}/laps?class={}", "x".repeat(129)), 400, "bad_class"),
         (format!("/api/v1/sessions/{nobody}/laps?class=GT4"), 404, "not_found"),
         (format!("/api/v1/sessions/{nobody}/stints"), 404, "not_found"),
         (format!("/api/v1/sessions/{nobody}/flags"), 404, "not_found"),

@@ -2,13 +2,12 @@
 
 use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::axis::Between;
 use crate::problem::Problem;
 
 /// One channel's values, each in its own precision, so that no digits are made up; `null` where the simulator gave none.
-#[derive(Serialize, ToSchema, Clone, PartialEq, Debug)]
+#[derive(Serialize, Clone, PartialEq, Debug)]
 #[serde(untagged)]
 pub(crate) enum Column {
     /// Whole numbers.
