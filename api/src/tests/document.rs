@@ -56,7 +56,7 @@ fn answers(at: &str, path: &str, operation: &Value) {
     let wanted: &[&str] = if open { &["405", "413", "500", "503"] } else { &["400", "401", "403", "405", "413", "500", "503"] };
     assert!(wanted.iter().all(|status| responses.contains_key(*status)), "{at}: {:?}", responses.keys());
     assert!(responses.keys().any(|status| status.starts_with('2')), "{at}");
-    assert_eq!(path.contains('{') && !responses.contains_key("404"), false, "{at}");
+    assert!(!path.contains('{') || responses.contains_key("404"), "{at}");
     for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with('2')) {
         let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
         assert_eq!(schema, "#/components/schemas/Problem", "{at} {status}");
