@@ -7,7 +7,7 @@ use std::time::Duration;
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use clap::{Args, Parser, Subcommand};
 
-use crate::{auth, demo, node, replay};
+use crate::{auth, demo, node, replay, simulate};
 
 /// UDP port for sim clients.
 pub const QUIC_PORT: u16 = 7443;
@@ -27,8 +27,10 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// See it work: a synthetic car drives three short laps through the whole pipeline
+    /// See it work: a race of 24 synthetic cars through the whole pipeline, in this process
     Demo(demo::DemoArgs),
+    /// Drive the demo's race as sim clients only, to a server
+    Simulate(simulate::SimulateArgs),
     /// Stream an iRacing recording (.ibt or .ibt.gz) and print its laps beside the simulator's own times
     Replay(replay::ReplayArgs),
     /// Run all services in this process until Ctrl-C
@@ -137,6 +139,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Demo(args) => demo::run(args).await,
+            Command::Simulate(args) => simulate::run(args).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Up(args) => node::up(&args.node, node::Roles::ALL, Some((args.driver, args.public_host))).await,
             Command::Ingest(args) => node::up(&args.node, node::Roles::INGEST, None).await,

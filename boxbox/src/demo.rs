@@ -1,79 +1,211 @@
-//! `demo`: the embedded pipeline and one synthetic car, three short laps through real QUIC.
+//! `demo`: a whole race through the whole pipeline in one process: on a terminal a live tower, else a line for each lap.
 
-use std::time::Duration;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use boxbox_schemas::event::EndReason;
-use boxbox_schemas::{DriverId, Sim, Source};
+use anyhow::{Context, ensure};
+use boxbox_client::sim::{Race, Truth};
+use boxbox_schemas::timing::Classified;
+use boxbox_schemas::{SessionId, Sim, Source};
 use clap::Args;
 
+use crate::board::Board;
 use crate::cli::NodeArgs;
+use crate::fleet::{Fleet, Rates};
 use crate::node::{Node, NodeOptions, Roles};
-use crate::replay::{Pace, Speed};
-use crate::report::Printer;
-use crate::sender::Sender;
-use crate::synthetic::SyntheticCar;
-use crate::watch::{Watcher, When};
+use crate::report::line;
+use crate::result;
+use crate::signals;
+use crate::simulate::RaceArgs;
+use crate::tower::{Progress, Tower};
 
-const FINISH_WITHIN: Duration = Duration::from_secs(30);
-const APPROACH_US: i64 = 2_000_000;
-/// Lap times of the demo's car, µs.
-const LAPS_US: [i64; 3] = [21_345_678, 20_123_456, 20_456_789];
+/// How often the clients send what is due.
+const STEP: Duration = Duration::from_millis(8);
+/// How often the tower is drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// How long the processor may take to see the end of every stream.
+const PROCESSED_WITHIN: Duration = Duration::from_secs(30);
+/// Days the demo's own grants are good for.
+const GRANT_DAYS: u32 = 1;
 
 /// Options of `demo`.
 #[derive(Args)]
 pub struct DemoArgs {
-    /// Times real time
-    #[arg(long, env = "BOXBOX_DEMO_SPEED", default_value_t = 5.0)]
-    speed: f64,
+    #[command(flatten)]
+    race: RaceArgs,
+    /// Lines instead of the tower, also on a terminal
+    #[arg(long, env = "BOXBOX_PLAIN")]
+    plain: bool,
     #[command(flatten)]
     node: NodeArgs,
 }
 
 /// `demo`
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    anyhow::ensure!(args.speed.is_finite() && args.speed > 0.0, "give a --speed above 0");
+    let race = args.race.race()?;
     let node = Node::start(&NodeOptions::new(&args.node, Roles::ALL, true)).await?;
-    let outcome = drive(&args, &node).await;
+    let outcome = Demo { args: &args, race: &race, node: &node }.run().await;
     node.stop().await?;
     outcome
 }
 
-async fn drive(args: &DemoArgs, node: &Node) -> anyhow::Result<()> {
-    let driver = DriverId::new("demo").context("a fixed text")?;
-    let sender = Sender::start(node.connect_string(driver, None, 1)?.parse()?, None).await?;
-    let car = SyntheticCar::new(APPROACH_US, &LAPS_US);
-    // A session of its own each time.
-    let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
-    let mut watcher =
-        Watcher::new(node.feed().context("this process runs a processor")?, node.results().clone(), node.tenant(), driver, When::Timed(&LAPS_US));
+/// How the drive ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drove {
+    ToTheEnd,
+    Stopped,
+}
 
-    let mut printer = Printer::new(false, "exact");
-    printer.say("sim client → QUIC → edge → log → processor → store → API, all in this process");
-    printer.say(&format!("one synthetic car, {} short laps at {} times real time, each printed when timed", LAPS_US.len(), args.speed));
-    let stream = sender.client().open(source, car.slot())?;
-    watcher.follow(&stream);
-    stream.meta(&car.meta())?;
-    let (mut pace, mut frames, mut last) = (Pace::new(Speed::Times(args.speed)), 0, (0, 0));
-    for frame in car.frames() {
-        if let Some(wait) = pace.wait(frame.sim_time_us) {
-            tokio::time::sleep(wait).await;
+struct Demo<'a> {
+    args: &'a DemoArgs,
+    race: &'a Race,
+    node: &'a Node,
+}
+
+impl Demo<'_> {
+    async fn run(&self) -> anyhow::Result<()> {
+        let terminal = !self.args.plain && std::io::stdout().is_terminal();
+        // A session of its own each time.
+        let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
+        let session = SessionId::of(&self.node.tenant(), &source);
+        let feed = self.node.feed().context("this process runs a processor")?;
+        let mut board = Board::new(feed, self.node.results().clone(), self.node.tenant(), session);
+        let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
+        let grants = |car: &boxbox_client::sim::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
+        let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
+        let rates = Rates { speed: self.args.race.speed(), car_hz: boxbox_client::sim::TICK_HZ, field_hz: 0 };
+        if !terminal {
+            line(&format!(
+                "{} sim clients → QUIC → edge → log → processor → store → API, all in this process, at {} times real time",
+                self.race.cars().len(),
+                rates.speed
+            ));
+            line("each lap as it is timed, beside the time that the car was made to drive");
         }
-        stream.car(&frame)?;
-        watcher.drain(&mut printer);
-        sender.check()?;
-        frames += 1;
-        last = (frame.tick, frame.sim_time_us);
+        let mut fleet = Fleet::start(self.race, source, rates, connects).await?;
+        let truth = self.race.truth();
+        let mut shown = if terminal { Shown::Tower(Tower::open()?) } else { Shown::Lines };
+        let drove = self.drive(&mut fleet, &mut board, &mut shown, &truth).await?;
+        // Gives the terminal back.
+        drop(shown);
+        if drove == Drove::Stopped {
+            line("stopped before the flag; what was sent until then is kept");
+            return Ok(());
+        }
+        self.report(&mut board, &fleet, &truth, session, terminal).await
     }
-    stream.end(last.0, last.1, EndReason::FINISHED)?;
-    sender.finish(FINISH_WITHIN).await?;
-    let ledgers = watcher.finish(&mut printer, FINISH_WITHIN).await?;
-    printer.summary(frames, frames, &ledgers);
-    printer.say(&format!("everything is kept in {}", args.node.data.display()));
-    printer.say("\nGo on:");
-    printer.say("  boxbox replay FILE.ibt        a recording (Documents/iRacing/telemetry)");
-    printer.say("  boxbox up                     the services, until Ctrl-C");
-    printer.say("  boxbox --help                 the rest");
-    printer.say("(boxbox is `cargo run --release --` here)");
-    Ok(())
+
+    /// Until every lap is sent and processed, or the user has seen enough.
+    async fn drive(&self, fleet: &mut Fleet<'_>, board: &mut Board, shown: &mut Shown, truth: &Truth) -> anyhow::Result<Drove> {
+        let mut steps = tokio::time::interval(STEP);
+        steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut stop = std::pin::pin!(signals::asked_to_stop());
+        let (mut drawn, mut sent, mut frames_per_s) = (Instant::now(), 0, 0.0);
+        let mut sending = true;
+        let mut processed = std::pin::pin!(self.processed(board.session()));
+        loop {
+            tokio::select! {
+                _ = steps.tick() => {}
+                () = &mut stop => return Ok(Drove::Stopped),
+                () = self.node.failed() => anyhow::bail!("a service ended by itself"),
+                done = &mut processed, if !sending => {
+                    done?;
+                    fleet.finish().await?;
+                    board.reload().await?;
+                    shown.laps(board, truth, self.race);
+                    return Ok(Drove::ToTheEnd);
+                }
+            }
+            sending = sending && fleet.advance().await?;
+            board.update().await?;
+            shown.laps(board, truth, self.race);
+            let Shown::Tower(tower) = shown else { continue };
+            if tower.asked_to_leave()? {
+                return Ok(Drove::Stopped);
+            }
+            let since = drawn.elapsed();
+            if since >= DRAW_EVERY {
+                // Smoothed over about a second, so that it can be read.
+                frames_per_s += 0.1 * ((fleet.sent() - sent) as f64 / since.as_secs_f64() - frames_per_s);
+                (drawn, sent) = (Instant::now(), fleet.sent());
+                let now_us = fleet.now_us();
+                let done = now_us as f64 / self.race.until_us() as f64;
+                let progress = Progress { laps: self.args.race.laps(), done, now_us, frames_per_s, sent: fleet.sent(), acked: fleet.acked() };
+                tower.draw(board, &progress)?;
+            }
+        }
+    }
+
+    /// Waits until the processor has seen the end of every stream.
+    async fn processed(&self, session: SessionId) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let ledgers = self.node.results().ledgers(&self.node.tenant(), &session).await?;
+            if ledgers.len() >= self.race.cars().len() && ledgers.iter().all(|l| l.ended) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PROCESSED_WITHIN, "the processor did not get to the end within {} s", PROCESSED_WITHIN.as_secs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn report(&self, board: &mut Board, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
+        let info = board.info().context("the session is known")?.clone();
+        let laps: Vec<_> = board.laps().values().cloned().collect();
+        let classified = board.result();
+        line("");
+        result::table(&classified, info.meta.as_ref()).iter().for_each(|row| line(row));
+        line("");
+        line(&format!("{} frames sent, {} acked", fleet.sent(), fleet.acked()));
+        let verdict = result::Verdict::of(truth, &laps, &classified);
+        line(&verdict.to_string());
+        line(&format!("everything is kept in {}", self.args.node.data.display()));
+        let api = self.node.api().context("this process runs an API")?;
+        line("");
+        if serve {
+            line("The API answers until Ctrl-C:");
+        } else {
+            line(&format!(
+                "Go on: `boxbox up --data '{}'` serves it, `boxbox replay FILE.ibt` takes a recording, `boxbox --help` says the rest.",
+                self.args.node.data.display()
+            ));
+            line("(boxbox is `cargo run --release --` here.) What to ask its API:");
+        }
+        let api = if serve { format!("http://{api}") } else { format!("http://127.0.0.1:{}", crate::cli::API_PORT) };
+        questions(&api, session, &classified).iter().for_each(|question| line(question));
+        if serve {
+            tokio::select! {
+                () = signals::asked_to_stop() => {}
+                () = self.node.failed() => anyhow::bail!("a service ended by itself"),
+            }
+        }
+        verdict.check()
+    }
+}
+
+/// Three lines to paste: all laps, the order, the winner's best lap.
+fn questions(api: &str, session: SessionId, classified: &[Classified]) -> Vec<String> {
+    let base = format!("{api}/api/v1/sessions/{session}");
+    let mut lines = vec![format!("  curl '{base}/laps'"), format!("  curl '{base}/order'")];
+    if let Some((winner, lap)) = classified.first().and_then(|c| Some((c.entry, c.best_lap?))) {
+        lines.push(format!("  curl '{base}/laps/{winner}/{lap}/trace?channels=speed,throttle,brake'"));
+    }
+    lines
+}
+
+/// Where laps are shown.
+#[allow(clippy::large_enum_variant, reason = "there is one")]
+enum Shown {
+    Tower(Tower),
+    Lines,
+}
+
+impl Shown {
+    /// Print the laps that are new.
+    fn laps(&mut self, board: &mut Board, truth: &Truth, race: &Race) {
+        let fresh = board.fresh();
+        if let Shown::Lines = self {
+            fresh.iter().for_each(|lap| line(&result::lap(lap, truth, race)));
+        }
+    }
 }

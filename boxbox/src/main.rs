@@ -3,16 +3,20 @@
 #![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
 
 mod auth;
+mod board;
 mod cli;
 mod data;
 mod demo;
+mod fleet;
 mod identity;
 mod node;
 mod replay;
 mod report;
+mod result;
 mod sender;
 mod signals;
-mod synthetic;
+mod simulate;
+mod tower;
 mod watch;
 
 use clap::Parser;

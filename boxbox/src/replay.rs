@@ -15,7 +15,7 @@ use crate::cli::NodeArgs;
 use crate::node::{Node, NodeOptions, Roles};
 use crate::report::Printer;
 use crate::sender::Sender;
-use crate::watch::{Watcher, When};
+use crate::watch::Watcher;
 
 /// Bytes on their way to the server beyond which reading the file pauses: far below what a spool holds, so that a file
 /// read faster than the network takes it never overflows the spool.
@@ -101,7 +101,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
     })?;
     // Not parsed by the command line's own means, which would repeat a grant on the terminal.
     let to: Option<ConnectString> = args.to.as_deref().map(str::parse).transpose().context("--to is no connect string")?;
-    let mut printer = Printer::new(args.json, "simulator");
+    let mut printer = Printer::new(args.json);
     let node = match &to {
         Some(_) => None,
         None => Some(Node::start(&NodeOptions::new(&args.node, Roles::ALL, true)).await?),
@@ -113,7 +113,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
     };
     let tenant = to.as_ref().and_then(|to| grant::peek(&to.grant)).map(|grant| grant.tenant);
     let spool = args.to.is_some().then(|| args.node.data.join("spool"));
-    let sender = Sender::start(connect, spool).await?;
+    let sender = Sender::start(connect, spool, Default::default()).await?;
     let outcome = Replay { args: &args, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file).await;
     if let Some(node) = node {
         node.stop().await?;
@@ -133,13 +133,9 @@ struct Replay<'a> {
 impl Replay<'_> {
     async fn run(mut self, file: IbtFile) -> anyhow::Result<()> {
         let mut watcher = match self.node {
-            Some(node) => Some(Watcher::new(
-                node.feed().context("this process runs a processor")?,
-                node.results().clone(),
-                node.tenant(),
-                self.args.driver,
-                When::Settled,
-            )),
+            Some(node) => {
+                Some(Watcher::new(node.feed().context("this process runs a processor")?, node.results().clone(), node.tenant(), self.args.driver))
+            }
             None => None,
         };
         let options = ReplayOptions { every: self.args.every, new_session: self.args.new_session.then(uuid::Uuid::new_v4) };

@@ -110,14 +110,13 @@ impl LedgerSum {
 /// Prints laps and incidents in the form asked for.
 pub struct Printer {
     json: bool,
-    truth: &'static str,
     header_done: bool,
 }
 
 impl Printer {
-    /// `truth` heads the column of times that are not ours: `simulator`, or `exact`.
-    pub fn new(json: bool, truth: &'static str) -> Self {
-        Self { json, truth, header_done: false }
+    /// With `json` one object a line.
+    pub fn new(json: bool) -> Self {
+        Self { json, header_done: false }
     }
 
     /// A line for people; nothing with `--json`.
@@ -127,8 +126,8 @@ impl Printer {
         }
     }
 
-    /// A lap, beside `truth` (µs): the simulator's own time, or what is known better.
-    pub fn lap(&mut self, session_num: u32, lap: &Lap, truth: Option<i64>) {
+    /// A lap, beside the simulator's own time.
+    pub fn lap(&mut self, session_num: u32, lap: &Lap) {
         let tags = lap.tags.names();
         if self.json {
             return self.event(&Event::Lap(LapLine {
@@ -145,10 +144,10 @@ impl Printer {
             }));
         }
         if !std::mem::replace(&mut self.header_done, true) {
-            line(&format!("{:>4}  {:>10}  {:>10}  {:>9}  {:<24}  notes", "lap", "time", self.truth, "diff ms", "sectors"));
+            line(&format!("{:>4}  {:>10}  {:>10}  {:>9}  {:<24}  notes", "lap", "time", "simulator", "diff ms", "sectors"));
         }
-        let sim = truth.map_or_else(|| "-".into(), lap_time);
-        let diff = truth.map_or_else(|| "-".into(), |t| format!("{:+.3}", (lap.time_us - t) as f64 / 1e3));
+        let sim = lap.sim_time_us.map_or_else(|| "-".into(), lap_time);
+        let diff = lap.sim_time_us.map_or_else(|| "-".into(), |t| format!("{:+.3}", (lap.time_us - t) as f64 / 1e3));
         let sectors = lap.sectors_us.iter().map(|s| seconds(*s)).collect::<Vec<_>>().join("  ");
         let mut notes = tags.iter().map(|t| t.replace('_', " ")).collect::<Vec<_>>();
         if !lap.valid() {
@@ -193,7 +192,8 @@ pub fn lap_time(us: i64) -> String {
     format!("{}:{:02}.{:03}", ms / 60_000, ms / 1_000 % 60, ms % 1_000)
 }
 
-fn seconds(us: i64) -> String {
+/// `32.556`, rounded to the millisecond.
+pub fn seconds(us: i64) -> String {
     format!("{:.3}", us as f64 / 1e6)
 }
 

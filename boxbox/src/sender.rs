@@ -1,10 +1,10 @@
-//! What `demo` and `replay` share in using the client library.
+//! What `demo`, `simulate` and `replay` share in using the client library.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use boxbox_client::{Client, Config, Spool, Status};
+use boxbox_client::{Batch, Client, Config, Spool, Status};
 use boxbox_schemas::connect::ConnectString;
 
 /// Most that is kept of unacked frames: about an hour of one car at 60 Hz.
@@ -24,12 +24,12 @@ pub struct Sender {
 
 impl Sender {
     /// Start a client: unacked frames in memory, or on disk where they must outlive this process.
-    pub async fn start(connect: ConnectString, spool: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub async fn start(connect: ConnectString, spool: Option<PathBuf>, batch: Batch) -> anyhow::Result<Self> {
         let spool = match spool {
             Some(dir) => Spool::Disk { dir, max_bytes: SPOOL_MAX_BYTES },
             None => Spool::Memory { max_bytes: SPOOL_MAX_BYTES },
         };
-        let config = Config { spool, agent: concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), ..Config::new(connect) };
+        let config = Config { spool, batch, agent: concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), ..Config::new(connect) };
         Ok(Self { client: Client::start(config).await?, began: Instant::now(), said: AtomicBool::new(false) })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_client::Stream;
-use boxbox_schemas::results::{Lap, Ledger};
+use boxbox_schemas::results::Ledger;
 use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey, TenantId};
 use boxbox_store::{Results, Step};
 use tokio::sync::broadcast;
@@ -16,31 +16,13 @@ use crate::report::Printer;
 /// How often to ask whether the processor is done.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// When a lap is printed, and beside what.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum When {
-    /// At the moment it is timed, beside these times of laps 1, 2, …, µs.
-    Timed(&'static [i64]),
-    /// When the simulator's own time has come, or 5 s of session time after the line without.
-    Settled,
-}
-
-impl When {
-    fn truth(self, lap: &Lap) -> Option<i64> {
-        match self {
-            When::Timed(known) => known.get((lap.number as usize).checked_sub(1)?).copied(),
-            When::Settled => lap.sim_time_us,
-        }
-    }
-}
-
-/// Prints the laps that one producer's streams tell.
+/// Prints the laps that one producer's streams tell: each when the simulator's own time of it has come, or 5 s of session
+/// time after the line without.
 pub struct Watcher {
     feed: broadcast::Receiver<Arc<Step>>,
     results: Arc<dyn Results>,
     tenant: TenantId,
     driver: DriverId,
-    when: When,
     // With the session's number within its lobby.
     streams: BTreeMap<(SessionId, RunId), u32>,
     laps: BTreeSet<(SessionId, RunId, u32, u32)>,
@@ -49,8 +31,8 @@ pub struct Watcher {
 
 impl Watcher {
     /// For streams of `driver`, named by [`Watcher::follow`].
-    pub fn new(feed: broadcast::Receiver<Arc<Step>>, results: Arc<dyn Results>, tenant: TenantId, driver: DriverId, when: When) -> Self {
-        Self { feed, results, tenant, driver, when, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new() }
+    pub fn new(feed: broadcast::Receiver<Arc<Step>>, results: Arc<dyn Results>, tenant: TenantId, driver: DriverId) -> Self {
+        Self { feed, results, tenant, driver, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new() }
     }
 
     /// Print what this stream tells, too.
@@ -81,11 +63,10 @@ impl Watcher {
         }
         // Facts, not the choice among several runs: what is printed is what these streams tell.
         for lap in step.facts.iter().filter(|l| l.driver == self.driver && !l.superseded) {
-            let ready = self.when != When::Settled || lap.settled;
-            if let (Some(num), true) = (self.streams.get(&(lap.session, lap.run)), ready)
+            if let (Some(num), true) = (self.streams.get(&(lap.session, lap.run)), lap.settled)
                 && self.laps.insert((lap.session, lap.run, lap.number, lap.timeline))
             {
-                printer.lap(*num, lap, self.when.truth(lap));
+                printer.lap(*num, lap);
             }
         }
     }
@@ -115,7 +96,7 @@ impl Watcher {
         for ((session, run), num) in &self.streams {
             for lap in self.results.laps(&self.tenant, session, &Default::default(), None, u32::MAX).await? {
                 if lap.run == *run && lap.driver == self.driver && self.laps.insert((lap.session, lap.run, lap.number, lap.timeline)) {
-                    printer.lap(*num, &lap, self.when.truth(&lap));
+                    printer.lap(*num, &lap);
                 }
             }
         }

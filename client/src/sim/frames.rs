@@ -136,7 +136,9 @@ impl View<'_> {
             };
             // The lap may tick over while the fraction is still a little short of the line.
             if t >= at - 0.02 + 0.2 * car.chance(3, k as u64) {
-                let flickers = k == 0 && self.race.green_s.is_some() && t < at + FLICKER_S;
+                // Not where a chart has the line passed at the light.
+                let from_grid = k == 0 && self.race.green_s.is_some_and(|green| at > green + FLICKER_S);
+                let flickers = from_grid && t < at + FLICKER_S;
                 lap = k as i16 + 1 + i16::from(flickers);
             }
             if t >= at + 0.5 + 1.7 * car.chance(4, k as u64) {

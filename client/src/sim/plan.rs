@@ -32,6 +32,8 @@ const SERVICE_S: f64 = 3.0;
 const TYRES_S: f64 = 5.0;
 /// A car stands this long in its stall before and after work, s.
 const HALT_S: f64 = 0.4;
+/// Stalls keep this far from the line, m.
+const OFF_LINE_M: f64 = 12.0;
 /// A driver swap takes, s.
 const SWAP_S: f64 = 8.0;
 
@@ -62,10 +64,10 @@ fn plan(spec: &Spec, index: usize, number: u32, class: &super::spec::Class, team
     let mut events: Vec<Incident> = spec.script.iter().copied().filter(|i| i.car == index).collect();
     events.extend(by_seed(spec, index, class, random));
     let (first, last) = spec.circuit.stalls;
-    let stall = first + (last - first) * index as f64 / spec.cars_in_bounds() as f64;
+    let stall_m = (first + (last - first) * (index as f64 + 0.5) / spec.cars_in_bounds() as f64) * spec.circuit.length_m;
     let swaps = events.iter().any(|e| e.what == What::Swap);
     let user_id = 900_000 + u64::from(number) * 10;
-    let person = |n: u64| Person { driver: driver_id(number, n), user_id: user_id + n, name: name(user_id + n) };
+    let person = |n: u64| Person { driver: driver_id(number, n), user_id: user_id + n, name: name(u64::from(number) + 100 * n) };
     let mut car = Car {
         slot: index as u16,
         number: number.to_string(),
@@ -74,7 +76,8 @@ fn plan(spec: &Spec, index: usize, number: u32, class: &super::spec::Class, team
         team_id: if teams { 5_000 + u64::from(number) } else { 0 },
         grid: index as u32 + 1,
         seed: random.u64(..),
-        stall_m: stall * spec.circuit.length_m,
+        // Nobody stands on the line: when a standing car is there is no question for a stopwatch.
+        stall_m: if stall_m.abs() < OFF_LINE_M { OFF_LINE_M.copysign(stall_m) } else { stall_m },
         pieces: vec![],
         swap_s: None,
         contacts: vec![],
@@ -95,7 +98,8 @@ fn driver_id(number: u32, n: u64) -> DriverId {
     DriverId::new(&text).expect("letters, digits and dashes, far below the longest")
 }
 
-fn name(user_id: u64) -> String {
+/// A name of its own for each of the first 192 numbers.
+fn name(number: u64) -> String {
     const FIRST: [&str; 12] = ["Ada", "Bo", "Cleo", "Dario", "Esra", "Finn", "Gita", "Hugo", "Ines", "Jonas", "Kira", "Luca"];
     const LAST: [&str; 16] = [
         "Almeida",
@@ -115,8 +119,8 @@ fn name(user_id: u64) -> String {
         "Okafor",
         "Petit",
     ];
-    let mut random = fastrand::Rng::with_seed(user_id);
-    format!("{} {}", FIRST[random.usize(..FIRST.len())], LAST[random.usize(..LAST.len())])
+    let (first, last) = (number % 12, (number + number / 12) % 16);
+    format!("{} {}", FIRST[first as usize], LAST[last as usize])
 }
 
 /// What the seed does to a car.
@@ -163,7 +167,7 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
     let green = seconds(spec.green_us);
     let end_m = (f64::from(spec.laps_at_most()) + 1.5) * length;
     let place = |i: &Incident| match i.what {
-        What::Pit { .. } | What::DriveThrough | What::Swap => f64::from(i.lap) * length + car.stall_m,
+        what if what.in_pits() => f64::from(i.lap) * length + car.stall_m,
         _ => (f64::from(i.lap) - 1.0 + i.at.clamp(0.0, 1.0)) * length,
     };
     let mut ahead: Vec<(f64, What)> = events.iter().map(|i| (place(i), i.what)).collect();
@@ -258,7 +262,7 @@ impl Course<'_> {
         let length = self.spec.circuit.length_m;
         let mut lane: Vec<(f64, f64)> = here
             .iter()
-            .filter(|(_, what)| matches!(what, What::Pit { .. } | What::DriveThrough | What::Swap))
+            .filter(|(_, what)| what.in_pits())
             .map(|(place, _)| libm::rint((place - self.car.stall_m) / length))
             .map(|line| ((line - 1.0 + self.spec.circuit.pit.0) * length, (line + self.spec.circuit.pit.1) * length))
             .collect();

@@ -1,4 +1,6 @@
 //! The README's first command, run as written: what a stranger does first is what must work first.
+//!
+//! It is the demo race; without a terminal it prints each lap beside the time that the car was made to drive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +13,10 @@ use crate::steps::{Ended, Steps, command};
 /// For a run that takes seconds; its build is a step of its own.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// The demo drives this many laps.
-const LAPS: usize = 3;
+/// The demo's cars drive at least this many laps together.
+const LAPS: usize = 100;
 
-/// How far a lap may be from the time the demo's car was made to drive.
+/// How far a lap may be from the time its car was made to drive.
 const TOLERANCE_MS: i64 = 2;
 
 /// Runs the first command of README.md in a data folder of its own, and looks for the laps in what it prints.
@@ -48,20 +50,21 @@ fn parse(readme: &str) -> Option<&str> {
     block.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Laps printed as `number  time  true time …`, each once, each right.
+/// Laps printed as `car  number  time  true time …`, each once, each right.
 fn laps(output: &[String]) -> Result<()> {
     let mut laps = BTreeMap::new();
     for line in output {
         let mut words = line.split_whitespace();
-        let number = words.next().and_then(|word| word.parse::<u32>().ok());
-        let (Some(number), Some(ours), Some(truth)) = (number, words.next().and_then(millis), words.next().and_then(millis)) else {
+        let mut number = || words.next().and_then(|word| word.parse::<u32>().ok());
+        let (Some(car), Some(number)) = (number(), number()) else { continue };
+        let (Some(ours), Some(truth)) = (words.next().and_then(millis), words.next().and_then(millis)) else {
             continue;
         };
-        ensure!((ours - truth).abs() <= TOLERANCE_MS, "lap {number} is {} ms off", ours - truth);
-        ensure!(laps.insert(number, ours).is_none(), "lap {number} was printed twice");
+        ensure!((ours - truth).abs() <= TOLERANCE_MS, "lap {number} of car {car} is {} ms off", ours - truth);
+        ensure!(laps.insert((car, number), ours).is_none(), "lap {number} of car {car} was printed twice");
     }
-    if laps.len() != LAPS {
-        bail!("printed {} laps with their times, not {LAPS}", laps.len());
+    if laps.len() < LAPS {
+        bail!("printed {} laps with their times, fewer than {LAPS}", laps.len());
     }
     Ok(())
 }
@@ -92,13 +95,15 @@ mod tests {
     }
 
     #[test]
-    fn three_right_laps_and_nothing_less() {
-        let good = "one car, 3 laps\n lap  time  exact\n   1    0:21.346    0:21.346  +0.0\n   2    0:20.123    0:20.123\n   3    0:20.457    0:20.456\n1202 frames sent\n";
-        laps(&output(good)).unwrap();
+    fn enough_right_laps_and_nothing_less() {
+        let lap = |n: usize| format!("  {}   {}    0:21.346    0:21.346  +0.0 ms\n", 100 + n % 10, n / 10 + 1);
+        let good: String = (0..LAPS).map(lap).collect();
+        let around = |laps: &str| format!("24 clients\n{laps}    1  GT3  12  Ada  6\n1202 frames sent\n");
+        laps(&output(&around(&good))).unwrap();
         let said = |text: &str| laps(&output(text)).unwrap_err().to_string();
-        assert!(said(&good.replace("   3 ", "   x ")).contains("printed 2 laps"));
-        assert!(said(&good.replace("   3 ", "   2 ")).contains("twice"));
-        assert!(said(&good.replace("0:20.456", "0:20.400")).contains("57 ms off"));
+        assert!(said(&around(&good.replacen("  103 ", "    x ", 1))).contains("printed 99 laps"));
+        assert!(said(&around(&(good.clone() + &lap(0)))).contains("twice"));
+        assert!(said(&around(&good.replacen("0:21.346  +", "0:21.300  +", 1))).contains("46 ms off"));
     }
 
     #[test]
