@@ -252,6 +252,8 @@ impl Race {
     fn visits(&self, car: &Car) -> Vec<Visit> {
         let mut visits: Vec<Visit> = car.pieces.iter().flat_map(|p| p.lane.iter().filter_map(|lane| self.visit(car, p, *lane))).collect();
         visits.retain(|v| v.enter_us < car.until_us);
+        // Whoever comes in for two reasons comes in once.
+        visits.dedup_by_key(|v| v.enter_us);
         visits
     }
 

@@ -80,6 +80,7 @@ impl StreamRace {
             return None;
         }
         let (sim_time_us, tick) = (self.last_us?, self.last_tick?);
+        let begun = self.lap.as_ref().filter(|lap| lap.taken_over.is_none());
         let Shown { pct, speed_mps, off_track, in_pits, fuel_l, flags, state } = self.shown;
         Some(CarNow {
             session: ctx.session,
@@ -91,8 +92,8 @@ impl StreamRace {
             sim_time_us,
             tick,
             lap: self.open_number(),
-            lap_start_us: self.lap.as_ref().map(|lap| lap.start_us),
-            loops_us: self.lap.as_ref().map_or_else(Vec::new, |lap| lap.loops_us.clone()),
+            lap_start_us: begun.map(|lap| lap.start_us),
+            loops_us: begun.map_or_else(Vec::new, |lap| lap.loops_us.clone()),
             lap_pct: pct,
             speed_mps,
             // A blank sample may say that it is in the garage or its stall; that it is not says nothing.

@@ -68,6 +68,9 @@ pub(super) struct OpenLap {
     pub(super) start_tick: u32,
     /// Its number, once aligned with the simulator's counter.
     pub(super) number: Option<u32>,
+    /// This stream did not see it begin: it was taken over in mid-lap, with so many sector lines passed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) taken_over: Option<u8>,
     /// Race lap 1, from the green light.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) from_green: bool,
@@ -103,6 +106,7 @@ impl OpenLap {
             start_us,
             start_tick,
             number: None,
+            taken_over: None,
             from_green: false,
             splits_us: Vec::with_capacity(sectors.saturating_sub(1)),
             no_sectors: false,

@@ -47,6 +47,10 @@ impl StreamRace {
                 None => self.in_pits == Some(true) || self.blank,
             };
             let (turn, number) = match self.lap.take() {
+                Some(lap) if lap.taken_over.is_some() => {
+                    self.close_part(ctx, lap, us, &b, out);
+                    (FINISH, None)
+                }
                 Some(lap) => (FINISH, Some(self.close(ctx, lap, us, (&a, &b), out) + 1)),
                 None => (b.x.floor(), None),
             };
@@ -245,7 +249,7 @@ impl StreamRace {
         }));
     }
 
-    fn spans(&self, ctx: &Context, past: &PastLap) -> Vec<Span> {
+    pub(super) fn spans(&self, ctx: &Context, past: &PastLap) -> Vec<Span> {
         let run_of = |run: u8| self.before.get(usize::from(run)).map_or(ctx.run, |p| p.run);
         let live = past.lap.first_seq.map(|first| (self.present_run(), first, past.until_seq + 1));
         let spans = past.lap.spans.iter().copied().chain(live);

@@ -24,6 +24,7 @@ mod fold;
 mod lap;
 mod lines;
 mod now;
+mod part;
 mod pits;
 mod start;
 mod step;

@@ -20,7 +20,7 @@ use super::{Context, FUEL_NOISE_L, Fact, is_default};
 /// A car slower than this stands, m/s.
 const STANDING_MPS: f32 = 0.5;
 /// A stop is at least this long, all standing in the stall together, µs.
-const STOP_US: i64 = 500_000;
+const STOP_US: i64 = PitVisit::STOP_US;
 /// Faster than the limit by more than this is speeding, m/s …
 const SPEEDING_TOLERANCE_MPS: f32 = 0.5;
 /// … if this many frames show it.

@@ -232,6 +232,9 @@ impl StreamRace {
         let came = match now.pct {
             Some(pct) => self.drive(ctx, now, pct, out),
             None => {
+                if !self.blank && self.in_pits == Some(true) {
+                    self.hand_over(ctx, out);
+                }
                 self.blank = true;
                 Came::Jumped
             }
@@ -272,6 +275,7 @@ impl StreamRace {
     pub fn on_end(&mut self, ctx: &Context, out: &mut Vec<Fact>) {
         self.identify(ctx);
         self.settle(ctx, Settle::Now, out);
+        self.hand_over(ctx, out);
         self.tell_open_visit(ctx, self.last_us.unwrap_or(0), out);
     }
 
@@ -316,6 +320,7 @@ impl StreamRace {
             Some((from, to)) => self.advance(ctx, from, to, edge, out),
             None => {
                 self.break_off(ctx, out);
+                self.take_over(now, pct);
                 self.at = Some(Sample::at(now, pct, pct));
             }
         }

@@ -148,7 +148,7 @@ impl Book {
             let told = |entry| staged.facts.get(&(entry, id.1)).or_else(|| self.facts.get(&(entry, id.1)));
             let facts: Vec<&Lap> = told_as.filter_map(told).flat_map(BTreeMap::values).filter(|f| self.owner(f).entry == id.0).collect();
             let before = self.laps.get(&id);
-            let after = choose(facts.iter().copied().filter(|f| !f.superseded)).map(|lap| revised(self.owned(lap), before, &facts));
+            let after = choose(facts.iter().copied().filter(|f| !f.superseded)).map(|lap| revised(self.owned(&lap), before, &facts));
             if after.as_ref() != before {
                 staged.chosen.push((id, after));
             }

@@ -151,7 +151,7 @@ impl Rig {
     pub fn laps(&self) -> Vec<Lap> {
         let mut numbers: Vec<u32> = self.book.keys().map(|k| k.0).collect();
         numbers.dedup();
-        numbers.into_iter().filter_map(|n| choose(self.book.values().filter(|l| l.number == n))).cloned().collect()
+        numbers.into_iter().filter_map(|n| choose(self.book.values().filter(|l| l.number == n))).collect()
     }
 
     pub fn lap(&self, number: u32) -> Lap {

@@ -55,6 +55,10 @@ bits! {
         RESUMED = 1 << 10;
         /// Seen by other clients only: the car has no client of its own, or its client was away.
         FIELD = 1 << 11;
+        /// Only its beginning: whoever drove it then did not cross the line. A fact, never a result.
+        HEAD = 1 << 12;
+        /// Only its end: whoever crossed the line took the car over in it. A fact, never a result.
+        TAIL = 1 << 13;
     }
 }
 
@@ -98,7 +102,8 @@ pub struct Lap {
     pub time_us: i64,
     /// The simulator's own time of this lap, µs.
     pub sim_time_us: Option<i64>,
-    /// Sector times, µs; they sum to `time_us` exactly. Empty with [`Tags::NO_SECTORS`].
+    /// Sector times, µs; they sum to `time_us` exactly. Empty with [`Tags::NO_SECTORS`]. Of a part of a lap: -1 for the
+    /// sectors that are not of it.
     pub sectors_us: Vec<i64>,
     /// When the car passed each mini-loop, µs after `start_us`: element k is that of [`LOOPS`] at (k+1)/[`LOOPS`] of the lap.
     /// -1 where the moment is not known. Empty if none is.
@@ -130,6 +135,11 @@ pub struct Lap {
 }
 
 impl Lap {
+    /// Whether it is a lap, not a part of one.
+    pub fn whole(&self) -> bool {
+        !self.tags.any(Tags::HEAD.with(Tags::TAIL))
+    }
+
     /// Whether the lap counts for best.
     pub fn valid(&self) -> bool {
         self.reasons.is_empty()

@@ -72,6 +72,9 @@ pub struct PitVisit {
 }
 
 impl PitVisit {
+    /// Standing in the stall for so long makes a visit a stop (domain.md 12.6), µs.
+    pub const STOP_US: i64 = 500_000;
+
     /// Time between entering and leaving, µs.
     pub fn lane_us(&self) -> Option<i64> {
         self.exit_us.map(|exit| exit - self.enter_us)
