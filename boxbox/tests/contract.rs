@@ -72,7 +72,7 @@ fn acquaint(document: &mut Value, lap: &Value, last: &Value) {
     let mut told = 0;
     for item in document["paths"].as_object_mut().unwrap().values_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
                 if let Some(values) = there(parameter["name"].as_str().unwrap()) {
                     parameter["example"] = values[0].clone();
                     parameter["schema"] = json!({ "anyOf": [{ "enum": values }, parameter["schema"].take()] });
