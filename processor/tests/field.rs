@@ -124,6 +124,49 @@ fn a_car_finds_its_owner() {
     assert_eq!(end(&bench).cars[&("anna".into(), run(1).to_string(), 2)].0, entry("bert"));
 }
 
+/// The observer's simulator goes back, and with it every car in it: laps that were undone are told anew, once.
+#[test]
+fn an_observer_that_goes_back_takes_the_others_along() {
+    let mut anna = Client::new(1, "anna", 1);
+    anna.grid(1, &GRID);
+    let see = |anna: &mut Client, from: u32, to: u32| {
+        for tick in (from..to).step_by(60) {
+            anna.drive(tick, tick + 60);
+            anna.see(tick, tick + 60, &[(2, 120)]);
+        }
+    };
+    see(&mut anna, 0, 2520);
+    let before = anna.records.len();
+    anna.rewind(1800);
+    let behind = anna.records.len();
+    see(&mut anna, 1800, 3900);
+    let bert = (entry("u:12"), 2);
+    let mut bench = Bench::new();
+    bench.feed(&anna.records[..before]).commit();
+    assert_eq!(bench.kept.laps[&bert].timeline, 0);
+    bench.feed(&anna.records[before..behind]).commit();
+    assert!(!bench.kept.laps.contains_key(&bert), "it ended behind where the simulator went back to");
+    bench.feed(&anna.records[behind..]).commit();
+    let lap = &bench.kept.laps[&bert];
+    assert!(lap.timeline > 0 && (lap.time_us - 20_000_000).abs() < 5_000, "{lap:?}");
+    let numbers: Vec<u32> = bench.kept.laps.keys().filter(|(e, _)| *e == bert.0).map(|(_, n)| *n).collect();
+    assert_eq!(numbers, [2, 3]);
+}
+
+/// E2: a run that goes on from another one's state goes by what its own client says of the session.
+#[test]
+fn a_run_that_goes_on_keeps_its_own_metadata() {
+    let (mut first, mut second) = (Client::new(1, "anna", 1), Client::new(1, "anna", 2));
+    first.meta(1, 0);
+    first.drive(300, 2000);
+    second.meta(4, 9);
+    second.drive(2012, 5000);
+    let mut bench = Bench::new();
+    bench.feed(&first.records).feed(&second.records).commit();
+    let told: Vec<_> = bench.kept.laps.values().map(|l| (l.entry.as_str(), l.number, l.slot)).collect();
+    assert_eq!(told, [("t:9", 2, 4), ("t:9", 3, 4), ("t:9", 4, 4)]);
+}
+
 /// Two drivers say that a car is theirs: it is recorded, and what others see counts for the lower one.
 #[test]
 fn a_disputed_car_is_not_merged() {
