@@ -159,3 +159,62 @@ impl<T: Row> Rows<T> {
         std::mem::take(&mut self.changed).into_iter().filter_map(|id| self.rows.get(&id)).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(from: u16) -> IncidentStep {
+        let id = boxbox_schemas::ShortId::new("anna").unwrap();
+        IncidentStep {
+            session: Default::default(),
+            entry: boxbox_schemas::EntryId(id),
+            driver: DriverId(id),
+            run: RunId([1; 16]),
+            timeline: 0,
+            tick: 9,
+            sim_time_us: 900,
+            from,
+            to: from + 1,
+            superseded: false,
+            late: false,
+        }
+    }
+
+    /// Told so, late or not; then taken back or not, late or not; then opened again: what counts before and after.
+    #[test]
+    fn the_table_of_the_module() {
+        for (told_late, back, counts, counts_after) in [
+            (false, None, true, true),
+            (false, Some(false), false, false),
+            (false, Some(true), true, false),
+            (true, None, false, true),
+            (true, Some(true), false, false),
+        ] {
+            let mut rows = Rows::default();
+            let mut changes = Changes::new();
+            rows.told(&mut changes, step(0), told_late);
+            if let Some(late) = back {
+                rows.rewind(&mut changes, (step(0).driver, RunId([1; 16]), 1), 500, late);
+            }
+            rows.apply(std::mem::take(&mut changes));
+            let shown = |rows: &Rows<IncidentStep>| rows.iter().any(|row| !row.superseded);
+            assert_eq!(shown(&rows), counts, "{told_late} {back:?}");
+            rows.reopen(&mut changes);
+            rows.apply(changes);
+            assert_eq!(shown(&rows), counts_after, "opened again: {told_late} {back:?}");
+            assert!(rows.iter().all(|row| !row.late));
+        }
+    }
+
+    #[test]
+    fn a_row_that_counts_and_is_told_again_late_stays_as_it_was() {
+        let mut rows = Rows::default();
+        for (from, late, kept) in [(0, false, 0), (1, false, 1), (2, true, 1), (3, false, 3)] {
+            let mut changes = Changes::new();
+            rows.told(&mut changes, step(from), late);
+            rows.apply(changes);
+            assert_eq!(rows.iter().map(|row| row.from).collect::<Vec<_>>(), [kept]);
+        }
+    }
+}
