@@ -188,7 +188,7 @@ fn questions(api: &str, session: SessionId, classified: &[Classified]) -> Vec<St
     let base = format!("{api}/api/v1/sessions/{session}");
     let mut lines = vec![format!("  curl '{base}/laps'"), format!("  curl '{base}/order'")];
     if let Some((winner, lap)) = classified.first().and_then(|c| Some((c.entry, c.best_lap?))) {
-        lines.push(format!("  curl '{base}/laps/{winner}/{lap}/trace?channels=speed,throttle,brake'"));
+        lines.push(format!("  curl '{base}/laps/{winner}/{lap}/trace?channels=speed_mps,throttle,brake'"));
     }
     lines
 }
