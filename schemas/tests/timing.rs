@@ -186,8 +186,6 @@ proptest! {
         // The flag alone says the same, shown as the winner crosses or a little later.
         let shown = FlagChange { sim_time_us: flag + 120_000, to: Flags::CHECKERED, ..flags(0, 0, Flags(0)) };
         let unlimited = SessionInfo { meta: session.meta.clone().map(|m| SessionMeta { laps_limit: 0, ..m }), ..session.clone() };
-        let crossings = laps.iter().filter(|l| (flag + 1..=flag + 370_000).contains(&l.end_us)).count();
-        prop_assume!(crossings == 0);
         prop_assert_eq!(timing::classification(&unlimited, &laps, &[shown]), rows);
     }
 

@@ -6,7 +6,6 @@ use boxbox_schemas::results::CarNow;
 use serde::{Deserialize, Serialize};
 
 use super::now::Now;
-use super::step::COUNTER_SETTLED;
 use super::stream::{StreamRace, View};
 use super::{Claim, Context, Start, is_default};
 
@@ -108,7 +107,7 @@ impl StreamRace {
     /// Number of the lap that is open; 0 if none is, or its number is not known yet.
     pub(super) fn open_number(&self) -> u32 {
         let Some(lap) = &self.lap else { return 0 };
-        let counted = self.at.filter(|at| COUNTER_SETTLED.contains(&at.pct)).and_then(|at| u32::try_from(at.lap?).ok());
+        let counted = self.at.and_then(|at| at.counted());
         lap.number.or(counted).or_else(|| (self.last_number > 0).then_some(self.last_number + 1)).unwrap_or(0)
     }
 }

@@ -127,7 +127,8 @@ impl StreamRace {
     fn close(&mut self, ctx: &Context, mut lap: OpenLap, us: i64, (a, b): (&Sample, &Sample), out: &mut Vec<Fact>) -> u32 {
         // A first lap of a race whose green light nobody saw is the rest of a lap.
         let told = self.track.kind != Kind::Race || lap.from_green || lap.number != Some(1);
-        let number = lap.number.unwrap_or(0).max(self.last_number + 1);
+        // Of a lap whose second half nobody saw, the simulator's count before that says which it was.
+        let number = lap.number.or(a.counted()).unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
         self.settle(ctx, Settle::Now, out);
         self.last_number = number;

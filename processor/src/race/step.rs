@@ -26,7 +26,7 @@ const STALL_FROM_TRACK_US: i64 = 5_000_000;
 /// computer is back by then; a driver who comes back later was reset.
 const BRIDGE_MAX_US: i64 = 300_000_000;
 /// Where the simulator's lap counter is settled: it lags, leads and flickers around the line.
-pub(super) const COUNTER_SETTLED: std::ops::RangeInclusive<f64> = 0.15..=0.97;
+const COUNTER_SETTLED: std::ops::RangeInclusive<f64> = 0.15..=0.97;
 
 /// Where a car was.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -51,6 +51,13 @@ impl Sample {
     pub(super) fn at(now: &Now, pct: f64, x: f64) -> Self {
         let Now { us, tick, seq, speed_mps, lap, fuel_l, .. } = *now;
         Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: now.in_pits.unwrap_or(false), fuel_l }
+    }
+}
+
+impl Sample {
+    /// The simulator's number of the lap that the car is in, where its counter is settled.
+    pub(super) fn counted(&self) -> Option<u32> {
+        COUNTER_SETTLED.contains(&self.pct).then_some(self.lap?).and_then(|lap| u32::try_from(lap).ok())
     }
 }
 

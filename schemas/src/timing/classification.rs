@@ -48,8 +48,8 @@ pub struct Classified {
 /// When the winner of a race crossed the line: a lap that begins then or later counts no more. `None` while nobody has,
 /// and for sessions that are no race.
 ///
-/// Where the number of laps is set: when somebody first completed them. Else the chequered flag says it, and the last
-/// crossing before the flag was shown gives the moment. `laps`: all laps, or at least those of that number.
+/// Where the number of laps is set: when somebody first completed them. Else the chequered flag says it, and the leader's
+/// crossing about when the flag was shown gives the moment. `laps`: all laps, or at least those of that number.
 pub fn chequered_us(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -> Option<i64> {
     if Ranking::of(session) != Ranking::Distance {
         return None;
@@ -60,8 +60,10 @@ pub fn chequered_us(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -
     }
     let shown = |f: &&FlagChange| !f.superseded && f.to.has(Flags::CHECKERED) && !f.from.has(Flags::CHECKERED);
     let flag_us = flags.iter().filter(shown).map(|f| f.sim_time_us).min()?;
-    let crossing = laps.iter().map(|l| l.end_us).filter(|us| (flag_us - FLAG_LAG_US..=flag_us + FLAG_LEAD_US).contains(us)).max();
-    Some(crossing.unwrap_or(flag_us))
+    // Of the cars that crossed about then, the winner has the most laps, and is the first of those.
+    let about_then = laps.iter().filter(|l| (flag_us - FLAG_LAG_US..=flag_us + FLAG_LEAD_US).contains(&l.end_us));
+    let crossing = about_then.map(|l| (std::cmp::Reverse(l.number), l.end_us)).min();
+    Some(crossing.map_or(flag_us, |(_, us)| us))
 }
 
 /// The classification of `session` from all its chosen laps and its changes of flags.
