@@ -21,7 +21,7 @@ fn the_api_is_as_its_document_says() {
     const TEST: &str = "the_api_is_as_its_document_says";
     let mut ask = match xtask::schemathesis() {
         Ok(command) => command,
-        Err(error) => return not_run(TEST, &format!("{error:#}").lines().next().unwrap_or_default().to_owned()),
+        Err(error) => return not_run(TEST, format!("{error:#}").lines().next().unwrap_or_default()),
     };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

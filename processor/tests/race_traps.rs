@@ -957,8 +957,11 @@ fn the_largest_state_fits() {
     for second in 0..500u32 {
         let mut frames = car.frames(f64::from(second), f64::from(second + 1), 4);
         frames.iter_mut().for_each(|f| {
+            // Late in a day-long race, where times take most bytes.
+            (f.tick, f.sim_time_us) = (f.tick + 4_800_000, f.sim_time_us + 80_000_000_000);
+            (f.presence, f.fuel_l) = (f.presence.with(Presence::FUEL), 30.0);
             f.incident_count = second as u16;
-            (f.flags, f.flags_seen) = (Flags::YELLOW, Flags::YELLOW);
+            (f.flags, f.flags_seen) = (Flags(second % 7), Flags::YELLOW);
             put(f, CarBits::TOWING);
             put(f, CarBits::SIM_LAP_INVALID);
             f.track_loc = TrackLoc::OFF_TRACK;
@@ -969,7 +972,7 @@ fn the_largest_state_fits() {
             rig.seq = 1 << 40;
         }
         if second % 11 == 10 {
-            rig.event(EventCode::REWIND, (second + 1) * 60, i64::from(second + 1) * 1_000_000);
+            rig.event(EventCode::REWIND, (second + 1) * 60 + 4_800_000, i64::from(second + 1) * 1_000_000 + 80_000_000_000);
         }
         largest = largest.max(rig.store_and_load());
     }

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p boxbox-store --example results_speed [LAPS]`
 
-#![allow(clippy::unwrap_used)] // A measurement stops at the first fault.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // A measurement stops at the first fault.
 
 use std::time::{Duration, Instant};
 
@@ -155,7 +155,7 @@ fn lap(session: SessionId, car: u32, number: u32) -> Lap {
         loops_us: (1..=20).map(|k| k * 4_627_805).collect(),
         fuel_l: Some(30.5),
         fuel_used_l: Some(2.1),
-        reasons: if number % 5 == 0 { Reasons::OFF_TRACK } else { Reasons(0) },
+        reasons: if number.is_multiple_of(5) { Reasons::OFF_TRACK } else { Reasons(0) },
         tags: Tags(0),
         frames: 5_553,
         start_tick: 100,

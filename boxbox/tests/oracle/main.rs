@@ -2,7 +2,7 @@
 //! connections cut on the way; with one client that sends everything two minutes behind the others. Real QUIC, a real log,
 //! SQLite stores. The logic behind the log has its own oracle in `processor/tests/oracle`.
 
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "in a test, a panic is the answer")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub, reason = "in a test, a panic is the answer")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,6 +1,7 @@
 //! A UDP relay in front of an edge that cuts connections: from then on nothing of that client gets through, either way.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,12 +53,12 @@ impl Relay {
                         Err(_) => continue,
                     },
                 };
-                if !flows.contains_key(&client) {
+                if let Entry::Vacant(vacant) = flows.entry(client) {
                     let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                     back.connect(edge).await.unwrap();
                     let dead = stopped.child_token();
                     tokio::spawn(answers(back.clone(), front.clone(), client, dead.clone()));
-                    flows.insert(client, (back, dead));
+                    vacant.insert((back, dead));
                 }
                 let (back, dead) = &flows[&client];
                 if !dead.is_cancelled() {

@@ -12,7 +12,7 @@ use super::stream::StreamRace;
 use super::{Context, Fact, is_default};
 
 /// Changes remembered for a rewind.
-const CHANGES_MAX: usize = 8;
+const CHANGES_MAX: usize = 4;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -88,7 +88,7 @@ pub(super) struct OpenLap {
     /// Fuel at the start, l (kWh).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) fuel_l: Option<f32>,
-    /// Each [`Mark`] that holds, and since when, µs.
+    /// Each [`Mark`] that holds, and since when, µs after the start: short numbers in a long race.
     #[serde(default, skip_serializing_if = "is_default")]
     since_us: Vec<(u8, i64)>,
     /// Frames so far.
@@ -124,7 +124,7 @@ impl OpenLap {
     #[inline]
     pub(super) fn mark(&mut self, mark: Mark, us: i64) {
         if !self.has(mark) {
-            self.since_us.push((mark as u8, us));
+            self.since_us.push((mark as u8, us - self.start_us));
         }
     }
 
@@ -175,6 +175,7 @@ impl OpenLap {
         self.start_us = us;
         self.loops_us.iter_mut().filter(|l| **l >= 0).for_each(|l| *l += by);
         self.splits_us.iter_mut().take(1).for_each(|split| *split += by);
+        self.since_us.iter_mut().for_each(|(_, since)| *since += by);
     }
 
     /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is not known.
@@ -209,7 +210,7 @@ impl OpenLap {
 
     /// Take back what happened after `to_us`; `last_us` is when its last frame was.
     pub(super) fn rewind(&mut self, to_us: i64, last_us: i64) {
-        self.since_us.retain(|(_, us)| *us <= to_us);
+        self.since_us.retain(|(_, us)| self.start_us + *us <= to_us);
         self.half_us = self.half_us.filter(|us| *us <= to_us);
         while self.last_line_us() > to_us && self.splits_us.pop().is_some() {}
         // Where an unknown one was passed nobody knows; if the car is beyond it, it will be unknown again.

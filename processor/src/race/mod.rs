@@ -136,7 +136,7 @@ const SPANS_MAX: usize = 4;
 /// Runs of the same driver remembered before this one.
 const RUNS_MAX: usize = 4;
 /// Incident steps remembered for a rewind.
-const STEPS_MAX: usize = 8;
+const STEPS_MAX: usize = 4;
 /// A level that rises by less is slosh, or a gauge's noise, l.
 const FUEL_NOISE_L: f32 = 0.1;
 /// … and of an electric car, what braking gives back, kWh.

@@ -53,7 +53,7 @@ impl Sender {
         self.runs += 1;
         let mut id = [self.runs; 16];
         // So that which copy has the lower run differs between drivers.
-        id[0] = if self.driver.as_str().len() % 2 == 0 { self.copy } else { 9 - self.copy };
+        id[0] = if self.driver.as_str().len().is_multiple_of(2) { self.copy } else { 9 - self.copy };
         self.prelude = Prelude { run: RunId(id), meta_rev: 0, first_seq: 0, ..self.prelude };
     }
 

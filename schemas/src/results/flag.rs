@@ -35,7 +35,18 @@ pub struct FlagChange {
 }
 
 impl FlagChange {
-    /// Flags that the race control shows to everybody, not to one car.
-    pub const COURSE: Flags =
-        Flags(Flags::GREEN.0 | Flags::YELLOW.0 | Flags::YELLOW_WAVING.0 | Flags::CAUTION.0 | Flags::RED.0 | Flags::WHITE.0 | Flags::CHECKERED.0);
+    /// Flags and lights that race control shows to everybody, not to one car.
+    pub const COURSE: Flags = Flags::GREEN
+        .with(Flags::YELLOW)
+        .with(Flags::YELLOW_WAVING)
+        .with(Flags::CAUTION)
+        .with(Flags::RED)
+        .with(Flags::WHITE)
+        .with(Flags::CHECKERED)
+        .with(Flags::DEBRIS)
+        .with(Flags::START_READY)
+        .with(Flags::START_SET)
+        .with(Flags::START_GO)
+        .with(Flags::GREEN_HELD)
+        .with(Flags::ONE_TO_GREEN);
 }

@@ -272,8 +272,8 @@ pub(crate) async fn laps_are_filtered<F: ResultsFixture>(f: &F) {
     let lease = owner(&store).await;
     let home = session(tenant("a"), 1);
     let of = |n: u32| {
-        let reasons = if n % 3 == 0 { Reasons(0) } else { Reasons::OFF_TRACK };
-        Lap { driver: driver(n % 2), reasons, superseded: n % 11 == 0, ..lap(home.id, entry(n % 4), 1 + n / 4, 1) }
+        let reasons = if n.is_multiple_of(3) { Reasons(0) } else { Reasons::OFF_TRACK };
+        Lap { driver: driver(n % 2), reasons, superseded: n.is_multiple_of(11), ..lap(home.id, entry(n % 4), 1 + n / 4, 1) }
     };
     let mut all: Vec<Lap> = (0..60).map(of).collect();
     store.commit(&lease, &Step { sessions: vec![home.clone()], laps: all.clone(), ..empty_step(1) }).await.unwrap();
