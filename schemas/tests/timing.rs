@@ -127,7 +127,8 @@ proptest! {
         let order = timing::order(&Moment { session: &session, at_us: Some(at_us), chequered_us: None, recent: &recent, bests: &laps, cars: &[] });
         prop_assert_eq!(order.len(), times.len());
         let of = |entry: EntryId| times.iter().enumerate().find(|(n, _)| EntryId(id(*n)) == entry).unwrap().1;
-        let place = |entry: EntryId| marks(of(entry), at_us).map(|(mark, us)| (std::cmp::Reverse(mark), us, entry)).unwrap();
+        let mut least = 0;
+        let place = |entry: EntryId| marks(of(entry), at_us).map(|(mark, us)| (std::cmp::Reverse(mark), us)).unwrap();
         prop_assert!(order.windows(2).all(|w| place(w[0].entry) <= place(w[1].entry)), "{:?}", order);
         for (n, standing) in order.iter().enumerate() {
             prop_assert_eq!(standing.position as usize, n + 1);
@@ -140,7 +141,11 @@ proptest! {
             }
             prop_assert_eq!(i64::from(standing.laps_down), down);
             if down == 0 {
-                prop_assert_eq!(standing.gap_us, when(leader, mark).map(|theirs| us - theirs));
+                // At its last mark, at least since the leader passed the next one, at least that of who is ahead.
+                let next = when(leader, mark + 1).filter(|theirs| *theirs <= at_us).map_or(0, |theirs| at_us - theirs);
+                least = when(leader, mark).map_or(0, |theirs| us - theirs).max(next).max(least);
+                prop_assert_eq!(standing.gap_us, Some(if n == 0 { 0 } else { least }));
+                prop_assert!(standing.interval_us.is_none_or(|us| us >= 0));
             } else {
                 prop_assert_eq!(standing.gap_us, None);
             }
@@ -418,4 +423,32 @@ fn the_theoretical_best_is_made_of_valid_sectors() {
         (Some(85_000_000), vec![30_000_000, 55_000_000], vec![1, 2])
     );
     assert_eq!((s.laps, s.valid_laps, s.best_lap, s.fuel_per_lap_l, s.fuel_laps_left), (3, 2, Some(1), Some(2.5), Some(4.0)));
+}
+
+/// A car that was ahead at the mark it passed last and stands since falls back as time goes on; no gap is below nothing.
+#[test]
+fn a_car_that_stands_falls_back() {
+    let session = session("Race", LAPS, 2);
+    let loops = |times: &[i64]| times.iter().map(|s| s * 1_000_000).collect::<Vec<_>>();
+    let now_us = GREEN_US + 60_000_000;
+    let cars = [
+        CarNow { loops_us: loops(&[5, 10, 15]), ..car(0, 1, 0.16, now_us) },
+        CarNow { loops_us: loops(&[6, 11, 16, 20, 25]), ..car(1, 1, 0.3, now_us) },
+    ];
+    let order = timing::order(&Moment { session: &session, at_us: None, chequered_us: None, recent: &[], bests: &[], cars: &cars });
+    let table: Vec<_> = order.iter().map(|s| (s.entry.as_str(), s.gap_us, s.interval_us)).collect();
+    assert_eq!(table, [("car-01", Some(0), Some(0)), ("car-00", Some(40_000_000), Some(40_000_000))]);
+}
+
+/// Of a moment of which nothing is known there is no order; between the light and the first mark the next one decides.
+#[test]
+fn what_is_not_known_has_no_order() {
+    let session = session("Race", LAPS, 2);
+    let laps = race(&[vec![100_000_000], vec![90_000_000]]);
+    let later = CarNow { lap_start_us: Some(GREEN_US + 100_000_000), ..car(0, 2, 0.5, 300_000_000) };
+    let at = |at_us| {
+        timing::order(&Moment { session: &session, at_us: Some(at_us), chequered_us: None, recent: &laps, bests: &[], cars: &[later.clone()] })
+    };
+    assert_eq!(at(GREEN_US - 1), []);
+    assert_eq!(at(GREEN_US + 1_000_000).iter().map(|s| s.entry.as_str().to_owned()).collect::<Vec<_>>(), ["car-01", "car-00"]);
 }

@@ -27,7 +27,7 @@ pub struct Standing {
     pub lap_pct: Option<f64>,
     /// Laps behind the leader, whole ones; the gap in time is then not given.
     pub laps_down: u32,
-    /// Behind the leader at the mini-loop that it passed last, µs. In practice and qualifying: by best laps.
+    /// Behind the leader at the mini-loop that it passed last, or for as long as the leader has been beyond the next one, µs. In practice and qualifying: by best laps.
     pub gap_us: Option<i64>,
     /// Laps behind the car ahead in the order, whole ones.
     pub interval_laps: u32,
@@ -87,13 +87,16 @@ pub fn order(moment: &Moment<'_>) -> Vec<Standing> {
         Ranking::BestLap => runners.sort_by_key(|r| (r.best.is_none(), r.best, std::cmp::Reverse(r.standing.laps), r.standing.entry)),
     }
     let ranking = Ranking::of(moment.session);
+    let now_us = moment.at_us.unwrap_or_else(|| newest.iter().map(|c| c.sim_time_us).chain([moment.session.sim_time_us]).max().unwrap_or(0));
     let mut out: Vec<Standing> = Vec::with_capacity(runners.len());
     for (place, runner) in runners.iter().enumerate() {
         let mut standing = runner.standing.clone();
         standing.position = place as u32 + 1;
         if let Some(ahead) = place.checked_sub(1).and_then(|p| runners.get(p)) {
-            (standing.laps_down, standing.gap_us) = runner.behind(&runners[0], ranking);
-            (standing.interval_laps, standing.interval_us) = runner.behind(ahead, ranking);
+            (standing.laps_down, standing.gap_us) = runner.behind(&runners[0], ranking, now_us);
+            (standing.interval_laps, standing.interval_us) = runner.behind(ahead, ranking, now_us);
+            // Gaps are known at marks, each car's at its own: who is behind is never nearer to the leader than who is ahead.
+            standing.gap_us = standing.gap_us.map(|us| us.max(out.last().and_then(|s| s.gap_us).unwrap_or(us)));
         } else {
             standing.gap_us = Some(0);
             standing.interval_us = Some(0);
@@ -122,6 +125,8 @@ struct Runner<'a> {
     laps: Vec<Driven<'a>>,
     /// The mark it passed last, and when.
     last: Option<(Mark, i64)>,
+    /// When it will pass the next one that is known: of moments in the past.
+    next_us: Option<i64>,
     /// Time of the best lap, and when it was set.
     best: Option<(i64, i64)>,
 }
@@ -169,6 +174,11 @@ impl<'a> Runner<'a> {
         let laps_done = laps.last().map_or(0, |l| if l.end_us.is_some() { l.number } else { l.number.saturating_sub(1) });
         let finished = moment.chequered_us.is_some_and(|flag| laps.iter().any(|l| l.end_us.is_some_and(|us| us >= flag)));
         let last = laps.iter().rev().find_map(|lap| lap_last_mark(lap, at_us));
+        if last.is_none() && !known {
+            // Of that moment nothing is known of it.
+            return None;
+        }
+        let next_us = last.and_then(|((n, k), _)| laps.iter().find(|l| l.number == n).and_then(|l| (k + 1..LOOPS).find_map(|k| l.passed_us(k))));
         let now = car.filter(|c| known && !finished && (c.lap == 0 || laps.last().is_some_and(|l| l.number == c.lap)));
         let loop_pct = last.filter(|_| !finished).map(|((_, k), _)| k as f64 / LOOPS as f64);
         let standing = Standing {
@@ -192,7 +202,7 @@ impl<'a> Runner<'a> {
             field: car.filter(|_| known).is_some_and(|c| c.field),
             at_us: last.map(|(_, us)| us).into_iter().chain(car.filter(|_| known).map(|c| c.sim_time_us)).max().unwrap_or(0),
         };
-        Some(Runner { standing, laps, last, best })
+        Some(Runner { standing, laps, last, next_us, best })
     }
 
     /// Who is ahead in a race.
@@ -203,12 +213,14 @@ impl<'a> Runner<'a> {
         let pct = |r: &Self| behind_the_line(r).unwrap_or(f64::NEG_INFINITY);
         (self.last.is_none(), place(self))
             .cmp(&(other.last.is_none(), place(other)))
+            .then_with(|| (self.next_us.is_none(), self.next_us).cmp(&(other.next_us.is_none(), other.next_us)))
             .then_with(|| pct(other).total_cmp(&pct(self)))
             .then_with(|| self.standing.entry.cmp(&other.standing.entry))
     }
 
-    /// How far behind `ahead`: whole laps, else the time at the last mark that both have passed.
-    fn behind(&self, ahead: &Self, ranking: Ranking) -> (u32, Option<i64>) {
+    /// How far behind `ahead` at `now_us`: whole laps, else the time at the last mark that both have passed, and at least the
+    /// time for which the other has been beyond the mark that this one has yet to reach: a car that stands falls back.
+    fn behind(&self, ahead: &Self, ranking: Ranking, now_us: i64) -> (u32, Option<i64>) {
         if ranking == Ranking::BestLap {
             return (0, self.best.zip(ahead.best).map(|((mine, _), (theirs, _))| mine - theirs));
         }
@@ -222,7 +234,9 @@ impl<'a> Runner<'a> {
                 return (laps, None);
             }
             if let Some(theirs) = ahead.passed_us((n, k)) {
-                return (0, Some(us - theirs));
+                let next = self.last.map(|((n, k), _)| if k + 1 < LOOPS { (n, k + 1) } else { (n + 1, 0) });
+                let waited = next.filter(|_| !self.standing.finished).and_then(|mark| ahead.passed_us(mark)).map_or(0, |us| now_us - us);
+                return (0, Some((us - theirs).max(waited).max(0)));
             }
         }
         // Nothing in common: so far apart that two laps do not meet.
