@@ -447,7 +447,14 @@ fn what_is_not_known_has_no_order() {
     let laps = race(&[vec![100_000_000], vec![90_000_000]]);
     let later = CarNow { lap_start_us: Some(GREEN_US + 100_000_000), ..car(0, 2, 0.5, 300_000_000) };
     let at = |at_us| {
-        timing::order(&Moment { session: &session, at_us: Some(at_us), chequered_us: None, recent: &laps, bests: &[], cars: &[later.clone()] })
+        timing::order(&Moment {
+            session: &session,
+            at_us: Some(at_us),
+            chequered_us: None,
+            recent: &laps,
+            bests: &[],
+            cars: std::slice::from_ref(&later),
+        })
     };
     assert_eq!(at(GREEN_US - 1), []);
     assert_eq!(at(GREEN_US + 1_000_000).iter().map(|s| s.entry.as_str().to_owned()).collect::<Vec<_>>(), ["car-01", "car-00"]);
