@@ -286,7 +286,7 @@ impl Session {
         };
         if self.streams.iter().any(|(other, stream)| disputed(other, stream)) {
             counts.disputed += 1;
-            tracing::warn!(session = %self.info.id, driver = %id.0, ?car, "several drivers say that a car is theirs; what others see of it counts for the first of them");
+            tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers say that a car is theirs; what others see of it counts for the first of them");
         }
         let moved = self.book.own(self.owners(), counts);
         for (id, stream) in &mut self.streams {
