@@ -5,6 +5,9 @@
 //!
 //! * A partition is owned by the holder of its newest [`Lease`]; [`Results::commit`] by any other is refused with
 //!   [`StoreError::Fenced`] and changes nothing (E5).
+//! * Where several processors share a store ([`Results::shared`]), each beats ([`Results::beat`]) and is told what it owns:
+//!   about as many partitions as any other. Who does not beat for its [`Member::ttl`], by the store's clock, loses what it had
+//!   to those that do; that it did not notice does no harm, since it is fenced.
 //! * A [`Step`] is one transaction: either all of it is there, the checkpoint included, or nothing. Committing is not
 //!   cancel-safe in its *answer* (it may have happened), but never leaves a transaction open.
 //! * Rows are replaced by key; a lap never by one of lower revision within the same stream's telling, which the
@@ -15,13 +18,15 @@
 //!
 //! # The contract of [`Archive`]
 //!
-//! * Its own checkpoint per partition, so that an archive that is down delays no lap (E6). [`Archive::append`] is one
-//!   transaction of frames, stream cursors and checkpoint (E10).
-//! * A frame is kept once, however often its range is appended and by whomever: what lies below a stream's cursor is
-//!   there already and is skipped. So an owner that lost its partition does no harm here.
-//! * [`Archive::retain`] removes the oldest; what it has removed stays below the cursors and never comes back.
+//! * Its own checkpoint per partition, so that an archive that is down delays no lap (E6). [`Archive::append`] is all or
+//!   nothing: frames, stream cursors and checkpoint (E10).
+//! * A frame is kept once, however often its range is appended: what lies below a stream's cursor is there already and is
+//!   skipped, and the same block again changes nothing, whether or not the answer to the first was heard. After a restart
+//!   [`Archive::load`] says where to go on, what is there already, and where the next blocks must end.
+//! * [`Archive::retain`] removes the oldest; what it has removed never comes back.
 //!
-//! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile. One behaviour suite runs on all.
+//! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile; [`postgres`] and [`clickhouse`] are
+//! the server profile. One behaviour suite runs on all.
 
 #[cfg(test)]
 #[macro_use]
@@ -31,9 +36,12 @@ pub mod memory;
 mod pack;
 mod rules;
 mod run;
+mod share;
 pub mod sqlite;
 
 pub use rules::{QUARANTINE_MAX_ROWS, STREAM_RACE_MAX_BYTES};
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo, Span};
@@ -49,6 +57,27 @@ pub struct Lease {
     pub partition: u32,
     /// Rises with every change of owner.
     pub epoch: u64,
+}
+
+/// A processor among others that share a store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its name: another one for each start of a process, so that none takes over what it had before it died.
+    pub name: String,
+    /// How long it may be silent before others take what it owns.
+    pub ttl: Duration,
+}
+
+/// What a member owns after a beat.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Share {
+    /// Its leases, in order of partitions; with another epoch than before if somebody else had the partition meanwhile.
+    pub leases: Vec<Lease>,
+    /// Partitions among them to be given back with [`Results::release`], once what is pending is committed: others have
+    /// too few.
+    pub give_back: Vec<u32>,
+    /// Members alive, this one included.
+    pub members: u32,
 }
 
 /// Everything a processor needs to go on where the last committed step ended. Lists are in order of their keys.
@@ -158,8 +187,25 @@ pub struct Quarantined {
 /// Laps, incidents, sessions, ledgers and checkpoints.
 #[async_trait]
 pub trait Results: Send + Sync + 'static {
-    /// Take the partition over: raises its epoch, so that the owner before can commit nothing more.
+    /// Take the partition over, whoever has it: raises its epoch, so that the owner before can commit nothing more.
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError>;
+    /// Whether several processors may share this store, and so must beat. `false`: there is one, which acquires everything.
+    fn shared(&self) -> bool {
+        false
+    }
+    /// Say that `member` is alive, take what is nobody's up to a fair share, and learn what it owns. To be called several
+    /// times within [`Member::ttl`].
+    async fn beat(&self, _log: &LogId, _partitions: u32, _member: &Member) -> Result<Share, StoreError> {
+        Err(StoreError::Refused("a store that is not shared has one processor, which does not beat".into()))
+    }
+    /// Give a partition back, for whoever beats next; one that is not owned any more is left alone.
+    async fn release(&self, _lease: &Lease) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// Leave: everything that `member` still owns is free at once.
+    async fn leave(&self, _log: &LogId, _member: &Member) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// The state after the last committed step.
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError>;
     /// Commit one step.
@@ -227,10 +273,32 @@ pub struct SessionCursor {
 /// Where the archive of a partition stands.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ArchiveState {
-    /// The last record archived; `None`: begin at the log's start.
+    /// The record to go on behind; `None`: begin at the log's start.
     pub checkpoint: Option<Checkpoint>,
-    /// E1: each stream's next sequence number.
+    /// E1: each stream's next sequence number there.
     pub cursors: Vec<(StreamKey, u64)>,
+    /// The frames of records up to this offset are here, though the checkpoint may be before it: they are to be admitted,
+    /// and left out of blocks.
+    pub held_to: Option<u64>,
+    /// Offsets, rising, at which the next blocks must end, one each: somebody began to append them, and what came of it may
+    /// only show later.
+    pub planned: Vec<u64>,
+}
+
+/// How an archive wants its blocks: appended at the first of these.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// Age of the block's oldest record.
+    pub every: Duration,
+    /// Nothing has come for so long.
+    pub idle: Duration,
+    /// Bytes of frames. Also what a partition's archive may hold in memory, once as the block and once as records that wait.
+    pub bytes: usize,
+}
+
+impl Pace {
+    /// Of archives that can take small blocks: a lap can be looked at a second later.
+    pub const EMBEDDED: Pace = Pace { every: Duration::from_secs(1), idle: Duration::from_secs(1), bytes: 4 << 20 };
 }
 
 /// Frames of own cars, admitted (E1), of one range of a partition.
@@ -240,6 +308,8 @@ pub struct ArchiveBlock {
     pub checkpoint: Checkpoint,
     /// When an edge received its newest record, Unix µs: what retention counts a frame's age from.
     pub received_at_us: i64,
+    /// When the log took its newest record, Unix µs, as the log says: the same whoever makes the block again.
+    pub appended_at_us: i64,
     /// Cursors of the streams touched, after the block.
     pub cursors: Vec<(StreamKey, u64)>,
     /// Runs of frames. Several of one stream follow each other: none begins before another of it ends.
@@ -291,14 +361,24 @@ pub struct Removed {
 /// Every admitted frame, once.
 #[async_trait]
 pub trait Archive: Send + Sync + 'static {
+    /// How it wants its blocks.
+    fn pace(&self) -> Pace;
     /// Where it stands.
-    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError>;
+    async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError>;
     /// Keep a block; all or nothing. Its frames can be read at once.
-    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError>;
+    ///
+    /// A backend that joins frames and cursors in one transaction takes blocks from anybody; one that cannot takes them from
+    /// the holder of the newest lease only, and else refuses with [`StoreError::Fenced`].
+    async fn append(&self, lease: &Lease, block: &ArchiveBlock) -> Result<(), StoreError>;
     /// Remove the oldest frames, by when they were received, in one bounded transaction. Frames may go together with some
     /// hundred others of their stream, when the newest of them is to go. Cursors and checkpoints stay: what was removed is
-    /// never taken in again.
+    /// never taken in again. A backend whose engine removes by age by itself does nothing here.
     async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError>;
+    /// Copy the laps that were committed since to where seasons are analysed, some thousands at most; how many. 0: there are
+    /// none, or there is no such place.
+    async fn export_laps(&self, _lease: &Lease) -> Result<u64, StoreError> {
+        Ok(0)
+    }
     /// The frames of `span`, as far as they have arrived, as one run; at most `limit`, the first ones. `None`: there are none.
     async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError>;
     /// How many frames of a driver's session there are.

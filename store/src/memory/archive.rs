@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::rules::{check_block, check_same_record};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Removed, Retention, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
 
 /// [`Archive`] in memory: a map of single frames.
 #[derive(Clone, Default)]
@@ -54,15 +54,20 @@ impl MemoryArchive {
 
 #[async_trait]
 impl Archive for MemoryArchive {
-    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError> {
-        let key = (log.clone(), partition);
+    fn pace(&self) -> Pace {
+        Pace::EMBEDDED
+    }
+
+    async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {
+        let key = (lease.log.clone(), lease.partition);
         self.read(|inner| ArchiveState {
             checkpoint: inner.checkpoints.get(&key).cloned(),
             cursors: inner.streams.iter().filter(|(_, s)| s.partition.as_ref() == Some(&key)).map(|(k, s)| (*k, s.next)).collect(),
+            ..ArchiveState::default()
         })
     }
 
-    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError> {
+    async fn append(&self, _: &Lease, block: &ArchiveBlock) -> Result<(), StoreError> {
         let mut inner = self.inner.lock();
         super::available(!inner.down)?;
         check_block(block)?;

@@ -1,7 +1,8 @@
 //! [`MemoryResults`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
@@ -9,7 +10,8 @@ use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
-use crate::{LapFilter, Lease, PartitionState, Quarantined, Results, SessionCursor, Step, StoreError, StreamState};
+use crate::share::{self, Seat};
+use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, Results, SessionCursor, Share, Step, StoreError, StreamState};
 
 /// [`Results`] in memory.
 #[derive(Clone, Default)]
@@ -22,6 +24,9 @@ type PartitionKey = (LogId, u32);
 #[derive(Default)]
 struct Inner {
     down: bool,
+    shared: bool,
+    /// Until when each member lives.
+    members: BTreeMap<(LogId, String), Instant>,
     partitions: BTreeMap<PartitionKey, Partition>,
     sessions: BTreeMap<SessionId, (PartitionKey, SessionInfo)>,
     streams: BTreeMap<(SessionId, DriverId, RunId), StreamState>,
@@ -35,6 +40,8 @@ struct Inner {
 #[derive(Default)]
 struct Partition {
     epoch: u64,
+    owner: Option<String>,
+    leaving: bool,
     checkpoint: Option<Checkpoint>,
     quarantine: BTreeMap<u64, Quarantined>,
 }
@@ -43,6 +50,13 @@ impl MemoryResults {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store that several processors share.
+    pub fn shared() -> Self {
+        let store = Self::default();
+        store.inner.lock().shared = true;
+        store
     }
 
     /// From now on answer, or fail as a store does that is down.
@@ -131,8 +145,59 @@ impl Results for MemoryResults {
         let mut inner = self.inner.lock();
         super::available(!inner.down)?;
         let owned = inner.partitions.entry((log.clone(), partition)).or_default();
-        owned.epoch += 1;
+        (owned.epoch, owned.owner, owned.leaving) = (owned.epoch + 1, None, false);
         Ok(Lease { log: log.clone(), partition, epoch: owned.epoch })
+    }
+
+    fn shared(&self) -> bool {
+        self.inner.lock().shared
+    }
+
+    async fn beat(&self, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        let now = Instant::now();
+        inner.members.insert((log.clone(), member.name.clone()), now + member.ttl);
+        inner.members.retain(|_, until| *until > now);
+        let members: BTreeSet<String> = inner.members.keys().filter(|(of, _)| of == log).map(|(_, name)| name.clone()).collect();
+        let seats: Vec<Seat> = (0..partitions)
+            .map(|partition| match inner.partitions.get(&(log.clone(), partition)) {
+                Some(p) => Seat { partition, owner: p.owner.clone(), leaving: p.leaving },
+                None => Seat { partition, owner: None, leaving: false },
+            })
+            .collect();
+        let turn = share::turn(&seats, &members, &member.name);
+        for partition in turn.take {
+            let taken = inner.partitions.entry((log.clone(), partition)).or_default();
+            (taken.epoch, taken.owner, taken.leaving) = (taken.epoch + 1, Some(member.name.clone()), false);
+        }
+        for partition in turn.give_back {
+            inner.partitions.entry((log.clone(), partition)).or_default().leaving = true;
+        }
+        let mine = inner.partitions.iter().filter(|((of, _), p)| of == log && p.owner.as_ref() == Some(&member.name));
+        let (mut leases, mut give_back) = (vec![], vec![]);
+        for ((_, partition), p) in mine {
+            leases.push(Lease { log: log.clone(), partition: *partition, epoch: p.epoch });
+            give_back.extend(p.leaving.then_some(*partition));
+        }
+        Ok(Share { leases, give_back, members: members.len() as u32 })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        let owned = inner.partitions.get_mut(&(lease.log.clone(), lease.partition));
+        if let Some(owned) = owned.filter(|p| p.epoch == lease.epoch) {
+            (owned.owner, owned.leaving) = (None, false);
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, log: &LogId, member: &Member) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        inner.members.remove(&(log.clone(), member.name.clone()));
+        Ok(())
     }
 
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {

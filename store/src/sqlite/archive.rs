@@ -16,7 +16,7 @@ use super::upsert::{Bind, select, write};
 use super::{File, chunks, signed};
 use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Removed, Retention, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
 
 /// ?1 to ?4 the stream, ?5 and ?6 the span. Both tables in one statement: what a fold moves between them is then in one of
 /// them. Rows of a table do not overlap, so the first one wanted is the last that begins at or before the span.
@@ -68,13 +68,17 @@ impl SqliteArchive {
 
 #[async_trait]
 impl Archive for SqliteArchive {
-    async fn load(&self, log: &LogId, partition: u32) -> Result<ArchiveState, StoreError> {
+    fn pace(&self) -> Pace {
+        Pace::EMBEDDED
+    }
+
+    async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {
         // On the writer, so that what a caller before left being written is seen.
-        let log = log.clone();
+        let (log, partition) = (lease.log.clone(), lease.partition);
         self.file.write(move |c| Box::pin(load(c, log, partition))).await
     }
 
-    async fn append(&self, block: &ArchiveBlock) -> Result<(), StoreError> {
+    async fn append(&self, _: &Lease, block: &ArchiveBlock) -> Result<(), StoreError> {
         check_block(block)?;
         let block = block.clone();
         self.file.write(move |c| Box::pin(append(c, block))).await
@@ -111,7 +115,7 @@ async fn load(c: &mut SqliteConnection, log: LogId, partition: u32) -> Result<Ar
     let query =
         sqlx::query("SELECT tenant, session, driver, run, next_seq FROM streams WHERE log = ? AND part = ? ORDER BY tenant, session, driver, run");
     let rows = query.bind(log.0.as_str()).bind(partition).fetch_all(c).await.map_err(from_sqlx)?;
-    Ok(ArchiveState { checkpoint, cursors: rows.iter().map(cursor).collect::<Result<_, _>>()? })
+    Ok(ArchiveState { checkpoint, cursors: rows.iter().map(cursor).collect::<Result<_, _>>()?, ..ArchiveState::default() })
 }
 
 async fn checkpoint(c: &mut SqliteConnection, log: &LogId, partition: u32) -> Result<Option<Checkpoint>, StoreError> {
@@ -121,7 +125,7 @@ async fn checkpoint(c: &mut SqliteConnection, log: &LogId, partition: u32) -> Re
 }
 
 async fn append(c: &mut SqliteConnection, block: ArchiveBlock) -> Result<(), StoreError> {
-    let ArchiveBlock { checkpoint: new, received_at_us, cursors, mut runs } = block;
+    let ArchiveBlock { checkpoint: new, received_at_us, cursors, mut runs, .. } = block;
     let old = checkpoint(c, &new.log, new.partition).await?;
     if let Some(old) = &old {
         check_same_record(old, &new)?;

@@ -216,7 +216,7 @@ async fn write_the_golden_files() {
     results.commit(&lease, &step).await.unwrap();
     results.close().await;
     let archive = SqliteArchive::open(&folder.path().join("archive_v1.db")).await.unwrap();
-    archive.append(&block).await.unwrap();
+    archive.append(&lease, &block).await.unwrap();
     archive.close().await;
     for name in ["results_v1.db", "archive_v1.db"] {
         let golden = std::fs::File::create(format!("{}/tests/golden/{name}.gz", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -240,9 +240,9 @@ async fn files_of_version_1_are_readable() {
     }
     let (step, block) = golden();
     let results = SqliteResults::open(&folder.path().join("results.db")).await.unwrap();
-    let lease = results.acquire(&log(), 3).await.unwrap();
-    assert_eq!(lease.epoch, 2);
-    let state = results.load(&lease).await.unwrap();
+    let taken = results.acquire(&log(), 3).await.unwrap();
+    assert_eq!(taken.epoch, 2);
+    let state = results.load(&taken).await.unwrap();
     assert_eq!((state.checkpoint, &state.sessions, &state.streams), (Some(step.checkpoint), &step.sessions, &step.streams));
     assert_eq!((&state.facts, &state.laps), (&step.facts, &step.laps));
     assert_eq!((&state.incidents, &state.pit_visits, &state.flags), (&step.incidents, &step.pit_visits, &step.flags));
@@ -250,7 +250,10 @@ async fn files_of_version_1_are_readable() {
 
     let archive = SqliteArchive::open(&folder.path().join("archive.db")).await.unwrap();
     let stream = block.runs[0].stream;
-    assert_eq!(archive.load(&log(), 3).await.unwrap(), ArchiveState { checkpoint: Some(block.checkpoint), cursors: block.cursors });
+    assert_eq!(
+        archive.load(&lease()).await.unwrap(),
+        ArchiveState { checkpoint: Some(block.checkpoint), cursors: block.cursors, ..ArchiveState::default() }
+    );
     let span = Span { driver: stream.driver, run: stream.run, first_seq: 0, next_seq: 9_999 };
     assert_eq!(archive.frames(&stream.tenant, &stream.session, &span, 9_999).await.unwrap().as_ref(), block.runs.first());
 }
@@ -270,7 +273,7 @@ fn golden() -> (Step, ArchiveBlock) {
     let (pit_visits, flags) = (vec![visit(home.id, 1, 30)], vec![flag(home.id, 1, 30)]);
     let step = Step { incidents: vec![incident(home.id, 1, 30)], pit_visits, flags, quarantine, ..telling_step(&home, 9) };
     let run = FrameRun::new(stream(&home, 1), 5, frames(5, 700)).unwrap();
-    (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
+    (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, appended_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
 }
 
 /// However many laps there are, a question begins at its first row: no table is scanned, and no page sorted.
@@ -327,7 +330,13 @@ async fn tails_are_folded_into_chunks() {
     for second in 0..95u64 {
         let runs: Vec<FrameRun> = (0..5).map(|n| FrameRun::new(stream(&home, n), second * 60, frames(second * 60, 60)).unwrap()).collect();
         let cursors = runs.iter().map(|r| (r.stream, r.next_seq())).collect();
-        store.append(&ArchiveBlock { checkpoint: checkpoint(second), received_at_us: second as i64 * 1_000_000, cursors, runs }).await.unwrap();
+        store
+            .append(
+                &lease(),
+                &ArchiveBlock { checkpoint: checkpoint(second), received_at_us: second as i64 * 1_000_000, appended_at_us: 0, cursors, runs },
+            )
+            .await
+            .unwrap();
         assert!(rows("SELECT COUNT(*) FROM tails").await <= 5 * 10);
         assert_eq!(rows("SELECT COUNT(*) FROM chunks WHERE frames <> 600").await, 0);
     }
@@ -339,10 +348,11 @@ async fn tails_are_folded_into_chunks() {
         let block = ArchiveBlock {
             checkpoint: checkpoint(second),
             received_at_us: second as i64 * 1_000_000,
+            appended_at_us: 0,
             cursors: vec![(key, second + 1)],
             runs: vec![run],
         };
-        store.append(&block).await.unwrap();
+        store.append(&lease(), &block).await.unwrap();
     }
     assert_eq!(rows("SELECT COUNT(*) FROM tails WHERE driver <> 'driver-9'").await, 0);
     assert_eq!(rows("SELECT COUNT(*) FROM chunks WHERE driver <> 'driver-9'").await, 5 * 10);
@@ -364,7 +374,16 @@ async fn the_file_stays_within_what_retention_allows() {
         written += bytes.len() as u64;
         let run = FrameRun::new(key, n * 600, bytes).unwrap();
         store
-            .append(&ArchiveBlock { checkpoint: checkpoint(n), received_at_us: n as i64, cursors: vec![(key, run.next_seq())], runs: vec![run] })
+            .append(
+                &lease(),
+                &ArchiveBlock {
+                    checkpoint: checkpoint(n),
+                    received_at_us: n as i64,
+                    appended_at_us: 0,
+                    cursors: vec![(key, run.next_seq())],
+                    runs: vec![run],
+                },
+            )
             .await
             .unwrap();
         let taken = store.retain(&crate::Retention { max_bytes: Some(MAX), oldest_us: None }).await.unwrap();
@@ -390,7 +409,16 @@ async fn readers_that_stop_early_hold_nothing() {
     for n in 0..20u64 {
         let run = FrameRun::new(key, n * 600, frames(n * 600, 600)).unwrap();
         store
-            .append(&ArchiveBlock { checkpoint: checkpoint(n), received_at_us: 0, cursors: vec![(key, run.next_seq())], runs: vec![run] })
+            .append(
+                &lease(),
+                &ArchiveBlock {
+                    checkpoint: checkpoint(n),
+                    received_at_us: 0,
+                    appended_at_us: 0,
+                    cursors: vec![(key, run.next_seq())],
+                    runs: vec![run],
+                },
+            )
             .await
             .unwrap();
     }

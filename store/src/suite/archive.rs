@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::ArchiveFixture;
 use super::samples::*;
 use crate::memory::MemoryArchive;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Piece, Removed, Retention, StoreError};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Piece, Removed, Retention, StoreError};
 
 /// How long an append may take that waits for nothing but a lock left behind. Far above what a busy machine needs.
 const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ fn pieces(stream: StreamKey, ranges: &[(u64, u64)]) -> FrameRun {
 
 fn block(offset: u64, runs: Vec<FrameRun>) -> ArchiveBlock {
     let cursors = runs.iter().map(|r| (r.stream, r.next_seq())).collect();
-    ArchiveBlock { checkpoint: checkpoint(offset), received_at_us: offset as i64, cursors, runs }
+    ArchiveBlock { checkpoint: checkpoint(offset), received_at_us: offset as i64, appended_at_us: offset as i64, cursors, runs }
 }
 
 async fn read(store: &impl Archive, of: &StreamKey, first: u64, next: u64, limit: u32) -> Option<FrameRun> {
@@ -52,12 +52,12 @@ async fn count(store: &impl Archive, of: &StreamKey) -> u64 {
 pub(crate) async fn frames_come_back_bit_for_bit<F: ArchiveFixture>(f: &F) {
     let mut rng = fastrand::Rng::with_seed(4);
     let store = f.open().await;
-    assert_eq!(store.load(&log(), 3).await.unwrap(), ArchiveState::default());
+    assert_eq!(store.load(&lease()).await.unwrap(), ArchiveState::default());
     let mut next = 5;
     let mut kept = vec![];
     for (offset, count) in [1usize, 599, 600, 601, 1, 2_000].into_iter().enumerate() {
         let bytes: Bytes = (0..count * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
-        store.append(&block(offset as u64, vec![FrameRun::new(key(1), next, bytes.clone()).unwrap()])).await.unwrap();
+        store.append(&lease(), &block(offset as u64, vec![FrameRun::new(key(1), next, bytes.clone()).unwrap()])).await.unwrap();
         next += count as u64;
         kept.extend_from_slice(&bytes);
     }
@@ -73,7 +73,7 @@ pub(crate) async fn a_span_is_given_exactly<F: ArchiveFixture>(f: &F) {
     let mut rng = fastrand::Rng::with_seed(5);
     let store = f.open().await;
     // Two runs with a hole between, 1,000..1,100.
-    store.append(&block(1, vec![part(key(1), 0, 1_000), part(key(1), 1_100, 3_000), part(key(2), 0, 50)])).await.unwrap();
+    store.append(&lease(), &block(1, vec![part(key(1), 0, 1_000), part(key(1), 1_100, 3_000), part(key(2), 0, 50)])).await.unwrap();
     for _ in 0..200 {
         let (a, b) = (rng.u64(0..3_200), rng.u64(0..3_200));
         let (first, next) = (a.min(b), a.max(b));
@@ -105,7 +105,7 @@ pub(crate) async fn runs_with_gaps_come_back_as_they_were<F: ArchiveFixture>(f: 
             at = next + rng.u64(1..4);
         }
         told.extend(ranges.clone());
-        store.append(&block(offset, vec![pieces(key(1), &ranges)])).await.unwrap();
+        store.append(&lease(), &block(offset, vec![pieces(key(1), &ranges)])).await.unwrap();
         assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(pieces(key(1), &told)), "what is appended can be read at once");
     }
     let all: Vec<u64> = told.iter().flat_map(|(first, next)| *first..*next).collect();
@@ -129,7 +129,7 @@ pub(crate) async fn what_waited_long_is_kept<F: ArchiveFixture>(f: &F) {
             runs.push(part(key(2), second * 60, second * 60 + 60));
         }
         let block = ArchiveBlock { received_at_us: 1_000_000 * second as i64, ..block(second, runs) };
-        store.append(&block).await.unwrap();
+        store.append(&lease(), &block).await.unwrap();
     }
     assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(part(key(1), 0, 1_000)));
     assert_eq!(read(&store, &key(2), 0, u64::MAX, ALL).await, Some(part(key(2), 0, 180)));
@@ -151,19 +151,19 @@ pub(crate) async fn the_oldest_are_removed_by_age<F: ArchiveFixture>(f: &F) {
     let store = f.open().await;
     for offset in 0..10 {
         store
-            .append(&block(offset, vec![part(key(1), offset * 600, offset * 600 + 600), part(key(2), offset * 600, offset * 600 + 600)]))
+            .append(&lease(), &block(offset, vec![part(key(1), offset * 600, offset * 600 + 600), part(key(2), offset * 600, offset * 600 + 600)]))
             .await
             .unwrap();
     }
-    let before = store.load(&log(), 3).await.unwrap();
+    let before = store.load(&lease()).await.unwrap();
     assert_eq!(store.retain(&Retention::default()).await.unwrap(), Removed::default(), "nothing asked, nothing removed");
     assert_eq!(remove_all(&store, Retention { oldest_us: Some(4), ..Retention::default() }).await, 2 * 4 * 600);
     for n in [1, 2] {
         assert_eq!(read(&store, &key(n), 0, u64::MAX, ALL).await, Some(part(key(n), 2_400, 6_000)));
         assert_eq!(count(&store, &key(n)).await, 3_600);
     }
-    assert_eq!(store.load(&log(), 3).await.unwrap(), before);
-    store.append(&block(3, vec![part(key(1), 0, 2_400)])).await.unwrap();
+    assert_eq!(store.load(&lease()).await.unwrap(), before);
+    store.append(&lease(), &block(3, vec![part(key(1), 0, 2_400)])).await.unwrap();
     assert_eq!(count(&store, &key(1)).await, 3_600, "what was removed does not come back");
     assert_eq!(remove_all(&store, Retention { oldest_us: Some(4), ..Retention::default() }).await, 0);
     drop(store);
@@ -171,7 +171,7 @@ pub(crate) async fn the_oldest_are_removed_by_age<F: ArchiveFixture>(f: &F) {
     assert_eq!(read(&store, &key(1), 0, 3_000, ALL).await, Some(part(key(1), 2_400, 3_000)));
     assert_eq!(remove_all(&store, Retention { oldest_us: Some(i64::MAX), ..Retention::default() }).await, 7_200);
     assert_eq!(count(&store, &key(1)).await, 0);
-    store.append(&block(11, vec![part(key(1), 6_000, 6_600)])).await.unwrap();
+    store.append(&lease(), &block(11, vec![part(key(1), 6_000, 6_600)])).await.unwrap();
     assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(part(key(1), 6_000, 6_600)), "it goes on");
 }
 
@@ -180,7 +180,7 @@ pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
     let store = f.open().await;
     for offset in 0..10 {
         let bytes: Bytes = (0..600 * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
-        store.append(&block(offset, vec![FrameRun::new(key(1), offset * 600, bytes).unwrap()])).await.unwrap();
+        store.append(&lease(), &block(offset, vec![FrameRun::new(key(1), offset * 600, bytes).unwrap()])).await.unwrap();
     }
     let max = |bytes: u64| Retention { max_bytes: Some(bytes), ..Retention::default() };
     assert_eq!(remove_all(&store, max(u64::MAX)).await, 0);
@@ -211,7 +211,7 @@ pub(crate) async fn retention_takes_nothing_young<F: ArchiveFixture>(f: &F) {
             runs.push(part(key(n), first, next[n as usize]));
             came.extend((first..next[n as usize]).map(|seq| (n, seq, now)));
         }
-        store.append(&ArchiveBlock { received_at_us: now, ..block(offset, runs) }).await.unwrap();
+        store.append(&lease(), &ArchiveBlock { received_at_us: now, ..block(offset, runs) }).await.unwrap();
         if rng.u8(0..6) == 0 {
             cutoff = cutoff.max(now - rng.i64(0..90_000_000));
             remove_all(&store, Retention { oldest_us: Some(cutoff), ..Retention::default() }).await;
@@ -242,7 +242,7 @@ pub(crate) async fn overlapping_owners_keep_each_frame_once<F: ArchiveFixture>(f
         let next = (at[who] + rng.u64(1..1_500)).min(5_000);
         if next > at[who] {
             let runs = vec![part(key(1), at[who], next), part(key(2), at[who], next)];
-            stores[who].append(&block(next, runs)).await.unwrap();
+            stores[who].append(&lease(), &block(next, runs)).await.unwrap();
             at[who] = next;
         }
     }
@@ -250,14 +250,14 @@ pub(crate) async fn overlapping_owners_keep_each_frame_once<F: ArchiveFixture>(f
     assert_eq!(stores[0].count(&key(1).tenant, &key(1).session, None).await.unwrap(), 10_000);
     assert_eq!(read(&stores[0], &key(1), 0, 9_999, ALL).await, Some(part(key(1), 0, 5_000)));
     let again = block(5_000, vec![part(key(1), 0, 5_000)]);
-    stores[1].append(&again).await.unwrap();
+    stores[1].append(&lease(), &again).await.unwrap();
     assert_eq!(count(&stores[0], &key(1)).await, 5_000);
 }
 
 pub(crate) async fn a_refused_block_changes_nothing<F: ArchiveFixture>(f: &F) {
     let store = f.open().await;
-    store.append(&block(5, vec![part(key(1), 0, 100)])).await.unwrap();
-    let before = store.load(&log(), 3).await.unwrap();
+    store.append(&lease(), &block(5, vec![part(key(1), 0, 100)])).await.unwrap();
+    let before = store.load(&lease()).await.unwrap();
     let good = || part(key(1), 100, 200);
     let torn = FrameRun { frames: Bytes::from(vec![0; CAR_FRAME_BYTES + 1]), ..part(key(2), 0, 1) };
     let empty = FrameRun { frames: Bytes::new(), ..part(key(2), 0, 1) };
@@ -279,12 +279,12 @@ pub(crate) async fn a_refused_block_changes_nothing<F: ArchiveFixture>(f: &F) {
         ("another record at the checkpoint", ArchiveBlock { checkpoint: Checkpoint { crc: 1, ..checkpoint(5) }, ..block(5, vec![good()]) }),
     ];
     for (what, block) in bad {
-        let refused = store.append(&block).await;
+        let refused = store.append(&lease(), &block).await;
         assert!(matches!(refused, Err(StoreError::Refused(_))), "{what}: {refused:?}");
-        assert_eq!(store.load(&log(), 3).await.unwrap(), before, "{what}");
+        assert_eq!(store.load(&lease()).await.unwrap(), before, "{what}");
         assert_eq!(count(&store, &key(1)).await, 100, "{what}");
     }
-    store.append(&block(6, vec![good()])).await.unwrap();
+    store.append(&lease(), &block(6, vec![good()])).await.unwrap();
     assert_eq!(count(&store, &key(1)).await, 200);
 }
 
@@ -292,24 +292,26 @@ pub(crate) async fn cursors_and_checkpoint_survive_and_never_go_back<F: ArchiveF
     let store = f.open().await;
     // A cursor may stand beyond the last frame, or have no frame at all: gaps and other kinds take numbers too.
     let ahead = ArchiveBlock { cursors: vec![(key(1), 150), (key(2), 7)], ..block(10, vec![part(key(1), 0, 100)]) };
-    store.append(&ahead).await.unwrap();
+    store.append(&lease(), &ahead).await.unwrap();
     drop(store);
     let store = f.open().await;
-    let state = ArchiveState { checkpoint: Some(checkpoint(10)), cursors: vec![(key(1), 150), (key(2), 7)] };
-    assert_eq!(store.load(&log(), 3).await.unwrap(), state);
-    store.append(&block(4, vec![part(key(1), 0, 50)])).await.unwrap();
-    assert_eq!(store.load(&log(), 3).await.unwrap(), state, "an old block is nothing new");
-    assert_eq!(store.load(&log(), 4).await.unwrap(), ArchiveState::default());
-    assert_eq!(store.load(&LogId("other".into()), 3).await.unwrap(), ArchiveState::default());
+    let state = ArchiveState { checkpoint: Some(checkpoint(10)), cursors: vec![(key(1), 150), (key(2), 7)], ..store.load(&lease()).await.unwrap() };
+    assert_eq!(store.load(&lease()).await.unwrap(), state);
+    store.append(&lease(), &block(4, vec![part(key(1), 0, 50)])).await.unwrap();
+    assert_eq!(store.load(&lease()).await.unwrap(), state, "an old block is nothing new");
+    let next_door = Lease { partition: 4, ..lease() };
+    assert_eq!(store.load(&next_door).await.unwrap(), ArchiveState::default());
+    assert_eq!(store.load(&Lease { log: LogId("other".into()), ..lease() }).await.unwrap(), ArchiveState::default());
     let elsewhere = Checkpoint { partition: 4, ..checkpoint(1) };
-    store.append(&ArchiveBlock { checkpoint: elsewhere.clone(), ..block(1, vec![part(key(3), 0, 5)]) }).await.unwrap();
-    assert_eq!(store.load(&log(), 4).await.unwrap(), ArchiveState { checkpoint: Some(elsewhere), cursors: vec![(key(3), 5)] });
+    store.append(&next_door, &ArchiveBlock { checkpoint: elsewhere.clone(), ..block(1, vec![part(key(3), 0, 5)]) }).await.unwrap();
+    let there = store.load(&next_door).await.unwrap();
+    assert_eq!((there.checkpoint, there.cursors), (Some(elsewhere), vec![(key(3), 5)]));
 }
 
 pub(crate) async fn tenants_see_only_their_own<F: ArchiveFixture>(f: &F) {
     let store = f.open().await;
     let theirs = StreamKey { tenant: tenant("b"), ..key(1) };
-    store.append(&block(1, vec![part(key(1), 0, 10), part(theirs, 0, 20)])).await.unwrap();
+    store.append(&lease(), &block(1, vec![part(key(1), 0, 10), part(theirs, 0, 20)])).await.unwrap();
     assert_eq!((count(&store, &key(1)).await, count(&store, &theirs).await), (10, 20));
     assert_eq!(read(&store, &key(1), 0, 99, ALL).await, Some(part(key(1), 0, 10)));
     let nobody = StreamKey { tenant: tenant("c"), ..key(1) };
@@ -327,14 +329,14 @@ pub(crate) async fn aborted_appends_are_whole_or_nothing<F: ArchiveFixture>(f: &
         let runs = || vec![part(key(1), at, at + 10), part(key(2), at, at + 10)];
         let rival = rng.bool().then(|| {
             let store = store.clone();
-            tokio::spawn(async move { store.load(&log(), 3).await })
+            tokio::spawn(async move { store.load(&lease()).await })
         });
         let block = block(at + 10, runs());
-        super::drop_after(store.append(&block), rng.u32(0..2_000)).await;
+        super::drop_after(store.append(&lease(), &block), rng.u32(0..2_000)).await;
         if let Some(rival) = rival {
             rival.await.unwrap().unwrap();
         }
-        let state = tokio::time::timeout(NO_LOCK_LEFT, store.load(&log(), 3)).await.expect("no lock is left").unwrap();
+        let state = tokio::time::timeout(NO_LOCK_LEFT, store.load(&lease())).await.expect("no lock is left").unwrap();
         let now = state.checkpoint.map_or(0, |c| c.offset);
         assert!(now == at || now == at + 10, "from {at} to {now}");
         assert!(state.cursors.iter().all(|(_, next)| *next == now));
@@ -344,7 +346,7 @@ pub(crate) async fn aborted_appends_are_whole_or_nothing<F: ArchiveFixture>(f: &
     }
     println!("{kept} of 1000 appends happened");
     assert_eq!(read(&*store, &key(1), 0, u64::MAX, ALL).await, (at > 0).then(|| part(key(1), 0, at)));
-    tokio::time::timeout(NO_LOCK_LEFT, f.open().await.append(&block(at + 10, vec![part(key(1), at, at + 10)])))
+    tokio::time::timeout(NO_LOCK_LEFT, f.open().await.append(&lease(), &block(at + 10, vec![part(key(1), at, at + 10)])))
         .await
         .expect("no lock is left")
         .unwrap();
@@ -371,12 +373,13 @@ pub(crate) async fn random_blocks_are_as_in_the_reference<F: ArchiveFixture>(f: 
         rng.shuffle(&mut runs);
         let cursors = runs.iter().map(|r| (r.stream, runs.iter().filter(|o| o.stream == r.stream).map(FrameRun::next_seq).max().unwrap())).collect();
         let block = ArchiveBlock { cursors, ..block(offset, runs) };
-        store.append(&block).await.unwrap();
-        model.append(&block).await.unwrap();
+        store.append(&lease(), &block).await.unwrap();
+        model.append(&lease(), &block).await.unwrap();
         if rng.u8(0..8) == 0 {
             store = f.open().await;
         }
-        assert_eq!(store.load(&log(), 3).await.unwrap(), model.load(&log(), 3).await.unwrap());
+        let (at, wanted) = (store.load(&lease()).await.unwrap(), model.load(&lease()).await.unwrap());
+        assert_eq!((at.checkpoint, at.cursors), (wanted.checkpoint, wanted.cursors));
         for n in 0..3 {
             let (first, next, limit) = (rng.u64(0..4_000), rng.u64(0..5_000), rng.u32(0..3_000));
             assert_eq!(read(&store, &key(n), first, next, limit).await, read(&model, &key(n), first, next, limit).await);

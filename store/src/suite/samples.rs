@@ -7,7 +7,7 @@ use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, St
 use bytes::Bytes;
 use fastrand::Rng;
 
-use crate::{FieldState, Quarantined, Step, StreamState};
+use crate::{FieldState, Lease, Quarantined, Step, StreamState};
 
 pub(crate) fn log() -> LogId {
     LogId("log-1".into())
@@ -31,6 +31,11 @@ pub(crate) fn run(n: u8) -> RunId {
 
 pub(crate) fn checkpoint(offset: u64) -> Checkpoint {
     Checkpoint { log: log(), partition: 3, offset, crc: crc(offset) }
+}
+
+/// The partition's first lease: that of the archive's tests, whose fixtures take it where a backend asks for one.
+pub(crate) fn lease() -> Lease {
+    Lease { log: log(), partition: 3, epoch: 1 }
 }
 
 /// The checksum that the log's record at `offset` has in these tests.
