@@ -12,6 +12,7 @@
 pub mod admit;
 mod closer;
 mod counts;
+mod crew;
 mod error;
 mod metrics;
 pub mod partition;

@@ -49,6 +49,12 @@ boxbox_schemas::metrics! {
         lag_records: gauge,
         /// Partitions that have stopped for good and wait for a person.
         stopped_partitions: gauge,
+        /// Partitions that this process works on.
+        partitions: gauge,
+        /// Processors alive that share the store, this one included; 0 where there is one only.
+        members: gauge,
+        /// Writes refused because another processor had taken the partition over.
+        fenced: counter,
         /// Frames archived.
         archive_frames: counter,
         /// Blocks archived.
@@ -61,6 +67,8 @@ boxbox_schemas::metrics! {
         archive_readers: counter,
         /// Frames that the archive removed because they were too old or too many.
         archive_removed: counter,
+        /// Laps copied to where seasons are analysed, revised ones included.
+        exported_laps: counter,
         /// Durable records whose frames are not archived yet.
         archive_lag_records: gauge,
     }

@@ -1,20 +1,19 @@
-//! [`Processor`]: all partitions of a log, two pumps each.
+//! [`Processor`]: what it is given and how it may be set; [`crew`](crate::crew) does the work.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use boxbox_log::Log;
-use boxbox_store::{Archive, Results, Step};
+use boxbox_store::{Archive, Pace, Results, Step};
 use tokio::sync::broadcast;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::closer::Clerk;
+use crate::crew::Crew;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
-use crate::pump::relay::relay;
-use crate::pump::{self, Shared};
-use crate::status::{Phase, Pump, Status};
+use crate::pump::Shared;
+use crate::status::Status;
 
 /// Steps that a receiver of the feed may lag behind before it loses some: at 10 steps a second and partition, several
 /// seconds of a whole log. What it loses is in the store.
@@ -36,13 +35,13 @@ pub struct Config {
     pub step_quarantine_bytes: usize,
     /// E10: longest run of frames in the archive, session time.
     pub run_span: Duration,
-    /// A block of frames is archived at this age, so that a lap's trace can be read soon after it.
-    pub block_every: Duration,
-    /// A block is archived when nothing has come for so long.
-    pub block_idle: Duration,
-    /// A block is archived at this size, bytes: what a partition's archive may hold in memory, once as the block and once as
-    /// records that wait for it.
-    pub block_bytes: usize,
+    /// When blocks are archived; `None`: as the archive asks for.
+    pub pace: Option<Pace>,
+    /// How often laps are copied to where seasons are analysed.
+    pub export_every: Duration,
+    /// E5: a processor that shares its store and is silent for so long loses its partitions to others. It says five times in
+    /// this time that it is alive.
+    pub member_ttl: Duration,
     /// The archive removes its oldest frames beyond this, bytes; `None`: it keeps them.
     pub archive_max_bytes: Option<u64>,
     /// The archive removes frames received longer ago than this; `None`: it keeps them.
@@ -68,9 +67,9 @@ impl Default for Config {
             step_records: 50_000,
             step_quarantine_bytes: 4 << 20,
             run_span: Duration::from_secs(10),
-            block_every: Duration::from_secs(1),
-            block_idle: Duration::from_secs(1),
-            block_bytes: 4 << 20,
+            pace: None,
+            export_every: Duration::from_secs(10),
+            member_ttl: Duration::from_secs(5),
             archive_max_bytes: None,
             archive_max_age: None,
             retain_every: Duration::from_secs(60),
@@ -111,52 +110,13 @@ impl Processor {
     }
 
     /// Work until `stop` is cancelled (then whatever is pending is committed, and this returns `Ok`), or until no
-    /// partition's results are worked on any more: then the first reason is the error.
+    /// partition's results can be worked on any more: then the first reason is the error.
     ///
     /// A partition that fails for good leaves the others working; [`Processor::status`] says so. What does not answer
-    /// is tried again for ever. An archive that fails ends neither its partition nor the processor.
+    /// is tried again for ever. An archive that fails ends neither its partition nor the processor. Where processors share a
+    /// store, this one works on its share (E5).
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProcessorError> {
         let Self { log, results, archive, shared } = self;
-        let (asked, stop) = (stop.clone(), stop.child_token());
-        let mut pumps = JoinSet::new();
-        let mut tasks = std::collections::BTreeMap::new();
-        let partitions = log.partitions();
-        for partition in 0..partitions {
-            let (feeder, follower) = relay(shared.config.block_bytes);
-            let task = pumps.spawn(pump::results::run(shared.clone(), log.clone(), results.clone(), partition, feeder, stop.clone()));
-            tasks.insert(task.id(), (partition, Pump::Results));
-            let task = pumps.spawn(pump::archive::run(shared.clone(), log.clone(), archive.clone(), partition, follower, stop.clone()));
-            tasks.insert(task.id(), (partition, Pump::Archive));
-        }
-        let (mut working, mut first) = (partitions, None);
-        while let Some(ended) = pumps.join_next_with_id().await {
-            let (id, outcome) = match ended {
-                Ok((id, outcome)) => (id, Some(outcome)),
-                Err(panic) => (panic.id(), None),
-            };
-            let Some((partition, pump)) = tasks.remove(&id) else { continue };
-            let outcome = outcome.unwrap_or(Err(ProcessorError::Panicked(partition)));
-            shared.status.update(partition, pump, |s| {
-                s.phase = match &outcome {
-                    Ok(()) => Phase::Ended,
-                    Err(error) => Phase::Stopped(error.to_string()),
-                }
-            });
-            if let Err(error) = outcome {
-                tracing::error!(partition, ?pump, %error, "a partition is not worked on any more");
-                shared.metrics.stopped_partitions.set(shared.status.sum(Pump::Results, |s| u64::from(matches!(s.phase, Phase::Stopped(_)))) as f64);
-                if pump == Pump::Results {
-                    first.get_or_insert(error);
-                }
-            }
-            if pump == Pump::Results {
-                working -= 1;
-            }
-            // Without results there is nothing to wait for; archive pumps commit what they hold and end.
-            if working == 0 {
-                stop.cancel();
-            }
-        }
-        first.filter(|_| !asked.is_cancelled()).map_or(Ok(()), Err)
+        Crew::new(shared, log, results, archive).work(stop).await
     }
 }

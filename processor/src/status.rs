@@ -47,6 +47,8 @@ pub enum Phase {
     Retrying(String),
     /// It has stopped for good. The text says why, and what to do.
     Stopped(String),
+    /// Another processor works on the partition.
+    Elsewhere,
     /// Asked to end, it has ended.
     Ended,
 }
@@ -79,14 +81,17 @@ impl Status {
         self.partitions.iter().map(|p| p.lock().clone()).collect()
     }
 
-    /// Whether every partition makes laps. The archive may lag or fail: it delays no lap.
+    /// Whether every partition that is this processor's makes laps. The archive may lag or fail: it delays no lap.
     pub fn ready(&self) -> bool {
-        self.partitions.iter().all(|p| p.lock().results.phase == Phase::Working)
+        self.partitions.iter().all(|p| matches!(p.lock().results.phase, Phase::Working | Phase::Elsewhere))
     }
 
-    /// Whether every partition's results have everything durable.
+    /// Whether the results of every partition that is this processor's have everything durable.
     pub fn level(&self) -> bool {
-        self.partitions.iter().all(|p| p.lock().results.level())
+        self.partitions.iter().all(|p| {
+            let status = p.lock();
+            status.results.level() || status.results.phase == Phase::Elsewhere
+        })
     }
 
     pub(crate) fn update(&self, partition: u32, pump: Pump, change: impl FnOnce(&mut PumpStatus)) {

@@ -17,7 +17,7 @@ use boxbox_schemas::SessionId;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, FrameRun, Results};
+use boxbox_store::{Archive, FrameRun, Pace, Results};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::*;
@@ -107,8 +107,7 @@ fn quick() -> Config {
         read_bytes: 8_000,
         news_every: ms(2),
         quiet_every: ms(5),
-        block_every: ms(20),
-        block_idle: ms(5),
+        pace: Some(Pace { every: ms(20), idle: ms(5), bytes: 4 << 20 }),
         retry_first: ms(1),
         retry_last: ms(20),
         ..Config::default()

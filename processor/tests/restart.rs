@@ -14,7 +14,7 @@ use boxbox_processor::{Config, Processor, Status};
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, Lease, PartitionState, Results, StreamState};
+use boxbox_store::{Archive, Lease, Pace, PartitionState, Results, StreamState};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::stores::Faulty;
@@ -187,9 +187,7 @@ fn quick(rng: &mut Rng) -> Config {
         news_every: ms(rng.u64(0..4)),
         quiet_every: ms(rng.u64(0..10)),
         step_records: rng.u64(1..200),
-        block_every: ms(3),
-        block_idle: ms(2),
-        block_bytes: rng.usize(1_000..200_000),
+        pace: Some(Pace { every: ms(3), idle: ms(2), bytes: rng.usize(1_000..200_000) }),
         retry_first: Duration::from_micros(100),
         retry_last: ms(2),
         ..Config::default()

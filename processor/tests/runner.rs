@@ -17,7 +17,7 @@ use boxbox_schemas::record::{Kind, archive};
 use boxbox_schemas::results::{Checkpoint, Lap, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, Results, Step, StoreError};
+use boxbox_store::{Archive, Pace, Results, Step, StoreError};
 use bytes::Bytes;
 use support::log::{Counting, Flaky};
 use support::stores::Blocks;
@@ -34,12 +34,16 @@ fn quick() -> Config {
     Config {
         news_every: ms(5),
         quiet_every: ms(20),
-        block_every: ms(20),
-        block_idle: ms(10),
+        pace: Some(Pace { every: ms(20), idle: ms(10), bytes: 4 << 20 }),
         retry_first: ms(1),
         retry_last: ms(10),
         ..Config::default()
     }
+}
+
+/// Milliseconds and bytes.
+fn pace(every: u64, idle: u64, bytes: usize) -> Option<Pace> {
+    Some(Pace { every: Duration::from_millis(every), idle: Duration::from_millis(idle), bytes })
 }
 
 struct Running {
@@ -269,7 +273,7 @@ async fn one_fetch_feeds_laps_and_archive() {
 #[tokio::test]
 async fn an_archive_that_falls_behind_reads_for_itself_and_follows_again() {
     let (log, results, archive) = (Counting::new(inline_log(1)), MemoryResults::new(), MemoryArchive::new());
-    let config = Config { block_bytes: 20_000, read_bytes: 5_000, ..quick() };
+    let config = Config { pace: pace(20, 10, 20_000), read_bytes: 5_000, ..quick() };
     let mut running = start(config, log.clone(), results.clone(), archive.clone());
     let mut frames = 0;
     for round in 0..4u8 {
@@ -388,7 +392,7 @@ async fn a_log_that_does_not_answer_now_and_then_loses_nothing() {
 #[tokio::test]
 async fn what_is_pending_is_committed_at_the_end() {
     let (log, results, archive) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
-    let never = Config { news_every: NEVER, quiet_every: NEVER, block_every: NEVER, block_idle: NEVER, ..Config::default() };
+    let never = Config { news_every: NEVER, quiet_every: NEVER, pace: Some(Pace { every: NEVER, idle: NEVER, bytes: 4 << 20 }), ..Config::default() };
     let running = start(never, log.clone(), results.clone(), archive.clone());
     append(&log, &Client::laps(1, "anna", 1, 300, 1));
     // The first news goes out at once; what follows waits for ever.
@@ -441,9 +445,9 @@ async fn the_archive_gets_runs_of_ten_seconds() {
     let records: Vec<Bytes> =
         anna.records.iter().zip(bert.iter().chain(std::iter::repeat(&bert[0]))).flat_map(|(a, b)| [a.clone(), b.clone()]).chain(resent).collect();
     for config in [
-        Config { block_every: NEVER, block_idle: Duration::from_millis(20), ..quick() },
-        Config { block_every: Duration::ZERO, block_idle: NEVER, read_bytes: 9_000, ..quick() },
-        Config { block_every: NEVER, block_idle: Duration::from_millis(50), block_bytes: 30_000, read_bytes: 9_000, ..quick() },
+        Config { pace: pace(3_600_000, 20, 4 << 20), ..quick() },
+        Config { pace: pace(0, 3_600_000, 4 << 20), read_bytes: 9_000, ..quick() },
+        Config { pace: pace(3_600_000, 50, 30_000), read_bytes: 9_000, ..quick() },
     ] {
         let (log, archive) = (inline_log(1), Blocks::default());
         append(&log, &records);
@@ -451,7 +455,7 @@ async fn the_archive_gets_runs_of_ten_seconds() {
         running.until_archived(&log).await;
         running.end().await;
         let blocks = archive.blocks.lock().unwrap().clone();
-        assert!(config.block_idle == Duration::from_millis(20) || blocks.len() > 2, "{} blocks", blocks.len());
+        assert!(config.pace == pace(3_600_000, 20, 4 << 20) || blocks.len() > 2, "{} blocks", blocks.len());
         assert!(blocks.is_sorted_by_key(|b| b.checkpoint.offset));
         for name in ["anna", "bert"] {
             let runs: Vec<_> = blocks.iter().flat_map(|b| &b.runs).filter(|r| r.stream.driver == driver(name)).collect();

@@ -9,7 +9,7 @@
 //!
 //! [`Config::run_span`]: crate::Config::run_span
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,46 +19,39 @@ use boxbox_schemas::record::Content;
 use boxbox_schemas::results::Checkpoint;
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{LogId, StreamKey};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Piece, Retention};
+use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Piece, Retention};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::relay::{Follower, Taken};
-use super::{Patience, Place, Post, Shared, go_on, now_us, resume};
+use super::{Patience, Place, Post, go_on, now_us, resume};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
-use crate::status::Pump;
 
-/// Archive one partition until `stop` or a failure for good.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    log: Arc<dyn Log>,
-    archive: Arc<dyn Archive>,
-    partition: u32,
-    follower: Follower,
-    stop: CancellationToken,
-) -> Result<(), ProcessorError> {
-    let post = Post { shared, log: log.clone(), partition, pump: Pump::Archive, stop };
-    let started = post.patiently("start", || start(&*log, &*archive, partition)).await?;
-    let Some((cursors, place)) = started else { return Ok(()) };
+/// Archive the partition of `lease` until the end is asked for, or a failure for good.
+pub(crate) async fn run(post: Post, archive: Arc<dyn Archive>, lease: Lease, pace: Pace, follower: Follower) -> Result<(), ProcessorError> {
+    let started = post.patiently("start", || start(&*post.log, &*archive, &lease)).await?;
+    let Some((state, place)) = started else { return Ok(()) };
     post.begin(&place);
     let span_us = i64::try_from(post.shared.config.run_span.as_micros()).unwrap_or(i64::MAX);
-    let builder = Builder::new(log.id().clone(), partition, log.partitions(), cursors, span_us);
+    let builder = Builder::new(&lease, post.log.partitions(), state, span_us);
     let Place { reader, next, end } = place;
     let source = Source { own: Some(reader), follower, next, end };
-    Box::pin(Work { post, archive, builder, source, oldest: None, newest: None, retain_at: Instant::now() }.pump()).await
+    let now = Instant::now();
+    Box::pin(Work { post, archive, lease, pace, builder, source, oldest: None, newest: None, retain_at: now, export_at: now }.pump()).await
 }
 
-async fn start(log: &dyn Log, archive: &dyn Archive, partition: u32) -> Result<(BTreeMap<StreamKey, u64>, Place), ProcessorError> {
-    let state = archive.load(log.id(), partition).await?;
-    let place = resume(log, partition, state.checkpoint.as_ref()).await?;
-    Ok((state.cursors.into_iter().collect(), place))
+async fn start(log: &dyn Log, archive: &dyn Archive, lease: &Lease) -> Result<(ArchiveState, Place), ProcessorError> {
+    let state = archive.load(lease).await?;
+    let place = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
+    Ok((state, place))
 }
 
 struct Work {
     post: Post,
     archive: Arc<dyn Archive>,
+    lease: Lease,
+    pace: Pace,
     builder: Builder,
     source: Source,
     /// When the oldest and the newest record that wait for a block were read.
@@ -66,6 +59,8 @@ struct Work {
     newest: Option<Instant>,
     /// When to remove what is too old or too much.
     retain_at: Instant,
+    /// When to copy laps.
+    export_at: Instant,
 }
 
 /// Where records come from: the other pump, or a reader of its own.
@@ -103,11 +98,12 @@ impl Source {
 
 impl Work {
     async fn pump(mut self) -> Result<(), ProcessorError> {
-        let (stop, config) = (self.post.stop.clone(), self.post.shared.config.clone());
+        let stop = self.post.stop.clone();
         let mut patience = Patience::default();
         loop {
-            let next_duty = self.due().map_or(self.retain_at, |due| due.min(self.retain_at));
-            let wait = next_duty.saturating_duration_since(Instant::now()).min(config.block_idle);
+            let chores = self.retain_at.min(self.export_at);
+            let next_duty = self.due().map_or(chores, |due| due.min(chores));
+            let wait = next_duty.saturating_duration_since(Instant::now()).min(self.pace.idle);
             let batch = tokio::select! {
                 // First: when all end, the other pump may leave before this one has looked.
                 biased;
@@ -121,14 +117,17 @@ impl Work {
                 }
                 Err(error) => {
                     // What was read before goes out now, not when the log answers again; the reader knows its place.
-                    if !self.append().await? || !patience.pause(&self.post, "read the log", error).await? {
+                    if !self.append_early().await? || !patience.pause(&self.post, "read the log", error).await? {
                         return Ok(());
                     }
                     continue;
                 }
             };
             for entry in &batch {
-                self.builder.take_in(entry.offset, &entry.record);
+                self.builder.take_in(entry);
+                if self.builder.ends_here() && !self.append().await? {
+                    return Ok(());
+                }
             }
             if !batch.is_empty() {
                 let now = Instant::now();
@@ -136,15 +135,31 @@ impl Work {
                 self.newest = Some(now);
             }
             self.post.at(self.source.next, self.source.end);
-            if self.due().is_some_and(|due| due <= Instant::now()) && !self.append().await? {
+            if self.due().is_some_and(|due| due <= Instant::now()) && !self.append_early().await? {
                 return Ok(());
             }
             if self.retain_at <= Instant::now() {
                 self.retain().await;
             }
+            if self.export_at <= Instant::now() {
+                self.export().await;
+            }
         }
-        self.append().await?;
+        self.append_early().await?;
         Ok(())
+    }
+
+    /// Copy laps to where seasons are analysed; what could not be copied waits for the next time.
+    async fn export(&mut self) {
+        self.export_at = Instant::now() + self.post.shared.config.export_every;
+        match self.archive.export_laps(&self.lease).await {
+            Ok(0) => {}
+            Ok(laps) => {
+                self.post.shared.metrics.exported_laps.increment(laps);
+                self.export_at = Instant::now();
+            }
+            Err(error) => tracing::warn!(partition = self.post.partition, %error, "laps could not be copied for analysis; trying again later"),
+        }
     }
 
     /// Have the archive remove some of what is too old or too much: a bounded part, so that blocks do not wait for long.
@@ -172,16 +187,25 @@ impl Work {
 
     /// When the pending block is to be archived; `None` if there is none.
     fn due(&self) -> Option<Instant> {
-        let (config, oldest, newest) = (&self.post.shared.config, self.oldest?, self.newest?);
-        if self.builder.bytes >= config.block_bytes { Some(oldest) } else { Some((oldest + config.block_every).min(newest + config.block_idle)) }
+        let (oldest, newest) = (self.oldest?, self.newest?);
+        if self.builder.bytes >= self.pace.bytes { Some(oldest) } else { Some((oldest + self.pace.every).min(newest + self.pace.idle)) }
+    }
+
+    /// As [`Work::append`], unless the archive wants the block to end further on.
+    async fn append_early(&mut self) -> Result<bool, ProcessorError> {
+        if self.builder.planned.is_empty() {
+            return self.append().await;
+        }
+        (self.oldest, self.newest) = (None, None);
+        Ok(true)
     }
 
     /// Archive the pending block; `false` when the end was asked for before the archive answered.
     async fn append(&mut self) -> Result<bool, ProcessorError> {
         (self.oldest, self.newest) = (None, None);
         let Some(block) = self.builder.block() else { return Ok(true) };
-        let (began, archive, block) = (Instant::now(), &self.archive, &block);
-        let answer = self.post.patiently("archive a block", || async move { Ok(archive.append(block).await?) }).await?;
+        let (began, archive, lease, block) = (Instant::now(), &self.archive, &self.lease, &block);
+        let answer = self.post.patiently("archive a block", || async move { Ok(archive.append(lease, block).await?) }).await?;
         if answer.is_none() {
             return Ok(false);
         }
@@ -201,6 +225,10 @@ struct Builder {
     partitions: u32,
     span_us: i64,
     cursors: BTreeMap<StreamKey, u64>,
+    /// Frames of records up to here are in the archive.
+    held_to: Option<Offset>,
+    /// Where the next blocks must end.
+    planned: VecDeque<Offset>,
     open: BTreeMap<StreamKey, OpenRun>,
     runs: Vec<FrameRun>,
     changed: BTreeMap<StreamKey, u64>,
@@ -208,6 +236,8 @@ struct Builder {
     last: Option<(Offset, Bytes)>,
     /// When an edge received the newest record, as records tell: never back, whatever an edge's clock does.
     received_at_us: i64,
+    /// When the log took the newest record of the block.
+    appended_at_us: i64,
 }
 
 /// A run that may still grow.
@@ -219,26 +249,30 @@ struct OpenRun {
 }
 
 impl Builder {
-    fn new(log: LogId, partition: u32, partitions: u32, cursors: BTreeMap<StreamKey, u64>, span_us: i64) -> Self {
+    fn new(lease: &Lease, partitions: u32, state: ArchiveState, span_us: i64) -> Self {
         Self {
-            log,
-            partition,
+            log: lease.log.clone(),
+            partition: lease.partition,
             partitions,
             span_us,
-            cursors,
+            cursors: state.cursors.into_iter().collect(),
+            held_to: state.held_to,
+            planned: state.planned.into(),
             open: BTreeMap::new(),
             runs: vec![],
             changed: BTreeMap::new(),
             bytes: 0,
             last: None,
             received_at_us: 0,
+            appended_at_us: i64::MIN,
         }
     }
 
-    fn take_in(&mut self, offset: Offset, bytes: &Bytes) {
-        self.last = Some((offset, bytes.clone()));
+    fn take_in(&mut self, entry: &Entry) {
+        self.last = Some((entry.offset, entry.record.clone()));
+        self.appended_at_us = self.appended_at_us.max(entry.appended_at_us);
         // What cannot be read, or is in the wrong partition, is quarantined by the other pump.
-        let Ok(record) = LogRecord::parse(bytes.clone()) else { return };
+        let Ok(record) = LogRecord::parse(entry.record.clone()) else { return };
         if record.stamp.session.partition(self.partitions) != self.partition || !Arrival::in_stream(&record) {
             return;
         }
@@ -250,12 +284,20 @@ impl Builder {
             *cursor = verdict.next;
             self.changed.insert(stream, verdict.next);
         }
+        if self.held_to.is_some_and(|held| entry.offset <= held) {
+            return;
+        }
         let (Meaning::Car, Ok(Content::Car(frames))) = (arrival.meaning, record.record.content()) else { return };
         for (seq, frame) in (arrival.first..).zip(frames.iter().zip(frames.bytes().chunks_exact(CAR_FRAME_BYTES))) {
             if let (true, (Ok(frame), bytes)) = (verdict.new.contains(&seq), frame) {
                 self.add(stream, seq, frame.sim_time_us.to_native(), bytes);
             }
         }
+    }
+
+    /// Whether the archive wants a block to end with the record that was taken in last.
+    fn ends_here(&self) -> bool {
+        self.last.as_ref().zip(self.planned.front()).is_some_and(|((offset, _), end)| offset >= end)
     }
 
     fn add(&mut self, stream: StreamKey, seq: u64, time_us: i64, frame: &[u8]) {
@@ -281,7 +323,16 @@ impl Builder {
         let mut runs = std::mem::take(&mut self.runs);
         runs.extend(std::mem::take(&mut self.open).into_iter().map(|(stream, run)| run.close(stream)));
         self.bytes = 0;
-        Some(ArchiveBlock { checkpoint, received_at_us: self.received_at_us, cursors: std::mem::take(&mut self.changed).into_iter().collect(), runs })
+        while self.planned.front().is_some_and(|end| *end <= offset) {
+            self.planned.pop_front();
+        }
+        Some(ArchiveBlock {
+            checkpoint,
+            received_at_us: self.received_at_us,
+            appended_at_us: std::mem::replace(&mut self.appended_at_us, i64::MIN),
+            cursors: std::mem::take(&mut self.changed).into_iter().collect(),
+            runs,
+        })
     }
 }
 

@@ -10,44 +10,33 @@ use std::time::Duration;
 use boxbox_log::Log;
 use boxbox_store::{Lease, Results, Step};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::relay::Feeder;
-use super::{Patience, Place, Post, Shared, now_us, resume};
+use super::{Patience, Place, Post, now_us, resume};
 use crate::closer::Closer;
 use crate::error::ProcessorError;
 use crate::partition::Partition;
-use crate::status::Pump;
 
 /// Longest wait for records when nothing is pending: how fresh the known durable end of an idle partition is.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
-/// Work on one partition until `stop` or a failure for good.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    log: Arc<dyn Log>,
-    results: Arc<dyn Results>,
-    partition: u32,
-    feeder: Feeder,
-    stop: CancellationToken,
-) -> Result<(), ProcessorError> {
-    let post = Post { shared, log: log.clone(), partition, pump: Pump::Results, stop };
-    let started = post.patiently("start", || start(&*log, &*results, partition)).await?;
-    let Some((lease, state, place)) = started else { return Ok(()) };
+/// Work on the partition of `lease` until the end is asked for, or a failure for good.
+pub(crate) async fn run(post: Post, results: Arc<dyn Results>, lease: Lease, feeder: Feeder) -> Result<(), ProcessorError> {
+    let started = post.patiently("start", || start(&*post.log, &*results, &lease)).await?;
+    let Some((state, place)) = started else { return Ok(()) };
     post.begin(&place);
     feeder.begin(place.next, place.end);
-    tracing::info!(partition, epoch = lease.epoch, next = place.next, "processing");
+    tracing::info!(partition = post.partition, epoch = lease.epoch, next = place.next, "processing");
     let closer = Closer::new(&post.shared.config);
     Box::pin(Work { post, closer, lease, results, state, pending: Pending::new(), committed: None, feeder }.pump(place)).await
 }
 
-async fn start(log: &dyn Log, results: &dyn Results, partition: u32) -> Result<(Lease, Partition, Place), ProcessorError> {
-    // The lease first: from here on the owner before can write no more, so that what is loaded stays true.
-    let lease = results.acquire(log.id(), partition).await?;
-    let state = results.load(&lease).await?;
-    let place = resume(log, partition, state.checkpoint.as_ref()).await?;
-    let state = Partition::restore(log.id().clone(), partition, log.partitions(), state)?;
-    Ok((lease, state, place))
+/// The owner before can write no more, so that what is loaded stays true.
+async fn start(log: &dyn Log, results: &dyn Results, lease: &Lease) -> Result<(Partition, Place), ProcessorError> {
+    let state = results.load(lease).await?;
+    let place = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
+    let state = Partition::restore(log.id().clone(), lease.partition, log.partitions(), state)?;
+    Ok((state, place))
 }
 
 struct Work {

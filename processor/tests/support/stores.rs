@@ -120,11 +120,14 @@ pub struct Blocks {
 
 #[async_trait]
 impl boxbox_store::Archive for Blocks {
-    async fn load(&self, log: &LogId, partition: u32) -> Result<boxbox_store::ArchiveState, StoreError> {
-        self.inner.load(log, partition).await
+    fn pace(&self) -> boxbox_store::Pace {
+        self.inner.pace()
     }
-    async fn append(&self, block: &boxbox_store::ArchiveBlock) -> Result<(), StoreError> {
-        self.inner.append(block).await?;
+    async fn load(&self, lease: &Lease) -> Result<boxbox_store::ArchiveState, StoreError> {
+        self.inner.load(lease).await
+    }
+    async fn append(&self, lease: &Lease, block: &boxbox_store::ArchiveBlock) -> Result<(), StoreError> {
+        self.inner.append(lease, block).await?;
         self.blocks.lock().unwrap().push(block.clone());
         Ok(())
     }
