@@ -41,7 +41,16 @@ async fn main() {
     println!("{} laps in SQLite, {size} MiB, made in {:.0} s", SESSIONS * CARS * LAPS, began.elapsed().as_secs_f64());
 
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
-    let api = Api::bind(Config::default(), Arc::new(results), Arc::new(archive), None, authority, vec![], None).await.unwrap();
+    let api = Api::bind(
+        Config::default(),
+        Some(boxbox_api::Stores { results: Arc::new(results), archive: Arc::new(archive) }),
+        None,
+        authority,
+        vec![],
+        None,
+    )
+    .await
+    .unwrap();
     let (addr, stop) = (api.local_addr(), CancellationToken::new());
     let served = tokio::spawn(api.run(stop.clone()));
     let laps = |n: u32| format!("/api/v1/sessions/{}/laps?limit=100&cursor=car-{:02}~{}", session(n % SESSIONS).id, n % CARS, n % LAPS);
@@ -202,5 +211,5 @@ async fn fill(results: &SqliteResults, archive: &SqliteArchive) {
         .collect();
     let runs = frames.chunks(600 * 200).enumerate().map(|(k, part)| FrameRun::new(stream, k as u64 * 600, part.to_vec().into()).unwrap()).collect();
     let checkpoint = Checkpoint { log, partition: 0, offset: 1, crc: 1 };
-    archive.append(&ArchiveBlock { checkpoint, cursors: vec![(stream, FRAMES)], runs, received_at_us: 0 }).await.unwrap();
+    archive.append(&lease, &ArchiveBlock { checkpoint, cursors: vec![(stream, FRAMES)], runs, received_at_us: 0, appended_at_us: 0 }).await.unwrap();
 }

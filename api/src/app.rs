@@ -29,6 +29,15 @@ impl Check {
     }
 }
 
+/// What an API reads.
+#[derive(Clone)]
+pub struct Stores {
+    /// Laps and everything made of them.
+    pub results: Arc<dyn Results>,
+    /// Frames.
+    pub archive: Arc<dyn Archive>,
+}
+
 /// A check's answer.
 pub(crate) struct Checked {
     pub(crate) name: &'static str,
@@ -36,8 +45,8 @@ pub(crate) struct Checked {
 }
 
 pub(crate) struct App {
-    pub(crate) results: Arc<dyn Results>,
-    pub(crate) archive: Arc<dyn Archive>,
+    /// `None`: this process has none, and answers for operators only.
+    pub(crate) stores: Option<Stores>,
     /// `None`: this process has no log, and nobody can close a session through it.
     pub(crate) log: Option<Appender>,
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
@@ -54,13 +63,26 @@ pub(crate) struct App {
 impl App {
     /// Every check's answer, the stores' first.
     pub(crate) async fn check(&self) -> Vec<Checked> {
-        let (results, archive) = tokio::join!(ping(self.results.ping()), ping(self.archive.ping()));
-        let mut all = vec![Checked { name: "results", outcome: results }, Checked { name: "archive", outcome: archive }];
+        let mut all = vec![];
+        if let Some(Stores { results, archive }) = &self.stores {
+            let (results, archive) = tokio::join!(ping(results.ping()), ping(archive.ping()));
+            all.extend([Checked { name: "results", outcome: results }, Checked { name: "archive", outcome: archive }]);
+        }
         if self.stopping.is_cancelled() {
             all.push(Checked { name: "api", outcome: Err("it is stopping".into()) });
         }
         all.extend(self.checks.iter().map(|check| Checked { name: check.name, outcome: (check.ask)() }));
         all
+    }
+
+    /// The results; a process without stores routes nobody here.
+    pub(crate) fn results(&self) -> Result<&dyn Results, Problem> {
+        self.stores.as_ref().map(|s| &*s.results).ok_or_else(no_stores)
+    }
+
+    /// The archive, likewise.
+    pub(crate) fn archive(&self) -> Result<&dyn Archive, Problem> {
+        self.stores.as_ref().map(|s| &*s.archive).ok_or_else(no_stores)
     }
 
     /// What a store answered, or the problem that its error is to the reader; the error itself goes to the log.
@@ -77,6 +99,10 @@ impl App {
             Problem::of_store(&e)
         })
     }
+}
+
+fn no_stores() -> Problem {
+    Problem::unavailable("unavailable", "This process reads no stores: ask one that runs the API.".to_owned())
 }
 
 async fn ping(answer: impl Future<Output = Result<(), StoreError>>) -> Result<(), String> {

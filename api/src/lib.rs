@@ -11,7 +11,7 @@
 //! # async fn example(results: std::sync::Arc<dyn boxbox_store::Results>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
 //! #   authority: tokio::sync::watch::Receiver<std::sync::Arc<boxbox_schemas::grant::Authority>>, stop: tokio_util::sync::CancellationToken) -> Result<(), boxbox_api::ApiError> {
 //! let config = boxbox_api::Config { listen: ([127, 0, 0, 1], 7480).into(), ..Default::default() };
-//! let api = boxbox_api::Api::bind(config, results, archive, None, authority, vec![], None).await?;
+//! let api = boxbox_api::Api::bind(config, Some(boxbox_api::Stores { results, archive }), None, authority, vec![], None).await?;
 //! println!("http://{}", api.local_addr());
 //! api.run(stop).await
 //! # }
@@ -36,7 +36,7 @@ mod svg;
 mod tests;
 mod trace;
 
-pub use app::Check;
+pub use app::{Check, Stores};
 pub use config::Config;
 pub use metrics::ApiMetrics;
 pub use server::{Api, ApiError};

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use boxbox_log::Log;
 use boxbox_schemas::grant::Authority;
-use boxbox_store::{Archive, Results};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Check};
+use crate::app::{App, Check, Stores};
 use crate::append::Appender;
 use crate::stall::Stall;
 use crate::{ApiMetrics, Config, routes};
@@ -52,13 +51,12 @@ pub struct Api {
 }
 
 impl Api {
-    /// Listen as `config` says. `checks` are what `/readyz` asks besides the stores; `prometheus` is what `/metrics`
-    /// shows; `log` is where sessions are closed and opened again (without one that is answered with 503). Nothing is
-    /// answered before [`Api::run`].
+    /// Listen as `config` says. `stores` are what is read; without them health and metrics are all that is answered. `checks`
+    /// are what `/readyz` asks besides the stores; `prometheus` is what `/metrics` shows; `log` is where sessions are closed
+    /// and opened again (without one that is answered with 503). Nothing is answered before [`Api::run`].
     pub async fn bind(
         config: Config,
-        results: Arc<dyn Results>,
-        archive: Arc<dyn Archive>,
+        stores: Option<Stores>,
         log: Option<Arc<dyn Log>>,
         authority: watch::Receiver<Arc<Authority>>,
         checks: Vec<Check>,
@@ -72,8 +70,7 @@ impl Api {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let app = App {
-            results,
-            archive,
+            stores,
             log: log.map(Appender::new),
             authority,
             local: local_addr.ip().is_loopback(),
@@ -94,7 +91,7 @@ impl Api {
 
     /// Answer until `stop`, then let what is being answered end, for [`Config::drain`] at most.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ApiError> {
-        let router = routes::router(self.app.clone());
+        let router = if self.app.stores.is_some() { routes::router(self.app.clone()) } else { routes::operations(self.app.clone()) };
         let places = Arc::new(Semaphore::new(self.app.config.max_connections));
         tracing::info!(listen = %self.local_addr, grants_needed = !self.app.local, "the API answers");
         if !self.app.local {

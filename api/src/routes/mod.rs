@@ -97,10 +97,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let (described, document) = described();
     // Once: it does not change while the process runs. Numbers and texts only, so it is always JSON.
     let document = document.to_json().unwrap_or_default();
-    described
+    let all = described
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
-        .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))
-        .fallback(|| async { Problem::not_found("There is nothing at this path. The API is under /api/v1, its description at /api/docs.") })
+        .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)));
+    surrounded(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs.")
+}
+
+/// Of a process without stores: what operators ask.
+pub(crate) fn operations(app: Arc<App>) -> Router {
+    let (router, _) = OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .split_for_parts();
+    surrounded(router, app, "There is nothing at this path. This process shows its health and metrics only: /livez, /readyz, /api/health, /metrics.")
+}
+
+fn surrounded(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -> Router {
+    router
+        .fallback(move || async move { Problem::not_found(nothing) })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not take this method; `Allow` says which it takes.")
         })

@@ -91,7 +91,7 @@ impl Frames {
             if left == 0 {
                 break;
             }
-            let found = app.stored(app.archive.frames(tenant, &lap.session, span, left).await)?;
+            let found = app.stored(app.archive()?.frames(tenant, &lap.session, span, left).await)?;
             left = left.saturating_sub(found.iter().map(FrameRun::count).sum::<u64>() as u32);
             runs.extend(found);
         }

@@ -103,18 +103,22 @@ async fn a_head_that_is_too_long_is_refused() {
     assert_eq!(answer.status, 431);
 }
 
+fn empty() -> Stores {
+    Stores { results: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
+}
+
 #[tokio::test]
 async fn a_busy_port_is_said_plainly() {
     let server = Server::start().await;
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
     let config = Config { listen: server.addr, ..Config::default() };
-    let again = Api::bind(config, Arc::new(MemoryResults::new()), Arc::new(MemoryArchive::new()), None, authority.clone(), vec![], None).await;
+    let again = Api::bind(config, Some(empty()), None, authority.clone(), vec![], None).await;
     let e = again.err().unwrap();
     assert!(matches!(e, ApiError::Busy(addr) if addr == server.addr));
     assert!(e.to_string().contains("in use") && e.to_string().contains("--api-port"), "{e}");
     // An address that is not this machine's (TEST-NET-1, RFC 5737).
     let config = Config { listen: ([192, 0, 2, 1], 0).into(), ..Config::default() };
-    let e = Api::bind(config, Arc::new(MemoryResults::new()), Arc::new(MemoryArchive::new()), None, authority, vec![], None).await.err().unwrap();
+    let e = Api::bind(config, Some(empty()), None, authority, vec![], None).await.err().unwrap();
     assert!(matches!(e, ApiError::Listen { .. }), "{e}");
 }
 

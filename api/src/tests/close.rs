@@ -79,8 +79,16 @@ async fn a_log_that_fails_or_is_not_there_is_503() {
     server.ask("POST", &path, &[MARK]).await.problem(503, "log_unavailable");
 
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
-    let api =
-        Api::bind(Config::default(), Arc::new(server.results.clone()), Arc::new(MemoryArchive::new()), None, authority, vec![], None).await.unwrap();
+    let api = Api::bind(
+        Config::default(),
+        Some(Stores { results: Arc::new(server.results.clone()), archive: Arc::new(MemoryArchive::new()) }),
+        None,
+        authority,
+        vec![],
+        None,
+    )
+    .await
+    .unwrap();
     let alone = Server { addr: api.local_addr(), ..server };
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();

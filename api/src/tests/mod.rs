@@ -21,7 +21,7 @@ use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
 use boxbox_schemas::results::{Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Results, Step, StreamState};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Results, Step, StreamState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Api, Check, Config};
+use crate::{Api, Check, Config, Stores};
 
 /// How long a test waits for what takes milliseconds.
 const SOON: Duration = Duration::from_secs(30);
@@ -61,7 +61,9 @@ impl Server {
         let (authority, watching) = watch::channel(Arc::new(Authority::new([key.public()], [])));
         let log = MemoryLog::new(3);
         let written = Some(Arc::new(log.clone()) as Arc<dyn Log>);
-        let api = Api::bind(config, results, Arc::new(archive.clone()), written, watching, checks, Some(prometheus())).await.unwrap();
+        let api = Api::bind(config, Some(Stores { results, archive: Arc::new(archive.clone()) }), written, watching, checks, Some(prometheus()))
+            .await
+            .unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));
         let stop = CancellationToken::new();
         tokio::spawn(api.run(stop.clone()));
@@ -119,7 +121,14 @@ impl Server {
     async fn archive(&self, session: &SessionInfo, first: u64, next: u64) {
         let run = FrameRun::new(stream(session), first, frames(first, next).into()).unwrap();
         let checkpoint = Checkpoint { log: log(), partition: 0, offset: next, crc: 0 };
-        self.archive.append(&ArchiveBlock { checkpoint, received_at_us: 0, cursors: vec![(stream(session), next)], runs: vec![run] }).await.unwrap();
+        let lease = Lease { log: log(), partition: 0, epoch: 1 };
+        self.archive
+            .append(
+                &lease,
+                &ArchiveBlock { checkpoint, received_at_us: 0, appended_at_us: 0, cursors: vec![(stream(session), next)], runs: vec![run] },
+            )
+            .await
+            .unwrap();
     }
 }
 

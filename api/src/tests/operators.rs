@@ -66,3 +66,22 @@ async fn broken_connection(server: &Server) {
     let mut rest = vec![];
     tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
 }
+
+/// A process without stores (an edge alone) shows its health and metrics, and nothing that it does not have.
+#[tokio::test]
+async fn without_stores_health_and_metrics_are_all_there_is() {
+    let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
+    let api = Api::bind(Config::default(), None, None, authority, vec![], Some(prometheus())).await.unwrap();
+    let (address, stop) = (api.local_addr(), CancellationToken::new());
+    let running = tokio::spawn(api.run(stop.clone()));
+    for (path, status) in [("/livez", 200), ("/readyz", 200), ("/api/health", 200), ("/metrics", 200), ("/api/v1/sessions", 404), ("/api/docs/", 404)]
+    {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = vec![];
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(Answer::parse(&answer).status, status, "{path}");
+    }
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
