@@ -1,8 +1,9 @@
-//! Grants and the keys that sign them, as files in `auth/` of the data folder (W3).
+//! Grants and the keys that sign them, as files in `auth/` of the data folder (W3), and what a running node knows of them.
 //!
 //! `auth/keys/` holds signing keys, named so that the newest sorts last: it signs, all of them verify. `grant rotate`
 //! adds one; delete the older ones when what they signed has run out. `auth/revoked` lists revoked ids,
-//! `auth/grants.jsonl` what was handed out (never the tokens). A running server looks for changes twice a second.
+//! `auth/grants.jsonl` what was handed out (never the tokens). A running node looks for changes twice a second; with a Kafka
+//! log it also follows the control topic (W10), and needs no files at all.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,57 +12,36 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use boxbox_log::control::Control;
 use boxbox_schemas::connect::{ConnectString, Pin};
-use boxbox_schemas::grant::{Ability, Authority, DEFAULT_DAYS, Grant, SigningKey, key_id};
+use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
-use clap::Args;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
-use crate::cli::QUIC_PORT;
-use crate::{data, identity};
+use crate::control::Followed;
+use crate::data;
 
 /// How often a server looks for new keys and revocations; far below the 5 s within which a revocation must bite.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Options of `grant create`.
-#[derive(Args)]
-pub struct CreateArgs {
-    /// The driver as your league knows them (1 to 40 of a-z A-Z 0-9 - _ . :)
-    #[arg(long, env = "BOXBOX_DRIVER", required_unless_present_any = ["read", "manage"])]
-    driver: Option<DriverId>,
-    /// A grant to read the tenant's results through the API, instead of one to send
-    #[arg(long, env = "BOXBOX_GRANT_READ")]
-    read: bool,
-    /// A grant to read, and to close sessions and open them again
-    #[arg(long, env = "BOXBOX_GRANT_MANAGE")]
-    manage: bool,
-    /// Days until it expires
-    #[arg(long, env = "BOXBOX_GRANT_DAYS", default_value_t = DEFAULT_DAYS)]
-    days: u32,
-    /// Only for this event
-    #[arg(long, env = "BOXBOX_GRANT_EVENT")]
-    event: Option<String>,
-    /// Tenant
-    #[arg(long, env = "BOXBOX_TENANT", default_value = "local")]
-    tenant: TenantId,
-    /// Host name or address under which clients reach the server, if it does not run now
-    #[arg(long, env = "BOXBOX_PUBLIC_HOST")]
-    host: Option<String>,
-    /// UDP port of the server, if it does not run now
-    #[arg(long, env = "BOXBOX_QUIC_PORT")]
-    quic_port: Option<u16>,
-    /// The data folder of the server
-    #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
-    data: PathBuf,
-}
-
 /// What is kept of a grant that was handed out.
 #[derive(Serialize, Deserialize)]
-struct Issued {
+pub struct Issued {
+    /// The grant.
     #[serde(flatten)]
-    grant: Grant,
-    issued: i64,
+    pub grant: Grant,
+    /// When, Unix seconds.
+    pub issued: i64,
+}
+
+/// A signing key of a data folder.
+pub struct OwnKey {
+    /// The key.
+    pub key: SigningKey,
+    /// When it was made, Unix seconds; 0 if its file's name does not say.
+    pub made: i64,
 }
 
 /// Unix seconds now.
@@ -69,53 +49,61 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs() as i64).unwrap_or(0)
 }
 
-fn folder(data: &Path) -> PathBuf {
+/// Where a data folder keeps all this.
+pub fn folder(data: &Path) -> PathBuf {
     data.join("auth")
 }
 
-fn keys(data: &Path) -> anyhow::Result<Vec<SigningKey>> {
+/// The signing keys there are, the newest last.
+pub fn own_keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     let folder = folder(data).join("keys");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let read = || {
         let mut paths = fs::read_dir(&folder)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
         paths.retain(|p| p.extension().is_some_and(|e| e == "key"));
         paths.sort();
         std::io::Result::Ok(paths)
     };
-    let mut paths = read().with_context(|| format!("cannot read {}", folder.display()))?;
-    if paths.is_empty() {
-        if self::folder(data).join("grants.jsonl").exists() {
-            tracing::error!(folder = %folder.display(), "the signing keys are gone: a new one was made, and no grant handed out before is good any more");
-        }
-        paths.push(add_key(&folder)?);
-    }
+    let paths = match read() {
+        Ok(paths) => paths,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+    };
     let load = |path: &PathBuf| {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        SigningKey::from_bytes(&bytes).with_context(|| format!("{} holds no signing key: restore it from a backup or delete it", path.display()))
+        let key = SigningKey::from_bytes(&bytes)
+            .with_context(|| format!("{} holds no signing key: restore it from a backup or delete it", path.display()))?;
+        let made = path.file_name().and_then(|name| name.to_str()?.split('-').next()?.parse().ok());
+        Ok(OwnKey { key, made: made.unwrap_or(0) })
     };
     paths.iter().map(load).collect()
 }
 
-fn add_key(folder: &Path) -> anyhow::Result<PathBuf> {
+/// The signing keys, of which one is made if there is none.
+pub fn keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
+    let there = own_keys(data)?;
+    if !there.is_empty() {
+        return Ok(there);
+    }
+    if folder(data).join("grants.jsonl").exists() {
+        let folder = folder(data).join("keys");
+        tracing::error!(folder = %folder.display(), "the signing keys are gone: a new one was made, and no grant handed out before is good any more");
+    }
+    add_key(data)?;
+    own_keys(data)
+}
+
+/// Make another signing key, which signs from now on.
+pub fn add_key(data: &Path) -> anyhow::Result<PathBuf> {
+    let folder = folder(data).join("keys");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let key = SigningKey::generate().context("the system gives no random bytes")?;
     let path = folder.join(format!("{:011}-{}.key", now(), key_id(&key.public())));
     data::write_secret(&path, &key.to_bytes())?;
     Ok(path)
 }
 
-/// `grant rotate`
-pub fn rotate(data: &Path) -> anyhow::Result<()> {
-    let before = keys(data)?.len();
-    let path = add_key(&folder(data).join("keys"))?;
-    crate::report::line(&format!(
-        "new grants are signed with {}; the {before} older keys still verify: delete them when their grants have run out",
-        path.display()
-    ));
-    Ok(())
-}
-
 /// The revoked ids. A file that cannot be read or understood is an error, never an empty list: it would let everybody in.
-fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
+pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     let path = folder(data).join("revoked");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -128,23 +116,65 @@ fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     ids.map(parse).collect()
 }
 
-/// Keys and revocations as they are now; keys are made at the first call.
-pub fn authority(data: &Path) -> anyhow::Result<Authority> {
-    Ok(Authority::new(keys(data)?.iter().map(SigningKey::public), revoked(data)?))
+/// Note that a grant is revoked. Appended, so that revocations made at the same moment all stay.
+pub fn add_revoked(data: &Path, id: GrantId) -> anyhow::Result<()> {
+    if revoked(data)?.contains(&id) {
+        return Ok(());
+    }
+    let path = folder(data).join("revoked");
+    let mut options = OpenOptions::new();
+    let append =
+        options.create(true).append(true).open(&path).and_then(|mut f| f.write_all(format!("{id}\n").as_bytes()).and_then(|()| f.sync_all()));
+    append.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Keep `authority` up to date for as long as anybody listens.
-pub fn watch(data: &Path) -> anyhow::Result<watch::Receiver<Arc<Authority>>> {
-    let (sender, receiver) = watch::channel(Arc::new(authority(data)?));
+/// What the files of a data folder say.
+#[derive(Default)]
+struct Files {
+    keys: Vec<[u8; 32]>,
+    revoked: Vec<GrantId>,
+}
+
+impl Files {
+    fn read(data: &Path) -> anyhow::Result<Self> {
+        Ok(Self { keys: own_keys(data)?.iter().map(|own| own.key.public()).collect(), revoked: revoked(data)? })
+    }
+}
+
+/// Keep who may what up to date for as long as anybody listens: by the files of `data`, and by the control topic if there is one.
+/// Returns when the topic was read to its end. With `make_key`, a key is made if the folder has none.
+pub async fn watch(data: &Path, control: Option<Control>, make_key: bool) -> anyhow::Result<watch::Receiver<Arc<Authority>>> {
+    if make_key {
+        keys(data)?;
+    }
+    let mut files = Files::read(data)?;
+    let mut followed = Followed::begin(control).await?;
+    if files.keys.is_empty() && followed.standing().keys().is_empty() {
+        tracing::warn!(
+            "no key is known that grants are signed with: nobody gets in until `boxbox grant create` with this log's --log-url publishes one"
+        );
+    }
+    let (sender, receiver) = watch::channel(Arc::new(followed.standing().authority(files.keys.clone(), files.revoked.clone())));
     let data = data.to_path_buf();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::spawn(async move {
         while !sender.is_closed() {
-            tokio::time::sleep(LOOK_EVERY).await;
-            match authority(&data) {
-                Ok(new) => _ = sender.send_if_modified(|old| std::mem::replace(old, Arc::new(new.clone())).as_ref() != &new),
-                // The keys in use stay; the next look may succeed.
-                Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot read keys and revocations"),
+            tokio::select! {
+                () = followed.changed() => {}
+                _ = looks.tick() => match Files::read(&data) {
+                    Ok(read) => files = read,
+                    // What the files said stays; the next look may succeed.
+                    Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot read keys and revocations"),
+                },
             }
+            let new = followed.standing().authority(files.keys.iter().copied(), files.revoked.iter().copied());
+            sender.send_if_modified(|old| {
+                **old != new && {
+                    *old = Arc::new(new);
+                    true
+                }
+            });
         }
     });
     Ok(receiver)
@@ -160,7 +190,7 @@ pub fn issue(
     days: u32,
 ) -> anyhow::Result<(Grant, String)> {
     let keys = keys(data)?;
-    let key = keys.last().context("a server has at least one key")?;
+    let OwnKey { key, .. } = keys.last().context("a folder that issues has at least one key")?;
     let issued = now();
     let grant = Grant {
         id: GrantId(uuid::Uuid::new_v4().into_bytes()),
@@ -180,85 +210,12 @@ pub fn issue(
 }
 
 /// What a sim client's user pastes.
-pub fn connect_string(token: String, host: String, port: u16, pin: Pin) -> String {
-    ConnectString { grant: token, host, port, pins: vec![pin] }.to_string()
+pub fn connect_string(token: String, host: String, port: u16, pins: Vec<Pin>) -> String {
+    ConnectString { grant: token, host, port, pins }.to_string()
 }
 
-/// `grant create`
-pub fn create(args: &CreateArgs) -> anyhow::Result<()> {
-    let pin = identity::load_or_make(&args.data)?.pin;
-    let abilities: &[Ability] = match (args.manage, args.read) {
-        (true, _) => &[Ability::Read, Ability::Manage],
-        (false, true) => &[Ability::Read],
-        (false, false) => &[Ability::Car, Ability::Field, Ability::Meta],
-    };
-    let driver = match args.driver {
-        Some(driver) => driver,
-        None => DriverId::new("reader").context("a fixed text")?,
-    };
-    let (grant, token) = issue(&args.data, args.tenant, driver, abilities, args.event.clone(), args.days)?;
-    eprintln!(
-        "grant {} for {} of tenant {}, good for {} days. Take it back with: boxbox grant revoke {}",
-        grant.id, driver, args.tenant, args.days, grant.id
-    );
-    if abilities.contains(&Ability::Read) {
-        eprintln!("Send it with each request: curl -H 'Authorization: Bearer GRANT' http://…/api/v1/sessions");
-        crate::report::line(&token);
-    } else {
-        let running = data::running(&args.data);
-        let quic = running.as_ref().and_then(|r| r.quic);
-        let host = args.host.clone().or_else(|| running.as_ref().and_then(|r| r.public_host.clone())).or_else(|| quic.map(|a| a.ip().to_string()));
-        let port = args.quic_port.or_else(|| quic.map(|a| a.port())).unwrap_or(QUIC_PORT);
-        eprintln!("Paste this into the sim client, in single quotes:");
-        crate::report::line(&connect_string(token, host.unwrap_or_else(|| "127.0.0.1".into()), port, pin));
-    }
-    Ok(())
-}
-
-/// `grant revoke`
-pub fn revoke(data: &Path, id: GrantId) -> anyhow::Result<()> {
-    anyhow::ensure!(folder(data).is_dir(), "{} is no data folder of a server: give its --data", data.display());
-    if !revoked(data)?.contains(&id) {
-        // Appended, so that revocations made at the same moment all stay.
-        let path = folder(data).join("revoked");
-        let mut options = OpenOptions::new();
-        let append =
-            options.create(true).append(true).open(&path).and_then(|mut f| f.write_all(format!("{id}\n").as_bytes()).and_then(|()| f.sync_all()));
-        append.with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    if !issued(data).iter().any(|i| i.grant.id == id) {
-        eprintln!("note: no grant with this id was made in {}", data.display());
-    }
-    crate::report::line(&format!("revoked {id}; connections that use it are closed within 5 seconds"));
-    Ok(())
-}
-
-fn issued(data: &Path) -> Vec<Issued> {
+/// What was handed out.
+pub fn issued(data: &Path) -> Vec<Issued> {
     let text = fs::read_to_string(folder(data).join("grants.jsonl")).unwrap_or_default();
     text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
-}
-
-/// `grant list`
-pub fn list(data: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(folder(data).is_dir(), "{} is no data folder of a server: give its --data", data.display());
-    let (revoked, now) = (revoked(data)?, now());
-    for Issued { grant, .. } in issued(data) {
-        let state = if revoked.contains(&grant.id) {
-            "revoked".into()
-        } else if grant.expires <= now {
-            "expired".into()
-        } else {
-            format!("{} days left", (grant.expires - now) / (24 * 3600))
-        };
-        let may = |ability| grant.abilities.contains(&ability);
-        let kind = if may(Ability::Manage) {
-            "manage"
-        } else if may(Ability::Read) {
-            "read"
-        } else {
-            "send"
-        };
-        crate::report::line(&format!("{}  {kind}  {}  {}  {state}", grant.id, grant.tenant, grant.driver));
-    }
-    Ok(())
 }

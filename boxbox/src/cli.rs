@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use boxbox_schemas::{DriverId, GrantId, TenantId};
+use boxbox_schemas::{DriverId, TenantId};
 use clap::{Args, Parser, Subcommand};
 
-use crate::{auth, demo, node, replay, simulate};
+use crate::{data, demo, grant, node, replay, simulate};
 
 /// UDP port for sim clients.
 pub const QUIC_PORT: u16 = 7443;
@@ -43,7 +43,7 @@ enum Command {
     Api(RoleArgs),
     /// Make and revoke grants: who may send, who may read
     #[command(subcommand)]
-    Grant(GrantCommand),
+    Grant(grant::GrantCommand),
 }
 
 /// Where data lives and where services listen.
@@ -64,9 +64,8 @@ pub struct NodeArgs {
     /// Address of the HTTP API; on any but a loopback address every request needs a read grant
     #[arg(long, env = "BOXBOX_API_HOST", default_value = "127.0.0.1")]
     pub api_host: IpAddr,
-    /// The log: nothing for files in the data folder, or kafka://host:9092/topic
-    #[arg(long = "log-url", env = "BOXBOX_LOG_URL")]
-    pub log_url: Option<String>,
+    #[command(flatten)]
+    pub log: LogArgs,
     /// Tenant of the embedded profile: whom the API shows to people on this machine, and new grants are for
     #[arg(long, env = "BOXBOX_TENANT", default_value = "local")]
     pub tenant: TenantId,
@@ -90,6 +89,26 @@ pub struct NodeArgs {
     pub archive_max_age: Duration,
 }
 
+/// Which log, and how to get in.
+#[derive(Args, Clone)]
+pub struct LogArgs {
+    /// The log: nothing for files in the data folder, or kafka://host:9092/topic, all of whose nodes know the same keys and
+    /// revocations. Behind a `?`, joined by `&`: tls=on, ca=FILE, sasl=plain or scram-sha-256 or scram-sha-512, user=NAME
+    #[arg(long = "log-url", env = "BOXBOX_LOG_URL", hide_env_values = true)]
+    pub log_url: Option<String>,
+    /// File that holds the password of a log whose URL says sasl=…
+    #[arg(long, env = "BOXBOX_LOG_PASSWORD_FILE")]
+    pub log_password_file: Option<PathBuf>,
+}
+
+impl LogArgs {
+    /// What opening the log needs beside the URL.
+    pub fn options(&self) -> anyhow::Result<boxbox_log::open::Options> {
+        let kafka_password = self.log_password_file.as_deref().map(data::read_secret).transpose()?;
+        Ok(boxbox_log::open::Options { kafka_password, ..Default::default() })
+    }
+}
+
 #[derive(Args)]
 struct UpArgs {
     #[command(flatten)]
@@ -108,32 +127,6 @@ struct RoleArgs {
     node: NodeArgs,
 }
 
-#[derive(Subcommand)]
-enum GrantCommand {
-    /// Make a grant and print what its holder pastes
-    Create(auth::CreateArgs),
-    /// Take a grant back; its connections are closed within 5 seconds
-    Revoke {
-        /// The id that `grant create` and `grant list` print
-        id: GrantId,
-        /// The data folder of the server
-        #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
-        data: PathBuf,
-    },
-    /// Sign new grants with a new key; grants signed with older ones stay good
-    Rotate {
-        /// The data folder of the server
-        #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
-        data: PathBuf,
-    },
-    /// List the grants made here
-    List {
-        /// The data folder of the server
-        #[arg(long, env = "BOXBOX_DATA", default_value = "boxbox-data")]
-        data: PathBuf,
-    },
-}
-
 impl Cli {
     /// Do what was asked.
     pub async fn run(self) -> anyhow::Result<()> {
@@ -145,10 +138,7 @@ impl Cli {
             Command::Ingest(args) => node::up(&args.node, node::Roles::INGEST, None).await,
             Command::Processor(args) => node::up(&args.node, node::Roles::PROCESSOR, None).await,
             Command::Api(args) => node::up(&args.node, node::Roles::API, None).await,
-            Command::Grant(GrantCommand::Create(args)) => auth::create(&args),
-            Command::Grant(GrantCommand::Revoke { id, data }) => auth::revoke(&data, id),
-            Command::Grant(GrantCommand::Rotate { data }) => auth::rotate(&data),
-            Command::Grant(GrantCommand::List { data }) => auth::list(&data),
+            Command::Grant(command) => grant::run(command).await,
         }
     }
 }

@@ -7,7 +7,8 @@
 //!   log.id        which log the stores beside it were computed from (E7)
 //!   results.db    laps, incidents, sessions, ledgers, checkpoints
 //!   archive.db    every admitted frame
-//!   auth/         signing keys, certificate, revocations; changed by `grant` while the services run
+//!   auth/         signing keys (with a Kafka log only where grants are made), certificate, revocations; changed by `grant`
+//!                 while the services run
 //!   spool/        unacked frames of `replay --to`
 //!   run.json      where the services listen now
 //! ```
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use boxbox_schemas::LogId;
+use boxbox_schemas::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// A data folder that this process owns until it is dropped.
@@ -143,6 +145,12 @@ pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 /// As [`write_whole`], readable by its owner alone.
 pub fn write_secret(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     write_with(path, content, true)
+}
+
+/// A password or the like from a file of its own.
+pub fn read_secret(path: &Path) -> anyhow::Result<Secret> {
+    let content = fs::read(path).with_context(|| format!("cannot read the password file {}", path.display()))?;
+    Secret::from_file_content(&content).with_context(|| format!("the password file {} holds no password", path.display()))
 }
 
 fn write_with(path: &Path, content: &[u8], secret: bool) -> anyhow::Result<()> {

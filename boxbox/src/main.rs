@@ -5,9 +5,11 @@
 mod auth;
 mod board;
 mod cli;
+mod control;
 mod data;
 mod demo;
 mod fleet;
+mod grant;
 mod identity;
 mod node;
 mod replay;

@@ -10,6 +10,7 @@ use boxbox_api::{Api, Check};
 use boxbox_ingest::Edge;
 use boxbox_log::Log;
 use boxbox_processor::Processor;
+use boxbox_schemas::connect::pin_text;
 use boxbox_schemas::grant::Ability;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
@@ -19,10 +20,10 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{API_PORT, NodeArgs, QUIC_PORT};
+use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
 use crate::data::{DataFolder, Running};
 use crate::identity::{self, ServerIdentity};
-use crate::{auth, report, signals};
+use crate::{auth, control, report, signals};
 
 /// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -64,7 +65,7 @@ pub struct NodeOptions<'a> {
     /// Where the API answers.
     pub api: SocketAddr,
     /// The log, if not the data folder's.
-    pub log_url: Option<&'a str>,
+    pub log: &'a LogArgs,
     /// Tenant of the embedded profile.
     pub tenant: TenantId,
     /// Open connections at the edge, if not its default.
@@ -91,7 +92,7 @@ impl<'a> NodeOptions<'a> {
             data: &args.data,
             quic: SocketAddr::new(args.quic_host, port(args.quic_port, QUIC_PORT)),
             api: SocketAddr::new(args.api_host, port(args.api_port, API_PORT)),
-            log_url: args.log_url.as_deref(),
+            log: &args.log,
             tenant: args.tenant,
             connections: args.connections,
             connections_per_address: args.connections_per_address,
@@ -130,8 +131,11 @@ impl Node {
         let roles = options.roles;
         let folder = DataFolder::open(options.data, roles.alone())?;
         let identity = identity::load_or_make(folder.path())?;
-        let authority = auth::watch(folder.path())?;
         let prometheus = install_metrics()?;
+        let control = control::open(options.log).await?;
+        // A node that learns keys from others makes none by itself; `up` hands out a grant of its own.
+        let make_key = control.is_none() || roles.alone().is_none();
+        let authority = auth::watch(folder.path(), control, make_key).await?;
         let log = open_log(&folder, options).await?;
         if let Some(log) = log.as_ref().filter(|_| roles.processor) {
             folder.belongs_to(log.id())?;
@@ -231,7 +235,7 @@ impl Node {
         let quic = self.quic.context("this process runs no edge")?;
         let (_, token) = auth::issue(self.folder.path(), self.tenant, driver, &[Ability::Car, Ability::Field, Ability::Meta], None, days)?;
         let host = public_host.map_or_else(|| quic.ip().to_string(), str::to_owned);
-        Ok(auth::connect_string(token, host, quic.port(), self.identity.pin))
+        Ok(auth::connect_string(token, host, quic.port(), vec![self.identity.pin]))
     }
 
     /// Resolves when a service has ended by itself.
@@ -258,11 +262,11 @@ impl Node {
 
 async fn open_log(folder: &DataFolder, options: &NodeOptions<'_>) -> anyhow::Result<Option<Arc<dyn Log>>> {
     // The API alone reads stores; given a log it can also close sessions.
-    if options.roles == Roles::API && options.log_url.is_none() {
+    if options.roles == Roles::API && options.log.log_url.is_none() {
         return Ok(None);
     }
-    let log = match options.log_url {
-        Some(url) => boxbox_log::open(url, Default::default()).await?,
+    let log = match &options.log.log_url {
+        Some(url) => boxbox_log::open(url, options.log.options()?).await?,
         None if options.roles.alone().is_some() => {
             bail!("one service alone needs a log that others can reach: give --log-url kafka://host:9092/topic, or run `boxbox up` for all in one")
         }
@@ -297,6 +301,7 @@ pub async fn up(args: &NodeArgs, roles: Roles, paste: Option<(DriverId, Option<S
     let node = Node::start(&NodeOptions::new(args, roles, false)).await?;
     if let Some(quic) = node.quic() {
         report::line(&format!("sim clients  {quic} (UDP)"));
+        report::line(&format!("pin          {}", pin_text(&node.identity.pin)));
     }
     if let Some(api) = node.api() {
         let what = if roles.api { "API          " } else { "health       " };

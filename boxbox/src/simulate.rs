@@ -166,7 +166,7 @@ impl SimulateArgs {
         let abilities = [Ability::Car, Ability::Field, Ability::Meta];
         let string = |car: &boxbox_client::sim::Car| {
             let (_, token) = auth::issue(&self.data, self.tenant, car.drivers[0].driver, &abilities, None, GRANT_DAYS)?;
-            Ok(auth::connect_string(token, quic.ip().to_string(), quic.port(), pin).parse()?)
+            Ok(auth::connect_string(token, quic.ip().to_string(), quic.port(), vec![pin]).parse()?)
         };
         race.cars().iter().map(string).collect()
     }

@@ -33,6 +33,7 @@ pub mod open;
 mod budget;
 mod outcomes;
 
+pub use kafka::control;
 pub use open::open;
 
 use std::sync::Arc;
@@ -202,6 +203,9 @@ pub enum LogError {
     /// The log is not what the caller expects: another version, another number of partitions, a folder in use.
     #[error("{0}")]
     Mismatch(String),
+    /// The backend answers, and does not let this client in; a person must look.
+    #[error("the log refuses this client: {0}")]
+    Refused(String),
     /// The backend does not answer; trying again can help.
     #[error("the log does not answer: {0}")]
     Unavailable(String),

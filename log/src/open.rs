@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boxbox_schemas::secret::Secret;
+
 use crate::embedded::{self, EmbeddedLog};
-use crate::kafka::{KafkaConfig, KafkaLog};
+use crate::kafka::{KafkaConfig, KafkaLog, Security};
 use crate::memory::MemoryLog;
 use crate::{Limits, Log, LogError};
 
@@ -18,6 +20,8 @@ pub struct Options {
     pub limits: Limits,
     /// Further librdkafka settings, for a Kafka log: see [`KafkaConfig::settings`].
     pub kafka_settings: BTreeMap<String, String>,
+    /// The password of a Kafka log whose URL says `sasl=`; never in the URL, which others see.
+    pub kafka_password: Option<Secret>,
     /// For logs in a folder: everything else.
     pub embedded: embedded::Options,
 }
@@ -25,10 +29,11 @@ pub struct Options {
 /// Open the log that `url` names, or make it: see the table in the [crate's documentation](crate).
 ///
 /// `?partitions=8` is understood everywhere (it wins over the options); Kafka also takes `replication`, `min_isr` and
-/// `compression` (`none`, `lz4`).
+/// `compression` (`none`, `lz4`), `tls=on` with `ca=/path/ca.pem` (else the system's), and `sasl` (`plain`, `scram-sha-256`,
+/// `scram-sha-512`) with `user`. Values of `ca` and `user` may be percent-encoded. TLS and SCRAM need the cargo feature `kafka-tls`.
 ///
 /// # Errors
-/// [`LogError::Mismatch`] for a URL that names no log; else as the backend's `open`.
+/// [`LogError::Mismatch`] for a URL that names no log or has a password in it; else as the backend's `open`.
 pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Log>, LogError> {
     match Place::parse(url, options)? {
         Place::Memory { partitions, limits } => Ok(Arc::new(MemoryLog::with_limits(partitions, limits))),
@@ -38,6 +43,14 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Log>, LogError>
             Err(e) => std::panic::resume_unwind(e.into_panic()),
         },
         Place::Kafka(config) => Ok(Arc::new(KafkaLog::open(config).await?)),
+    }
+}
+
+/// The Kafka log that `url` names.
+pub(crate) fn kafka_config(url: &str, options: Options) -> Result<KafkaConfig, LogError> {
+    match Place::parse(url, options)? {
+        Place::Kafka(config) => Ok(config),
+        _ => Err(LogError::Mismatch("only a Kafka log has a control topic: kafka://host:9092/topic".into())),
     }
 }
 
@@ -51,10 +64,19 @@ enum Place {
 impl Place {
     fn parse(url: &str, options: Options) -> Result<Self, LogError> {
         let wrong = |why: &str| {
-            LogError::Mismatch(format!("{url:?} names no log ({why}); write file:///path/to/folder, kafka://host:9092/topic or memory://"))
+            let shown = shown(url);
+            LogError::Mismatch(format!("{shown:?} names no log ({why}); write file:///path/to/folder, kafka://host:9092/topic or memory://"))
         };
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it is no URL"))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if has_login(scheme, place, query) {
+            // Nothing of it is repeated: where a password ends cannot be told.
+            return Err(LogError::Mismatch(
+                "a log's URL takes no password, and no user before an '@': command lines and environments are seen by others. Write \
+                 kafka://host:9093/topic?sasl=plain&user=NAME, and give a file that holds the password with --log-password-file"
+                    .into(),
+            ));
+        }
         let mut query: BTreeMap<&str, &str> =
             query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
         let mut number = |name: &str| -> Result<Option<u32>, LogError> {
@@ -84,7 +106,9 @@ impl Place {
                     Some("lz4") => crate::kafka::Compression::Lz4,
                     Some(_) => return Err(wrong("compression is none or lz4")),
                 };
+                let security = Security::from_query(&mut query, options.kafka_password).map_err(wrong)?;
                 Place::Kafka(KafkaConfig {
+                    security,
                     partitions,
                     replication,
                     min_isr,
@@ -101,6 +125,27 @@ impl Place {
             None => Ok(place),
         }
     }
+}
+
+/// Whether something like `user:password@` or `?password=` is in a URL. A password may have any characters, also `/` and `?`.
+fn has_login(scheme: &str, place: &str, query: &str) -> bool {
+    let named = query.split('&').any(|pair| pair.split('=').next().is_some_and(|name| name.to_ascii_lowercase().contains("pass")));
+    named
+        || match scheme {
+            // A path may have an '@' in it, but for where a host would be.
+            "file" => place.split('/').next().is_some_and(|host| host.contains('@')),
+            _ => place.contains('@') || (!place.contains('/') && query.contains('@')),
+        }
+}
+
+/// A URL as messages show it: the names of its options, not their values, among which somebody may have put a password.
+fn shown(url: &str) -> String {
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    // What is no URL of ours may be one with a login, cut short or with a slip in its scheme.
+    let place = place.rsplit_once('@').map_or_else(|| place.to_owned(), |(_, rest)| format!("…@{rest}"));
+    let options: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty()).collect();
+    let values = if options.is_empty() { String::new() } else { format!("?{}=…", options.join("=…&")) };
+    place + &values
 }
 
 #[cfg(test)]
@@ -137,5 +182,58 @@ mod tests {
             let error = parse(url).expect_err(url).to_string();
             assert!(error.contains(why) && error.contains("kafka://host:9092/topic"), "{url}: {error}");
         }
+    }
+
+    fn with_password(url: &str) -> Result<KafkaConfig, LogError> {
+        let kafka_password = Some(Secret::from_file_content(b"hunter2\n").unwrap());
+        kafka_config(url, Options { kafka_password, ..Options::default() })
+    }
+
+    #[test]
+    fn a_kafka_url_says_how_to_log_in() {
+        use crate::kafka::Mechanism;
+        let config = with_password("kafka://a:9093,b:9093/t?tls=on&ca=/etc/ca%20s.pem&sasl=scram-sha-512&user=league@example&partitions=4").unwrap();
+        let sasl = config.security.sasl.as_ref().unwrap();
+        assert_eq!((sasl.mechanism, sasl.user.as_str(), sasl.password.expose()), (Mechanism::ScramSha512, "league@example", "hunter2"));
+        assert_eq!(config.security.tls.as_ref().unwrap().ca.as_deref(), Some("/etc/ca s.pem".as_ref()));
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let Ok(Place::Kafka(open)) = parse("kafka://a:9092/t") else { panic!() };
+        assert!(open.security.tls.is_none() && open.security.sasl.is_none());
+        assert!(matches!(parse("kafka://a:9092/t?tls=on"), Ok(Place::Kafka(config)) if config.security.tls.as_ref().unwrap().ca.is_none()));
+        for (url, why) in [
+            ("kafka://a:9092/t?sasl=plain", "user=NAME"),
+            ("kafka://a:9092/t?sasl=gssapi&user=x", "sasl is plain"),
+            ("kafka://a:9092/t?user=x", "user= is for"),
+            ("kafka://a:9092/t", "no sasl="),
+            ("kafka://a:9092/t?tls=yes", "on or off"),
+            ("kafka://a:9092/t?ca=/x&sasl=plain&user=x", "ca= is for"),
+            ("kafka://a:9092/t?sasl=plain&user=%zz", "cannot be read"),
+        ] {
+            let error = with_password(url).expect_err(url).to_string();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+        assert!(parse("kafka://a:9092/t?sasl=plain&user=x").unwrap_err().to_string().contains("--log-password-file"));
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
+        for url in [
+            "kafka://me:hunter2@a:9092/t",
+            "kafka://me:hunt/er2@a:9092/t",
+            "kafka://me:hunt?er2@a:9092/t",
+            "kafka://hunter2@a:9092/t?sasl=plain&user=x",
+            "file://me:hunter2@host/path",
+            "memory://me:hunter2@",
+            "kafka://a:9092/t?password=hunt&er2",
+            "kafka://a:9092/t?sasl=plain&user=x&sasl.password=hunter2",
+        ] {
+            let error = parse(url).expect_err(url).to_string();
+            assert!(error.contains("--log-password-file") && !error.contains("hunt") && !error.contains("er2"), "{url}: {error}");
+        }
+        for url in ["kafka://a:9092/t?secret=hunter2", "kafka:/me:hunter2@a:9092/t"] {
+            let error = parse(url).expect_err(url).to_string();
+            assert!(!error.contains("hunter2"), "{url}: {error}");
+        }
+        assert!(matches!(parse("file:///srv/me@home/log"), Ok(Place::Folder(..))));
     }
 }

@@ -47,6 +47,14 @@ pub fn pin_text(pin: &Pin) -> String {
     URL_SAFE_NO_PAD.encode(pin)
 }
 
+/// The pin in a text that [`pin_text`] made.
+///
+/// # Errors
+/// [`ConnectStringError::Pin`].
+pub fn parse_pin(text: &str) -> Result<Pin, ConnectStringError> {
+    URL_SAFE_NO_PAD.decode(text).ok().and_then(|p| Pin::try_from(p).ok()).ok_or(ConnectStringError::Pin)
+}
+
 impl FromStr for ConnectString {
     type Err = ConnectStringError;
 
@@ -61,10 +69,7 @@ impl FromStr for ConnectString {
         if host.is_empty() {
             return Err(ConnectStringError::Address);
         }
-        let pins = query
-            .split('&')
-            .filter_map(|p| p.strip_prefix("pin="))
-            .map(|p| URL_SAFE_NO_PAD.decode(p).ok().and_then(|p| Pin::try_from(p).ok()).ok_or(ConnectStringError::Pin));
+        let pins = query.split('&').filter_map(|p| p.strip_prefix("pin=")).map(parse_pin);
         let pins = pins.collect::<Result<Vec<_>, _>>()?;
         if pins.is_empty() {
             return Err(ConnectStringError::Pin);

@@ -4,7 +4,8 @@
 //!
 //! * [`frame`], [`slow`], [`field`], [`event`], [`meta`]: what simulators say, as rkyv archives (F1, F2)
 //! * [`record`]: a sealed batch of frames (F3); [`stamp`]: the record as the log holds it (F5)
-//! * [`wire`]: what client and edge say to each other (W2, W4-W7); [`grant`], [`connect`]: who may
+//! * [`wire`]: what client and edge say to each other (W2, W4-W7); [`grant`], [`connect`]: who may; [`control`]: how edges
+//!   learn of it (W10); [`secret`]: what nothing may print
 //! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and what goes with them; [`timing`]: what follows from
 //!   them together
 //! * [`check`]: what content is acceptable (W7); [`limits`]: every bound, with its reason
@@ -13,6 +14,7 @@
 
 pub mod check;
 pub mod connect;
+pub mod control;
 pub mod event;
 pub mod field;
 pub mod frame;
@@ -23,6 +25,7 @@ pub mod meta;
 pub mod metrics;
 pub mod record;
 pub mod results;
+pub mod secret;
 pub mod slow;
 pub mod stamp;
 pub mod timing;

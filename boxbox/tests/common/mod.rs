@@ -77,6 +77,8 @@ pub struct Server {
     pub connect: String,
     /// Address of the API, `http://…`.
     pub api: String,
+    /// The edge's UDP port and pin, if there is an edge.
+    pub edge: Option<(u16, String)>,
 }
 
 impl Server {
@@ -84,12 +86,19 @@ impl Server {
     pub fn start(args: &[&str]) -> Server {
         let mut child = boxbox(args).stdout(Stdio::piped()).spawn().unwrap();
         let (lines, api, connect) = (read_lines(&mut child), String::new(), String::new());
-        let mut server = Server { child, connect, api };
+        let mut server = Server { child, connect, api, edge: None };
         let until = Instant::now() + DEADLINE;
         let wants_connect = args[0] == "up";
         while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             if let Some(at) = line.find("http://") {
                 server.api = line[at..].trim().to_owned();
+            }
+            if let Some(address) = line.strip_prefix("sim clients") {
+                let port = address.trim().trim_end_matches(" (UDP)").rsplit(':').next().unwrap().parse().unwrap();
+                server.edge = Some((port, String::new()));
+            }
+            if let (Some(pin), Some(edge)) = (line.strip_prefix("pin "), &mut server.edge) {
+                edge.1 = pin.trim().to_owned();
             }
             let last = if wants_connect { line.starts_with("boxbox://") } else { line.starts_with("data") };
             if wants_connect && last {

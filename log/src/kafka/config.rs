@@ -8,6 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
+use super::security::Security;
 use crate::Limits;
 
 /// A Kafka log's settings; `KafkaConfig::new` has what is right for a cluster of three.
@@ -32,8 +33,10 @@ pub struct KafkaConfig {
     /// A record that Kafka has not answered for after this time is told [`crate::Outcome::Failed`]. Longer than a broker
     /// restart or a change of leader takes, so that those fail nothing.
     pub deadline: Duration,
-    /// Further librdkafka settings, such as `security.protocol`, `ssl.ca.location`, `sasl.mechanism`; they win over the
-    /// log's own. Those of acknowledgement and order (`acks`, `enable.idempotence`, …) are refused.
+    /// TLS and login.
+    pub security: Security,
+    /// Further librdkafka settings, such as `ssl.certificate.location`; they win over the log's own. Those of acknowledgement
+    /// and order (`acks`, `enable.idempotence`, …) and those of [`Security`] are refused.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -60,6 +63,7 @@ impl KafkaConfig {
             limits: Limits::default(),
             compression: Compression::default(),
             deadline: Duration::from_secs(30),
+            security: Security::default(),
             settings: BTreeMap::new(),
         }
     }
@@ -80,6 +84,7 @@ impl KafkaConfig {
             .set("socket.nagle.disable", "true")
             .set("allow.auto.create.topics", "false")
             .set_log_level(RDKafkaLogLevel::Warning);
+        self.security.apply(&mut c);
         c
     }
 
@@ -146,7 +151,7 @@ impl KafkaConfig {
     }
 }
 
-const FORBIDDEN: [&str; 12] = [
+const FORBIDDEN: [&str; 18] = [
     "acks",
     "request.required.acks",
     "enable.idempotence",
@@ -159,6 +164,12 @@ const FORBIDDEN: [&str; 12] = [
     "enable.auto.commit",
     "enable.partition.eof",
     "check.crcs",
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.username",
+    "sasl.password",
+    "ssl.ca.location",
 ];
 
 // librdkafka warns of a consumer's settings in a producer and the other way round.

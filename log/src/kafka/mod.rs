@@ -9,8 +9,10 @@
 //! more belong on more nodes.
 
 mod config;
+pub mod control;
 mod ledger;
 mod reader;
+mod security;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -22,7 +24,8 @@ use async_trait::async_trait;
 use boxbox_schemas::LogId;
 
 pub use self::config::{Compression, KafkaConfig};
-use self::topic::Metadata;
+pub use self::security::{Mechanism, Sasl, Security, Tls};
+use self::topic::{Kind, Metadata};
 use crate::memory::no_partition;
 use crate::{Bounds, Completions, Log, LogError, Offset, Reader, Writer};
 
@@ -42,13 +45,14 @@ impl KafkaLog {
     /// Open the topic, or create it when it is missing.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if no broker answers within 10 s, [`LogError::Mismatch`] if the topic has another number of
-    /// partitions or is compacted, or if a setting is unknown.
+    /// [`LogError::Unavailable`] if no broker answers within 10 s, [`LogError::Refused`] if the login or the broker's certificate
+    /// is wrong, [`LogError::Mismatch`] if the topic has another number of partitions or is compacted, if a setting is unknown,
+    /// or if this build cannot do what the URL asks.
     pub async fn open(config: KafkaConfig) -> Result<Self, LogError> {
         let runtime = tokio::runtime::Handle::current();
         let opened = blocking(move || {
             let metadata = Metadata::new(&config)?;
-            let (id, partitions) = topic::ensure(&config, &metadata, &runtime)?;
+            let (id, partitions) = topic::ensure(&config, Kind::Records, &metadata, &runtime)?;
             Ok(Inner { config, id, partitions, metadata })
         });
         Ok(Self { inner: Arc::new(opened.await?) })
@@ -105,4 +109,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> 
         Err(e) if e.is_cancelled() => Err(LogError::Unavailable("the runtime is shutting down".into())),
         Err(e) => std::panic::resume_unwind(e.into_panic()),
     }
+}
+
+/// Drop a librdkafka client on a thread of its own: closing it blocks, and this may be an async worker.
+fn elsewhere<T: Send + 'static>(client: T) {
+    let _ = std::thread::Builder::new().name("kafka-close".into()).spawn(move || drop(client));
 }

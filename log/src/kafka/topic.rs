@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::LogId;
+use parking_lot::Mutex;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
 use rdkafka::client::ClientContext;
@@ -13,10 +14,13 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext}
 use tokio::runtime::Handle;
 
 use super::config::{KafkaConfig, Logging, log_line};
+use super::elsewhere;
 use crate::{Bounds, LogError, Offset};
 
 /// How long a broker may take to answer a question, or a new topic to have its leaders.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// One question of several within that time.
+const QUESTION: Duration = Duration::from_secs(1);
 /// Partitions of a new topic: spreads over a small cluster, and one node can still own them all.
 const DEFAULT_PARTITIONS: u32 = 8;
 const DEFAULT_REPLICATION: u32 = 3;
@@ -28,7 +32,11 @@ pub(super) struct Metadata {
     brokers: String,
 }
 
-struct Asking;
+/// Remembers why a broker does not let the client in: librdkafka tells that here alone, and tries again for ever.
+#[derive(Default)]
+pub(super) struct Asking {
+    refused: Mutex<Option<String>>,
+}
 
 impl ClientContext for Asking {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -37,6 +45,11 @@ impl ClientContext for Asking {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka client reports");
+        if let Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL) =
+            error.rdkafka_error_code()
+        {
+            *self.refused.lock() = Some(reason.to_owned());
+        }
     }
 }
 
@@ -47,9 +60,7 @@ impl ProducerContext for Asking {
 
 impl Drop for Metadata {
     fn drop(&mut self) {
-        // Closing waits for librdkafka's threads: not here, this may be an async worker.
-        let client = self.client.take();
-        let _ = std::thread::Builder::new().name("kafka-close".into()).spawn(move || drop(client));
+        elsewhere(self.client.take());
     }
 }
 
@@ -58,7 +69,8 @@ impl Metadata {
         if let Some(key) = config.forbidden() {
             return Err(LogError::Mismatch(format!("the Kafka setting {key} is the log's own and cannot be changed: leave it out")));
         }
-        let client = BaseProducer::from_config_and_context(&config.admin(), Asking).map_err(bad_setting)?;
+        config.security.check(&config.brokers)?;
+        let client = BaseProducer::from_config_and_context(&config.admin(), Asking::default()).map_err(bad_setting)?;
         Ok(Self { client: Some(Arc::new(client)), topic: config.topic.clone(), brokers: config.brokers.clone() })
     }
 
@@ -77,8 +89,7 @@ impl Metadata {
     }
 
     fn look(&self) -> Result<Seen, LogError> {
-        // All topics: a question about one creates it at brokers that create topics by themselves.
-        let metadata = self.client().client().fetch_metadata(None, PATIENCE).map_err(|e| self.unavailable(&e))?;
+        let metadata = self.ask()?;
         let topic = metadata.topics().iter().find(|t| t.name() == self.topic && t.error().is_none());
         Ok(Seen {
             brokers: metadata.brokers().len() as u32,
@@ -86,6 +97,26 @@ impl Metadata {
             led: topic.is_some_and(|t| t.partitions().iter().all(|p| p.leader() >= 0)),
             replicas: topic.and_then(|t| t.partitions().iter().map(|p| p.replicas().len()).min()).unwrap_or(0) as u32,
         })
+    }
+
+    /// The cluster's metadata; in short questions, so that a login that is refused is told at once.
+    fn ask(&self) -> Result<rdkafka::metadata::Metadata, LogError> {
+        let began = Instant::now();
+        loop {
+            // All topics: a question about one creates it at brokers that create topics by themselves.
+            let error = match self.client().client().fetch_metadata(None, QUESTION) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            // Errors are told to the context by polling.
+            self.client().poll(Duration::ZERO);
+            if let Some(reason) = self.client().context().refused.lock().take() {
+                return Err(LogError::Refused(format!("Kafka at {} (topic {}): {reason}", self.brokers, self.topic)));
+            }
+            if began.elapsed() >= PATIENCE {
+                return Err(self.unavailable(&error));
+            }
+        }
     }
 }
 
@@ -96,12 +127,30 @@ struct Seen {
     replicas: u32,
 }
 
+/// What a topic is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The log's records: kept for a time.
+    Records,
+    /// W10: the last record of each key is kept for ever.
+    Control,
+}
+
+impl Kind {
+    const fn cleanup_policy(self) -> &'static str {
+        match self {
+            Kind::Records => "delete",
+            Kind::Control => "compact",
+        }
+    }
+}
+
 /// Find or create the topic; its identity and number of partitions.
-pub(super) fn ensure(config: &KafkaConfig, metadata: &Metadata, runtime: &Handle) -> Result<(LogId, u32), LogError> {
+pub(super) fn ensure(config: &KafkaConfig, kind: Kind, metadata: &Metadata, runtime: &Handle) -> Result<(LogId, u32), LogError> {
     let admin = admin(config)?;
     let mut seen = metadata.look()?;
     if seen.partitions.is_none() {
-        create(config, &admin, &seen, runtime)?;
+        create(config, kind, &admin, &seen, runtime)?;
         let began = Instant::now();
         while seen.partitions.is_none() || !seen.led {
             if began.elapsed() > PATIENCE {
@@ -118,29 +167,33 @@ pub(super) fn ensure(config: &KafkaConfig, metadata: &Metadata, runtime: &Handle
             config.topic
         )));
     }
-    if seen.replicas < DEFAULT_REPLICATION {
+    if seen.replicas < DEFAULT_REPLICATION && kind == Kind::Records {
         tracing::warn!(topic = %config.topic, replicas = seen.replicas, "the topic has few replicas: what is acknowledged survives a killed broker, not a lost machine");
     }
-    check_settings(config, &admin, runtime)?;
+    check_settings(config, kind, &admin, runtime)?;
     let cluster = metadata.client().client().fetch_cluster_id(PATIENCE);
     let cluster = cluster.ok_or_else(|| LogError::Unavailable(format!("Kafka at {} does not tell its cluster id", config.brokers)))?;
     Ok((LogId(format!("kafka:{cluster}:{}:{partitions}", config.topic)), partitions))
 }
 
-fn create(config: &KafkaConfig, admin: &AdminClient<Logging>, seen: &Seen, runtime: &Handle) -> Result<(), LogError> {
+fn create(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, seen: &Seen, runtime: &Handle) -> Result<(), LogError> {
     let partitions = config.partitions.unwrap_or(DEFAULT_PARTITIONS);
     let replication = config.replication.unwrap_or(DEFAULT_REPLICATION.min(seen.brokers.max(1)));
     let min_isr = config.min_isr.unwrap_or(replication.saturating_sub(1).max(1)).to_string();
     let retention_ms = config.retention.as_millis().to_string();
     let topic = NewTopic::new(&config.topic, partitions as i32, TopicReplication::Fixed(replication as i32))
-        .set("cleanup.policy", "delete")
-        .set("retention.ms", &retention_ms)
+        .set("cleanup.policy", kind.cleanup_policy())
         .set("min.insync.replicas", &min_isr)
         .set("unclean.leader.election.enable", "false")
         // Entries say when the log took them, by one clock.
         .set("message.timestamp.type", "LogAppendTime")
         // Brokers store what they get: no recompression.
         .set("compression.type", "producer");
+    let topic = match kind {
+        Kind::Records => topic.set("retention.ms", &retention_ms),
+        // A reader that was cut off for so long may miss that something was removed.
+        Kind::Control => topic.set("delete.retention.ms", &retention_ms),
+    };
     match one(runtime.block_on(admin.create_topics([&topic], &patient()))) {
         Ok(()) => {
             tracing::info!(topic = %config.topic, partitions, replication, "created the log's Kafka topic");
@@ -159,24 +212,25 @@ fn create(config: &KafkaConfig, admin: &AdminClient<Logging>, seen: &Seen, runti
 }
 
 /// A topic that somebody else made must not lose records.
-fn check_settings(config: &KafkaConfig, admin: &AdminClient<Logging>, runtime: &Handle) -> Result<(), LogError> {
+fn check_settings(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, runtime: &Handle) -> Result<(), LogError> {
     let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &patient()));
     let Some(Ok(resource)) = described.ok().and_then(|mut all| all.pop()) else {
-        tracing::warn!(topic = %config.topic, "the topic's settings cannot be read: nobody has checked that it keeps records");
+        let topic = &config.topic;
+        tracing::warn!(%topic, "the topic's settings cannot be read: nobody has checked that it keeps records");
         return Ok(());
     };
     let value = |name: &str| resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
-    let policy = value("cleanup.policy");
-    if policy != "delete" {
+    let (policy, wanted) = (value("cleanup.policy"), kind.cleanup_policy());
+    if policy != wanted {
         return Err(LogError::Mismatch(format!(
-            "the Kafka topic {} has cleanup.policy={policy}, which removes records that are still needed: use cleanup.policy=delete",
+            "the Kafka topic {} has cleanup.policy={policy}, which removes records that are still needed: use cleanup.policy={wanted}",
             config.topic
         )));
     }
     if value("unclean.leader.election.enable") == "true" {
         tracing::warn!(topic = %config.topic, "the topic allows unclean leader election: acknowledged records can be lost");
     }
-    if value("message.timestamp.type") != "LogAppendTime" {
+    if kind == Kind::Records && value("message.timestamp.type") != "LogAppendTime" {
         tracing::warn!(topic = %config.topic, "the topic has message.timestamp.type other than LogAppendTime: times of append come from the edges' clocks");
     }
     Ok(())
@@ -229,5 +283,9 @@ fn patient() -> AdminOptions {
 }
 
 pub(super) fn bad_setting(error: KafkaError) -> LogError {
-    LogError::Mismatch(format!("the Kafka client cannot be set up: {error}"))
+    match error {
+        // Without the value, which may be a password.
+        KafkaError::ClientConfig(_, why, key, _) => LogError::Mismatch(format!("the Kafka client cannot be set up: {key}: {why}")),
+        error => LogError::Mismatch(format!("the Kafka client cannot be set up: {error}")),
+    }
 }

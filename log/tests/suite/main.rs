@@ -7,8 +7,10 @@
 
 mod bed;
 mod behaviours;
+mod control;
 mod full_disk;
 mod kill;
+mod secured;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

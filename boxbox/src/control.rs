@@ -1,0 +1,212 @@
+//! W10: what nodes that share no folder know of keys and revocations: the control topic beside a Kafka log.
+//!
+//! `boxbox grant` with a Kafka log brings the topic in line with its data folder each time: public keys and revocations go in,
+//! what has run out is removed. `auth/published` lists the keys that this folder has put there, so that one whose file was
+//! deleted is removed there too. Private keys stay in the folder.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use boxbox_log::control::{Change, Changes, Control};
+use boxbox_schemas::GrantId;
+use boxbox_schemas::control::{FOR_EVER, Record, Standing};
+use boxbox_schemas::grant::key_id;
+
+use crate::cli::LogArgs;
+use crate::{auth, data};
+
+/// A revocation is removed this long after its grant has expired, seconds: clocks differ.
+const EXPIRED_FOR_S: i64 = 24 * 3600;
+
+boxbox_schemas::metrics! {
+    /// What a node knows by the control topic.
+    pub struct ControlMetrics("boxbox_control") {
+        /// Verifying keys that the control topic says are in use.
+        keys: gauge,
+        /// Grants that the control topic says are revoked.
+        revoked: gauge,
+        /// Records of the control topic that were not understood: written by a newer version, or damaged.
+        ignored: counter,
+    }
+}
+
+/// The control topic of the log that is meant, if that is a Kafka log.
+pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Control>> {
+    let Some(url) = log.log_url.as_deref().filter(|url| url.starts_with("kafka://")) else { return Ok(None) };
+    let control = Control::open(url, log.options()?).await.context("cannot open the control topic, which says who may send and read")?;
+    Ok(Some(control))
+}
+
+/// What the topic says, kept up to date. Without a topic it says nothing.
+pub struct Followed {
+    standing: Standing,
+    changes: Option<Changes>,
+    metrics: Option<ControlMetrics>,
+}
+
+impl Followed {
+    /// Read the topic to its end. An error rather than a part: who has not read all does not know who is revoked.
+    pub async fn begin(control: Option<Control>) -> anyhow::Result<Self> {
+        let mut followed = Self { standing: Standing::default(), changes: None, metrics: None };
+        if let Some(control) = control {
+            let (all, changes) = control.read().await.context("cannot read the control topic, which says who may send and read")?;
+            (followed.changes, followed.metrics) = (Some(changes), Some(ControlMetrics::new()));
+            all.iter().for_each(|change| followed.apply(change));
+            let (keys, revoked) = (followed.standing.keys().len(), followed.standing.revoked().len());
+            tracing::info!(topic = control.topic(), keys, revoked, "read the control topic");
+        }
+        Ok(followed)
+    }
+
+    /// What it says now.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Returns when it says something else; without a topic, never. Dropping the future loses nothing.
+    pub async fn changed(&mut self) {
+        let Some(changes) = &mut self.changes else { return std::future::pending().await };
+        match changes.next().await {
+            Some(change) => self.apply(&change),
+            None => {
+                // Only if its thread has panicked.
+                tracing::error!("the control topic is followed no more: restart this node, it will not hear of revocations");
+                self.changes = None;
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &Change) {
+        let understood = self.standing.apply(&change.key, change.value.as_deref());
+        if let Some(metrics) = &self.metrics {
+            metrics.keys.set(self.standing.keys().len() as f64);
+            metrics.revoked.set(self.standing.revoked().len() as f64);
+            metrics.ignored.increment(u64::from(!understood));
+        }
+        if !understood {
+            tracing::debug!(key = %String::from_utf8_lossy(&change.key).escape_debug(), "a record of the control topic was not understood");
+        }
+    }
+}
+
+/// The topic as `boxbox grant` uses it.
+pub struct Publisher {
+    control: Control,
+    standing: Standing,
+}
+
+impl Publisher {
+    /// Open and read the topic of the log that is meant, if that is a Kafka log.
+    pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Self>> {
+        let Some(control) = open(log).await? else { return Ok(None) };
+        let (all, _) = control.read().await.context("cannot read the control topic")?;
+        let mut standing = Standing::default();
+        for change in &all {
+            standing.apply(&change.key, change.value.as_deref());
+        }
+        Ok(Some(Self { control, standing }))
+    }
+
+    /// What the topic says.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Put a record, durably.
+    pub async fn put(&mut self, record: &Record) -> anyhow::Result<()> {
+        let (key, value) = (record.key(), record.value());
+        self.standing.apply(key.as_bytes(), value.as_deref());
+        self.control.put(key, value).await.context("every edge and API must know, and not all do: run the command again")
+    }
+
+    /// Say that a grant is revoked, unless that is said already.
+    pub async fn revoke(&mut self, data: &Path, id: GrantId) -> anyhow::Result<()> {
+        if self.standing.revoked().contains_key(&id) {
+            return Ok(());
+        }
+        let until = auth::issued(data).iter().find(|i| i.grant.id == id).map_or(FOR_EVER, |i| i.grant.expires);
+        self.put(&Record::Revoked { id, until }).await
+    }
+
+    /// Bring the topic in line with a data folder.
+    pub async fn publish(&mut self, data: &Path) -> anyhow::Result<()> {
+        let (own, now) = (auth::own_keys(data)?, auth::now());
+        let ids: BTreeSet<String> = own.iter().map(|own| key_id(&own.key.public())).collect();
+        let published = published(data)?;
+        for own in &own {
+            let public = own.key.public();
+            if !self.standing.keys().contains_key(&key_id(&public)) {
+                if !published.contains(&key_id(&public)) {
+                    note_published(data, &key_id(&public))?;
+                }
+                self.put(&Record::Key { public, made: own.made }).await?;
+            }
+        }
+        self.remove_keys(data, &ids, &published).await?;
+
+        let issued = auth::issued(data);
+        let expires = |id: &GrantId| issued.iter().find(|i| i.grant.id == *id).map_or(FOR_EVER, |i| i.grant.expires);
+        let over = |until: i64| until.saturating_add(EXPIRED_FOR_S) < now;
+        for id in auth::revoked(data)? {
+            if !over(expires(&id)) {
+                self.revoke(data, id).await?;
+            }
+        }
+        let expired: Vec<GrantId> = self.standing.revoked().iter().filter(|(_, until)| over(**until)).map(|(id, _)| *id).collect();
+        for id in expired {
+            self.put(&Record::RevocationRemoved { id }).await?;
+        }
+        Ok(())
+    }
+
+    /// Remove the keys that this folder has published, and has no more.
+    async fn remove_keys(&mut self, data: &Path, own: &BTreeSet<String>, published: &BTreeSet<String>) -> anyhow::Result<()> {
+        let gone: Vec<&String> = published.difference(own).filter(|id| self.standing.keys().contains_key(*id)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // Somebody who deletes an old key keeps a newer one; no key left is a loss, and its grants are still driven with.
+        let lost = published.is_disjoint(own);
+        for id in gone {
+            if lost {
+                eprintln!(
+                    "note: the key {id} was published from {}, whose keys are gone. Grants signed with it stay good; if it may be in wrong hands: \
+                     boxbox grant remove-key {id}",
+                    data.display()
+                );
+            } else {
+                self.put(&Record::KeyRemoved { id: id.clone() }).await?;
+                eprintln!("the key {id}, whose file was deleted, verifies nothing any more, on any node");
+            }
+        }
+        let kept: String = own.iter().filter(|id| self.standing.keys().contains_key(*id)).map(|id| format!("{id}\n")).collect();
+        data::write_whole(&published_file(data), kept.as_bytes())
+    }
+}
+
+fn published_file(data: &Path) -> PathBuf {
+    auth::folder(data).join("published")
+}
+
+fn published(data: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let path = published_file(data);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Noted before it is put: what is put and not noted would never be removed.
+fn note_published(data: &Path, id: &str) -> anyhow::Result<()> {
+    let path = published_file(data);
+    let append = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut f| f.write_all(format!("{id}\n").as_bytes()).and_then(|()| f.sync_all()));
+    append.with_context(|| format!("cannot write {}", path.display()))
+}

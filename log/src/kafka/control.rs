@@ -1,0 +1,194 @@
+//! W10: the control topic beside a Kafka log: small records by key, of which the last counts; for what nodes that share no
+//! folder must know while they run.
+//!
+//! The topic `<topic>.control` has one partition and is compacted. What its records mean is not known here (see
+//! [`boxbox_schemas::control`]). Whoever may write to it decides for all nodes: a broker's access rules should let only those
+//! write who run `boxbox grant`; nodes read.
+
+mod follower;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
+use tokio::sync::mpsc;
+
+use super::config::{KafkaConfig, log_line};
+use super::topic::{self, Kind, Metadata, bad_setting};
+use super::{blocking, elsewhere};
+use crate::LogError;
+use crate::open::{Options, kafka_config};
+
+/// What the control topic's name has behind the log's.
+const SUFFIX: &str = ".control";
+/// How long a record may take to be durable: a change of leader fits in.
+const PUT_PATIENCE: Duration = Duration::from_secs(15);
+/// How long one look for the answer takes.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A record of the topic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// What it is about.
+    pub key: Vec<u8>,
+    /// What is so now; `None`: nothing any more.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The control topic of a log. See the [module](self).
+pub struct Control {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: KafkaConfig,
+    metadata: Metadata,
+    /// Made for the first put.
+    producer: Mutex<Option<BaseProducer<Answers>>>,
+}
+
+impl Control {
+    /// Open the control topic of the Kafka log that `url` names, or create it when it is missing: with as many replicas as the
+    /// log's own topic gets.
+    ///
+    /// # Errors
+    /// [`LogError::Mismatch`] if `url` names no Kafka log or the topic is not compacted or has several partitions; else as
+    /// [`super::KafkaLog::open`].
+    pub async fn open(url: &str, options: Options) -> Result<Self, LogError> {
+        let mut config = kafka_config(url, options)?;
+        config.topic.push_str(SUFFIX);
+        config.partitions = Some(1);
+        let runtime = tokio::runtime::Handle::current();
+        let opened = blocking(move || {
+            let metadata = Metadata::new(&config)?;
+            topic::ensure(&config, Kind::Control, &metadata, &runtime)?;
+            Ok(Inner { config, metadata, producer: Mutex::default() })
+        });
+        Ok(Self { inner: Arc::new(opened.await?) })
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.inner.config.topic
+    }
+
+    /// Say what is so now of `key`, or (`None`) that nothing is any more. It is durable when this returns.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if it is not known to be durable within 15 s (it may be all the same);
+    /// [`LogError::Refused`] if this client may not write.
+    pub async fn put(&self, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Result<(), LogError> {
+        let (inner, change) = (self.inner.clone(), Change { key: key.into(), value });
+        blocking(move || inner.put(&change)).await
+    }
+
+    /// Everything that the topic holds up to its end as it is now, in order, and what comes after it.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if not all of it could be read within 30 s: a part would be worse than nothing.
+    pub async fn read(&self) -> Result<(Vec<Change>, Changes), LogError> {
+        let inner = self.inner.clone();
+        let bounds = blocking(move || inner.metadata.bounds(0)).await?;
+        follower::start(&self.inner.config, bounds.end).await
+    }
+
+    /// Delete the topic; for tests and for people who mean it.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if Kafka does not do it.
+    pub async fn delete(self) -> Result<(), LogError> {
+        let runtime = tokio::runtime::Handle::current();
+        blocking(move || topic::delete(&self.inner.config, &runtime)).await
+    }
+}
+
+/// What is put after the first reading. It goes on through outages, which are told in the program's log; dropping it ends it.
+pub struct Changes {
+    receiver: mpsc::Receiver<Change>,
+    closing: Arc<AtomicBool>,
+}
+
+impl Changes {
+    /// The next change, as soon as there is one. `None`: the reading thread has died. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Change> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+impl Inner {
+    fn put(&self, change: &Change) -> Result<(), LogError> {
+        let mut slot = self.producer.lock();
+        if slot.is_none() {
+            let mut config = self.config.producer();
+            // One record at a time, and a copy of it does no harm; a deadline does harm to idempotent producers.
+            config.set("enable.idempotence", "false").set("message.timeout.ms", PUT_PATIENCE.as_millis().to_string());
+            *slot = Some(BaseProducer::from_config_and_context(&config, Answers).map_err(bad_setting)?);
+        }
+        let producer = slot.as_ref().expect("made above");
+        let answer = Arc::new(Answer::default());
+        let record = BaseRecord::with_opaque_to(&self.config.topic, answer.clone()).partition(0).key(&change.key);
+        let record = match &change.value {
+            Some(value) => record.payload(value),
+            None => record,
+        };
+        producer.send(record).map_err(|(error, _)| self.not_put(&error))?;
+        // librdkafka answers at its own deadline; ours is for the case that it does not.
+        let began = Instant::now();
+        while began.elapsed() < PUT_PATIENCE * 2 {
+            producer.poll(POLL);
+            if let Some(answer) = answer.0.lock().take() {
+                return answer.map_err(|error| self.not_put(&error));
+            }
+        }
+        Err(self.not_put(&KafkaError::Canceled))
+    }
+
+    fn not_put(&self, error: &KafkaError) -> LogError {
+        let text = format!("Kafka at {} did not take a record of topic {}: {error}", self.config.brokers, self.config.topic);
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => LogError::Refused(text),
+            _ => LogError::Unavailable(text),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        elsewhere(self.producer.lock().take());
+    }
+}
+
+/// What became of one record.
+#[derive(Default)]
+struct Answer(Mutex<Option<Result<(), KafkaError>>>);
+
+struct Answers;
+
+impl ClientContext for Answers {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka producer reports");
+    }
+}
+
+impl ProducerContext for Answers {
+    type DeliveryOpaque = Arc<Answer>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, answer: Arc<Answer>) {
+        *answer.0.lock() = Some(result.as_ref().map(drop).map_err(|(error, _)| error.clone()));
+    }
+}
