@@ -34,6 +34,7 @@ mod suite;
 
 pub mod memory;
 mod pack;
+pub mod postgres;
 mod rules;
 mod run;
 mod share;
