@@ -1,0 +1,246 @@
+//! [`Database`]: connections, each used so that whoever goes away leaves nothing behind.
+//!
+//! Work runs in a task of its own that holds the connection, so a caller that goes away (a timeout, a dropped future) cannot
+//! cut it in the middle: it ends by itself, whole or not at all. After any error or deadline the connection is closed, which
+//! rolls back whatever is open, and whoever calls next opens a new one. No connection is handed on that is not known to be
+//! in order.
+//!
+//! Each partition has a connection of its own for its transactions, and reads have a few more: what hangs in one partition
+//! stalls only that. A deadline on this side bounds every call, for a server that vanishes without a word.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boxbox_schemas::LogId;
+use parking_lot::Mutex;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+use tokio::sync::{Mutex as Turn, Semaphore};
+use tokio::time::timeout;
+
+use super::error::from_sqlx;
+use super::server::{Server, close, close_soon};
+use crate::StoreError;
+
+/// How long a transaction may take from here; connecting comes on top.
+const DEADLINE: Duration = Duration::from_secs(12);
+/// How long a read may take from here.
+const READ_DEADLINE: Duration = Duration::from_secs(12);
+/// Connections that read; a query takes about a millisecond, so few serve many.
+const READERS: usize = 8;
+/// How long a read waits for a connection that is free.
+const READER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection for reading that was used so lately is taken to be in order.
+const UNCHECKED: Duration = Duration::from_secs(1);
+
+/// What runs on a connection.
+pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// A connection, or none yet, and whose turn it is to use it.
+type Slot = Arc<Turn<Option<PgConnection>>>;
+
+/// A connection that nobody uses, and since when.
+type Idle = (PgConnection, Instant);
+
+/// A database that is in use.
+pub(crate) struct Database {
+    server: Server,
+    writers: Mutex<HashMap<(LogId, u32), Slot>>,
+    beats: Mutex<HashMap<LogId, Slot>>,
+    idle_readers: Arc<Mutex<Vec<Idle>>>,
+    readers: Arc<Semaphore>,
+    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
+    unreadable: Mutex<Option<String>>,
+}
+
+impl Database {
+    /// Log in, see whether the schema is the one that this program knows, and go on with connections called `boxbox-NAME`.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for a URL that is none and a login that is not let in; [`StoreError::Unreadable`] for another
+    /// schema; [`StoreError::Unavailable`].
+    pub(crate) async fn connect(url: &str, password: Option<&str>, name: &str) -> Result<Self, StoreError> {
+        let server = Server::parse(url, password)?.named(name);
+        super::schema::check(&server).await?;
+        Ok(Self {
+            server,
+            writers: Mutex::default(),
+            beats: Mutex::default(),
+            idle_readers: Arc::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
+            unreadable: Mutex::default(),
+        })
+    }
+
+    /// Run `work` in one transaction on the partition's own connection. When the caller goes away before the connection is
+    /// free, nothing happens; later, the transaction goes on to its end. `work` must hand on every error that it meets: a
+    /// transaction with a failed statement in it cannot be committed any more.
+    ///
+    /// # Errors
+    /// What `work` says; [`StoreError::Unavailable`], after which it may have happened.
+    pub(crate) async fn transaction<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.transaction_within(log, partition, DEADLINE, work).await
+    }
+
+    /// The same, with another deadline.
+    pub(super) async fn transaction_within<T, F>(&self, log: &LogId, partition: u32, deadline: Duration, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let slot = self.writers.lock().entry((log.clone(), partition)).or_default().clone();
+        self.noted(in_transaction(self.server.clone(), slot, deadline, work).await)
+    }
+
+    /// One transaction on the connection of the log's beats, see [`members`](super::members). Others wait for it to end: the
+    /// server ends it soon if nothing is heard of it.
+    pub(super) async fn beat<T, F>(&self, log: &LogId, deadline: Duration, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let slot = self.beats.lock().entry(log.clone()).or_default().clone();
+        let server = self.server.with([("idle_in_transaction_session_timeout", "2s"), ("statement_timeout", "4s"), ("lock_timeout", "3s")]);
+        self.noted(in_transaction(server, slot, deadline, work).await)
+    }
+
+    /// Close the partition's connection: somebody else has the partition.
+    pub(super) async fn forget(&self, log: &LogId, partition: u32) {
+        let slot = self.writers.lock().remove(&(log.clone(), partition));
+        if let Some(slot) = slot
+            && let Some(connection) = slot.lock().await.take()
+        {
+            close_soon(connection);
+        }
+    }
+
+    /// Wait for what is being done, then close all connections.
+    pub(crate) async fn close(&self) {
+        let slots: Vec<Slot> = self.writers.lock().drain().map(|(_, slot)| slot).chain(self.beats.lock().drain().map(|(_, slot)| slot)).collect();
+        for slot in slots {
+            if let Some(connection) = slot.lock().await.take() {
+                close(connection).await;
+            }
+        }
+        let _all = self.readers.acquire_many(READERS as u32).await;
+        let idle = std::mem::take(&mut *self.idle_readers.lock());
+        for (connection, _) in idle {
+            close(connection).await;
+        }
+    }
+
+    /// Run `work`, single statements that only read, on a connection for reading.
+    ///
+    /// # Errors
+    /// What `work` says; [`StoreError::Unavailable`].
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let Ok(Ok(permit)) = timeout(READER_TIMEOUT, self.readers.clone().acquire_owned()).await else {
+            return Err(StoreError::Unavailable(format!("no connection was free for reading within {READER_TIMEOUT:?}")));
+        };
+        let (server, idle) = (self.server.clone(), self.idle_readers.clone());
+        let task = tokio::spawn(async move {
+            let _permit = permit;
+            let mut connection = match usable(&idle).await {
+                Some(connection) => connection,
+                None => server.connection().await?,
+            };
+            let done = within(READ_DEADLINE, work(&mut connection)).await;
+            match &done {
+                Ok(_) => idle.lock().push((connection, Instant::now())),
+                Err(e) => {
+                    close_soon(connection);
+                    // What has ended one connection has probably ended all.
+                    if e.is_retryable() {
+                        idle.lock().clear();
+                    }
+                }
+            }
+            done
+        });
+        self.noted(task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the reading task ended: {e}")))))
+    }
+
+    /// Whether the database answers, and everything that was asked of it so far could be read.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        if let Some(what) = &*self.unreadable.lock() {
+            return Err(StoreError::Unreadable(what.clone()));
+        }
+        let ping = sqlx::query("SELECT 1 FROM partitions LIMIT 1");
+        self.read(|c| Box::pin(async move { ping.fetch_optional(c).await.map(drop).map_err(from_sqlx) })).await
+    }
+
+    /// What was asked for, having remembered if it could not be read.
+    pub(super) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unreadable(what)) = &outcome {
+            self.unreadable.lock().get_or_insert_with(|| what.clone());
+        }
+        outcome
+    }
+}
+
+/// A connection from those that nobody uses, if one is in order.
+async fn usable(idle: &Mutex<Vec<Idle>>) -> Option<PgConnection> {
+    let (mut connection, since) = idle.lock().pop()?;
+    if since.elapsed() < UNCHECKED {
+        return Some(connection);
+    }
+    match timeout(READER_TIMEOUT, connection.ping()).await {
+        Ok(Ok(())) => Some(connection),
+        _ => {
+            idle.lock().clear();
+            None
+        }
+    }
+}
+
+/// One transaction on the slot's connection, see [`Database::transaction`].
+async fn in_transaction<T, F>(server: Server, slot: Slot, deadline: Duration, work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+{
+    let mut slot = within(deadline, async { Ok(slot.lock_owned().await) }).await?;
+    let task = tokio::spawn(async move {
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => server.connection().await?,
+        };
+        let done = within(deadline, run(&mut connection, work)).await;
+        match done {
+            Ok(_) => *slot = Some(connection),
+            Err(_) => close_soon(connection),
+        }
+        done
+    });
+    task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the writing task ended: {e}"))))
+}
+
+async fn run<T, F>(connection: &mut PgConnection, work: F) -> Result<T, StoreError>
+where
+    F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+{
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(from_sqlx)?;
+    match work(&mut transaction).await {
+        Ok(done) => transaction.commit().await.map_err(from_sqlx).map(|()| done),
+        // The connection is closed anyway, but its locks are to be gone before anybody is answered.
+        Err(e) => {
+            drop(transaction.rollback().await);
+            Err(e)
+        }
+    }
+}
+
+async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(deadline, work).await.unwrap_or_else(|_| Err(StoreError::Unavailable(format!("the database did not answer within {deadline:?}"))))
+}
