@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::closing::Open;
 use super::super::config::{KafkaConfig, log_line};
 use super::super::topic::bad_setting;
 use super::{Change, Changes};
@@ -44,6 +45,7 @@ pub(super) async fn start(config: &KafkaConfig, end: Offset) -> Result<(Vec<Chan
     let changes = Changes { receiver, closing: Arc::default() };
     let (brokers, topic, closing) = (config.brokers.clone(), config.topic.clone(), changes.closing.clone());
     let mut follower = Follower { consumer, brokers, topic, next: 0, closing, send, trouble: None, checked: Instant::now() };
+    let open = Open::new();
     // The consumer is used and dropped on its thread alone: both block.
     std::thread::Builder::new()
         .name("kafka-control".into())
@@ -53,6 +55,8 @@ pub(super) async fn start(config: &KafkaConfig, end: Offset) -> Result<(Vec<Chan
             if first.send(all).is_ok() && whole {
                 follower.follow();
             }
+            drop(follower);
+            drop(open);
         })
         .map_err(|e| LogError::Io { context: "start the control topic's thread".into(), source: e })?;
     let first: First = read.await.unwrap_or_else(|_| Err(LogError::Unavailable("the control topic's reader has died".into())));
