@@ -21,10 +21,15 @@ mod simulate;
 mod tower;
 mod watch;
 
+use std::time::Duration;
+
 use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long a Kafka log's clients may take to close; a broker that is away must not hold the program.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> std::process::ExitCode {
     let cli = cli::Cli::parse();
@@ -38,7 +43,11 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(cli.run()) {
+    let outcome = runtime.block_on(cli.run());
+    // Whatever still holds a log lets go of it.
+    drop(runtime);
+    boxbox_log::kafka::wait_until_closed(CLOSE_PATIENCE);
+    match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("boxbox: {error:#}");

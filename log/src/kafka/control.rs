@@ -18,9 +18,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
 use tokio::sync::mpsc;
 
+use super::blocking;
+use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, log_line};
 use super::topic::{self, Kind, Metadata, bad_setting};
-use super::{blocking, elsewhere};
 use crate::LogError;
 use crate::open::{Options, kafka_config};
 
@@ -49,7 +50,7 @@ struct Inner {
     config: KafkaConfig,
     metadata: Metadata,
     /// Made for the first put.
-    producer: Mutex<Option<BaseProducer<Answers>>>,
+    producer: Mutex<Option<(BaseProducer<Answers>, Open)>>,
 }
 
 impl Control {
@@ -133,9 +134,9 @@ impl Inner {
             let mut config = self.config.producer();
             // One record at a time, and a copy of it does no harm; a deadline does harm to idempotent producers.
             config.set("enable.idempotence", "false").set("message.timeout.ms", PUT_PATIENCE.as_millis().to_string());
-            *slot = Some(BaseProducer::from_config_and_context(&config, Answers).map_err(bad_setting)?);
+            *slot = Some((BaseProducer::from_config_and_context(&config, Answers).map_err(bad_setting)?, Open::new()));
         }
-        let producer = slot.as_ref().expect("made above");
+        let (producer, _) = slot.as_ref().expect("made above");
         let answer = Arc::new(Answer::default());
         let record = BaseRecord::with_opaque_to(&self.config.topic, answer.clone()).partition(0).key(&change.key);
         let record = match &change.value {
@@ -165,7 +166,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        elsewhere(self.producer.lock().take());
+        if let Some((producer, open)) = self.producer.lock().take() {
+            elsewhere(producer, open);
+        }
     }
 }
 

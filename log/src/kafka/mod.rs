@@ -8,6 +8,7 @@
 //! A reader costs one thread and one set of broker connections, which is fine for the 16 or so partitions of one node;
 //! more belong on more nodes.
 
+mod closing;
 mod config;
 pub mod control;
 mod ledger;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
 
+pub use self::closing::wait_until_closed;
 pub use self::config::{Compression, KafkaConfig};
 pub use self::security::{Mechanism, Sasl, Security, Tls};
 use self::topic::{Kind, Metadata};
@@ -109,9 +111,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> 
         Err(e) if e.is_cancelled() => Err(LogError::Unavailable("the runtime is shutting down".into())),
         Err(e) => std::panic::resume_unwind(e.into_panic()),
     }
-}
-
-/// Drop a librdkafka client on a thread of its own: closing it blocks, and this may be an async worker.
-fn elsewhere<T: Send + 'static>(client: T) {
-    let _ = std::thread::Builder::new().name("kafka-close".into()).spawn(move || drop(client));
 }

@@ -18,6 +18,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::mpsc;
 
 use super::Inner;
+use super::closing::Open;
 use super::config::log_line;
 use super::topic::bad_setting;
 use crate::{Entry, LogError, Offset, Reader};
@@ -52,6 +53,7 @@ impl KafkaReader {
         let (send, chunks) = mpsc::channel(CHUNKS);
         let shared = Arc::new(Shared { end: AtomicU64::new(end), closing: AtomicBool::new(false) });
         let mut pump = Pump { consumer, log, partition, next: from, shared: shared.clone(), send, asked_end: Instant::now() };
+        let open = Open::new();
         // Started before the check: the consumer is dropped on the thread in any case.
         std::thread::Builder::new()
             .name(format!("kafka-read-{partition}"))
@@ -60,6 +62,8 @@ impl KafkaReader {
                     Ok(()) => pump.run(),
                     Err(e) => drop(pump.send.blocking_send(Err(LogError::Unavailable(format!("Kafka does not assign the partition: {e}"))))),
                 };
+                drop(pump);
+                drop(open);
             })
             .map_err(|e| LogError::Io { context: "start a Kafka reader's thread".into(), source: e })?;
         Ok(Self { ready: VecDeque::new(), chunks, shared })

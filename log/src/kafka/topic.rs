@@ -1,6 +1,5 @@
 //! The topic: looked up, created when missing, checked; and the questions that need no producer or consumer.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::LogId;
@@ -13,21 +12,24 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use tokio::runtime::Handle;
 
+use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, Logging, log_line};
-use super::elsewhere;
 use crate::{Bounds, LogError, Offset};
 
 /// How long a broker may take to answer a question, or a new topic to have its leaders.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// One question of several within that time.
-const QUESTION: Duration = Duration::from_secs(1);
+const QUESTION: Duration = Duration::from_millis(500);
+/// Long enough to hear all that a client has to say.
+const EVENTS: Duration = Duration::from_millis(20);
 /// Partitions of a new topic: spreads over a small cluster, and one node can still own them all.
 const DEFAULT_PARTITIONS: u32 = 8;
 const DEFAULT_REPLICATION: u32 = 3;
 
 /// A client for questions. It is a producer that never produces: that needs no group and is closed quickly.
 pub(super) struct Metadata {
-    client: Option<Arc<BaseProducer<Asking>>>,
+    /// `None` only while it is dropped.
+    client: Option<(BaseProducer<Asking>, Open)>,
     topic: String,
     brokers: String,
 }
@@ -60,7 +62,9 @@ impl ProducerContext for Asking {
 
 impl Drop for Metadata {
     fn drop(&mut self) {
-        elsewhere(self.client.take());
+        if let Some((client, open)) = self.client.take() {
+            elsewhere(client, open);
+        }
     }
 }
 
@@ -71,11 +75,11 @@ impl Metadata {
         }
         config.security.check(&config.brokers)?;
         let client = BaseProducer::from_config_and_context(&config.admin(), Asking::default()).map_err(bad_setting)?;
-        Ok(Self { client: Some(Arc::new(client)), topic: config.topic.clone(), brokers: config.brokers.clone() })
+        Ok(Self { client: Some((client, Open::new())), topic: config.topic.clone(), brokers: config.brokers.clone() })
     }
 
     fn client(&self) -> &BaseProducer<Asking> {
-        self.client.as_ref().expect("taken only by drop")
+        &self.client.as_ref().expect("taken only by drop").0
     }
 
     /// The offsets of a partition. Blocks.
@@ -108,8 +112,8 @@ impl Metadata {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
-            // Errors are told to the context by polling.
-            self.client().poll(Duration::ZERO);
+            // Errors are told to the context by polling, behind what the library has logged.
+            self.client().poll(EVENTS);
             if let Some(reason) = self.client().context().refused.lock().take() {
                 return Err(LogError::Refused(format!("Kafka at {} (topic {}): {reason}", self.brokers, self.topic)));
             }

@@ -17,6 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
+use super::closing::Open;
 use super::config::{KafkaConfig, log_line};
 use super::ledger::Ledger;
 use super::topic::bad_setting;
@@ -61,10 +62,14 @@ impl KafkaWriter {
             telling: Mutex::default(),
         });
         *shared.producer.write() = Some(Arc::new(shared.produce()?));
-        let own = shared.clone();
+        let (own, open) = (shared.clone(), Open::new());
         let thread = std::thread::Builder::new()
             .name("kafka-writer".into())
-            .spawn(move || own.run())
+            .spawn(move || {
+                // Drops its producer before it returns.
+                own.run();
+                drop(open);
+            })
             .map_err(|e| LogError::Io { context: "start a Kafka writer's thread".into(), source: e })?;
         Ok(Self { shared, thread: thread.thread().clone() })
     }

@@ -2,7 +2,10 @@
 //! password.
 //!
 //! `KAFKA_SASL_BROKERS`, `KAFKA_SASL_USER`, `KAFKA_SASL_PASSWORD_FILE`: a listener with SASL PLAIN, without TLS.
-//! `KAFKA_TLS_BROKERS`, `KAFKA_TLS_CA`: one with TLS and the same login; needs the cargo feature `kafka-tls`.
+//! `KAFKA_TLS_BROKERS`, `KAFKA_TLS_CA`: one with TLS and the same login; needs the cargo feature `kafka-tls`. If the user can log
+//! in there by SCRAM too, `KAFKA_SCRAM` says how: `scram-sha-256,scram-sha-512`.
+
+use std::time::Duration;
 
 use boxbox_log::control::Control;
 use boxbox_log::kafka::{KafkaConfig, KafkaLog, Mechanism, Sasl, Security};
@@ -73,6 +76,12 @@ async fn log_in(login: &Login, options: &str) {
     let sasl = Some(Sasl { mechanism, user: login.user.clone(), password: login.password.clone() });
     let config = KafkaConfig { security: Security { tls, sasl }, ..KafkaConfig::new(&login.brokers, topic) };
     KafkaLog::open(config).await.unwrap().delete().await.unwrap();
+    close().await;
+}
+
+/// With OpenSSL inside, a process must not end while its clients close.
+async fn close() {
+    tokio::task::spawn_blocking(|| boxbox_log::kafka::wait_until_closed(Duration::from_secs(5))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,6 +112,18 @@ mod tls {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn scram_over_tls() {
+        const TEST: &str = "log secured::tls::scram_over_tls";
+        let Some((login, ca)) = tls(TEST) else { return };
+        let Ok(mechanisms) = std::env::var("KAFKA_SCRAM") else {
+            return not_run(TEST, "KAFKA_SCRAM is not set: no broker is known whose user has SCRAM credentials");
+        };
+        for mechanism in mechanisms.split(',') {
+            log_in(&login, &format!("tls=on&ca={ca}&sasl={mechanism}")).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_broker_whose_certificate_nobody_knows_is_refused() {
         let Some((login, _)) = tls("log secured::tls::a_broker_whose_certificate_nobody_knows_is_refused") else { return };
         // The system's certificates do not vouch for a test's broker.
@@ -110,5 +131,6 @@ mod tls {
         let options = open::Options { kafka_password: Some(login.password), ..open::Options::default() };
         let error = boxbox_log::open(&url, options).await.err().unwrap();
         assert!(matches!(error, LogError::Refused(_)) && error.to_string().contains("certificate"), "{error}");
+        close().await;
     }
 }

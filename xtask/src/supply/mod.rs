@@ -24,9 +24,9 @@ pub(crate) fn check() -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// `cargo metadata` of exactly what Cargo.lock says.
+/// `cargo metadata` of exactly what Cargo.lock says, with what is built on request only (as `[graph]` of deny.toml has it).
 fn metadata(root: &Path) -> Result<serde_json::Value> {
     let mut command = Command::new(crate::steps::cargo());
-    command.args(["metadata", "--locked", "--format-version", "1"]).current_dir(root);
+    command.args(["metadata", "--locked", "--all-features", "--format-version", "1"]).current_dir(root);
     Ok(serde_json::from_str(&crate::tools::run(&mut command)?)?)
 }

@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::closing::Open;
 use super::super::config::{KafkaConfig, log_line};
 use super::super::topic::bad_setting;
 use super::{Change, Changes};
@@ -44,6 +45,7 @@ pub(super) async fn start(config: &KafkaConfig, end: Offset) -> Result<(Vec<Chan
     let changes = Changes { receiver, closing: Arc::default() };
     let (brokers, topic, closing) = (config.brokers.clone(), config.topic.clone(), changes.closing.clone());
     let mut follower = Follower { consumer, brokers, topic, next: 0, closing, send, trouble: None, checked: Instant::now() };
+    let open = Open::new();
     // The consumer is used and dropped on its thread alone: both block.
     std::thread::Builder::new()
         .name("kafka-control".into())
@@ -53,6 +55,8 @@ pub(super) async fn start(config: &KafkaConfig, end: Offset) -> Result<(Vec<Chan
             if first.send(all).is_ok() && whole {
                 follower.follow();
             }
+            drop(follower);
+            drop(open);
         })
         .map_err(|e| LogError::Io { context: "start the control topic's thread".into(), source: e })?;
     let first: First = read.await.unwrap_or_else(|_| Err(LogError::Unavailable("the control topic's reader has died".into())));
@@ -76,10 +80,10 @@ struct Follower {
 impl Follower {
     /// Everything below `end`, or an error.
     fn read_to(&mut self, end: Offset) -> First {
-        self.from_beginning().map_err(|e| self.unavailable(&e.to_string()))?;
+        self.seek_beginning().map_err(|e| self.unavailable(&e.to_string()))?;
         let began = Instant::now();
         let (mut all, mut no_more, mut last_error) = (Vec::new(), None::<Instant>, None);
-        while self.next < end && !no_more.is_some_and(|since| since.elapsed() >= GAP_PATIENCE) {
+        while self.next < end && no_more.is_none_or(|since| since.elapsed() < GAP_PATIENCE) {
             if began.elapsed() >= FIRST_PATIENCE || self.closing.load(Ordering::Acquire) {
                 let last_error = last_error.map_or_else(|| "it does not answer".to_owned(), |e: KafkaError| e.to_string());
                 return Err(self.unavailable(&format!("{} of {end} read; {last_error}", self.next)));
@@ -152,12 +156,12 @@ impl Follower {
     /// The topic is shorter than what was read of it: somebody deleted it, and made it again.
     fn begin_again(&mut self) {
         tracing::error!(topic = %self.topic, "the control topic was replaced by another: reading it from its beginning; what the old one said holds here until a restart");
-        if let Err(error) = self.from_beginning() {
+        if let Err(error) = self.seek_beginning() {
             self.troubled(&error);
         }
     }
 
-    fn from_beginning(&mut self) -> Result<(), KafkaError> {
+    fn seek_beginning(&mut self) -> Result<(), KafkaError> {
         self.next = 0;
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(&self.topic, 0, rdkafka::Offset::Beginning)?;
