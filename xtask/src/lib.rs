@@ -19,6 +19,6 @@ mod tidy;
 pub mod tools;
 mod version;
 
-pub use fetch::schemathesis;
+pub use fetch::{compose, schemathesis};
 pub use not_run::{not_applicable, not_run};
 pub use stack::commands::StackCommand;

