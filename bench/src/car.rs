@@ -5,9 +5,8 @@ use boxbox_schemas::record::{Kind, Prelude, archive, seal};
 use boxbox_schemas::{RunId, Source};
 use bytes::Bytes;
 
-/// Seconds for a lap.
-const LAP_S: f64 = 90.0;
-const LENGTH_M: f64 = 4_500.0;
+/// How fast it goes, m/s.
+const SPEED_MPS: f64 = 50.0;
 
 /// Makes one car's records.
 pub struct Car {
@@ -15,13 +14,39 @@ pub struct Car {
     source: Source,
     phase: f64,
     frame_us: f64,
+    lap_s: f64,
     seq: u64,
 }
 
+/// A car has crossed the line within a record.
+pub struct Crossing {
+    /// Session time of it, µs.
+    pub at_us: i64,
+    /// How long before the record's last frame that was.
+    pub before_last: std::time::Duration,
+}
+
 impl Car {
-    /// A car at `phase` (0..1) of the lap, `rate` frames per second.
-    pub fn new(run: RunId, source: Source, phase: f64, rate: f64) -> Self {
-        Self { run, source, phase, frame_us: 1e6 / rate, seq: 0 }
+    /// A car at `phase` (0..1) of a lap of `lap_s` seconds, `rate` frames per second.
+    pub fn new(run: RunId, source: Source, phase: f64, rate: f64, lap_s: f64) -> Self {
+        Self { run, source, phase, frame_us: 1e6 / rate, lap_s, seq: 0 }
+    }
+
+    /// When the car crossed the line to end a whole lap, if it did between the frame before the last `count` ones and the last.
+    pub fn crossing(&self, count: u16) -> Option<Crossing> {
+        let laps = |seq: u64| self.phase + seq as f64 * self.frame_us / 1e6 / self.lap_s;
+        let last = self.seq.checked_sub(1)?;
+        let line = laps(last).floor();
+        // The lap before the first crossing was not driven whole.
+        let crossed = line > laps(last.checked_sub(count.into())?) && line >= 2.0;
+        let at_us = (line - self.phase) * self.lap_s * 1e6;
+        let before_us = last as f64 * self.frame_us - at_us;
+        crossed.then(|| Crossing { at_us: at_us as i64, before_last: std::time::Duration::from_secs_f64(before_us.max(0.0) / 1e6) })
+    }
+
+    /// Its session's source.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// The next record, of `count` frames.
@@ -38,15 +63,16 @@ impl Car {
 
     fn frame(&self, seq: u64) -> CarFrame {
         let t_us = (seq as f64 * self.frame_us) as i64;
-        let pct = (self.phase + t_us as f64 / 1e6 / LAP_S).fract();
+        let length_m = SPEED_MPS * self.lap_s;
+        let pct = (self.phase + t_us as f64 / 1e6 / self.lap_s).fract();
         let wave = (pct * std::f64::consts::TAU).sin() as f32;
         CarFrame {
             tick: seq as u32,
             sim_time_us: t_us,
             presence: Presence(u64::MAX >> 27),
             lap_pct: pct,
-            lap_dist_m: (pct * LENGTH_M) as f32,
-            speed_mps: (LENGTH_M / LAP_S) as f32,
+            lap_dist_m: (pct * length_m) as f32,
+            speed_mps: SPEED_MPS as f32,
             velocity_mps: [50.0, wave * 0.2, 0.0],
             accel_mps2: [wave * 5.0, wave * 12.0, 9.81],
             throttle: 0.5 + wave * 0.5,
@@ -55,7 +81,7 @@ impl Car {
             rpm: 6_500.0 + wave * 900.0,
             fuel_l: 40.0,
             gear: 4,
-            lap: (t_us as f64 / 1e6 / LAP_S) as i16 + 1,
+            lap: (t_us as f64 / 1e6 / self.lap_s) as i16 + 1,
             bits: CarBits::ON_TRACK,
             track_loc: TrackLoc::ON_TRACK,
             session_state: SessionState::RACING,

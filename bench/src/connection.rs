@@ -35,10 +35,13 @@ pub struct Counters {
     pub interval_ns: AtomicU64,
     /// Ack latency from the intended send time, µs.
     pub latency: Mutex<Option<Histogram<u64>>>,
+    /// Who watches for laps, if anybody does.
+    pub freshness: Option<crate::freshness::Watch>,
 }
 
 /// A car that is connected and has not begun.
 pub struct Connected {
+    number: u32,
     connection: quinn::Connection,
     control: quinn::RecvStream,
     // Held open: its end would close the session.
@@ -66,6 +69,7 @@ pub async fn connect(
     to: &ConnectString,
     number: u32,
     rate: f64,
+    lap_s: f64,
 ) -> anyhow::Result<Connected> {
     let address = format!("{}:{}", to.host, to.port).parse()?;
     let connection = endpoint.connect_with(config, address, "boxbox")?.await.context("connect")?;
@@ -83,8 +87,8 @@ pub async fn connect(
     // Twenty cars a session, as in a league race.
     let source = Source { sim: Sim::SYNTHETIC, id: u128::from(number / 20) + 1, session_num: 0 };
     data.write_all(&StreamHead { stream: 0, run, source }.encode()).await?;
-    let car = Car::new(run, source, f64::from(number % 20) / 20.0, rate);
-    Ok(Connected { connection, control, _control_out: control_out, data, car })
+    let car = Car::new(run, source, f64::from(number % 20) / 20.0, rate, lap_s);
+    Ok(Connected { number, connection, control, _control_out: control_out, data, car })
 }
 
 async fn next_control(stream: &mut quinn::RecvStream, buffer: &mut BytesMut) -> anyhow::Result<Control> {
@@ -105,7 +109,7 @@ struct Sent {
 
 /// Drive until `until`: records at their times, acks as they come.
 pub async fn drive(car: Connected, batch: u16, phase: Duration, until: Instant, counters: Arc<Counters>) {
-    let Connected { connection, mut control, _control_out, mut data, mut car } = car;
+    let Connected { number, connection, mut control, _control_out, mut data, mut car } = car;
     let mut due = Instant::now() + phase;
     let mut backlog: VecDeque<(Bytes, Instant)> = VecDeque::new();
     let mut sent: VecDeque<Sent> = VecDeque::new();
@@ -117,6 +121,9 @@ pub async fn drive(car: Connected, batch: u16, phase: Duration, until: Instant, 
                 counters.offered.fetch_add(batch.into(), Ordering::Relaxed);
                 if backlog.len() < BACKLOG_RECORDS {
                     backlog.push_back((car.record(batch), due));
+                    if let (Some(watch), Some(crossing)) = (&counters.freshness, car.crossing(batch)) {
+                        watch.crossed(number, car.source(), &crossing, due, counters.counting.load(Ordering::Relaxed));
+                    }
                 } else {
                     counters.dropped.fetch_add(batch.into(), Ordering::Relaxed);
                 }

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
 use crate::connection::{self, Connected, Counters};
+use crate::freshness::Watch;
 use crate::process::{Usage, usage};
 use crate::report::{Figures, Overload, Percentiles};
 use crate::server::Server;
@@ -19,13 +20,16 @@ const ENDPOINTS: u32 = 8;
 /// Handshakes at once while connecting.
 const CONNECTING: usize = 16;
 
+/// How long after the run laps that were crossed within it are still watched for.
+const LAST_LAPS: Duration = Duration::from_secs(5);
+
 struct Snapshot {
     at: Instant,
     acked: u64,
     offered: u64,
     server: Option<Usage>,
     own: Option<Usage>,
-    broker: Option<Usage>,
+    also: Vec<Option<Usage>>,
 }
 
 /// Run and print.
@@ -37,7 +41,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = usage(server.pid());
 
-    let counters = Arc::new(Counters::default());
+    let freshness = options.freshness.then(|| Watch::new(server.api())).transpose()?;
+    let counters = Arc::new(Counters { freshness: freshness.clone(), ..Counters::default() });
     counters.interval_ns.store(options.interval().as_nanos() as u64, Ordering::Relaxed);
     // 1 µs to 10 minutes, three digits.
     *lock(&counters) = Some(Histogram::new_with_bounds(1, 600_000_000, 3)?);
@@ -55,7 +60,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         offered: counters.offered.load(Ordering::Relaxed),
         server: usage(server.pid()),
         own: usage(std::process::id()),
-        broker: options.broker_pid.and_then(usage),
+        also: options.also.iter().map(|(_, pid)| usage(*pid)).collect(),
     };
     tokio::time::sleep(Duration::from_secs(options.warm_up)).await;
     let before = snapshot();
@@ -63,6 +68,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(options.seconds)).await;
     counters.counting.store(false, Ordering::Relaxed);
     let after = snapshot();
+    if freshness.is_some() {
+        // Laps that were crossed at the end have a moment to come.
+        tokio::time::sleep(LAST_LAPS).await;
+    }
     let mut overload = None;
     if options.overload > 0.0 {
         let interval = options.interval().div_f64(options.overload);
@@ -87,6 +96,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         processors: std::thread::available_parallelism().map_or(0, usize::from),
         services: options.services.clone(),
         log: options.log_url.clone().unwrap_or_else(|| "embedded".into()),
+        stores: if options.results_url.is_some() { "servers" } else { "files" }.into(),
         clients: options.clients,
         rate: options.rate,
         batch: options.batch,
@@ -98,7 +108,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         ack_ms: Percentiles::from(&latency),
         server_us_per_frame: per_frame(before.server, after.server),
         client_us_per_frame: per_frame(before.own, after.own),
-        broker_us_per_frame: per_frame(before.broker, after.broker),
+        also_us_per_frame: options
+            .also
+            .iter()
+            .zip(before.also.iter().zip(&after.also))
+            .map(|((name, _), (a, b))| (name.clone(), per_frame(*a, *b)))
+            .collect(),
+        lap_fresh_ms: freshness.as_ref().map(|watch| Percentiles::from(&watch.seen().latency)),
+        laps_watched: freshness.as_ref().map_or(0, |watch| watch.seen().latency.len()),
+        laps_missing: freshness.as_ref().map_or(0, |watch| watch.seen().missing),
         idle_connection_bytes: empty.zip(idle).map(|(e, i)| i.rss_bytes.saturating_sub(e.rss_bytes) / u64::from(options.clients.max(1))),
         server_rss_bytes: after.server.map(|u| u.rss_bytes),
         overload,
@@ -123,8 +141,8 @@ async fn connect_all(options: &Options, server: &Server) -> anyhow::Result<Vec<C
             cars.push(joined(connecting.join_next().await)?);
         }
         let endpoint = endpoints[number as usize % endpoints.len()].clone();
-        let (config, to, rate) = (config.clone(), server.connect_as(number)?, options.rate);
-        connecting.spawn(async move { connection::connect(&endpoint, config, &to, number, rate).await });
+        let (config, to, rate, lap_s) = (config.clone(), server.connect_as(number)?, options.rate, options.lap_s());
+        connecting.spawn(async move { connection::connect(&endpoint, config, &to, number, rate, lap_s).await });
     }
     while !connecting.is_empty() {
         cars.push(joined(connecting.join_next().await)?);

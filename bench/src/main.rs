@@ -7,6 +7,7 @@
 
 mod car;
 mod connection;
+mod freshness;
 mod load;
 mod process;
 mod report;
@@ -48,9 +49,27 @@ pub struct Options {
     /// The server's log, e.g. kafka://127.0.0.1:9092/bench; without it the embedded log in a temporary folder
     #[arg(long, env = "BOXBOX_LOG_URL")]
     log_url: Option<String>,
-    /// Process id of the broker, to account its CPU
+    /// The server's results, e.g. postgres://USER@HOST:PORT/DATABASE, made ready by `boxbox migrate`; with --archive-url
+    #[arg(long, env = "BOXBOX_RESULTS_URL")]
+    results_url: Option<String>,
+    /// File with the password for it
+    #[arg(long, env = "BOXBOX_RESULTS_PASSWORD_FILE")]
+    results_password_file: Option<PathBuf>,
+    /// The server's archive, e.g. clickhouse://USER@HOST:PORT/DATABASE
+    #[arg(long, env = "BOXBOX_ARCHIVE_URL")]
+    archive_url: Option<String>,
+    /// File with the password for it
+    #[arg(long, env = "BOXBOX_ARCHIVE_PASSWORD_FILE")]
+    archive_password_file: Option<PathBuf>,
+    /// Another process whose CPU is to be accounted, e.g. kafka=4711 (repeatable)
+    #[arg(long = "also", value_name = "NAME=PID", value_parser = also)]
+    also: Vec<(String, u32)>,
+    /// Watch some of the cars: how long after a car has crossed the line does the API show its lap? Needs --services up
     #[arg(long)]
-    broker_pid: Option<u32>,
+    freshness: bool,
+    /// Seconds for a lap [default: 90; with --freshness 10]
+    #[arg(long)]
+    lap: Option<f64>,
     /// The server's program; by default `boxbox` beside this one
     #[arg(long)]
     server: Option<PathBuf>,
@@ -66,14 +85,26 @@ pub struct Options {
 }
 
 impl Options {
+    /// Seconds for a lap.
+    fn lap_s(&self) -> f64 {
+        self.lap.unwrap_or(if self.freshness { 10.0 } else { 90.0 })
+    }
+
     /// From one record of a car to its next.
     fn interval(&self) -> Duration {
         Duration::from_secs_f64(f64::from(self.batch) / self.rate)
     }
 }
 
+fn also(text: &str) -> Result<(String, u32), String> {
+    let (name, pid) = text.split_once('=').ok_or("give NAME=PID")?;
+    Ok((name.into(), pid.parse().map_err(|e| format!("{pid}: {e}"))?))
+}
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    anyhow::ensure!(!options.freshness || options.services == "up", "laps are made and shown by all services: --services up");
+    anyhow::ensure!(options.lap_s() > 1.0, "give a --lap above 1 second");
     anyhow::ensure!(options.rate > 0.0 && options.rate.is_finite(), "give a --rate above 0");
     if cfg!(debug_assertions) {
         eprintln!("boxbox-bench: built without --release: the figures mean nothing");

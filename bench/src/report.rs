@@ -14,6 +14,8 @@ pub struct Figures {
     pub services: String,
     /// Which log.
     pub log: String,
+    /// Where results and frames were kept: `files` or `servers`.
+    pub stores: String,
     /// Cars.
     pub clients: u32,
     /// Frames per second and car.
@@ -36,8 +38,14 @@ pub struct Figures {
     pub server_us_per_frame: Option<f64>,
     /// CPU of this program, µs per acked frame.
     pub client_us_per_frame: Option<f64>,
-    /// CPU of the broker, µs per acked frame.
-    pub broker_us_per_frame: Option<f64>,
+    /// CPU of other processes, µs per acked frame.
+    pub also_us_per_frame: Vec<(String, Option<f64>)>,
+    /// From a car's crossing of the line to its lap in the API, ms, if it was watched.
+    pub lap_fresh_ms: Option<Percentiles>,
+    /// Laps that were watched and came.
+    pub laps_watched: u64,
+    /// Laps that were watched and did not come.
+    pub laps_missing: u64,
     /// Server memory an idle connection costs, bytes.
     pub idle_connection_bytes: Option<u64>,
     /// Server memory at the end, bytes.
@@ -94,11 +102,18 @@ pub fn print(options: &Options, f: &Figures) -> anyhow::Result<()> {
     )?;
     writeln!(
         out,
-        "CPU per frame: server {}, this program {}, broker {}",
+        "CPU per frame: server {}, this program {}{}",
         us(f.server_us_per_frame),
         us(f.client_us_per_frame),
-        us(f.broker_us_per_frame)
+        f.also_us_per_frame.iter().map(|(name, v)| format!(", {name} {}", us(*v))).collect::<String>()
     )?;
+    if let Some(fresh) = &f.lap_fresh_ms {
+        writeln!(
+            out,
+            "laps: {} watched, in the API p50 {:.0} ms  p99 {:.0} ms  max {:.0} ms after the crossing; {} did not come",
+            f.laps_watched, fresh.p50, fresh.p99, fresh.max, f.laps_missing
+        )?;
+    }
     if let (Some(idle), Some(rss)) = (f.idle_connection_bytes, f.server_rss_bytes) {
         writeln!(out, "server memory: {} KiB per idle connection, {} MiB at the end", idle / 1024, rss >> 20)?;
     }
@@ -116,8 +131,8 @@ pub fn print(options: &Options, f: &Figures) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "{} cars × {} Hz, {} frames a record, {:.0} s, services {}, log {}, {} processors shared with the server, seed {}",
-        f.clients, f.rate, f.batch, f.seconds, f.services, f.log, f.processors, f.seed
+        "{} cars × {} Hz, {} frames a record, {:.0} s, services {}, log {}, stores {}, {} processors shared with the server, seed {}",
+        f.clients, f.rate, f.batch, f.seconds, f.services, f.log, f.stores, f.processors, f.seed
     )?;
     Ok(())
 }

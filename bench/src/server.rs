@@ -15,6 +15,7 @@ use crate::Options;
 pub struct Server {
     child: Child,
     folder: PathBuf,
+    api: String,
     connect: ConnectString,
     key: SigningKey,
 }
@@ -34,14 +35,25 @@ impl Server {
         let mut command = Command::new(&program);
         command.arg(&options.services).arg("--data").arg(&folder).args(["--quic-port", "0", "--api-port", "0", "--log-url", &log]);
         command.args(["--connections", &(options.clients * 2 + 16).to_string()]);
+        for (name, value) in [("--results-url", &options.results_url), ("--archive-url", &options.archive_url)] {
+            command.args(value.iter().flat_map(|value| [name, value]));
+        }
+        for (name, file) in
+            [("--results-password-file", &options.results_password_file), ("--archive-password-file", &options.archive_password_file)]
+        {
+            file.iter().for_each(|file| _ = command.arg(name).arg(file));
+        }
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let out = child.stdout.take().context("its output is a pipe")?;
-        let mut quic = None;
+        let (mut quic, mut api) = (None, String::new());
         let mut lines = BufReader::new(out).lines();
         for line in &mut lines {
             let line = line?;
             if let Some(address) = line.strip_prefix("sim clients") {
                 quic = address.split_whitespace().next().map(str::to_owned);
+            }
+            if let Some(at) = line.find("http://") {
+                api = line[at..].trim().to_owned();
             }
             if line.starts_with("data") {
                 break;
@@ -56,7 +68,12 @@ impl Server {
         let key = std::fs::read_dir(&keys)?.filter_map(Result::ok).map(|e| e.path()).max().context("the server made a key")?;
         let key = SigningKey::from_bytes(&std::fs::read(key)?).context("the server's key is readable")?;
         let (host, port) = quic.rsplit_once(':').context("an address has a port")?;
-        Ok(Self { child, folder, connect: ConnectString { host: host.into(), port: port.parse()?, ..connect }, key })
+        Ok(Self { child, folder, api, connect: ConnectString { host: host.into(), port: port.parse()?, ..connect }, key })
+    }
+
+    /// Where its API answers, `http://…`.
+    pub fn api(&self) -> &str {
+        &self.api
     }
 
     /// Its process.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use boxbox_schemas::{DriverId, TenantId};
 use clap::{Args, Parser, Subcommand};
 
+use crate::stores::{self, StoreArgs};
 use crate::{data, demo, grant, node, replay, simulate};
 
 /// UDP port for sim clients.
@@ -41,6 +42,8 @@ enum Command {
     Processor(RoleArgs),
     /// Run the API alone
     Api(RoleArgs),
+    /// Prepare PostgreSQL and ClickHouse, or bring them up to date; before the services that use them, and after each upgrade
+    Migrate(MigrateArgs),
     /// Make and revoke grants: who may send, who may read
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -66,6 +69,8 @@ pub struct NodeArgs {
     pub api_host: IpAddr,
     #[command(flatten)]
     pub log: LogArgs,
+    #[command(flatten)]
+    pub stores: StoreArgs,
     /// Tenant of the embedded profile: whom the API shows to people on this machine, and new grants are for
     #[arg(long, env = "BOXBOX_TENANT", default_value = "local")]
     pub tenant: TenantId,
@@ -81,7 +86,7 @@ pub struct NodeArgs {
     /// A closed session is retired at this age, e.g. 30days: its results stay, it cannot be opened again
     #[arg(long, env = "BOXBOX_RETIRE_AFTER", default_value = "30days", value_parser = humantime::parse_duration)]
     pub retire_after: Duration,
-    /// Telemetry kept at most, bytes; the oldest goes first. Laps and all other results stay [default: 20 GiB]
+    /// Telemetry kept at most in files, bytes; the oldest goes first. Laps and all other results stay [default: 20 GiB]
     #[arg(long, env = "BOXBOX_ARCHIVE_MAX_BYTES", default_value_t = 20 << 30, hide_default_value = true)]
     pub archive_max_bytes: u64,
     /// Telemetry received longer ago is removed, e.g. 30days. Laps and all other results stay
@@ -122,6 +127,15 @@ struct UpArgs {
 }
 
 #[derive(Args)]
+struct MigrateArgs {
+    #[command(flatten)]
+    stores: StoreArgs,
+    /// How long telemetry is kept, e.g. 30days, 1year: ClickHouse removes it by itself then. Laps stay
+    #[arg(long, env = "BOXBOX_ARCHIVE_MAX_AGE", default_value = "30days", value_parser = humantime::parse_duration)]
+    archive_max_age: Duration,
+}
+
+#[derive(Args)]
 struct RoleArgs {
     #[command(flatten)]
     node: NodeArgs,
@@ -138,6 +152,7 @@ impl Cli {
             Command::Ingest(args) => node::up(&args.node, node::Roles::INGEST, None).await,
             Command::Processor(args) => node::up(&args.node, node::Roles::PROCESSOR, None).await,
             Command::Api(args) => node::up(&args.node, node::Roles::API, None).await,
+            Command::Migrate(args) => stores::migrate(&args.stores, args.archive_max_age).await,
             Command::Grant(command) => grant::run(command).await,
         }
     }

@@ -18,6 +18,7 @@ mod result;
 mod sender;
 mod signals;
 mod simulate;
+mod stores;
 mod tower;
 mod watch;
 

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use boxbox_api::{Api, Check};
+use boxbox_api::{Api, Check, Stores};
 use boxbox_ingest::Edge;
 use boxbox_log::Log;
 use boxbox_processor::Processor;
 use boxbox_schemas::connect::pin_text;
 use boxbox_schemas::grant::Ability;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
-use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, Results, Step};
+use boxbox_store::{Results, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
 use crate::data::{DataFolder, Running};
 use crate::identity::{self, ServerIdentity};
+use crate::stores::{self, StoreArgs};
 use crate::{auth, control, report, signals};
 
 /// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
@@ -66,6 +66,8 @@ pub struct NodeOptions<'a> {
     pub api: SocketAddr,
     /// The log, if not the data folder's.
     pub log: &'a LogArgs,
+    /// Where results and frames are kept.
+    pub stores: &'a StoreArgs,
     /// Tenant of the embedded profile.
     pub tenant: TenantId,
     /// Open connections at the edge, if not its default.
@@ -93,6 +95,7 @@ impl<'a> NodeOptions<'a> {
             quic: SocketAddr::new(args.quic_host, port(args.quic_port, QUIC_PORT)),
             api: SocketAddr::new(args.api_host, port(args.api_port, API_PORT)),
             log: &args.log,
+            stores: &args.stores,
             tenant: args.tenant,
             connections: args.connections,
             connections_per_address: args.connections_per_address,
@@ -112,7 +115,7 @@ pub struct Node {
     tenant: TenantId,
     quic: Option<SocketAddr>,
     api: Option<SocketAddr>,
-    results: Arc<dyn Results>,
+    results: Option<Arc<dyn Results>>,
     feed: Option<broadcast::Receiver<Arc<Step>>>,
     // In the order in which they stop: the edge drains first, the API answers to the end.
     services: Vec<Service>,
@@ -137,11 +140,14 @@ impl Node {
         let make_key = control.is_none() || roles.alone().is_none();
         let authority = auth::watch(folder.path(), control, make_key).await?;
         let log = open_log(&folder, options).await?;
-        if let Some(log) = log.as_ref().filter(|_| roles.processor) {
+        if let Some(log) = log.as_ref().filter(|_| roles.processor && !options.stores.is_server()) {
             folder.belongs_to(log.id())?;
         }
-        let results: Arc<dyn Results> = Arc::new(SqliteResults::open(&folder.results()).await.context("cannot open the results store")?);
-        let archive: Arc<dyn Archive> = Arc::new(SqliteArchive::open(&folder.archive()).await.context("cannot open the archive")?);
+        let stores = match roles {
+            // It reads and writes nothing but the log.
+            Roles::INGEST => None,
+            _ => Some(stores::open(options.stores, &folder, options.archive_max_age).await?),
+        };
 
         let mut node = Node {
             folder,
@@ -149,7 +155,7 @@ impl Node {
             tenant: options.tenant,
             quic: None,
             api: None,
-            results: results.clone(),
+            results: stores.as_ref().map(|s| s.results.clone()),
             feed: None,
             services: vec![],
             failed: CancellationToken::new(),
@@ -178,7 +184,8 @@ impl Node {
             let (close_after, retire_after) = (options.close_after, options.retire_after);
             let (archive_max_bytes, archive_max_age) = (Some(options.archive_max_bytes), Some(options.archive_max_age));
             let config = boxbox_processor::Config { close_after, retire_after, archive_max_bytes, archive_max_age, ..Default::default() };
-            let processor = Processor::new(config, log, results.clone(), archive.clone());
+            let Stores { results, archive } = stores.clone().context("the processor needs stores")?;
+            let processor = Processor::new(config, log, results, archive);
             let status = processor.status();
             checks.push(Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())
@@ -188,7 +195,7 @@ impl Node {
         }
         // A service that runs without the API still shows its health and metrics (one ops listener per process).
         let config = boxbox_api::Config { listen: options.api, local_tenant: options.tenant, ..Default::default() };
-        let api = Api::bind(config, results, archive, log, authority, checks, Some(prometheus)).await?;
+        let api = Api::bind(config, stores, log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
         node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host: None, api: node.api })?;
@@ -221,9 +228,9 @@ impl Node {
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
         self.feed.as_ref().map(broadcast::Receiver::resubscribe)
     }
-    /// The results.
-    pub fn results(&self) -> &Arc<dyn Results> {
-        &self.results
+    /// The results; an edge alone has none.
+    pub fn results(&self) -> anyhow::Result<&Arc<dyn Results>> {
+        self.results.as_ref().context("this process has no stores")
     }
     /// The tenant.
     pub fn tenant(&self) -> TenantId {

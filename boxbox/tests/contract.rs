@@ -5,9 +5,11 @@
 
 mod common;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Server, boxbox, not_run};
+use common::place::Place;
+use common::{boxbox, not_run};
 use serde_json::{Value, json};
 
 /// Asking takes about a minute; the rest is margin for a loaded machine.
@@ -23,22 +25,37 @@ fn the_api_is_as_its_document_says() {
         Ok(command) => command,
         Err(error) => return not_run(TEST, format!("{error:#}").lines().next().unwrap_or_default()),
     };
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let data = data.to_str().unwrap();
-    assert!(boxbox(&["demo", "--speed", "30", "--data", data]).stdout(std::process::Stdio::null()).status().unwrap().success());
-    let server = Server::start(&["up", "--data", data, "--quic-port", "0", "--api-port", "0"]);
+    // What the stores hold is the same, what asks them is not: both are asked.
+    for place in Place::both(TEST) {
+        eprintln!("{TEST}: on the {} profile", place.profile);
+        is_as_its_document_says(TEST, &place, ask_again(&mut ask));
+    }
+}
+
+/// The same command once more.
+fn ask_again(ask: &mut Command) -> Command {
+    let mut again = Command::new(ask.get_program());
+    again.args(ask.get_args()).envs(ask.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    again
+}
+
+fn is_as_its_document_says(test: &str, place: &Place, mut ask: Command) {
+    let folder = place.folder();
+    let args = place.args();
+    let demo = place.with(&args, &["demo", "--speed", "30"]);
+    assert!(boxbox(&demo).stdout(std::process::Stdio::null()).status().unwrap().success());
+    let server = place.up();
     let laps = server.get(&format!("/api/v1/sessions/{}/laps", server.only_session()));
     let (lap, last) = (&laps["laps"][0], laps["laps"].as_array().unwrap().last().unwrap());
     let mut document = server.get("/api/v1/openapi.json");
     acquaint(&mut document, lap, last);
-    let schema = folder.path().join("openapi.json");
+    let schema = folder.join("openapi.json");
     std::fs::write(&schema, document.to_string()).unwrap();
 
     // Deterministic in every run; a campaign asks differently each time, and says how.
     let campaign = std::env::var_os("BOXBOX_CAMPAIGN").is_some();
-    let seed = if campaign { common::seeded(TEST).u32(1..).to_string() } else { "1".into() };
-    eprintln!("{TEST}: seed {seed}");
+    let seed = if campaign { common::seeded(test).u32(1..).to_string() } else { "1".into() };
+    eprintln!("{test}: seed {seed}");
     ask.args(["run", schema.to_str().unwrap(), "--url", &server.api, "--checks", "all", "--workers", "1", "--seed", &seed]);
     ask.args(["--max-examples", if campaign { EXAMPLES_CAMPAIGN } else { EXAMPLES }, "--phases", "examples,coverage,fuzzing"]);
     // A cursor or a list of channels is text to the document and has a form to us: what is refused with 400 is well refused.
@@ -46,14 +63,14 @@ fn the_api_is_as_its_document_says() {
     ask.args(["--suppress-health-check", "all", "-H", "X-Boxbox:1"]);
     let memory: &[&str] = if campaign { &["--generation-database", "none"] } else { &["--generation-deterministic"] };
     ask.args(memory);
-    let log = folder.path().join("log");
+    let log = folder.join("schemathesis.log");
     let out = std::fs::File::create(&log).unwrap();
     let began = Instant::now();
-    let mut child = ask.current_dir(folder.path()).stdin(std::process::Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
+    let mut child = ask.current_dir(folder).stdin(std::process::Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
     let status = common::wait(&mut child, DEADLINE);
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(status.success(), "Schemathesis (seed {seed}) found:\n{said}");
-    eprintln!("{TEST}: asked for {:.0} s\n{}", began.elapsed().as_secs_f64(), said.lines().rev().take(12).collect::<Vec<_>>().join("\n"));
+    eprintln!("{test}: asked for {:.0} s\n{}", began.elapsed().as_secs_f64(), said.lines().rev().take(12).collect::<Vec<_>>().join("\n"));
     assert_eq!(server.get("/livez")["live"], true);
 }
 

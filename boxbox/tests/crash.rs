@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use common::place::Place;
 use common::{DEADLINE, PHILLIP_ISLAND, Server, boxbox, eventually, free_port, lap_table, recording, rounds, seeded, wait};
 use serde_json::Value;
 
@@ -55,16 +56,23 @@ fn assert_whole(server: &Server, truth: &Undisturbed, ended: usize) {
 
 #[test]
 fn killing_the_all_in_one_loses_nothing_acked() {
-    let Some(file) = recording("killing_the_all_in_one_loses_nothing_acked", PHILLIP_ISLAND) else { return };
-    let (truth, mut random) = (undisturbed(&file), seeded("killing_the_all_in_one_loses_nothing_acked"));
+    const TEST: &str = "killing_the_all_in_one_loses_nothing_acked";
+    let Some(file) = recording(TEST, PHILLIP_ISLAND) else { return };
+    let (truth, mut random) = (undisturbed(&file), seeded(TEST));
+    let server = |test: &str| Place::server(test);
+    for new in [&(|_: &str| Some(Place::embedded())) as &dyn Fn(&str) -> Option<Place>, &server] {
+        kill_all_in_one(&file, &truth, &mut random, &|| new(TEST));
+    }
+}
+
+fn kill_all_in_one(file: &Path, truth: &Undisturbed, random: &mut fastrand::Rng, new: &dyn Fn() -> Option<Place>) {
     let mut left = rounds();
     while left > 0 {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("server");
-        let (quic, api) = (free_port().to_string(), free_port().to_string());
-        let args = ["up", "--data", data.to_str().unwrap(), "--quic-port", &quic, "--api-port", &api];
+        let Some(place) = new() else { return };
+        let (quic, api, args) = (free_port().to_string(), free_port().to_string(), place.args());
+        let args = place.with(&args, &["up", "--quic-port", &quic, "--api-port", &api]);
         let mut server = Server::start(&args);
-        let mut replay = start_replay(&file, &server.connect, folder.path(), SPEED);
+        let mut replay = start_replay(file, &server.connect, place.folder(), SPEED);
         // Up to three kills in one streaming of the file.
         for _ in 0..left.min(3) {
             std::thread::sleep(Duration::from_millis(random.u64(300..2_000)));
@@ -73,7 +81,7 @@ fn killing_the_all_in_one_loses_nothing_acked() {
             left -= 1;
         }
         assert!(wait(&mut replay, DEADLINE).success());
-        assert_whole(&server, &truth, 1);
+        assert_whole(&server, truth, 1);
     }
 }
 

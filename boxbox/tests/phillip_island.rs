@@ -5,6 +5,7 @@
 mod common;
 
 use boxbox_client::ibt::{IbtFile, Variable};
+use common::place::Place;
 use common::{PHILLIP_ISLAND, Replayed, Server, recording};
 use serde_json::Value;
 
@@ -28,18 +29,23 @@ struct Served {
     server: Server,
     session: String,
     entry: String,
-    _data: tempfile::TempDir,
+    _place: Place,
 }
 
-/// The recording replayed into a server that shows it.
-fn served(file: &std::path::Path) -> Served {
-    let data = tempfile::tempdir().unwrap();
-    let folder = data.path().to_str().unwrap();
-    Replayed::run(&[file.to_str().unwrap(), "--data", folder]);
-    let server = Server::start(&["up", "--data", folder, "--quic-port", "0", "--api-port", "0"]);
+/// The recording replayed into a server that shows it, of each profile.
+fn served(test: &str) -> impl Iterator<Item = Served> {
+    let file = recording(test, PHILLIP_ISLAND);
+    file.into_iter().flat_map(move |file| Place::both(test).into_iter().map(move |place| serve(&file, place)))
+}
+
+fn serve(file: &std::path::Path, place: Place) -> Served {
+    println!("on the {} profile", place.profile);
+    let args = place.args();
+    Replayed::run(&place.with(&args, &[file.to_str().unwrap()]));
+    let server = place.up();
     let session = server.only_session();
     let entry = server.get(&format!("/api/v1/sessions/{session}/laps"))["laps"][0]["entry"].as_str().unwrap().to_owned();
-    let served = Served { server, session, entry, _data: data };
+    let served = Served { server, session, entry, _place: place };
     // The archive reads the log by itself and may need a moment longer than the laps.
     common::eventually("both laps are archived", || (1..=2).all(|n| served.trace(n, "channels=tick")["complete"] == true));
     served
@@ -71,8 +77,11 @@ fn numbers(column: &Value) -> Vec<f64> {
 
 #[test]
 fn a_trace_is_what_the_simulator_recorded() {
-    let Some(file) = recording("a_trace_is_what_the_simulator_recorded", PHILLIP_ISLAND) else { return };
-    let served = served(&file);
+    const TEST: &str = "a_trace_is_what_the_simulator_recorded";
+    served(TEST).for_each(|served| is_as_recorded(&served, &recording(TEST, PHILLIP_ISLAND).unwrap()));
+}
+
+fn is_as_recorded(served: &Served, file: &std::path::Path) {
     let names: Vec<&str> = AS_RECORDED.iter().map(|(ours, _)| *ours).collect();
     let trace = served.trace(2, &format!("channels=tick,time_us,{}", names.join(",")));
     let lap = served.server.get(&format!("/api/v1/sessions/{}/laps/{}/2", served.session, served.entry));
@@ -81,7 +90,7 @@ fn a_trace_is_what_the_simulator_recorded() {
     let ticks = numbers(&channels["tick"]);
     assert!((5_540..=5_560).contains(&ticks.len()), "92.556 s at 60 Hz: {}", ticks.len());
 
-    let recording = IbtFile::open(&file).unwrap();
+    let recording = IbtFile::open(file).unwrap();
     let variable = |name: &str| -> Variable { recording.variable(name).unwrap_or_else(|| panic!("{name} is not recorded")).clone() };
     let (tick, time) = (variable("SessionTick"), variable("SessionTime"));
     let variables = AS_RECORDED.map(|(ours, theirs)| (ours, variable(theirs), numbers(&channels[ours])));
@@ -104,8 +113,10 @@ fn a_trace_is_what_the_simulator_recorded() {
 
 #[test]
 fn two_laps_compared_end_at_the_difference_of_their_times() {
-    let Some(file) = recording("two_laps_compared_end_at_the_difference_of_their_times", PHILLIP_ISLAND) else { return };
-    let served = served(&file);
+    served("two_laps_compared_end_at_the_difference_of_their_times").for_each(|served| compares_well(&served));
+}
+
+fn compares_well(served: &Served) {
     let ask = |a: u32, b: u32| served.server.get(&format!("/api/v1/compare?a={}&b={}&step_m=10&channels=speed_mps", served.lap(a), served.lap(b)));
     let (there, back) = (ask(1, 2), ask(2, 1));
     let (delta, dist_m) = (numbers(&there["delta_us"]), numbers(&there["lap_dist_m"]));
@@ -135,8 +146,10 @@ fn two_laps_compared_end_at_the_difference_of_their_times() {
 
 #[test]
 fn pictures_are_drawn() {
-    let Some(file) = recording("pictures_are_drawn", PHILLIP_ISLAND) else { return };
-    let served = served(&file);
+    served("pictures_are_drawn").for_each(|served| draws(&served));
+}
+
+fn draws(served: &Served) {
     let compare = served.svg(&format!("/api/v1/compare.svg?a={}&b={}", served.lap(1), served.lap(2)));
     assert!(compare.starts_with("<svg ") && compare.contains("Phillip Island") && compare.contains("1:32.55"), "{}", &compare[..400]);
     assert!(compare.matches("<polyline").count() >= 3, "two speeds and a delta");

@@ -6,6 +6,7 @@ mod common;
 
 use std::io::{Read, Write};
 
+use common::place::Place;
 use common::{PHILLIP_ISLAND, Replayed, boxbox, recording};
 use serde_json::Value;
 
@@ -63,10 +64,15 @@ fn assert_phillip_island(replayed: &Replayed) {
 
 #[test]
 fn phillip_island_gives_iracings_own_laps() {
-    let Some(file) = recording("phillip_island_gives_iracings_own_laps", PHILLIP_ISLAND) else { return };
-    let replayed = replay(&file, &[]);
-    assert_phillip_island(&replayed);
-    assert_eq!(replayed.all.last().unwrap()["frames"], 11_800);
+    const TEST: &str = "phillip_island_gives_iracings_own_laps";
+    let Some(file) = recording(TEST, PHILLIP_ISLAND) else { return };
+    for place in Place::both(TEST) {
+        println!("on the {} profile", place.profile);
+        let args = place.args();
+        let replayed = Replayed::run(&place.with(&args, &[file.to_str().unwrap()]));
+        assert_phillip_island(&replayed);
+        assert_eq!(replayed.all.last().unwrap()["frames"], 11_800);
+    }
 }
 
 #[test]
@@ -87,17 +93,21 @@ fn unpacked_and_truncated_files_give_what_is_in_them() {
 
 #[test]
 fn the_same_recording_again_is_the_same_session_with_the_same_laps() {
-    let Some(file) = recording("the_same_recording_again_is_the_same_session_with_the_same_laps", PHILLIP_ISLAND) else { return };
-    let data = data();
-    let args = [file.to_str().unwrap(), "--data", data.path().to_str().unwrap()];
-    let (first, again) = (Replayed::run(&args), Replayed::run(&args));
-    assert_eq!(first.of("lap"), again.of("lap"));
-    let server = common::Server::start(&["up", "--data", data.path().to_str().unwrap(), "--quic-port", "0", "--api-port", "0"]);
-    let session = server.only_session();
-    let laps = server.get(&format!("/api/v1/sessions/{session}/laps"));
-    assert_eq!(laps["laps"].as_array().unwrap().len(), 2, "each lap once");
-    let incidents = server.get(&format!("/api/v1/sessions/{session}/incidents"));
-    assert_eq!(incidents["incidents"].as_array().unwrap().len(), 1, "each rise of the counter once: {incidents}");
+    const TEST: &str = "the_same_recording_again_is_the_same_session_with_the_same_laps";
+    let Some(file) = recording(TEST, PHILLIP_ISLAND) else { return };
+    for place in Place::both(TEST) {
+        println!("on the {} profile", place.profile);
+        let args = place.args();
+        let args = place.with(&args, &[file.to_str().unwrap()]);
+        let (first, again) = (Replayed::run(&args), Replayed::run(&args));
+        assert_eq!(first.of("lap"), again.of("lap"));
+        let server = place.up();
+        let session = server.only_session();
+        let laps = server.get(&format!("/api/v1/sessions/{session}/laps"));
+        assert_eq!(laps["laps"].as_array().unwrap().len(), 2, "each lap once");
+        let incidents = server.get(&format!("/api/v1/sessions/{session}/incidents"));
+        assert_eq!(incidents["incidents"].as_array().unwrap().len(), 1, "each rise of the counter once: {incidents}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the binary, a server as a child process, recordings, and a way to say NOT RUN.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
+pub mod place;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

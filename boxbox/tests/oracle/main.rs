@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod relay;
+mod servers;
 mod world;
 
 use std::net::SocketAddr;
@@ -152,6 +153,9 @@ async fn every_history_gives_the_same_result() {
                 assert!(ledger.balances() && ledger.hole == 0 && ledger.gap == 0, "{what}: {ledger:?}");
             }
         }
+        let histories = [(1, &plain), (2, &twice), (3, &cuts), (4, &behind)];
+        let expected: Vec<_> = histories.into_iter().map(|(id, outcome)| (session(id), outcome.clone())).collect();
+        servers::give_the_same(&world, &expected).await;
         Arc::into_inner(world).expect("nobody drives any more").end().await;
     }
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct World {
-    _log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Log>,
     pub(crate) results: Arc<SqliteResults>,
     pub(crate) archive: Arc<SqliteArchive>,
     pub(crate) edges: Vec<SocketAddr>,
@@ -44,6 +44,32 @@ pub(crate) struct Outcome {
     pub(crate) incidents: Vec<IncidentStep>,
     pub(crate) ledgers: Vec<Ledger>,
     pub(crate) digest: String,
+}
+
+impl Outcome {
+    /// Of the stores, once `streams` streams of the session have ended and everything that they sent is archived.
+    pub(crate) async fn of(results: &dyn Results, archive: &dyn Archive, tenant: &TenantId, session: &SessionId, streams: usize) -> Self {
+        let began = Instant::now();
+        loop {
+            let ledgers = results.ledgers(tenant, session).await.unwrap();
+            let ended = ledgers.iter().filter(|l| l.ended).count();
+            let frames: u64 = ledgers.iter().map(|l| l.car_frames).sum();
+            if ended >= streams && archive.count(tenant, session, None).await.unwrap() == frames {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "{ended} of {streams} streams have ended: {ledgers:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let info = results.session(tenant, session).await.unwrap().unwrap();
+        let laps = results.laps(tenant, session, &Default::default(), None, i32::MAX as u32).await.unwrap();
+        let flags = results.flags(tenant, session).await.unwrap();
+        let visits = timing::pit_visits(&results.pit_visits(tenant, session).await.unwrap());
+        let incidents = IncidentStep::fold(results.incidents(tenant, session).await.unwrap());
+        let classified = timing::classification(&info, &laps, &flags);
+        let digest = timing::digest(&classified, &laps, &visits, &incidents);
+        let ledgers = results.ledgers(tenant, session).await.unwrap();
+        Outcome { laps, classified, visits, incidents, ledgers, digest }
+    }
 }
 
 impl World {
@@ -69,7 +95,7 @@ impl World {
         let processor = Processor::new(Default::default(), log.clone(), results.clone(), archive.clone());
         let stopped = stop.clone();
         running.push(tokio::spawn(async move { processor.run(stopped).await.unwrap() }));
-        Self { _log: log, results, archive, edges, key, pin, _authority: authority, stop, running, _folder: folder }
+        Self { log, results, archive, edges, key, pin, _authority: authority, stop, running, _folder: folder }
     }
 
     pub(crate) fn tenant(&self) -> TenantId {
@@ -95,26 +121,7 @@ impl World {
 
     /// The session, once `streams` streams have ended and everything that they sent is archived.
     pub(crate) async fn outcome(&self, session: &SessionId, streams: usize) -> Outcome {
-        let (tenant, began) = (self.tenant(), Instant::now());
-        loop {
-            let ledgers = self.results.ledgers(&tenant, session).await.unwrap();
-            let ended = ledgers.iter().filter(|l| l.ended).count();
-            let frames: u64 = ledgers.iter().map(|l| l.car_frames).sum();
-            if ended >= streams && self.archive.count(&tenant, session, None).await.unwrap() == frames {
-                break;
-            }
-            assert!(began.elapsed() < PATIENCE, "{ended} of {streams} streams have ended: {ledgers:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let info = self.results.session(&tenant, session).await.unwrap().unwrap();
-        let laps = self.results.laps(&tenant, session, &Default::default(), None, u32::MAX).await.unwrap();
-        let flags = self.results.flags(&tenant, session).await.unwrap();
-        let visits = timing::pit_visits(&self.results.pit_visits(&tenant, session).await.unwrap());
-        let incidents = IncidentStep::fold(self.results.incidents(&tenant, session).await.unwrap());
-        let classified = timing::classification(&info, &laps, &flags);
-        let digest = timing::digest(&classified, &laps, &visits, &incidents);
-        let ledgers = self.results.ledgers(&tenant, session).await.unwrap();
-        Outcome { laps, classified, visits, incidents, ledgers, digest }
+        Outcome::of(&*self.results, &*self.archive, &self.tenant(), session, streams).await
     }
 
     /// End everything in order.

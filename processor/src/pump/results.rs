@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxbox_log::Log;
+use boxbox_store::crash::crash_point;
 use boxbox_store::{Lease, Results, Step};
 use tokio::time::Instant;
 
@@ -121,7 +122,9 @@ impl Work {
         let began = Instant::now();
         let (results, lease) = (&self.results, &self.lease);
         let step: &Step = &step;
+        crash_point("step-before");
         let answer = self.post.patiently("commit a step", || async move { Ok(results.commit(lease, step).await?) }).await?;
+        crash_point("step-committed");
         if answer.is_none() {
             return Ok(false);
         }

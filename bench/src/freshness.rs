@@ -1,0 +1,88 @@
+//! [`Watch`]: how long after a car has crossed the line the API shows its lap.
+//!
+//! Some of the cars are watched. From the moment at which one crosses, the API is asked for its laps until the lap is there:
+//! what counts is the time from the crossing itself, not from when this program came to look.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use boxbox_schemas::{SessionId, Source, TenantId};
+use hdrhistogram::Histogram;
+
+use crate::car::Crossing;
+
+/// One car of so many is watched: some laps a second, and few questions beside the load.
+const EVERY: u32 = 20;
+/// Pause between two questions: the resolution of what is measured.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+/// A lap that has not come by then is counted as missing.
+const GIVE_UP: Duration = Duration::from_secs(20);
+/// How far the time that the server interpolates may be from ours, µs: far less than a lap.
+const SAME_US: i64 = 100_000;
+
+/// Watches for laps.
+#[derive(Clone)]
+pub struct Watch {
+    api: Arc<str>,
+    tenant: TenantId,
+    agent: ureq::Agent,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What came of it.
+pub struct Seen {
+    /// From crossing to API, µs.
+    pub latency: Histogram<u64>,
+    /// Laps that did not come.
+    pub missing: u64,
+}
+
+impl Watch {
+    /// Of the API at `http://…`.
+    pub fn new(api: &str) -> anyhow::Result<Self> {
+        let seen = Seen { latency: Histogram::new_with_bounds(1, 600_000_000, 3)?, missing: 0 };
+        let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().new_agent();
+        Ok(Self { api: api.into(), tenant: TenantId::new("local").context("five letters are an id")?, agent, seen: Arc::new(Mutex::new(seen)) })
+    }
+
+    /// Car `number` has crossed the line, `due` being when the record with it is to be sent; watch for its lap, if it is one
+    /// of those that are watched and `counting` is on.
+    pub fn crossed(&self, number: u32, source: Source, crossing: &Crossing, due: Instant, counting: bool) {
+        if !number.is_multiple_of(EVERY) || !counting {
+            return;
+        }
+        let crossed = due.checked_sub(crossing.before_last).unwrap_or(due);
+        let (watch, at_us) = (self.clone(), crossing.at_us);
+        let session = SessionId::of(&self.tenant, &source);
+        tokio::task::spawn_blocking(move || {
+            let url = format!("{}/api/v1/sessions/{session}/laps?entry=bench-{number}&limit=1000", watch.api);
+            let found = watch.until_there(&url, at_us, crossed);
+            let mut seen = watch.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match found {
+                Some(took) => seen.latency.saturating_record(took.as_micros() as u64),
+                None => seen.missing += 1,
+            }
+        });
+    }
+
+    fn until_there(&self, url: &str, at_us: i64, crossed: Instant) -> Option<Duration> {
+        while crossed.elapsed() < GIVE_UP {
+            let answer = self.agent.get(url).call().ok().and_then(|mut a| a.body_mut().read_json::<serde_json::Value>().ok());
+            let there = |laps: &serde_json::Value| {
+                let ends = laps["laps"].as_array()?.iter().filter_map(|lap| lap["end_us"].as_i64());
+                Some(ends.into_iter().any(|end| (end - at_us).abs() < SAME_US))
+            };
+            if answer.as_ref().and_then(there) == Some(true) {
+                return Some(crossed.elapsed());
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+        None
+    }
+
+    /// What came of it so far.
+    pub fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
