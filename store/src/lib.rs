@@ -32,6 +32,8 @@
 #[macro_use]
 mod suite;
 
+pub mod clickhouse;
+pub mod crash;
 pub mod memory;
 mod pack;
 pub mod postgres;
