@@ -38,6 +38,8 @@ mod suite;
 #[macro_use]
 mod sql;
 
+pub mod clickhouse;
+pub mod crash;
 pub mod memory;
 mod pack;
 pub mod postgres;

@@ -1,0 +1,298 @@
+//! [`ClickHouseArchive`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use boxbox_schemas::results::Span;
+use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey, TenantId};
+use parking_lot::Mutex;
+use tokio::sync::Mutex as Turn;
+
+use super::encode::Rows;
+use super::insert::{BLOCK_MAX_ROWS, Planned as Age, insert};
+use super::plans::{self, Work};
+use super::resume::{Held, Planned, resume};
+use super::server::Server;
+use super::{Options, at_login, laps, read, schema};
+use crate::crash::crash_point;
+use crate::postgres::Database;
+use crate::rules::check_block;
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError};
+
+/// Blocks of some 100,000 frames: ClickHouse makes a part of each, and many small parts cost it more than their frames.
+const PACE: Pace = Pace { every: Duration::from_secs(10), idle: Duration::from_secs(2), bytes: 20_000_000 };
+/// Plans looked at first when a partition is loaded; mostly the newest says it all.
+const DEPTH: i64 = 64;
+/// How long looking for a partition's blocks may take.
+const HELD_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a replica may take to catch up.
+const SYNC_DEADLINE: Duration = Duration::from_secs(60);
+/// How long ClickHouse may take to say that it is there.
+const PING_DEADLINE: Duration = Duration::from_secs(3);
+/// Blocks of a partition are looked for among those appended since a day before the oldest that is asked for: logs' clocks are
+/// not that wrong.
+const CLOCK_SLACK_US: i64 = 86_400_000_000;
+
+/// [`Archive`] on ClickHouse and PostgreSQL.
+///
+/// Appending runs in a task of its own, so that whoever goes away leaves nothing half known: the next call for the partition
+/// waits for what is under way.
+pub struct ClickHouseArchive {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) server: Server,
+    pub(super) plans: Database,
+    options: Options,
+    pub(super) replicated: bool,
+    partitions: Mutex<HashMap<(LogId, u32), Arc<Turn<Partition>>>>,
+    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
+    unreadable: Mutex<Option<String>>,
+}
+
+/// What this process knows of a partition.
+#[derive(Default)]
+struct Partition {
+    /// The block that was begun last, by its last record, if it is not known to be there.
+    open: Option<u64>,
+}
+
+impl ClickHouseArchive {
+    /// Open the archive whose frames are in the ClickHouse at `url` and whose plans are in the PostgreSQL of `postgres`, URL and
+    /// password. URLs are `clickhouse://USER@HOST:8123/DATABASE`, `clickhouses://` or `?tls=on` for HTTPS, `&ca=FILE` for the
+    /// certificates it is signed by, and as [`PostgresResults`](crate::postgres) takes them.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for a URL that is none, a login that is not let in, or options that the tables do not have;
+    /// [`StoreError::Unreadable`] for tables that are not there or are another version's; [`StoreError::Unavailable`].
+    pub async fn open(url: &str, password: Option<&str>, postgres: (&str, Option<&str>), options: Options) -> Result<Self, StoreError> {
+        let server = Server::parse(url, password, options.compress)?;
+        let replicated = at_login(schema::check(&server, &options).await)?;
+        let plans = Database::connect(postgres.0, postgres.1, "archive").await?;
+        let inner = Inner { server, plans, options, replicated, partitions: Mutex::default(), unreadable: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    #[cfg(test)]
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// Run `work` for a partition, alone, to its end, whether or not the caller waits for it.
+    async fn alone<T, F>(
+        &self,
+        lease: &Lease,
+        work: impl FnOnce(Arc<Inner>, Lease, tokio::sync::OwnedMutexGuard<Partition>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let turn = self.inner.partitions.lock().entry((lease.log.clone(), lease.partition)).or_default().clone();
+        let task = tokio::spawn(work(self.inner.clone(), lease.clone(), turn.lock_owned().await));
+        self.inner.noted(task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the archive's task ended: {e}")))))
+    }
+}
+
+#[async_trait]
+impl Archive for ClickHouseArchive {
+    fn pace(&self) -> Pace {
+        PACE
+    }
+
+    async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {
+        self.alone(lease, async |inner, lease, mut partition| {
+            let state = inner.load(&lease).await?;
+            partition.open = None;
+            Ok(state)
+        })
+        .await
+    }
+
+    async fn append(&self, lease: &Lease, block: &ArchiveBlock) -> Result<(), StoreError> {
+        check_block(block)?;
+        let (at, frames) = (&block.checkpoint, block.runs.iter().map(FrameRun::count).sum::<u64>());
+        if (&at.log, at.partition) != (&lease.log, lease.partition) {
+            return Err(StoreError::Refused(format!("a block of log {}, partition {} under another lease", at.log, at.partition)));
+        }
+        if frames > BLOCK_MAX_ROWS {
+            return Err(StoreError::Refused(format!("a block of {frames} frames, more than {BLOCK_MAX_ROWS}")));
+        }
+        let block = block.clone();
+        self.alone(lease, async move |inner, lease, mut partition| inner.append(&lease, &mut partition, block).await).await
+    }
+
+    /// Nothing: the tables' TTL removes by age, and what an archive of many servers may take is not counted in bytes.
+    async fn retain(&self, _: &Retention) -> Result<Removed, StoreError> {
+        Ok(Removed::default())
+    }
+
+    async fn export_laps(&self, lease: &Lease) -> Result<u64, StoreError> {
+        self.alone(lease, async |inner, lease, _| laps::export(&inner, &lease).await).await
+    }
+
+    async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
+        let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
+        self.inner.noted(read::frames(&self.inner.server, stream, span, limit).await)
+    }
+
+    async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
+        self.inner.noted(read::count(&self.inner.server, tenant, session, driver).await)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        if let Some(what) = &*self.inner.unreadable.lock() {
+            return Err(StoreError::Unreadable(what.clone()));
+        }
+        let server = &self.inner.server;
+        let answer = tokio::time::timeout(PING_DEADLINE, schema::check_version(server)).await;
+        answer.unwrap_or_else(|_| Err(server.at(StoreError::Unavailable(format!("no answer within {PING_DEADLINE:?}")))))
+    }
+}
+
+impl Inner {
+    /// What was asked for, having remembered if it could not be read.
+    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unreadable(what)) = &outcome {
+            self.unreadable.lock().get_or_insert_with(|| what.clone());
+        }
+        outcome
+    }
+
+    async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {
+        let mut depth = DEPTH;
+        let resumed = loop {
+            let (lease_too, newest) = (lease.clone(), depth);
+            let planned =
+                self.plans.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::planned(c, &lease_too, newest).await }));
+            let planned = planned.await?;
+            let held = self.held(lease, &planned).await?;
+            if let Some(resumed) = resume(&planned, &held, self.expired_us(), lease)? {
+                break resumed;
+            }
+            depth = depth.saturating_mul(8);
+        };
+        if !resumed.renewed.is_empty() {
+            tracing::warn!(
+                partition = lease.partition,
+                blocks = resumed.renewed.len(),
+                "archived blocks are gone from ClickHouse; they are made again"
+            );
+            self.renew(lease, resumed.renewed).await?;
+        }
+        Ok(resumed.state)
+    }
+
+    async fn append(&self, lease: &Lease, partition: &mut Partition, block: ArchiveBlock) -> Result<(), StoreError> {
+        let at = block.checkpoint.offset;
+        // What a plan says to be there must come to be there: going on to another block would leave a hole.
+        if let Some(open) = partition.open.filter(|open| *open < at) {
+            return Err(StoreError::Refused(format!(
+                "a block up to {at}, where that up to {open} has not been answered: it must be made again first"
+            )));
+        }
+        crash_point("archive-plan-before");
+        let (lease_too, generation) = (lease.clone(), self.options.generation);
+        let kept_open = partition.open;
+        partition.open = Some(at.max(kept_open.unwrap_or(0)));
+        // Age counts from before the commit, which is the earlier moment.
+        let age = Age::now();
+        let (offset, appended_us) = (at, block.appended_at_us);
+        let work = self
+            .plans
+            .transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::plan(c, &lease_too, generation, &block).await }));
+        let work = work.await.inspect_err(|e| {
+            if !e.is_retryable() {
+                partition.open = kept_open;
+            }
+        })?;
+        crash_point("archive-plan-committed");
+        if let Work::Insert { runs, token, again } = work {
+            self.insert(lease, (offset, appended_us), runs, token, again, age).await?;
+        }
+        partition.open = partition.open.filter(|open| *open > at);
+        Ok(())
+    }
+
+    /// Insert the runs of the block up to `offset`, planned with `again` frames before if it was.
+    async fn insert(
+        &self,
+        lease: &Lease,
+        (offset, appended_us): (u64, i64),
+        runs: Vec<FrameRun>,
+        token: String,
+        again: Option<u64>,
+        age: Age,
+    ) -> Result<(), StoreError> {
+        if again.is_some() && self.is_held(lease, offset).await? {
+            return Ok(());
+        }
+        let frames = plans::frames_of(&runs);
+        if let Some(planned) = again.filter(|planned| *planned != frames) {
+            return Err(StoreError::Refused(format!("the block up to {offset} was planned with {planned} frames and is made again with {frames}")));
+        }
+        let (log, partition) = (lease.log.clone(), lease.partition);
+        let encode = move || Rows { log: &log.0, partition, offset, appended_us, runs: &runs }.native();
+        let rows = tokio::task::spawn_blocking(encode).await.map_err(|e| StoreError::Unavailable(format!("encoding a block: {e}")))?;
+        insert(&self.server, self.replicated, rows.clone(), &token, age).await?;
+        if again.is_some() && !self.is_held(lease, offset).await? {
+            // ClickHouse knows the token, so what it was for had come, and was taken away since: nothing is under way.
+            let token = self.renew(lease, vec![offset]).await?;
+            insert(&self.server, self.replicated, rows, &token, Age::now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Give plans tokens that ClickHouse cannot know.
+    async fn renew(&self, lease: &Lease, offsets: Vec<u64>) -> Result<String, StoreError> {
+        let lease_too = lease.clone();
+        let renew =
+            self.plans.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::renew(c, &lease_too, &offsets).await }));
+        renew.await
+    }
+
+    /// Rows of blocks that were appended before this need not be there any more, Unix µs.
+    fn expired_us(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.options.max_age.map_or(i64::MIN, |age| now.as_micros() as i64 - age.as_micros() as i64)
+    }
+
+    /// Which of the plans ClickHouse has rows of, and what else.
+    async fn held(&self, lease: &Lease, planned: &Planned) -> Result<Held, StoreError> {
+        let ends: Vec<String> = planned.plans.iter().filter(|p| p.frames > 0).map(|p| p.last.to_string()).collect();
+        let is_end = if ends.is_empty() { "0".into() } else { format!("log_offset IN ({})", ends.join(", ")) };
+        let since = planned.plans.last().filter(|oldest| oldest.behind.is_some()).map_or(String::new(), |oldest| {
+            let appended_us = planned.plans.iter().map(|p| p.appended_us).min().unwrap_or(0).saturating_sub(CLOCK_SLACK_US);
+            format!(" AND log_offset >= {} AND appended_at >= fromUnixTimestamp64Micro({appended_us})", oldest.last)
+        });
+        let sql = format!(
+            "SELECT groupUniqArrayIf(log_offset, {is_end}), countIf(NOT ({is_end})), maxIf(log_offset, NOT ({is_end})) FROM frames \
+             WHERE log = {{log:String}} AND part = {{part:UInt32}}{since}"
+        );
+        self.catch_up().await?;
+        let query = self.server.client.query_raw(&sql).param("log", &lease.log.0).param("part", lease.partition);
+        let query = query.with_setting("max_query_size", (sql.len() * 2 + 65_536).to_string());
+        let (plans, others, unplanned): (Vec<u64>, u64, u64) = self.server.within(HELD_DEADLINE, query.fetch_one()).await?;
+        Ok(Held { plans: plans.into_iter().collect(), unplanned: (others > 0).then_some(unplanned) })
+    }
+
+    /// Whether rows of the block up to `offset` are there.
+    async fn is_held(&self, lease: &Lease, offset: u64) -> Result<bool, StoreError> {
+        self.catch_up().await?;
+        let sql =
+            "SELECT count() FROM (SELECT 1 FROM frames WHERE log = {log:String} AND part = {part:UInt32} AND log_offset = {offset:UInt64} LIMIT 1)";
+        let query = self.server.client.query_raw(sql).param("log", &lease.log.0).param("part", lease.partition).param("offset", offset);
+        Ok(self.server.within::<u64>(HELD_DEADLINE, query.fetch_one()).await? > 0)
+    }
+
+    /// Let the replica that answers know of everything that any replica took.
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        if !self.replicated {
+            return Ok(());
+        }
+        self.server.within(SYNC_DEADLINE, self.server.client.query_raw("SYSTEM SYNC REPLICA frames LIGHTWEIGHT").execute()).await
+    }
+}
