@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use compose_file::{Compose, Service, Whose, root, text, word, yaml};
+use compose_file::{Compose, Service, Whose, is_root, root, text, without_root, word, yaml};
 use serde_json::Value;
 
 /// What of a machine of 8 GB all limits together may take: the rest is the system's.
@@ -212,15 +212,6 @@ fn run_script(service: Service<'_>, secrets: &Path, prelude: &str) -> Output {
     let mut words = [service.words("entrypoint"), service.words("command")].concat();
     let script = words.pop().unwrap().replace("/secrets", secrets.to_str().unwrap());
     Command::new(&words[0]).args(&words[1..]).arg(format!("{prelude}\n{script}")).output().unwrap()
-}
-
-/// Before `setup`'s script where nobody may give files away: it asks the same and owns them all.
-fn without_root() -> &'static str {
-    if is_root() { "" } else { "chown() { :; }" }
-}
-
-fn is_root() -> bool {
-    Path::new("/proc/self").metadata().is_ok_and(|me| me.uid() == 0)
 }
 
 #[test]
