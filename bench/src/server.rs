@@ -38,8 +38,7 @@ impl Server {
         for (name, value) in [("--results-url", &options.results_url), ("--archive-url", &options.archive_url)] {
             command.args(value.iter().flat_map(|value| [name, value]));
         }
-        for (name, file) in
-            [("--results-password-file", &options.results_password_file), ("--archive-password-file", &options.archive_password_file)]
+        for (name, file) in [("--results-password-file", &options.results_password_file), ("--archive-password-file", &options.archive_password_file)]
         {
             file.iter().for_each(|file| _ = command.arg(name).arg(file));
         }

@@ -96,7 +96,9 @@ pub async fn migrate(args: &StoreArgs, max_age: std::time::Duration) -> anyhow::
     };
     postgres::migrate(server.results, server.results_password.as_ref().map(Secret::expose)).await.context("cannot prepare the results store")?;
     crate::report::line("results  PostgreSQL has this program's schema");
-    clickhouse::migrate(server.archive, server.archive_password.as_ref().map(Secret::expose), &server.options).await.context("cannot prepare the archive")?;
+    clickhouse::migrate(server.archive, server.archive_password.as_ref().map(Secret::expose), &server.options)
+        .await
+        .context("cannot prepare the archive")?;
     crate::report::line("archive  ClickHouse has this program's tables");
     Ok(())
 }

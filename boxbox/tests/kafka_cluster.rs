@@ -201,6 +201,9 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
         assert_eq!((&ledger["hole"], &ledger["gap"]), (&0.into(), &0.into()), "{ledger}");
     }
     assert_eq!(admitted, total, "every frame once");
-    println!("{TEST}: {total} frames sent and acked, {admitted} admitted, no hole; {} came twice and were dropped", ledgers.iter().map(|l| l["duplicate"].as_u64().unwrap()).sum::<u64>());
+    println!(
+        "{TEST}: {total} frames sent and acked, {admitted} admitted, no hole; {} came twice and were dropped",
+        ledgers.iter().map(|l| l["duplicate"].as_u64().unwrap()).sum::<u64>()
+    );
     drop((edge, stack));
 }

@@ -106,10 +106,7 @@ fn admitted(api: &Server) -> u64 {
     let sessions = api.get("/api/v1/sessions");
     let ids: Vec<String> = sessions["sessions"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect();
     let ledgers = ids.iter().flat_map(|id| api.get(&format!("/api/v1/sessions/{id}/ledger"))["streams"].as_array().unwrap().clone());
-    ledgers
-        .inspect(|l| assert_eq!((&l["hole"], &l["gap"]), (&0.into(), &0.into()), "{l}"))
-        .map(|l| l["car_frames"].as_u64().unwrap())
-        .sum()
+    ledgers.inspect(|l| assert_eq!((&l["hole"], &l["gap"]), (&0.into(), &0.into()), "{l}")).map(|l| l["car_frames"].as_u64().unwrap()).sum()
 }
 
 /// Rows in ClickHouse, and how many of them are different frames.
@@ -202,7 +199,8 @@ fn a_crash_at_every_point_changes_nothing() {
         // The same log, fresh stores.
         let services = Services::on(Engines { stores: format!("{}_{n}", engines.name), ..engines.clone() });
         let pass = 1 + n / POINTS.len();
-        let args = [vec!["processor".into(), "--data".into(), services.data("one"), "--api-port".into(), "0".into()], services.engines.args()].concat();
+        let args =
+            [vec!["processor".into(), "--data".into(), services.data("one"), "--api-port".into(), "0".into()], services.engines.args()].concat();
         let mut crashing = Command::new(common::BOXBOX);
         let crashing = crashing.args(&args).env("BOXBOX_CRASH_AT", format!("{point}:{pass}")).stdout(Stdio::null()).stderr(Stdio::null());
         let mut crashing = crashing.spawn().unwrap();

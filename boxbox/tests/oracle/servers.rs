@@ -44,7 +44,8 @@ pub(crate) async fn give_the_same(world: &World, expected: &[(SessionId, Outcome
     let results = PostgresResults::open(&engines.results(), Some(results_password.expose())).await.unwrap();
     let postgres = (engines.results(), results_password.expose());
     let options = clickhouse::Options::default();
-    let archive = ClickHouseArchive::open(&engines.archive(), Some(archive_password.expose()), (&postgres.0, Some(postgres.1)), options).await.unwrap();
+    let archive =
+        ClickHouseArchive::open(&engines.archive(), Some(archive_password.expose()), (&postgres.0, Some(postgres.1)), options).await.unwrap();
     let (results, archive): (Arc<dyn Results>, Arc<dyn Archive>) = (Arc::new(results), Arc::new(archive));
     let (stop, began) = (CancellationToken::new(), Instant::now());
     let processors: Vec<_> = (0..2)

@@ -123,7 +123,7 @@ impl Place {
         let (user, host) = authority.rsplit_once('@').ok_or_else(|| refused("names no user: clickhouse://USER@HOST:PORT/DATABASE"))?;
         let parameters: Vec<_> = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
         if user.contains(':') || parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("password")) {
-            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --clickhouse-password-file"));
+            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --archive-password-file"));
         }
         let mut ca = None;
         for (name, value) in parameters {
@@ -196,7 +196,7 @@ mod tests {
     fn a_password_in_the_url_is_refused_and_not_repeated() {
         for url in ["clickhouse://app:hunter2@db/x", "clickhouse://app@db/x?password=hunter2", "clickhouse://a:hunter2@b@db/x"] {
             let e = place(url).unwrap_err();
-            assert!(e.contains("--clickhouse-password-file") && !e.contains("hunter2"), "{e}");
+            assert!(e.contains("--archive-password-file") && !e.contains("hunter2"), "{e}");
         }
     }
 

@@ -44,7 +44,7 @@ impl Server {
         let (user, host) = authority.rsplit_once('@').ok_or_else(|| refused("names no user: postgres://USER@HOST:PORT/DATABASE"))?;
         let parameters: Vec<_> = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
         if user.contains(':') || parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("password")) {
-            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --postgres-password-file"));
+            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --results-password-file"));
         }
         if user.is_empty() || database.is_empty() {
             return Err(refused("names no user or no database: postgres://USER@HOST:PORT/DATABASE"));
@@ -157,7 +157,7 @@ mod tests {
     fn a_password_in_the_url_is_refused_and_not_repeated() {
         for url in ["postgres://boxbox:hunter2@db/boxbox", "postgres://boxbox@db/boxbox?password=hunter2", "postgres://a:hunter2@x@db/boxbox"] {
             let e = parsed(url).err().unwrap();
-            assert!(e.contains("--postgres-password-file") && !e.contains("hunter2"), "{e}");
+            assert!(e.contains("--results-password-file") && !e.contains("hunter2"), "{e}");
         }
     }
 
