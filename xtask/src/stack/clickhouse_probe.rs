@@ -66,7 +66,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
             let (mut socket, _) = listener.accept().unwrap();
-            drop(socket.read(&mut [0; 64]).unwrap());
+            assert!(socket.read(&mut [0; 64]).unwrap() > 0);
             socket.write_all(b"HTTP/1.0 200 OK\r\n\r\nhello").unwrap();
         });
         assert!(is_ready(port, "u", "p", "d").unwrap_err().to_string().contains("another program"));

@@ -1,8 +1,9 @@
 //! A process's children, as far as they must share its fate.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::process::command_line;
 
@@ -21,21 +22,24 @@ pub(super) fn children(parent: Pid) -> Vec<Pid> {
     pairs.into_iter().filter(|(its_parent, _)| *its_parent == parent).filter_map(|(_, pid)| Pid::from_raw(pid)).collect()
 }
 
-/// True if a process is stopped by SIGSTOP.
+/// True if a process is stopped by SIGSTOP, with all its threads.
 pub(super) fn is_paused(pid: Pid) -> bool {
     let pid = pid.as_raw_nonzero().get();
-    match stat(pid) {
-        Some((state, _)) => state == 'T',
-        None => crate::tools::says(std::path::Path::new("ps"), &["-o", "state=", "-p", &pid.to_string()])
-            .is_some_and(|state| state.trim().starts_with('T')),
+    match std::fs::read_dir(format!("/proc/{pid}/task")) {
+        Ok(threads) => {
+            let states = threads.flatten().filter_map(|thread| Some(stat_of(&thread.path().join("stat"))?.0));
+            let states: Vec<char> = states.collect();
+            !states.is_empty() && states.iter().all(|state| *state == 'T')
+        }
+        Err(_) => crate::tools::says(Path::new("ps"), &["-o", "state=", "-p", &pid.to_string()]).is_some_and(|state| state.trim().starts_with('T')),
     }
 }
 
-/// Waits until a process that need not be a child of ours is gone, or a zombie that its parent has yet to notice.
-pub(super) fn gone_within(pid: Pid, patience: Duration) -> bool {
+/// Waits until a process that was sent SIGSTOP has stopped: the signal takes effect when the process next runs.
+pub(super) fn paused_within(pid: Pid, patience: Duration) -> bool {
     let since = Instant::now();
-    while command_line(pid.as_raw_nonzero().get()).is_some_and(|line| !line.trim().is_empty()) {
-        if since.elapsed() > patience {
+    while !is_paused(pid) {
+        if since.elapsed() > patience || is_gone(pid.as_raw_nonzero().get()) {
             return false;
         }
         std::thread::sleep(POLL);
@@ -43,9 +47,39 @@ pub(super) fn gone_within(pid: Pid, patience: Duration) -> bool {
     true
 }
 
+/// Waits until a process is gone, or a zombie that its parent has yet to notice; false if it outlasts `patience`.
+pub(super) fn gone_within(pid: Pid, patience: Duration) -> bool {
+    let since = Instant::now();
+    loop {
+        let gone = match waitpid(Some(pid), WaitOptions::NOHANG) {
+            // A child of this very process, and this was its end: a zombie of ours would look alive to others.
+            Ok(Some(_)) => true,
+            Ok(None) => false,
+            Err(_) => is_gone(pid.as_raw_nonzero().get()),
+        };
+        if gone || since.elapsed() > patience {
+            return gone;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// True if nothing of a process is left but perhaps its number. Its command line goes before its files and its ports do, so that
+/// is not asked where the system tells more.
+pub(super) fn is_gone(pid: i32) -> bool {
+    match stat(pid) {
+        Some((state, _)) => matches!(state, 'Z' | 'X'),
+        None => command_line(pid).is_none_or(|line| line.trim().is_empty()),
+    }
+}
+
 /// A process's state letter and parent, where there is a /proc.
 fn stat(pid: i32) -> Option<(char, i32)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_of(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+fn stat_of(file: &Path) -> Option<(char, i32)> {
+    let text = std::fs::read_to_string(file).ok()?;
     // The second field is the program's name in parentheses, which may have any in it.
     let mut rest = text.rsplit_once(") ")?.1.split(' ');
     Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
@@ -53,7 +87,7 @@ fn stat(pid: i32) -> Option<(char, i32)> {
 
 /// Parent and pid of every process, where there is none.
 fn listed() -> Vec<(i32, i32)> {
-    let text = crate::tools::says(std::path::Path::new("ps"), &["-A", "-o", "ppid=,pid="]).unwrap_or_default();
+    let text = crate::tools::says(Path::new("ps"), &["-A", "-o", "ppid=,pid="]).unwrap_or_default();
     let pair = |line: &str| {
         let (parent, pid) = line.trim().split_once(char::is_whitespace)?;
         Some((parent.parse().ok()?, pid.trim().parse().ok()?))
@@ -76,14 +110,11 @@ mod tests {
         }
         assert!(!is_paused(it));
         rustix::process::kill_process(it, rustix::process::Signal::STOP).unwrap();
-        let paused = (0..500).any(|_| {
-            std::thread::sleep(POLL);
-            is_paused(it)
-        });
-        assert!(paused);
+        assert!(paused_within(it, Duration::from_secs(5)) && is_paused(it));
         assert!(!gone_within(it, Duration::ZERO));
         child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(gone_within(it, Duration::from_secs(5)) && !children(us).contains(&it));
+        assert!(gone_within(it, Duration::from_secs(5)) && !children(us).contains(&it), "it is no zombie either");
+        assert!(is_gone(it.as_raw_nonzero().get()) && !is_gone(us.as_raw_nonzero().get()));
+        drop(child.wait());
     }
 }

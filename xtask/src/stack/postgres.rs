@@ -13,6 +13,8 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::family::is_gone;
+use super::process::command_line;
 use super::secrets::{self, DATABASE, USER};
 use super::service::{Place, Service};
 use super::{OUTSIDE_PREFIX, postgres_probe};
@@ -129,6 +131,7 @@ impl Service for Postgres {
         if !place.data().exists() {
             Self::make_data(&home, &program, &password).with_context(|| format!("cannot make a database in {}", home.display()))?;
         }
+        forget_dead_postmaster(&place.data());
         let mut server = as_its_user(&program.join("bin/postgres"), &home);
         server.arg("-D").arg(place.data());
         for (key, value) in self.settings(&home) {
@@ -148,6 +151,18 @@ impl Service for Postgres {
     /// Its SIGTERM waits until every client has gone.
     fn stop_signal(&self) -> Signal {
         Signal::INT
+    }
+}
+
+/// PostgreSQL does not start where a process of its last pid seems to live, be it a zombie or a stranger. That its own children
+/// might live on it finds out without that file, by the memory that they share.
+fn forget_dead_postmaster(data: &Path) {
+    let file = data.join("postmaster.pid");
+    let pid = std::fs::read_to_string(&file).ok().and_then(|text| text.lines().next()?.trim().parse::<i32>().ok());
+    let is_ours = |pid| command_line(pid).is_some_and(|line| line.contains(&data.display().to_string()));
+    if pid.is_some_and(|pid| is_gone(pid) || !is_ours(pid)) {
+        // If that fails PostgreSQL says what is the matter.
+        drop(std::fs::remove_file(file));
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::family;
 
@@ -19,10 +19,11 @@ const TERM_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a killed process may take to vanish; only the kernel freeing its memory is left to wait for.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a process may take to notice SIGSTOP: until it next runs.
+const PAUSE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a program may take from being started to having a command line.
 const EXEC_PATIENCE: Duration = Duration::from_secs(5);
-
-const POLL: Duration = Duration::from_millis(20);
 
 /// A pid file: the pid, and on the second line what that process has in its command line, the stack's folder.
 /// The pid alone means little: after a crash the system gives it to someone else. A third line `INT` says that SIGINT is
@@ -114,7 +115,7 @@ impl PidFile {
     pub(crate) fn stop(&self) -> Result<bool> {
         let pid = self.running();
         self.ask_to_stop()?;
-        let ended = pid.is_none_or(|pid| self.gone_within(pid, TERM_PATIENCE));
+        let ended = pid.is_none_or(|pid| family::gone_within(pid, TERM_PATIENCE));
         if !ended {
             self.kill()?;
         }
@@ -129,10 +130,11 @@ impl PidFile {
         };
         // Stopped first, so that it has no child that we do not see.
         send(pid, Signal::STOP)?;
+        family::paused_within(pid, PAUSE_PATIENCE); // one that cannot be stopped now forks nothing either
         let children = family::children(pid);
         send(pid, Signal::KILL)?;
         children.iter().try_for_each(|child| send(*child, Signal::KILL))?;
-        if !self.gone_within(pid, KILL_PATIENCE) || !children.iter().all(|child| family::gone_within(*child, KILL_PATIENCE)) {
+        if !std::iter::once(&pid).chain(&children).all(|pid| family::gone_within(*pid, KILL_PATIENCE)) {
             bail!("the process of {} is still there {KILL_PATIENCE:?} after kill -9", self.path.display());
         }
         Ok(())
@@ -142,7 +144,12 @@ impl PidFile {
     pub(crate) fn pause(&self) -> Result<()> {
         let pid = self.running().with_context(|| format!("there is nothing to pause: the process of {} does not run", self.path.display()))?;
         send(pid, Signal::STOP)?;
-        family::children(pid).into_iter().try_for_each(|child| send(child, Signal::STOP))
+        family::paused_within(pid, PAUSE_PATIENCE); // then it forks no more
+        let children = family::children(pid);
+        children.iter().try_for_each(|child| send(*child, Signal::STOP))?;
+        let mut paused = std::iter::once(&pid).chain(&children).filter(|pid| !family::is_gone(pid.as_raw_nonzero().get()));
+        ensure!(paused.all(|pid| family::paused_within(*pid, PAUSE_PATIENCE)), "the process of {} does not stop", self.path.display());
+        Ok(())
     }
 
     /// Lets it go on; nothing happens to one that is not paused.
@@ -153,23 +160,9 @@ impl PidFile {
         family::children(pid).into_iter().try_for_each(|child| send(child, Signal::CONT))?;
         send(pid, Signal::CONT)
     }
-
-    /// Waits until the process is gone; false if it outlasts `patience`.
-    fn gone_within(&self, pid: Pid, patience: Duration) -> bool {
-        let since = Instant::now();
-        while self.running() == Some(pid) {
-            if since.elapsed() > patience {
-                return false;
-            }
-            std::thread::sleep(POLL);
-        }
-        // If it was a child of this very process it is a zombie until someone asks how it ended. If not, that is an error to ignore.
-        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-        true
-    }
 }
 
-/// Sends a signal; a process that is gone already is what was wanted.
+/// Sends a signal; a process that that is gone already needs none.
 fn send(pid: Pid, signal: Signal) -> Result<()> {
     match kill_process(pid, signal) {
         Err(rustix::io::Errno::SRCH) => Ok(()),
