@@ -287,8 +287,10 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions<'_>) -> anyhow::Res
     Ok(Some(log))
 }
 
+/// Another one for each start: in containers all edges would have the same process id.
 fn edge_name() -> anyhow::Result<ShortId> {
-    Ok(ShortId::new(&format!("edge-{}", std::process::id()))?)
+    let (random, ..) = uuid::Uuid::new_v4().as_fields();
+    Ok(ShortId::new(&format!("edge-{random:08x}"))?)
 }
 
 /// One recorder for the process; a second node of the same process shares it.
