@@ -22,6 +22,8 @@ from xml.sax.saxutils import escape
 # How long the engine may take to finish what it is doing once it is told to end.
 STOP_SECONDS = 15
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 CONFIG = """<clickhouse>
   <listen_host>127.0.0.1</listen_host>
   <http_port>{port}</http_port>
@@ -109,8 +111,14 @@ def main():
 
     # What ends this: a signal, or the engine by itself; whichever comes first.
     events = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: events.put("stop"))
+
+    def stop(*_):
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # once is enough: a second one must not cut the end short
+        events.put("stop")
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
     statements = (
         "CREATE DATABASE IF NOT EXISTS {};"
         "SYSTEM START LISTEN HTTP;"

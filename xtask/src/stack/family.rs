@@ -48,7 +48,7 @@ pub(super) fn paused_within(pid: Pid, patience: Duration) -> bool {
 }
 
 /// Waits until a process is gone, or a zombie that its parent has yet to notice; false if it outlasts `patience`.
-pub(super) fn gone_within(pid: Pid, patience: Duration) -> bool {
+pub(crate) fn gone_within(pid: Pid, patience: Duration) -> bool {
     let since = Instant::now();
     loop {
         let gone = match waitpid(Some(pid), WaitOptions::NOHANG) {

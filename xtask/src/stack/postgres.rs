@@ -20,7 +20,7 @@ use super::service::{Place, Service};
 use super::{OUTSIDE_PREFIX, postgres_probe};
 use crate::{fetch, tools};
 
-/// Who it runs as where xtask is run by root: `nobody` almost everywhere, and a number without a name does as well.
+/// Who it runs as where xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.
 const UNPRIVILEGED: u32 = 65534;
 
 /// How a PostgreSQL is to be.
@@ -180,9 +180,9 @@ fn settle(place: &Place<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
             let outside = std::env::temp_dir().join(format!("{OUTSIDE_PREFIX}{:016x}", fastrand::u64(..)));
             make_folder(&outside)?;
             give(&outside)?;
-            symlink(&outside, &home).with_context(|| format!("cannot make {}", home.display()))?;
             // A copy for each stack: among temporary files others could put a program where a shared one is looked for.
             tools::copy_folder(program, &outside.join("program"))?;
+            symlink(&outside, &home).with_context(|| format!("cannot make {}", home.display()))?;
         }
     }
     let own_program = place.home().join("program");

@@ -235,8 +235,14 @@ fn databases_keep_what_they_were_told_through_all_that_can_be_done_to_them() {
     assert!(stack.put_back("postgres", &copies[1].1).unwrap_err().to_string().contains("PG_VERSION"));
 
     // Stopped cleanly, and saved as it lies.
-    stack.stop("postgres").unwrap();
-    assert_eq!(state(&stack, "postgres"), State::Stopped);
+    for part in ["postgres", "clickhouse"] {
+        stack.stop(part).unwrap();
+        assert_eq!(state(&stack, part), State::Stopped);
+    }
+    let log = |part: &str| std::fs::read_to_string(stack.place(stack.record().part(part).unwrap()).file("log")).unwrap();
+    assert_eq!(log("clickhouse"), "", "the launcher complains of an end that was not clean");
+    assert!(log("postgres").trim_end().ends_with("database system is shut down"));
+    stack.start("clickhouse").unwrap();
     stack.save("postgres", &dir.path().join("lying")).unwrap();
     assert_eq!(state(&stack, "postgres"), State::Stopped, "what did not run does not run after a save");
     stack.start("postgres").unwrap();

@@ -118,6 +118,25 @@ mod tests {
     }
 
     #[test]
+    fn a_child_in_a_group_of_its_own_ends_though_it_is_paused() {
+        let dir = tempfile::tempdir().unwrap();
+        let member = dir.path().join("member");
+        let file = part(dir.path(), r#"set -m; sleep 600 & kill -s STOP $!; echo $! >"$1/member"; wait; sleep 600"#);
+        let mut child = None;
+        for _ in 0..500 {
+            child = std::fs::read_to_string(&member).ok().and_then(|text| text.trim().parse::<i32>().ok());
+            if child.is_some() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let child = rustix::process::Pid::from_raw(child.unwrap()).unwrap();
+        drop(Tether::to(dir.path(), false).unwrap());
+        assert_gone(&file);
+        assert!(crate::stack::family::gone_within(child, std::time::Duration::from_secs(5)));
+    }
+
+    #[test]
     fn a_stale_pid_file_kills_nobody() {
         let dir = tempfile::tempdir().unwrap();
         let file = part(dir.path(), "for _ in $(seq 1200); do sleep 0.05; done");
