@@ -197,7 +197,7 @@ fn a_crash_at_every_point_changes_nothing() {
     filled.fill_log(&file);
     for (n, point) in POINTS.into_iter().cycle().take(POINTS.len() * 2).enumerate() {
         // The same log, fresh stores.
-        let services = Services::on(Engines { stores: format!("{}_{n}", engines.name), ..engines.clone() });
+        let services = Services::on(engines.with_stores(&format!("{}_{n}", engines.name)));
         let pass = 1 + n / POINTS.len();
         let args =
             [vec!["processor".into(), "--data".into(), services.data("one"), "--api-port".into(), "0".into()], services.engines.args()].concat();

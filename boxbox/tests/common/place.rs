@@ -65,6 +65,11 @@ impl Engines {
         }
     }
 
+    /// The same log, other stores.
+    pub fn with_stores(&self, stores: &str) -> Self {
+        Self { stores: stores.into(), ..self.clone() }
+    }
+
     /// URL of the log.
     pub fn log(&self) -> String {
         format!("kafka://{}/{}?partitions={PARTITIONS}", self.brokers, self.name)
