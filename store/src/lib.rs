@@ -28,9 +28,15 @@
 //! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile; [`postgres`] and [`clickhouse`] are
 //! the server profile. One behaviour suite runs on all.
 
+// What SQL backends share is included in each of them: see `sql`.
+#![allow(clippy::duplicate_mod)]
+
 #[cfg(test)]
 #[macro_use]
 mod suite;
+
+#[macro_use]
+mod sql;
 
 pub mod clickhouse;
 pub mod crash;
@@ -181,7 +187,7 @@ impl Step {
 pub struct Quarantined {
     /// Its place in the log.
     pub offset: u64,
-    /// Why.
+    /// Why. A store may give it back with U+FFFD where it has a NUL.
     pub reason: String,
     /// Its bytes.
     pub record: Bytes,
@@ -406,14 +412,11 @@ pub enum StoreError {
     /// The store does not answer, or is busy; trying again can help.
     #[error("the store does not answer: {0}")]
     Unavailable(String),
-    /// What is stored cannot be read by this version.
-    #[error(
-        "the store holds something this version cannot read ({0}): it is damaged, or was written by a newer version. \
-         SQLite files can be moved away with their -wal and -shm: what the log still holds is computed again"
-    )]
+    /// What is stored cannot be read by this version: it is damaged, was written by a newer version, or is to be migrated.
+    #[error("the store holds something this version cannot read: {0}")]
     Unreadable(String),
-    /// The store refused what was written: a fault of this program.
-    #[error("the store refused a write: {0}")]
+    /// The store refused what it was asked: a fault of this program, or of how it was started.
+    #[error("the store refused: {0}")]
     Refused(String),
 }
 

@@ -48,10 +48,13 @@ pub(super) struct Inner {
     pub(super) plans: Database,
     options: Options,
     pub(super) replicated: bool,
-    partitions: Mutex<HashMap<(LogId, u32), Arc<Turn<Partition>>>>,
+    partitions: Mutex<HashMap<(LogId, u32), Slot>>,
     /// The first thing found that cannot be read: it does not heal, and somebody has to look.
     unreadable: Mutex<Option<String>>,
 }
+
+/// A partition, and whose turn it is to work on it.
+type Slot = Arc<Turn<Partition>>;
 
 /// What this process knows of a partition.
 #[derive(Default)]

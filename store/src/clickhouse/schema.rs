@@ -32,6 +32,8 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("track", "LowCardinality(String)", "The track's name, as the session was described when the lap was copied"),
     ("track_config", "LowCardinality(String)", "The track's configuration"),
     ("session_type", "LowCardinality(String)", "Practice, qualifying, race, in the simulator's words"),
+    ("car", "LowCardinality(String)", "The car in its slot, as the session was described then"),
+    ("class", "LowCardinality(String)", "That car's class"),
     ("driver", "String", "Who crossed the line at its end"),
     ("run", "FixedString(16)", "The run that tells it"),
     ("slot", "UInt16", "The car's slot then"),

@@ -49,6 +49,25 @@ mod tests {
         }
     }
 
+    struct Shared(MemoryResults);
+
+    #[async_trait]
+    impl ResultsFixture for Shared {
+        type Store = MemoryResults;
+        fn new() -> Self {
+            Self(MemoryResults::shared())
+        }
+        async fn open(&self) -> MemoryResults {
+            self.0.clone()
+        }
+        async fn quarantine(&self, store: &MemoryResults, log: &LogId, partition: u32) -> Vec<Quarantined> {
+            store.quarantine(log, partition).await.unwrap()
+        }
+    }
+
+    mod shared {
+        shared_results_suite!(super::Shared);
+    }
     mod results {
         results_suite!(crate::memory::MemoryResults);
     }

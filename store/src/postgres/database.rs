@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boxbox_schemas::LogId;
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use tokio::sync::{Mutex as Turn, Semaphore};
 use tokio::time::timeout;
 
 use super::error::from_sqlx;
-use super::server::{Server, close};
+use super::server::{Server, close, close_soon};
 use crate::StoreError;
 
 /// How long a transaction may take from here; connecting comes on top.
@@ -33,17 +33,24 @@ const READERS: usize = 8;
 /// How long a read waits for a connection that is free.
 const READER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A connection for reading that was used so lately is taken to be in order.
+const UNCHECKED: Duration = Duration::from_secs(1);
+
 /// What runs on a connection.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
 /// A connection, or none yet, and whose turn it is to use it.
 type Slot = Arc<Turn<Option<PgConnection>>>;
 
+/// A connection that nobody uses, and since when.
+type Idle = (PgConnection, Instant);
+
 /// A database that is in use.
 pub(crate) struct Database {
     server: Server,
     writers: Mutex<HashMap<(LogId, u32), Slot>>,
-    idle_readers: Arc<Mutex<Vec<PgConnection>>>,
+    beats: Mutex<HashMap<LogId, Slot>>,
+    idle_readers: Arc<Mutex<Vec<Idle>>>,
     readers: Arc<Semaphore>,
     /// The first thing found that cannot be read: it does not heal, and somebody has to look.
     unreadable: Mutex<Option<String>>,
@@ -61,6 +68,7 @@ impl Database {
         Ok(Self {
             server,
             writers: Mutex::default(),
+            beats: Mutex::default(),
             idle_readers: Arc::default(),
             readers: Arc::new(Semaphore::new(READERS)),
             unreadable: Mutex::default(),
@@ -78,8 +86,54 @@ impl Database {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
     {
+        self.transaction_within(log, partition, DEADLINE, work).await
+    }
+
+    /// The same, with another deadline.
+    pub(super) async fn transaction_within<T, F>(&self, log: &LogId, partition: u32, deadline: Duration, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
         let slot = self.writers.lock().entry((log.clone(), partition)).or_default().clone();
-        self.noted(in_transaction(self.server.clone(), slot, DEADLINE, work).await)
+        self.noted(in_transaction(self.server.clone(), slot, deadline, work).await)
+    }
+
+    /// One transaction on the connection of the log's beats, see [`members`](super::members). Others wait for it to end: the
+    /// server ends it soon if nothing is heard of it.
+    pub(super) async fn beat<T, F>(&self, log: &LogId, deadline: Duration, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let slot = self.beats.lock().entry(log.clone()).or_default().clone();
+        let server = self.server.with([("idle_in_transaction_session_timeout", "2s"), ("statement_timeout", "4s"), ("lock_timeout", "3s")]);
+        self.noted(in_transaction(server, slot, deadline, work).await)
+    }
+
+    /// Close the partition's connection: somebody else has the partition.
+    pub(super) async fn forget(&self, log: &LogId, partition: u32) {
+        let slot = self.writers.lock().remove(&(log.clone(), partition));
+        if let Some(slot) = slot
+            && let Some(connection) = slot.lock().await.take()
+        {
+            close_soon(connection);
+        }
+    }
+
+    /// Wait for what is being done, then close all connections.
+    pub(crate) async fn close(&self) {
+        let slots: Vec<Slot> = self.writers.lock().drain().map(|(_, slot)| slot).chain(self.beats.lock().drain().map(|(_, slot)| slot)).collect();
+        for slot in slots {
+            if let Some(connection) = slot.lock().await.take() {
+                close(connection).await;
+            }
+        }
+        let _all = self.readers.acquire_many(READERS as u32).await;
+        let idle = std::mem::take(&mut *self.idle_readers.lock());
+        for (connection, _) in idle {
+            close(connection).await;
+        }
     }
 
     /// Run `work`, single statements that only read, on a connection for reading.
@@ -97,15 +151,20 @@ impl Database {
         let (server, idle) = (self.server.clone(), self.idle_readers.clone());
         let task = tokio::spawn(async move {
             let _permit = permit;
-            let taken = idle.lock().pop();
-            let mut connection = match taken {
+            let mut connection = match usable(&idle).await {
                 Some(connection) => connection,
                 None => server.connection().await?,
             };
             let done = within(READ_DEADLINE, work(&mut connection)).await;
-            match done {
-                Ok(_) => idle.lock().push(connection),
-                Err(_) => close(connection),
+            match &done {
+                Ok(_) => idle.lock().push((connection, Instant::now())),
+                Err(e) => {
+                    close_soon(connection);
+                    // What has ended one connection has probably ended all.
+                    if e.is_retryable() {
+                        idle.lock().clear();
+                    }
+                }
             }
             done
         });
@@ -122,11 +181,26 @@ impl Database {
     }
 
     /// What was asked for, having remembered if it could not be read.
-    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Unreadable(what)) = &outcome {
             self.unreadable.lock().get_or_insert_with(|| what.clone());
         }
         outcome
+    }
+}
+
+/// A connection from those that nobody uses, if one is in order.
+async fn usable(idle: &Mutex<Vec<Idle>>) -> Option<PgConnection> {
+    let (mut connection, since) = idle.lock().pop()?;
+    if since.elapsed() < UNCHECKED {
+        return Some(connection);
+    }
+    match timeout(READER_TIMEOUT, connection.ping()).await {
+        Ok(Ok(())) => Some(connection),
+        _ => {
+            idle.lock().clear();
+            None
+        }
     }
 }
 
@@ -145,7 +219,7 @@ where
         let done = within(deadline, run(&mut connection, work)).await;
         match done {
             Ok(_) => *slot = Some(connection),
-            Err(_) => close(connection),
+            Err(_) => close_soon(connection),
         }
         done
     });
@@ -157,9 +231,14 @@ where
     F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
 {
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(from_sqlx)?;
-    let done = work(&mut transaction).await?;
-    transaction.commit().await.map_err(from_sqlx)?;
-    Ok(done)
+    match work(&mut transaction).await {
+        Ok(done) => transaction.commit().await.map_err(from_sqlx).map(|()| done),
+        // The connection is closed anyway, but its locks are to be gone before anybody is answered.
+        Err(e) => {
+            drop(transaction.rollback().await);
+            Err(e)
+        }
+    }
 }
 
 async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

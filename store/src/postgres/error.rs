@@ -34,6 +34,10 @@ pub(super) fn from_migration(e: MigrateError) -> StoreError {
 
 /// By SQLSTATE, <https://www.postgresql.org/docs/18/errcodes-appendix.html>.
 fn from_state(state: &str, message: &str) -> StoreError {
+    #[cfg(test)]
+    if state == "25P02" {
+        tests::IN_FAILED_TRANSACTION.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
     match state {
         // Somebody has to make room, but then the same call succeeds.
         "53100" => StoreError::Unavailable(format!("the database's disk is full: {message}")),
@@ -44,9 +48,10 @@ fn from_state(state: &str, message: &str) -> StoreError {
         "42501" => StoreError::Unavailable(format!("the database does not let this user do that: {message}")),
         _ => match state.get(..2).unwrap_or("") {
             // Who may log in is settled on the server, and a person can settle it again while this runs.
-            "28" | "3D" => StoreError::Unavailable(format!("the database lets nobody in: {message}")),
-            // Connections, resources, operators, deadlocks; a transaction that the server ended; I/O.
-            "08" | "53" | "57" | "40" | "25" | "58" => StoreError::Unavailable(message.to_owned()),
+            "28" | "3D" => StoreError::Unavailable(format!("no way into the database: {message}")),
+            // Connections, resources, operators, deadlocks; a transaction that the server ended; I/O; a statement that was prepared
+            // before a migration, which the next connection prepares again.
+            "08" | "53" | "57" | "40" | "25" | "58" | "0A" => StoreError::Unavailable(message.to_owned()),
             // Damage.
             "XX" => StoreError::Unreadable(message.to_owned()),
             _ => StoreError::Refused(format!("{message} (SQLSTATE {state})")),
@@ -55,8 +60,11 @@ fn from_state(state: &str, message: &str) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Statements in a transaction that had failed before: somebody went on where it was over.
+    pub(in crate::postgres) static IN_FAILED_TRANSACTION: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
     #[test]
     fn states_say_whether_trying_again_helps() {

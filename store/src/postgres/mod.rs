@@ -1,33 +1,61 @@
 //! Results on PostgreSQL: the server profile, which several processors share.
+//!
+//! What a step writes and what a question asks is that of SQLite (see [`crate::sql`]); what is different is how connections are
+//! kept ([`database`]), who owns a partition ([`members`]) and the outbox of laps.
+//!
+//! A pooler between this and the server must give each connection a server session of its own (PgBouncer: session mode):
+//! statements are prepared once, and settings are made when a connection opens.
 
+/// SQL that differs between backends, see [`crate::sql`]. Whoever writes a partition holds its row.
+macro_rules! for_update {
+    () => {
+        " FOR UPDATE"
+    };
+}
+
+macro_rules! to_nobody {
+    () => {
+        ", owner = NULL, leaving = FALSE"
+    };
+}
+
+macro_rules! no_bytes {
+    () => {
+        "''::bytea"
+    };
+}
+
+#[path = "../sql/commit.rs"]
+mod commit;
 mod database;
+#[path = "../sql/decode.rs"]
+mod decode;
 mod error;
+mod members;
+mod moments;
+mod outbox;
+#[path = "../sql/results.rs"]
+mod results;
 mod schema;
 mod server;
+mod store;
+mod upsert;
 
 pub use schema::migrate;
+pub use store::PostgresResults;
 
-#[allow(unused_imports)] // The archive keeps its plans here.
+// The archive in ClickHouse keeps its plans here.
+#[allow(unused_imports)]
+pub(crate) use commit::owned;
+#[allow(unused_imports)]
 pub(crate) use database::{Database, Work};
 #[allow(unused_imports)]
 pub(crate) use error::from_sqlx;
 
-use boxbox_schemas::results::Checkpoint;
-use sqlx::Row;
-use sqlx::postgres::PgConnection;
+type Db = sqlx::Postgres;
+type Connection = sqlx::PgConnection;
+type Row = sqlx::postgres::PgRow;
+type Store = PostgresResults;
 
-use crate::{Lease, StoreError};
-
-/// E5: the partition's checkpoint, if the lease is still the newest; nobody else writes the partition until the transaction ends.
-#[allow(dead_code)]
-pub(crate) async fn owned(c: &mut PgConnection, lease: &Lease) -> Result<Option<Checkpoint>, StoreError> {
-    let query = sqlx::query("SELECT epoch, log_offset, crc FROM partitions WHERE log = $1 AND part = $2 FOR UPDATE");
-    let row = query.bind(lease.log.0.as_str()).bind(i64::from(lease.partition)).fetch_optional(c).await.map_err(from_sqlx)?;
-    let newer = row.as_ref().map_or(Ok(0), |row| row.try_get::<i64, _>("epoch")).map_err(from_sqlx)? as u64;
-    let Some(row) = row.filter(|_| newer == lease.epoch) else {
-        return Err(StoreError::Fenced { partition: lease.partition, mine: lease.epoch, newer });
-    };
-    let offset: Option<i64> = row.try_get("log_offset").map_err(from_sqlx)?;
-    let crc: Option<i64> = row.try_get("crc").map_err(from_sqlx)?;
-    Ok(offset.zip(crc).map(|(offset, crc)| Checkpoint { log: lease.log.clone(), partition: lease.partition, offset: offset as u64, crc: crc as u32 }))
-}
+#[cfg(test)]
+mod tests;

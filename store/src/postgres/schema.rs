@@ -3,7 +3,7 @@
 use sqlx::migrate::{Migrate, Migrator};
 
 use super::error::{from_migration, from_sqlx};
-use super::server::{Server, close};
+use super::server::{Server, close_soon};
 use crate::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -19,7 +19,7 @@ pub async fn migrate(url: &str, password: Option<&str>) -> Result<(), StoreError
     let mut connection = server.login().await?;
     let done = MIGRATIONS.run_direct(None, &mut connection, false).await;
     // Closed in any case: a migration that failed keeps its lock for as long as its connection.
-    close(connection);
+    close_soon(connection);
     done.map_err(|e| server.at(from_migration(e)))
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn check(server: &Server) -> Result<(), StoreError> {
     }
     let applied = connection.list_applied_migrations(&MIGRATIONS.table_name).await.map_err(|e| server.at(from_migration(e)))?;
     let half_done = connection.dirty_version(&MIGRATIONS.table_name).await.map_err(|e| server.at(from_migration(e)))?;
-    close(connection);
+    close_soon(connection);
     if let Some(version) = half_done {
         return Err(wrong(format!("its migration to version {version} has not ended well")));
     }

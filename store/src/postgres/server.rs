@@ -86,7 +86,10 @@ impl Server {
     /// The first connection. Who is not let in now will not be later, unless a person does something: that is told at once.
     pub(crate) async fn login(&self) -> Result<PgConnection, StoreError> {
         match timeout(CONNECT_DEADLINE, self.options.connect()).await {
-            Ok(Err(e)) if is_for_a_person(&e) => Err(self.at(StoreError::Refused(format!("the database lets nobody in: {e}")))),
+            Ok(Err(e)) if is_for_a_person(&e) => {
+                let said = e.as_database_error().map_or_else(|| e.to_string(), |e| e.message().to_owned());
+                Err(self.at(StoreError::Refused(format!("no way into the database: {said}"))))
+            }
             Ok(connected) => connected.map_err(|e| self.at(from_sqlx(e))),
             Err(_) => Err(self.at(StoreError::Unavailable(format!("no connection within {CONNECT_DEADLINE:?}")))),
         }
@@ -111,6 +114,8 @@ fn is_for_a_person(e: &sqlx::Error) -> bool {
     match e {
         sqlx::Error::Database(e) => e.code().is_some_and(|state| state.starts_with("28") || state.starts_with("3D")),
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => true,
+        // What rustls makes of a certificate.
+        sqlx::Error::Io(e) => e.kind() == std::io::ErrorKind::InvalidData,
         _ => false,
     }
 }
@@ -130,9 +135,14 @@ const SETTINGS: [(&str, &str); 9] = [
     ("tcp_user_timeout", "20s"),
 ];
 
-/// Say goodbye in the background; a server that does not listen is left alone.
-pub(crate) fn close(connection: PgConnection) {
-    tokio::spawn(timeout(CONNECT_DEADLINE, connection.close()));
+/// Say goodbye; a server that does not listen is left alone.
+pub(super) async fn close(connection: PgConnection) {
+    drop(timeout(CONNECT_DEADLINE, connection.close()).await);
+}
+
+/// The same in the background.
+pub(super) fn close_soon(connection: PgConnection) {
+    tokio::spawn(close(connection));
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use futures::TryStreamExt;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteSynchronous};
 
+use super::decode::{column, id, number, short_id};
 use super::error::from_sqlx;
-use super::rows::{column, id, number, short_id};
 use super::upsert::{Bind, select, write};
 use super::{File, chunks, signed};
 use crate::pack::unpack;

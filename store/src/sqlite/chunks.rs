@@ -9,8 +9,8 @@ use boxbox_schemas::StreamKey;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::archive::{bind_stream, clamped, stream};
+use super::decode::{column, number};
 use super::error::from_sqlx;
-use super::rows::{column, number};
 use super::upsert::{Bind, select, write};
 use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
 use crate::{FrameRun, Removed, Retention, StoreError, run};

@@ -3,12 +3,39 @@
 //! Each file has one connection that writes, inside tasks of its own ([`writer`]), and a few that read. WAL lets readers
 //! see the last committed step while the next is written.
 
+/// SQL that differs between backends, see [`crate::sql`]. The one writer of a file needs no locks of rows.
+macro_rules! for_update {
+    () => {
+        ""
+    };
+}
+
+/// Partitions of a file have no owners but the epoch.
+macro_rules! to_nobody {
+    () => {
+        ""
+    };
+}
+
+macro_rules! no_bytes {
+    () => {
+        "x''"
+    };
+}
+
 mod archive;
 mod chunks;
+#[path = "../sql/commit.rs"]
 mod commit;
+#[path = "../sql/decode.rs"]
+mod decode;
 mod error;
+mod members;
+mod moments;
+mod outbox;
+#[path = "../sql/results.rs"]
 mod results;
-mod rows;
+mod store;
 mod upsert;
 mod writer;
 
@@ -21,10 +48,16 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use archive::SqliteArchive;
-pub use results::SqliteResults;
+pub use store::SqliteResults;
 
 use crate::StoreError;
+use crate::sql::rows::signed;
 use writer::Writer;
+
+type Db = sqlx::Sqlite;
+type Connection = SqliteConnection;
+type Row = sqlx::sqlite::SqliteRow;
+type Store = SqliteResults;
 
 /// How long a statement waits for another process's lock. Only a backup or a curious person holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +69,10 @@ const READER_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 200;
 /// The write-ahead log is cut to this after a checkpoint, bytes, so that one burst does not hold the disk for ever.
 const WAL_KEPT_BYTES: u32 = 64 * 1024 * 1024;
+
+/// What a person can do about a file that cannot be read.
+const WHAT_TO_DO: &str = ". It is damaged, or was written by a newer version; it can be moved away with its -wal and -shm: what the log \
+                          still holds is computed again";
 
 /// An open file: who writes it and who reads it.
 struct File {
@@ -77,10 +114,14 @@ impl File {
 
     /// What was asked for, having remembered if it could not be read.
     fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Unreadable(what)) = &outcome {
-            self.unreadable.lock().get_or_insert_with(|| what.clone());
-        }
-        outcome
+        outcome.map_err(|e| match e {
+            StoreError::Unreadable(what) => {
+                let what = what + WHAT_TO_DO;
+                self.unreadable.lock().get_or_insert_with(|| what.clone());
+                StoreError::Unreadable(what)
+            }
+            other => other,
+        })
     }
 
     /// Whether the file answers, and everything that was asked of it so far could be read.
@@ -101,15 +142,10 @@ fn at(path: &Path, e: StoreError) -> StoreError {
     let path = path.display();
     match e {
         StoreError::Unavailable(what) => StoreError::Unavailable(format!("{path}: {what}")),
-        StoreError::Unreadable(what) => StoreError::Unreadable(format!("{path}: {what}")),
+        StoreError::Unreadable(what) => StoreError::Unreadable(format!("{path}: {what}{WHAT_TO_DO}")),
         StoreError::Refused(what) => StoreError::Refused(format!("{path}: {what}")),
         fenced @ StoreError::Fenced { .. } => fenced,
     }
-}
-
-/// Unsigned numbers as SQL's signed ones; what does not fit is a fault of the caller.
-fn signed(n: u64) -> Result<i64, StoreError> {
-    i64::try_from(n).map_err(|_| StoreError::Refused(format!("{n} is no number that a database can hold")))
 }
 
 #[cfg(test)]

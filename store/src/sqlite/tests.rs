@@ -298,8 +298,8 @@ async fn questions_about_laps_scan_nothing() {
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{filter:?} after {after:?}:\n{plan}");
     }
     for (sql, index) in [
-        (super::results::LAPS_AT, "laps_begun (session=? AND entry=? AND start_us<?)"),
-        (super::results::BEST_LAPS, "laps_best (session=? AND entry=?)"),
+        (super::moments::LAPS_AT, "laps_begun (session=? AND entry=? AND start_us<?)"),
+        (super::moments::BEST_LAPS, "laps_best (session=? AND entry=?)"),
     ] {
         let plan = plan(sql.to_owned()).await;
         println!("{}\n", plan.join("\n"));

@@ -1,10 +1,12 @@
 //! The behaviour suites: what every backend of [`Results`](crate::Results) and [`Archive`](crate::Archive) must do.
 //!
-//! A backend gives a fixture and expands `results_suite!` or `archive_suite!` in its tests.
+//! A backend gives a fixture and expands `results_suite!`, `shared_results_suite!` or `archive_suite!` in its tests. One that needs
+//! a server says what is missing if it has none.
 
 pub(crate) mod archive;
 pub(crate) mod results;
 pub(crate) mod samples;
+pub(crate) mod shared;
 
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
@@ -15,6 +17,10 @@ use crate::{Archive, Quarantined, Results};
 #[async_trait]
 pub(crate) trait ResultsFixture: Sync {
     type Store: Results;
+    /// What there must be to run these tests, and is not there.
+    fn missing() -> Option<&'static str> {
+        None
+    }
     fn new() -> Self;
     async fn open(&self) -> Self::Store;
     async fn quarantine(&self, store: &Self::Store, log: &LogId, partition: u32) -> Vec<Quarantined>;
@@ -24,6 +30,10 @@ pub(crate) trait ResultsFixture: Sync {
 #[async_trait]
 pub(crate) trait ArchiveFixture: Sync {
     type Store: Archive;
+    /// What there must be to run these tests, and is not there.
+    fn missing() -> Option<&'static str> {
+        None
+    }
     fn new() -> Self;
     async fn open(&self) -> Self::Store;
 }
@@ -41,10 +51,23 @@ pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
     }
 }
 
+/// Tell people and the test command that a test could not run.
+pub(crate) fn not_run(test: &str, why: &str) {
+    use std::io::Write;
+    eprintln!("NOT RUN: store {test}: {why}");
+    if let Some(path) = std::env::var_os("BOXBOX_NOT_RUN") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut f| f.write_all(format!("store {test}: {why}\n").as_bytes())).expect("BOXBOX_NOT_RUN can be written");
+    }
+}
+
 macro_rules! behaviours {
     ($suite:ident, $fixture:ty as $trait:ident, $($name:ident),+ $(,)?) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
+            if let Some(why) = <$fixture as $crate::suite::$trait>::missing() {
+                return $crate::suite::not_run(concat!(module_path!(), "::", stringify!($name)), why);
+            }
             $crate::suite::$suite::$name(&<$fixture as $crate::suite::$trait>::new()).await;
         })+
     };
@@ -73,6 +96,24 @@ macro_rules! results_suite {
             readers_see_whole_steps_only,
             aborted_commits_are_whole_or_nothing,
             random_steps_are_as_in_the_reference,
+        );
+    };
+}
+
+macro_rules! shared_results_suite {
+    ($fixture:ty) => {
+        behaviours!(
+            shared,
+            $fixture as ResultsFixture,
+            one_alone_has_everything,
+            who_comes_gets_a_fair_share,
+            who_is_silent_loses_what_it_had,
+            who_leaves_frees_everything_at_once,
+            giving_back_what_is_lost_changes_nothing,
+            acquiring_takes_from_any_owner,
+            logs_are_shared_apart,
+            many_at_once_never_share_a_partition,
+            dropped_beats_lock_nobody_out,
         );
     };
 }

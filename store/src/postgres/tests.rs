@@ -1,0 +1,216 @@
+//! The suites on a real server, and what only a server can do: hang, vanish, let nobody in, be migrated by somebody else.
+//!
+//! `POSTGRES_URL` and `POSTGRES_PASSWORD_FILE` say which; each test makes a database of its own there and drops it.
+
+use async_trait::async_trait;
+use boxbox_schemas::LogId;
+use sqlx::{Connection as _, Executor, Row as _};
+use tokio::sync::OnceCell;
+
+use super::server::Server;
+use super::*;
+use crate::suite::ResultsFixture;
+use crate::suite::samples::*;
+use crate::{Member, Quarantined, Results, Step, StoreError};
+
+mod cancels;
+mod faults;
+
+/// The server that the environment names: its URL and password.
+fn server() -> Option<(String, String)> {
+    let url = std::env::var("POSTGRES_URL").ok()?;
+    let file = std::env::var("POSTGRES_PASSWORD_FILE").ok()?;
+    Some((url, std::fs::read_to_string(file).expect("POSTGRES_PASSWORD_FILE can be read").trim_end().to_owned()))
+}
+
+const MISSING: &str = "POSTGRES_URL and POSTGRES_PASSWORD_FILE are not set (cargo xtask stack up starts a server)";
+
+/// A database of its own, dropped at the end.
+struct Place {
+    url: String,
+    password: String,
+    made: OnceCell<()>,
+}
+
+impl Place {
+    /// Not there yet.
+    fn new() -> Self {
+        let (url, password) = server().expect("a test that needs a server asks for one first");
+        let (place, query) = url.split_once('?').map_or((url.as_str(), String::new()), |(place, query)| (place, format!("?{query}")));
+        let (authority, _) = place.rsplit_once('/').expect("POSTGRES_URL names a database");
+        let url = format!("{authority}/boxbox_test_{:016x}{query}", fastrand::u64(..));
+        Self { url, password, made: OnceCell::new() }
+    }
+
+    /// There, and migrated.
+    async fn ready() -> Self {
+        let place = Self::new();
+        place.make().await;
+        place
+    }
+
+    async fn make(&self) {
+        let make = async {
+            admin(&format!("CREATE DATABASE {}", self.name())).await;
+            migrate(&self.url, Some(&self.password)).await.unwrap();
+        };
+        self.made.get_or_init(|| make).await;
+    }
+
+    fn name(&self) -> &str {
+        let place = self.url.split('?').next().unwrap_or_default();
+        place.rsplit('/').next().unwrap_or_default()
+    }
+
+    async fn store(&self) -> PostgresResults {
+        PostgresResults::open(&self.url, Some(&self.password)).await.unwrap()
+    }
+
+    /// A connection that nobody looks after.
+    async fn raw(&self) -> sqlx::PgConnection {
+        Server::parse(&self.url, Some(&self.password)).unwrap().named("test").connection().await.unwrap()
+    }
+
+    async fn execute(&self, sql: &str) {
+        self.raw().await.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name());
+        let dropping = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async { admin(&drop).await });
+        });
+        dropping.join().unwrap();
+    }
+}
+
+/// One statement in the database that the environment names.
+async fn admin(sql: &str) {
+    let (url, password) = server().unwrap();
+    let mut connection = Server::parse(&url, Some(&password)).unwrap().named("test").connection().await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[async_trait]
+impl ResultsFixture for Place {
+    type Store = PostgresResults;
+    fn missing() -> Option<&'static str> {
+        server().is_none().then_some(MISSING)
+    }
+    fn new() -> Self {
+        Self::new()
+    }
+    async fn open(&self) -> PostgresResults {
+        self.make().await;
+        self.store().await
+    }
+    async fn quarantine(&self, store: &PostgresResults, log: &LogId, partition: u32) -> Vec<Quarantined> {
+        store.quarantine(log, partition).await.unwrap()
+    }
+}
+
+/// A test that needs a server.
+macro_rules! on_a_server {
+    ($(#[$doc:meta])* async fn $name:ident($place:ident) $body:block) => {
+        $(#[$doc])*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            if $crate::postgres::tests::server().is_none() {
+                return $crate::suite::not_run(concat!(module_path!(), "::", stringify!($name)), $crate::postgres::tests::MISSING);
+            }
+            let $place = $crate::postgres::tests::Place::ready().await;
+            $body
+        }
+    };
+}
+use on_a_server;
+
+mod results {
+    results_suite!(super::Place);
+}
+mod shared {
+    shared_results_suite!(super::Place);
+}
+
+on_a_server! {
+    async fn migrating_again_or_twice_at_once_does_no_harm(place) {
+        migrate(&place.url, Some(&place.password)).await.unwrap();
+        place.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
+        let e = PostgresResults::open(&place.url, Some(&place.password)).await.err().unwrap();
+        assert!(matches!(&e, StoreError::Unreadable(_)) && e.to_string().contains("boxbox migrate"), "{e}");
+        let four = (0..4).map(|_| migrate(&place.url, Some(&place.password)));
+        for done in futures::future::join_all(four).await {
+            done.unwrap();
+        }
+        place.store().await.ping().await.unwrap();
+    }
+}
+
+on_a_server! {
+    async fn another_schema_is_refused_plainly(place) {
+        let open = async || PostgresResults::open(&place.url, Some(&place.password)).await.err().unwrap();
+        place.execute("INSERT INTO _sqlx_migrations SELECT 999, description, now(), success, checksum, 0 FROM _sqlx_migrations").await;
+        let e = open().await;
+        assert!(matches!(&e, StoreError::Unreadable(_)) && e.to_string().contains("999") && e.to_string().contains(place.name()), "{e}");
+        let e = migrate(&place.url, Some(&place.password)).await.unwrap_err();
+        assert!(e.to_string().contains("999"), "{e}");
+        place.execute("DELETE FROM _sqlx_migrations WHERE version = 999; UPDATE _sqlx_migrations SET checksum = 'x'").await;
+        assert!(open().await.to_string().contains("another one"));
+        place.execute("DELETE FROM _sqlx_migrations").await;
+        assert!(open().await.to_string().contains("boxbox migrate"));
+    }
+}
+
+on_a_server! {
+    async fn a_nul_in_a_reason_is_replaced(place) {
+        let store = place.store().await;
+        let lease = store.acquire(&log(), 3).await.unwrap();
+        let told = Quarantined { offset: 1, reason: "a\0b".into(), record: vec![0, 1].into() };
+        store.commit(&lease, &Step { quarantine: vec![told], ..empty_step(1) }).await.unwrap();
+        assert_eq!(store.quarantine(&log(), 3).await.unwrap()[0].reason, "a\u{fffd}b");
+    }
+}
+
+on_a_server! {
+    /// Each lap that a step writes or withdraws is one row, with the step's offset, in the order of the steps; none of a step
+    /// that was refused.
+    async fn laps_go_through_the_outbox(place) {
+        let store = place.store().await;
+        let lease = store.acquire(&log(), 3).await.unwrap();
+        let home = session(tenant("a"), 1);
+        store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+        let gone = vec![(home.id, entry(1), 1), (home.id, entry(2), 1)];
+        store.commit(&lease, &Step { withdrawn: gone, laps: vec![lap(home.id, entry(2), 1, 2)], ..empty_step(2) }).await.unwrap();
+        let stranger = session(tenant("a"), 2);
+        store.commit(&lease, &Step { laps: vec![lap(stranger.id, entry(1), 1, 1)], ..empty_step(3) }).await.unwrap_err();
+        let rows = sqlx::query("SELECT part, log_offset, entry, number FROM lap_outbox WHERE log = $1 AND session = $2 ORDER BY id");
+        let rows = rows.bind(log().0.as_str().to_owned()).bind(home.id.0.to_vec()).fetch_all(&mut place.raw().await).await.unwrap();
+        let rows: Vec<(i64, i64, String, i64)> = rows.iter().map(|r| (r.get(0), r.get(1), r.get(2), r.get(3))).collect();
+        let of = |offset, n| (3, offset, entry(n).as_str().to_owned(), 1);
+        assert_eq!(rows, [of(1, 1), of(1, 2), of(1, 3), of(1, 4), of(1, 5), of(2, 1), of(2, 2)]);
+    }
+}
+
+on_a_server! {
+    /// However many laps there are, a question begins at its first row: no table is scanned.
+    async fn questions_about_laps_scan_nothing(place) {
+        let store = place.store().await;
+        let lease = store.acquire(&log(), 3).await.unwrap();
+        let (me, home) = (tenant("a"), session(tenant("a"), 1));
+        let laps = (0..20_000).map(|n| lap(home.id, entry(n % 28), 1 + n / 28, 1)).collect();
+        store.commit(&lease, &Step { sessions: vec![home.clone()], laps, ..empty_step(1) }).await.unwrap();
+        place.execute("ANALYZE").await;
+        let mut connection = place.raw().await;
+        for (name, sql, index) in [("laps_at", moments::LAPS_AT, "laps_begun"), ("best_laps", moments::BEST_LAPS, "laps_best")] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}"));
+            let query = sqlx::query(explain).bind(me.as_str()).bind(&home.id.0[..]).bind(40_000_000_000i64);
+            let plan: Vec<String> = query.fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect();
+            println!("{name}:\n{}\n", plan.join("\n"));
+            assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");
+            assert!(!plan.iter().any(|line| line.contains("Seq Scan on laps")), "{plan:#?}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A step as rows: the same for every SQL database.
+
+use std::collections::BTreeMap;
+
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
+use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Step, StoreError};
+
+/// A step as rows, one for each key, in order of keys.
+pub(crate) struct Rows {
+    pub(crate) sessions: Vec<SessionInfo>,
+    pub(crate) descriptions: Vec<(SessionId, String)>,
+    pub(crate) undescribed: Vec<SessionId>,
+    pub(crate) streams: Vec<StreamRow>,
+    pub(crate) facts: Vec<LapRow>,
+    pub(crate) withdrawn: Vec<(SessionId, EntryId, u32)>,
+    pub(crate) laps: Vec<LapRow>,
+    pub(crate) field: Vec<FieldRow>,
+    pub(crate) incidents: Vec<IncidentStep>,
+    pub(crate) pit_visits: Vec<PitRow>,
+    pub(crate) flags: Vec<FlagChange>,
+    pub(crate) retired: Vec<SessionId>,
+    pub(crate) quarantine: Vec<(i64, String, Bytes)>,
+}
+
+pub(crate) struct StreamRow {
+    pub(crate) session: SessionId,
+    pub(crate) driver: DriverId,
+    pub(crate) run: RunId,
+    pub(crate) ledger: String,
+    pub(crate) race: Bytes,
+    pub(crate) now: Option<String>,
+}
+
+pub(crate) struct FieldRow {
+    pub(crate) session: SessionId,
+    pub(crate) driver: DriverId,
+    pub(crate) run: RunId,
+    pub(crate) slot: u16,
+    pub(crate) race: Bytes,
+    pub(crate) now: Option<String>,
+}
+
+pub(crate) struct PitRow {
+    pub(crate) visit: PitVisit,
+    pub(crate) body: String,
+}
+
+pub(crate) struct LapRow {
+    pub(crate) session: SessionId,
+    pub(crate) entry: EntryId,
+    pub(crate) number: u32,
+    pub(crate) driver: DriverId,
+    pub(crate) run: RunId,
+    pub(crate) timeline: u32,
+    pub(crate) start_us: i64,
+    pub(crate) end_us: i64,
+    pub(crate) time_us: i64,
+    pub(crate) reasons: u32,
+    pub(crate) superseded: bool,
+    pub(crate) body: String,
+}
+
+/// What a `descriptions` row holds.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Description {
+    pub(crate) meta: Option<SessionMeta>,
+    pub(crate) from: Option<(DriverId, RunId, u32)>,
+}
+
+impl Rows {
+    pub(crate) fn of(step: &Step) -> Result<Self, StoreError> {
+        let sessions = last_by_key(&step.sessions, |s| s.id);
+        let streams = last_by_key(&step.streams, |s| (s.ledger.stream.session, s.ledger.stream.driver, s.ledger.stream.run));
+        let facts = last_by_key(&step.facts, |l| (l.session, l.entry, l.number, l.driver, l.run, l.timeline));
+        let laps = last_by_key(&step.laps, |l| (l.session, l.entry, l.number));
+        let incidents = last_by_key(&step.incidents, |i| (i.session, i.driver, i.run, i.timeline, i.tick));
+        let pit_visits = last_by_key(&step.pit_visits, |v| (v.session, v.driver, v.run, v.slot, v.timeline, v.tick));
+        let flags = last_by_key(&step.flags, |f| (f.session, f.driver, f.run, f.timeline, f.tick));
+        let field: Vec<_> = step.streams.iter().flat_map(|s| s.field.iter().map(|f| (s.ledger.stream, f))).collect();
+        let field = last_by_key(&field, |(stream, f)| (stream.session, stream.driver, stream.run, f.slot));
+        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) =
+            sessions.iter().copied().partition(|s| s.meta.is_some() || s.meta_from.is_some());
+        Ok(Self {
+            descriptions: described
+                .into_iter()
+                .map(|s| Ok((s.id, json(&Description { meta: s.meta.clone(), from: s.meta_from })?)))
+                .collect::<Result<_, StoreError>>()?,
+            undescribed: undescribed.into_iter().map(|s| s.id).collect(),
+            sessions: sessions.into_iter().map(|s| SessionInfo { meta: None, ..s.clone() }).collect(),
+            streams: streams
+                .into_iter()
+                .map(|s| {
+                    let key = &s.ledger.stream;
+                    let (ledger, now) = (json(&s.ledger)?, now_json(s.now.as_ref())?);
+                    Ok(StreamRow { session: key.session, driver: key.driver, run: key.run, ledger, race: s.race.clone(), now })
+                })
+                .collect::<Result<_, StoreError>>()?,
+            field: field
+                .into_iter()
+                .map(|(key, f)| {
+                    let now = now_json(f.now.as_ref())?;
+                    Ok(FieldRow { session: key.session, driver: key.driver, run: key.run, slot: f.slot, race: f.race.clone(), now })
+                })
+                .collect::<Result<_, StoreError>>()?,
+            facts: facts.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
+            withdrawn: step.withdrawn.clone(),
+            laps: laps.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
+            incidents: incidents.into_iter().cloned().collect(),
+            pit_visits: pit_visits.into_iter().map(|v| Ok(PitRow { visit: v.clone(), body: json(v)? })).collect::<Result<_, StoreError>>()?,
+            flags: flags.into_iter().cloned().collect(),
+            retired: step.retired.clone(),
+            quarantine: last_by_key(&step.quarantine, |q| q.offset)
+                .into_iter()
+                .map(|q| Ok((signed(q.offset)?, without_nul(&q.reason), q.record.clone())))
+                .collect::<Result<_, StoreError>>()?,
+        })
+    }
+}
+
+impl LapRow {
+    fn of(lap: &Lap) -> Result<Self, StoreError> {
+        Ok(Self {
+            session: lap.session,
+            entry: lap.entry,
+            number: lap.number,
+            driver: lap.driver,
+            run: lap.run,
+            timeline: lap.timeline,
+            start_us: lap.start_us,
+            end_us: lap.end_us,
+            time_us: lap.time_us,
+            reasons: lap.reasons.0,
+            superseded: lap.superseded,
+            body: json(lap)?,
+        })
+    }
+}
+
+/// Unsigned numbers as SQL's signed ones; what does not fit is a fault of the caller.
+pub(crate) fn signed(n: u64) -> Result<i64, StoreError> {
+    i64::try_from(n).map_err(|_| StoreError::Refused(format!("{n} is no number that a database can hold")))
+}
+
+/// What a column of JSON holds.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// PostgreSQL has no text with a NUL in it; what is told to people has no need of one.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn now_json(now: Option<&CarNow>) -> Result<Option<String>, StoreError> {
+    now.map(json).transpose()
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Refused(e.to_string()))
+}
+
+/// SQL refuses to touch a row twice in one statement; the contract says that the later one stays.
+fn last_by_key<T, K: Ord>(rows: &[T], key: impl Fn(&T) -> K) -> Vec<&T> {
+    rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
+}

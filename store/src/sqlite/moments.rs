@@ -1,0 +1,17 @@
+//! Questions about a moment of a session, as SQLite answers them by a few steps in an index.
+
+/// $3 the moment.
+pub(super) const LAPS_AT: &str = concat!(
+    entries!(),
+    "SELECT l.body FROM entries e CROSS JOIN laps l WHERE l.session = $2 AND l.entry = e.entry AND l.number IN ( \
+     SELECT b.number FROM laps b WHERE b.session = $2 AND b.entry = e.entry AND NOT b.superseded AND b.start_us <= $3 \
+     ORDER BY b.start_us DESC, b.number DESC LIMIT 2) ORDER BY l.entry, l.number"
+);
+
+/// $3 the moment.
+pub(super) const BEST_LAPS: &str = concat!(
+    entries!(),
+    "SELECT l.body FROM entries e CROSS JOIN laps l WHERE l.session = $2 AND l.entry = e.entry AND l.number = ( \
+     SELECT b.number FROM laps b WHERE b.session = $2 AND b.entry = e.entry AND NOT b.superseded AND b.reasons = 0 AND b.end_us <= $3 \
+     ORDER BY b.time_us, b.end_us, b.number LIMIT 1) ORDER BY l.entry"
+);
