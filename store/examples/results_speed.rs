@@ -1,6 +1,8 @@
-//! What the SQLite results store costs: a step of many streams, and questions with a million laps stored.
+//! What a results store costs: a step of many streams, and questions with a million laps stored.
 //!
-//! `cargo run --release -p boxbox-store --example results_speed [LAPS]`
+//! `cargo run --release -p boxbox-store --example results_speed [LAPS]` measures SQLite in a temporary folder; with `POSTGRES_URL` and
+//! `POSTGRES_PASSWORD_FILE` set, `… results_speed LAPS postgres` measures PostgreSQL, in tables that are made there if they are not
+//! there, and with a log of its own each time. CPU is this process's; the server's has to be looked at there.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A measurement stops at the first fault.
 
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::results::{CarNow, Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use boxbox_store::postgres::{self, PostgresResults};
 use boxbox_store::sqlite::SqliteResults;
 use boxbox_store::{LapFilter, Results, Step, StreamState};
 
@@ -18,11 +21,23 @@ const LAP_US: i64 = 90_000_000;
 #[tokio::main]
 async fn main() {
     let laps: u32 = std::env::args().nth(1).map_or(1_000_000, |n| n.parse().expect("how many laps"));
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteResults::open(&folder.path().join("results.db")).await.unwrap();
-    let log = LogId("speed".into());
+    if std::env::args().nth(2).is_some_and(|what| what == "postgres") {
+        let url = std::env::var("POSTGRES_URL").expect("POSTGRES_URL is set");
+        let password = std::fs::read_to_string(std::env::var("POSTGRES_PASSWORD_FILE").expect("POSTGRES_PASSWORD_FILE is set")).unwrap();
+        let password = Some(password.trim_end());
+        postgres::migrate(&url, password).await.unwrap();
+        measure(PostgresResults::open(&url, password).await.unwrap(), laps).await;
+    } else {
+        let folder = tempfile::tempdir().unwrap();
+        measure(SqliteResults::open(&folder.path().join("results.db")).await.unwrap(), laps).await;
+    }
+}
+
+async fn measure(store: impl Results, laps: u32) {
+    let unique = fastrand::u64(..);
+    let log = LogId(format!("speed-{unique:016x}"));
     let lease = store.acquire(&log, 0).await.unwrap();
-    let tenant = TenantId::new("league").unwrap();
+    let tenant = TenantId::new(&format!("league-{unique:016x}")).unwrap();
     let mut offset = 0;
     let mut step = || {
         offset += 1;
@@ -33,7 +48,7 @@ async fn main() {
     store.commit(&lease, &Step { sessions: vec![home.clone()], ..step() }).await.unwrap();
     for streams in [28, 834] {
         for told in [false, true] {
-            let mut spent = vec![];
+            let (mut spent, cpu) = (vec![], cpu_time());
             for round in 0..60 {
                 let streams = (0..streams).map(|n| state(&home, n, round, told)).collect();
                 let step = Step { sessions: vec![home.clone()], streams, ..step() };
@@ -41,12 +56,19 @@ async fn main() {
                 store.commit(&lease, &step).await.unwrap();
                 spent.push(began.elapsed());
             }
-            println!("a step of {streams} streams, {} where cars are: {}", if told { "with" } else { "without" }, quantiles(spent));
+            let cpu = (cpu_time() - cpu) / 60;
+            println!(
+                "a step of {streams} streams, {} where cars are: {}; CPU {cpu:.0?} a step, {:.1?} a stream",
+                if told { "with" } else { "without" },
+                quantiles(spent),
+                cpu / streams
+            );
         }
     }
 
     // Half of the laps in one session, the others a thousand to a session.
     let big = session(tenant, 1);
+    let (began, cpu) = (Instant::now(), cpu_time());
     let sizes = std::iter::once(laps / 2).chain((0..laps / 2_000).map(|_| 1_000));
     for (n, size) in (1..).zip(sizes) {
         let home = session(tenant, n);
@@ -55,6 +77,8 @@ async fn main() {
             store.commit(&lease, &Step { sessions: vec![home.clone()], laps, ..step() }).await.unwrap();
         }
     }
+    let (spent, cpu) = (began.elapsed(), cpu_time() - cpu);
+    println!("{laps} laps stored: {:.0} a second, CPU {:.1?} a lap", f64::from(laps) / spent.as_secs_f64(), cpu / laps.max(1));
     let small = session(tenant, 7);
     for (what, of) in [("of a session of 1,000 laps", &small), ("of the session with half of all laps", &big)] {
         let per_entry = if what.contains("1,000") { 1_000 / ENTRIES } else { laps / 2 / ENTRIES };
@@ -74,6 +98,14 @@ async fn main() {
             println!("  {what}: {}", quantiles(spent));
         }
     }
+}
+
+/// CPU time of this process so far, of all threads.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks: u64 = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    // A tick is 10 ms on every Linux.
+    Duration::from_millis(ticks * 10)
 }
 
 async fn timed<T>(call: impl Future<Output = Result<Vec<T>, boxbox_store::StoreError>>) -> Duration {

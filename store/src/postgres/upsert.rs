@@ -12,8 +12,14 @@ use super::error::from_sqlx;
 use super::{Connection, Row};
 use crate::StoreError;
 
-/// Rows in a statement at most: with 4 KiB of state each, a message of some MB.
-const BATCH_MAX: usize = 1_000;
+/// Bytes of values in a statement, about. What is longer than a TLS record, 16 KiB, goes out in several writes, and on a socket
+/// that is not set to send at once, which sqlx's are not, the last of them waits for the server's delayed ack: 40 ms for nothing.
+/// A few short statements are faster.
+const SHORT_BYTES: usize = 12_000;
+/// So many statements are short. Where there is more to say, what is on its way keeps the acks coming.
+const SHORT_STATEMENTS: usize = 8;
+/// Bytes of values in a statement after those.
+const LONG_BYTES: usize = 1 << 20;
 
 /// `head` all rows `tail`, in order. Returns how many rows were written.
 pub(super) async fn write<R>(
@@ -23,9 +29,9 @@ pub(super) async fn write<R>(
     bind: impl Fn(&mut Bind<'_>, &R),
     tail: &'static str,
 ) -> Result<u64, StoreError> {
-    let mut written = 0;
-    for batch in rows.chunks(BATCH_MAX) {
-        written += statement(head, batch, &bind, tail).build().execute(&mut *c).await.map_err(from_sqlx)?.rows_affected();
+    let (mut written, mut rest, mut statements) = (0, rows, 0);
+    while let Some(mut query) = next(head, &mut rest, &bind, tail, &mut statements) {
+        written += query.build().execute(&mut *c).await.map_err(from_sqlx)?.rows_affected();
     }
     Ok(written)
 }
@@ -39,27 +45,45 @@ pub(super) async fn select<K>(
     tail: &'static str,
     mut each: impl FnMut(&Row) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    for batch in keys.chunks(BATCH_MAX) {
-        for row in statement(head, batch, &bind, tail).build().fetch_all(&mut *c).await.map_err(from_sqlx)? {
+    let (mut rest, mut statements) = (keys, 0);
+    while let Some(mut query) = next(head, &mut rest, &bind, tail, &mut statements) {
+        for row in query.build().fetch_all(&mut *c).await.map_err(from_sqlx)? {
             each(&row)?;
         }
     }
     Ok(())
 }
 
-fn statement<R>(head: &'static str, rows: &[R], bind: &impl Fn(&mut Bind<'_>, &R), tail: &'static str) -> QueryBuilder<Postgres> {
+/// The next statement, of the first of `rest`, which are taken from it.
+fn next<R>(
+    head: &'static str,
+    rest: &mut &[R],
+    bind: &impl Fn(&mut Bind<'_>, &R),
+    tail: &'static str,
+    statements: &mut usize,
+) -> Option<QueryBuilder<Postgres>> {
+    let most = if *statements < SHORT_STATEMENTS { SHORT_BYTES } else { LONG_BYTES };
     let mut values = Bind { columns: vec![], at: 0, rows: PhantomData };
-    for row in rows {
+    let mut bytes = 0;
+    while bytes < most
+        && let Some((row, behind)) = rest.split_first()
+    {
         values.at = 0;
         bind(&mut values, row);
+        bytes = values.columns.iter().map(|column| column.values.len()).sum();
+        *rest = behind;
     }
+    if values.columns.is_empty() {
+        return None;
+    }
+    *statements += 1;
     let mut query = QueryBuilder::new(head);
     let mut list = query.push("SELECT * FROM UNNEST(").separated(", ");
     for column in values.columns {
         list.push_bind(column);
     }
     query.push(")").push(tail);
-    query
+    Some(query)
 }
 
 /// Takes the values of one row after another, each row's in the same order.
