@@ -134,12 +134,18 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     let (edge, _processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
     let connect = |car: u32| {
         let driver = format!("car-{car}");
-        let out = boxbox(&["grant", "create", "--driver", &driver, "--data", &data, "--quic-port", &quic]).output().unwrap();
+        let out = boxbox(&["grant", "create", "--driver", &driver, "--data", &data, "--quic-port", &quic, "--log-url", &log]).output().unwrap();
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     };
     let load = Load::start(&connect).await;
     let began = Instant::now();
-    eventually("acks for everyone", || load.acked_since(began));
+    eventually("acks for everyone", || {
+        let silent = load.acks.iter().filter(|a| a.0.lock().unwrap().is_empty()).count();
+        if began.elapsed() > DEADLINE / 2 {
+            eprintln!("{silent} cars have had no ack; edge: {}", edge.get("/api/health"));
+        }
+        load.acked_since(began)
+    });
 
     let on_stack = |work: Box<dyn FnOnce(&Stack) + Send>| {
         let stack = stack.clone();

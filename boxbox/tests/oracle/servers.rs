@@ -43,7 +43,8 @@ pub(crate) async fn give_the_same(world: &World, expected: &[(SessionId, Outcome
     let (results_password, archive_password) = (engines.results_password(), engines.archive_password());
     let results = PostgresResults::open(&engines.results(), Some(results_password.expose())).await.unwrap();
     let postgres = (engines.results(), results_password.expose());
-    let options = clickhouse::Options::default();
+    // As `boxbox migrate` has made the tables.
+    let options = clickhouse::Options { max_age: Some(Duration::from_secs(30 * 86_400)), ..Default::default() };
     let archive =
         ClickHouseArchive::open(&engines.archive(), Some(archive_password.expose()), (&postgres.0, Some(postgres.1)), options).await.unwrap();
     let (results, archive): (Arc<dyn Results>, Arc<dyn Archive>) = (Arc::new(results), Arc::new(archive));

@@ -14,6 +14,7 @@ use super::encode::Rows;
 use super::insert::{BLOCK_MAX_ROWS, Planned as Age, insert};
 use super::plans::{self, Work};
 use super::resume::{Held, Planned, resume};
+use super::schema::Checked;
 use super::server::Server;
 use super::{Options, at_login, laps, read, schema};
 use crate::crash::crash_point;
@@ -46,12 +47,17 @@ pub struct ClickHouseArchive {
 pub(super) struct Inner {
     pub(super) server: Server,
     pub(super) plans: Database,
-    options: Options,
+    generation: u32,
+    /// For how long the tables keep frames.
+    max_age: Option<Duration>,
     pub(super) replicated: bool,
-    partitions: Mutex<HashMap<(LogId, u32), Arc<Turn<Partition>>>>,
+    partitions: Mutex<HashMap<(LogId, u32), Slot>>,
     /// The first thing found that cannot be read: it does not heal, and somebody has to look.
     unreadable: Mutex<Option<String>>,
 }
+
+/// A partition, and whose turn it is to work on it.
+type Slot = Arc<Turn<Partition>>;
 
 /// What this process knows of a partition.
 #[derive(Default)]
@@ -66,13 +72,17 @@ impl ClickHouseArchive {
     /// certificates it is signed by, and as [`PostgresResults`](crate::postgres) takes them.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none, a login that is not let in, or options that the tables do not have;
+    /// [`StoreError::Refused`] for a URL that is none and a login that is not let in;
     /// [`StoreError::Unreadable`] for tables that are not there or are another version's; [`StoreError::Unavailable`].
     pub async fn open(url: &str, password: Option<&str>, postgres: (&str, Option<&str>), options: Options) -> Result<Self, StoreError> {
         let server = Server::parse(url, password, options.compress)?;
-        let replicated = at_login(schema::check(&server, &options).await)?;
+        let Checked { replicated, max_age } = at_login(schema::check(&server).await)?;
+        if max_age != options.max_age {
+            tracing::warn!(kept = ?max_age, wanted = ?options.max_age, "ClickHouse keeps frames for another time than is asked for: run `boxbox migrate`");
+        }
         let plans = Database::connect(postgres.0, postgres.1, "archive").await?;
-        let inner = Inner { server, plans, options, replicated, partitions: Mutex::default(), unreadable: Mutex::default() };
+        let inner =
+            Inner { server, plans, generation: options.generation, max_age, replicated, partitions: Mutex::default(), unreadable: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -195,7 +205,7 @@ impl Inner {
             )));
         }
         crash_point("archive-plan-before");
-        let (lease_too, generation) = (lease.clone(), self.options.generation);
+        let (lease_too, generation) = (lease.clone(), self.generation);
         let kept_open = partition.open;
         partition.open = Some(at.max(kept_open.unwrap_or(0)));
         // Age counts from before the commit, which is the earlier moment.
@@ -257,7 +267,7 @@ impl Inner {
     /// Rows of blocks that were appended before this need not be there any more, Unix µs.
     fn expired_us(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.options.max_age.map_or(i64::MIN, |age| now.as_micros() as i64 - age.as_micros() as i64)
+        self.max_age.map_or(i64::MIN, |age| now.as_micros() as i64 - age.as_micros() as i64)
     }
 
     /// Which of the plans ClickHouse has rows of, and what else.

@@ -43,7 +43,7 @@ fn from_answer(text: &str) -> StoreError {
 
 /// Whether a login has failed in a way that does not heal unless a person does something.
 pub(super) fn is_for_a_person(what: &str) -> bool {
-    ["Code: 516.", "Code: 497.", "Code: 192.", "Code: 193.", "Code: 194."].iter().any(|code| what.contains(code))
+    ["invalid peer certificate", "Code: 516.", "Code: 497.", "Code: 192.", "Code: 193.", "Code: 194."].iter().any(|code| what.contains(code))
 }
 
 fn with_sources(e: &dyn std::error::Error) -> String {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use boxbox_schemas::Sim;
+use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::Lap;
 use clickhouse::Row as ClickHouseRow;
 use serde::Serialize;
@@ -16,6 +17,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use super::archive::Inner;
 use super::error::from_clickhouse;
 use crate::postgres::{from_sqlx, owned};
+use crate::sql::rows::{Description, parse};
 use crate::{Lease, StoreError};
 
 /// Laps copied at once, at most.
@@ -34,6 +36,8 @@ struct LapRow {
     track: String,
     track_config: String,
     session_type: String,
+    car: String,
+    class: String,
     driver: String,
     run: [u8; 16],
     slot: u16,
@@ -84,14 +88,13 @@ async fn outbox(c: &mut PgConnection, lease: &Lease) -> Result<(Vec<i64>, Vec<La
     let query = query.bind(lease.log.0.as_str()).bind(i64::from(lease.partition)).bind(BATCH);
     let found = query.fetch_all(&mut *c).await.map_err(from_sqlx)?;
     let sessions: Vec<Vec<u8>> = found.iter().map(|row| row.try_get("session").map_err(from_sqlx)).collect::<Result<_, _>>()?;
-    let query = sqlx::query(
-        "SELECT session, COALESCE(body::JSONB ->> 'track_name', '') AS track, COALESCE(body::JSONB ->> 'track_config', '') AS config, \
-         COALESCE(body::JSONB ->> 'session_type', '') AS kind FROM descriptions WHERE session = ANY($1)",
-    );
-    let mut described: BTreeMap<Vec<u8>, [String; 3]> = BTreeMap::new();
+    let query = sqlx::query("SELECT session, body FROM descriptions WHERE session = ANY($1)");
+    let mut described: BTreeMap<Vec<u8>, SessionMeta> = BTreeMap::new();
     for row in query.bind(sessions).fetch_all(&mut *c).await.map_err(from_sqlx)? {
-        let text = |name: &str| row.try_get::<String, _>(name).map_err(from_sqlx);
-        described.insert(row.try_get("session").map_err(from_sqlx)?, [text("track")?, text("config")?, text("kind")?]);
+        let body: &str = row.try_get("body").map_err(from_sqlx)?;
+        if let Some(meta) = parse::<Description>(body)?.meta {
+            described.insert(row.try_get("session").map_err(from_sqlx)?, meta);
+        }
     }
     let ids = found.iter().map(|row| row.try_get("id").map_err(from_sqlx)).collect::<Result<_, _>>()?;
     let rows = found.iter().map(|row| lap_row(row, &described)).collect::<Result<_, _>>()?;
@@ -103,22 +106,25 @@ async fn copied_all(c: &mut PgConnection, lease: &Lease, ids: Vec<i64>) -> Resul
     sqlx::query("DELETE FROM lap_outbox WHERE id = ANY($1)").bind(ids).execute(c).await.map(drop).map_err(from_sqlx)
 }
 
-fn lap_row(row: &PgRow, described: &BTreeMap<Vec<u8>, [String; 3]>) -> Result<LapRow, StoreError> {
+fn lap_row(row: &PgRow, described: &BTreeMap<Vec<u8>, SessionMeta>) -> Result<LapRow, StoreError> {
     let unreadable = |what: String| StoreError::Unreadable(format!("a lap to be copied: {what}"));
     let number = |name: &str| row.try_get::<i64, _>(name).map_err(from_sqlx);
     let session: Vec<u8> = row.try_get("session").map_err(from_sqlx)?;
     let body: Option<&str> = row.try_get("body").map_err(from_sqlx)?;
-    let lap: Option<Lap> = body.map(serde_json::from_str).transpose().map_err(|e| unreadable(e.to_string()))?;
-    let [track, track_config, session_type] = described.get(&session).cloned().unwrap_or_default();
-    let lap = lap.as_ref();
+    let lap: Option<Lap> = body.map(parse).transpose()?;
+    let (lap, meta) = (lap.as_ref(), described.get(&session));
+    let car = meta.zip(lap).and_then(|(meta, lap)| meta.entries.iter().find(|e| e.slot == lap.slot));
+    let text = |text: Option<&String>| text.cloned().unwrap_or_default();
     Ok(LapRow {
         tenant: row.try_get("tenant").map_err(from_sqlx)?,
         entry: row.try_get("entry").map_err(from_sqlx)?,
         number: number("number")? as u32,
         sim: Sim(number("sim")? as u16).name().to_owned(),
-        track,
-        track_config,
-        session_type,
+        track: text(meta.map(|m| &m.track_name)),
+        track_config: text(meta.map(|m| &m.track_config)),
+        session_type: text(meta.map(|m| &m.session_type)),
+        car: text(car.map(|c| &c.car_name)),
+        class: text(car.map(|c| &c.class_name)),
         driver: lap.map_or(String::new(), |l| l.driver.as_str().to_owned()),
         run: lap.map_or([0; 16], |l| l.run.0),
         slot: lap.map_or(0, |l| l.slot),

@@ -38,7 +38,7 @@ pub struct Options {
     pub engine: String,
     /// Part of every block's token: raised where an operator has removed frames that are to be archived again.
     pub generation: u32,
-    /// Frames whose records the log took longer ago than this are removed; `None`: never.
+    /// Frames whose records the log took longer ago than this, whole seconds, are removed; `None`: never. [`migrate`] settles it.
     pub max_age: Option<Duration>,
     /// Compress what goes over the network, with LZ4. On one machine it costs more than it gives.
     pub compress: bool,

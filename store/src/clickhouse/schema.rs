@@ -32,6 +32,8 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("track", "LowCardinality(String)", "The track's name, as the session was described when the lap was copied"),
     ("track_config", "LowCardinality(String)", "The track's configuration"),
     ("session_type", "LowCardinality(String)", "Practice, qualifying, race, in the simulator's words"),
+    ("car", "LowCardinality(String)", "The car in its slot, as the session was described then"),
+    ("class", "LowCardinality(String)", "That car's class"),
     ("driver", "String", "Who crossed the line at its end"),
     ("run", "FixedString(16)", "The run that tells it"),
     ("slot", "UInt16", "The car's slot then"),
@@ -67,32 +69,31 @@ pub(super) async fn migrate(server: &Server, options: &Options) -> Result<(), St
         found.same_columns(server, table)?;
     }
     let found = Found::of(server, "frames").await?;
-    let ttl = options.max_age.map(ttl);
-    if let Some(ttl) = ttl.as_ref().filter(|ttl| !found.engine_full.contains(ttl.as_str())) {
-        server.execute(server.client.query_raw(&format!("ALTER TABLE frames MODIFY TTL {ttl}"))).await?;
-    } else if ttl.is_none() && found.engine_full.contains(" TTL ") {
-        server.execute(server.client.query_raw("ALTER TABLE frames REMOVE TTL")).await?;
+    match options.max_age {
+        age if age == kept_for(&found.engine_full) => {}
+        Some(age) => server.execute(server.client.query_raw(&format!("ALTER TABLE frames MODIFY TTL {}", ttl(age)))).await?,
+        None => server.execute(server.client.query_raw("ALTER TABLE frames REMOVE TTL")).await?,
     }
     Ok(())
 }
 
-/// Whether the tables are those of this version; says whether they are replicated.
-pub(super) async fn check(server: &Server, options: &Options) -> Result<bool, StoreError> {
-    options.engines()?;
-    let mut replicated = false;
-    for table in ["frames", "laps"] {
-        let found = Found::of(server, table).await?;
+/// Tables that are as they should be.
+pub(super) struct Checked {
+    /// Whether replicas keep them.
+    pub(super) replicated: bool,
+    /// For how long frames are kept there.
+    pub(super) max_age: Option<Duration>,
+}
+
+/// Whether the tables are those of this version.
+pub(super) async fn check(server: &Server) -> Result<Checked, StoreError> {
+    let laps = Found::of(server, "laps").await?;
+    let frames = Found::of(server, "frames").await?;
+    for (found, table) in [(&laps, "laps"), (&frames, "frames")] {
         found.not_newer(server, table)?;
         found.same_columns(server, table)?;
-        let ttl = options.max_age.map(ttl);
-        if table == "frames" && !ttl.as_ref().map_or(!found.engine_full.contains(" TTL "), |ttl| found.engine_full.contains(ttl.as_str())) {
-            return Err(
-                server.at(StoreError::Refused("frames are kept for another time there than this program is told: run `boxbox migrate`".into()))
-            );
-        }
-        replicated |= found.engine_full.starts_with("Replicated");
     }
-    Ok(replicated)
+    Ok(Checked { replicated: frames.engine_full.starts_with("Replicated"), max_age: kept_for(&frames.engine_full) })
 }
 
 /// Whether the tables have the version of this file.
@@ -150,6 +151,12 @@ fn create_laps(engine: &str) -> String {
 
 fn ttl(age: Duration) -> String {
     format!("toDateTime(appended_at) + toIntervalSecond({})", age.as_secs())
+}
+
+/// The age in a table's TTL.
+fn kept_for(engine_full: &str) -> Option<Duration> {
+    let (_, rest) = engine_full.split_once("TTL toDateTime(appended_at) + toIntervalSecond(")?;
+    rest.split_once(')')?.0.parse().ok().map(Duration::from_secs)
 }
 
 /// A table as it is.

@@ -87,6 +87,10 @@ impl Fixture {
         ClickHouseArchive::open(&url, Some(&self.clickhouse.password), (&postgres, Some(&self.postgres.password)), options).await
     }
 
+    pub(super) async fn results(&self) -> crate::postgres::PostgresResults {
+        crate::postgres::PostgresResults::open(&self.postgres.of(&self.name), Some(&self.postgres.password)).await.unwrap()
+    }
+
     pub(super) fn server(&self) -> Server {
         Server::parse(&self.clickhouse.of(&self.name), Some(&self.clickhouse.password), false).unwrap()
     }
@@ -101,13 +105,6 @@ impl Fixture {
         let mut c = self.connection(&self.name).await;
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut c).await.unwrap();
         c.close().await.unwrap();
-    }
-
-    pub(super) async fn number(&self, sql: &str) -> i64 {
-        let mut c = self.connection(&self.name).await;
-        let number = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut c).await.unwrap();
-        c.close().await.unwrap();
-        number
     }
 
     /// Give the suite's partition to another owner.
