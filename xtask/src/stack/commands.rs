@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
-use super::process::{State, resident_mib};
-use super::{DEFAULT, KafkaOptions, Options, Stack};
+use super::process::{State, is_paused, resident_mib};
+use super::{ClickhouseOptions, DEFAULT, KafkaOptions, Options, PostgresOptions, Stack};
 
 /// The real services that tests run against, on this machine.
 #[derive(Debug, Subcommand)]
@@ -29,19 +29,24 @@ pub enum StackCommand {
     /// List all stacks: what runs, where, with how much memory
     Status,
     /// Kill -9 one part, as a crash does
-    Kill {
-        /// The stack
-        name: String,
-        /// The part: kafka
-        part: String,
-    },
+    Kill(OnePart),
+    /// Stop one part cleanly
+    Stop(OnePart),
     /// Start one part again, on its port and data
-    Start {
-        /// The stack
-        name: String,
-        /// The part: kafka
-        part: String,
-    },
+    Start(OnePart),
+    /// Stop one part's clock: its connections stay open, nothing answers
+    Pause(OnePart),
+    /// Let a paused part go on
+    Resume(OnePart),
+}
+
+/// A part of a stack.
+#[derive(Debug, Args)]
+pub struct OnePart {
+    /// The stack
+    name: String,
+    /// The part: kafka, postgres, clickhouse; in a cluster kafka-1 and so on, or kafka for every node
+    part: String,
 }
 
 /// Which stack is meant.
@@ -57,10 +62,25 @@ pub struct Which {
 pub struct Up {
     #[command(flatten)]
     which: Which,
-    /// With a Kafka broker; naming no part means every part there is
+    /// With a Kafka; naming no part means every part there is
     #[arg(long)]
     kafka: bool,
-    /// Kafka's Java heap in MiB; the process takes about 150 MB more
+    /// With a PostgreSQL
+    #[arg(long)]
+    postgres: bool,
+    /// With a ClickHouse
+    #[arg(long)]
+    clickhouse: bool,
+    /// How many nodes Kafka has: 1, or as many as the stack has already
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=9))]
+    kafka_nodes: Option<u16>,
+    /// A listener that asks for a user and a password (SASL PLAIN) beside the open one
+    #[arg(long)]
+    kafka_sasl: bool,
+    /// A listener that asks for them under TLS
+    #[arg(long)]
+    kafka_tls: bool,
+    /// Java heap of a Kafka node in MiB; the process takes about 150 MB more
     #[arg(long, default_value_t = KafkaOptions::default().heap_mib, value_name = "MIB")]
     kafka_heap: u32,
     /// A broker setting, for example message.max.bytes=1048576 (repeatable; takes effect when the broker starts)
@@ -82,8 +102,14 @@ impl StackCommand {
                 Ok(())
             }
             Self::Status => status(),
-            Self::Kill { name, part } => Stack::open(&name)?.kill(&part).map(|()| eprintln!("killed {part} of stack {name}")),
-            Self::Start { name, part } => {
+            Self::Kill(OnePart { name, part }) => Stack::open(&name)?.kill(&part).map(|()| eprintln!("killed {part} of stack {name}")),
+            Self::Stop(OnePart { name, part }) => Stack::open(&name)?.stop(&part).map(|()| eprintln!("stopped {part} of stack {name}")),
+            Self::Pause(OnePart { name, part }) => {
+                let again = format!("cargo xtask stack resume {name} {part}");
+                Stack::open(&name)?.pause(&part).map(|()| eprintln!("{part} of stack {name} is paused; {again} lets it go on"))
+            }
+            Self::Resume(OnePart { name, part }) => Stack::open(&name)?.resume(&part).map(|()| eprintln!("{part} of stack {name} goes on")),
+            Self::Start(OnePart { name, part }) => {
                 let since = Instant::now();
                 Stack::open(&name)?.start(&part)?;
                 eprintln!("{part} of stack {name} answers after {:.1} s", since.elapsed().as_secs_f64());
@@ -97,14 +123,27 @@ impl Up {
     #[expect(clippy::print_stdout, reason = "the addresses are the command's result")]
     fn run(self) -> Result<()> {
         let since = Instant::now();
-        let every_part = !self.kafka;
-        let kafka = KafkaOptions { heap_mib: self.kafka_heap, settings: self.kafka_set.into_iter().collect() };
-        let kafka = (self.kafka || every_part).then_some(kafka);
-        let stack = Stack::up(Options { name: self.which.name, kafka, detached: true })?;
+        // Who says how Kafka is to be means a Kafka.
+        let kafka = self.kafka || self.kafka_nodes.is_some() || self.kafka_sasl || self.kafka_tls;
+        let every_part = !(kafka || self.postgres || self.clickhouse);
+        let options = KafkaOptions {
+            nodes: self.kafka_nodes,
+            heap_mib: self.kafka_heap,
+            sasl: self.kafka_sasl,
+            tls: self.kafka_tls,
+            settings: self.kafka_set.into_iter().collect(),
+        };
+        let stack = Stack::up(Options {
+            name: self.which.name,
+            kafka: (kafka || every_part).then_some(options),
+            postgres: (self.postgres || every_part).then(PostgresOptions::default),
+            clickhouse: (self.clickhouse || every_part).then(ClickhouseOptions::default),
+            detached: true,
+        })?;
         let name = &stack.record().name;
         eprintln!("stack {name} answers after {:.1} s; data and logs: {}", since.elapsed().as_secs_f64(), stack.folder().display());
         eprintln!("stop it with: cargo xtask stack down --name {name}");
-        for (variable, address) in &stack.record().addresses {
+        for (variable, address) in stack.variables() {
             println!("{variable}={address}");
         }
         Ok(())
@@ -118,7 +157,7 @@ fn status() -> Result<()> {
         eprintln!("no stacks: cargo xtask stack up makes one");
         return Ok(());
     }
-    println!("{:<20} {:<12} {:<9} {:>8} {:>7}  {:<22} FOLDER", "STACK", "PART", "STATE", "PID", "MEMORY", "ADDRESS");
+    println!("{:<20} {:<12} {:<9} {:>8} {:>8}  {:<45} FOLDER", "STACK", "PART", "STATE", "PID", "MEMORY", "ADDRESS");
     for name in names {
         let stack = match Stack::open(&name) {
             Ok(stack) => stack,
@@ -129,12 +168,16 @@ fn status() -> Result<()> {
         };
         for part in &stack.record().parts {
             let (state, pid, memory) = match stack.state(part) {
-                State::Running(pid) => ("up", pid.to_string(), resident_mib(pid).map_or_else(String::new, |mib| format!("{mib} MiB"))),
+                State::Running(pid) => (
+                    if is_paused(pid) { "paused" } else { "up" },
+                    pid.to_string(),
+                    resident_mib(pid).map_or_else(String::new, |mib| format!("{mib} MiB")),
+                ),
                 State::Gone => ("crashed", String::new(), String::new()),
                 State::Stopped => ("down", String::new(), String::new()),
             };
-            let address = part.addresses().into_iter().map(|(_, address)| address).collect::<Vec<_>>().join(",");
-            println!("{name:<20} {:<12} {state:<9} {pid:>8} {memory:>7}  {address:<22} {}", part.name, stack.folder().display());
+            let address = part.kind.service().address();
+            println!("{name:<20} {:<12} {state:<9} {pid:>8} {memory:>8}  {address:<45} {}", part.name, stack.folder().display());
         }
     }
     Ok(())

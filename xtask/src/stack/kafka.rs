@@ -1,42 +1,55 @@
-//! A real Apache Kafka as a part of a stack: KRaft, one node that is broker and controller, plain text on loopback.
+//! A real Apache Kafka as a part of a stack: KRaft, each node broker and controller, one node or a cluster of some, on loopback.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{kafka_probe, ports};
-use crate::fetch;
-use crate::tools::{self};
+use super::service::{Place, Service};
+use super::{kafka_probe, kafka_settings};
+use crate::{fetch, tools};
 
 /// How a Kafka is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
-    /// Java heap in MiB. 256 makes a process of 400 MB and is enough for 50,000 frames/s; 512 makes 690 MB.
+    /// How many nodes; `None` is one, or as many as the stack has already. Three bear the loss of one.
+    pub nodes: Option<u16>,
+    /// Java heap of each node in MiB. 256 makes a process of 400 MB and is enough for 50,000 frames/s; 512 makes 690 MB.
     pub heap_mib: u32,
-    /// Broker settings beyond those of `Kafka::settings`, or instead of them: ("message.max.bytes", "1048576").
+    /// A second listener that asks for a user and a password (SASL PLAIN), without TLS.
+    pub sasl: bool,
+    /// A listener that asks for them under TLS.
+    pub tls: bool,
+    /// Broker settings beyond those of `kafka_settings`, or instead of them: ("message.max.bytes", "1048576").
     pub settings: BTreeMap<String, String>,
 }
 
 impl Default for KafkaOptions {
     fn default() -> Self {
-        Self { heap_mib: 256, settings: BTreeMap::new() }
+        Self { nodes: None, heap_mib: 256, sasl: false, tls: false, settings: BTreeMap::new() }
     }
 }
 
-/// What a stack records of its Kafka: all that a restart needs to be the same broker again.
+/// What a stack records of one node of its Kafka: all that a restart needs to be the same broker again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kafka {
     /// The broker's version; data of another one is not started.
     pub version: String,
     /// The cluster's id, drawn per stack: a log of an earlier stack is never taken for this one.
     pub cluster: String,
+    /// This node's number, from 1.
+    pub node: u16,
     /// Where clients connect, on 127.0.0.1.
     pub port: u16,
-    /// Where the controller listens.
-    pub controller_port: u16,
+    /// The controllers' ports of all nodes, in their order; this node's is among them.
+    pub controllers: Vec<u16>,
+    /// Where clients connect that have a user and a password.
+    pub sasl_port: Option<u16>,
+    /// Where they do so under TLS.
+    pub tls_port: Option<u16>,
     /// Java heap in MiB.
     pub heap_mib: u32,
     /// Settings given by the user.
@@ -44,36 +57,87 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// A new broker with ports and a cluster id of its own.
-    pub(super) fn new(options: &KafkaOptions, reserved: &[u16]) -> Result<Self> {
-        let port = ports::pick(reserved)?;
-        let controller_port = ports::pick(&[reserved, &[port]].concat())?;
-        let mut kafka =
-            Self { version: fetch::KAFKA_VERSION.into(), cluster: cluster_id(), port, controller_port, heap_mib: 0, settings: BTreeMap::new() };
-        kafka.adopt(options);
-        Ok(kafka)
+    /// New nodes; `port` picks a fresh port at each call.
+    pub(super) fn cluster(options: &KafkaOptions, mut port: impl FnMut() -> Result<u16>) -> Result<Vec<Self>> {
+        let nodes = options.nodes.unwrap_or(1).max(1);
+        let controllers = (0..nodes).map(|_| port()).collect::<Result<Vec<_>>>()?;
+        let cluster = cluster_id();
+        let node = |node| {
+            Ok(Self {
+                version: fetch::KAFKA_VERSION.into(),
+                cluster: cluster.clone(),
+                node,
+                port: port()?,
+                controllers: controllers.clone(),
+                sasl_port: None,
+                tls_port: None,
+                heap_mib: options.heap_mib,
+                settings: BTreeMap::new(),
+            })
+        };
+        (1..=nodes).map(node).collect()
     }
 
-    /// Takes over what may change between two starts.
-    pub(super) fn adopt(&mut self, options: &KafkaOptions) {
+    /// Takes over what may change between two starts; true if that gives it a listener it did not have.
+    pub(super) fn adopt(&mut self, options: &KafkaOptions, mut port: impl FnMut() -> Result<u16>) -> Result<bool> {
         self.heap_mib = options.heap_mib;
         self.settings.extend(options.settings.clone());
+        let mut more = false;
+        for (wanted, place) in [(options.sasl, &mut self.sasl_port), (options.tls, &mut self.tls_port)] {
+            if wanted && place.is_none() {
+                *place = Some(port()?);
+                more = true;
+            }
+        }
+        Ok(more)
     }
 
     /// `host:port`, as in bootstrap.servers.
-    pub fn brokers(&self) -> String {
+    pub fn broker(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Makes everything ready to start in `folder` (formats the data folder the first time) and says how to start it.
-    pub(super) fn command(&self, folder: &Path) -> Result<Command> {
+    /// Where this node's controller listens.
+    pub(super) fn controller_port(&self) -> u16 {
+        // Nodes count from 1; a record that names a node beyond its cluster is damaged, and port 0 answers nobody.
+        self.controllers.get(usize::from(self.node).wrapping_sub(1)).copied().unwrap_or(0)
+    }
+
+    /// True if `running` nodes can agree on anything.
+    pub(super) fn has_quorum(&self, running: usize) -> bool {
+        running * 2 > self.controllers.len()
+    }
+
+    /// True once the process takes part in elections: all that can be asked of a node while too few others run.
+    pub(super) fn waits_for_others(&self) -> bool {
+        TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, self.controller_port()).into(), Duration::from_secs(2)).is_ok()
+    }
+}
+
+impl Service for Kafka {
+    fn title(&self) -> String {
+        format!("Kafka {}", self.version)
+    }
+
+    fn version(&self) -> (&str, &'static str) {
+        (&self.version, fetch::KAFKA_VERSION)
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        [Some(self.port), Some(self.controller_port()), self.sasl_port, self.tls_port].into_iter().flatten().collect()
+    }
+
+    fn address(&self) -> String {
+        self.broker()
+    }
+
+    fn command(&self, place: &Place<'_>) -> Result<Command> {
         let jars = fetch::kafka_jars().context("cannot start Kafka")?;
         let java = fetch::java().context("cannot start Kafka")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let (config, logging) = (folder.join("server.properties"), folder.join("log4j2.properties"));
-        let data = folder.join("data");
-        let settings = self.all_settings(&data);
-        std::fs::write(&config, settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>())?;
+        let home = place.home();
+        std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        let config = kafka_settings::write(self, place)?;
+        let logging = home.join("log4j2.properties");
         std::fs::write(&logging, LOGGING)?;
 
         let run = |main: &[&str]| {
@@ -85,7 +149,7 @@ impl Kafka {
             command.arg("-cp").arg(jars.join("*")).args(main);
             command
         };
-        if !data.join("meta.properties").exists() {
+        if !place.data().join(self.landmark()).exists() {
             let mut format = run(&["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &self.cluster, "-c"]);
             tools::run(format.arg(&config)).context("cannot format Kafka's data folder")?;
         }
@@ -94,8 +158,8 @@ impl Kafka {
         Ok(broker)
     }
 
-    /// True once the broker answers as the node it should be; an error if something else answers at its port.
-    pub(super) fn answers(&self) -> Result<bool> {
+    /// As the node that it should be, not one of the cluster's others alone.
+    fn answers(&self, _: &Place<'_>) -> Result<bool> {
         let Some(metadata) = kafka_probe::metadata(self.port) else {
             return Ok(false);
         };
@@ -106,43 +170,11 @@ impl Kafka {
             metadata.cluster,
             self.cluster
         );
-        Ok(metadata.brokers > 0)
+        Ok(metadata.nodes.contains(&i32::from(self.node)))
     }
 
-    fn all_settings(&self, data: &Path) -> BTreeMap<String, String> {
-        let Self { port, controller_port, .. } = self;
-        let own = [
-            ("process.roles", "broker,controller".into()),
-            ("node.id", "1".into()),
-            ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
-            ("listeners", format!("BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}")),
-            ("advertised.listeners", format!("BROKER://127.0.0.1:{port}")),
-            ("listener.security.protocol.map", "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT".into()),
-            ("controller.listener.names", "CONTROLLER".into()),
-            ("inter.broker.listener.name", "BROKER".into()),
-            ("log.dirs", data.display().to_string()),
-            // A typing mistake in a topic's name is an error, and acked data never goes with a leader that lacks it (E8).
-            ("auto.create.topics.enable", "false".into()),
-            ("unclean.leader.election.enable", "false".into()),
-            // The broker's own topics, in the only factor one node can have.
-            ("offsets.topic.replication.factor", "1".into()),
-            ("offsets.topic.num.partitions", "4".into()),
-            ("transaction.state.log.replication.factor", "1".into()),
-            ("transaction.state.log.min.isr", "1".into()),
-            ("share.coordinator.state.topic.replication.factor", "1".into()),
-            ("share.coordinator.state.topic.min.isr", "1".into()),
-            ("group.initial.rebalance.delay.ms", "0".into()),
-            // A restart after kill -9 waits until the dead broker's registration expires: 4-5 s so, 12.6 s with the default of 9 s.
-            ("broker.session.timeout.ms", "2000".into()),
-            ("broker.heartbeat.interval.ms", "500".into()),
-            // Sized for a test machine of two cores.
-            ("num.network.threads", "2".into()),
-            ("num.io.threads", "4".into()),
-            ("log.segment.bytes", (256_u32 << 20).to_string()),
-        ];
-        let mut all: BTreeMap<String, String> = own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        all.extend(self.settings.clone());
-        all
+    fn landmark(&self) -> &'static str {
+        "meta.properties"
     }
 }
 
@@ -171,18 +203,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_users_setting_wins_and_stays() {
-        let mut options = KafkaOptions::default();
-        options.settings.insert("message.max.bytes".into(), "1234".into());
-        options.settings.insert("num.io.threads".into(), "8".into());
-        let mut kafka = Kafka::new(&options, &[]).unwrap();
-        kafka.adopt(&KafkaOptions::default());
-        let all = kafka.all_settings(Path::new("/data"));
-        assert_eq!(all["message.max.bytes"], "1234");
-        assert_eq!(all["num.io.threads"], "8");
-        assert_eq!(all["log.dirs"], "/data");
-        assert!(all["listeners"].contains(&kafka.brokers()));
-        assert_ne!(kafka.port, kafka.controller_port);
+    fn nodes_of_a_cluster_know_each_other_and_share_no_port() {
+        let mut next = 20_000;
+        let mut port = || {
+            next += 1;
+            Ok(next)
+        };
+        let options = KafkaOptions { nodes: Some(3), sasl: true, ..KafkaOptions::default() };
+        let mut nodes = Kafka::cluster(&options, &mut port).unwrap();
+        for node in &mut nodes {
+            assert!(node.adopt(&options, &mut port).unwrap() && !node.adopt(&options, &mut port).unwrap());
+        }
+        let mut ports: Vec<u16> = nodes.iter().flat_map(Kafka::ports).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 9);
+        assert!(nodes.iter().all(|node| node.controllers.len() == 3 && node.cluster == nodes[0].cluster && node.tls_port.is_none()));
+        assert_eq!(nodes.iter().map(|node| node.node).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!([0, 1, 2, 3].map(|running| nodes[0].has_quorum(running)), [false, false, true, true]);
+        assert!(Kafka::cluster(&KafkaOptions::default(), port).unwrap()[0].has_quorum(1));
     }
 
     #[test]

@@ -16,7 +16,8 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) cluster: String,
-    pub(super) brokers: usize,
+    /// The ids of the brokers that are up.
+    pub(super) nodes: Vec<i32>,
 }
 
 /// Asks the broker at a loopback port; `None` if nothing there answers in Kafka's words.
@@ -43,14 +44,15 @@ fn parse(answer: &[u8]) -> Option<Metadata> {
     int(&mut rest)?; // correlation id
     int(&mut rest)?; // throttle time
     let brokers = usize::try_from(int(&mut rest)?).ok()?;
+    let mut nodes = Vec::new();
     for _ in 0..brokers {
-        int(&mut rest)?; // node id
+        nodes.push(int(&mut rest)?);
         string(&mut rest)?; // host
         int(&mut rest)?; // port
         string(&mut rest)?; // rack
     }
     let cluster = string(&mut rest)?;
-    Some(Metadata { cluster, brokers })
+    Some(Metadata { cluster, nodes })
 }
 
 fn int(rest: &mut &[u8]) -> Option<i32> {
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn reads_an_answer_and_no_part_of_one() {
-        assert_eq!(parse(ANSWER), Some(Metadata { cluster: "abc".into(), brokers: 1 }));
+        assert_eq!(parse(ANSWER), Some(Metadata { cluster: "abc".into(), nodes: vec![1] }));
         let cluster_ends = ANSWER.len() - 8;
         assert!((0..cluster_ends).all(|end| parse(&ANSWER[..end]).is_none()));
         assert_eq!(parse(&[0xff; 64]), None);

@@ -1,5 +1,6 @@
 //! Processes that outlive the command that started them: begun in a group of their own, known by a pid file, and never
-//! signalled before it is sure that the pid still means them.
+//! signalled before it is sure that the pid still means them. What is done to one is done to its children too: PostgreSQL is a
+//! process for each connection, and each of them has left the group.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -7,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::family;
 
 /// How long after SIGTERM a part may take before it is killed: Kafka's clean stop takes 1-3 s on an idle machine.
 const TERM_PATIENCE: Duration = Duration::from_secs(20);
@@ -16,13 +19,15 @@ const TERM_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a killed process may take to vanish; only the kernel freeing its memory is left to wait for.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a process may take to notice SIGSTOP: until it next runs.
+const PAUSE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a program may take from being started to having a command line.
 const EXEC_PATIENCE: Duration = Duration::from_secs(5);
 
-const POLL: Duration = Duration::from_millis(20);
-
 /// A pid file: the pid, and on the second line what that process has in its command line, the stack's folder.
-/// The pid alone means little: after a crash the system gives it to someone else.
+/// The pid alone means little: after a crash the system gives it to someone else. A third line `INT` says that SIGINT is
+/// what ends it cleanly, not SIGTERM; it is here so that a stack whose record is lost can be stopped as well.
 #[derive(Debug)]
 pub(crate) struct PidFile {
     path: PathBuf,
@@ -46,12 +51,12 @@ impl PidFile {
 
     /// Starts `command` detached: a process group of its own (so that Ctrl-C in this terminal and the end of this command
     /// do not reach it), no input, everything it prints appended to `log`. `needle` must be part of its command line.
-    pub(crate) fn spawn(&self, command: &mut Command, log: &Path, needle: &str) -> Result<Child> {
+    pub(crate) fn spawn(&self, command: &mut Command, log: &Path, needle: &str, stop: Signal) -> Result<Child> {
         let out = File::options().create(true).append(true).open(log).with_context(|| format!("cannot open {}", log.display()))?;
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
-        self.record(child.id(), needle)?;
+        self.record(child.id(), needle, stop)?;
         // The kernel lets us go on a moment before the new program's command line can be read.
         let since = Instant::now();
         while self.state() == State::Gone && child.try_wait()?.is_none() && since.elapsed() < EXEC_PATIENCE {
@@ -61,8 +66,9 @@ impl PidFile {
     }
 
     /// Writes the pid file for a process begun elsewhere.
-    pub(crate) fn record(&self, pid: u32, needle: &str) -> Result<()> {
-        std::fs::write(&self.path, format!("{pid}\n{needle}\n")).with_context(|| format!("cannot write {}", self.path.display()))
+    pub(crate) fn record(&self, pid: u32, needle: &str, stop: Signal) -> Result<()> {
+        let stop = if stop == Signal::INT { "INT" } else { "TERM" };
+        std::fs::write(&self.path, format!("{pid}\n{needle}\n{stop}\n")).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// Forgets the process.
@@ -73,20 +79,43 @@ impl PidFile {
 
     /// What has become of the process.
     pub(crate) fn state(&self) -> State {
-        let Ok(text) = std::fs::read_to_string(&self.path) else {
-            return State::Stopped;
-        };
+        self.read().map_or(State::Stopped, |(state, _)| state)
+    }
+
+    /// The process and the signal that stops it; `None` without a pid file.
+    fn read(&self) -> Option<(State, Signal)> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
         let mut lines = text.lines();
         let pid = lines.next().and_then(|pid| pid.parse::<i32>().ok());
-        match (pid, lines.next()) {
+        let state = match (pid, lines.next()) {
             (Some(pid), Some(needle)) if is_it(pid, needle) => State::Running(pid),
             _ => State::Gone,
+        };
+        Some((state, if lines.next() == Some("INT") { Signal::INT } else { Signal::TERM }))
+    }
+
+    /// The process, if it runs.
+    fn running(&self) -> Option<Pid> {
+        match self.state() {
+            State::Running(pid) => Pid::from_raw(pid),
+            _ => None,
         }
     }
 
-    /// SIGTERM, and SIGKILL if that does not help in time. True if it ended by itself.
+    /// Asks it to end cleanly, and does not wait: several that end at once take no longer than one.
+    pub(crate) fn ask_to_stop(&self) -> Result<()> {
+        self.resume()?; // a paused process hears nothing but SIGKILL
+        match (self.running(), self.read()) {
+            (Some(pid), Some((_, signal))) => send(pid, signal),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks it to end cleanly; SIGKILL if that does not help in time. True if it ended by itself.
     pub(crate) fn stop(&self) -> Result<bool> {
-        let ended = self.signal(Signal::TERM, TERM_PATIENCE)?;
+        let pid = self.running();
+        self.ask_to_stop()?;
+        let ended = pid.is_none_or(|pid| family::gone_within(pid, TERM_PATIENCE));
         if !ended {
             self.kill()?;
         }
@@ -96,34 +125,48 @@ impl PidFile {
 
     /// SIGKILL, waited for. The pid file stays: the process is gone, not stopped.
     pub(crate) fn kill(&self) -> Result<()> {
-        if !self.signal(Signal::KILL, KILL_PATIENCE)? {
+        let Some(pid) = self.running() else {
+            return Ok(());
+        };
+        // Stopped first, so that it has no child that we do not see.
+        send(pid, Signal::STOP)?;
+        family::paused_within(pid, PAUSE_PATIENCE); // one that cannot be stopped now forks nothing either
+        let children = family::children(pid);
+        send(pid, Signal::KILL)?;
+        children.iter().try_for_each(|child| send(*child, Signal::KILL))?;
+        if !std::iter::once(&pid).chain(&children).all(|pid| family::gone_within(*pid, KILL_PATIENCE)) {
             bail!("the process of {} is still there {KILL_PATIENCE:?} after kill -9", self.path.display());
         }
         Ok(())
     }
 
-    /// Sends a signal and waits until the process is gone; false if it outlasts `patience`.
-    fn signal(&self, signal: Signal, patience: Duration) -> Result<bool> {
-        let State::Running(raw) = self.state() else {
-            return Ok(true);
+    /// Stops the clock for it: nothing of it runs until `resume`, connections stay open and unanswered.
+    pub(crate) fn pause(&self) -> Result<()> {
+        let pid = self.running().with_context(|| format!("there is nothing to pause: the process of {} does not run", self.path.display()))?;
+        send(pid, Signal::STOP)?;
+        family::paused_within(pid, PAUSE_PATIENCE); // then it forks no more
+        let children = family::children(pid);
+        children.iter().try_for_each(|child| send(*child, Signal::STOP))?;
+        let mut paused = std::iter::once(&pid).chain(&children).filter(|pid| !family::is_gone(pid.as_raw_nonzero().get()));
+        ensure!(paused.all(|pid| family::paused_within(*pid, PAUSE_PATIENCE)), "the process of {} does not stop", self.path.display());
+        Ok(())
+    }
+
+    /// Lets it go on; nothing happens to one that is not paused.
+    pub(crate) fn resume(&self) -> Result<()> {
+        let Some(pid) = self.running().filter(|pid| family::is_paused(*pid)) else {
+            return Ok(());
         };
-        let Some(pid) = rustix::process::Pid::from_raw(raw) else {
-            return Ok(true);
-        };
-        match kill_process(pid, signal) {
-            Err(rustix::io::Errno::SRCH) => return Ok(true),
-            other => other.with_context(|| format!("cannot signal process {raw}"))?,
-        }
-        let since = Instant::now();
-        while matches!(self.state(), State::Running(_)) {
-            if since.elapsed() > patience {
-                return Ok(false);
-            }
-            std::thread::sleep(POLL);
-        }
-        // If it was a child of this very process it is a zombie until someone asks how it ended. If not, that is an error to ignore.
-        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-        Ok(true)
+        family::children(pid).into_iter().try_for_each(|child| send(child, Signal::CONT))?;
+        send(pid, Signal::CONT)
+    }
+}
+
+/// Sends a signal; a process that that is gone already needs none.
+fn send(pid: Pid, signal: Signal) -> Result<()> {
+    match kill_process(pid, signal) {
+        Err(rustix::io::Errno::SRCH) => Ok(()),
+        other => other.with_context(|| format!("cannot signal process {}", pid.as_raw_nonzero())),
     }
 }
 
@@ -133,7 +176,7 @@ fn is_it(pid: i32, needle: &str) -> bool {
 }
 
 /// The command line of a process, its arguments set apart by spaces.
-fn command_line(pid: i32) -> Option<String> {
+pub(super) fn command_line(pid: i32) -> Option<String> {
     if Path::new("/proc/self").exists() {
         let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
@@ -141,11 +184,22 @@ fn command_line(pid: i32) -> Option<String> {
     crate::tools::says(Path::new("ps"), &["-ww", "-o", "command=", "-p", &pid.to_string()])
 }
 
-/// Resident memory of a process in MiB, where the system tells.
+/// True if a process's clock is stopped.
+pub(crate) fn is_paused(pid: i32) -> bool {
+    Pid::from_raw(pid).is_some_and(family::is_paused)
+}
+
+/// Resident memory of a process and its children in MiB, where the system tells. What they share counts for each of them.
 pub(crate) fn resident_mib(pid: i32) -> Option<u64> {
+    let children = Pid::from_raw(pid).map(family::children).unwrap_or_default();
+    let resident = children.iter().filter_map(|child| resident_kib(child.as_raw_nonzero().get())).sum::<u64>();
+    Some((resident + resident_kib(pid)?) / 1024)
+}
+
+fn resident_kib(pid: i32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib / 1024)
+    line.split_whitespace().next()?.parse::<u64>().ok()
 }
 
 #[cfg(test)]
@@ -157,7 +211,7 @@ mod tests {
         let file = PidFile::new(dir.join("part.pid"));
         // sh keeps its arguments in the command line; the second command keeps it from turning into sleep by exec.
         let script = "trap 'exit 0' TERM; for _ in $(seq 1200); do sleep 0.05; done";
-        let child = file.spawn(Command::new("sh").args(["-c", script, "sh", &needle]), &dir.join("log"), &needle).unwrap();
+        let child = file.spawn(Command::new("sh").args(["-c", script, "sh", &needle]), &dir.join("log"), &needle, Signal::TERM).unwrap();
         drop(child);
         (file, needle)
     }
@@ -188,7 +242,7 @@ mod tests {
         let (file, needle) = sleeper(dir.path());
         let State::Running(pid) = file.state() else { panic!("it runs") };
         let stale = PidFile::new(dir.path().join("stale.pid"));
-        stale.record(pid.unsigned_abs(), "/some/other/stack").unwrap();
+        stale.record(pid.unsigned_abs(), "/some/other/stack", Signal::TERM).unwrap();
         assert_eq!(stale.state(), State::Gone);
         stale.kill().unwrap();
         assert!(is_it(pid, &needle), "the other one was not touched");

@@ -6,10 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::clickhouse::Clickhouse;
 use super::kafka::Kafka;
+use super::postgres::Postgres;
+use super::service::Service;
 
 /// The form of `stack.json` written and read here.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The file's name in a stack's folder.
 pub(super) const FILE: &str = "stack.json";
@@ -20,7 +23,7 @@ pub struct Record {
     format: u32,
     /// The stack's name, also its folder's.
     pub name: String,
-    /// Its parts, in the order they start in.
+    /// Its parts, in the order they were asked for.
     pub parts: Vec<Part>,
     /// The variables that point programs at it: written for people and scripts, made anew from the parts at every start.
     pub addresses: BTreeMap<String, String>,
@@ -29,7 +32,7 @@ pub struct Record {
 /// One process of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Its name within the stack, also that of its folder and pid file: `kafka`.
+    /// Its name within the stack, also that of its folder and pid file: `postgres`, `kafka`, or `kafka-2` of a cluster.
     pub name: String,
     /// What it is.
     #[serde(flatten)]
@@ -42,6 +45,21 @@ pub struct Part {
 pub enum Kind {
     /// A Kafka broker.
     Kafka(Kafka),
+    /// A PostgreSQL.
+    Postgres(Postgres),
+    /// A ClickHouse.
+    Clickhouse(Clickhouse),
+}
+
+impl Kind {
+    /// What the part can do.
+    pub(super) fn service(&self) -> &dyn Service {
+        match self {
+            Self::Kafka(kafka) => kafka,
+            Self::Postgres(postgres) => postgres,
+            Self::Clickhouse(clickhouse) => clickhouse,
+        }
+    }
 }
 
 impl Record {
@@ -56,14 +74,17 @@ impl Record {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.with_context(|| format!("cannot read {}", file.display()))?,
         };
-        let record: Self = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
-        ensure!(record.format == FORMAT, "{} has format {}, this xtask writes {FORMAT}", file.display(), record.format);
+        // The format first: a record of another one need not read as one of ours.
+        let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+        let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        ensure!(format == u64::from(FORMAT), "{} has format {format}, this xtask writes {FORMAT}", file.display());
+        let record = serde_json::from_value(value).with_context(|| format!("{} is damaged", file.display()))?;
         Ok(Some(record))
     }
 
     /// Writes the record, whole or not at all.
     pub(super) fn write(&mut self, folder: &Path) -> Result<()> {
-        self.addresses = self.parts.iter().flat_map(Part::addresses).collect();
+        self.addresses = self.variables(folder).into_iter().collect();
         let (file, part) = (folder.join(FILE), folder.join("stack.json.part"));
         let text = serde_json::to_string_pretty(self)? + "\n";
         std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, &file)).with_context(|| format!("cannot write {}", file.display()))
@@ -71,47 +92,49 @@ impl Record {
 
     /// The part of this name.
     pub fn part(&self, name: &str) -> Result<&Part> {
-        let names = || self.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(", ");
         let found = self.parts.iter().find(|part| part.name == name);
-        found.with_context(|| format!("stack {} has no part {name:?}; it has: {}", self.name, names()))
+        found.with_context(|| format!("stack {} has no part {name:?}; it has: {}", self.name, self.names()))
     }
 
-    /// The stack's Kafka, if it has one.
-    pub fn kafka(&self) -> Option<&Kafka> {
-        self.parts
-            .iter()
-            .map(|part| match &part.kind {
-                Kind::Kafka(kafka) => kafka,
-            })
-            .next()
+    /// The parts that a name means: one of its own, or `kafka` for all nodes of a cluster.
+    pub fn parts(&self, name: &str) -> Result<Vec<&Part>> {
+        let of_cluster = |part: &&Part| name == "kafka" && matches!(part.kind, Kind::Kafka(_));
+        let found: Vec<&Part> = self.parts.iter().filter(|part| part.name == name || of_cluster(part)).collect();
+        ensure!(!found.is_empty(), "stack {} has no part {name:?}; it has: {}", self.name, self.names());
+        Ok(found)
+    }
+
+    fn names(&self) -> String {
+        self.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The nodes of the stack's Kafka.
+    pub fn kafka(&self) -> impl Iterator<Item = &Kafka> {
+        self.parts.iter().filter_map(|part| match &part.kind {
+            Kind::Kafka(kafka) => Some(kafka),
+            _ => None,
+        })
+    }
+
+    /// The stack's PostgreSQL, if it has one.
+    pub fn postgres(&self) -> Option<&Postgres> {
+        self.parts.iter().find_map(|part| match &part.kind {
+            Kind::Postgres(postgres) => Some(postgres),
+            _ => None,
+        })
+    }
+
+    /// The stack's ClickHouse, if it has one.
+    pub fn clickhouse(&self) -> Option<&Clickhouse> {
+        self.parts.iter().find_map(|part| match &part.kind {
+            Kind::Clickhouse(clickhouse) => Some(clickhouse),
+            _ => None,
+        })
     }
 
     /// Every port the stack holds, whether it runs or not.
     pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
-        self.parts.iter().flat_map(Part::ports)
-    }
-}
-
-impl Part {
-    /// The ports it holds.
-    pub(super) fn ports(&self) -> Vec<u16> {
-        match &self.kind {
-            Kind::Kafka(kafka) => vec![kafka.port, kafka.controller_port],
-        }
-    }
-
-    /// The variables that point programs at it.
-    pub fn addresses(&self) -> Vec<(String, String)> {
-        match &self.kind {
-            Kind::Kafka(kafka) => vec![("KAFKA_BROKERS".into(), kafka.brokers())],
-        }
-    }
-
-    /// What it is, for people: "Kafka 4.3.1".
-    pub fn title(&self) -> String {
-        match &self.kind {
-            Kind::Kafka(kafka) => format!("Kafka {}", kafka.version),
-        }
+        self.parts.iter().flat_map(|part| part.kind.service().ports())
     }
 }
 
@@ -120,11 +143,17 @@ mod tests {
     use super::super::kafka::KafkaOptions;
     use super::*;
 
-    fn record() -> Record {
-        let mut options = KafkaOptions::default();
-        options.settings.insert("message.max.bytes".into(), "1048576".into());
+    fn record(nodes: u16) -> Record {
         let mut record = Record::new("default");
-        record.parts.push(Part { name: "kafka".into(), kind: Kind::Kafka(Kafka::new(&options, &[]).unwrap()) });
+        let mut next = 20_000;
+        let port = || {
+            next += 1;
+            Ok(next)
+        };
+        let kafka = Kafka::cluster(&KafkaOptions { nodes: Some(nodes), ..KafkaOptions::default() }, port).unwrap();
+        record.parts.extend(kafka.into_iter().map(|node| Part { name: format!("kafka-{}", node.node), kind: Kind::Kafka(node) }));
+        record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(Postgres::new(5432)) });
+        record.parts.push(Part { name: "clickhouse".into(), kind: Kind::Clickhouse(Clickhouse::new(8123)) });
         record
     }
 
@@ -132,9 +161,9 @@ mod tests {
     fn written_and_read_back_it_is_the_same() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Record::read(dir.path()).unwrap(), None);
-        let mut written = record();
+        let mut written = record(3);
         written.write(dir.path()).unwrap();
-        assert_eq!(written.addresses["KAFKA_BROKERS"], written.kafka().unwrap().brokers());
+        assert_eq!(written.addresses["POSTGRES_URL"], written.postgres().unwrap().url());
         assert_eq!(Record::read(dir.path()).unwrap(), Some(written));
     }
 
@@ -143,15 +172,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE), "{\"format\":").unwrap();
         assert!(Record::read(dir.path()).unwrap_err().to_string().contains("is damaged"));
-        let mut newer = record();
-        newer.format = FORMAT + 1;
-        newer.write(dir.path()).unwrap();
-        assert!(Record::read(dir.path()).unwrap_err().to_string().contains("has format 2"));
+        std::fs::write(dir.path().join(FILE), "{\"format\": 1, \"name\": 3}").unwrap();
+        assert!(Record::read(dir.path()).unwrap_err().to_string().contains("has format 1"));
     }
 
     #[test]
-    fn an_unknown_part_is_told_which_there_are() {
-        let error = record().part("postgres").unwrap_err().to_string();
-        assert!(error.contains("it has: kafka"), "{error}");
+    fn a_name_means_a_part_or_all_nodes_of_a_cluster() {
+        let record = record(3);
+        let names = |name| record.parts(name).unwrap().into_iter().map(|part| part.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names("kafka"), ["kafka-1", "kafka-2", "kafka-3"]);
+        assert_eq!(names("kafka-2"), ["kafka-2"]);
+        assert_eq!(names("postgres"), ["postgres"]);
+        let error = record.parts("redis").unwrap_err().to_string();
+        assert!(error.contains("it has: kafka-1, kafka-2, kafka-3, postgres, clickhouse"), "{error}");
+        assert!(record.part("kafka").is_err());
+        assert_eq!(record.ports().count(), 8);
     }
 }

@@ -1,9 +1,10 @@
 //! The tether of an owned stack: whatever way its owner ends, kill -9 included, what it started ends too.
 //!
 //! A shell waits on a pipe whose other end only the owner holds. At end of file the owner is gone; then every process that a
-//! pid file of the folder names is killed, if it is still that process, with its group. An owner that tidies up in time
+//! pid file of the folder names is killed, if it is still that process, with its group and its children. An owner that tidies up in time
 //! leaves no pid file, and nothing is done. A `.group` file names a process group that is the owner's for as long as the file
-//! is there; its first process may have ended by the broken pipe already, so that one is killed unseen. A signal handler would not do: it does not run on kill -9, nor in an abort.
+//! is there; its first process may have ended by the broken pipe already, so that one is killed unseen. A signal handler would
+//! not do: it does not run on kill -9, nor in an abort.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,16 +14,25 @@ use anyhow::{Context, Result};
 
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
+children() {
+    if [ -d /proc/self ]; then grep -ls "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status | tr -dc '0-9\n'
+    else ps -A -o ppid=,pid= | while read -r parent pid; do [ "$parent" = "$1" ] && echo "$pid"; done; fi
+}
 read -r _
 for file in "$1"/*.pid; do
     { read -r pid; read -r needle; } <"$file" || continue
     { tr '\0' ' ' <"/proc/$pid/cmdline" || ps -ww -o command= -p "$pid"; } | grep -qF -- "$needle" || continue
-    kill -s KILL -- "-$pid"
+    kill -s STOP "$pid"
+    kill -s KILL -- "-$pid" $(children "$pid")
 done
 for file in "$1"/*.group; do
     read -r group <"$file" && rm -f "$file" && kill -s KILL -- "-$group"
 done
-[ "$2" = wipe ] && [ -d "$1" ] && sleep 1 && rm -rf "$1" "$1.lock"
+[ "$2" = wipe ] && [ -d "$1" ] && sleep 1 || exit 0
+for link in "$1"/*; do
+    [ -L "$link" ] && case "$(readlink "$link")" in */boxbox-stack-*) rm -rf "$(readlink "$link")" ;; esac
+done
+rm -rf "$1" "$1.lock"
 "#;
 
 /// Held by the owner; dropping it (or dying) lets go.
@@ -56,13 +66,15 @@ impl Drop for Tether {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::Signal;
+
     use crate::stack::process::{PidFile, State};
 
     fn part(dir: &Path, script: &str) -> PidFile {
         let needle = dir.display().to_string();
         let file = PidFile::new(dir.join("part.pid"));
         let mut command = Command::new("sh");
-        drop(file.spawn(command.args(["-c", script, "sh", &needle]), &dir.join("log"), &needle).unwrap());
+        drop(file.spawn(command.args(["-c", script, "sh", &needle]), &dir.join("log"), &needle, Signal::TERM).unwrap());
         file
     }
 
@@ -99,7 +111,7 @@ mod tests {
 
         let pid = std::fs::read_to_string(&member).unwrap().trim().parse().unwrap();
         let file = PidFile::new(dir.path().join("member.watched"));
-        file.record(pid, "seq 1200").unwrap();
+        file.record(pid, "seq 1200", Signal::TERM).unwrap();
         assert!(matches!(file.state(), State::Running(_)));
         drop(Tether::to(dir.path(), false).unwrap());
         assert_gone(&file);
@@ -111,7 +123,7 @@ mod tests {
         let file = part(dir.path(), "for _ in $(seq 1200); do sleep 0.05; done");
         let State::Running(pid) = file.state() else { panic!("it runs") };
         let other = tempfile::tempdir().unwrap();
-        PidFile::new(other.path().join("part.pid")).record(pid.unsigned_abs(), "/some/other/stack").unwrap();
+        PidFile::new(other.path().join("part.pid")).record(pid.unsigned_abs(), "/some/other/stack", Signal::TERM).unwrap();
         drop(Tether::to(other.path(), false).unwrap());
         assert_eq!(file.state(), State::Running(pid));
         drop(Tether::to(other.path(), true).unwrap());

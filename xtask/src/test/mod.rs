@@ -6,6 +6,8 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `KAFKA_BROKERS` | a real broker; one that is set already is used as it is, and none is started |
+//! | `POSTGRES_URL` | a real PostgreSQL, in the same way; with `POSTGRES_PASSWORD_FILE`, and `POSTGRES_CA` for TLS |
+//! | `CLICKHOUSE_URL` | a real ClickHouse, in the same way; with `CLICKHOUSE_PASSWORD_FILE` |
 //! | `BOXBOX_TESTDATA` | the folder of real recordings; default `../shared/data` |
 //! | `BOXBOX_TEST_IBT` | where that folder is absent: one recording from PyPI's libibt 0.0.1 |
 //! | `BOXBOX_SEED`, `PROPTEST_RNG_SEED` | where tests at random begin: a fixed seed, so that a run can be repeated; campaigns take others |

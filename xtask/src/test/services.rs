@@ -1,12 +1,12 @@
-//! What tests run against: the services a variable names, else a stack of our own; and recordings.
+//! What tests run against: the services that variables name, else stacks of our own; and recordings.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::not_run::NotRun;
-use crate::stack::{Options, Stack};
+use crate::stack::{ClickhouseOptions, Options, PostgresOptions, Stack};
 use crate::{fetch, folders};
 
 /// The variable that names the folder of recordings.
@@ -15,11 +15,30 @@ const TESTDATA: &str = "BOXBOX_TESTDATA";
 /// Where that folder is without it: `../shared/data`, beside the workspace.
 const TESTDATA_DEFAULT: &str = "shared/data";
 
+/// A service that tests run against.
+struct Wanted {
+    title: &'static str,
+    /// Set by who runs the tests, this and all that belongs to it are used as they are.
+    variable: &'static str,
+    options: fn() -> Options,
+}
+
+/// Each in a stack of its own: one that cannot be had, or does not start, takes none of the others with it.
+const WANTED: &[Wanted] = &[
+    Wanted { title: "Kafka", variable: "KAFKA_BROKERS", options: Options::owned },
+    Wanted { title: "PostgreSQL", variable: "POSTGRES_URL", options: || Options { postgres: Some(PostgresOptions::default()), ..Options::empty() } },
+    Wanted {
+        title: "ClickHouse",
+        variable: "CLICKHOUSE_URL",
+        options: || Options { clickhouse: Some(ClickhouseOptions::default()), ..Options::empty() },
+    },
+];
+
 /// Services and recordings, as variables for the tests.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     // Owned: gone with this value, and with this process.
-    stack: Option<Stack>,
+    stacks: Vec<Stack>,
     env: Vec<(String, OsString)>,
 }
 
@@ -29,22 +48,26 @@ impl Services {
     pub(crate) fn up(not_run: &mut NotRun, show: impl Fn(&str)) -> Self {
         let mut services = Self::default();
         services.recordings(not_run, &show);
-        let given = std::env::var("KAFKA_BROKERS").ok();
-        if let Some(brokers) = given.filter(|brokers| !brokers.is_empty()) {
-            show(&format!("Kafka: KAFKA_BROKERS={brokers}, as given"));
-            return services;
-        }
-        match Stack::up(Options::owned()) {
-            Ok(stack) => {
-                for (variable, address) in &stack.record().addresses {
-                    show(&format!("started: {variable}={address}"));
-                    services.env.push((variable.clone(), address.into()));
-                }
-                services.stack = Some(stack);
+        let mut missing = Vec::new();
+        for wanted in WANTED {
+            match std::env::var(wanted.variable).ok().filter(|value| !value.is_empty()) {
+                Some(value) => show(&format!("{}: {}={}, as given", wanted.title, wanted.variable, without_password(&value))),
+                None => missing.push(wanted),
             }
-            Err(error) => {
-                show(&format!("no Kafka: {error:#}"));
-                not_run.hear(&format!("NOT RUN: everything on a real Kafka: {}", one_line(&error)));
+        }
+        for (wanted, started) in start(missing) {
+            match started {
+                Ok(stack) => {
+                    for (variable, value) in stack.variables() {
+                        show(&format!("started: {variable}={value}"));
+                        services.env.push((variable, value.into()));
+                    }
+                    services.stacks.push(stack);
+                }
+                Err(error) => {
+                    show(&format!("no {}: {error:#}", wanted.title));
+                    not_run.hear(&format!("NOT RUN: everything on a real {}: {}", wanted.title, one_line(&error)));
+                }
             }
         }
         services
@@ -57,7 +80,9 @@ impl Services {
 
     /// Takes everything down.
     pub(crate) fn down(self) -> Result<()> {
-        self.stack.map_or(Ok(()), Stack::down)
+        // The rest goes down even if one does not.
+        let downs: Vec<Result<()>> = self.stacks.into_iter().map(Stack::down).collect();
+        downs.into_iter().collect()
     }
 
     fn recordings(&mut self, not_run: &mut NotRun, show: &impl Fn(&str)) {
@@ -80,6 +105,25 @@ impl Services {
     }
 }
 
+/// Brings services up side by side.
+fn start(wanted: Vec<&'static Wanted>) -> Vec<(&'static Wanted, Result<Stack>)> {
+    let starting = wanted.into_iter().map(|wanted| (wanted, std::thread::spawn(|| Stack::up((wanted.options)()))));
+    let starting: Vec<_> = starting.collect();
+    // A thread that panics is a bug here; its message is on stderr already.
+    starting.into_iter().map(|(wanted, thread)| (wanted, thread.join().unwrap_or_else(|_| bail!("starting it panicked")))).collect()
+}
+
+/// An address as it may be shown: one given by a user may have a password in it.
+fn without_password(address: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = address.split_once("://")?;
+        let (who, place) = rest.rsplit_once('@')?;
+        let (user, _) = who.split_once(':')?;
+        Some(format!("{scheme}://{user}:…@{place}"))
+    };
+    hidden().unwrap_or_else(|| address.to_owned())
+}
+
 /// The folder of recordings: what the variable says, relative to the workspace root, or the default; there or not.
 pub(crate) fn recordings_folder() -> PathBuf {
     let workspace = folders::workspace();
@@ -92,4 +136,17 @@ pub(crate) fn recordings_folder() -> PathBuf {
 /// An error for a list: its causes on one line, without quoted logs.
 fn one_line(error: &anyhow::Error) -> String {
     format!("{error:#}").lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_given_password_is_not_shown() {
+        assert_eq!(without_password("postgres://u:p:@x@host:1/db?a=b"), "postgres://u:…@host:1/db?a=b");
+        for plain in ["postgres://u@host:1/db", "localhost:9092,other:9092", "clickhouse://host/db"] {
+            assert_eq!(without_password(plain), plain);
+        }
+    }
 }

@@ -1,0 +1,70 @@
+//! A part's data set aside and put back: how a test returns a database to an earlier moment, as a restored backup does.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::process::State;
+use super::record::Part;
+use super::{Stack, lock};
+use crate::tools;
+
+impl Stack {
+    /// Copies a part's data folder to `to`, which must not be there: stops the part cleanly if it runs, and starts it again. Of one
+    /// that was killed it is the data as the crash left them.
+    pub fn save(&self, part: &str, to: &Path) -> Result<()> {
+        let _lock = lock(&self.folder)?;
+        let part = self.record.part(part)?;
+        let data = self.place(part).data();
+        ensure!(data.exists(), "{} of stack {} has no data yet", part.name, self.record.name);
+        let ran = matches!(self.state(part), State::Running(_));
+        if ran {
+            self.pid_file(part).stop()?;
+        }
+        // It is to run again even if the copy fails.
+        let copied = tools::copy_folder(&data, to);
+        if ran {
+            self.start_parts(&[part])?;
+        }
+        copied
+    }
+
+    /// Puts a copy that `save` made in the place of a part's data, and starts it. The copy stays and can be put back again.
+    pub fn put_back(&self, part: &str, from: &Path) -> Result<()> {
+        let _lock = lock(&self.folder)?;
+        let part = self.record.part(part)?;
+        let (data, service) = (self.place(part).data(), part.kind.service());
+        ensure!(
+            from.join(service.landmark()).exists(),
+            "{} is no data folder of {}: it has no {}",
+            from.display(),
+            service.title(),
+            service.landmark()
+        );
+        self.pid_file(part).stop()?;
+        self.exchange(part, from, &data).with_context(|| format!("cannot put {} back", from.display()))?;
+        self.start_parts(&[part])
+    }
+
+    /// The copy is whole before the old data go.
+    fn exchange(&self, part: &Part, from: &Path, data: &Path) -> Result<()> {
+        let [copy, old] = ["data.copy", "data.old"].map(|name| self.place(part).home().join(name));
+        for leftover in [&copy, &old] {
+            remove(leftover)?;
+        }
+        tools::copy_folder(from, &copy)?;
+        if data.exists() {
+            std::fs::rename(data, &old)?;
+        }
+        std::fs::rename(&copy, data)?;
+        remove(&old)
+    }
+}
+
+/// Removes a folder that need not be there.
+fn remove(folder: &PathBuf) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("cannot remove {}", folder.display())),
+        _ => Ok(()),
+    }
+}
