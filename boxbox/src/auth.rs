@@ -24,7 +24,7 @@ use crate::control::Followed;
 use crate::data;
 
 /// How often a server looks for new keys and revocations; far below the 5 s within which a revocation must bite.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What is kept of a grant that was handed out.
 #[derive(Serialize, Deserialize)]

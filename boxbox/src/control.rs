@@ -131,11 +131,11 @@ impl Publisher {
         self.put(&Record::Revoked { id, until }).await
     }
 
-    /// Bring the topic in line with a data folder.
-    pub async fn publish(&mut self, data: &Path) -> anyhow::Result<()> {
+    /// Bring the topic in line with a data folder. True if there are keys in it now that were not there.
+    pub async fn publish(&mut self, data: &Path) -> anyhow::Result<bool> {
         let (own, now) = (auth::own_keys(data)?, auth::now());
         let ids: BTreeSet<String> = own.iter().map(|own| key_id(&own.key.public())).collect();
-        let published = published(data)?;
+        let (published, mut new) = (published(data)?, false);
         for own in &own {
             let public = own.key.public();
             if !self.standing.keys().contains_key(&key_id(&public)) {
@@ -143,6 +143,7 @@ impl Publisher {
                     note_published(data, &key_id(&public))?;
                 }
                 self.put(&Record::Key { public, made: own.made }).await?;
+                new = true;
             }
         }
         self.remove_keys(data, &ids, &published).await?;
@@ -159,7 +160,7 @@ impl Publisher {
         for id in expired {
             self.put(&Record::RevocationRemoved { id }).await?;
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Remove the keys that this folder has published, and has no more.

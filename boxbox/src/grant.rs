@@ -1,6 +1,7 @@
 //! `boxbox grant`: make grants, take them back, change keys; in a data folder and, with a Kafka log, for all its nodes (W3, W10).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use boxbox_schemas::connect::Pin;
@@ -13,6 +14,9 @@ use crate::auth::{self, Issued};
 use crate::cli::{LogArgs, QUIC_PORT};
 use crate::control::Publisher;
 use crate::{data, identity, report};
+
+/// After this time every node knows a new key: a client that came sooner with a grant signed by it would be refused for good.
+const KEY_KNOWN: Duration = auth::LOOK_EVERY.saturating_mul(2);
 
 /// `boxbox grant …`.
 #[derive(Subcommand)]
@@ -120,10 +124,14 @@ async fn create(args: &CreateArgs) -> anyhow::Result<()> {
         Some(driver) => driver,
         None => DriverId::new("reader").context("a fixed text")?,
     };
+    // Before there is a grant that needs it.
+    let mut new_key = auth::own_keys(data)?.is_empty();
     auth::keys(data)?;
     if let Some(mut publisher) = publisher {
-        // Before there is a grant that needs it.
-        publisher.publish(data).await?;
+        new_key |= publisher.publish(data).await?;
+    }
+    if new_key {
+        tokio::time::sleep(KEY_KNOWN).await;
     }
     let (grant, token) = auth::issue(data, args.tenant, driver, abilities, args.event.clone(), args.days)?;
     eprintln!(
@@ -160,7 +168,8 @@ async fn revoke(place: &Place, id: GrantId) -> anyhow::Result<()> {
     if let Some(mut publisher) = publisher {
         publisher.revoke(data, id).await?;
         report::line(&format!("revoked {id} on all nodes; connections that use it are closed within 5 seconds"));
-        return publisher.publish(data).await;
+        publisher.publish(data).await?;
+        return Ok(());
     }
     report::line(&format!("revoked {id}; connections that use it are closed within 5 seconds"));
     Ok(())
@@ -173,6 +182,7 @@ async fn rotate(place: &Place) -> anyhow::Result<()> {
     if let Some(mut publisher) = publisher {
         publisher.publish(&place.data).await?;
     }
+    tokio::time::sleep(KEY_KNOWN).await;
     report::line(&format!(
         "new grants are signed with {}; the {before} older keys still verify: delete them when their grants have run out",
         path.display()

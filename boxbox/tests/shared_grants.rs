@@ -133,7 +133,7 @@ fn in_time(test: &str, what: &str, since: Instant) {
 async fn a_revocation_reaches_edges_and_apis_that_share_no_folder() {
     const TEST: &str = "a_revocation_reaches_edges_and_apis_that_share_no_folder";
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
-        return not_run(TEST, "KAFKA_BROKERS is not set (cargo xtask stack up starts a broker)");
+        return not_run(TEST, "KAFKA_BROKERS is not set (cargo xtask stack up --kafka starts a broker)");
     };
     let world = World::new(&brokers);
     let (one, two) = (world.service("ingest", "one", &[]), world.service("ingest", "two", &[]));
@@ -178,7 +178,7 @@ async fn a_revocation_reaches_edges_and_apis_that_share_no_folder() {
 async fn keys_are_changed_for_all_edges() {
     const TEST: &str = "keys_are_changed_for_all_edges";
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
-        return not_run(TEST, "KAFKA_BROKERS is not set (cargo xtask stack up starts a broker)");
+        return not_run(TEST, "KAFKA_BROKERS is not set (cargo xtask stack up --kafka starts a broker)");
     };
     let world = World::new(&brokers);
     let edge = world.service("ingest", "edge", &[]);

@@ -12,7 +12,7 @@ use crate::not_run;
 /// The URL of a log of its own, or `None` (said as NOT RUN).
 fn url(test: &str) -> Option<String> {
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
-        not_run(test, "KAFKA_BROKERS is not set (cargo xtask stack up starts a broker)");
+        not_run(test, "KAFKA_BROKERS is not set (cargo xtask stack up --kafka starts a broker)");
         return None;
     };
     Some(format!("kafka://{brokers}/boxbox-test-{:016x}", fastrand::u64(..)))

@@ -28,7 +28,7 @@ fn login(test: &str, brokers: &str) -> Option<Login> {
     let get = |name: &str| {
         let value = std::env::var(name).ok();
         if value.is_none() {
-            not_run(test, &format!("{name} is not set (cargo xtask stack up --kafka-sasl starts such a broker)"));
+            not_run(test, &format!("{name} is not set (cargo xtask stack up --kafka-sasl --kafka-tls starts such a broker)"));
         }
         value
     };
@@ -99,7 +99,7 @@ mod tls {
         match std::env::var("KAFKA_TLS_CA") {
             Ok(ca) => Some((login, ca)),
             Err(_) => {
-                not_run(test, "KAFKA_TLS_CA is not set (cargo xtask stack up --kafka-sasl starts such a broker)");
+                not_run(test, "KAFKA_TLS_CA is not set (cargo xtask stack up --kafka-sasl --kafka-tls starts such a broker)");
                 None
             }
         }
