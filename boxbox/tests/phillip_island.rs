@@ -39,7 +39,7 @@ fn served(test: &str) -> impl Iterator<Item = Served> {
 }
 
 fn serve(file: &std::path::Path, place: Place) -> Served {
-    println!("on the {} profile", place.profile);
+    eprintln!("on the {} profile", place.profile);
     let args = place.args();
     Replayed::run(&place.with(&args, &[file.to_str().unwrap()]));
     let server = place.up();

@@ -217,8 +217,17 @@ fn create(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, seen: 
 
 /// A topic that somebody else made must not lose records.
 fn check_settings(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, runtime: &Handle) -> Result<(), LogError> {
-    let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &patient()));
-    let Some(Ok(resource)) = described.ok().and_then(|mut all| all.pop()) else {
+    let began = Instant::now();
+    let described = loop {
+        let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &patient()));
+        let resource = described.ok().and_then(|mut all| all.pop()).and_then(Result::ok);
+        // A node that has not heard of a new topic yet knows no setting of it.
+        if resource.as_ref().is_some_and(|r| r.get("cleanup.policy").is_some_and(|entry| entry.value.is_some())) || began.elapsed() > PATIENCE {
+            break resource;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let Some(resource) = described.filter(|r| r.get("cleanup.policy").is_some()) else {
         let topic = &config.topic;
         tracing::warn!(%topic, "the topic's settings cannot be read: nobody has checked that it keeps records");
         return Ok(());
