@@ -77,7 +77,7 @@ async fn without_stores_health_and_metrics_are_all_there_is() {
     for (path, status) in [("/livez", 200), ("/readyz", 200), ("/api/health", 200), ("/metrics", 200), ("/api/v1/sessions", 404), ("/api/docs/", 404)]
     {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = vec![];
         stream.read_to_end(&mut answer).await.unwrap();
         assert_eq!(Answer::parse(&answer).status, status, "{path}");

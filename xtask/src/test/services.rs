@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::not_run::NotRun;
-use crate::stack::{ClickhouseOptions, Options, PostgresOptions, Stack};
+use crate::stack::{ClickhouseOptions, KafkaOptions, Options, PostgresOptions, Stack};
 use crate::{fetch, folders};
 
 /// The variable that names the folder of recordings.
@@ -25,7 +25,12 @@ struct Wanted {
 
 /// Each in a stack of its own: one that cannot be had, or does not start, takes none of the others with it.
 const WANTED: &[Wanted] = &[
-    Wanted { title: "Kafka", variable: "KAFKA_BROKERS", options: Options::owned },
+    Wanted {
+        title: "Kafka",
+        variable: "KAFKA_BROKERS",
+        // Beside the plain listener one that asks for a password.
+        options: || Options { kafka: Some(KafkaOptions { sasl: true, ..Default::default() }), ..Options::owned() },
+    },
     Wanted { title: "PostgreSQL", variable: "POSTGRES_URL", options: || Options { postgres: Some(PostgresOptions::default()), ..Options::empty() } },
     Wanted {
         title: "ClickHouse",
