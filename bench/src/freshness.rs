@@ -12,8 +12,9 @@ use hdrhistogram::Histogram;
 
 use crate::car::Crossing;
 
-/// One car of so many is watched: some laps a second, and few questions beside the load.
-const EVERY: u32 = 20;
+/// One car of so many is watched: some laps a second, and few questions beside the load. Cars of a session are numbered by
+/// twenties, along the lap: those that are watched are everywhere on it.
+const EVERY: u32 = 21;
 /// Pause between two questions: the resolution of what is measured.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 /// A lap that has not come by then is counted as missing.
@@ -56,7 +57,7 @@ impl Watch {
         let (watch, at_us) = (self.clone(), crossing.at_us);
         let session = SessionId::of(&self.tenant, &source);
         tokio::task::spawn_blocking(move || {
-            let url = format!("{}/api/v1/sessions/{session}/laps?entry=bench-{number}&limit=1000", watch.api);
+            let url = format!("{}/api/v1/sessions/{session}/laps?entry=bench-{number}&limit=500", watch.api);
             let found = watch.until_there(&url, at_us, crossed);
             let mut seen = watch.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match found {
