@@ -45,11 +45,8 @@ pub use schema::migrate;
 pub use store::PostgresResults;
 
 // The archive in ClickHouse keeps its plans here.
-#[allow(unused_imports)]
 pub(crate) use commit::owned;
-#[allow(unused_imports)]
-pub(crate) use database::{Database, Work};
-#[allow(unused_imports)]
+pub(crate) use database::Database;
 pub(crate) use error::from_sqlx;
 
 type Db = sqlx::Postgres;
