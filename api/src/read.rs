@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use boxbox_race::timing::competitor;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{Lap, SessionInfo};
-use boxbox_schemas::timing::competitor;
 use boxbox_schemas::{EntryId, SessionId, TenantId};
 use boxbox_store::LapFilter;
 use serde::Serialize;

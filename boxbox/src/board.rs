@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use boxbox_race::timing::{self, Classified, Moment, Standing};
 use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo};
-use boxbox_schemas::timing::{self, Classified, Moment, Standing};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
 use boxbox_store::{LapFilter, Results, Step};
 use tokio::sync::broadcast;

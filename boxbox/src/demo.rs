@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use boxbox_client::sim::{Race, Truth};
-use boxbox_schemas::timing::Classified;
+use boxbox_race::timing::Classified;
 use boxbox_schemas::{SessionId, Sim, Source};
+use boxbox_sources::synth::{Race, Truth};
 use clap::Args;
 
 use crate::board::Board;
@@ -71,9 +71,9 @@ impl Demo<'_> {
         let feed = self.node.feed().context("this process runs a processor")?;
         let mut board = Board::new(feed, self.node.results()?.clone(), self.node.tenant(), session);
         let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
-        let grants = |car: &boxbox_client::sim::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
+        let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
-        let rates = Rates { speed: self.args.race.speed(), car_hz: boxbox_client::sim::TICK_HZ, field_hz: 0 };
+        let rates = Rates { speed: self.args.race.speed(), car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
         if !terminal {
             line(&format!(
                 "{} sim clients → QUIC → edge → log → processor → store → API, all in this process, at {} times real time",

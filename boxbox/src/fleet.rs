@@ -3,10 +3,10 @@
 use std::iter::Peekable;
 use std::time::{Duration, Instant};
 
-use boxbox_client::sim::{Action, Race, Script};
 use boxbox_client::{Batch, Stream};
 use boxbox_schemas::Source;
 use boxbox_schemas::connect::ConnectString;
+use boxbox_sources::synth::{Action, Race, Script};
 
 use crate::sender::Sender;
 

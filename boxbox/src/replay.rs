@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use boxbox_client::Stream;
-use boxbox_client::ibt::{IbtFile, Item, ReplayOptions};
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::event::EndReason;
 use boxbox_schemas::{DriverId, SessionId, TenantId, grant};
+use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use clap::Args;
 
 use crate::cli::NodeArgs;

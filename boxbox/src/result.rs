@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use boxbox_client::sim::{Race, Truth};
+use boxbox_race::timing::{Classified, competitor};
 use boxbox_schemas::EntryId;
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::Lap;
-use boxbox_schemas::timing::{Classified, competitor};
+use boxbox_sources::synth::{Race, Truth};
 
 use crate::report::lap_time;
 use crate::tower::behind;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use boxbox_client::sim::{Circuit, Distance, Race, Spec, TICK_HZ};
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::grant::{self, Ability};
 use boxbox_schemas::{SessionId, Sim, Source, TenantId};
+use boxbox_sources::synth::{Circuit, Distance, Race, Spec, TICK_HZ};
 use clap::Args;
 
 use crate::fleet::{Fleet, Rates};
@@ -164,7 +164,7 @@ impl SimulateArgs {
         })?;
         let pin = identity::load_or_make(&self.data)?.pin;
         let abilities = [Ability::Car, Ability::Field, Ability::Meta];
-        let string = |car: &boxbox_client::sim::Car| {
+        let string = |car: &boxbox_sources::synth::Car| {
             let (_, token) = auth::issue(&self.data, self.tenant, car.drivers[0].driver, &abilities, None, GRANT_DAYS)?;
             Ok(auth::connect_string(token, quic.ip().to_string(), quic.port(), vec![pin]).parse()?)
         };

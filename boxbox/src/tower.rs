@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use boxbox_race::timing::{Standing, competitor};
 use boxbox_schemas::frame::Flags;
-use boxbox_schemas::timing::{Standing, competitor};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};

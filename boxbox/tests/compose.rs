@@ -26,7 +26,7 @@ const PORTS: [(&str, &str, &str); 4] = [
 
 /// The project as the specification's library loads it, in an environment of `variables` alone.
 fn loaded(variables: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let mut load = xtask::compose()?;
+    let mut load = boxbox_testkit::compose()?;
     load.arg(root().join("docker-compose.yml")).current_dir(root()).env_clear().envs(variables.iter().copied());
     let out = load.output()?;
     assert!(out.status.success(), "compose-go says: {}", String::from_utf8_lossy(&out.stderr));
@@ -45,7 +45,7 @@ fn the_specifications_library_loads_it_and_reads_what_we_read() {
     const TEST: &str = "the_specifications_library_loads_it_and_reads_what_we_read";
     let project = match loaded(&[]) {
         Ok(project) => project,
-        Err(error) => return xtask::not_run(TEST, format!("{error:#}").lines().next().unwrap_or_default()),
+        Err(error) => return boxbox_testkit::not_run(TEST, format!("{error:#}").lines().next().unwrap_or_default()),
     };
     let ours = Compose::read();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
@@ -320,13 +320,13 @@ fn prometheus_takes_its_configuration_and_asks_every_listener() {
     let source = &yaml("grafana/provisioning/datasources/prometheus.yml")["datasources"][0];
     assert_eq!((&source["url"], &source["jsonData"]["timeInterval"]), (&"http://prometheus:9090".into(), &config["global"]["scrape_interval"]));
 
-    let Some(promtool) = xtask::tools::find("promtool") else {
-        return xtask::not_run(TEST, "no promtool: apt install prometheus");
+    let Some(promtool) = boxbox_testkit::tools::find("promtool") else {
+        return boxbox_testkit::not_run(TEST, "no promtool: apt install prometheus");
     };
     // It looks for the files that are named; here they are elsewhere.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("scrape"), "grant").unwrap();
     let here = folder.path().join("prometheus.yml");
     std::fs::write(&here, text("grafana/prometheus.yml").replace("/secrets", folder.path().to_str().unwrap())).unwrap();
-    xtask::tools::run(Command::new(promtool).args(["check", "config"]).arg(&here)).unwrap();
+    boxbox_testkit::tools::run(Command::new(promtool).args(["check", "config"]).arg(&here)).unwrap();
 }

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::stack::{Options, Stack};
 use common::{BOXBOX, boxbox, eventually, free_port, not_run, wait};
 use compose_file::{Compose, Service, Whose};
 use serde_json::Value;
-use xtask::stack::{Options, Stack};
 
 const TEST: &str = "every_service_runs_from_the_compose_file_and_a_race_goes_through_them";
 
@@ -31,7 +31,7 @@ const SPEED: &str = "20";
 fn every_service_runs_from_the_compose_file_and_a_race_goes_through_them() {
     let stack = match Stack::up(Options::server()) {
         Ok(stack) => stack,
-        Err(error) if xtask::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
+        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
         Err(error) => panic!("{error:#}"),
     };
     let compose = Compose::read();

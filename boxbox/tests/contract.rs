@@ -21,7 +21,7 @@ const EXAMPLES_CAMPAIGN: &str = "1000";
 #[test]
 fn the_api_is_as_its_document_says() {
     const TEST: &str = "the_api_is_as_its_document_says";
-    let mut ask = match xtask::schemathesis() {
+    let mut ask = match boxbox_testkit::schemathesis() {
         Ok(command) => command,
         Err(error) => return not_run(TEST, format!("{error:#}").lines().next().unwrap_or_default()),
     };

@@ -14,8 +14,8 @@ use boxbox_client::{Client, Config, Observer, StreamId};
 use boxbox_schemas::event::EndReason;
 use boxbox_schemas::frame::{CarFrame, Presence};
 use boxbox_schemas::{Sim, Source};
+use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
 use common::{DEADLINE, Server, boxbox, eventually, free_port, not_run};
-use xtask::stack::{KafkaOptions, Options, Stack};
 
 /// Cars at 60 Hz, each in a session of its own, so that every partition has some.
 const CARS: u32 = 16;
@@ -123,7 +123,7 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     let options = Options { kafka: Some(kafka), ..Options::owned() };
     let stack = match tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap() {
         Ok(stack) => Arc::new(stack),
-        Err(error) if xtask::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
+        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
         Err(error) => panic!("{error:#}"),
     };
     let folder = tempfile::tempdir().unwrap();

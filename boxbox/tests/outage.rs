@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use boxbox_client::{Client, Config, Observer, StreamId};
 use boxbox_schemas::frame::{CarFrame, Presence};
 use boxbox_schemas::{Sim, Source};
+use boxbox_testkit::stack::{Options, Stack};
 use common::{DEADLINE, Server, boxbox, eventually, free_port, not_run};
-use xtask::stack::{Options, Stack};
 
 /// Frames in the whole test, at 60 Hz.
 const FRAMES: u32 = 60 * 14;
@@ -37,7 +37,7 @@ async fn acks_resume_soon_after_a_killed_broker_is_back() {
     // A broker of its own: the one that other tests share must not be killed.
     let stack = match tokio::task::spawn_blocking(|| Stack::up(Options::owned())).await.unwrap() {
         Ok(stack) => stack,
-        Err(error) if xtask::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
+        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
         Err(error) => panic!("{error:#}"),
     };
     let folder = tempfile::tempdir().unwrap();

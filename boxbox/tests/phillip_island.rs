@@ -4,7 +4,7 @@
 
 mod common;
 
-use boxbox_client::ibt::{IbtFile, Variable};
+use boxbox_sources::iracing::{IbtFile, Variable};
 use common::place::Place;
 use common::{PHILLIP_ISLAND, Replayed, Server, recording};
 use serde_json::Value;

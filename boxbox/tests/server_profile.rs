@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::stack::{Options, Stack};
 use common::place::{Engines, Place};
 use common::{DEADLINE, PHILLIP_ISLAND, Replayed, Server, boxbox, eventually, free_port, lap_table, not_run, recording, wait};
 use serde_json::Value;
-use xtask::stack::{Options, Stack};
 
 /// How long ClickHouse is down: 2 minutes in a campaign.
 fn outage() -> Duration {
@@ -24,7 +24,7 @@ fn outage() -> Duration {
 fn stack(test: &str) -> Option<Stack> {
     match Stack::up(Options::server()) {
         Ok(stack) => Some(stack),
-        Err(error) if xtask::tools::missing(&error).is_some() => {
+        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => {
             not_run(test, &format!("{error:#}"));
             None
         }

@@ -13,8 +13,8 @@ use boxbox_client::{Client, Config, Observer, Status, StreamId};
 use boxbox_log::control::Control;
 use boxbox_schemas::frame::{CarFrame, Presence};
 use boxbox_schemas::{Sim, Source};
+use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
 use common::{Server, boxbox, eventually, not_run};
-use xtask::stack::{KafkaOptions, Options, Stack};
 
 #[derive(Default)]
 struct Acks(AtomicU64);
@@ -220,7 +220,7 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     let options = Options { kafka: Some(KafkaOptions { settings, ..Default::default() }), ..Options::owned() };
     let stack = match tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap() {
         Ok(stack) => stack,
-        Err(error) if xtask::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
+        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
         Err(error) => panic!("{error:#}"),
     };
     let world = World::new(&stack.kafka_brokers().unwrap());

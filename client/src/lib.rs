@@ -45,14 +45,8 @@ mod config;
 mod connection;
 mod core;
 mod driver;
-/// Reading .ibt recordings and replaying them as frames.
-#[cfg(feature = "ibt")]
-pub mod ibt;
 mod observe;
 mod queue;
-/// A synthetic race with its truth.
-#[cfg(feature = "sim")]
-pub mod sim;
 mod spool;
 mod stream;
 mod tls;

@@ -1,5 +1,6 @@
 //! What the pure part of the processor counts, for the runner to put into metrics.
 
+use boxbox_race::session::Applied;
 use boxbox_schemas::event::Closing;
 
 use crate::admit::{Arrival, Meaning, Verdict};
@@ -56,6 +57,12 @@ impl Counts {
             Meaning::Void(reason) if new > 0 => add(&mut self.voids, reason.name(), new),
             _ => {}
         }
+    }
+
+    pub(crate) fn applied(&mut self, applied: Applied) {
+        self.laps += applied.laps;
+        self.withdrawn += applied.withdrawn;
+        self.incidents += applied.incidents;
     }
 
     pub(crate) fn closing(&mut self, closing: Closing) {

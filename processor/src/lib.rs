@@ -1,7 +1,7 @@
 //! Log in, results out: admission, race logic, effectively-once steps.
 //!
 //! * [`admit`]: which sequence numbers of a record are new (E1); pure
-//! * [`race`]: frames of one stream into facts, and the choice among facts (E2, E3); pure
+//! * the crate `race`: frames of one stream into facts, and the choice among facts (E2, E3); pure
 //! * [`partition`]: records of one partition into steps, all sessions and streams of it; pure
 //! * [`Processor`]: runs it all on a log, a results store and an archive: two pumps for each partition, one for results
 //!   and one for the archive, each with its own checkpoint, so that an archive that is down delays no lap (E5, E6)
@@ -18,7 +18,6 @@ mod metrics;
 pub mod partition;
 mod processor;
 mod pump;
-pub mod race;
 mod session;
 mod status;
 

@@ -12,9 +12,7 @@
 //! * Opened again: what came late counts, as if it had come in time; its laps keep the tag `late`.
 //! * Retired: only its description stays. Records that come later are counted as late and dropped.
 
-mod book;
 mod field;
-mod rows;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +25,8 @@ use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, RunId};
 use boxbox_store::{Step, StreamState};
 
-use self::book::{Book, Owner, Owners, Staged};
+use boxbox_race::session::{Book, Owner, Owners, Staged};
+
 use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
@@ -152,7 +151,7 @@ impl Session {
         // What a panic leaves half done is dropped: the stream's race state by `halt`; the book is changed by `apply` only.
         match catch_unwind(AssertUnwindSafe(|| self.tell(id, record, &arrival, &verdict))) {
             Ok(staged) => {
-                self.book.apply(staged, counts);
+                counts.applied(self.book.apply(staged));
                 if self.streams.get(&id).is_some_and(|s| s.car() != car) {
                     self.claimed(id, counts);
                 }
@@ -180,7 +179,7 @@ impl Session {
             Closing::REOPENED if closed && !retired => {
                 self.info.closed = false;
                 self.info.updated_at_us = self.info.updated_at_us.max(at_us);
-                self.book.reopen(counts);
+                counts.applied(self.book.reopen());
             }
             Closing::RETIRED if !retired => {
                 if !closed {
@@ -209,7 +208,7 @@ impl Session {
                 }
             }
         }
-        self.book.apply(self.book.stage(told), counts);
+        counts.applied(self.book.apply(self.book.stage(told)));
         self.book.close();
         self.info.closed = true;
         outcome
@@ -288,7 +287,8 @@ impl Session {
             counts.disputed += 1;
             tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers say that a car is theirs; what others see of it counts for the first of them");
         }
-        let moved = self.book.own(self.owners(), counts);
+        let (moved, applied) = self.book.own(self.owners());
+        counts.applied(applied);
         for (id, stream) in &mut self.streams {
             if !moved.is_empty() && stream.touch(&moved) {
                 self.changed.insert(*id);

@@ -8,9 +8,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use boxbox_processor::partition::Partition;
+use boxbox_race::timing;
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{Lap, PitVisit, SessionInfo, Tags};
-use boxbox_schemas::timing;
 use boxbox_schemas::{EntryId, LogId};
 use boxbox_store::memory::MemoryResults;
 use boxbox_store::{PartitionState, Results, STREAM_RACE_MAX_BYTES};

@@ -6,8 +6,8 @@
 //! * [`record`]: a sealed batch of frames (F3); [`stamp`]: the record as the log holds it (F5)
 //! * [`wire`]: what client and edge say to each other (W2, W4-W7); [`grant`], [`connect`]: who may; [`control`]: how edges
 //!   learn of it (W10); [`secret`]: what nothing may print
-//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and what goes with them; [`timing`]: what follows from
-//!   them together
+//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and what goes with them, and the step that
+//!   commits them
 //! * [`check`]: what content is acceptable (W7); [`limits`]: every bound, with its reason
 //!
 //! The invariants' names (F1, W6, E3, …) are explained in `docs/ARCHITECTURE.md`.
@@ -28,7 +28,6 @@ pub mod results;
 pub mod secret;
 pub mod slow;
 pub mod stamp;
-pub mod timing;
 pub mod wire;
 
 pub use ids::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};

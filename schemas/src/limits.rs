@@ -33,3 +33,6 @@ pub const ACK_SILENCE_MS: u64 = 3_000;
 pub const SPEED_MAX_MPS: f32 = 150.0;
 /// Longest session time, µs (30 days): a bound against absurd clocks.
 pub const SIM_TIME_MAX_US: i64 = 30 * 24 * 3_600 * 1_000_000;
+
+/// Longest race state of a stream, bytes (E5): a step touches every live stream of its partition, many times a second.
+pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;

@@ -8,10 +8,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use boxbox_client::ibt::{IbtFile, Item, ReplayOptions};
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
 use boxbox_schemas::results::{Checkpoint, Span};
 use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey, TenantId};
+use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use boxbox_store::clickhouse::{self, ClickHouseArchive, Options};
 use boxbox_store::postgres::{self, PostgresResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Results};

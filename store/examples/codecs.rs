@@ -13,9 +13,9 @@
 
 use std::time::{Duration, Instant};
 
-use boxbox_client::ibt::{IbtFile, Item, ReplayOptions};
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
 use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey, TenantId};
+use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use boxbox_store::FrameRun;
 use boxbox_store::clickhouse::encode::Rows;
 use boxbox_store::clickhouse::layout::{Column, FRAME, Kind};

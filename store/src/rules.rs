@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_schemas::limits::SEQUENCE_END;
+use boxbox_schemas::limits::{SEQUENCE_END, STREAM_RACE_MAX_BYTES};
 use boxbox_schemas::results::{Checkpoint, Lap};
 use boxbox_schemas::{SessionId, TenantId};
 
 use crate::{ArchiveBlock, LapFilter, Lease, Step, StoreError};
-
-/// Longest race state of a stream, bytes (E5): a step touches every live stream of its partition, many times a second.
-pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;
 
 /// Quarantined records kept for each partition, the newest: enough to see what is wrong, and at 32 KiB each no more
 /// than 32 MiB of disk, however long something broken keeps sending.

@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 
-use crate::fetch::{self, MIN_JAVA};
-use crate::tools;
-use crate::version::Version;
-use crate::{folders, steps};
+use crate::steps;
+use boxbox_testkit::fetch::{self, MIN_JAVA};
+use boxbox_testkit::folders;
+use boxbox_testkit::tools;
+use boxbox_testkit::version::Version;
 
 /// What the target folder takes once everything is built and tested, with room for a test's data, GiB.
 const DISK_GIB: u64 = 10;

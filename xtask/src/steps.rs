@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::folders;
-use crate::stack::tether::Tether;
+use boxbox_testkit::folders;
+use boxbox_testkit::stack::tether::Tether;
 
 /// Lines read ahead of the reader's pace; a command that prints faster waits, as it would on a terminal.
 const LINES_AHEAD: usize = 1024;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::folders;
+use boxbox_testkit::folders;
 
 /// The longest a file of source may be; a comfortable one has 100 to 300 lines. Tests may be longer.
 const MAX_LINES: usize = 600;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_schemas::{EntryId, timing};
+use boxbox_race::timing;
+use boxbox_schemas::EntryId;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use boxbox_race::timing::{self, Moment};
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
 use boxbox_schemas::results::{Lap, SessionInfo};
-use boxbox_schemas::timing::{self, Moment};
 use boxbox_schemas::{DriverId, EntryId, TenantId};
 use boxbox_store::LapFilter;
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use boxbox_race::timing;
 use boxbox_schemas::results::{PitKind, PitVisit};
-use boxbox_schemas::{DriverId, EntryId, timing};
+use boxbox_schemas::{DriverId, EntryId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -51,7 +51,7 @@ impl Engines {
     }
 
     /// Of a stack of the test's own.
-    pub fn of_stack(stack: &xtask::stack::Stack) -> Self {
+    pub fn of_stack(stack: &boxbox_testkit::stack::Stack) -> Self {
         let all: std::collections::BTreeMap<String, String> = stack.variables().into_iter().collect();
         let unique = unique();
         Self {

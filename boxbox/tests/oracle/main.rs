@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use boxbox_client::sim::{Action, Distance, Race, Spec, What};
 use boxbox_client::{Client, Config, Stream, Timing};
 use boxbox_schemas::event::{EndReason, EventCode};
 use boxbox_schemas::{Sim, Source};
+use boxbox_sources::synth::{Action, Distance, Race, Spec, What};
 use relay::Relay;
 use world::{PATIENCE, World};
 

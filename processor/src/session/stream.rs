@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::field::Field;
 use crate::admit::{Arrival, Meaning, Verdict};
 use crate::partition::StateError;
-use crate::race::{Claim, Context, Fact, StreamRace, field_entry};
+use boxbox_race::stream::{Claim, Context, Fact, StreamRace, field_entry};
 
 /// The version of stored race states that this build writes (F8: it reads the one before as well, once there is one).
 pub(super) const STATE_VERSION: u8 = 1;

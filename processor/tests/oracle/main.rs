@@ -9,12 +9,12 @@ mod records;
 
 use std::collections::BTreeMap;
 
-use boxbox_client::sim::{Action, Circuit, Distance, Race, Spec, Start, Truth, What};
 use boxbox_processor::partition::Partition;
+use boxbox_race::timing::{self, Classified};
 use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::results::{IncidentStep, Lap, PitKind, PitVisit, Reasons, Tags};
-use boxbox_schemas::timing::{self, Classified};
 use boxbox_schemas::{EntryId, LogId};
+use boxbox_sources::synth::{Action, Circuit, Distance, Race, Spec, Start, Truth, What};
 use boxbox_store::memory::MemoryResults;
 use boxbox_store::{PartitionState, Results};
 use bytes::Bytes;

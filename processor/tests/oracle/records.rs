@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use boxbox_client::sim::{Action, Race};
 use boxbox_schemas::event::{EndFrame, EventFrame};
 use boxbox_schemas::record::{Kind, Prelude, archive, seal};
 use boxbox_schemas::stamp::Stamp;
 use boxbox_schemas::{DriverId, GrantId, RunId, SessionId, ShortId, Sim, Source, TenantId};
+use boxbox_sources::synth::{Action, Race};
 use bytes::Bytes;
 
 /// Frames that a client puts into one record.

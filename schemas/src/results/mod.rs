@@ -1,13 +1,14 @@
 //! What processors compute and stores keep: laps, incident steps, pit visits, flags, cars, ledgers, checkpoints.
 //!
 //! Times are session times of the simulator in µs (F7). Bit sets are stored as numbers and shown by name.
-//! What follows from all of it together (order, gaps, stints, classification) is in [`timing`](crate::timing).
+//! What follows from all of it together (order, gaps, stints, classification) is in the crate `race`.
 
 mod car;
 mod flag;
 mod incident;
 mod lap;
 mod pit;
+mod step;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use self::flag::FlagChange;
 pub use self::incident::IncidentStep;
 pub use self::lap::{LOOPS, Lap, Reasons, Span, Tags};
 pub use self::pit::{PitKind, PitVisit};
+pub use self::step::{FieldState, PartitionState, Quarantined, Step, StreamState};
 use crate::ids::{DriverId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use crate::meta::SessionMeta;
 

@@ -5,7 +5,7 @@
 //! not in, that database. Numbers without a name are RUSTSEC ids.
 
 use super::lock::Package;
-use crate::version::Version;
+use boxbox_testkit::version::Version;
 
 /// A crate's lowest good version, in each compatible line that got the repair, rising.
 struct Floor {

@@ -1,6 +1,6 @@
 //! Cargo.lock, as far as the checks need it: name, version and source of every package.
 
-use crate::version::Version;
+use boxbox_testkit::version::Version;
 
 /// A package of Cargo.lock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::folders;
+use boxbox_testkit::folders;
 
 /// Checks the workspace. Each line is one thing wrong.
 pub(crate) fn check() -> Result<Vec<String>> {
@@ -28,5 +28,5 @@ pub(crate) fn check() -> Result<Vec<String>> {
 fn metadata(root: &Path) -> Result<serde_json::Value> {
     let mut command = Command::new(crate::steps::cargo());
     command.args(["metadata", "--locked", "--all-features", "--format-version", "1"]).current_dir(root);
-    Ok(serde_json::from_str(&crate::tools::run(&mut command)?)?)
+    Ok(serde_json::from_str(&boxbox_testkit::tools::run(&mut command)?)?)
 }

@@ -29,9 +29,9 @@ use clap::Args;
 use self::libtest::{Counts, Libtest};
 use self::report::{Outcome, Report, Verdict};
 use self::services::Services;
-use crate::not_run::{FILE_VARIABLE, NotRun};
 use crate::steps::{Ended, Steps, cargo, command};
 use crate::{supply, tidy};
+use boxbox_testkit::not_run::{FILE_VARIABLE, NotRun};
 
 /// For a build from nothing on two slow cores.
 const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);

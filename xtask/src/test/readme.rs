@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::folders;
 use crate::steps::{Ended, Steps, command};
+use boxbox_testkit::folders;
 
 /// For a run that takes seconds; its build is a step of its own.
 const DEADLINE: Duration = Duration::from_secs(300);

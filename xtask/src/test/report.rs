@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::libtest::Counts;
-use crate::not_run::NotRun;
+use boxbox_testkit::not_run::NotRun;
 
 /// How one step went.
 #[derive(Debug, Clone, PartialEq, Eq)]

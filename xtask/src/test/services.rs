@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::not_run::NotRun;
-use crate::stack::{ClickhouseOptions, KafkaOptions, Options, PostgresOptions, Stack};
-use crate::{fetch, folders};
+use boxbox_testkit::not_run::NotRun;
+use boxbox_testkit::stack::{ClickhouseOptions, KafkaOptions, Options, PostgresOptions, Stack};
+use boxbox_testkit::{fetch, folders};
 
 /// The variable that names the folder of recordings.
 const TESTDATA: &str = "BOXBOX_TESTDATA";
@@ -162,7 +162,7 @@ mod tests {
             let given = found.env().any(|(name, value)| name == wanted.variable && !value.is_empty());
             assert_ne!(told.is_some(), given, "{}", wanted.title);
             // For the report: here it is this test, not everything, that could not be made in full.
-            told.into_iter().for_each(|reason| crate::not_run::not_run("each_service_comes_with_its_variable_or_with_what_is_missing", reason));
+            told.into_iter().for_each(|reason| boxbox_testkit::not_run::not_run("each_service_comes_with_its_variable_or_with_what_is_missing", reason));
         }
         found.down().unwrap();
     }

@@ -1,0 +1,81 @@
+//! Flags over time: raw changes of many clients folded into spans.
+
+use serde::{Deserialize, Serialize};
+
+use std::collections::BTreeMap;
+
+use boxbox_schemas::frame::Flags;
+use boxbox_schemas::ids::{DriverId, EntryId, RunId};
+use boxbox_schemas::results::FlagChange;
+
+/// One flag, from when to when.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FlagSpan {
+    /// One bit.
+    pub flag: Flags,
+    /// Whom it was shown to; `None`: everybody ([`FlagChange::COURSE`]).
+    pub entry: Option<EntryId>,
+    /// First shown, session time, µs.
+    pub from_us: i64,
+    /// Last shown, µs; `None` while it is out.
+    pub until_us: Option<i64>,
+}
+
+/// From when to when one stream saw a flag, µs.
+type Seen = (i64, Option<i64>);
+
+/// Changes as clients tell them, in any order, into spans, by (from, flag, entry).
+///
+/// A flag of the course is out while any client sees it; a car's own flags are those of its own clients.
+pub fn flag_spans(changes: &[FlagChange]) -> Vec<FlagSpan> {
+    let mut streams: BTreeMap<(EntryId, DriverId, RunId), Vec<&FlagChange>> = BTreeMap::new();
+    for change in changes.iter().filter(|c| !c.superseded) {
+        streams.entry((change.entry, change.driver, change.run)).or_default().push(change);
+    }
+    // What each stream saw of each flag: from when to when.
+    let mut seen: BTreeMap<(u32, Option<EntryId>), Vec<Seen>> = BTreeMap::new();
+    for ((entry, ..), mut of) in streams {
+        of.sort_by_key(|c| (c.sim_time_us, c.timeline, c.tick));
+        for (flag, _) in Flags::NAMES {
+            let whose = if FlagChange::COURSE.has(*flag) { None } else { Some(entry) };
+            let mut since = None;
+            for change in &of {
+                match (since, change.to.has(*flag)) {
+                    (None, true) => since = Some(change.sim_time_us),
+                    (Some(from), false) => {
+                        seen.entry((flag.0, whose)).or_default().push((from, Some(change.sim_time_us)));
+                        since = None;
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(from) = since {
+                seen.entry((flag.0, whose)).or_default().push((from, None));
+            }
+        }
+    }
+    let mut spans: Vec<FlagSpan> = seen
+        .into_iter()
+        .flat_map(|((flag, entry), of)| joined(of).map(move |(from_us, until_us)| FlagSpan { flag: Flags(flag), entry, from_us, until_us }))
+        .collect();
+    spans.sort_by_key(|s| (s.from_us, s.flag.0, s.entry));
+    spans
+}
+
+/// Intervals that overlap become one. One whose end its client did not see ends with those that it overlaps, or stays a
+/// moment if others saw the flag later: a client that went away while a flag was out must not keep it out.
+fn joined(seen: Vec<Seen>) -> impl Iterator<Item = Seen> {
+    let (open, mut closed): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|(_, until)| until.is_none());
+    let last_us = closed.iter().filter_map(|(_, until)| *until).max();
+    let still_out = open.iter().map(|(from, _)| *from).filter(|from| last_us.is_none_or(|last| *from > last)).min();
+    closed.extend(open.iter().map(|(from, _)| (*from, Some(*from))).filter(|(from, _)| last_us.is_some_and(|last| *from <= last)));
+    closed.sort_unstable();
+    let mut out: Vec<Seen> = vec![];
+    for (from, until) in closed {
+        match out.last_mut() {
+            Some((_, last)) if Some(from) <= *last => *last = until.max(*last),
+            _ => out.push((from, until)),
+        }
+    }
+    out.into_iter().chain(still_out.map(|from| (from, None)))
+}

@@ -1,0 +1,72 @@
+//! What laps, pit visits, flags and cars say together: order, gaps, stints, bests, fuel, classification.
+//!
+//! Pure folds over what stores keep: the same rows give the same answer in any order (E3), at any moment, provisional
+//! while a session runs and final once it is closed. Rules: domain.md 12.6 to 12.12.
+
+mod classification;
+mod digest;
+mod flags;
+mod order;
+mod pits;
+mod stints;
+mod summary;
+
+pub use self::classification::{Classified, chequered_us, classification};
+pub use self::digest::digest;
+pub use self::flags::{FlagSpan, flag_spans};
+pub use self::order::{Moment, Standing, order};
+pub use self::pits::pit_visits;
+pub use self::stints::{Stint, stints};
+pub use self::summary::{Summary, best_laps, summaries};
+use boxbox_schemas::ids::EntryId;
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::SessionInfo;
+
+/// What decides the order of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ranking {
+    /// Laps, then who was there first: races.
+    Distance,
+    /// The best valid lap: practice, qualifying, and everything else.
+    BestLap,
+}
+
+impl Ranking {
+    /// How this session is ranked.
+    pub fn of(session: &SessionInfo) -> Self {
+        let race = session.meta.as_ref().is_some_and(|m| m.session_type.to_ascii_lowercase().contains("race"));
+        if race { Ranking::Distance } else { Ranking::BestLap }
+    }
+}
+
+/// The car in `slot` as the session's description has it; `None` also for pace cars and spectators.
+pub fn competitor(meta: Option<&SessionMeta>, slot: u16) -> Option<&MetaEntry> {
+    meta?.entries.iter().find(|e| e.slot == slot && !matches!(e.special, 1 | 2))
+}
+
+/// The class of the car in `slot`; 0 where nobody says.
+pub(crate) fn class_of(session: &SessionInfo, slot: u16) -> u32 {
+    competitor(session.meta.as_ref(), slot).map_or(0, |e| e.class_id)
+}
+
+/// Places within each class, 1-based, for rows that are in overall order: `class(row)` is its class.
+pub(crate) fn class_positions<T>(rows: &mut [T], class: impl Fn(&T) -> u32, set: impl Fn(&mut T, u32)) {
+    let mut next: std::collections::BTreeMap<u32, u32> = Default::default();
+    for row in rows {
+        let place = next.entry(class(row)).or_insert(0);
+        *place += 1;
+        set(row, *place);
+    }
+}
+
+/// Groups rows by entry, in order of entries.
+pub(crate) fn by_entry<'a, T: 'a>(
+    rows: impl Iterator<Item = &'a T>,
+    entry: impl Fn(&T) -> EntryId,
+) -> std::collections::BTreeMap<EntryId, Vec<&'a T>> {
+    let mut groups: std::collections::BTreeMap<EntryId, Vec<&'a T>> = Default::default();
+    for row in rows {
+        groups.entry(entry(row)).or_default().push(row);
+    }
+    groups
+}

@@ -1,0 +1,84 @@
+//! Each entry's best laps and sectors, theoretical best (domain.md 12.4) and fuel (12.11).
+
+use serde::{Deserialize, Serialize};
+
+use super::by_entry;
+use boxbox_schemas::ids::{DriverId, EntryId};
+use boxbox_schemas::results::{CarNow, Lap, Tags};
+
+/// Laps that the mean fuel use is taken over.
+const FUEL_LAPS: usize = 5;
+
+/// What one entry did in a session.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Who competes.
+    pub entry: EntryId,
+    /// Who drove, in order of first lap.
+    pub drivers: Vec<DriverId>,
+    /// The car's slot in its last lap.
+    pub slot: u16,
+    /// Laps known.
+    pub laps: u32,
+    /// Of those, laps that count for best.
+    pub valid_laps: u32,
+    /// Number of the best lap; the first of equal ones.
+    pub best_lap: Option<u32>,
+    /// Its time, µs.
+    pub best_lap_us: Option<i64>,
+    /// Best time of each sector in laps that count for best, µs; empty without one.
+    pub best_sectors_us: Vec<i64>,
+    /// Numbers of those laps.
+    pub best_sectors_lap: Vec<u32>,
+    /// Sum of the best sectors, µs.
+    pub theoretical_best_us: Option<i64>,
+    /// Mean fuel used in the last five laps without yellow that are neither in nor out laps, l (kWh).
+    pub fuel_per_lap_l: Option<f32>,
+    /// Laps that the fuel aboard lasts for at that rate.
+    pub fuel_laps_left: Option<f32>,
+}
+
+/// Each entry's best valid lap; of equal ones the one that was first.
+pub fn best_laps(laps: &[Lap]) -> Vec<Lap> {
+    let valid = laps.iter().filter(|l| !l.superseded && l.valid());
+    by_entry(valid, |l| l.entry).into_values().filter_map(|of| of.into_iter().min_by_key(|l| (l.time_us, l.end_us)).cloned()).collect()
+}
+
+/// Summaries of all entries, by entry.
+pub fn summaries(laps: &[Lap], cars: &[CarNow]) -> Vec<Summary> {
+    by_entry(laps.iter().filter(|l| !l.superseded), |l| l.entry).into_iter().map(|(entry, of)| summary(entry, of, cars)).collect()
+}
+
+fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow]) -> Summary {
+    laps.sort_by_key(|l| l.number);
+    let mut drivers: Vec<DriverId> = vec![];
+    for lap in &laps {
+        if !drivers.contains(&lap.driver) {
+            drivers.push(lap.driver);
+        }
+    }
+    let valid: Vec<&Lap> = laps.iter().copied().filter(|l| l.valid()).collect();
+    let best = valid.iter().min_by_key(|l| (l.time_us, l.end_us));
+    // Sector lines are the session's, so laps have equally many; one that was driven before lines moved has others.
+    let sectors = valid.iter().map(|l| l.sectors_us.len()).max().unwrap_or(0);
+    let bests: Vec<(i64, u32)> =
+        (0..sectors).filter_map(|k| valid.iter().filter(|l| l.sectors_us.len() == sectors).map(|l| (l.sectors_us[k], l.number)).min()).collect();
+    let flying = laps.iter().rev().filter(|l| !l.tags.any(Tags::IN_LAP.with(Tags::OUT_LAP).with(Tags::HAD_YELLOW)));
+    let fuel: Vec<f32> = flying.filter_map(|l| l.fuel_used_l).take(FUEL_LAPS).collect();
+    let fuel_per_lap_l = (!fuel.is_empty()).then(|| fuel.iter().sum::<f32>() / fuel.len() as f32).filter(|l| *l > 0.0);
+    let aboard = cars.iter().filter(|c| c.entry == entry && !c.field).max_by_key(|c| (c.sim_time_us, c.driver, c.run)).and_then(|c| c.fuel_l);
+    Summary {
+        entry,
+        drivers,
+        slot: laps.last().map_or(0, |l| l.slot),
+        laps: laps.len() as u32,
+        valid_laps: valid.len() as u32,
+        best_lap: best.map(|l| l.number),
+        best_lap_us: best.map(|l| l.time_us),
+        theoretical_best_us: (!bests.is_empty()).then(|| bests.iter().map(|(us, _)| us).sum()),
+        best_sectors_us: bests.iter().map(|(us, _)| *us).collect(),
+        best_sectors_lap: bests.iter().map(|(_, n)| *n).collect(),
+        fuel_per_lap_l,
+        fuel_laps_left: fuel_per_lap_l.zip(aboard).map(|(per_lap, l)| l / per_lap),
+    }
+}

@@ -1,0 +1,129 @@
+//! A race of 28 cars driven by iRacing's own lap chart: every timed lap within 1 ms, and the charted order from lap 1 on.
+//!
+//! The chart gives the start of lap 1 as the car's row of lap 0: the light for the first car, and a millisecond more for each
+//! place after it, which nobody drove. Our lap 1 begins at the light (domain.md 12.3), so its end is compared, and its time
+//! after that offset is taken off.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use boxbox_race::timing::{Moment, order};
+use boxbox_schemas::DriverId;
+use boxbox_schemas::results::Lap;
+use boxbox_schemas::{SessionId, Sim, Source, TenantId};
+use boxbox_sources::synth::{Action, ChartCar, Circuit, Race};
+use common::Rig;
+
+const CHART: &str = "monza_f3_race_lapchart_28cars.csv";
+const LENGTH_M: f64 = 5_793.0;
+/// The light: the chart's first row.
+const GREEN_US: i64 = 129_650_000;
+
+/// A row of the chart.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    at_us: i64,
+    /// -1: no time.
+    time_us: i64,
+    position: usize,
+    pitted: bool,
+}
+
+/// Rows by car, in order of laps from 0; `None` without the folder of recordings.
+fn chart() -> Option<BTreeMap<u32, Vec<Row>>> {
+    let folder = std::env::var_os("BOXBOX_TESTDATA");
+    let folder = folder.map_or_else(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), Into::into);
+    let Ok(text) = std::fs::read_to_string(folder.join(CHART)) else {
+        eprintln!("NOT RUN: monza: no {CHART} at {} (set BOXBOX_TESTDATA)", folder.display());
+        return None;
+    };
+    let mut cars: BTreeMap<u32, Vec<Row>> = BTreeMap::new();
+    for row in ::csv::Reader::from_reader(text.as_bytes()).records().map(Result::unwrap) {
+        let number = |column: usize| row[column].parse::<i64>().unwrap();
+        let of = cars.entry(number(0) as u32).or_default();
+        assert_eq!(of.len() as i64, number(2), "laps of a car are rows in order");
+        let time_us = if number(4) < 0 { -1 } else { number(4) * 100 };
+        of.push(Row { at_us: number(3) * 100, time_us, position: number(5) as usize, pitted: row[9].contains("pitted") });
+    }
+    Some(cars)
+}
+
+fn driver(car: u32) -> DriverId {
+    DriverId::new(&format!("car-{car:02}")).unwrap()
+}
+
+#[test]
+fn monza_laps_and_order_are_those_of_the_chart() {
+    let Some(chart) = chart() else { return };
+    assert_eq!((chart.len(), chart.values().map(Vec::len).sum::<usize>()), (28, 417));
+    let cars = chart.iter().map(|(car, rows)| ChartCar {
+        number: car.to_string(),
+        driver: driver(*car),
+        crossings_us: rows.iter().map(|r| r.at_us).collect(),
+        first_lap: 1,
+        // Lap 0 is no lap; what it says of the pits was before the race.
+        pitted: rows.iter().enumerate().map(|(lap, row)| lap > 0 && row.pitted).collect(),
+    });
+    let race = Race::from_chart(Circuit::new("Monza", LENGTH_M, 1), Some(GREEN_US), cars.collect());
+    let mut laps: Vec<Lap> = vec![];
+    for (index, car) in chart.keys().enumerate() {
+        let mut rig = Rig::new(&race.meta(index));
+        (rig.ctx.driver, rig.ctx.slot) = (driver(*car), index as u16);
+        race.script(index, 20).for_each(|action| {
+            if let Action::Frame(frame) = action {
+                rig.frame(&frame)
+            }
+        });
+        rig.end();
+        laps.extend(rig.laps());
+    }
+
+    let (mut timed, mut worst_us) = (0, 0);
+    for (car, rows) in &chart {
+        for (number, row) in rows.iter().enumerate().skip(1) {
+            let Some(lap) = laps.iter().find(|l| l.driver == driver(*car) && l.number as usize == number) else {
+                // It joins after the light, and a race's first lap is timed from the light only.
+                assert!(number == 1 && rows[0].at_us > GREEN_US + 1_000_000, "car {car} has no lap {number}");
+                continue;
+            };
+            worst_us = worst_us.max((lap.end_us - row.at_us).abs());
+            if row.time_us >= 0 {
+                let late_us = if number == 1 { rows[0].at_us - GREEN_US } else { 0 };
+                let off_us = (lap.time_us - late_us - row.time_us).abs();
+                assert!(off_us <= 1_000, "car {car}, lap {number}: {} µs, not {}", lap.time_us - late_us, row.time_us);
+                timed += 1;
+            }
+        }
+    }
+    println!("{timed} timed laps, every line within {worst_us} µs of the chart");
+    assert!(worst_us <= 1_000 && timed >= 378, "{timed} laps, {worst_us} µs");
+
+    let tenant = TenantId::new("t").unwrap();
+    let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
+    let session = boxbox_schemas::results::SessionInfo {
+        id: SessionId::of(&tenant, &source),
+        tenant,
+        source,
+        opened_at_us: 0,
+        updated_at_us: 0,
+        sim_time_us: 0,
+        closed: false,
+        retired: false,
+        meta: Some(race.meta(0)),
+        meta_from: None,
+    };
+    let last = chart.values().map(Vec::len).max().unwrap();
+    for number in 1..last {
+        // Only what was driven up to this lap: whoever has it is in the order of it.
+        let recent: Vec<Lap> = laps.iter().filter(|l| l.number as usize <= number).cloned().collect();
+        let standings = order(&Moment { session: &session, at_us: None, chequered_us: None, recent: &recent, bests: &recent, cars: &[] });
+        let ours: Vec<DriverId> = standings.iter().filter(|s| s.laps as usize == number).map(|s| s.driver).collect();
+        let mut theirs: Vec<(usize, u32)> = chart.iter().filter_map(|(car, rows)| Some((rows.get(number)?.position, *car))).collect();
+        theirs.sort_unstable();
+        theirs.retain(|(_, car)| laps.iter().any(|l| l.driver == driver(*car) && l.number as usize == number));
+        assert_eq!(ours, theirs.iter().map(|(_, car)| driver(*car)).collect::<Vec<_>>(), "lap {number}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Sources: simulators to frames.
+//!
+//! * [`iracing`]: reads .ibt recordings and replays them as frames
+//! * [`synth`]: a synthetic race, seeded, with its truth to the microsecond
+//!
+//! A source knows its simulator's formats and nothing of the network: whoever sends frames takes them from here and gives
+//! them to a client.
+
+pub mod iracing;
+pub mod synth;
