@@ -10,6 +10,8 @@
 //! | `answers.txt` | eight of them | `RACE/WHAT`: SHA-256 of one answer of the API |
 //! | `recordings.txt` | the recordings of BOXBOX_TESTDATA | both; of the `cases` the answers of the API are one line, `RACE/answers` |
 //!
+//! State that an earlier version stored in the middle of a race is in `state/`, see [`state`].
+//!
 //! Where a line has changed:
 //!
 //! * `BOXBOX_FROZEN_JSON=DIR` writes every answer into `DIR/PROFILE/RACE/…`: run it before and after, and compare the folders.
@@ -27,6 +29,7 @@ mod pipeline;
 mod recordings;
 mod records;
 mod seeded;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 

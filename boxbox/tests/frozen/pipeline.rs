@@ -79,6 +79,16 @@ impl Profile {
         process(&*self.results, input, until).await
     }
 
+    /// What the store holds for a processor to go on with.
+    pub async fn load(&self, input: &Input) -> (Lease, PartitionState) {
+        load(&*self.results, input).await
+    }
+
+    /// [`go_on`] in this profile's store.
+    pub async fn go_on(&self, input: &Input, lease: &Lease, state: PartitionState, until: usize) {
+        go_on(&*self.results, input, lease, state, until).await;
+    }
+
     /// Keep the frames of all cars. Every record is admitted that is not a duplicate: a log with other losses has no traces here.
     pub async fn keep_frames(&self, input: &Input, lease: &Lease) {
         self.archive.load(lease).await.unwrap();
@@ -168,6 +178,25 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What of `other` is not as here: the first row of each kind, or how many there are.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        fn first<T: PartialEq + std::fmt::Debug>(what: &str, here: &[T], there: &[T]) -> Option<String> {
+            let pair = here.iter().zip(there).find(|(a, b)| a != b);
+            let count = || (here.len() != there.len()).then(|| format!("{} {what}, not {}", there.len(), here.len()));
+            pair.map(|(a, b)| format!("{what}: {b:?}, not {a:?}")).or_else(count)
+        }
+        let all = [
+            first("session", std::slice::from_ref(&self.info), std::slice::from_ref(&other.info)),
+            first("laps", &self.laps, &other.laps),
+            first("visits", &self.visits, &other.visits),
+            first("incidents", &self.incidents, &other.incidents),
+            first("flags", &self.flags, &other.flags),
+            first("cars", &self.cars, &other.cars),
+            first("ledgers", &self.ledgers, &other.ledgers),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
     /// The digest of its final result.
     pub fn digest(&self) -> String {
         let visits = timing::pit_visits(&self.visits);

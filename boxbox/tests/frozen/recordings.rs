@@ -104,7 +104,7 @@ impl Recorded {
                         done.push(before.sent());
                     }
                     let sender = before.insert(self.sender(driver, source, slot));
-                    sender.begin(RunId([16 * n as u8 + done.len() as u8 + 1; 16]));
+                    sender.begin(RunId([16 * n as u8 + done.len() as u8 + 1; 16]), 0);
                     sender.meta(&meta);
                 }
                 (Item::Car(frame), Some(sender)) => sender.frame(Kind::CAR, Some(frame.tick), frame.sim_time_us, &archive(&frame)),
@@ -122,7 +122,7 @@ impl Recorded {
 
     fn csv(&self, frames: &[CarFrame], meta: &SessionMeta) -> Vec<Timed> {
         let mut sender = self.sender("driver-1", Source { sim: Sim::IRACING, id: 4_711, session_num: 0 }, 0);
-        sender.begin(RunId([1; 16]));
+        sender.begin(RunId([1; 16]), 0);
         sender.meta(meta);
         frames.iter().for_each(|frame| sender.frame(Kind::CAR, Some(frame.tick), frame.sim_time_us, &archive(frame)));
         sender.end(EndReason::FINISHED);
@@ -150,7 +150,7 @@ impl Recorded {
         let source = Source { sim: Sim::SYNTHETIC, id: 4_712, session_num: 0 };
         let of_car = |(index, car): (usize, &u32)| {
             let mut sender = self.sender(driver(*car).as_str(), source, index as u16);
-            sender.begin(RunId([1; 16]));
+            sender.begin(RunId([1; 16]), 0);
             for action in race.script(index, HZ) {
                 match action {
                     Action::Meta(meta) => sender.meta(&meta),

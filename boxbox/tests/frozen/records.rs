@@ -100,9 +100,10 @@ impl Sender {
         Self { tenant, driver, frames_a_record, prelude, batch: (Kind::CAR, vec![], 0), at_us: 0, last: (0, 0), made: vec![], held: None }
     }
 
-    /// The client is started (again).
-    pub fn begin(&mut self, run: RunId) {
+    /// The client is started (again), at session time `us`.
+    pub fn begin(&mut self, run: RunId, us: i64) {
         self.flush();
+        self.at_us = us;
         self.prelude = Prelude { run, meta_rev: 0, first_seq: 0, ..self.prelude };
     }
 

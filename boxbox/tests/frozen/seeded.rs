@@ -142,6 +142,20 @@ pub fn input(seed: u64) -> Input {
     Input { name: name(seed), records, every: rng.usize(60..400), cuts: vec![] }
 }
 
+/// One race with everything that state is kept of for later: a flashback, a stop, a swap and a tow, seen by two others.
+pub fn eventful() -> Input {
+    let spec = Spec { cars: 5, circuit: Circuit::new("Frozen Lake", 1_000.0, 5), distance: Distance::Laps(4), ..Spec::calm(1) }
+        .with(1, 2, 0.5, What::Flashback { back_us: 5_000_000 })
+        .with(2, 2, 0.5, What::Swap)
+        .with(3, 1, 0.5, What::Pit { fuel_l: 12.0, tyres: true })
+        .with(4, 3, 0.4, What::Tow)
+        .with(4, 1, 0.6, What::OffTrack);
+    let of = Clients { race: Race::new(&spec), name: "eventful".into(), source: source(0), hz: 20 };
+    let clients: Vec<Vec<Timed>> = (1..5).flat_map(|car| of.senders(car, car < 3, 0)).map(Sender::sent).collect();
+    let records = by_time(&clients).into_iter().map(|(_, record)| record).collect();
+    Input { name: of.name, records, every: 300, cuts: vec![] }
+}
+
 impl Clients {
     /// What the clients of car `car` send, of each driver.
     fn senders(&self, car: usize, seen: bool, copy: u8) -> Vec<Sender> {
@@ -155,10 +169,11 @@ impl Clients {
             RunId(id)
         };
         let mut senders: BTreeMap<DriverId, Sender> = BTreeMap::new();
-        let mut who = people[0].driver;
+        let (mut who, mut now_us) = (people[0].driver, 0);
         let script = self.race.script(car, self.hz);
         let script = if seen { script.with_field(FIELD_HZ) } else { script };
         for action in script {
+            now_us = action.at_us().unwrap_or(now_us);
             if let Action::Driver(index) = action {
                 // The driver who leaves the car closes the client.
                 if let Some(before) = senders.get_mut(&who) {
@@ -169,7 +184,7 @@ impl Clients {
             }
             let sender = senders.entry(who).or_insert_with(|| {
                 let mut sender = Sender::new(tenant(&self.name), who, self.source, slot, FRAMES_A_RECORD);
-                sender.begin(next_run(who));
+                sender.begin(next_run(who), now_us);
                 sender
             });
             match action {
@@ -179,7 +194,7 @@ impl Clients {
                 Action::Field(frame) => sender.frame(Kind::FIELD, None, frame.sim_time_us, &archive(&frame)),
                 Action::Event(code, tick, us) => sender.event(code, tick, us),
                 Action::End(_, _, reason) => sender.end(reason),
-                Action::Restart => sender.begin(next_run(who)),
+                Action::Restart => sender.begin(next_run(who), now_us),
                 Action::Disconnect => sender.disconnect(),
                 Action::Reconnect => sender.reconnect(),
                 Action::Driver(_) => unreachable!("handled above"),
