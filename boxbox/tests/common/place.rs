@@ -30,24 +30,33 @@ pub struct Engines {
 impl Engines {
     /// With a name of its own; `None` (said as NOT RUN) if the environment does not name all three.
     pub fn new(test: &str) -> Option<Self> {
-        let unique = unique();
-        let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let all = || {
-            Some(Self {
-                brokers: of("KAFKA_BROKERS")?,
-                postgres: of("POSTGRES_URL")?,
-                postgres_password_file: of("POSTGRES_PASSWORD_FILE")?.into(),
-                clickhouse: of("CLICKHOUSE_URL")?,
-                clickhouse_password_file: of("CLICKHOUSE_PASSWORD_FILE")?.into(),
-                name: unique.clone(),
-                stores: unique.clone(),
-            })
-        };
-        let engines = all();
+        let engines = set("KAFKA_BROKERS").and_then(Self::with_brokers);
         if engines.is_none() {
             not_run(test, "KAFKA_BROKERS, POSTGRES_URL and CLICKHOUSE_URL are not set: `cargo xtask stack up` starts all three");
         }
         engines
+    }
+
+    /// The same without a log.
+    pub fn stores_only(test: &str) -> Option<Self> {
+        let engines = Self::with_brokers(String::new());
+        if engines.is_none() {
+            not_run(test, "POSTGRES_URL and CLICKHOUSE_URL are not set: `cargo xtask stack up` starts both");
+        }
+        engines
+    }
+
+    fn with_brokers(brokers: String) -> Option<Self> {
+        let unique = unique();
+        Some(Self {
+            brokers,
+            postgres: set("POSTGRES_URL")?,
+            postgres_password_file: set("POSTGRES_PASSWORD_FILE")?.into(),
+            clickhouse: set("CLICKHOUSE_URL")?,
+            clickhouse_password_file: set("CLICKHOUSE_PASSWORD_FILE")?.into(),
+            name: unique.clone(),
+            stores: unique,
+        })
     }
 
     /// Of a stack of the test's own.
@@ -160,6 +169,11 @@ impl Engines {
         self.sql(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.stores));
         self.ask_in("system", &format!("DROP DATABASE IF EXISTS {} SYNC", self.stores));
     }
+}
+
+/// What the environment says, if it says anything.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn unique() -> String {
