@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use boxbox_race::timing::Classified;
+use boxbox_race::view::SessionView;
 use boxbox_schemas::{SessionId, Sim, Source};
 use boxbox_sources::synth::{Race, Truth};
 use clap::Args;
 
-use crate::board::Board;
 use crate::cli::NodeArgs;
 use crate::fleet::{Fleet, Rates};
+use crate::follow::Follow;
 use crate::node::{Node, NodeOptions, Roles};
 use crate::report::line;
 use crate::result;
@@ -69,7 +70,7 @@ impl Demo<'_> {
         let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
         let session = SessionId::of(&self.node.tenant(), &source);
         let feed = self.node.feed().context("this process runs a processor")?;
-        let mut board = Board::new(feed, self.node.results()?.clone(), self.node.tenant(), session);
+        let mut follow = Follow::new(feed, self.node.results()?.clone(), self.node.tenant(), session);
         let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
@@ -85,24 +86,24 @@ impl Demo<'_> {
         let mut fleet = Fleet::start(self.race, source, rates, connects).await?;
         let truth = self.race.truth();
         let mut shown = if terminal { Shown::Tower(Tower::open()?) } else { Shown::Lines };
-        let drove = self.drive(&mut fleet, &mut board, &mut shown, &truth).await?;
+        let drove = self.drive(&mut fleet, &mut follow, &mut shown, &truth).await?;
         // Gives the terminal back.
         drop(shown);
         if drove == Drove::Stopped {
             line("stopped before the flag; what was sent until then is kept");
             return Ok(());
         }
-        self.report(&mut board, &fleet, &truth, session, terminal).await
+        self.report(follow.view(), &fleet, &truth, session, terminal).await
     }
 
     /// Until every lap is sent and processed, or the user has seen enough.
-    async fn drive(&self, fleet: &mut Fleet<'_>, board: &mut Board, shown: &mut Shown, truth: &Truth) -> anyhow::Result<Drove> {
+    async fn drive(&self, fleet: &mut Fleet<'_>, follow: &mut Follow, shown: &mut Shown, truth: &Truth) -> anyhow::Result<Drove> {
         let mut steps = tokio::time::interval(STEP);
         steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut stop = std::pin::pin!(signals::asked_to_stop());
         let (mut drawn, mut sent, mut frames_per_s) = (Instant::now(), 0, 0.0);
         let mut sending = true;
-        let mut processed = std::pin::pin!(self.processed(board.session()));
+        let mut processed = std::pin::pin!(self.processed(follow.view().session()));
         loop {
             tokio::select! {
                 _ = steps.tick() => {}
@@ -111,14 +112,14 @@ impl Demo<'_> {
                 done = &mut processed, if !sending => {
                     done?;
                     fleet.finish().await?;
-                    board.reload().await?;
-                    shown.laps(board, truth, self.race);
+                    follow.reload().await?;
+                    shown.laps(follow, truth, self.race);
                     return Ok(Drove::ToTheEnd);
                 }
             }
             sending = sending && fleet.advance().await?;
-            board.update().await?;
-            shown.laps(board, truth, self.race);
+            follow.update().await?;
+            shown.laps(follow, truth, self.race);
             let Shown::Tower(tower) = shown else { continue };
             if tower.asked_to_leave()? {
                 return Ok(Drove::Stopped);
@@ -131,7 +132,7 @@ impl Demo<'_> {
                 let now_us = fleet.now_us();
                 let done = now_us as f64 / self.race.until_us() as f64;
                 let progress = Progress { laps: self.args.race.laps(), done, now_us, frames_per_s, sent: fleet.sent(), acked: fleet.acked() };
-                tower.draw(board, &progress)?;
+                tower.draw(follow.view(), &progress)?;
             }
         }
     }
@@ -149,15 +150,14 @@ impl Demo<'_> {
         }
     }
 
-    async fn report(&self, board: &mut Board, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
-        let info = board.info().context("the session is known")?.clone();
-        let laps: Vec<_> = board.laps().values().cloned().collect();
-        let classified = board.result();
+    async fn report(&self, view: &SessionView, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
+        let info = view.info().context("the session is known")?;
+        let classified = view.classification();
         line("");
         result::table(&classified, info.meta.as_ref()).iter().for_each(|row| line(row));
         line("");
         line(&format!("{} frames sent, {} acked", fleet.sent(), fleet.acked()));
-        let verdict = result::Verdict::of(truth, &laps, &classified);
+        let verdict = result::Verdict::of(truth, view.laps(), &classified);
         line(&verdict.to_string());
         line(&format!("everything is kept in {}", self.args.node.data.display()));
         let api = self.node.api().context("this process runs an API")?;
@@ -202,8 +202,8 @@ enum Shown {
 
 impl Shown {
     /// Print the laps that are new.
-    fn laps(&mut self, board: &mut Board, truth: &Truth, race: &Race) {
-        let fresh = board.fresh();
+    fn laps(&mut self, follow: &mut Follow, truth: &Truth, race: &Race) {
+        let fresh = follow.fresh();
         if let Shown::Lines = self {
             fresh.iter().for_each(|lap| line(&result::lap(lap, truth, race)));
         }

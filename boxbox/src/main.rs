@@ -3,12 +3,12 @@
 #![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
 
 mod auth;
-mod board;
 mod cli;
 mod control;
 mod data;
 mod demo;
 mod fleet;
+mod follow;
 mod grant;
 mod identity;
 mod node;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use boxbox_race::timing::{Standing, competitor};
+use boxbox_race::view::SessionView;
 use boxbox_schemas::frame::Flags;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -13,7 +14,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Gauge, Row, Table};
 use ratatui::{DefaultTerminal, Frame};
 
-use crate::board::Board;
 use crate::report::{lap_time, seconds};
 
 /// From this width on there is room for sectors, speed, fuel and longer names.
@@ -21,7 +21,7 @@ const WIDE: u16 = 130;
 /// Distinct colours of classes, in order of their ids.
 const CLASS_COLOURS: [Color; 6] = [Color::Cyan, Color::Magenta, Color::LightGreen, Color::LightBlue, Color::LightYellow, Color::LightRed];
 
-/// What a race tells beside its board.
+/// What a race tells beside its session.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Laps of the race.
@@ -52,12 +52,12 @@ impl Tower {
     }
 
     /// Draw what is known now.
-    pub fn draw(&mut self, board: &Board, progress: &Progress) -> anyhow::Result<()> {
-        let rows = board.order();
+    pub fn draw(&mut self, view: &SessionView, progress: &Progress) -> anyhow::Result<()> {
+        let rows = view.order(None);
         let height = usize::from(self.terminal.size()?.height.saturating_sub(5)).max(1);
         self.top = self.top.min(rows.len().saturating_sub(height));
         let top = self.top;
-        self.terminal.draw(|frame| draw(frame, board, &rows, top, progress))?;
+        self.terminal.draw(|frame| draw(frame, view, &rows, top, progress))?;
         Ok(())
     }
 
@@ -89,22 +89,22 @@ impl Drop for Tower {
     }
 }
 
-fn draw(frame: &mut Frame, board: &Board, rows: &[Standing], top: usize, progress: &Progress) {
+fn draw(frame: &mut Frame, view: &SessionView, rows: &[Standing], top: usize, progress: &Progress) {
     let areas = Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)]).split(frame.area());
-    frame.render_widget(header(board, rows, progress), areas[0]);
-    frame.render_widget(table(board, rows, top, areas[1]), areas[1]);
+    frame.render_widget(header(view, rows, progress), areas[0]);
+    frame.render_widget(table(view, rows, top, areas[1]), areas[1]);
     let done = progress.done.clamp(0.0, 1.0);
     let bar = Gauge::default().gauge_style(Style::new().fg(Color::Green).bg(Color::DarkGray)).ratio(done).label(format!("{:.0} %", done * 100.0));
     frame.render_widget(bar, areas[2]);
     frame.render_widget(footer(rows.len(), top, areas[1], progress), areas[3]);
 }
 
-fn header<'a>(board: &Board, rows: &[Standing], progress: &Progress) -> Line<'a> {
-    let meta = board.info().and_then(|i| i.meta.as_ref());
+fn header<'a>(view: &SessionView, rows: &[Standing], progress: &Progress) -> Line<'a> {
+    let meta = view.info().and_then(|i| i.meta.as_ref());
     let track = meta.map(|m| format!("{} {:.1} km", m.track_name, m.track_length_m / 1_000.0)).unwrap_or_default();
     let leader = rows.first();
     let lap = (leader.map_or(0, |l| l.laps) + 1).min(progress.laps.max(1));
-    let flags = leader.and_then(|l| board.car_of(l.entry)).map(|c| c.flags).unwrap_or_default();
+    let flags = leader.and_then(|l| view.car(l.entry)).map(|c| c.flags).unwrap_or_default();
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let clock = progress.now_us.max(0) / 1_000_000;
     Line::from(vec![
@@ -130,12 +130,12 @@ fn flag<'a>(flags: Flags) -> Span<'a> {
     Span::styled(name, Style::new().fg(colour).add_modifier(Modifier::BOLD))
 }
 
-fn table<'a>(board: &Board, rows: &[Standing], top: usize, area: Rect) -> Table<'a> {
+fn table<'a>(view: &SessionView, rows: &[Standing], top: usize, area: Rect) -> Table<'a> {
     let wide = area.width >= WIDE;
     let mut classes: Vec<u32> = rows.iter().map(|r| r.class_id).collect();
     classes.sort_unstable();
     classes.dedup();
-    let fastest = board.laps().values().filter(|l| l.valid()).map(|l| l.time_us).min();
+    let fastest = view.fastest_lap().map(|l| l.time_us);
     // Aligned as what is below them.
     let mut names = vec!["pos", "class", " car", "driver", "lap", "     gap", "     int", "     last", "     best", "pit"];
     let mut widths: Vec<u16> = vec![3, 5, 4, if wide { 22 } else { 18 }, 3, 8, 8, 9, 9, 3];
@@ -143,13 +143,13 @@ fn table<'a>(board: &Board, rows: &[Standing], top: usize, area: Rect) -> Table<
         names.extend([" sector 1", " sector 2", " sector 3", "  km/h", "   fuel", "in class"]);
         widths.extend([9, 9, 9, 6, 7, 8]);
     }
-    let lines: Vec<Row> = rows.iter().skip(top).map(|row| line(board, row, &classes, fastest, wide)).collect();
+    let lines: Vec<Row> = rows.iter().skip(top).map(|row| line(view, row, &classes, fastest, wide)).collect();
     let head = Row::new(names).style(Style::new().fg(Color::Gray).add_modifier(Modifier::UNDERLINED));
     Table::new(lines, widths.into_iter().map(Constraint::Length)).header(head).column_spacing(1)
 }
 
-fn line<'a>(board: &Board, row: &Standing, classes: &[u32], fastest: Option<i64>, wide: bool) -> Row<'a> {
-    let meta = board.info().and_then(|i| i.meta.as_ref());
+fn line<'a>(view: &SessionView, row: &Standing, classes: &[u32], fastest: Option<i64>, wide: bool) -> Row<'a> {
+    let meta = view.info().and_then(|i| i.meta.as_ref());
     let entry = competitor(meta, row.slot);
     let colour = classes.iter().position(|c| *c == row.class_id).map_or(Color::Reset, |i| CLASS_COLOURS[i % CLASS_COLOURS.len()]);
     let text = |f: fn(&boxbox_schemas::meta::MetaEntry) -> &String| entry.map(f).cloned().unwrap_or_default();
@@ -170,8 +170,8 @@ fn line<'a>(board: &Board, row: &Standing, classes: &[u32], fastest: Option<i64>
         Cell::from(if row.in_pits == Some(true) { "PIT" } else { "" }).style(Style::new().fg(Color::Yellow)),
     ];
     if wide {
-        let last = board.laps().range((row.entry, 0)..=(row.entry, u32::MAX)).next_back().map(|(_, lap)| lap);
-        let car = board.car_of(row.entry);
+        let last = view.last_lap(row.entry);
+        let car = view.car(row.entry);
         let sector = |k: usize| last.and_then(|l| l.sectors_us.get(k)).map(|us| seconds(*us)).unwrap_or_default();
         cells.extend([
             right(sector(0), 9),

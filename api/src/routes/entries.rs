@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,7 +30,8 @@ pub(crate) async fn list(
     let session = read::session(&app, &reader.tenant, &path.session).await?;
     let laps = read::all_laps(&app, &reader.tenant, &path.session).await?;
     let cars = app.stored(app.results()?.cars(&reader.tenant, &path.session).await)?;
-    let all: Vec<_> = timing::summaries(&laps, &cars).into_iter().map(|s| (s.entry, Entry::of(s, &session))).collect();
+    let view = SessionView::of(session.clone()).with(Rows { laps, cars, ..Rows::default() });
+    let all: Vec<_> = view.summaries().into_iter().map(|s| (s.entry, Entry::of(s, &session))).collect();
     // Each entry is there once; the number beside it makes a place like every other list's.
     let (page, next_cursor) = cursor::page(all, page.cursor.as_deref(), rows(page.limit)?, |(entry, _)| (*entry, 0u32))?;
     Ok(Json(EntryList { entries: page.into_iter().map(|(_, entry)| entry).collect(), next_cursor }))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::EntryId;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,13 +27,14 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<FlagList>, Problem> {
-    let changes = app.stored(app.results()?.flags(&reader.tenant, &path.session).await)?;
-    if changes.is_empty() {
+    let flags = app.stored(app.results()?.flags(&reader.tenant, &path.session).await)?;
+    if flags.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
     // No entry sorts before every entry, as empty text does.
     let place = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
-    let (spans, next_cursor) = cursor::page(timing::flag_spans(&changes), page.cursor.as_deref(), rows(page.limit)?, place)?;
+    let spans = SessionView::new(path.session).with(Rows { flags, ..Rows::default() }).flag_spans();
+    let (spans, next_cursor) = cursor::page(spans, page.cursor.as_deref(), rows(page.limit)?, place)?;
     Ok(Json(FlagList { flags: spans.into_iter().map(Flag::of).collect(), next_cursor }))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::results::IncidentStep;
 use boxbox_schemas::{DriverId, EntryId, RunId};
 use serde::Serialize;
@@ -28,12 +29,13 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<IncidentList>, Problem> {
-    let steps = app.stored(app.results()?.incidents(&reader.tenant, &path.session).await)?;
-    if steps.is_empty() {
+    let incidents = app.stored(app.results()?.incidents(&reader.tenant, &path.session).await)?;
+    if incidents.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
     let place = |s: &IncidentStep| (s.entry, s.driver, s.sim_time_us, s.to, s.run);
-    let (steps, next_cursor) = cursor::page(IncidentStep::fold(steps), page.cursor.as_deref(), rows(page.limit)?, place)?;
+    let steps = SessionView::new(path.session).with(Rows { incidents, ..Rows::default() }).incidents();
+    let (steps, next_cursor) = cursor::page(steps, page.cursor.as_deref(), rows(page.limit)?, place)?;
     Ok(Json(IncidentList { incidents: steps.into_iter().map(Incident::of).collect(), next_cursor }))
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_race::timing::{self, Moment};
+use boxbox_race::timing::{self, FinishLaps, Ranking};
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
-use boxbox_schemas::results::{Lap, SessionInfo};
+use boxbox_schemas::results::SessionInfo;
 use boxbox_schemas::{DriverId, EntryId, TenantId};
 use boxbox_store::LapFilter;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use crate::read::{self, Car};
 
 /// Order and gaps, now or at a moment of the session
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/order", tag = "timing", operation_id = "getOrder", params(SessionPath, OrderParams),
-    responses((status = 200, description = "The order", body = Order), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The order", body = Order)))]
 pub(crate) async fn order(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -32,36 +33,32 @@ pub(crate) async fn order(
         return Err(Problem::bad_request("bad_moment", format!("`at_us` is a session time, 0 to {SIM_TIME_MAX_US}.")));
     }
     let session = read::session(&app, &reader.tenant, &path.session).await?;
-    let (tenant, at_us) = (&reader.tenant, params.at_us.unwrap_or(SIM_TIME_MAX_US));
-    let chequered_us = chequered_us(&app, tenant, &session).await?;
-    // Laps that began behind the flag count no more: those before it are wanted.
-    let until_us = chequered_us.map_or(at_us, |flag| at_us.min(flag.saturating_sub(1)));
-    let recent = app.stored(app.results()?.laps_at(tenant, &path.session, until_us).await)?;
-    let bests = app.stored(app.results()?.best_laps(tenant, &path.session, at_us).await)?;
-    let cars = app.stored(app.results()?.cars(tenant, &path.session).await)?;
-    let moment = Moment { session: &session, at_us: params.at_us, chequered_us, recent: &recent, bests: &bests, cars: &cars };
-    let order = timing::order(&moment).into_iter().map(|s| Standing::of(s, &session)).collect();
+    let view = view(&app, &reader.tenant, &session, params.at_us).await?;
+    let order = view.order(params.at_us).into_iter().map(|s| Standing::of(s, &session)).collect();
     Ok(Json(Order { at_us: params.at_us, session_us: session.sim_time_us, closed: session.closed, order }))
 }
 
-/// When the winner of a race crossed the line, if that has happened.
-async fn chequered_us(app: &App, tenant: &TenantId, session: &SessionInfo) -> Result<Option<i64>, Problem> {
-    if timing::Ranking::of(session) != timing::Ranking::Distance {
-        return Ok(None);
+/// The session with what its order at a moment needs, which is far less than all of its laps.
+async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option<i64>) -> Result<SessionView, Problem> {
+    let (results, id) = (app.results()?, &session.id);
+    let mut view = SessionView::of(session.clone());
+    if Ranking::of(session) == Ranking::Distance {
+        view = view.with(Rows { flags: app.stored(results.flags(tenant, id).await)?, ..Rows::default() });
+        let laps = match view.finish_laps() {
+            FinishLaps::None => vec![],
+            FinishLaps::Numbered(number) => {
+                let last = LapFilter { from_number: Some(number), to_number: Some(number), ..LapFilter::default() };
+                read::laps_that(app, (tenant, id), &last, None, usize::from(u16::MAX), |_| true).await?
+            }
+            FinishLaps::LastTwoBegunBy(us) => app.stored(results.laps_at(tenant, id, us).await)?,
+        };
+        view = view.with(Rows { laps, ..Rows::default() });
     }
-    let flags = app.stored(app.results()?.flags(tenant, &session.id).await)?;
-    let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
-    let laps: Vec<Lap> = if limit > 0 {
-        let last = LapFilter { from_number: Some(limit), to_number: Some(limit), ..LapFilter::default() };
-        read::laps_that(app, (tenant, &session.id), &last, None, usize::from(u16::MAX), |_| true).await?
-    } else {
-        vec![]
-    };
-    if laps.is_empty() && !flags.iter().any(|f| f.to.has(boxbox_schemas::frame::Flags::CHECKERED)) {
-        return Ok(None);
-    }
-    let all = if laps.is_empty() { read::all_laps(app, tenant, &session.id).await? } else { laps };
-    Ok(timing::chequered_us(session, &all, &flags))
+    let at_or_now_us = at_us.unwrap_or(SIM_TIME_MAX_US);
+    let mut laps = app.stored(results.laps_at(tenant, id, view.recent_until_us(Some(at_or_now_us))).await)?;
+    laps.extend(app.stored(results.best_laps(tenant, id, at_or_now_us).await)?);
+    let cars = app.stored(results.cars(tenant, id).await)?;
+    Ok(view.with(Rows { laps, cars, ..Rows::default() }))
 }
 
 /// `?at_us=…`

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_race::timing;
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::results::{PitKind, PitVisit};
 use boxbox_schemas::{DriverId, EntryId};
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,11 @@ pub(crate) async fn list(
     Params(params): Params<PitParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<PitList>, Problem> {
-    let told = app.stored(app.results()?.pit_visits(&reader.tenant, &path.session).await)?;
-    if told.is_empty() {
+    let pit_visits = app.stored(app.results()?.pit_visits(&reader.tenant, &path.session).await)?;
+    if pit_visits.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
-    let mut visits = timing::pit_visits(&told);
+    let mut visits = SessionView::new(path.session).with(Rows { pit_visits, ..Rows::default() }).pit_visits();
     visits.retain(|v| params.kind.is_none_or(|kind| kind == Kind::of(v.kind)));
     let (visits, next_cursor) = cursor::page(visits, params.cursor.as_deref(), rows(params.limit)?, |v| (v.entry, v.enter_us))?;
     Ok(Json(PitList { pit_stops: visits.into_iter().map(Visit::of).collect(), next_cursor }))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
-use boxbox_schemas::results::{IncidentStep, SessionInfo};
+use boxbox_race::view::{Rows, SessionResult, SessionView};
+use boxbox_schemas::results::SessionInfo;
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,12 +24,14 @@ use crate::read::{self, Car};
 pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<ResultList>, Problem> {
     let tenant = &reader.tenant;
     let session = read::session(&app, tenant, &path.session).await?;
-    let laps = read::all_laps(&app, tenant, &path.session).await?;
-    let flags = app.stored(app.results()?.flags(tenant, &path.session).await)?;
-    let visits = timing::pit_visits(&app.stored(app.results()?.pit_visits(tenant, &path.session).await)?);
-    let incidents = IncidentStep::fold(app.stored(app.results()?.incidents(tenant, &path.session).await)?);
-    let classified = timing::classification(&session, &laps, &flags);
-    let digest = timing::digest(&classified, &laps, &visits, &incidents);
+    let rows = Rows {
+        laps: read::all_laps(&app, tenant, &path.session).await?,
+        flags: app.stored(app.results()?.flags(tenant, &path.session).await)?,
+        pit_visits: app.stored(app.results()?.pit_visits(tenant, &path.session).await)?,
+        incidents: app.stored(app.results()?.incidents(tenant, &path.session).await)?,
+        ..Rows::default()
+    };
+    let SessionResult { classified, digest } = SessionView::of(session.clone()).with(rows).result();
     let results = classified.into_iter().map(|c| Row::of(c, &session)).collect();
     Ok(Json(ResultList { r#final: session.closed, digest, results }))
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ranking, by_entry, class_of, class_positions};
+use super::{Ranking, best_lap, by_entry, class_of, class_positions};
 use boxbox_schemas::frame::Flags;
 use boxbox_schemas::ids::{DriverId, EntryId};
 use boxbox_schemas::results::{FlagChange, Lap, SessionInfo, Tags};
@@ -58,12 +58,39 @@ pub fn chequered_us(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -
     if limit > 0 {
         return laps.iter().filter(|l| l.number == limit).map(|l| l.end_us).min();
     }
-    let shown = |f: &&FlagChange| !f.superseded && f.to.has(Flags::CHECKERED) && !f.from.has(Flags::CHECKERED);
-    let flag_us = flags.iter().filter(shown).map(|f| f.sim_time_us).min()?;
+    let flag_us = flag_shown_us(flags)?;
     // Of the cars that crossed about then, the winner has the most laps, and is the first of those.
     let about_then = laps.iter().filter(|l| (flag_us - FLAG_LAG_US..=flag_us + FLAG_LEAD_US).contains(&l.end_us));
     let crossing = about_then.map(|l| (std::cmp::Reverse(l.number), l.end_us)).min();
     Some(crossing.map_or(flag_us, |(_, us)| us))
+}
+
+/// Which laps [`chequered_us`] needs of a session with these changes of flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FinishLaps {
+    /// None: it is no race, or no chequered flag was shown.
+    None,
+    /// All laps of this number.
+    Numbered(u32),
+    /// Of each entry the last two laps that began at or before this session time, µs: no lap is so short that the one which
+    /// ended about when the flag was shown is not among them.
+    LastTwoBegunBy(i64),
+}
+
+/// Which laps [`chequered_us`] needs, so that nobody has to read all of them.
+pub fn finish_laps(session: &SessionInfo, flags: &[FlagChange]) -> FinishLaps {
+    let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
+    match Ranking::of(session) {
+        Ranking::BestLap => FinishLaps::None,
+        Ranking::Distance if limit > 0 => FinishLaps::Numbered(limit),
+        Ranking::Distance => flag_shown_us(flags).map_or(FinishLaps::None, |us| FinishLaps::LastTwoBegunBy(us.saturating_add(FLAG_LEAD_US))),
+    }
+}
+
+/// When the chequered flag was first shown to anybody.
+fn flag_shown_us(flags: &[FlagChange]) -> Option<i64> {
+    let shown = |f: &&FlagChange| !f.superseded && f.to.has(Flags::CHECKERED) && !f.from.has(Flags::CHECKERED);
+    flags.iter().filter(shown).map(|f| f.sim_time_us).min()
 }
 
 /// The classification of `session` from all its chosen laps and its changes of flags.
@@ -107,7 +134,7 @@ fn row(session: &SessionInfo, mut laps: Vec<&Lap>, flag_us: Option<i64>, start_u
             drivers.push(lap.driver);
         }
     }
-    let best = laps.iter().filter(|l| l.valid()).min_by_key(|l| (l.time_us, l.end_us));
+    let best = best_lap(laps.iter().copied());
     Some(Classified {
         position: 0,
         class_position: 0,

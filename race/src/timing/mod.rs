@@ -11,13 +11,13 @@ mod pits;
 mod stints;
 mod summary;
 
-pub use self::classification::{Classified, chequered_us, classification};
+pub use self::classification::{Classified, FinishLaps, chequered_us, classification, finish_laps};
 pub use self::digest::digest;
 pub use self::flags::{FlagSpan, flag_spans};
-pub use self::order::{Moment, Standing, order};
+pub use self::order::{Moment, Standing, newest_car, order};
 pub use self::pits::pit_visits;
 pub use self::stints::{Stint, stints};
-pub use self::summary::{Summary, best_laps, summaries};
+pub use self::summary::{Summary, best_lap, summaries};
 use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::SessionInfo;

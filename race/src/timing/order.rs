@@ -107,12 +107,13 @@ pub fn order(moment: &Moment<'_>) -> Vec<Standing> {
     out
 }
 
-/// Of each entry's tellers the one that speaks: its own client before others, the newest, the lowest.
+/// Of the tellers of one entry's car the one that speaks: its own client before others, the newest, the lowest.
+pub fn newest_car<'a>(told: impl IntoIterator<Item = &'a CarNow>) -> Option<&'a CarNow> {
+    told.into_iter().min_by_key(|c| (c.field, std::cmp::Reverse(c.sim_time_us), c.driver, c.run, c.slot))
+}
+
 fn newest_cars(cars: &[CarNow]) -> Vec<&CarNow> {
-    by_entry(cars.iter(), |c| c.entry)
-        .into_values()
-        .filter_map(|told| told.into_iter().min_by_key(|c| (c.field, std::cmp::Reverse(c.sim_time_us), c.driver, c.run, c.slot)))
-        .collect()
+    by_entry(cars.iter(), |c| c.entry).into_values().filter_map(newest_car).collect()
 }
 
 /// A point of the race: lap and mini-loop, 0 being the line.

@@ -38,10 +38,9 @@ pub struct Summary {
     pub fuel_laps_left: Option<f32>,
 }
 
-/// Each entry's best valid lap; of equal ones the one that was first.
-pub fn best_laps(laps: &[Lap]) -> Vec<Lap> {
-    let valid = laps.iter().filter(|l| !l.superseded && l.valid());
-    by_entry(valid, |l| l.entry).into_values().filter_map(|of| of.into_iter().min_by_key(|l| (l.time_us, l.end_us)).cloned()).collect()
+/// The best of these laps that counts for best; of equal ones the one that was first.
+pub fn best_lap<'a>(laps: impl IntoIterator<Item = &'a Lap>) -> Option<&'a Lap> {
+    laps.into_iter().filter(|l| !l.superseded && l.valid()).min_by_key(|l| (l.time_us, l.end_us))
 }
 
 /// Summaries of all entries, by entry.
@@ -58,7 +57,7 @@ fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow]) -> Summary {
         }
     }
     let valid: Vec<&Lap> = laps.iter().copied().filter(|l| l.valid()).collect();
-    let best = valid.iter().min_by_key(|l| (l.time_us, l.end_us));
+    let best = best_lap(laps.iter().copied());
     // Sector lines are the session's, so laps have equally many; one that was driven before lines moved has others.
     let sectors = valid.iter().map(|l| l.sectors_us.len()).max().unwrap_or(0);
     let bests: Vec<(i64, u32)> =

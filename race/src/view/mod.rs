@@ -1,0 +1,182 @@
+//! [`SessionView`]: one session, rows in, and what they say together out: order, results, stints, flags, and what changed.
+//!
+//! Whoever shows a session (the API, a live board, a program that compares) has its rows from a store, from what a processor
+//! commits, or from both in turn; the view keeps what counts and asks [`timing`], so that all of them answer alike.
+//!
+//! Rows are kept in order of their keys and given to the folds as they lie. [`SessionView::order`] looks at each lap once and
+//! folds three laps of each entry: a second's redraws of a long race cost little. The other folds go over all laps, and are for when
+//! somebody asks.
+
+mod apply;
+mod rows;
+
+pub use self::apply::Changes;
+pub use self::rows::{LapKey, Rows};
+
+use boxbox_schemas::SessionId;
+use boxbox_schemas::ids::EntryId;
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
+
+use self::rows::Table;
+use crate::timing::{self, Classified, FinishLaps, FlagSpan, Moment, Standing, Stint, Summary};
+
+/// One session as it is known.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    session: SessionId,
+    info: Option<SessionInfo>,
+    laps: Table<Lap>,
+    flags: Table<FlagChange>,
+    pit_visits: Table<PitVisit>,
+    incidents: Table<IncidentStep>,
+    cars: Table<CarNow>,
+}
+
+/// The classification of a session, and the fingerprint of all its results.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SessionResult {
+    /// First place first.
+    pub classified: Vec<Classified>,
+    /// [`timing::digest`] of classification, laps, visits and incidents.
+    pub digest: String,
+}
+
+impl SessionView {
+    /// Of a session of which nothing is known yet. Until its [`SessionInfo`] comes, folds that need it give nothing.
+    pub fn new(session: SessionId) -> Self {
+        Self { session, ..tables(Rows::default()) }
+    }
+
+    /// Of a session without rows.
+    pub fn of(info: SessionInfo) -> Self {
+        Self { session: info.id, info: Some(info), ..tables(Rows::default()) }
+    }
+
+    /// With these rows of the session too: a row replaces the row with its key.
+    #[must_use]
+    pub fn with(mut self, rows: Rows) -> Self {
+        self.laps.fill(rows.laps);
+        self.flags.fill(rows.flags);
+        self.pit_visits.fill(rows.pit_visits);
+        self.incidents.fill(rows.incidents);
+        self.cars.fill(rows.cars);
+        self
+    }
+
+    /// Which session.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// What the platform knows of it.
+    pub fn info(&self) -> Option<&SessionInfo> {
+        self.info.as_ref()
+    }
+
+    /// Its laps, by entry and number.
+    pub fn laps(&self) -> &[Lap] {
+        self.laps.all()
+    }
+
+    /// One lap.
+    pub fn lap(&self, key: LapKey) -> Option<&Lap> {
+        self.laps.get(key)
+    }
+
+    /// The lap of an entry with the highest number.
+    pub fn last_lap(&self, entry: EntryId) -> Option<&Lap> {
+        self.laps.range((entry, 0), (entry, u32::MAX)).last()
+    }
+
+    /// The fastest lap of all that count for best; of equal ones the one that was first.
+    pub fn fastest_lap(&self) -> Option<&Lap> {
+        timing::best_lap(self.laps())
+    }
+
+    /// The newest that is known of an entry's car, as [`SessionView::order`] takes it.
+    pub fn car(&self, entry: EntryId) -> Option<&CarNow> {
+        timing::newest_car(self.cars.all().iter().filter(|c| c.entry == entry))
+    }
+
+    /// Which laps decide when the winner crossed the line: [`SessionView::chequered_us`] needs those, or more, and the flags.
+    pub fn finish_laps(&self) -> FinishLaps {
+        self.info.as_ref().map_or(FinishLaps::None, |info| timing::finish_laps(info, self.flags.all()))
+    }
+
+    /// When the winner of a race crossed the line, session time, µs ([`timing::chequered_us`]).
+    pub fn chequered_us(&self) -> Option<i64> {
+        timing::chequered_us(self.info.as_ref()?, self.laps(), self.flags.all())
+    }
+
+    /// The order at session time `at_us`; `None`: now.
+    ///
+    /// All rows suffice. So do, for a reader who does not want all laps: flags, then [`SessionView::finish_laps`], then of each entry the
+    /// last two laps that began by [`SessionView::recent_until_us`] and the best that ended by `at_us`, and the cars.
+    pub fn order(&self, at_us: Option<i64>) -> Vec<Standing> {
+        let Some(session) = &self.info else { return vec![] };
+        let chequered_us = self.chequered_us();
+        let (begun_us, ended_us) = (until_us(at_us, chequered_us), at_us.unwrap_or(i64::MAX));
+        let (mut recent, mut bests) = (vec![], vec![]);
+        for of in self.laps().chunk_by(|a, b| a.entry == b.entry) {
+            let mut begun: Vec<&Lap> = of.iter().filter(|l| l.start_us <= begun_us).collect();
+            begun.sort_by_key(|l| (l.start_us, l.number));
+            recent.extend(begun[begun.len().saturating_sub(2)..].iter().map(|l| (*l).clone()));
+            bests.extend(timing::best_lap(of.iter().filter(|l| l.end_us <= ended_us)).cloned());
+        }
+        timing::order(&Moment { session, at_us, chequered_us, recent: &recent, bests: &bests, cars: self.cars.all() })
+    }
+
+    /// Up to when laps may have begun to matter for the order at `at_us`: what begins behind the chequered flag counts no more, and
+    /// the laps before it are wanted. Session time, µs.
+    pub fn recent_until_us(&self, at_us: Option<i64>) -> i64 {
+        until_us(at_us, self.chequered_us())
+    }
+
+    /// The classification ([`timing::classification`]): provisional while the session runs.
+    pub fn classification(&self) -> Vec<Classified> {
+        self.info.as_ref().map(|info| timing::classification(info, self.laps(), self.flags.all())).unwrap_or_default()
+    }
+
+    /// The classification with the fingerprint of all results.
+    pub fn result(&self) -> SessionResult {
+        let classified = self.classification();
+        let digest = timing::digest(&classified, self.laps(), &self.pit_visits(), &self.incidents());
+        SessionResult { classified, digest }
+    }
+
+    /// What each entry did, by entry.
+    pub fn summaries(&self) -> Vec<Summary> {
+        timing::summaries(self.laps(), self.cars.all())
+    }
+
+    /// Stints, by entry and number.
+    pub fn stints(&self) -> Vec<Stint> {
+        timing::stints(self.laps(), &self.pit_visits())
+    }
+
+    /// Each visit to the pit lane once, by entry and time.
+    pub fn pit_visits(&self) -> Vec<PitVisit> {
+        timing::pit_visits(self.pit_visits.all())
+    }
+
+    /// Each rise of a driver's incident counter once, by entry, driver and time.
+    pub fn incidents(&self) -> Vec<IncidentStep> {
+        IncidentStep::fold(self.incidents.all().to_vec())
+    }
+
+    /// Flags from when to when, by time.
+    pub fn flag_spans(&self) -> Vec<FlagSpan> {
+        timing::flag_spans(self.flags.all())
+    }
+}
+
+fn until_us(at_us: Option<i64>, chequered_us: Option<i64>) -> i64 {
+    let at_us = at_us.unwrap_or(i64::MAX);
+    chequered_us.map_or(at_us, |flag| at_us.min(flag.saturating_sub(1)))
+}
+
+/// A view of these rows, of no session.
+fn tables(rows: Rows) -> SessionView {
+    let (laps, flags, pit_visits, incidents, cars) = Default::default();
+    SessionView { session: SessionId::default(), info: None, laps, flags, pit_visits, incidents, cars }.with(rows)
+}

@@ -1,0 +1,422 @@
+//! [`SessionView`] against a store: whatever history led to a store's rows, the view that followed it says what one made of those rows says,
+//! and what the folds say of them when they are called one by one.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxbox_race::timing::{self, FinishLaps, Moment, Ranking};
+use boxbox_race::view::{LapKey, Rows, SessionView};
+use boxbox_schemas::frame::{Flags, SessionState};
+use boxbox_schemas::ids::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::{
+    CarNow, Checkpoint, FieldState, FlagChange, IncidentStep, LOOPS, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Step, StreamState, Tags,
+};
+use fastrand::Rng;
+use proptest::prelude::*;
+
+const CARS: u32 = 5;
+const LAPS: u32 = 7;
+/// When the race ends, and some more.
+const END_US: i64 = 1_000_000_000;
+
+fn name(n: u32) -> ShortId {
+    ShortId::new(&format!("car-{n}")).unwrap()
+}
+
+fn tenant() -> TenantId {
+    TenantId(ShortId::new("league").unwrap())
+}
+
+fn session(n: u32) -> SessionId {
+    SessionId::of(&tenant(), &source(n))
+}
+
+fn source(n: u32) -> Source {
+    Source { sim: Sim::SYNTHETIC, id: 1, session_num: n }
+}
+
+/// A store of one session, as a processor's step changes it.
+#[derive(Default)]
+struct Store {
+    info: Option<SessionInfo>,
+    laps: BTreeMap<LapKey, Lap>,
+    flags: BTreeMap<(DriverId, RunId, u32, u32), FlagChange>,
+    pit_visits: BTreeMap<(DriverId, RunId, u16, u32, u32), PitVisit>,
+    incidents: BTreeMap<(DriverId, RunId, u32, u32), IncidentStep>,
+    own: BTreeMap<(DriverId, RunId), Option<CarNow>>,
+    seen: BTreeMap<(DriverId, RunId, u16), Option<CarNow>>,
+}
+
+impl Store {
+    fn commit(&mut self, step: &Step) {
+        let id = session(0);
+        self.info = step.sessions.iter().rfind(|s| s.id == id).cloned().or(self.info.take());
+        for stream in step.streams.iter().filter(|s| s.ledger.stream.session == id) {
+            let of = (stream.ledger.stream.driver, stream.ledger.stream.run);
+            self.own.insert(of, stream.now.clone());
+            self.seen.extend(stream.field.iter().map(|f| ((of.0, of.1, f.slot), f.now.clone())));
+        }
+        for (_, entry, number) in step.withdrawn.iter().filter(|w| w.0 == id) {
+            self.laps.remove(&(*entry, *number));
+        }
+        self.laps.extend(step.laps.iter().filter(|l| l.session == id).map(|l| ((l.entry, l.number), l.clone())));
+        self.flags.extend(step.flags.iter().filter(|f| f.session == id).map(|f| ((f.driver, f.run, f.timeline, f.tick), f.clone())));
+        let visits = step.pit_visits.iter().filter(|v| v.session == id);
+        self.pit_visits.extend(visits.map(|v| ((v.driver, v.run, v.slot, v.timeline, v.tick), v.clone())));
+        let incidents = step.incidents.iter().filter(|i| i.session == id);
+        self.incidents.extend(incidents.map(|i| ((i.driver, i.run, i.timeline, i.tick), i.clone())));
+        if step.retired.contains(&id) {
+            self.seen.clear();
+        }
+    }
+
+    /// What readers are given, in an order of its own.
+    fn rows(&self, rng: &mut Rng) -> Rows {
+        let mut rows = Rows {
+            laps: self.laps.values().filter(|l| !l.superseded).cloned().collect(),
+            flags: self.flags.values().filter(|f| !f.superseded).cloned().collect(),
+            pit_visits: self.pit_visits.values().filter(|v| !v.superseded).cloned().collect(),
+            incidents: self.incidents.values().filter(|i| !i.superseded).cloned().collect(),
+            cars: self.own.values().chain(self.seen.values()).flatten().cloned().collect(),
+        };
+        if rng.bool() {
+            (rng.shuffle(&mut rows.laps), rng.shuffle(&mut rows.flags), rng.shuffle(&mut rows.cars));
+            (rng.shuffle(&mut rows.pit_visits), rng.shuffle(&mut rows.incidents));
+        }
+        rows
+    }
+
+    fn view(&self, rng: &mut Rng) -> SessionView {
+        SessionView::of(self.info.clone().unwrap()).with(self.rows(rng))
+    }
+
+    /// Of each entry the last two laps that began by then, as a store gives them.
+    fn laps_at(&self, at_us: i64) -> Vec<Lap> {
+        let mut begun: Vec<&Lap> = self.laps.values().filter(|l| !l.superseded && l.start_us <= at_us).collect();
+        begun.sort_by_key(|l| (l.entry, l.start_us, l.number));
+        begun.chunk_by(|a, b| a.entry == b.entry).flat_map(|of| &of[of.len().saturating_sub(2)..]).map(|l| (*l).clone()).collect()
+    }
+
+    fn best_laps(&self, until_us: i64) -> Vec<Lap> {
+        let mut best: BTreeMap<EntryId, &Lap> = BTreeMap::new();
+        for lap in self.laps.values().filter(|l| !l.superseded && l.valid() && l.end_us <= until_us) {
+            let kept = best.entry(lap.entry).or_insert(lap);
+            if (lap.time_us, lap.end_us) < (kept.time_us, kept.end_us) {
+                *kept = lap;
+            }
+        }
+        best.into_values().cloned().collect()
+    }
+
+    /// A view with what its order at a moment needs, and no more.
+    fn light_view(&self, at_us: Option<i64>, rng: &mut Rng) -> SessionView {
+        let Rows { flags, cars, .. } = self.rows(rng);
+        let view = SessionView::of(self.info.clone().unwrap()).with(Rows { flags, ..Rows::default() });
+        let laps = match view.finish_laps() {
+            FinishLaps::None => vec![],
+            FinishLaps::Numbered(number) => self.laps.values().filter(|l| !l.superseded && l.number == number).cloned().collect(),
+            FinishLaps::LastTwoBegunBy(us) => self.laps_at(us),
+        };
+        let view = view.with(Rows { laps, ..Rows::default() });
+        let mut laps = self.laps_at(view.recent_until_us(at_us));
+        laps.extend(self.best_laps(at_us.unwrap_or(i64::MAX)));
+        view.with(Rows { laps, cars, ..Rows::default() })
+    }
+
+    /// Without the view: fold by fold.
+    fn order(&self, at_us: Option<i64>, rng: &mut Rng) -> Vec<timing::Standing> {
+        let (info, rows) = (self.info.clone().unwrap(), self.rows(rng));
+        let chequered_us = timing::chequered_us(&info, &rows.laps, &rows.flags);
+        let at = at_us.unwrap_or(i64::MAX);
+        let (recent, bests) = (self.laps_at(chequered_us.map_or(at, |flag| at.min(flag - 1))), self.best_laps(at));
+        timing::order(&Moment { session: &info, at_us, chequered_us, recent: &recent, bests: &bests, cars: &rows.cars })
+    }
+}
+
+// ---- histories -----------------------------------------------------------------------------------------------------
+
+fn info(rng: &mut Rng, id: u32) -> SessionInfo {
+    let entries = (0..CARS).map(|n| MetaEntry { slot: n as u16, class_id: 1 + n % 2, ..Default::default() }).collect();
+    let session_type = rng.choice(["Race", "Race", "Practice"]).unwrap().to_string();
+    let meta = SessionMeta { session_type, laps_limit: *rng.choice([&0, &0, &(LAPS - 1)]).unwrap(), entries, ..Default::default() };
+    SessionInfo {
+        id: session(id),
+        tenant: tenant(),
+        source: source(id),
+        opened_at_us: 0,
+        updated_at_us: rng.i64(..),
+        sim_time_us: rng.i64(0..END_US),
+        closed: rng.bool(),
+        retired: false,
+        meta: (rng.u8(0..10) > 0).then_some(meta),
+        meta_from: None,
+    }
+}
+
+/// A lap of a car that is as fast as its number says, told a little differently each time.
+fn lap(rng: &mut Rng) -> Lap {
+    let (car, number) = (rng.u32(0..CARS), rng.u32(1..=LAPS));
+    let pace_us = 100_000_000 + i64::from(car) * rng.i64(1_000_000..1_100_000);
+    let (start_us, time_us) = (i64::from(number - 1) * pace_us + rng.i64(0..500_000), pace_us - rng.i64(0..3) * 250_000);
+    Lap {
+        session: session(u32::from(rng.u8(0..8) == 0)),
+        entry: EntryId(name(car)),
+        number,
+        driver: DriverId(name(car + 10 * rng.u32(0..2))),
+        run: RunId([rng.u8(0..2); 16]),
+        slot: car as u16,
+        timeline: 0,
+        revision: 1,
+        start_us,
+        end_us: start_us + time_us,
+        time_us,
+        sim_time_us: None,
+        sectors_us: vec![time_us / 2, time_us - time_us / 2],
+        loops_us: (1..LOOPS as i64).map(|k| time_us * k / LOOPS as i64).collect(),
+        fuel_l: None,
+        fuel_used_l: rng.bool().then_some(2.5),
+        reasons: if rng.u8(0..4) == 0 { Reasons::OFF_TRACK } else { Reasons(0) },
+        tags: if number == 1 { Tags::FIRST_LAP } else { Tags(0) },
+        frames: 1,
+        start_tick: 0,
+        end_tick: 1,
+        settled: true,
+        superseded: rng.u8(0..6) == 0,
+        spans: vec![],
+    }
+}
+
+fn flag(rng: &mut Rng) -> FlagChange {
+    let (car, tick) = (rng.u32(0..CARS), rng.u32(0..6));
+    let flags = [Flags(0), Flags::GREEN, Flags::YELLOW, Flags::GREEN.with(Flags::CHECKERED)];
+    FlagChange {
+        session: session(u32::from(rng.u8(0..8) == 0)),
+        entry: EntryId(name(car)),
+        driver: DriverId(name(car)),
+        run: RunId([rng.u8(0..2); 16]),
+        timeline: 0,
+        tick,
+        sim_time_us: i64::from(tick) * 140_000_000 + rng.i64(0..3_000_000),
+        from: *rng.choice(&flags).unwrap(),
+        to: *rng.choice(&flags).unwrap(),
+        superseded: rng.u8(0..3) == 0,
+        late: false,
+    }
+}
+
+fn visit(rng: &mut Rng) -> PitVisit {
+    let (car, tick) = (rng.u32(0..CARS), rng.u32(0..6));
+    let enter_us = i64::from(tick) * 150_000_000 + rng.i64(0..100_000);
+    PitVisit {
+        session: session(u32::from(rng.u8(0..8) == 0)),
+        entry: EntryId(name(car)),
+        seen_as: None,
+        driver: DriverId(name(rng.u32(0..CARS))),
+        run: RunId([rng.u8(0..2); 16]),
+        slot: car as u16,
+        timeline: 0,
+        tick,
+        field: rng.bool(),
+        kind: *rng.choice(&[PitKind::STOP, PitKind::DRIVE_THROUGH, PitKind::START]).unwrap(),
+        lap: tick,
+        enter_us,
+        exit_us: rng.bool().then_some(enter_us + 30_000_000),
+        stationary_us: rng.i64(0..10_000_000),
+        service_us: None,
+        fuel_added_l: None,
+        tyres_changed: None,
+        speed_max_mps: 16.0,
+        speeding: rng.bool(),
+        superseded: rng.u8(0..3) == 0,
+        late: false,
+    }
+}
+
+fn incident(rng: &mut Rng) -> IncidentStep {
+    let (car, tick) = (rng.u32(0..CARS), rng.u32(0..6));
+    IncidentStep {
+        session: session(u32::from(rng.u8(0..8) == 0)),
+        entry: EntryId(name(car)),
+        driver: DriverId(name(car)),
+        run: RunId([rng.u8(0..2); 16]),
+        timeline: rng.u32(0..2),
+        tick,
+        sim_time_us: i64::from(tick) * 10_000_000,
+        // Of one counter: what it said before and after is the same whoever tells it.
+        from: tick as u16,
+        to: tick as u16 + 1,
+        superseded: rng.u8(0..3) == 0,
+        late: false,
+    }
+}
+
+/// A car, as `stream` tells it: its own, or (`seen`) the one in that slot, counted for whoever is known to drive it then.
+fn car(rng: &mut Rng, stream: &StreamKey, seen: Option<u16>) -> CarNow {
+    let lap = rng.u32(0..=LAPS + 1);
+    let lap_start_us = i64::from(lap.saturating_sub(1)) * 101_000_000;
+    CarNow {
+        session: stream.session,
+        entry: EntryId(name(seen.map_or(u32::from(stream.driver.as_str().as_bytes()[4] - b'0'), |slot| u32::from(slot) + 20 * rng.u32(0..2)))),
+        driver: stream.driver,
+        run: stream.run,
+        slot: seen.unwrap_or(rng.u16(0..3)),
+        field: seen.is_some(),
+        sim_time_us: lap_start_us + rng.i64(0..100_000_000),
+        tick: 0,
+        lap,
+        lap_start_us: (lap > 0).then_some(lap_start_us),
+        loops_us: (1..rng.i64(1..20)).map(|k| k * 5_000_000).collect(),
+        lap_pct: rng.bool().then(|| rng.f64()),
+        speed_mps: None,
+        in_pits: rng.bool().then(|| rng.bool()),
+        off_track: false,
+        fuel_l: rng.bool().then(|| rng.f32()),
+        flags: Flags(0),
+        state: SessionState(4),
+    }
+}
+
+fn stream(rng: &mut Rng) -> StreamState {
+    let session = session(u32::from(rng.u8(0..8) == 0));
+    let key = StreamKey { tenant: tenant(), session, driver: DriverId(name(rng.u32(0..3))), run: RunId([rng.u8(0..2); 16]) };
+    let slots: BTreeSet<u16> = (0..rng.usize(0..3)).map(|_| rng.u16(0..CARS as u16 + 2)).collect();
+    let seen = |rng: &mut Rng, slot: u16| (rng.u8(0..5) > 0).then(|| car(rng, &key, Some(slot)));
+    let field = slots.into_iter().map(|slot| FieldState { slot, race: Default::default(), now: seen(rng, slot) }).collect();
+    let now = (rng.u8(0..5) > 0).then(|| car(rng, &key, None));
+    StreamState { ledger: Ledger::new(key), race: Default::default(), now, field }
+}
+
+fn step(rng: &mut Rng, offset: u64) -> Step {
+    let mut step = Step::new(Checkpoint { log: LogId("log".into()), partition: 0, offset, crc: 0 });
+    if offset == 0 || rng.u8(0..4) == 0 {
+        step.sessions = vec![info(rng, 0), info(rng, 1)];
+    }
+    let mut few = |most: usize| rng.usize(0..=most);
+    let counts = (few(4), few(2), few(2), few(2), few(2), few(2));
+    step.laps = (0..counts.0).map(|_| lap(rng)).collect();
+    step.withdrawn = (0..counts.1).map(|_| lap(rng)).map(|l| (l.session, l.entry, l.number)).collect();
+    step.flags = (0..counts.2).map(|_| flag(rng)).collect();
+    step.pit_visits = (0..counts.3).map(|_| visit(rng)).collect();
+    step.incidents = (0..counts.4).map(|_| incident(rng)).collect();
+    step.streams = (0..counts.5).map(|_| stream(rng)).collect();
+    step.retired = if rng.u8(0..30) == 0 { vec![session(0)] } else { vec![] };
+    step
+}
+
+/// Everything that a view says, at many moments.
+fn says(view: &SessionView) -> impl PartialEq + std::fmt::Debug + use<> {
+    let orders: Vec<_> = (0..=20).map(|k| Some(END_US / 20 * k)).chain([None]).map(|at| view.order(at)).collect();
+    let cars: Vec<_> = (0..40).map(|n| view.car(EntryId(name(n))).cloned()).collect();
+    let lasts: Vec<_> = (0..CARS).map(|n| view.last_lap(EntryId(name(n))).cloned()).collect();
+    let folds = (view.result(), view.stints(), view.pit_visits(), view.flag_spans(), view.incidents(), view.summaries());
+    (view.info().cloned(), view.laps().to_vec(), view.fastest_lap().cloned(), (orders, cars, lasts), folds)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn a_view_that_followed_a_history_says_what_the_store_says_in_the_end(seed: u64, steps in 1u64..60) {
+        let rng = &mut Rng::with_seed(seed);
+        let (mut store, mut view, mut feed) = (Store::default(), SessionView::new(session(0)), vec![]);
+        for offset in 0..steps {
+            feed.push(step(rng, offset));
+            store.commit(&feed[offset as usize]);
+            view.apply(&feed[offset as usize]);
+            if rng.u8(0..10) == 0 {
+                // The feed was too fast: read the store. Of what it had, the last steps may come (again).
+                view = SessionView::new(session(0));
+                view.replace(store.info.clone(), store.rows(rng));
+                let again = feed.len() - rng.usize(0..=feed.len().min(3));
+                feed[again..].iter().for_each(|step| _ = view.apply(step));
+            }
+        }
+        prop_assert_eq!(says(&view), says(&store.view(rng)));
+    }
+
+    #[test]
+    fn the_view_says_what_the_folds_say_one_by_one(seed: u64, steps in 1u64..60) {
+        let rng = &mut Rng::with_seed(seed);
+        let mut store = Store::default();
+        (0..steps).for_each(|offset| store.commit(&step(rng, offset)));
+        let (view, rows, info) = (store.view(rng), store.rows(rng), store.info.clone().unwrap());
+        for at_us in (0..=20).map(|k| Some(END_US / 20 * k)).chain([None]) {
+            let order = store.order(at_us, rng);
+            prop_assert_eq!(&view.order(at_us), &order, "at {:?}", at_us);
+            prop_assert_eq!(&store.light_view(at_us, rng).order(at_us), &order, "of few rows, at {:?}", at_us);
+        }
+        let classified = timing::classification(&info, &rows.laps, &rows.flags);
+        let (visits, incidents) = (timing::pit_visits(&rows.pit_visits), IncidentStep::fold(rows.incidents.clone()));
+        let result = view.result();
+        prop_assert_eq!(&result.classified, &classified);
+        prop_assert_eq!(&view.classification(), &classified);
+        prop_assert_eq!(result.digest, timing::digest(&classified, &rows.laps, &visits, &incidents));
+        prop_assert_eq!(view.stints(), timing::stints(&rows.laps, &visits));
+        prop_assert_eq!(view.flag_spans(), timing::flag_spans(&rows.flags));
+        prop_assert_eq!(view.pit_visits(), visits);
+        let fastest = rows.laps.iter().filter(|l| l.valid()).map(|l| (l.time_us, l.end_us)).min();
+        prop_assert_eq!(view.fastest_lap().map(|l| (l.time_us, l.end_us)), fastest);
+    }
+
+    #[test]
+    fn changes_are_what_changed(seed: u64, steps in 1u64..60) {
+        let rng = &mut Rng::with_seed(seed);
+        let (mut store, mut view) = (Store::default(), SessionView::new(session(0)));
+        let laps = |view: &SessionView| -> BTreeMap<LapKey, Lap> { view.laps().iter().map(|l| ((l.entry, l.number), l.clone())).collect() };
+        for offset in 0..steps {
+            let step = step(rng, offset);
+            store.commit(&step);
+            let before = view.clone();
+            // Sometimes nobody listened.
+            let changes = match rng.u8(0..8) {
+                0 => continue,
+                1 => view.replace(store.info.clone(), store.rows(rng)),
+                _ => view.apply(&step),
+            };
+            let (old, new) = (laps(&before), laps(&view));
+            let keys = |of: &BTreeMap<LapKey, Lap>, without: &BTreeMap<LapKey, Lap>| -> BTreeSet<LapKey> {
+                of.keys().filter(|key| !without.contains_key(key)).copied().collect()
+            };
+            prop_assert_eq!(&changes.new, &keys(&new, &old));
+            prop_assert_eq!(&changes.withdrawn, &keys(&old, &new));
+            prop_assert!(changes.revised.iter().all(|key| old.contains_key(key) && new.contains_key(key)));
+            prop_assert!(old.iter().all(|(key, lap)| new.get(key).is_none_or(|now| now == lap || changes.revised.contains(key))));
+            prop_assert!(changes.flags || before.flag_spans() == view.flag_spans());
+            prop_assert!(changes.pit_visits || before.pit_visits() == view.pit_visits());
+            prop_assert!(changes.incidents || before.incidents() == view.incidents());
+            prop_assert!(changes.cars || (0..40).all(|n| before.car(EntryId(name(n))) == view.car(EntryId(name(n)))));
+            let (was, is) = (before.info(), view.info());
+            prop_assert_eq!(changes.description, was.and_then(|i| i.meta.as_ref()) != is.and_then(|i| i.meta.as_ref()));
+            prop_assert_eq!(changes.life, was.map(|i| (i.closed, i.retired)) != is.map(|i| (i.closed, i.retired)));
+        }
+    }
+}
+
+#[test]
+fn a_history_has_what_it_is_to_show() {
+    // The properties above hold of empty sessions too: these must not be.
+    let (mut seen, rng) = (BTreeSet::new(), &mut Rng::with_seed(1));
+    for _ in 0..100 {
+        let mut store = Store::default();
+        (0..60).for_each(|offset| store.commit(&step(rng, offset)));
+        let (view, info) = (store.view(rng), store.info.clone().unwrap());
+        seen.extend((view.order(None).len() > CARS as usize).then_some("cars that only others see"));
+        seen.extend((Ranking::of(&info) == Ranking::BestLap).then_some("no race"));
+        seen.extend(store.laps.values().any(|l| l.superseded).then_some("superseded laps"));
+        seen.extend(match view.finish_laps() {
+            FinishLaps::None => None,
+            FinishLaps::Numbered(_) => view.chequered_us().map(|_| "a race of so many laps that ended"),
+            FinishLaps::LastTwoBegunBy(us) => view.chequered_us().map(|at| if at == us - 250_000 { "a flag" } else { "a flag and the crossing" }),
+        });
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+}
+
+#[test]
+fn nothing_is_said_of_a_session_that_nobody_has_described() {
+    let view = SessionView::new(session(0)).with(Rows { laps: vec![Lap { superseded: false, ..lap(&mut Rng::with_seed(1)) }], ..Rows::default() });
+    assert_eq!((view.order(None), view.classification(), view.chequered_us()), (vec![], vec![], None));
+    assert_eq!(view.laps().len(), 1);
+}
