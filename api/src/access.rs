@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use boxbox_schemas::TenantId;
-use boxbox_schemas::grant::Ability;
+use boxbox_schemas::grant::{Ability, GrantError};
 
 use crate::app::App;
 use crate::cross_site;
@@ -76,7 +76,7 @@ impl<S: Sync> FromRequestParts<S> for Reader {
     }
 }
 
-/// Lets a request through with its [`Reader`], or answers 401 or 403.
+/// Lets a request through with its [`Reader`], or answers 401, 403 or 503.
 pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     if is_open(request.uri().path()) {
         return next.run(request).await;
@@ -126,7 +126,7 @@ fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Prob
     };
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |d| d.as_secs() as i64);
     let authority = app.authority.borrow().clone();
-    let grant = authority.verify(token, now_s).map_err(|e| (e.name(), Problem::unauthorized(e.name(), e.to_string())))?;
+    let grant = authority.verify(token, now_s).map_err(|e| (e.name(), refused(e)))?.grant;
     if !grant.abilities.contains(&Ability::Read) {
         return Err((
             "ability",
@@ -144,6 +144,14 @@ fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Prob
         ));
     }
     Ok(Reader { tenant: grant.tenant, caller: Caller::Granted { manages: grant.abilities.contains(&Ability::Manage) } })
+}
+
+fn refused(e: GrantError) -> Problem {
+    match e {
+        // Nothing is wrong with the grant: the same request may be answered later.
+        GrantError::Unavailable => Problem::unavailable("grants_unavailable", e.to_string()),
+        _ => Problem::unauthorized(e.name(), e.to_string()),
+    }
 }
 
 /// Against DNS rebinding: a page of evil.example whose name now points to 127.0.0.1 still says `Host: evil.example`.

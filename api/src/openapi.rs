@@ -47,7 +47,7 @@ const COMMON: [(&str, &str); 7] = [
     ("405", "Another method than described"),
     ("413", "A request body: none is wanted"),
     ("500", "A fault of the server; its log says more"),
-    ("503", "A store or the log does not answer, or the answer took too long: try again after `Retry-After` seconds"),
+    ("503", "A store, the log or the list of revoked grants does not answer, or the answer took too long: try again after `Retry-After` seconds"),
 ];
 
 /// `document` with the answers that every route may give, and who may ask.

@@ -8,16 +8,23 @@ use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use boxbox_log::LogError;
 use boxbox_log::control::{Change, Changes, Control};
 use boxbox_schemas::GrantId;
 use boxbox_schemas::control::{FOR_EVER, Record, Standing};
 use boxbox_schemas::grant::key_id;
+use tokio::task::JoinSet;
 
 use crate::cli::LogArgs;
 use crate::{auth, data};
 
+/// Pause before each try to read a topic again whose reader has died.
+const AGAIN: Duration = Duration::from_secs(1);
 /// A revocation is removed this long after its grant has expired, seconds: clocks differ.
 const EXPIRED_FOR_S: i64 = 24 * 3600;
 
@@ -40,54 +47,108 @@ pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Control>> {
     Ok(Some(control))
 }
 
+/// All that a control topic holds, and what comes after it.
+type Read = (Vec<Change>, Changes);
+/// Reads a control topic from its beginning.
+type Reading = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Read, LogError>> + Send>> + Send + Sync>;
+
 /// What the topic says, kept up to date. Without a topic it says nothing.
 pub struct Followed {
     standing: Standing,
-    changes: Option<Changes>,
-    metrics: Option<ControlMetrics>,
+    topic: Option<Topic>,
+}
+
+struct Topic {
+    reading: Reading,
+    state: State,
+    metrics: ControlMetrics,
+}
+
+enum State {
+    /// What is put there is told here.
+    Following(Changes),
+    /// Nothing is told any more; the task reads the topic anew, and ends when it has.
+    Lost(JoinSet<Read>),
 }
 
 impl Followed {
     /// Read the topic to its end. An error rather than a part: who has not read all does not know who is revoked.
     pub async fn begin(control: Option<Control>) -> anyhow::Result<Self> {
-        let mut followed = Self { standing: Standing::default(), changes: None, metrics: None };
-        if let Some(control) = control {
-            let (all, changes) = control.read().await.context("cannot read the control topic, which says who may send and read")?;
-            (followed.changes, followed.metrics) = (Some(changes), Some(ControlMetrics::new()));
-            all.iter().for_each(|change| followed.apply(change));
-            let (keys, revoked) = (followed.standing.keys().len(), followed.standing.revoked().len());
-            tracing::info!(topic = control.topic(), keys, revoked, "read the control topic");
-        }
+        let Some(control) = control.map(Arc::new) else { return Ok(Self { standing: Standing::default(), topic: None }) };
+        let name = control.topic().to_owned();
+        let reading = move || {
+            let control = control.clone();
+            Box::pin(async move { control.read().await }) as Pin<Box<dyn Future<Output = _> + Send>>
+        };
+        let followed = Self::read_by(Arc::new(reading)).await.context("cannot read the control topic, which says who may send and read")?;
+        let (keys, revoked) = (followed.standing.keys().len(), followed.standing.revoked().len());
+        tracing::info!(topic = name, keys, revoked, "read the control topic");
         Ok(followed)
     }
 
-    /// What it says now.
+    /// The same, of whatever `reading` reads.
+    pub async fn read_by(reading: Reading) -> Result<Self, LogError> {
+        let (all, changes) = reading().await?;
+        let topic = Topic { reading, state: State::Following(changes), metrics: ControlMetrics::new() };
+        let mut followed = Self { standing: Standing::default(), topic: Some(topic) };
+        all.iter().for_each(|change| followed.apply(change));
+        Ok(followed)
+    }
+
+    /// What it says now; as far as is known, see [`Followed::trouble`].
     pub fn standing(&self) -> &Standing {
         &self.standing
     }
 
-    /// Returns when it says something else; without a topic, never. Dropping the future loses nothing.
+    /// Why it may say something else by now, without anybody here having heard of it.
+    pub fn trouble(&self) -> Option<&'static str> {
+        match &self.topic.as_ref()?.state {
+            State::Following(_) => None,
+            State::Lost(_) => Some("the control topic is followed no more, and is being read again: if this lasts, is Kafka there?"),
+        }
+    }
+
+    /// Returns when it says something else, or there is other trouble; without a topic, never. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
-        let Some(changes) = &mut self.changes else { return std::future::pending().await };
-        match changes.next().await {
-            Some(change) => self.apply(&change),
-            None => {
+        let Some(topic) = &mut self.topic else { return std::future::pending().await };
+        match &mut topic.state {
+            State::Following(changes) => match changes.next().await {
+                Some(change) => self.apply(&change),
                 // Only if its thread has panicked.
-                tracing::error!("the control topic is followed no more: restart this node, it will not hear of revocations");
-                self.changes = None;
-            }
+                None => topic.state = State::Lost(JoinSet::from_iter([read_again(topic.reading.clone())])),
+            },
+            State::Lost(task) => match task.join_next().await {
+                Some(Ok((all, changes))) => {
+                    topic.state = State::Following(changes);
+                    // As a node that starts now: what was removed meanwhile is not in `all`.
+                    self.standing = Standing::default();
+                    all.iter().for_each(|change| self.apply(change));
+                }
+                // Reading has panicked as well.
+                Some(Err(_)) | None => *task = JoinSet::from_iter([read_again(topic.reading.clone())]),
+            },
         }
     }
 
     fn apply(&mut self, change: &Change) {
         let understood = self.standing.apply(&change.key, change.value.as_deref());
-        if let Some(metrics) = &self.metrics {
+        if let Some(Topic { metrics, .. }) = &self.topic {
             metrics.keys.set(self.standing.keys().len() as f64);
             metrics.revoked.set(self.standing.revoked().len() as f64);
             metrics.ignored.increment(u64::from(!understood));
         }
         if !understood {
             tracing::debug!(key = %String::from_utf8_lossy(&change.key).escape_debug(), "a record of the control topic was not understood");
+        }
+    }
+}
+
+async fn read_again(reading: Reading) -> Read {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        match reading().await {
+            Ok(read) => return read,
+            Err(error) => tracing::warn!(%error, "the control topic cannot be read again yet"),
         }
     }
 }

@@ -44,7 +44,7 @@ pub struct DemoArgs {
 /// `demo`
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let race = args.race.race()?;
-    let node = Node::start(&NodeOptions::new(&args.node, Roles::ALL, true)).await?;
+    let node = Node::start(&NodeOptions { clients: race.cars().len(), ..NodeOptions::new(&args.node, Roles::ALL, true) }).await?;
     let outcome = Demo { args: &args, race: &race, node: &node }.run().await;
     node.stop().await?;
     outcome

@@ -13,10 +13,10 @@ use clap::{Args, Subcommand};
 use crate::auth::{self, Issued};
 use crate::cli::{LogArgs, QUIC_PORT};
 use crate::control::Publisher;
-use crate::{data, identity, report};
+use crate::{authority, data, identity, report};
 
 /// After this time every node knows a new key: a client that came sooner with a grant signed by it would be refused for good.
-const KEY_KNOWN: Duration = auth::LOOK_EVERY.saturating_mul(2);
+const KEY_KNOWN: Duration = authority::LOOK_EVERY.saturating_mul(2);
 
 /// `boxbox grant …`.
 #[derive(Subcommand)]
@@ -40,7 +40,7 @@ pub enum GrantCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Take a key out of use on all nodes of a Kafka log; no grant signed with it is good any more
+    /// Take a key out of use on all nodes of a Kafka log; no grant signed with it is good any more, its connections are closed
     RemoveKey {
         /// The id that `grant list` prints
         id: String,
@@ -184,7 +184,7 @@ async fn rotate(place: &Place) -> anyhow::Result<()> {
     }
     tokio::time::sleep(KEY_KNOWN).await;
     report::line(&format!(
-        "new grants are signed with {}; the {before} older keys still verify: delete them when their grants have run out",
+        "new grants are signed with {}; the {before} older keys still verify: delete them when their grants have run out, for that closes the connections of those that have not",
         path.display()
     ));
     Ok(())
@@ -237,6 +237,6 @@ async fn remove_key(place: &Place, id: &str) -> anyhow::Result<()> {
     );
     anyhow::ensure!(publisher.standing().keys().contains_key(id), "no key {id} is in use: `boxbox grant list` shows those that are");
     publisher.put(&Record::KeyRemoved { id: id.into() }).await?;
-    report::line(&format!("the key {id} verifies nothing any more; connections with grants signed with it end when they connect anew"));
+    report::line(&format!("the key {id} verifies nothing any more; connections with grants signed with it are closed within 5 seconds"));
     Ok(())
 }

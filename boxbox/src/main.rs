@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
 
 mod auth;
+mod authority;
 mod cli;
 mod control;
 mod data;
@@ -10,6 +11,7 @@ mod demo;
 mod fleet;
 mod follow;
 mod grant;
+mod handles;
 mod identity;
 mod node;
 mod replay;
@@ -37,6 +39,8 @@ fn main() -> std::process::ExitCode {
     // Standard output is for results; logs go to standard error.
     let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Also for clients: a race has many of them.
+    handles::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

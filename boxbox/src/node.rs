@@ -19,11 +19,13 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::authority::Known;
 use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
 use crate::data::{DataFolder, Running};
+use crate::handles::{self, Budget, LogPlace, StorePlace, Work};
 use crate::identity::{self, ServerIdentity};
 use crate::stores::{self, StoreArgs};
-use crate::{auth, control, report, signals};
+use crate::{auth, authority, control, report, signals};
 
 /// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -84,6 +86,8 @@ pub struct NodeOptions<'a> {
     pub archive_max_age: Duration,
     /// Which services.
     pub roles: Roles,
+    /// Clients that drive in the same process.
+    pub clients: usize,
 }
 
 impl<'a> NodeOptions<'a> {
@@ -104,6 +108,19 @@ impl<'a> NodeOptions<'a> {
             archive_max_bytes: args.archive_max_bytes,
             archive_max_age: args.archive_max_age,
             roles,
+            clients: 0,
+        }
+    }
+
+    /// What takes handles, given the log's partitions.
+    fn work(&self, partitions: Option<usize>) -> Work {
+        let place = if self.log.log_url.is_some() { LogPlace::Kafka } else { LogPlace::Folder };
+        let stores = if self.stores.is_server() { StorePlace::Servers } else { StorePlace::Folder };
+        Work {
+            log: partitions.map(|partitions| (place, partitions)),
+            stores: (self.roles != Roles::INGEST).then_some(stores),
+            processes: self.roles.processor,
+            clients: self.clients,
         }
     }
 }
@@ -132,14 +149,19 @@ impl Node {
     /// Start the services; returns when all of them listen.
     pub async fn start(options: &NodeOptions<'_>) -> anyhow::Result<Self> {
         let roles = options.roles;
+        let (limit, wanted) = (handles::raise(), boxbox_api::Config::default().max_connections);
+        // Too few for anything are told before something cannot be opened; how many the log takes it tells itself.
+        Budget::of(limit, &options.work(None), wanted)?;
         let folder = DataFolder::open(options.data, roles.alone())?;
         let identity = identity::load_or_make(folder.path())?;
         let prometheus = install_metrics()?;
         let control = control::open(options.log).await?;
         // A node that learns keys from others makes none by itself; `up` hands out a grant of its own.
         let make_key = control.is_none() || roles.alone().is_none();
-        let authority = auth::watch(folder.path(), control, make_key).await?;
+        let Known { authority, suspension } = authority::watch(folder.path(), control, make_key).await?;
         let log = open_log(&folder, options).await?;
+        let budget = Budget::of(limit, &options.work(log.as_ref().map(|log| log.partitions() as usize)), wanted)?;
+        budget.tell();
         if let Some(log) = log.as_ref().filter(|_| roles.processor && !options.stores.is_server()) {
             folder.belongs_to(log.id())?;
         }
@@ -160,7 +182,7 @@ impl Node {
             services: vec![],
             failed: CancellationToken::new(),
         };
-        let mut checks: Vec<Check> = vec![];
+        let mut checks = vec![Check::new("grants", move || suspension.check())];
         if roles.ingest {
             let mut limits = boxbox_ingest::Limits::default();
             limits.connections = options.connections.unwrap_or(limits.connections);
@@ -175,7 +197,10 @@ impl Node {
             node.quic = Some(edge.local_addr());
             let health = edge.health();
             checks.push(Check::new("edge", move || {
-                health.ready().then_some(()).ok_or_else(|| "draining, or its log does not answer: is its disk full, or its broker down?".to_owned())
+                health
+                    .ready()
+                    .then_some(())
+                    .ok_or_else(|| "draining, or its log does not answer: is its disk full, its broker down, or no file handle left?".to_owned())
             }));
             node.spawn("edge", |stop| async move { Ok(edge.run(stop).await?) });
         }
@@ -194,7 +219,8 @@ impl Node {
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }
         // A service that runs without the API still shows its health and metrics (one ops listener per process).
-        let config = boxbox_api::Config { listen: options.api, local_tenant: options.tenant, ..Default::default() };
+        let config =
+            boxbox_api::Config { listen: options.api, local_tenant: options.tenant, max_connections: budget.connections, ..Default::default() };
         let api = Api::bind(config, stores, log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });

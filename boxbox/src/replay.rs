@@ -104,7 +104,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
     let mut printer = Printer::new(args.json);
     let node = match &to {
         Some(_) => None,
-        None => Some(Node::start(&NodeOptions::new(&args.node, Roles::ALL, true)).await?),
+        None => Some(Node::start(&NodeOptions { clients: 1, ..NodeOptions::new(&args.node, Roles::ALL, true) }).await?),
     };
     let connect = match (&to, &node) {
         (Some(to), _) => to.clone(),

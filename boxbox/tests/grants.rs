@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, PHILLIP_ISLAND, Server, boxbox, recording, wait};
+use common::car::Car;
+use common::{DEADLINE, PHILLIP_ISLAND, Server, boxbox, eventually, in_time, recording, wait};
 
 fn create(data: &str, args: &[&str]) -> (String, String) {
     let out = boxbox(&[&["grant", "create", "--data", data], args].concat()).output().unwrap();
@@ -109,4 +111,35 @@ fn revocations_made_at_once_all_stay_and_an_unreadable_list_lets_nobody_in() {
         let error = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!out.status.success() && error.contains("rubbish"), "{args:?}: {error}");
     }
+}
+
+/// Files whose name says that they are keys, oldest first.
+fn keys(data: &str) -> Vec<PathBuf> {
+    let mut all: Vec<_> = std::fs::read_dir(Path::new(data).join("auth/keys")).unwrap().map(|e| e.unwrap().path()).collect();
+    all.retain(|path| path.extension().is_some_and(|e| e == "key"));
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_key_ends_what_is_driven_with_it() {
+    const TEST: &str = "a_removed_key_ends_what_is_driven_with_it";
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let _server = Server::start(&["up", "--data", data, "--quic-port", "0", "--api-port", "0"]);
+    let old = Car::start(&create(data, &["--driver", "anna"]).1, 7).await;
+    eventually("the first acks", || old.acked() > 60);
+    assert!(boxbox(&["grant", "rotate", "--data", data]).status().unwrap().success());
+    let new = Car::start(&create(data, &["--driver", "bob"]).1, 8).await;
+    eventually("acks under the new key", || new.acked() > 60);
+    old.drives_on("a rotation ends nothing");
+
+    let all = keys(data);
+    assert_eq!(all.len(), 2);
+    std::fs::remove_file(&all[0]).unwrap();
+    let since = Instant::now();
+    eventually("the connection is closed", || old.refused().is_some());
+    in_time(TEST, "after its key was deleted the connection was closed", since);
+    assert!(old.refused().unwrap().contains("not in use"), "{:?}", old.refused());
+    new.drives_on("the other key is in use");
 }

@@ -85,8 +85,9 @@ impl Backoff {
         if matches!(why, Ended::Moved) {
             return Duration::ZERO;
         }
-        let busy = matches!(why, Ended::Closed { code, .. } if *code == CloseCode::BUSY);
-        let cap = if welcomed && !busy { timing.backoff_alive_cap } else { timing.backoff_cap };
+        // An edge that is there and takes nobody now: coming back soon is no use.
+        let later = matches!(why, Ended::Closed { code, .. } if matches!(*code, CloseCode::BUSY | CloseCode::UNAVAILABLE));
+        let cap = if welcomed && !later { timing.backoff_alive_cap } else { timing.backoff_cap };
         let longest = timing.backoff_base.saturating_mul(2u32.saturating_pow(self.failures)).min(cap);
         self.failures = self.failures.saturating_add(1);
         longest.mul_f64(fastrand::f64())
@@ -144,6 +145,7 @@ mod tests {
         assert!(refusal(&closed(CloseCode::PROTOCOL), false).is_none());
         assert!(refusal(&closed(CloseCode::DONE), true).is_none());
         assert!(refusal(&closed(CloseCode::RETRY), true).is_none());
+        assert!(refusal(&closed(CloseCode::UNAVAILABLE), false).is_none());
         assert!(refusal(&closed(CloseCode(9_999)), true).is_none());
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use boxbox_schemas::grant::Grant;
+use boxbox_schemas::grant::{Grant, Verified};
 use boxbox_schemas::wire::{CloseCode, Control, Notice};
 use bytes::{Buf, BytesMut};
 use futures::task::AtomicWaker;
@@ -49,7 +49,8 @@ impl Order {
 pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) connection: Connection,
-    pub(crate) grant: Grant,
+    /// The grant it was let in with.
+    pub(crate) verified: Verified,
     task: AtomicWaker,
     order: OnceLock<Order>,
     draining: AtomicBool,
@@ -70,12 +71,12 @@ struct Outgoing {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, connection: Connection, grant: Grant, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
+    pub(crate) fn new(id: u64, connection: Connection, verified: Verified, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
         let outgoing = Outgoing { send, buffer: BytesMut::new(), flows: Vec::new(), notices: VecDeque::new(), blocked_since: None, metrics };
         Self {
             id,
             connection,
-            grant,
+            verified,
             task: AtomicWaker::new(),
             order: OnceLock::new(),
             draining: AtomicBool::new(false),
@@ -83,6 +84,10 @@ impl Link {
             begun_ms: AtomicU64::new(0),
             outgoing: Mutex::new(outgoing),
         }
+    }
+
+    pub(crate) fn grant(&self) -> &Grant {
+        &self.verified.grant
     }
 
     /// The connection's task is to be woken through `cx` from now on.

@@ -38,7 +38,7 @@ fn once(core: &Core, now: Instant) {
     let unix_s = unix_us() / 1_000_000;
     let links: Vec<_> = core.links.lock().values().cloned().collect();
     for link in links {
-        if let Err(e) = authority.check(&link.grant, unix_s) {
+        if let Err(e) = authority.check(&link.verified, unix_s) {
             link.close(Order::new(grant_code(e), e.to_string()));
         }
         if link.blocked_since().is_some_and(|since| now.saturating_duration_since(since) >= limits.slow_reader_after) {

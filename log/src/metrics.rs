@@ -13,6 +13,8 @@ boxbox_schemas::metrics! {
         commit_seconds: histogram,
         /// Partitions of embedded logs that find no space on their disk.
         partitions_without_space: gauge,
+        /// Partitions of embedded logs that find no file handle for their next segment.
+        partitions_without_handles: gauge,
         /// Kafka producers replaced after a fatal error or a very long silence.
         producers_replaced: counter,
     }

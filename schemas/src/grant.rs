@@ -56,6 +56,15 @@ pub struct Grant {
     pub expires: i64,
 }
 
+/// A grant whose token was verified once, and by which key: what [`Authority::check`] needs to look at it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// What the token says.
+    pub grant: Grant,
+    /// The id of the key that it was signed with, see [`key_id`].
+    pub key_id: String,
+}
+
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
@@ -74,6 +83,9 @@ pub enum GrantError {
     /// It was revoked.
     #[error("the grant was revoked: ask for a new one (`grant create`)")]
     Revoked,
+    /// The server does not know which keys are in use and which grants are revoked; says nothing about this grant.
+    #[error("the server cannot tell now which grants hold, and lets nobody in until it can: try again later; its health report says why")]
+    Unavailable,
 }
 
 impl GrantError {
@@ -85,6 +97,7 @@ impl GrantError {
             GrantError::Signature => "signature",
             GrantError::Expired => "expired",
             GrantError::Revoked => "revoked",
+            GrantError::Unavailable => "unavailable",
         }
     }
 }
@@ -138,16 +151,25 @@ impl SigningKey {
 pub struct Authority {
     keys: BTreeMap<String, [u8; 32]>,
     revoked: BTreeSet<GrantId>,
+    unavailable: bool,
 }
 
 impl Authority {
     /// These keys, these revocations.
     pub fn new(keys: impl IntoIterator<Item = [u8; 32]>, revoked: impl IntoIterator<Item = GrantId>) -> Self {
-        Self { keys: keys.into_iter().map(|k| (key_id(&k), k)).collect(), revoked: revoked.into_iter().collect() }
+        Self { keys: keys.into_iter().map(|k| (key_id(&k), k)).collect(), revoked: revoked.into_iter().collect(), unavailable: false }
+    }
+
+    /// For a server that cannot tell what is revoked: every grant is refused with [`GrantError::Unavailable`].
+    pub fn unavailable() -> Self {
+        Self { unavailable: true, ..Self::default() }
     }
 
     /// Read and verify a token at `now` (Unix seconds).
-    pub fn verify(&self, token: &str, now: i64) -> Result<Grant, GrantError> {
+    pub fn verify(&self, token: &str, now: i64) -> Result<Verified, GrantError> {
+        if self.unavailable {
+            return Err(GrantError::Unavailable);
+        }
         if token.len() > GRANT_MAX_BYTES {
             return Err(GrantError::Malformed);
         }
@@ -160,16 +182,23 @@ impl Authority {
         if grant.driver == DriverId::SERVER {
             return Err(GrantError::Malformed);
         }
-        self.check(&grant, now)?;
-        Ok(grant)
+        let verified = Verified { grant, key_id: kid.to_owned() };
+        self.check(&verified, now)?;
+        Ok(verified)
     }
 
-    /// Whether a grant that was verified before still holds at `now` (Unix seconds).
-    pub fn check(&self, grant: &Grant, now: i64) -> Result<(), GrantError> {
-        if self.revoked.contains(&grant.id) {
+    /// Whether a grant that was verified before still holds at `now` (Unix seconds): also whether its key is still in use.
+    pub fn check(&self, verified: &Verified, now: i64) -> Result<(), GrantError> {
+        if self.unavailable {
+            return Err(GrantError::Unavailable);
+        }
+        if !self.keys.contains_key(&verified.key_id) {
+            return Err(GrantError::UnknownKey);
+        }
+        if self.revoked.contains(&verified.grant.id) {
             return Err(GrantError::Revoked);
         }
-        if now >= grant.expires {
+        if now >= verified.grant.expires {
             return Err(GrantError::Expired);
         }
         Ok(())
@@ -199,10 +228,34 @@ mod tests {
         let authority = Authority::new([key.public()], []);
         assert_eq!(peek(&token), Some(grant()));
         assert_eq!(peek("v4.public.rubbish"), None);
-        assert_eq!(authority.verify(&token, 999), Ok(grant()));
+        assert_eq!(authority.verify(&token, 999), Ok(Verified { grant: grant(), key_id: key_id(&key.public()) }));
         assert_eq!(authority.verify(&token, 1_000), Err(GrantError::Expired));
         assert_eq!(Authority::new([key.public()], [GrantId([9; 16])]).verify(&token, 0), Err(GrantError::Revoked));
         assert_eq!(Authority::new([SigningKey::generate().unwrap().public()], []).verify(&token, 0), Err(GrantError::UnknownKey));
+    }
+
+    #[test]
+    fn a_verified_grant_is_looked_at_again_as_it_was_at_first() {
+        let (key, newer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let token = key.sign(&grant()).unwrap();
+        let verified = Authority::new([key.public()], []).verify(&token, 0).unwrap();
+        for (keys, revoked) in [
+            (vec![&key], vec![]),
+            (vec![&key, &newer], vec![GrantId([8; 16])]),
+            (vec![&newer], vec![]),
+            (vec![], vec![]),
+            (vec![&key], vec![GrantId([9; 16])]),
+            (vec![&newer], vec![GrantId([9; 16])]),
+        ] {
+            let authority = Authority::new(keys.iter().map(|key| key.public()), revoked.clone());
+            for now in [0, 999, 1_000] {
+                assert_eq!(authority.check(&verified, now).err(), authority.verify(&token, now).err(), "{} keys, {revoked:?}, {now}", keys.len());
+            }
+        }
+        assert_eq!(Authority::unavailable().check(&verified, 0), Err(GrantError::Unavailable));
+        assert_eq!(Authority::unavailable().verify(&token, 0), Err(GrantError::Unavailable));
+        assert_eq!(Authority::new([newer.public()], []).check(&verified, 0), Err(GrantError::UnknownKey));
+        assert_eq!(Authority::new([newer.public(), key.public()], []).check(&verified, 0), Ok(()), "a key that is added takes nothing away");
     }
 
     #[test]

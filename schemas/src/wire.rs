@@ -300,6 +300,8 @@ close_codes! {
     GOING_AWAY = 2, "going_away", true;
     /// The edge has no room; reconnect later.
     BUSY = 3, "busy", true;
+    /// The edge cannot tell which grants hold; reconnect later.
+    UNAVAILABLE = 4, "unavailable", true;
     /// The edge does not know the grant: malformed, unknown key, bad signature.
     GRANT_INVALID = 16, "grant_invalid", false;
     /// The grant has expired: ask for a new one.

@@ -106,6 +106,19 @@ async fn a_grant_that_does_not_hold_is_refused_even_on_loopback() {
     server.get_as(&good, "/api/v1/sessions").await.problem(401, "revoked");
 }
 
+#[tokio::test]
+async fn while_nobody_can_tell_which_grants_hold_each_is_refused_for_now() {
+    let server = Server::start().await;
+    let good = server.grant("league", &[Ability::Read]);
+    let known = server.authority.send_replace(Arc::new(Authority::unavailable()));
+    let answer = server.get_as(&good, "/api/v1/sessions").await;
+    answer.problem(503, "grants_unavailable");
+    assert!(answer.header("retry-after").is_some(), "it says when to try again");
+    server.get_as("rubbish", "/api/v1/sessions").await.problem(503, "grants_unavailable");
+    server.authority.send_replace(known);
+    assert_eq!(server.get_as(&good, "/api/v1/sessions").await.status, 200);
+}
+
 /// A web page of another name that was made to point here (DNS rebinding) gets nothing without a grant.
 #[tokio::test]
 async fn on_loopback_only_this_machines_names_are_answered() {

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the binary, a server as a child process, recordings, and a way to say NOT RUN.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
+pub mod car;
 pub mod place;
 
 use std::io::{BufRead, BufReader, Write};
@@ -19,11 +20,25 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A command line of the program, with a clean environment.
 pub fn boxbox(args: &[&str]) -> Command {
-    let mut command = Command::new(BOXBOX);
+    let mut command = clean(BOXBOX);
+    command.args(args);
+    command
+}
+
+/// The same in a process that may open `files` files and sockets at most.
+#[cfg(unix)]
+pub fn boxbox_within(files: u32, args: &[&str]) -> Command {
+    let mut command = clean("sh");
+    command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string(), BOXBOX]).args(args);
+    command
+}
+
+fn clean(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOXBOX_")) {
         command.env_remove(name);
     }
-    command.args(args).stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command
 }
 
@@ -86,7 +101,12 @@ pub struct Server {
 impl Server {
     /// Start `up` (or another service) and wait until it listens.
     pub fn start(args: &[&str]) -> Server {
-        let mut child = boxbox(args).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_by(boxbox(args), args)
+    }
+
+    /// The same by another command that runs the program with `args`.
+    pub fn start_by(mut command: Command, args: &[&str]) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (lines, api, connect) = (read_lines(&mut child), String::new(), String::new());
         let mut server = Server { child, connect, api, edge: None };
         let until = Instant::now() + DEADLINE;
@@ -131,6 +151,27 @@ impl Server {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Status and body of an answer, under a grant or without one; 0 if there was none.
+    pub fn ask(&self, path: &str, grant: Option<&str>) -> (u16, String) {
+        let request =
+            ureq::get(format!("{}{path}", self.api)).config().http_status_as_error(false).timeout_global(Some(Duration::from_secs(10))).build();
+        let request = match grant {
+            Some(grant) => request.header("Authorization", format!("Bearer {grant}")),
+            None => request,
+        };
+        match request.call() {
+            Ok(mut answer) => (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default()),
+            Err(error) => (0, error.to_string()),
+        }
+    }
+
+    /// What the process counts under a name.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.ask("/metrics", None);
+        let of = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse::<f64>().ok();
+        text.lines().find_map(of).unwrap_or_else(|| panic!("no metric {name}: {text}"))
     }
 
     /// GET a JSON document.
@@ -196,6 +237,12 @@ pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "{what}: not within {DEADLINE:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// What must happen within five seconds has, since `since`; the margin is for a loaded machine.
+pub fn in_time(test: &str, what: &str, since: Instant) {
+    eprintln!("{test}: {what} within {:?} (goal: 5 s)", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(25), "{what}: {:?}", since.elapsed());
 }
 
 /// The objects that `replay --json` prints.

@@ -142,7 +142,7 @@ impl Body {
         taken: impl Fn((RunId, Source)) -> bool,
     ) -> Result<Self, Order> {
         let head = StreamHead::decode(head).map_err(|e| Order::new(CloseCode::PROTOCOL, e.to_string()))?;
-        let (tenant, driver) = (link.grant.tenant, link.grant.driver);
+        let (tenant, driver) = (link.grant().tenant, link.grant().driver);
         if taken((head.run, head.source)) {
             return Err(Order::new(CloseCode::STREAMS, "this connection has a stream of that run and session already"));
         }
@@ -177,7 +177,7 @@ impl Body {
             let stream = self.flow.number;
             self.flow.link.notify(Notice::Void { stream, first: passed.first, next: passed.next, reason: reason.name().into() });
         }
-        let grant = &self.flow.link.grant;
+        let grant = self.flow.link.grant();
         let stamp = Stamp {
             tenant: self.tenant,
             driver: self.driver,

@@ -58,11 +58,12 @@ async fn welcome(core: &Arc<Core>, connection: &Connection) -> Result<Session, R
     let heard = tokio::time::timeout(core.limits.hello_timeout, hello(connection)).await;
     let (hello, send, control) = heard.map_err(|_| refused(CloseCode::PROTOCOL, "no hello came in time"))??;
     let authority = core.authority.borrow().clone();
-    let grant = authority.verify(&hello.grant, unix_us() / 1_000_000).map_err(|e| {
+    let verified = authority.verify(&hello.grant, unix_us() / 1_000_000).map_err(|e| {
         core.metrics().grants_refused.with(e.name()).increment(1);
         refused(grant_code(e), e.to_string())
     })?;
-    let abilities = Abilities::of(&grant);
+    let grant = &verified.grant;
+    let abilities = Abilities::of(grant);
     if !abilities.any() {
         return Err(refused(CloseCode::GRANT_SCOPE, "the grant does not allow to send: ask for one for a driver (`grant create --driver`)"));
     }
@@ -71,7 +72,7 @@ async fn welcome(core: &Arc<Core>, connection: &Connection) -> Result<Session, R
         return Err(refused(CloseCode::GRANT_SCOPE, "the grant is for one event, which this edge cannot check"));
     }
     info!(peer = %connection.remote_address(), tenant = %grant.tenant, driver = %grant.driver, grant = %grant.id, agent = plain(&hello.agent), "client connected");
-    let link = Arc::new(Link::new(core.link_id(), connection.clone(), grant, send, core.back.metrics.clone()));
+    let link = Arc::new(Link::new(core.link_id(), connection.clone(), verified, send, core.back.metrics.clone()));
     link.greet(&Control::Welcome(Welcome {
         edge: core.edge.to_string(),
         max_streams: core.limits.streams_per_connection,
@@ -97,6 +98,7 @@ pub(crate) fn grant_code(e: GrantError) -> CloseCode {
     match e {
         GrantError::Expired => CloseCode::GRANT_EXPIRED,
         GrantError::Revoked => CloseCode::GRANT_REVOKED,
+        GrantError::Unavailable => CloseCode::UNAVAILABLE,
         GrantError::Malformed | GrantError::UnknownKey | GrantError::Signature => CloseCode::GRANT_INVALID,
     }
 }
@@ -195,7 +197,7 @@ impl Session {
             Ending::Ordered => {
                 let order = self.link.order().cloned().unwrap_or_else(|| Order::new(CloseCode::DONE, ""));
                 self.link.part(&order, self.core.limits.farewell).await;
-                info!(peer = %connection.remote_address(), driver = %self.link.grant.driver, code = order.code.name(), "connection closed: {}", order.detail);
+                info!(peer = %connection.remote_address(), driver = %self.link.grant().driver, code = order.code.name(), "connection closed: {}", order.detail);
                 order.code.name()
             }
             Ending::Drained => {
@@ -203,7 +205,7 @@ impl Session {
                 CloseCode::GOING_AWAY.name()
             }
             Ending::Lost(e) => {
-                info!(peer = %connection.remote_address(), driver = %self.link.grant.driver, "client gone: {e}");
+                info!(peer = %connection.remote_address(), driver = %self.link.grant().driver, "client gone: {e}");
                 match e {
                     ConnectionError::ApplicationClosed(_) => "by_client",
                     ConnectionError::TimedOut => "timed_out",

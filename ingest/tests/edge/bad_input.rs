@@ -247,6 +247,31 @@ async fn a_live_connection_ends_when_its_grant_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_connection_ends_when_its_key_is_removed() {
+    let world = World::new().await;
+    let other = SigningKey::generate().unwrap();
+    let mut old = world.client("ann").await;
+    let mut stream = old.open(0).await;
+    // A rotation: a key is added, which ends nothing.
+    world.authority.send_replace(Authority::new([world.key.public(), other.public()], []).into());
+    let mut newer = Client::connect(world.address, &other.sign(&world.grant("bob")).unwrap()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stream.send(5).await;
+    old.acked(&stream, 5).await;
+    world.authority.send_replace(Authority::new([other.public()], []).into());
+    // W3 promises five seconds.
+    let end = tokio::time::timeout(Duration::from_secs(5), old.closed()).await.expect("closed in time");
+    assert_eq!(end.code, CloseCode::GRANT_INVALID, "{}", end.reason);
+    assert!(end.reason.contains("not in use"), "{}", end.reason);
+    let mut stream = newer.open(0).await;
+    stream.send(5).await;
+    newer.acked(&stream, 5).await;
+    let back = Client::connect(world.address, &world.token("ann")).await.map(|_| ()).unwrap_err();
+    assert_eq!(back.code, CloseCode::GRANT_INVALID, "{}", back.reason);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_hello() {
     let world = World::with(|l| l.hello_timeout = Duration::from_millis(200)).await;
     let neighbour = Neighbour::start(&world).await;

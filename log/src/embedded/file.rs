@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::LogError;
 
@@ -92,11 +92,59 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Whether an error means that space may come back, and nothing else is wrong.
-pub(super) fn is_no_space(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+/// A folder whose entries are made durable again and again. It is kept open: when a segment has been renamed, its folder must be
+/// synced, and there may be no handle left by then.
+pub(super) struct Folder {
+    path: PathBuf,
+    #[cfg(unix)]
+    handle: File,
 }
+
+impl Folder {
+    pub(super) fn open(path: PathBuf) -> Result<Self, LogError> {
+        Ok(Self {
+            #[cfg(unix)]
+            handle: File::open(&path).map_err(|e| io_error("open folder", &path, e))?,
+            path,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Make its entries durable.
+    pub(super) fn sync(&self) -> Result<(), LogError> {
+        #[cfg(unix)]
+        self.handle.sync_all().map_err(|e| io_error("sync folder", &self.path, e))?;
+        Ok(())
+    }
+}
+
+/// What a file operation was short of, which may come back, and nothing else is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lack {
+    /// Space on the disk.
+    Space,
+    /// File handles, of the process or of the system.
+    Handles,
+}
+
+/// What an operation that failed was short of, if that is all.
+pub(super) fn lack(error: &io::Error) -> Option<Lack> {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => Some(Lack::Space),
+        _ => error.raw_os_error().filter(|code| NO_HANDLES.contains(code)).map(|_| Lack::Handles),
+    }
+}
+
+/// The system's codes for it: EMFILE and ENFILE.
+#[cfg(unix)]
+const NO_HANDLES: &[i32] = &[rustix::io::Errno::MFILE.raw_os_error(), rustix::io::Errno::NFILE.raw_os_error()];
+/// ERROR_TOO_MANY_OPEN_FILES.
+#[cfg(windows)]
+const NO_HANDLES: &[i32] = &[4];
 
 pub(super) fn io_error(action: &str, path: &Path, source: io::Error) -> LogError {
     LogError::Io { context: format!("{action} {}", path.display()), source }

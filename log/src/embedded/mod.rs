@@ -69,8 +69,8 @@ pub struct Options {
     pub retention_bytes: Option<u64>,
     /// Remove segments whose last record is older than this.
     pub retention_age: Option<Duration>,
-    /// On a full disk: try this long for space before the waiting records fail. Appends are accepted all the while, within
-    /// their budget, so that a short squeeze is not noticed.
+    /// On a full disk, or without file handles: try this long before the waiting records fail. Appends are accepted all the
+    /// while, within their budget, so that a short squeeze is not noticed.
     pub space_patience: Duration,
     /// Called when a sync or write fails. Nobody knows then what is on disk, so the partition takes no more records; the
     /// default writes an error to the log and ends the process with status 70, because only a restart reads the disk anew.

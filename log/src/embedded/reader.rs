@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::Inner;
-use super::file::{ReadAt, io_error};
+use super::file::{Lack, ReadAt, io_error, lack};
 use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, BatchHead, MARKER_BYTES, MARKER_MAGIC, Marker, batch_length, batch_records};
 use super::segment::{Durable, Partition, read_footer, seek};
 use crate::{Entry, LogError, Offset, Reader};
@@ -166,6 +166,10 @@ fn open_segment(partition: &Partition, from: Offset) -> Result<OpenSegment, LogE
         Ok(file) => file,
         // Retention removed it after the look at the list; if it did not, somebody else has.
         Err(e) if e.kind() == io::ErrorKind::NotFound && partition.bounds().start > from => return Err(partition.out_of_range(from)),
+        // The same call succeeds when there are some again.
+        Err(e) if lack(&e) == Some(Lack::Handles) => {
+            return Err(LogError::Unavailable(format!("no file handle is left to open {}: {e}", sealed.path.display())));
+        }
         Err(e) => return Err(io_error("open", &sealed.path, e)),
     };
     let ident = partition.ident(sealed.base);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Options;
-use super::file::sync_folder;
 use super::segment::{Partition, Sealed};
 use crate::memory::now_us;
 
@@ -16,8 +15,7 @@ pub(super) fn apply(partition: &Partition, options: &Options, partitions: u32) {
         // Readers and bounds first: nobody is sent to a file that is about to go.
         partition.segments.write().sealed.pop_front();
         // The folder is synced after each file, so that a crash never leaves a hole between segments.
-        let removed =
-            std::fs::remove_file(&first.path).map_err(|e| e.to_string()).and_then(|()| sync_folder(&partition.folder).map_err(|e| e.to_string()));
+        let removed = std::fs::remove_file(&first.path).map_err(|e| e.to_string()).and_then(|()| partition.folder.sync().map_err(|e| e.to_string()));
         match removed {
             Ok(()) => {
                 tracing::info!(partition = partition.number, path = %first.path.display(), end = first.end, "the log removed a segment by its retention")

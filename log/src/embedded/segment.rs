@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use super::file::ReadAt;
+use super::file::{Folder, ReadAt};
 use super::format::{FOOTER_TAIL_BYTES, Footer, FooterTail, HEADER_BYTES, Ident};
 use super::queue::Queue;
 use crate::{Bounds, LogError, Offset};
@@ -91,7 +91,7 @@ impl Segments {
 /// What a partition's thread, the writers and the readers share.
 pub(super) struct Partition {
     pub(super) number: u32,
-    pub(super) folder: PathBuf,
+    pub(super) folder: Folder,
     /// Its `base` is 0: see [`Partition::ident`].
     pub(super) identity: Ident,
     pub(super) queue: Queue,

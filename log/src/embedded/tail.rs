@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::file::{ReadAt, io_error, is_no_space, preallocate, sync_folder, write_all_at};
+use super::file::{Folder, Lack, ReadAt, io_error, lack, preallocate, write_all_at};
 use super::format::{FOOTER_TAIL_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
 use super::recover::{COMMIT_FILE, COMMIT_SLOT_BYTES, Last, NEXT_FILE};
 use super::segment::{Active, file_name};
@@ -48,7 +48,7 @@ impl Tail {
             match preallocate(&file, options.segment_bytes) {
                 Ok(()) => capacity = options.segment_bytes,
                 // The segment is sealed where it stands, and space is tried for again with the next.
-                Err(e) if is_no_space(&e) => tracing::warn!(path = %path.display(), "the disk is full: the log cannot reserve space"),
+                Err(e) if lack(&e) == Some(Lack::Space) => tracing::warn!(path = %path.display(), "the disk is full: the log cannot reserve space"),
                 Err(e) => return Err(error("reserve space for")(e)),
             }
         }
@@ -75,11 +75,11 @@ impl Tail {
         Ok(Self { active: Arc::new(active), capacity, position, next: scan.end, last_us: scan.last_us })
     }
 
-    /// Give a prepared segment its name.
-    pub(super) fn begin(folder: &Path, base: Offset, next: Next) -> Result<Self, LogError> {
-        let path = folder.join(file_name(base));
-        std::fs::rename(folder.join(NEXT_FILE), &path).map_err(|e| io_error("rename", &path, e))?;
-        sync_folder(folder)?;
+    /// Give a prepared segment its name. Opens nothing: this does not fail for want of handles.
+    pub(super) fn begin(folder: &Folder, base: Offset, next: Next) -> Result<Self, LogError> {
+        let path = folder.path().join(file_name(base));
+        std::fs::rename(folder.path().join(NEXT_FILE), &path).map_err(|e| io_error("rename", &path, e))?;
+        folder.sync()?;
         let active = Active { base, path, file: Arc::new(next.file), index: Mutex::default() };
         Ok(Self { active: Arc::new(active), capacity: next.capacity, position: HEADER_BYTES, next: base, last_us: 0 })
     }
@@ -101,7 +101,8 @@ pub(super) fn capacity_for(length: usize, options: &Options) -> u64 {
     options.segment_bytes.max(HEADER_BYTES + (length + MARKER_BYTES + footer_bytes(1)) as u64)
 }
 
-/// Reserve the space of the next segment under a name that recovery ignores, so that a full disk changes nothing.
+/// Reserve the space of the next segment under a name that recovery ignores, so that a full disk, or a process without handles,
+/// changes nothing.
 pub(super) fn prepare_next(folder: &Path, ident: &Ident, capacity: u64, faults: &Faults) -> io::Result<Next> {
     let path = folder.join(NEXT_FILE);
     if faults.no_space.load(Ordering::Relaxed) {
@@ -128,12 +129,12 @@ pub(super) struct CommitFile {
 }
 
 impl CommitFile {
-    pub(super) fn open(folder: &Path, slot: u64) -> Result<Self, LogError> {
-        let path = folder.join(COMMIT_FILE);
+    pub(super) fn open(folder: &Folder, slot: u64) -> Result<Self, LogError> {
+        let path = folder.path().join(COMMIT_FILE);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| io_error("open", &path, e))?;
         preallocate(&file, 2 * COMMIT_SLOT_BYTES).map_err(|e| io_error("reserve space for", &path, e))?;
         file.sync_all().map_err(|e| io_error("sync", &path, e))?;
-        sync_folder(folder)?;
+        folder.sync()?;
         Ok(Self { file, slot })
     }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::file::{io_error, is_no_space, preallocate, write_all_at};
+use super::file::{Folder, Lack, io_error, lack, preallocate, write_all_at};
 use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
 use super::queue::Queue;
 use super::recover::Found;
@@ -30,8 +30,8 @@ use crate::{LogError, Offset, Outcome};
 const QUIET: Duration = Duration::from_secs(1);
 /// How often a quiet partition looks for segments that have become too old.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
-/// How often space is tried for on a full disk: well below the 2 s in which acks resume when there is room again.
-const SPACE_RETRY: Duration = Duration::from_millis(250);
+/// How often space or handles are tried for when there are none: well below the 2 s in which acks resume when there are again.
+const LACK_RETRY: Duration = Duration::from_millis(250);
 
 const CLOSED: &str = "a partition of the embedded log has failed; see the error before";
 
@@ -44,13 +44,14 @@ pub(super) fn start(
     partitions: u32,
     lock: Arc<File>,
 ) -> Result<(Arc<Partition>, JoinHandle<()>), LogError> {
+    let folder = Folder::open(folder)?;
     let commit_file = CommitFile::open(&folder, found.next_slot)?;
     let tail = match found.last {
         Some(last) => Tail::resume(last, &identity, options)?,
         None => {
             let base = found.sealed.last().map_or(0, |s| s.end);
-            let next = prepare_next(&folder, &Ident { base, ..identity }, options.segment_bytes, &options.faults);
-            let next = next.map_err(|e| io_error("reserve space for a segment in", &folder, e))?;
+            let next = prepare_next(folder.path(), &Ident { base, ..identity }, options.segment_bytes, &options.faults);
+            let next = next.map_err(|e| io_error("reserve space for a segment in", folder.path(), e))?;
             Tail::begin(&folder, base, next)?
         }
     };
@@ -72,7 +73,7 @@ pub(super) fn start(
         buffer: Vec::new(),
         outcomes: Outcomes::default(),
         metrics: LogMetrics::new(),
-        no_space: false,
+        lacking: None,
         unsynced_marker: true,
         retained_at: Instant::now(),
     };
@@ -94,8 +95,8 @@ pub(super) fn start(
 
 /// Why a batch was not committed.
 enum Trouble {
-    /// No space, and nothing was written: it can be tried again.
-    NoSpace,
+    /// Something is lacking, and nothing was written: it can be tried again.
+    Lack(Lack),
     /// What is on disk is not known any more.
     Fatal(String),
 }
@@ -113,8 +114,8 @@ struct PartitionWriter {
     buffer: Vec<u8>,
     outcomes: Outcomes,
     metrics: LogMetrics,
-    /// Whether the last batch found no space.
-    no_space: bool,
+    /// What the last batch was short of.
+    lacking: Option<Lack>,
     unsynced_marker: bool,
     retained_at: Instant,
 }
@@ -192,32 +193,49 @@ impl PartitionWriter {
         self.commit_file.file.sync_data()
     }
 
-    /// Commit; on a full disk keep trying for [`Options::space_patience`], then give the batch up.
+    /// Commit; on a full disk or without handles keep trying for [`Options::space_patience`], then give the batch up.
     fn commit_patiently(&mut self, batch: &[Pending]) -> Result<Option<Offset>, String> {
         let began = Instant::now();
         loop {
             match self.commit(batch) {
                 Ok(first) => {
-                    if std::mem::take(&mut self.no_space) {
-                        self.metrics.partitions_without_space.decrement(1.0);
-                    }
+                    self.lacks(None);
                     return Ok(Some(first));
                 }
                 Err(Trouble::Fatal(what)) => return Err(what),
-                Err(Trouble::NoSpace) => {
-                    // Said once until there is space again, however many batches fail meanwhile.
-                    if !std::mem::replace(&mut self.no_space, true) {
-                        self.metrics.partitions_without_space.increment(1.0);
-                        let (partition, folder) = (self.partition.number, self.partition.folder.display());
-                        tracing::error!(partition, %folder, "the disk is full: the log takes no more records until there is space");
-                    }
+                Err(Trouble::Lack(lack)) => {
+                    self.lacks(Some(lack));
                     let ended = self.partition.queue.state.lock().ended;
                     if ended || began.elapsed() >= self.options.space_patience {
                         return Ok(None);
                     }
-                    std::thread::sleep(SPACE_RETRY.min(self.options.space_patience));
+                    std::thread::sleep(LACK_RETRY.min(self.options.space_patience));
                 }
             }
+        }
+    }
+
+    /// Say what is lacking now; once until it is there again, however many batches fail meanwhile.
+    fn lacks(&mut self, now: Option<Lack>) {
+        let before = std::mem::replace(&mut self.lacking, now);
+        if before == now {
+            return;
+        }
+        let gauge = |lack| match lack {
+            Lack::Space => &self.metrics.partitions_without_space,
+            Lack::Handles => &self.metrics.partitions_without_handles,
+        };
+        before.map(gauge).inspect(|gauge| gauge.decrement(1.0));
+        now.map(gauge).inspect(|gauge| gauge.increment(1.0));
+        let (partition, folder) = (self.partition.number, self.partition.folder.path().display());
+        match now {
+            None => tracing::warn!(partition, %folder, "the log goes on: what it was short of is there again"),
+            Some(Lack::Space) => tracing::error!(partition, %folder, "the disk is full: the log takes no more records until there is space"),
+            Some(Lack::Handles) => tracing::error!(
+                partition,
+                %folder,
+                "no file handle is left for the next segment: the log takes no more records until there is one; a higher limit of open files helps (ulimit -n)"
+            ),
         }
     }
 
@@ -234,10 +252,7 @@ impl PartitionWriter {
         self.buffer.clear();
         ident.batch(&mut self.buffer, position, base, now, batch.iter().map(|p| &p.record));
         let began = Instant::now();
-        write_all_at(&file, &self.buffer, position).map_err(|e| match is_no_space(&e) {
-            true => Trouble::NoSpace,
-            false => fatal("write a batch")(e),
-        })?;
+        write_all_at(&file, &self.buffer, position).map_err(lack_or_fatal("write a batch"))?;
         sync(&file, &self.options.faults).map_err(fatal("sync a batch"))?;
         self.metrics.commit_seconds.record(began.elapsed());
 
@@ -245,7 +260,7 @@ impl PartitionWriter {
         let end = base + batch.len() as Offset;
         if self.options.faults.skip_markers.load(Ordering::Relaxed) {
             (self.tail.position, self.tail.next) = (marker_at, end);
-            return Err(Trouble::NoSpace);
+            return Err(Trouble::Lack(Lack::Space));
         }
         let marker = ident.marker(marker_at, end);
         write_all_at(&file, &marker, marker_at).map_err(fatal("write a commit marker"))?;
@@ -261,24 +276,24 @@ impl PartitionWriter {
 
     /// Make room for a batch of `length` bytes: seal the segment and begin the next.
     fn roll(&mut self, length: usize) -> Result<(), Trouble> {
-        let (base, folder) = (self.tail.next, self.partition.folder.clone());
+        let (base, partition) = (self.tail.next, self.partition.clone());
         let (active, capacity) = (self.tail.active.clone(), capacity_for(length, &self.options));
         if base == active.base {
             // An empty segment that is too short: a full disk left it so, or the batch is longer than the setting.
-            preallocate(&active.file, capacity).map_err(space_or_fatal("reserve space"))?;
+            preallocate(&active.file, capacity).map_err(lack_or_fatal("reserve space"))?;
             active.file.sync_all().map_err(fatal("sync a segment"))?;
             self.tail.capacity = capacity;
             return Ok(());
         }
-        let next = prepare_next(&folder, &self.partition.ident(base), capacity, &self.options.faults);
-        let next = next.map_err(space_or_fatal("prepare a segment"))?;
+        let next = prepare_next(partition.folder.path(), &self.partition.ident(base), capacity, &self.options.faults);
+        let next = next.map_err(lack_or_fatal("prepare a segment"))?;
         let (position, last_us) = (self.tail.position, self.tail.last_us);
         let footer = self.partition.ident(active.base).footer(position, &active.index.lock(), base, last_us);
         let bytes = position + footer.len() as u64;
-        write_all_at(&active.file, &footer, position).map_err(space_or_fatal("write a footer"))?;
+        write_all_at(&active.file, &footer, position).map_err(lack_or_fatal("write a footer"))?;
         active.file.set_len(bytes).map_err(fatal("cut a sealed segment to its length"))?;
         active.file.sync_all().map_err(fatal("sync a sealed segment"))?;
-        self.tail = Tail::begin(&folder, base, next).map_err(|e| Trouble::Fatal(e.to_string()))?;
+        self.tail = Tail::begin(&partition.folder, base, next).map_err(|e| Trouble::Fatal(e.to_string()))?;
         {
             let mut segments = self.partition.segments.write();
             segments.sealed.push_back(Sealed { base: active.base, end: base, position, bytes, last_us, path: active.path.clone() });
@@ -307,12 +322,12 @@ impl PartitionWriter {
     }
 
     fn report(&self, what: &str) {
-        (self.options.on_fatal)(&format!("partition {} in {}: {what}", self.partition.number, self.partition.folder.display()));
+        (self.options.on_fatal)(&format!("partition {} in {}: {what}", self.partition.number, self.partition.folder.path().display()));
     }
 }
 
-fn space_or_fatal(action: &'static str) -> impl FnOnce(io::Error) -> Trouble {
-    move |e| if is_no_space(&e) { Trouble::NoSpace } else { fatal(action)(e) }
+fn lack_or_fatal(action: &'static str) -> impl FnOnce(io::Error) -> Trouble {
+    move |e| lack(&e).map_or_else(|| fatal(action)(e), Trouble::Lack)
 }
 
 fn sync(file: &File, faults: &Faults) -> io::Result<()> {

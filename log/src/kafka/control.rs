@@ -115,6 +115,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// What somebody else sends; for tests of those who follow.
+    #[doc(hidden)]
+    pub fn of(receiver: mpsc::Receiver<Change>) -> Self {
+        Self { receiver, closing: Arc::default() }
+    }
+
     /// The next change, as soon as there is one. `None`: the reading thread has died. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Change> {
         self.receiver.recv().await

@@ -9,6 +9,7 @@ mod bed;
 mod behaviours;
 mod control;
 mod full_disk;
+mod handles;
 mod kill;
 mod secured;
 

@@ -12,6 +12,9 @@ use crate::suite::samples::*;
 use crate::suite::{ArchiveFixture, ResultsFixture};
 use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Results, Step};
 
+#[cfg(unix)]
+mod handles;
+
 struct Folder(TempDir);
 
 impl Folder {
