@@ -9,15 +9,15 @@ use boxbox_schemas::{SessionId, Sim, Source};
 use boxbox_sources::synth::{Race, Truth};
 use clap::Args;
 
-use crate::board::Board;
 use crate::cli::NodeArgs;
 use crate::fleet::{Fleet, Rates};
 use crate::node::{Node, NodeOptions, Roles};
-use crate::report::line;
-use crate::result;
+use crate::show::board::Board;
+use crate::show::report::line;
+use crate::show::result;
+use crate::show::tower::{Progress, Tower};
 use crate::signals;
 use crate::simulate::RaceArgs;
-use crate::tower::{Progress, Tower};
 
 /// How often the clients send what is due.
 const STEP: Duration = Duration::from_millis(8);

@@ -2,25 +2,16 @@
 
 #![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
 
-mod auth;
-mod board;
+mod access;
 mod cli;
-mod control;
-mod data;
 mod demo;
 mod fleet;
-mod grant;
-mod identity;
 mod node;
 mod replay;
-mod report;
-mod result;
 mod sender;
+mod show;
 mod signals;
 mod simulate;
-mod stores;
-mod tower;
-mod watch;
 
 use std::time::Duration;
 

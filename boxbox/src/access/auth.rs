@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use crate::control::Followed;
-use crate::data;
+use crate::access::control::Followed;
+use crate::node::data;
 
 /// How often a server looks for new keys and revocations; far below the 5 s within which a revocation must bite.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);

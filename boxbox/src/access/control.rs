@@ -15,8 +15,9 @@ use boxbox_schemas::GrantId;
 use boxbox_schemas::control::{FOR_EVER, Record, Standing};
 use boxbox_schemas::grant::key_id;
 
+use crate::access::auth;
 use crate::cli::LogArgs;
-use crate::{auth, data};
+use crate::node::data;
 
 /// A revocation is removed this long after its grant has expired, seconds: clocks differ.
 const EXPIRED_FOR_S: i64 = 24 * 3600;
