@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, ImplItem, Item, ItemUse, Macro, Path};
+use syn::{Attribute, Field, FieldValue, ImplItem, Item, ItemUse, Macro, Path, Stmt};
 
 use super::tests_only;
 
@@ -55,6 +55,24 @@ impl<'ast> Visit<'ast> for Found<'ast> {
     fn visit_impl_item(&mut self, item: &'ast ImplItem) {
         if !tests_only::impl_item(item) {
             visit::visit_impl_item(self, item);
+        }
+    }
+
+    fn visit_stmt(&mut self, statement: &'ast Stmt) {
+        if !tests_only::statement(statement) {
+            visit::visit_stmt(self, statement);
+        }
+    }
+
+    fn visit_field(&mut self, field: &'ast Field) {
+        if !tests_only::any(&field.attrs) {
+            visit::visit_field(self, field);
+        }
+    }
+
+    fn visit_field_value(&mut self, field: &'ast FieldValue) {
+        if !tests_only::any(&field.attrs) {
+            visit::visit_field_value(self, field);
         }
     }
 

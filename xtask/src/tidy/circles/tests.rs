@@ -90,6 +90,8 @@ fn tests_do_not_count() {
         assert_eq!(a(&format!("{condition} {named}")), A_AND_B, "{condition}");
     }
     assert_eq!(a("struct C; impl C { #[cfg(test)] fn f() { crate::b::make(); } }"), NONE);
+    assert_eq!(a("fn f() { #[cfg(test)] crate::b::make(); #[cfg(test)] { let x = crate::b::make(); } }"), NONE);
+    assert_eq!(a("struct C { #[cfg(test)] b: crate::b::B }"), NONE);
     assert_eq!(a("#[test] fn f() { crate::b::make(); }"), NONE);
 }
 

@@ -1,7 +1,7 @@
 //! What is compiled for tests only: `#[test]`, and `#[cfg(…)]` that cannot hold without `test`.
 
 use syn::punctuated::Punctuated;
-use syn::{Attribute, ImplItem, Item, Meta, Token};
+use syn::{Attribute, Expr, ImplItem, Item, Meta, Stmt, Token};
 
 /// True if the item is compiled for tests only.
 pub(super) fn item(item: &Item) -> bool {
@@ -33,6 +33,24 @@ pub(super) fn impl_item(item: &ImplItem) -> bool {
         ImplItem::Fn(item) => any(&item.attrs),
         ImplItem::Macro(item) => any(&item.attrs),
         ImplItem::Type(item) => any(&item.attrs),
+        _ => false,
+    }
+}
+
+/// The same of a statement.
+pub(super) fn statement(statement: &Stmt) -> bool {
+    let expression = match statement {
+        Stmt::Local(local) => return any(&local.attrs),
+        Stmt::Macro(call) => return any(&call.attrs),
+        Stmt::Item(inner) => return item(inner),
+        Stmt::Expr(expression, _) => expression,
+    };
+    match expression {
+        Expr::Assign(expression) => any(&expression.attrs),
+        Expr::Block(expression) => any(&expression.attrs),
+        Expr::Call(expression) => any(&expression.attrs),
+        Expr::If(expression) => any(&expression.attrs),
+        Expr::MethodCall(expression) => any(&expression.attrs),
         _ => false,
     }
 }
