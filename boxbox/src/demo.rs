@@ -12,13 +12,13 @@ use clap::Args;
 
 use crate::cli::NodeArgs;
 use crate::fleet::{Fleet, Rates};
-use crate::follow::Follow;
 use crate::node::{Node, NodeOptions, Roles};
-use crate::report::line;
-use crate::result;
+use crate::show::follow::Follow;
+use crate::show::report::line;
+use crate::show::result;
+use crate::show::tower::{Progress, Tower};
 use crate::signals;
 use crate::simulate::RaceArgs;
-use crate::tower::{Progress, Tower};
 
 /// How often the clients send what is due.
 const STEP: Duration = Duration::from_millis(8);

@@ -2,27 +2,16 @@
 
 #![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
 
-mod auth;
-mod authority;
+mod access;
 mod cli;
-mod control;
-mod data;
 mod demo;
 mod fleet;
-mod follow;
-mod grant;
-mod handles;
-mod identity;
 mod node;
 mod replay;
-mod report;
-mod result;
 mod sender;
+mod show;
 mod signals;
 mod simulate;
-mod stores;
-mod tower;
-mod watch;
 
 use std::time::Duration;
 
@@ -40,7 +29,7 @@ fn main() -> std::process::ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     // Also for clients: a race has many of them.
-    handles::raise();
+    node::handles::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

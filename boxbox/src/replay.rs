@@ -13,9 +13,9 @@ use clap::Args;
 
 use crate::cli::NodeArgs;
 use crate::node::{Node, NodeOptions, Roles};
-use crate::report::Printer;
 use crate::sender::Sender;
-use crate::watch::Watcher;
+use crate::show::report::Printer;
+use crate::show::watch::Watcher;
 
 /// Bytes on their way to the server beyond which reading the file pauses: far below what a spool holds, so that a file
 /// read faster than the network takes it never overflows the spool.

@@ -10,9 +10,11 @@ use boxbox_schemas::{SessionId, Sim, Source, TenantId};
 use boxbox_sources::synth::{Circuit, Distance, Race, Spec, TICK_HZ};
 use clap::Args;
 
+use crate::access::{auth, identity};
 use crate::fleet::{Fleet, Rates};
-use crate::report::{lap_time, line};
-use crate::{auth, data, identity, signals};
+use crate::node::data;
+use crate::show::report::{lap_time, line};
+use crate::signals;
 
 /// How often the clients send what is due.
 const STEP: Duration = Duration::from_millis(8);

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use boxbox_log::control::Control;
+use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
 use common::car::Car;
 use common::{Server, boxbox, eventually, in_time, not_run};
-use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
 
 /// A folder for everybody, and what they share: the log's URL.
 struct World {

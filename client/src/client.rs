@@ -4,27 +4,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::connect::ConnectString;
-use boxbox_schemas::event::GapReason;
 use boxbox_schemas::limits::RECORD_MAX_BYTES;
-use boxbox_schemas::wire::CloseCode;
 use boxbox_schemas::{RunId, Source};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::batcher::Batcher;
 use crate::config::{Config, Spool};
 use crate::core::{Core, StreamState};
 use crate::driver;
-use crate::observe::{Counters, Event, Remained, Stats, Status, StreamName};
-use crate::queue::{Entry, Queue};
+use crate::observe::{Counters, Remained, Stats, Status, StreamName};
+use crate::queue::Queue;
+use crate::shared::{HEAD_MAX_BYTES, Shared};
 use crate::spool::{self, SpoolError};
-use crate::stream::{Batcher, Stream};
-use crate::tls::{self, PinVerifier};
+use crate::stream::Stream;
+use crate::tls::{self, PinVerifier, Tls};
 
 /// Smallest spool: a few records of the longest kind.
 const SPOOL_MIN_BYTES: u64 = 1 << 20;
-/// Memory for each stream's records beside those not written yet, where there is a spool on disk.
-pub(crate) const HEAD_MAX_BYTES: usize = 1 << 20;
 /// How long closing the connection may take, so that the edge hears of it.
 const CLOSE_WITHIN: Duration = Duration::from_millis(300);
 
@@ -103,7 +101,7 @@ impl Client {
         if let Some(files) = files {
             spool::start(files, &shared)?;
         }
-        tokio::spawn(driver::run(shared.clone(), driver::Tls { verifier, config: tls }));
+        tokio::spawn(driver::run(shared.clone(), Tls { verifier, config: tls }));
         Ok(Self { shared, status })
     }
 
@@ -170,7 +168,7 @@ impl Client {
             core.finished = true;
             core.streams.values().filter_map(|s| s.batcher.clone()).collect()
         };
-        batchers.iter().for_each(|b| b.finish(&self.shared));
+        batchers.iter().for_each(|b| b.finish(&*self.shared));
         let deadline = Instant::now() + within;
         let mut status = self.status.clone();
         loop {
@@ -219,142 +217,4 @@ fn check(config: &Config) -> Result<(), StartError> {
         return Err(StartError::Config("a batch holds at least one frame, and at most what fits a record (32 KiB)"));
     }
     Ok(())
-}
-
-/// What the client, its streams, its task and the spool's thread share.
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) connect: Mutex<ConnectString>,
-    pub(crate) run: RunId,
-    pub(crate) core: Mutex<Core>,
-    /// With `core`: the spool's thread has something to do.
-    pub(crate) file_work: Condvar,
-    /// A stream wants a place on the connection, or gave one up.
-    pub(crate) changed: Notify,
-    /// A batch has begun: somebody must see that it does not get too old.
-    pub(crate) watch: Notify,
-    /// Something was acked to the end.
-    pub(crate) drained: Notify,
-    pub(crate) counters: Counters,
-    pub(crate) status: watch::Sender<Status>,
-    /// Close the connection and end the task.
-    pub(crate) stop: CancellationToken,
-    /// The task has ended.
-    pub(crate) closed: CancellationToken,
-    /// The spool's thread has ended.
-    pub(crate) files_closed: CancellationToken,
-    /// The connect string was changed.
-    pub(crate) again: Notify,
-}
-
-impl Shared {
-    pub(crate) fn stats(&self) -> Stats {
-        let core = self.core.lock();
-        let outstanding_bytes = core.streams.values().map(|s| s.queue.outstanding_bytes()).sum();
-        let outstanding_frames = core.streams.values().map(|s| s.queue.next() - s.queue.acked()).sum();
-        let memory_bytes = core.streams.values().map(|s| s.queue.memory_bytes() as u64).sum();
-        let spool_bytes = if core.memory_max_bytes.is_some() { outstanding_bytes } else { core.file_bytes };
-        drop(core);
-        Stats { outstanding_bytes, outstanding_frames, memory_bytes, spool_bytes, ..self.counters.read() }
-    }
-
-    fn remained(&self) -> Remained {
-        let core = self.core.lock();
-        let left = core.streams.values().filter(|s| !s.queue.is_empty());
-        left.fold(Remained::default(), |sum, s| Remained {
-            streams: sum.streams + 1,
-            frames: sum.frames + s.queue.next() - s.queue.acked(),
-            bytes: sum.bytes + s.queue.outstanding_bytes(),
-        })
-    }
-
-    /// A batcher has sealed a record.
-    pub(crate) fn sealed(&self, id: u64, entry: Entry) {
-        Counters::add(&self.counters.records, 1);
-        Counters::add(&self.counters.bytes, entry.len() as u64);
-        let mut core = self.core.lock();
-        let events = core.push(id, entry);
-        let waits = core.streams.get(&id).is_some_and(|s| s.active.is_none());
-        let files = core.memory_max_bytes.is_none();
-        drop(core);
-        if waits {
-            self.changed.notify_one();
-        }
-        if files {
-            self.file_work.notify_one();
-        }
-        events.into_iter().for_each(|e| self.event(e));
-    }
-
-    pub(crate) fn stream_closed(&self, id: u64) {
-        let mut core = self.core.lock();
-        if let Some(stream) = core.streams.get_mut(&id) {
-            stream.batcher = None;
-            stream.wake.notify_one();
-        }
-        core.sweep();
-        drop(core);
-        self.changed.notify_one();
-        self.drained.notify_one();
-        self.file_work.notify_one();
-    }
-
-    /// A batch has begun.
-    pub(crate) fn watch_batches(&self) {
-        self.watch.notify_one();
-    }
-
-    /// Count an event, log it, and tell whoever wants to know.
-    pub(crate) fn event(&self, event: Event) {
-        match &event {
-            Event::Connected { edge } => tracing::info!(edge, "connected"),
-            Event::Disconnected { reason, retry_in } => {
-                Counters::add(&self.counters.reconnects, 1);
-                self.counters.failed(reason.clone());
-                tracing::info!(reason, retry_in_ms = retry_in.as_millis() as u64, "connection is gone, trying again");
-            }
-            Event::Void { stream, first, next, reason } => {
-                Counters::add(&self.counters.voids, 1);
-                self.counters.failed(format!("the edge voided {first}..{next}: {reason}"));
-                tracing::warn!(stream = stream.0, first, next, reason, "the edge did not accept what these frames say");
-            }
-            Event::Gap { stream, first, next, reason } => {
-                Counters::add(&self.counters.gaps, 1);
-                Counters::add(&self.counters.gap_frames, next - first);
-                if *reason == GapReason::SPOOL_FULL
-                    && let Some(batcher) = self.core.lock().streams.get(&stream.0).and_then(|s| s.batcher.as_ref())
-                {
-                    batcher.lost(*next);
-                }
-                tracing::warn!(stream = stream.0, first, next, reason = reason.0, "frames given up, a gap takes their place");
-            }
-            Event::Stalled { stream } => tracing::debug!(stream = stream.0, "the edge waits for its log"),
-            Event::Refused(refusal) => {
-                self.counters.failed(refusal.to_string());
-                tracing::error!(code = refusal.code.name(), "the edge refuses this client: {refusal}");
-            }
-        }
-        if let Some(observer) = &self.config.observer {
-            observer.event(&event);
-        }
-    }
-
-    /// Let the spool's thread write what it has, and wait for it.
-    async fn stop_files(&self) {
-        let files = {
-            let mut core = self.core.lock();
-            core.stop = true;
-            self.file_work.notify_one();
-            core.memory_max_bytes.is_none()
-        };
-        if files {
-            spool::stopped(self).await;
-        }
-    }
-}
-
-/// Whether a client that was closed with `code` should try again by itself.
-pub(crate) fn tries_again(code: CloseCode, welcomed: bool) -> bool {
-    // DONE from an edge says nothing about us; a missed hello may be a slow network's fault.
-    code.is_retryable() || code == CloseCode::DONE || (code == CloseCode::PROTOCOL && !welcomed)
 }

@@ -2,7 +2,6 @@
 
 mod establish;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,43 +12,16 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::establish::{Established, establish};
-use crate::client::{HEAD_MAX_BYTES, Shared};
 use crate::core::Next;
-use crate::driver::Tls;
+use crate::ended::{Ended, broken};
 use crate::observe::{Counters, Event, Status, StreamId};
+use crate::shared::{HEAD_MAX_BYTES, Shared};
+use crate::tls::Tls;
 
 /// How often silence is looked for, as a part of the time that is allowed.
 const SILENCE_CHECKS: u32 = 6;
 /// A live session's frames go before those of old ones.
 const LIVE_PRIORITY: i32 = 1;
-
-/// Why a connection ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Ended {
-    /// It could not be made, or broke.
-    Lost(String),
-    /// The edge closed it.
-    Closed { code: CloseCode, detail: String },
-    /// No ack for too long (W8).
-    Silent,
-    /// The edge asked us to go elsewhere, or a live session must come first: no reason to wait.
-    Moved,
-    /// The client stops.
-    Stopped,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ended::Lost(reason) => f.write_str(reason),
-            Ended::Closed { code, detail } if detail.is_empty() => write!(f, "the edge closed the connection ({})", code.name()),
-            Ended::Closed { code, detail } => write!(f, "the edge closed the connection: {detail} ({})", code.name()),
-            Ended::Silent => f.write_str("the edge does not ack"),
-            Ended::Moved => f.write_str("moving to a new connection"),
-            Ended::Stopped => f.write_str("stopped"),
-        }
-    }
-}
 
 /// How a connection went.
 pub(crate) struct Outcome {
@@ -97,24 +69,6 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
         endpoint.wait_idle().await;
     }
     Outcome { why, welcomed: true, progressed }
-}
-
-fn closed(close: &quinn::ApplicationClose) -> Ended {
-    let code = CloseCode(u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX));
-    let detail = match Notice::from_close_reason(&close.reason) {
-        Some(Notice::Refused { detail, .. }) => detail,
-        _ => String::from_utf8_lossy(&close.reason).into_owned(),
-    };
-    Ended::Closed { code, detail }
-}
-
-/// Why a connection no longer works, as the connection knows it, else as `e` says.
-fn broken(connection: &Connection, e: &dyn fmt::Display) -> Ended {
-    match connection.close_reason() {
-        Some(ConnectionError::ApplicationClosed(close)) => closed(&close),
-        Some(other) => Ended::Lost(other.to_string()),
-        None => Ended::Lost(e.to_string()),
-    }
 }
 
 struct Session<'a> {

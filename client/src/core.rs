@@ -12,9 +12,9 @@ use boxbox_schemas::wire::BASE_BYTES;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::Notify;
 
+use crate::batcher::Batcher;
 use crate::observe::{Event, StreamId, StreamName};
 use crate::queue::{Entry, Queue, Released};
-use crate::stream::Batcher;
 
 /// Most bytes handed to QUIC in one go.
 const SEND_CHUNK_BYTES: usize = 64 * 1024;

@@ -5,19 +5,15 @@ use std::time::{Duration, Instant};
 
 use boxbox_schemas::wire::CloseCode;
 
-use crate::client::{Shared, tries_again};
 use crate::config::Timing;
-use crate::connection::{self, Ended};
+use crate::connection;
+use crate::ended::Ended;
 use crate::observe::{Event, Refusal, Status};
-use crate::tls::PinVerifier;
+use crate::shared::Shared;
+use crate::tls::Tls;
 
 /// How far the patience for silent edges grows while reconnecting brings no ack.
 const SILENCE_DOUBLINGS_MAX: u32 = 3;
-
-pub(crate) struct Tls {
-    pub(crate) verifier: Arc<PinVerifier>,
-    pub(crate) config: Arc<rustls::ClientConfig>,
-}
 
 /// Runs until [`Shared::stop`].
 pub(crate) async fn run(shared: Arc<Shared>, tls: Tls) {
@@ -110,6 +106,12 @@ async fn watch_batches(shared: &Shared) {
             }
         }
     }
+}
+
+/// Whether a client that was closed with `code` should try again by itself.
+fn tries_again(code: CloseCode, welcomed: bool) -> bool {
+    // DONE from an edge says nothing about us; a missed hello may be a slow network's fault.
+    code.is_retryable() || code == CloseCode::DONE || (code == CloseCode::PROTOCOL && !welcomed)
 }
 
 #[cfg(test)]

@@ -40,20 +40,24 @@
 //!
 //! The rules' names (W4, F3, E1, …) are explained in `docs/ARCHITECTURE.md`.
 
+mod batcher;
 mod client;
 mod config;
 mod connection;
 mod core;
 mod driver;
+mod ended;
 mod observe;
 mod queue;
+mod shared;
 mod spool;
 mod stream;
 mod tls;
 
+pub use batcher::StreamError;
 pub use client::{Client, OpenError, StartError};
 pub use config::{Batch, Config, Spool, Timing};
 pub use observe::{Event, Observer, Refusal, Remained, Stats, Status, StreamId};
 pub use spool::SpoolError;
-pub use stream::{Stream, StreamError};
+pub use stream::Stream;
 pub use tls::pinned;

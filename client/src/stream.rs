@@ -1,41 +1,22 @@
 //! [`Stream`]: one session's frames, from the simulator's threads into sealed records (F3, F4).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use boxbox_schemas::check;
-use boxbox_schemas::event::{EndFrame, EndReason, EventCode, EventFrame, Reject};
+use boxbox_schemas::event::{EndFrame, EndReason, EventCode, EventFrame};
 use boxbox_schemas::field::{FIELD_FRAME_BYTES, FieldFrame};
 use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame};
 use boxbox_schemas::limits::{RECORD_MAX_BYTES, SEQUENCE_END};
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::record::{self, Frame, Kind, PRELUDE_BYTES, Payload, Prelude};
+use boxbox_schemas::record::{self, Frame, Kind, PRELUDE_BYTES, Payload};
 use boxbox_schemas::slow::{SLOW_FRAME_BYTES, SlowFrame};
 use boxbox_schemas::{RunId, Source};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
-use crate::client::Shared;
-use crate::observe::{Counters, StreamId, StreamName};
-use crate::queue::{Body, Entry};
-
-/// What was done wrongly with a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StreamError {
-    /// `end` was called, or the client has finished.
-    #[error("the stream has ended: open a new one")]
-    Ended,
-    /// The metadata breaks a bound of `boxbox_schemas::limits`.
-    #[error("the session's metadata is not acceptable: {}", .0.name())]
-    Meta(Reject),
-    /// The metadata does not fit a record.
-    #[error("the session's metadata takes {0} bytes; a record holds {RECORD_MAX_BYTES}")]
-    MetaTooLong(usize),
-    /// 2^48 frames were sent.
-    #[error("the stream is full: open a new one")]
-    Full,
-}
+use crate::batcher::{Batcher, Buffer, Buffers, StreamError};
+use crate::observe::{Counters, StreamId};
+use crate::shared::Shared;
 
 /// One session of this client's run: takes frames from any thread, never waits, and puts them into records.
 ///
@@ -45,46 +26,6 @@ pub enum StreamError {
 pub struct Stream {
     shared: Arc<Shared>,
     batcher: Arc<Batcher>,
-}
-
-/// A stream's half that the client's task shares: it seals what has waited long enough.
-pub(crate) struct Batcher {
-    id: u64,
-    name: StreamName,
-    buffers: Mutex<Buffers>,
-    /// Everything below was given up for want of space.
-    lost_upto: AtomicU64,
-}
-
-struct Buffers {
-    slot: u16,
-    meta_rev: u32,
-    next_seq: u64,
-    car: Buffer,
-    slow: Buffer,
-    field: Buffer,
-    /// For moments, and the frame that is sent alone.
-    single: Payload,
-    /// The last metadata, and its sequence number: it is repeated if a gap took it, for nothing after it is understood without.
-    meta: Payload,
-    meta_seq: Option<u64>,
-    /// When the first frame of the batch came.
-    since: Option<Instant>,
-    last_tick: Option<u32>,
-    ended: bool,
-}
-
-#[derive(Default)]
-struct Buffer {
-    payload: Payload,
-    count: u16,
-}
-
-impl Buffer {
-    /// The archive of the frame that was added last.
-    fn last(&self, frame_bytes: usize) -> &[u8] {
-        &self.payload[self.payload.len().saturating_sub(frame_bytes)..]
-    }
 }
 
 impl Stream {
@@ -152,7 +93,7 @@ impl Stream {
         }
         self.seal(&mut b);
         b.meta = payload;
-        self.batcher.meta(&self.shared, &mut b)
+        self.batcher.meta(&*self.shared, &mut b)
     }
 
     /// The slot (iRacing: CarIdx) of the driver's own car is another one from here on.
@@ -191,7 +132,7 @@ impl Stream {
         self.seal(&mut b);
         let frame = EndFrame { tick, sim_time_us, reason, ..Default::default() };
         let sealed = self.one(&mut b, Kind::END, &frame);
-        self.batcher.close(&self.shared, &mut b);
+        self.batcher.close(&*self.shared, &mut b);
         sealed
     }
 
@@ -262,17 +203,17 @@ impl Stream {
     }
 
     fn record(&self, b: &mut Buffers, kind: Kind, count: u16, payload: &[u8]) -> Result<(), StreamError> {
-        self.batcher.record(&self.shared, b, kind, count, payload)
+        self.batcher.record(&*self.shared, b, kind, count, payload)
     }
 
     fn seal(&self, b: &mut Buffers) {
-        self.batcher.seal(&self.shared, b);
+        self.batcher.seal(&*self.shared, b);
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.batcher.finish(&self.shared);
+        self.batcher.finish(&*self.shared);
     }
 }
 
@@ -283,101 +224,5 @@ impl std::fmt::Debug for Stream {
             .field("run", &self.batcher.name.run)
             .field("source", &self.batcher.name.source)
             .finish()
-    }
-}
-
-impl Buffers {
-    fn is_older(&self, than: Duration, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) >= than)
-    }
-}
-
-impl Batcher {
-    pub(crate) fn new(id: u64, name: StreamName, slot: u16) -> Self {
-        let buffers = Buffers {
-            slot,
-            meta_rev: 0,
-            next_seq: 0,
-            car: Buffer::default(),
-            slow: Buffer::default(),
-            field: Buffer::default(),
-            single: Payload::new(),
-            meta: Payload::new(),
-            meta_seq: None,
-            since: None,
-            last_tick: None,
-            ended: false,
-        };
-        Self { id, name, buffers: Mutex::new(buffers), lost_upto: AtomicU64::new(0) }
-    }
-
-    /// Seal the batch if it is older than `max_delay`. Returns when it will be, if something waits.
-    pub(crate) fn seal_older(&self, shared: &Shared, max_delay: Duration, now: Instant) -> Option<Instant> {
-        let mut b = self.buffers.lock();
-        if b.is_older(max_delay, now) {
-            self.seal(shared, &mut b);
-        }
-        b.since.map(|since| since + max_delay)
-    }
-
-    /// Seal the batch and take no more.
-    pub(crate) fn finish(&self, shared: &Shared) {
-        let mut b = self.buffers.lock();
-        if !b.ended {
-            self.seal(shared, &mut b);
-            self.close(shared, &mut b);
-        }
-    }
-
-    fn close(&self, shared: &Shared, b: &mut Buffers) {
-        b.ended = true;
-        shared.stream_closed(self.id);
-    }
-
-    fn seal(&self, shared: &Shared, b: &mut Buffers) {
-        for (kind, which) in
-            [(Kind::CAR, (|b| &mut b.car) as fn(&mut Buffers) -> &mut Buffer), (Kind::SLOW, |b| &mut b.slow), (Kind::FIELD, |b| &mut b.field)]
-        {
-            if which(b).count > 0 {
-                let mut buffer = std::mem::take(which(b));
-                // `add` keeps every buffer below a record's length and the sequence below its end.
-                let _ = self.record(shared, b, kind, buffer.count, &buffer.payload);
-                buffer.payload.clear();
-                buffer.count = 0;
-                *which(b) = buffer;
-            }
-        }
-        b.since = None;
-    }
-
-    /// A gap for want of space took everything below `next`.
-    pub(crate) fn lost(&self, next: u64) {
-        self.lost_upto.fetch_max(next, Ordering::Relaxed);
-    }
-
-    fn meta(&self, shared: &Shared, b: &mut Buffers) -> Result<(), StreamError> {
-        b.meta_rev += 1;
-        b.meta_seq = Some(b.next_seq);
-        let payload = std::mem::take(&mut b.meta);
-        let sealed = self.push(shared, b, Kind::META, 1, &payload);
-        b.meta = payload;
-        sealed
-    }
-
-    fn record(&self, shared: &Shared, b: &mut Buffers, kind: Kind, count: u16, payload: &[u8]) -> Result<(), StreamError> {
-        if b.meta_seq.is_some_and(|seq| seq < self.lost_upto.load(Ordering::Relaxed)) {
-            self.meta(shared, b)?;
-        }
-        self.push(shared, b, kind, count, payload)
-    }
-
-    fn push(&self, shared: &Shared, b: &mut Buffers, kind: Kind, count: u16, payload: &[u8]) -> Result<(), StreamError> {
-        let first_seq = b.next_seq;
-        let prelude = Prelude { kind, run: self.name.run, source: self.name.source, slot: b.slot, meta_rev: b.meta_rev, first_seq, count };
-        let bytes = record::seal(&prelude, payload).map_err(|_| StreamError::Full)?;
-        b.next_seq += u64::from(count);
-        let frames = if kind.single() { 0 } else { count };
-        shared.sealed(self.id, Entry { first: first_seq, next: b.next_seq, body: Body::Record { bytes, frames } });
-        Ok(())
     }
 }

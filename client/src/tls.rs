@@ -15,6 +15,12 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
 
+/// How the client meets a server: the configuration, and the verifier in it, which is told the pins.
+pub(crate) struct Tls {
+    pub(crate) verifier: Arc<PinVerifier>,
+    pub(crate) config: Arc<rustls::ClientConfig>,
+}
+
 /// Accepts a certificate by the SHA-256 of its public key (SubjectPublicKeyInfo).
 #[derive(Debug)]
 pub(crate) struct PinVerifier {

@@ -16,9 +16,9 @@ use boxbox_schemas::{SessionId, stamp};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::config::Config;
 use crate::metrics::ProcessorMetrics;
 use crate::partition::Partition;
-use crate::processor::Config;
 
 /// Sessions are looked at this often, at most: some thousands of them cost nothing then.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

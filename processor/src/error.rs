@@ -1,10 +1,8 @@
-//! Why a partition is processed no further.
+//! Why a partition is processed no further, or its stored state not taken up.
 
 use boxbox_log::{LogError, Offset};
-use boxbox_schemas::LogId;
+use boxbox_schemas::{LogId, SessionId, StreamKey};
 use boxbox_store::StoreError;
-
-use crate::partition::StateError;
 
 /// Why a partition is processed no further. The other partitions go on.
 #[derive(Debug, thiserror::Error)]
@@ -78,4 +76,25 @@ impl ProcessorError {
             _ => false,
         }
     }
+}
+
+/// What a store gave back cannot be gone on from.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A stream's race state cannot be read.
+    #[error("the stored state of driver {} in session {} cannot be read ({detail}): was it written by a newer version?", of.driver, of.session)]
+    Stream {
+        /// The stream.
+        of: Box<StreamKey>,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Something of a session that is not there.
+    #[error("the store holds {what} of session {session} but not the session: it was not written by this program")]
+    Orphan {
+        /// The session.
+        session: SessionId,
+        /// What.
+        what: &'static str,
+    },
 }

@@ -11,6 +11,7 @@
 
 pub mod admit;
 mod closer;
+mod config;
 mod counts;
 mod crew;
 mod error;
@@ -21,8 +22,9 @@ mod pump;
 mod session;
 mod status;
 
+pub use config::Config;
 pub use counts::Counts;
 pub use error::ProcessorError;
 pub use metrics::ProcessorMetrics;
-pub use processor::{Config, Processor};
+pub use processor::Processor;
 pub use status::{PartitionStatus, Phase, PumpStatus, Status};

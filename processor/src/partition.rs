@@ -11,12 +11,13 @@ use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::Content;
 use boxbox_schemas::results::{Checkpoint, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, StampError};
-use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey};
+use boxbox_schemas::{DriverId, LogId, SessionId};
 use boxbox_store::{PartitionState, Quarantined, Step};
 use bytes::Bytes;
 
 use crate::admit::Arrival;
 use crate::counts::Counts;
+pub use crate::error::StateError;
 use crate::session::Session;
 
 /// The state of one partition's processing. See the [module](self).
@@ -30,27 +31,6 @@ pub struct Partition {
     quarantine_bytes: usize,
     last: Option<(Offset, Bytes)>,
     counts: Counts,
-}
-
-/// What a store gave back cannot be gone on from.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// A stream's race state cannot be read.
-    #[error("the stored state of driver {} in session {} cannot be read ({detail}): was it written by a newer version?", of.driver, of.session)]
-    Stream {
-        /// The stream.
-        of: Box<StreamKey>,
-        /// What is wrong.
-        detail: String,
-    },
-    /// Something of a session that is not there.
-    #[error("the store holds {what} of session {session} but not the session: it was not written by this program")]
-    Orphan {
-        /// The session.
-        session: SessionId,
-        /// What.
-        what: &'static str,
-    },
 }
 
 impl Partition {

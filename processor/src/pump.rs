@@ -14,9 +14,9 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::closer::Clerk;
+use crate::config::Config;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
-use crate::processor::Config;
 use crate::status::{Phase, Pump, PumpStatus, Status};
 
 /// How long to wait for the record at the checkpoint, which is durable and must come.

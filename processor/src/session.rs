@@ -14,6 +14,7 @@
 
 mod field;
 mod stream;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +31,7 @@ use boxbox_race::session::{Book, Owner, Owners, Staged};
 use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
-use crate::partition::StateError;
+use crate::error::StateError;
 
 /// A stream of a session: whose grant, which start of the producer. (The session's id has the tenant in it.)
 type StreamId = (DriverId, RunId);

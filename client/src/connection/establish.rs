@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, RecvStream, SendStream, TransportConfig};
 
-use super::{Ended, broken, closed};
-use crate::client::Shared;
-use crate::driver::Tls;
+use crate::ended::{Ended, broken, closed};
+use crate::shared::Shared;
+use crate::tls::Tls;
 
 /// Kernel buffers of the socket: the defaults lose packets in bursts.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;

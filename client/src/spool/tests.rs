@@ -1,5 +1,7 @@
 //! The files under every kind of damage: what is recovered is a prefix, what is missing is a gap of exactly that range.
 
+use std::path::PathBuf;
+
 use super::disk::{Disk, Left};
 use super::*;
 use crate::observe::StreamName;

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use boxbox_schemas::event::GapReason;
 use bytes::Bytes;
 
 use super::disk::Disk;
 use super::{Files, SpoolError};
-use crate::client::{HEAD_MAX_BYTES, Shared};
 use crate::core::{Core, StreamState, gap};
 use crate::observe::{Counters, StreamName};
 use crate::queue::{Body, Queue, Wanted};
-use boxbox_schemas::event::GapReason;
+use crate::shared::{HEAD_MAX_BYTES, Shared};
 
 /// How often files are synced and acks noted, and the longest sleep.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use boxbox_schemas::field::ArchivedFieldFrame;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_store::{FieldState, STREAM_RACE_MAX_BYTES};
 
-use super::stream::STATE_VERSION;
+use super::version::STATE_VERSION;
 use boxbox_race::stream::{Context, Fact, FieldRace, Start, field_entry};
 
 /// Cars kept for one client; of more, those that it saw first. iRacing has 64 slots.

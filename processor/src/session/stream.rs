@@ -11,12 +11,10 @@ use boxbox_store::{STREAM_RACE_MAX_BYTES, StreamState};
 use serde::{Deserialize, Serialize};
 
 use super::field::Field;
+use super::version::STATE_VERSION;
 use crate::admit::{Arrival, Meaning, Verdict};
-use crate::partition::StateError;
+use crate::error::StateError;
 use boxbox_race::stream::{Claim, Context, Fact, StreamRace, field_entry};
-
-/// The version of stored race states that this build writes (F8: it reads the one before as well, once there is one).
-pub(super) const STATE_VERSION: u8 = 1;
 
 /// A stream's state.
 #[derive(Clone)]

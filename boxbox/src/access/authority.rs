@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::auth;
-use crate::control::Followed;
+use crate::access::auth;
+use crate::access::control::Followed;
 
 /// How often a node looks for new keys and revocations; far below the 5 s within which a revocation must bite.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);

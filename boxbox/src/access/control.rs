@@ -20,8 +20,9 @@ use boxbox_schemas::control::{FOR_EVER, Record, Standing};
 use boxbox_schemas::grant::key_id;
 use tokio::task::JoinSet;
 
+use crate::access::auth;
 use crate::cli::LogArgs;
-use crate::{auth, data};
+use crate::node::data;
 
 /// Pause before each try to read a topic again whose reader has died.
 const AGAIN: Duration = Duration::from_secs(1);

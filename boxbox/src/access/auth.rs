@@ -15,7 +15,7 @@ use boxbox_schemas::grant::{Ability, Grant, SigningKey, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::data;
+use crate::node::data;
 
 /// What is kept of a grant that was handed out.
 #[derive(Serialize, Deserialize)]

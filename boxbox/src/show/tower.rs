@@ -14,7 +14,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Gauge, Row, Table};
 use ratatui::{DefaultTerminal, Frame};
 
-use crate::report::{lap_time, seconds};
+use crate::show::report::{lap_time, seconds};
 
 /// From this width on there is room for sectors, speed, fuel and longer names.
 const WIDE: u16 = 130;

@@ -9,8 +9,8 @@ use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::Lap;
 use boxbox_sources::synth::{Race, Truth};
 
-use crate::report::lap_time;
-use crate::tower::behind;
+use crate::show::report::lap_time;
+use crate::show::tower::behind;
 
 /// Laps by linear interpolation at 60 Hz are this close to the truth, µs (domain.md 12.2: 14 µs on a straight; here in the pit
 /// lane and where a car has just stood, too).
@@ -22,7 +22,7 @@ pub fn lap(lap: &Lap, truth: &Truth, race: &Race) -> String {
     let exact = true_lap(truth, lap);
     let number = car.map_or("?", |c| c.number.as_str());
     let class = car.map_or("", |c| c.class.name.as_str());
-    let sectors = lap.sectors_us.iter().map(|us| crate::report::seconds(*us)).collect::<Vec<_>>().join("  ");
+    let sectors = lap.sectors_us.iter().map(|us| crate::show::report::seconds(*us)).collect::<Vec<_>>().join("  ");
     let exact = exact.map_or_else(|| ("-".into(), "-".into()), |us| (lap_time(us), format!("{:+.3}", (lap.time_us - us) as f64 / 1e3)));
     let notes = lap.reasons.names().into_iter().chain(lap.tags.names());
     let mut notes: Vec<String> = notes.map(|n| n.replace('_', " ")).collect();

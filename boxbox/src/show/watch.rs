@@ -11,7 +11,7 @@ use boxbox_store::{Results, Step};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
-use crate::report::Printer;
+use crate::show::report::Printer;
 
 /// How often to ask whether the processor is done.
 const ASK_EVERY: Duration = Duration::from_millis(50);

@@ -1,5 +1,9 @@
 //! The services of one process, composed: log, stores, edge, processor, API; all of them or some.
 
+pub mod data;
+pub mod handles;
+pub mod stores;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,13 +23,15 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::authority::Known;
+use crate::access::authority::{self, Known};
+use crate::access::identity::{self, ServerIdentity};
+use crate::access::{auth, control};
 use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
-use crate::data::{DataFolder, Running};
-use crate::handles::{self, Budget, LogPlace, StorePlace, Work};
-use crate::identity::{self, ServerIdentity};
-use crate::stores::{self, StoreArgs};
-use crate::{auth, authority, control, report, signals};
+use crate::node::data::{DataFolder, Running};
+use crate::node::handles::{Budget, LogPlace, StorePlace, Work};
+use crate::node::stores::StoreArgs;
+use crate::show::report;
+use crate::signals;
 
 /// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -10,10 +10,13 @@ use boxbox_schemas::grant::{Ability, DEFAULT_DAYS, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use clap::{Args, Subcommand};
 
-use crate::auth::{self, Issued};
+use crate::access::auth::{self, Issued};
+use crate::access::authority;
+use crate::access::control::Publisher;
+use crate::access::identity;
 use crate::cli::{LogArgs, QUIC_PORT};
-use crate::control::Publisher;
-use crate::{authority, data, identity, report};
+use crate::node::data;
+use crate::show::report;
 
 /// After this time every node knows a new key: a client that came sooner with a grant signed by it would be refused for good.
 const KEY_KNOWN: Duration = authority::LOOK_EVERY.saturating_mul(2);

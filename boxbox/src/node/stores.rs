@@ -11,7 +11,7 @@ use clap::Args;
 
 use boxbox_schemas::secret::Secret;
 
-use crate::data::{DataFolder, read_secret};
+use crate::node::data::{DataFolder, read_secret};
 
 /// Where results and frames are kept.
 #[derive(Args, Clone, Debug)]
@@ -95,10 +95,10 @@ pub async fn migrate(args: &StoreArgs, max_age: std::time::Duration) -> anyhow::
         bail!("nothing to migrate: files in the data folder are brought up to date when they are opened. Give --results-url and --archive-url");
     };
     postgres::migrate(server.results, server.results_password.as_ref().map(Secret::expose)).await.context("cannot prepare the results store")?;
-    crate::report::line("results  PostgreSQL has this program's schema");
+    crate::show::report::line("results  PostgreSQL has this program's schema");
     clickhouse::migrate(server.archive, server.archive_password.as_ref().map(Secret::expose), &server.options)
         .await
         .context("cannot prepare the archive")?;
-    crate::report::line("archive  ClickHouse has this program's tables");
+    crate::show::report::line("archive  ClickHouse has this program's tables");
     Ok(())
 }

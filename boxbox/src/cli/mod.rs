@@ -7,8 +7,10 @@ use std::time::Duration;
 use boxbox_schemas::{DriverId, TenantId};
 use clap::{Args, Parser, Subcommand};
 
-use crate::stores::{self, StoreArgs};
-use crate::{data, demo, grant, node, replay, simulate};
+use crate::access::grant;
+use crate::node::data;
+use crate::node::stores::{self, StoreArgs};
+use crate::{demo, node, replay, simulate};
 
 /// UDP port for sim clients.
 pub const QUIC_PORT: u16 = 7443;

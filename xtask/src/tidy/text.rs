@@ -1,10 +1,8 @@
-//! What keeps the tree pleasant and the documents true: rules on text that no compiler checks.
+//! Rules on text: how a source file opens, its length, white space, paths of one machine, documents that name every folder.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-
-use boxbox_testkit::folders;
 
 /// The longest a file of source may be; a comfortable one has 100 to 300 lines. Tests may be longer.
 const MAX_LINES: usize = 600;
@@ -18,11 +16,10 @@ const TEXT: &[&str] = &["rs", "toml", "md", "sql", "yml", "yaml", "sh", "json", 
 /// Folders of machines rather than of the project, in pieces so that this file does not name them.
 const MACHINE_FOLDERS: &[&str] = &[concat!("/", "root/"), concat!("/", "home/"), concat!("/", "work/")];
 
-/// Checks the workspace. Each line is one thing to mend: `file:line: what`.
-pub(crate) fn check() -> Result<Vec<String>> {
-    let root = folders::workspace();
+/// Checks the workspace at `root`. Each line is one thing to mend: `file:line: what`.
+pub(super) fn check(root: &Path, members: &[String]) -> Result<Vec<String>> {
     let mut files = Vec::new();
-    walk(&root, Path::new(""), &mut files)?;
+    walk(root, Path::new(""), &mut files)?;
     files.sort();
     let mut wrong = Vec::new();
     for file in &files {
@@ -31,10 +28,9 @@ pub(crate) fn check() -> Result<Vec<String>> {
             wrong.extend(check_file(file, &text));
         }
     }
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
     for map in MAPS {
         if let Ok(text) = std::fs::read_to_string(root.join(map)) {
-            let absent = members(&manifest).into_iter().filter(|member| !names_folder(&text, member));
+            let absent = members.iter().filter(|member| !names_folder(&text, member));
             wrong.extend(absent.map(|member| format!("{map}: does not mention the folder {member}")));
         }
     }
@@ -83,12 +79,6 @@ fn is_test(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests") || file.file_stem().is_some_and(|stem| stem == "tests")
 }
 
-/// The workspace's members: one line of the virtual manifest, plain folders.
-fn members(manifest: &str) -> Vec<String> {
-    let list = manifest.lines().find_map(|line| line.strip_prefix("members = [")).unwrap_or_default();
-    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
 /// Text files below `root/folder`, relative to `root`; build output and version control are not the project's text.
 fn walk(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let here = root.join(folder);
@@ -135,9 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_their_mention() {
-        let manifest = "[workspace]\nmembers = [\"log\", \"boxbox\"]\ndefault-members = [\"boxbox\"]\n";
-        assert_eq!(members(manifest), ["log", "boxbox"]);
+    fn a_folder_is_mentioned_by_its_whole_name() {
         assert!(names_folder("see `log/` there", "log") && names_folder("[log](log)", "log"));
         assert!(!names_folder("the catalogue, login, boxbox-log", "log"));
     }

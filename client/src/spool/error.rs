@@ -1,0 +1,28 @@
+//! [`SpoolError`]: why a spool on disk cannot be used.
+
+use std::path::{Path, PathBuf};
+
+/// Why a spool on disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpoolError {
+    /// Another client has it.
+    #[error("the spool {} is in use by another process for the same server and driver: end that one first, or give this one another folder", .0.display())]
+    InUse(PathBuf),
+    /// The folder or a file in it cannot be used.
+    #[error("the spool {} cannot be used: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+impl SpoolError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |error| Self::Io { path, error }
+    }
+}
