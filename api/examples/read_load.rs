@@ -1,7 +1,8 @@
 //! How fast the API reads from a large SQLite store: `cargo run --release -p boxbox-api --example read_load`.
 //!
-//! Makes a store of a million laps (1,000 sessions of 20 cars) and the frames of one lap in a temporary folder, then asks for
-//! pages of laps all over it, and for that lap's trace, with as many connections as named, for as long as named.
+//! Makes a store of a million laps (1,000 sessions of 20 cars), one race of 100,000 more that has seen its chequered flag, and the frames
+//! of one lap in a temporary folder, then asks for pages of laps all over it, for orders and results, and for that lap's trace, with
+//! as many connections as named, for as long as named.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "an example prints, and ends where something is wrong")]
 
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_api::{Api, Config};
-use boxbox_schemas::frame::{CarFrame, Presence};
+use boxbox_schemas::frame::{CarFrame, Flags, Presence};
 use boxbox_schemas::grant::Authority;
-use boxbox_schemas::results::{Checkpoint, Lap, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::results::{Checkpoint, FlagChange, Lap, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Results, Step};
@@ -25,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 const SESSIONS: u32 = 1_000;
 const CARS: u32 = 20;
 const LAPS: u32 = 50;
+/// Of the long race.
+const LONG_CARS: u32 = 50;
+const LONG_LAPS: u32 = 2_000;
 /// 90 s at 60 Hz.
 const FRAMES: u64 = 5_400;
 const CONNECTIONS: usize = 16;
@@ -38,7 +43,8 @@ async fn main() {
     let began = Instant::now();
     fill(&results, &archive).await;
     let size = std::fs::metadata(folder.path().join("results.db")).unwrap().len() >> 20;
-    println!("{} laps in SQLite, {size} MiB, made in {:.0} s", SESSIONS * CARS * LAPS, began.elapsed().as_secs_f64());
+    let laps_made = SESSIONS * CARS * LAPS + LONG_CARS * LONG_LAPS;
+    println!("{laps_made} laps in SQLite, {size} MiB, made in {:.0} s", began.elapsed().as_secs_f64());
 
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
     let api = Api::bind(
@@ -56,11 +62,18 @@ async fn main() {
     let laps = |n: u32| format!("/api/v1/sessions/{}/laps?limit=100&cursor=car-{:02}~{}", session(n % SESSIONS).id, n % CARS, n % LAPS);
     let of_car = |n: u32| format!("/api/v1/sessions/{}/laps?entry=car-{:02}", session(n % SESSIONS).id, n % CARS);
     let results_of = |n: u32| format!("/api/v1/sessions/{}/results", session(n % SESSIONS).id);
+    let order_of = |n: u32| format!("/api/v1/sessions/{}/order", session(n % SESSIONS).id);
+    let order_at = |n: u32| format!("/api/v1/sessions/{}/order?at_us={}", session(n % SESSIONS).id, i64::from(n % LAPS) * 91_000_000);
+    let long = |what: &'static str| move |_| format!("/api/v1/sessions/{}/{what}", long_race().id);
     let lap = format!("/api/v1/sessions/{}/laps/car-00/1/trace", session(0).id);
     let (whole, along) = (|_| lap.clone(), |_| format!("{lap}?by=distance&step_m=10"));
     measure("a page of 100 laps", addr, &laps).await;
     measure("the 50 laps of a car", addr, &of_car).await;
     measure("results of 1,000 laps", addr, &results_of).await;
+    measure("order in 1,000 laps", addr, &order_of).await;
+    measure("the same at some moment", addr, &order_at).await;
+    measure("results of 100,000 laps", addr, &long("results")).await;
+    measure("order in 100,000 laps, after the flag", addr, &long("order")).await;
     measure("a trace of 5,400 frames", addr, &whole).await;
     measure("the same every 10 m", addr, &along).await;
     stop.cancel();
@@ -141,6 +154,29 @@ fn session(n: u32) -> SessionInfo {
     }
 }
 
+/// A race that is limited by time, so that the chequered flag alone says when it ended.
+fn long_race() -> SessionInfo {
+    let meta = SessionMeta { session_type: "Race".into(), ..SessionMeta::default() };
+    SessionInfo { sim_time_us: i64::from(LONG_LAPS) * 91_000_000, meta: Some(meta), ..session(SESSIONS) }
+}
+
+fn chequered(race: &SessionInfo) -> FlagChange {
+    let first = lap(race, 0, LONG_LAPS);
+    FlagChange {
+        session: race.id,
+        entry: first.entry,
+        driver: first.driver,
+        run: first.run,
+        timeline: 0,
+        tick: 0,
+        sim_time_us: first.end_us,
+        from: Flags::GREEN,
+        to: Flags::GREEN.with(Flags::CHECKERED),
+        superseded: false,
+        late: false,
+    }
+}
+
 fn lap(session: &SessionInfo, car: u32, number: u32) -> Lap {
     let driver = DriverId::new(&format!("car-{car:02}")).unwrap();
     let time_us = 90_000_000 + i64::from((car * 31 + number * 17) % 1_000) * 1_000;
@@ -183,6 +219,13 @@ async fn fill(results: &SqliteResults, archive: &SqliteArchive) {
         let laps = (0..CARS).flat_map(|car| (1..=LAPS).map(move |number| (car, number))).map(|(car, number)| lap(&info, car, number)).collect();
         let checkpoint = Checkpoint { log: log.clone(), partition: 0, offset: u64::from(n), crc: n };
         results.commit(&lease, &Step { sessions: vec![info.clone()], laps, ..Step::new(checkpoint) }).await.unwrap();
+    }
+    let race = long_race();
+    for number in 1..=LONG_LAPS {
+        let laps = (0..LONG_CARS).map(|car| lap(&race, car, number)).collect();
+        let checkpoint = Checkpoint { log: log.clone(), partition: 0, offset: u64::from(SESSIONS + number), crc: number };
+        let flags = if number == LONG_LAPS { vec![chequered(&race)] } else { vec![] };
+        results.commit(&lease, &Step { sessions: vec![race.clone()], laps, flags, ..Step::new(checkpoint) }).await.unwrap();
     }
     let info = session(0);
     let one = lap(&info, 0, 1);
