@@ -16,14 +16,15 @@ use boxbox_schemas::grant::Ability;
 
 use crate::app::App;
 use crate::openapi::{DOCUMENT, READER};
+use crate::page;
 use crate::problem::Problem;
 
 /// Probes of an orchestrator, which has no grant, and the API's description. They say nothing of anybody's data.
 pub(crate) const OPEN: [&str; 4] = ["/livez", "/readyz", DOCUMENT, READER];
 
-/// Whether a path is answered without a grant; the reader's own files lie below it.
+/// Whether a path is answered without a grant: these, the reader's own files below it, and the page, which has no data in it.
 pub(crate) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
+    OPEN.contains(&path) || page::PATHS.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
 }
 
 /// Whose data this request may see.

@@ -1,7 +1,8 @@
 //! The HTTP API: sessions, laps, traces, incidents and ledgers as JSON; health and metrics for operators.
 //!
-//! * Everything is under `/api/v1` and described by `/api/v1/openapi.json`, with a reader at `/api/docs`; `/livez`, `/readyz`,
-//!   `/api/health` and `/metrics` are for operators. Everything only reads, but for closing a session and opening it again.
+//! * A page for people is at `/`. Everything else is under `/api/v1` and described by `/api/v1/openapi.json`, with a reader at
+//!   `/api/docs`; `/livez`, `/readyz`, `/api/health` and `/metrics` are for operators. Everything only reads, but for closing a
+//!   session and opening it again.
 //! * Times are integers of microseconds and end in `_us`, other units are in the names too; reasons and tags are lists of
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
 //! * On a loopback address people of this machine see [`Config::local_tenant`]'s data without a grant. On any other
@@ -26,6 +27,7 @@ mod extract;
 mod layers;
 mod metrics;
 mod openapi;
+mod page;
 mod problem;
 mod read;
 mod routes;

@@ -315,6 +315,9 @@ pub async fn up(args: &NodeArgs, roles: Roles, paste: Option<(DriverId, Option<S
     if let Some(api) = node.api() {
         let what = if roles.api { "API          " } else { "health       " };
         report::line(&format!("{what}http://{api}"));
+        if roles.api {
+            report::line(&format!("page         http://{api}/ (for a browser: sessions, results, pictures of laps)"));
+        }
     }
     report::line(&format!("data         {}", args.data.display()));
     if let Some((driver, public_host)) = paste {

@@ -32,7 +32,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::app::App;
 use crate::openapi::{self, DOCUMENT, READER};
 use crate::problem::Problem;
-use crate::{access, layers};
+use crate::{access, layers, page};
 
 /// Every route of the document, as axum matches it.
 pub(crate) const PATHS: [&str; 22] = [
@@ -60,7 +60,7 @@ pub(crate) const PATHS: [&str; 22] = [
     "/api/v1/sessions/{session}/ledger",
 ];
 
-/// What is routed beside the document: itself and its reader.
+/// What is routed beside the document, but for the page: itself and its reader.
 const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];
 
 /// The routes that the document describes, with it. A route that is added here is in it.
@@ -99,8 +99,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let document = document.to_json().unwrap_or_default();
     let all = described
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
-        .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)));
-    surrounded(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs.")
+        .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))
+        .merge(page::routes());
+    surrounded(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
 }
 
 /// Of a process without stores: what operators ask.
@@ -128,5 +129,5 @@ fn surrounded(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) ->
 
 /// A request's route as a metric's label: one of ours, never what a client wrote.
 pub(crate) fn label(matched: Option<&str>) -> &'static str {
-    matched.and_then(|matched| PATHS.into_iter().chain(BESIDE).find(|path| *path == matched)).unwrap_or("none")
+    matched.and_then(|matched| PATHS.into_iter().chain(BESIDE).chain(page::PATHS).find(|path| *path == matched)).unwrap_or("none")
 }

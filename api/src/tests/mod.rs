@@ -8,6 +8,7 @@ mod data;
 mod document;
 mod errors;
 mod operators;
+mod page;
 mod timing;
 
 use std::net::SocketAddr;
