@@ -75,17 +75,19 @@ impl Demo<'_> {
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
         let rates = Rates { speed: self.args.race.speed(), car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
+        let page = format!("http://{}/", self.node.api().context("this process runs an API")?);
         if !terminal {
             line(&format!(
                 "{} sim clients → QUIC → edge → log → processor → store → API, all in this process, at {} times real time",
                 self.race.cars().len(),
                 rates.speed
             ));
+            line(&format!("in a browser, while it drives: {page}"));
             line("each lap as it is timed, beside the time that the car was made to drive");
         }
         let mut fleet = Fleet::start(self.race, source, rates, connects).await?;
         let truth = self.race.truth();
-        let mut shown = if terminal { Shown::Tower(Tower::open()?) } else { Shown::Lines };
+        let mut shown = if terminal { Shown::Tower(Tower::open(page)?) } else { Shown::Lines };
         let drove = self.drive(&mut fleet, &mut follow, &mut shown, &truth).await?;
         // Gives the terminal back.
         drop(shown);
@@ -163,7 +165,7 @@ impl Demo<'_> {
         let api = self.node.api().context("this process runs an API")?;
         line("");
         if serve {
-            line("The API answers until Ctrl-C:");
+            line(&format!("The page http://{api}/ shows it, and the API answers, until Ctrl-C:"));
         } else {
             line(&format!(
                 "Go on: `boxbox up --data '{}'` serves it, `boxbox replay FILE.ibt` takes a recording, `boxbox --help` says the rest.",

@@ -42,13 +42,15 @@ pub struct Progress {
 pub struct Tower {
     terminal: DefaultTerminal,
     top: usize,
+    /// Address of the page that shows the same in a browser.
+    page: String,
 }
 
 impl Tower {
-    /// Take the terminal.
-    pub fn open() -> anyhow::Result<Self> {
+    /// Take the terminal. `page` is where the same is shown in a browser.
+    pub fn open(page: String) -> anyhow::Result<Self> {
         // This installs the hook that restores it when anything panics.
-        Ok(Self { terminal: ratatui::try_init()?, top: 0 })
+        Ok(Self { terminal: ratatui::try_init()?, top: 0, page })
     }
 
     /// Draw what is known now.
@@ -56,8 +58,8 @@ impl Tower {
         let rows = view.order(None);
         let height = usize::from(self.terminal.size()?.height.saturating_sub(5)).max(1);
         self.top = self.top.min(rows.len().saturating_sub(height));
-        let top = self.top;
-        self.terminal.draw(|frame| draw(frame, view, &rows, top, progress))?;
+        let (top, page) = (self.top, &self.page);
+        self.terminal.draw(|frame| draw(frame, view, &rows, top, progress, page))?;
         Ok(())
     }
 
@@ -89,14 +91,14 @@ impl Drop for Tower {
     }
 }
 
-fn draw(frame: &mut Frame, view: &SessionView, rows: &[Standing], top: usize, progress: &Progress) {
+fn draw(frame: &mut Frame, view: &SessionView, rows: &[Standing], top: usize, progress: &Progress, page: &str) {
     let areas = Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1), Constraint::Length(1)]).split(frame.area());
     frame.render_widget(header(view, rows, progress), areas[0]);
     frame.render_widget(table(view, rows, top, areas[1]), areas[1]);
     let done = progress.done.clamp(0.0, 1.0);
     let bar = Gauge::default().gauge_style(Style::new().fg(Color::Green).bg(Color::DarkGray)).ratio(done).label(format!("{:.0} %", done * 100.0));
     frame.render_widget(bar, areas[2]);
-    frame.render_widget(footer(rows.len(), top, areas[1], progress), areas[3]);
+    frame.render_widget(footer(rows.len(), top, areas[1], progress, page), areas[3]);
 }
 
 fn header<'a>(view: &SessionView, rows: &[Standing], progress: &Progress) -> Line<'a> {
@@ -195,11 +197,11 @@ pub fn behind(laps: u32, us: Option<i64>) -> String {
     }
 }
 
-fn footer<'a>(cars: usize, top: usize, area: Rect, progress: &Progress) -> Line<'a> {
+fn footer<'a>(cars: usize, top: usize, area: Rect, progress: &Progress, page: &str) -> Line<'a> {
     let shown = usize::from(area.height.saturating_sub(1));
     let hidden = cars.saturating_sub(top + shown);
     let more = if cars > shown { format!("  ↑↓ {}-{} of {cars}", top + 1, cars - hidden) } else { String::new() };
     let flight = progress.sent.saturating_sub(progress.acked);
-    Line::from(format!("{:.0} frames/s  {} acked  {flight} in flight{more}  q leaves", progress.frames_per_s, progress.acked))
+    Line::from(format!("{:.0} frames/s  {} acked  {flight} in flight{more}  q leaves  {page}", progress.frames_per_s, progress.acked))
         .style(Style::new().fg(Color::Gray))
 }
