@@ -6,7 +6,7 @@
 use crate::event::Reject;
 use crate::field::ArchivedFieldFrame;
 use crate::frame::{ArchivedCarFrame, Presence};
-use crate::limits::{SIM_TIME_MAX_US, SPEED_MAX_MPS};
+use crate::limits::{DISTANCE_MAX_M, SIM_TIME_MAX_US, SPEED_MAX_MPS};
 use crate::record::{Content, Record, session_meta};
 use crate::slow::ArchivedSlowFrame;
 
@@ -66,6 +66,7 @@ pub fn car(f: &ArchivedCarFrame) -> Result<(), Reject> {
     time(f.sim_time_us.to_native())?;
     let unit = |v: f32| (-0.01..=1.01).contains(&v);
     let possible = (-0.5..=1.5).contains(&pct)
+        && f64::from(f.lap_dist_m.to_native()).abs() <= DISTANCE_MAX_M
         && (0.0..=SPEED_MAX_MPS).contains(&f.speed_mps.to_native())
         && unit(f.throttle.to_native())
         && unit(f.brake.to_native())

@@ -5,7 +5,7 @@
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::event::Reject;
-use crate::limits::{META_ENTRIES_MAX, META_SECTORS_MAX, META_STRING_MAX_BYTES};
+use crate::limits::{DISTANCE_MAX_M, META_ENTRIES_MAX, META_SECTORS_MAX, META_STRING_MAX_BYTES};
 
 /// A session as its client describes it. Absent: empty text, 0, or an empty list.
 #[derive(Clone, PartialEq, Debug, Default, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
@@ -79,6 +79,12 @@ impl SessionMeta {
         self.entries.iter().find(|e| e.slot == self.own_slot)
     }
 
+    /// Length of the lap, m, if the client knows it. A length beyond every bound is none: an edge refuses it, but whoever
+    /// computes with a length relies on no edge.
+    pub fn known_length_m(&self) -> Option<f64> {
+        Some(self.track_length_m).filter(|m| *m > 0.0 && *m <= DISTANCE_MAX_M)
+    }
+
     /// W7: whether every bound holds.
     pub fn check(&self) -> Result<(), Reject> {
         let text = |s: &String| s.len() <= META_STRING_MAX_BYTES;
@@ -92,7 +98,7 @@ impl SessionMeta {
         }
         let bounded = self.sector_starts.len() <= META_SECTORS_MAX && self.entries.len() <= META_ENTRIES_MAX;
         let first = self.sector_starts.first().is_none_or(|s| *s == 0.0);
-        let length = (0.0..=1_000_000.0).contains(&self.track_length_m);
+        let length = (0.0..=DISTANCE_MAX_M).contains(&self.track_length_m);
         let texts = [&self.track_name, &self.track_config, &self.session_type, &self.category].into_iter().all(text);
         if bounded && ascending && in_lap && first && length && texts && self.entries.iter().all(entry) { Ok(()) } else { Err(Reject::META) }
     }

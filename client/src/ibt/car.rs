@@ -3,7 +3,7 @@
 //! Axes and signs need no change, iRacing's are ISO 8855; the clutch does: iRacing's is 1 when engaged, ours when pressed.
 
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, Surface, TrackLoc};
-use boxbox_schemas::limits::SPEED_MAX_MPS;
+use boxbox_schemas::limits::{DISTANCE_MAX_M, SPEED_MAX_MPS};
 
 use super::ReadStats;
 use super::column::*;
@@ -12,7 +12,6 @@ use super::column::*;
 const VELOCITY_MAX_MPS: f64 = 2.0 * SPEED_MAX_MPS as f64;
 const ACCEL_MAX_MPS2: f64 = 100_000.0;
 const ANGLE_MAX_RAD: f64 = 1_000.0;
-const DISTANCE_MAX_M: f64 = 1_000_000.0;
 /// Pedals as far as they may overshoot their range.
 const PEDAL: std::ops::RangeInclusive<f64> = -0.01..=1.01;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use boxbox_schemas::limits::{META_ENTRIES_MAX, META_SECTORS_MAX, META_STRING_MAX_BYTES, RECORD_MAX_BYTES};
+use boxbox_schemas::limits::{DISTANCE_MAX_M, META_ENTRIES_MAX, META_SECTORS_MAX, META_STRING_MAX_BYTES, RECORD_MAX_BYTES};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{PRELUDE_BYTES, archive};
 
@@ -12,8 +12,6 @@ use super::{SESSIONS_MAX, Warning};
 
 /// Longest texts tried, bytes, until the whole fits into one record: a full grid of long names may not.
 const STRING_BYTES: [usize; 5] = [META_STRING_MAX_BYTES, 64, 32, 16, 8];
-/// Longest lap there can be, m.
-const LAP_MAX_M: f64 = 1_000_000.0;
 /// iRacing's "no limit" for laps and for time.
 const LAPS_UNLIMITED: u32 = 32_767;
 const TIME_UNLIMITED_S: f64 = 604_800.0;
@@ -141,7 +139,7 @@ impl Reader<'_, '_> {
                 Some("0") => 2,
                 _ => 0,
             },
-            track_length_m: self.quantity(&["WeekendInfo", "TrackLength"], &[("km", 1_000.0), ("mi", 1_609.344), ("m", 1.0)], LAP_MAX_M),
+            track_length_m: self.quantity(&["WeekendInfo", "TrackLength"], &[("km", 1_000.0), ("mi", 1_609.344), ("m", 1.0)], DISTANCE_MAX_M),
             pit_limit_mps: self.quantity(
                 &["WeekendInfo", "TrackPitSpeedLimit"],
                 &[("kph", 1.0 / 3.6), ("km/h", 1.0 / 3.6), ("mph", 0.447_04), ("m/s", 1.0)],

@@ -204,7 +204,9 @@ proptest! {
         let record = Record::parse(seal(&prelude(Kind::META, 1), &payload).unwrap()).unwrap();
         if crate::check::record(&record).is_ok() {
             let Ok(Content::Meta(m)) = record.content() else { panic!("checked metadata is readable") };
-            prop_assert!(session_meta(m).entries.len() <= crate::limits::META_ENTRIES_MAX);
+            let meta = session_meta(m);
+            prop_assert!(meta.entries.len() <= crate::limits::META_ENTRIES_MAX);
+            prop_assert!((0.0..=crate::limits::DISTANCE_MAX_M).contains(&meta.track_length_m));
         }
     }
 }
@@ -241,7 +243,25 @@ fn content_that_edges_refuse() {
     assert_eq!(refused(CarFrame { accel_mps2: [0.0, f32::NAN, 0.0], ..good }), Some(Reject::NOT_FINITE));
     assert_eq!(refused(CarFrame { speed_mps: 1_000.0, ..good }), Some(Reject::RANGE));
     assert_eq!(refused(CarFrame { sim_time_us: i64::MAX, ..good }), Some(Reject::RANGE));
+    let at = |lap_dist_m: f32| CarFrame { presence: good.presence.with(Presence::LAP_DIST), lap_dist_m, ..good };
+    for (possible, beyond) in [(1e6, 1_000_000.1), (-1e6, -1_000_000.1), (4_406.9, 1e30), (0.0, f32::MIN)] {
+        assert_eq!((refused(at(possible)), refused(at(beyond))), (None, Some(Reject::RANGE)), "{possible} {beyond}");
+        // Also where the frame does not say that it is real.
+        assert_eq!(refused(CarFrame { presence: good.presence, ..at(beyond) }), Some(Reject::RANGE));
+    }
     assert_eq!(refused(CarFrame { presence: Presence::LAP_PCT, ..good }), Some(Reject::ABSENT));
+    let meta = |track_length_m: f64| {
+        let meta = SessionMeta { track_length_m, ..Default::default() };
+        let record = Record::parse(seal(&prelude(Kind::META, 1), &archive(&meta)).unwrap()).unwrap();
+        (crate::check::record(&record).err(), meta.known_length_m())
+    };
+    assert_eq!((meta(0.0), meta(4_406.9), meta(1e6)), ((None, None), (None, Some(4_406.9)), (None, Some(1e6))));
+    for impossible in [-0.1, 1_000_000.1, 1e30, f64::MAX] {
+        assert_eq!(meta(impossible), (Some(Reject::META), None), "{impossible}");
+    }
+    for no_number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(meta(no_number), (Some(Reject::NOT_FINITE), None), "{no_number}");
+    }
     let void = seal(&prelude(Kind::VOID, 1), &archive(&VoidFrame { next: 1_000_001, ..Default::default() })).unwrap();
     assert_eq!(crate::check::record(&Record::parse(void).unwrap()), Err(Reject::KIND));
 }
