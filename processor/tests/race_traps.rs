@@ -74,6 +74,28 @@ fn after_a_break_numbers_are_aligned_again() {
     assert_eq!(rig.numbers(), [2, 6, 7]);
 }
 
+/// A log written before edges refused such distances may hold one, and a stored state the length learnt from it.
+#[test]
+fn a_length_that_no_lap_has_is_not_believed() {
+    let frames = steady(1_000.0).frames(0.0, 290.0, 60);
+    let unknown = SessionMeta { track_length_m: 0.0, ..practice() };
+    let expected: Vec<_> = told(&unknown, &frames).laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
+    assert_eq!(expected.len(), 4);
+    let as_expected = |meta: &SessionMeta, frames: &[CarFrame], of: &str| {
+        let laps: Vec<_> = told(meta, frames).laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
+        assert_eq!(laps, expected, "{of}");
+    };
+    for absurd in [1e30, -1e30, 2e6, f32::MAX, f32::MIN] {
+        let mut lying = frames.clone();
+        // Once, and from then on.
+        for every in [frames.len(), 1] {
+            lying.iter_mut().step_by(every).for_each(|f| (f.presence, f.lap_dist_m) = (f.presence.with(Presence::LAP_DIST), absurd));
+            as_expected(&unknown, &lying, &format!("{absurd} m round the lap"));
+        }
+        as_expected(&SessionMeta { track_length_m: absurd.into(), ..practice() }, &frames, &format!("a description with {absurd} m"));
+    }
+}
+
 // ---- the line ---------------------------------------------------------------------------------------------------
 
 #[test]

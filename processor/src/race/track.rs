@@ -1,5 +1,6 @@
 //! What the metadata says that laps depend on: length, sector lines, kind of session, team.
 
+use boxbox_schemas::limits::DISTANCE_MAX_M;
 use boxbox_schemas::meta::SessionMeta;
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +8,14 @@ use serde::{Deserialize, Serialize};
 const DEFAULT_LENGTH_M: f64 = 4_000.0;
 /// A shorter "length" is none, m.
 const MIN_LENGTH_M: f64 = 100.0;
+/// What is believed to be a length, m. What edges let through before they had the bound is in old logs and in old states
+/// of streams: there too, a longer one is none.
+const LENGTHS_M: std::ops::RangeInclusive<f64> = MIN_LENGTH_M..=DISTANCE_MAX_M;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Track {
-    /// Length of the lap, m; 0 until known.
+    /// Length of the lap, m; not one of [`LENGTHS_M`] until known.
     length_m: f64,
     /// Where sectors 2, 3, … start, as fractions of the lap.
     lines: Vec<f64>,
@@ -53,13 +57,14 @@ impl Track {
 
     /// Learn the length from a frame where metadata did not give it.
     pub(super) fn learn_length(&mut self, lap_dist_m: f64, lap_pct: f64) {
-        if self.length_m < MIN_LENGTH_M && lap_pct > 0.1 && lap_dist_m / lap_pct >= MIN_LENGTH_M {
-            self.length_m = lap_dist_m / lap_pct;
+        let length_m = lap_dist_m / lap_pct;
+        if !self.knows_length() && lap_pct > 0.1 && LENGTHS_M.contains(&length_m) {
+            self.length_m = length_m;
         }
     }
 
     pub(super) fn knows_length(&self) -> bool {
-        self.length_m >= MIN_LENGTH_M
+        LENGTHS_M.contains(&self.length_m)
     }
 
     pub(super) fn length_m(&self) -> f64 {
