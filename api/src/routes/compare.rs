@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::laps;
 use super::map::{picture, title};
-use super::trace::{Frames, MOST, few, metres, no_place};
+use super::trace::{Frames, MOST, few, metres, no_length, no_place};
 use crate::access::Reader;
 use crate::app::App;
 use crate::extract::{LapPath, Params};
@@ -22,7 +22,7 @@ use crate::openapi::{HexId, ShortId};
 use crate::problem::{self, Problem};
 use crate::read::{self, Car};
 use crate::svg::{Chart, Curve};
-use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, steps, track_length_m};
+use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, length_m};
 
 /// Two laps of one track: where the second gains and loses
 #[utoipa::path(get, path = "/api/v1/compare", tag = "laps", operation_id = "compareLaps", params(CompareParams), responses(
@@ -35,7 +35,7 @@ pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams
     let step_m = metres(params.step_m)?;
     let channels = asked(params.channels.as_deref())?;
     let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
-    let axis = Axis::of(&a, &b, |length_m| steps(length_m, step_m))?;
+    let axis = Axis::of(&a, &b, |_| step_m)?;
     let pair = |channel: &Channel| (channel.name, Pair { a: axis.column(0, channel), b: axis.column(1, channel) });
     let channels = channels.iter().filter(|c| !matches!(c.name, "lap_dist_m" | "lap_pct")).map(pair).collect();
     let sectors_m = sectors_m(&a.session, axis.length_m);
@@ -60,7 +60,7 @@ pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams
 pub(crate) async fn draw(reader: Reader, Params(params): Params<PairParams>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
     // A point for each pixel or so, whatever the track's length.
-    let axis = Axis::of(&a, &b, |length_m| steps(length_m, (length_m / 1_100.0).max(1.0)))?;
+    let axis = Axis::of(&a, &b, |length_m| (length_m / 1_100.0).max(1.0))?;
     let curve = |k: usize, side: &Side| Curve { name: side.name(), time_us: side.lap.time_us, speed_mps: axis.speed_mps(k) };
     let chart = Chart {
         title: title(&a.session),
@@ -134,19 +134,18 @@ struct Axis<'a> {
 }
 
 impl<'a> Axis<'a> {
-    fn of(a: &'a Side, b: &'a Side, at: impl Fn(f64) -> Vec<f64>) -> Result<Self, Problem> {
+    /// `step_m`: the step on a lap of that length.
+    fn of(a: &'a Side, b: &'a Side, step_m: impl Fn(f64) -> f64) -> Result<Self, Problem> {
         let one = |side: &'a Side| {
             let frames = side.frames.all();
-            let told = side.session.meta.as_ref().map(|m| m.track_length_m).filter(|m| *m > 0.0);
-            let length_m = told.or_else(|| track_length_m(&frames));
-            let length_m = length_m.ok_or_else(|| Problem::unprocessable("no_track_length", "Nobody says how long this track is."))?;
+            let length_m = length_m(side.session.meta.as_ref(), &frames).ok_or_else(no_length)?;
             let drive = Drive::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
             Ok((length_m, (frames, drive)))
         };
         let ((length_a, a), (length_b, b)) = (one(a)?, one(b)?);
         // Two clients may know the length slightly differently; the mean is the same whichever lap is named first.
         let length_m = (length_a + length_b) / 2.0;
-        Ok(Self { length_m, dist_m: few(at(length_m))?, laps: [a, b] })
+        Ok(Self { length_m, dist_m: few(length_m, step_m(length_m))?, laps: [a, b] })
     }
 
     fn shares(&self) -> Vec<f64> {

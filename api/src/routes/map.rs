@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::SessionInfo;
 
 use super::laps;
@@ -31,7 +32,7 @@ pub(crate) async fn draw(reader: Reader, Path(path): Path<LapPath>, State(app): 
     let driven =
         driven.ok_or_else(|| Problem::unprocessable("no_path", "The frames of this lap say neither where the car was nor where it pointed."))?;
     let car = Car::of(session.meta.as_ref(), lap.slot);
-    let drive = Drive::of(&lap, &all, session.meta.as_ref().map(|m| m.track_length_m).filter(|m| *m > 0.0), frames.complete);
+    let drive = Drive::of(&lap, &all, session.meta.as_ref().and_then(SessionMeta::known_length_m), frames.complete);
     let starts = session.meta.iter().flat_map(|m| &m.sector_starts).copied();
     let marks = drive
         .map(|drive| starts.filter(|share| *share <= drive.end()).filter_map(|share| drive.samples.between(share)).map(|at| at.before).collect());

@@ -18,7 +18,7 @@ use crate::extract::{LapPath, Params, Path, limit};
 use crate::openapi::{HexId, ShortId};
 use crate::problem::Problem;
 use crate::read;
-use crate::trace::{Column, Drive, Samples, Values, asked, steps, track_length_m};
+use crate::trace::{Column, Drive, Samples, Values, asked, length_m, steps};
 
 /// Frames in an answer at most: 10 minutes at 60 Hz, a slow lap of the longest track; some 3 MB with the usual channels.
 pub(super) const MOST: u32 = 36_000;
@@ -48,15 +48,16 @@ pub(crate) async fn trace(
         Grid::Time { step_us } => {
             let samples = Samples::rising(all.iter().enumerate().map(|(i, f)| ((i64::from(f.sim_time_us) - lap.start_us) as f64, i)));
             let end_us = if frames.complete { lap.time_us } else { all.last().map_or(0, |f| i64::from(f.sim_time_us) - lap.start_us) };
-            let at = few(steps(end_us.max(0) as f64, step_us))?;
+            let at = few(end_us.max(0) as f64, step_us)?;
             let at: Vec<_> = at.into_iter().filter_map(|us| Some((samples.between(us)?, us.round() as i64))).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
             at.len()
         }
         Grid::Distance { step_m } => {
-            let length_m = length_m(&app, &reader.tenant, &lap, &all).await?;
+            let session = read::session(&app, &reader.tenant, &lap.session).await?;
+            let length_m = length_m(session.meta.as_ref(), &all).ok_or_else(no_length)?;
             let drive = Drive::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
-            let dist_m = few(steps(length_m * drive.end(), step_m))?;
+            let dist_m = few(length_m * drive.end(), step_m)?;
             let place = |m: &f64| Some((drive.samples.between(m / length_m)?, drive.at_us(m / length_m).round() as i64));
             let at: Vec<_> = dist_m.iter().filter_map(place).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
@@ -104,24 +105,17 @@ impl Frames {
     }
 }
 
-/// Length of the lap, m: as the session's description has it, else from the frames themselves.
-async fn length_m(app: &App, tenant: &TenantId, lap: &results::Lap, frames: &[&ArchivedCarFrame]) -> Result<f64, Problem> {
-    let session = read::session(app, tenant, &lap.session).await?;
-    let told = session.meta.map(|m| m.track_length_m).filter(|m| *m > 0.0);
-    told.or_else(|| track_length_m(frames)).ok_or_else(|| Problem::unprocessable("no_track_length", "Nobody says how long this track is."))
+pub(super) fn no_length() -> Problem {
+    Problem::unprocessable("no_track_length", "Nobody says how long this track is.")
 }
 
 pub(super) fn no_place() -> Problem {
     Problem::unprocessable("no_place", "No frame of this lap says where on the lap it is.")
 }
 
-/// Refuses more values than an answer may have.
-pub(super) fn few(values: Vec<f64>) -> Result<Vec<f64>, Problem> {
-    if values.len() <= MOST as usize {
-        Ok(values)
-    } else {
-        Err(Problem::bad_request("bad_step", format!("That would be more than {MOST} steps: take longer ones.")))
-    }
+/// Equal steps from 0 to `end`; refused, before they are made, if they are more than an answer may have.
+pub(super) fn few(end: f64, step: f64) -> Result<Vec<f64>, Problem> {
+    steps(end, step, MOST).ok_or_else(|| Problem::bad_request("bad_step", format!("That would be more than {MOST} steps: take longer ones.")))
 }
 
 /// `?by=…&step_m=…&step_ms=…&channels=time_us,speed_mps&limit=…`

@@ -58,10 +58,19 @@ impl Between {
     }
 }
 
-/// 0, `step`, 2 `step`, … below `end`, then `end`.
-pub(crate) fn steps(end: f64, step: f64) -> Vec<f64> {
-    let whole = (end / step).ceil().max(0.0) as usize;
-    (0..whole).map(|k| k as f64 * step).filter(|x| *x < end).chain([end]).collect()
+/// 0, `step`, 2 `step`, … below `end`, then `end`. `None` if those are more than `most`, or if there are none: an end that is
+/// negative or no number, a step that is not positive. How many there are is computed before the first is made.
+pub(crate) fn steps(end: f64, step: f64, most: u32) -> Option<Vec<f64>> {
+    if !(end.is_finite() && end >= 0.0 && step.is_finite() && step > 0.0) {
+        return None;
+    }
+    let mut below = (end / step).ceil();
+    // Where the quotient was rounded up, the last of them is the end itself.
+    if below >= 1.0 && (below - 1.0) * step >= end {
+        below -= 1.0;
+    }
+    // Also an infinite number of steps is not below the bound.
+    (below < f64::from(most)).then(|| (0..below as u32).map(|k| f64::from(k) * step).chain([end]).collect())
 }
 
 #[cfg(test)]
@@ -104,10 +113,50 @@ mod tests {
 
         #[test]
         fn steps_are_equal_and_reach_from_end_to_end(end in 1.0f64..30_000.0, step in 0.5f64..1_000.0) {
-            let all = steps(end, step);
-            prop_assert_eq!((all[0], *all.last().unwrap()), (if end > 0.0 { 0.0 } else { end }, end));
+            let all = steps(end, step, 100_000).unwrap();
+            prop_assert_eq!((all[0], *all.last().unwrap()), (0.0, end));
             prop_assert!(all.windows(2).all(|w| w[1] > w[0] && w[1] - w[0] <= step * (1.0 + 1e-9)));
             prop_assert!(all.len() as f64 <= end / step + 2.0);
+            // The bound is how many there are, not one more or less.
+            let count = all.len() as u32;
+            prop_assert_eq!(steps(end, step, count), Some(all));
+            prop_assert_eq!(steps(end, step, count - 1), None);
         }
+
+        /// Whatever the numbers: an axis within the bound, or none.
+        #[test]
+        fn steps_are_never_more_than_the_bound(end: u64, step: u64, most in 0u32..1_000) {
+            let (end, step) = (f64::from_bits(end), f64::from_bits(step));
+            if let Some(all) = steps(end, step, most) {
+                prop_assert!(all.len() <= most as usize && all.capacity() <= most as usize);
+                prop_assert!(all.windows(2).all(|w| w[0] < w[1]) && all.last() == Some(&end));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_axis_has_no_steps() {
+        const LONG: f64 = 60.0 * 24.0 * 3_600.0 * 1e6;
+        for (end, step) in [
+            (LONG, 1_000.0),
+            (28_800_000_000.0, 1_000.0),
+            (1e30, 5.0),
+            (f64::MAX, f64::MIN_POSITIVE),
+            (1.0, 5e-324),
+            (f64::INFINITY, 5.0),
+            (f64::INFINITY, f64::INFINITY),
+            (f64::NAN, 5.0),
+            (-1.0, 5.0),
+            (1e6, 0.0),
+            (1e6, -5.0),
+            (1e6, f64::NAN),
+        ] {
+            assert_eq!(steps(end, step, 36_000), None, "{end} {step}");
+        }
+        assert_eq!(steps(0.0, 5.0, 1), Some(vec![0.0]));
+        assert_eq!(steps(0.0, 5.0, 0), None);
+        assert_eq!(steps(10.0, 5.0, 3), Some(vec![0.0, 5.0, 10.0]));
+        assert_eq!(steps(10.0, 5.0, 2), None);
+        assert_eq!(steps(1.0, 1e300, 2), Some(vec![0.0, 1.0]));
     }
 }

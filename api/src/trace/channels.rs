@@ -76,14 +76,19 @@ const CHANNELS: [Channel; 25] = [
     channel("incident_count", false, Presence::INCIDENTS, Value::Whole(|f| f.incident_count.to_native().into())),
 ];
 
-/// The channels that a reader asks for, by names between commas; the usual ones if it does not say.
+/// The channels that a reader asks for, by names between commas; the usual ones if it does not say. Each once, however
+/// often it is named: an answer has as many columns as there are channels, not as there are names in a long address.
 pub(crate) fn asked(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
     let Some(names) = names else { return Ok(CHANNELS.into_iter().filter(|c| c.usual).collect()) };
-    let find = |name: &str| CHANNELS.into_iter().find(|c| c.name == name);
-    names.split(',').map(|name| find(name.trim())).collect::<Option<Vec<_>>>().ok_or_else(|| {
-        let known: Vec<_> = CHANNELS.iter().map(|c| c.name).collect();
-        Problem::bad_request("bad_channel", format!("`channels` takes names out of: {}.", known.join(", ")))
-    })
+    let mut wanted = [false; CHANNELS.len()];
+    for name in names.split(',') {
+        let Some(known) = CHANNELS.iter().position(|c| c.name == name.trim()) else {
+            let known: Vec<_> = CHANNELS.iter().map(|c| c.name).collect();
+            return Err(Problem::bad_request("bad_channel", format!("`channels` takes names out of: {}.", known.join(", "))));
+        };
+        wanted[known] = true;
+    }
+    Ok(CHANNELS.into_iter().zip(wanted).filter_map(|(channel, wanted)| wanted.then_some(channel)).collect())
 }
 
 impl Channel {

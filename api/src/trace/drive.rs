@@ -1,6 +1,8 @@
 //! [`Drive`]: how far round the lap a car was, and when.
 
 use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
+use boxbox_schemas::limits::DISTANCE_MAX_M;
+use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::Lap;
 
 use super::Samples;
@@ -89,17 +91,25 @@ fn fraction(frame: &ArchivedCarFrame, length_m: Option<f64>) -> Option<f64> {
     let pct = has(Presence::LAP_PCT).then(|| frame.lap_pct.to_native());
     // iRacing says 0 and not in the world in the first sample and at a reset: that is no place.
     let nowhere = has(Presence::TRACK_LOC) && frame.track_loc.0 < 0;
-    let of_distance = || length_m.filter(|_| has(Presence::LAP_DIST)).map(|length| f64::from(frame.lap_dist_m.to_native()) / length);
+    // Frames of before edges had the bound may say anything.
+    let dist_m = Some(f64::from(frame.lap_dist_m.to_native())).filter(|m| has(Presence::LAP_DIST) && m.abs() <= DISTANCE_MAX_M);
+    let of_distance = || Some(dist_m? / length_m?);
     pct.or_else(of_distance).filter(|p| p.is_finite() && !nowhere)
 }
 
-/// The length of the lap from its frames, m: what distance over fraction gives in the middle of most of them (iRacing
-/// rounds the length that it writes out; this is exact).
-pub(crate) fn track_length_m(frames: &[&ArchivedCarFrame]) -> Option<f64> {
+/// Length of the lap, m, never beyond [`DISTANCE_MAX_M`]: as the session's description has it, else from the lap's frames.
+pub(crate) fn length_m(meta: Option<&SessionMeta>, frames: &[&ArchivedCarFrame]) -> Option<f64> {
+    meta.and_then(SessionMeta::known_length_m).or_else(|| driven_length_m(frames))
+}
+
+/// What distance over fraction gives in the middle of most frames (iRacing rounds the length that it writes out; this is
+/// exact). A frame whose distance cannot be is not asked.
+fn driven_length_m(frames: &[&ArchivedCarFrame]) -> Option<f64> {
     let told = |f: &&&ArchivedCarFrame| Presence::from(&f.presence).has(Presence::LAP_PCT.with(Presence::LAP_DIST)) && f.lap_pct > 0.1;
-    let mut all: Vec<f64> = frames.iter().filter(told).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native()).collect();
+    let lengths = frames.iter().filter(told).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native());
+    let mut all: Vec<f64> = lengths.filter(|length| *length > 1.0 && *length <= DISTANCE_MAX_M).collect();
     all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().filter(|length| length.is_finite() && *length > 1.0)
+    all.get(all.len() / 2).copied()
 }
 
 /// `b` behind `a` at each fraction of the lap, µs: each since its own start.
@@ -152,7 +162,7 @@ mod tests {
     fn drive(speeds: &[f64]) -> (Lap, Drive) {
         let (lap, frames) = driven(speeds);
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
-        assert!((track_length_m(&frames).unwrap() - LENGTH_M).abs() < 0.01);
+        assert!((length_m(None, &frames).unwrap() - LENGTH_M).abs() < 0.01);
         let drive = Drive::of(&lap, &frames, None, true).unwrap();
         (lap, drive)
     }

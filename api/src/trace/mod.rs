@@ -10,5 +10,5 @@ mod path;
 
 pub(crate) use axis::{Samples, steps};
 pub(crate) use channels::{Channel, Column, Values, asked};
-pub(crate) use drive::{Drive, delta_us, track_length_m};
+pub(crate) use drive::{Drive, delta_us, length_m};
 pub(crate) use path::Path;

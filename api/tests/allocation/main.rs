@@ -1,0 +1,199 @@
+//! Whatever a lap, a description and a request say: they are answered, and an answer takes a bounded amount of memory.
+//!
+//! The process's allocator counts, so these tests are a binary of their own. They ask the API over its socket, on the stores'
+//! reference and on the embedded profile. PostgreSQL and ClickHouse are not asked: what is made of laps, descriptions and
+//! frames is made above the stores' traits, by the same code whatever is below, and that all backends give the same laps,
+//! descriptions and frames for the same question is what the stores' own suite says.
+
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
+
+mod any;
+mod counting;
+mod server;
+
+use std::sync::{Mutex, MutexGuard};
+
+use boxbox_schemas::SessionId;
+use boxbox_schemas::frame::{CarFrame, Presence};
+use boxbox_schemas::meta::SessionMeta;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use any::Question;
+use counting::Counting;
+use server::{Answer, Driven, Server};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What one answer may take at once. The longest there is compares two laps of 36,000 frames at 36,000 places
+/// ([`the_longest_answer_is_within_the_bound`]) and takes 66 MiB: 18 MiB of columns, and a text of 20 MiB in a buffer that
+/// doubles, so that there are 16 and 32 MiB of it while it grows the last time. The rest is room for more channels.
+const ANSWER_MAX_BYTES: usize = 96 << 20;
+
+const HOUR_US: i64 = 3_600_000_000;
+
+/// One test at a time: the allocator counts for the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// `count` frames spread over a lap of `length_m` that takes from 0 to `end_us`; `say` changes each.
+fn lap(end_us: i64, length_m: f64, count: u32, say: impl Fn(&mut CarFrame)) -> Driven {
+    let frame = |k: u32| {
+        let share = f64::from(k) / f64::from(count);
+        let presence = Presence::LAP_PCT.with(Presence::LAP_DIST).with(Presence::SPEED);
+        let mut frame = CarFrame { tick: k, presence, lap_pct: share, speed_mps: 50.0, ..CarFrame::default() };
+        frame.sim_time_us = (share * end_us as f64) as i64;
+        frame.lap_dist_m = (share * length_m) as f32;
+        say(&mut frame);
+        frame
+    };
+    Driven { start_us: 0, end_us, frames: (0..count).map(frame).collect(), missing: 0 }
+}
+
+fn described(track_length_m: f64) -> Option<SessionMeta> {
+    Some(SessionMeta { track_length_m, sector_starts: vec![0.0, 0.5], ..SessionMeta::default() })
+}
+
+fn trace(session: SessionId, query: &str) -> String {
+    format!("/api/v1/sessions/{session}/laps/max/1/trace?{query}")
+}
+
+/// Both laps of `session`.
+fn pair(session: SessionId) -> String {
+    format!("a={session}/max/1&b={session}/max/2")
+}
+
+#[track_caller]
+fn within(answer: Answer, status: u16, of: &str) {
+    assert_eq!(answer.status, status, "{of}");
+    assert!(answer.most <= ANSWER_MAX_BYTES, "{of} took {} MiB", answer.most >> 20);
+}
+
+/// 30 days are a legal session time, and a car may honestly stand in its stall for a night.
+#[test]
+fn a_long_lap_in_short_steps_is_refused() {
+    let _alone = alone();
+    runtime().block_on(async {
+        for mut server in Server::both().await {
+            for hours in [8, 30 * 24] {
+                let session = server.session(described(4_000.0), &[lap(hours * HOUR_US, 4_000.0, 50, |_| ())]).await;
+                let of = format!("{} h on {}", hours, server.name);
+                within(server.get(&trace(session, "by=time&step_ms=1")).await, 400, &of);
+                within(server.get(&trace(session, "by=time&step_ms=60000")).await, if hours == 8 { 200 } else { 400 }, &of);
+                within(server.get(&trace(session, "by=distance&step_m=0.5")).await, 200, &of);
+            }
+        }
+    });
+}
+
+/// By a description, by every frame's distance, or by some frames' only.
+#[test]
+fn a_length_that_no_lap_has_is_not_believed() {
+    let _alone = alone();
+    runtime().block_on(async {
+        for mut server in Server::both().await {
+            for absurd in [1e7f32, 1e30, f32::MAX, -1e30] {
+                let honest = || lap(90_000_000, 4_000.0, 50, |_| ());
+                let lying = || lap(90_000_000, 4_000.0, 50, |f| f.lap_dist_m = absurd);
+                let partly = || lap(90_000_000, 4_000.0, 50, |f| f.lap_dist_m = if f.tick % 3 > 0 { absurd } else { f.lap_dist_m });
+                for (meta, driven, status) in [
+                    // The frames know better.
+                    (described(absurd.into()), honest(), 200),
+                    (None, partly(), 200),
+                    // Nobody says.
+                    (described(absurd.into()), lying(), 422),
+                    (None, lying(), 422),
+                    // The description is enough.
+                    (described(4_000.0), lying(), 200),
+                ] {
+                    // The other lap's length is known: also the mean of the two has its bound.
+                    let session = server.session(meta.clone(), &[driven, honest()]).await;
+                    let of = format!("{absurd} m on {}, described as {:?}", server.name, meta.map(|m| m.track_length_m));
+                    within(server.get(&trace(session, "by=distance")).await, status, &of);
+                    within(server.get(&format!("/api/v1/compare?{}", pair(session))).await, status, &of);
+                    within(server.get(&format!("/api/v1/compare.svg?{}", pair(session))).await, status, &of);
+                }
+            }
+        }
+    });
+}
+
+/// The head of a request has room for 3,000 names of channels; a third of them does.
+#[test]
+fn a_channel_named_often_is_one_column() {
+    let _alone = alone();
+    runtime().block_on(async {
+        let often = vec!["tick"; 1_000].join(",");
+        for mut server in Server::both().await {
+            let session = server.session(described(15_000.0), &[lap(90_000_000, 15_000.0, 50, |_| ()), lap(90_000_000, 15_000.0, 50, |_| ())]).await;
+            within(server.get(&trace(session, &format!("by=distance&step_m=0.5&channels={often}"))).await, 200, server.name);
+            within(server.get(&format!("/api/v1/compare?{}&step_m=0.5&channels={often}", pair(session))).await, 200, server.name);
+        }
+    });
+}
+
+/// The bound is one of the answers' own: the longest that is allowed comes near it and is given.
+#[test]
+fn the_longest_answer_is_within_the_bound() {
+    let _alone = alone();
+    let all = any::CHANNELS.join(",");
+    runtime().block_on(async {
+        for mut server in Server::both().await {
+            // Numbers with as many digits as there are.
+            let long = || {
+                lap(600_000_000, 17_999.0, 36_000, |f| {
+                    let k = f.tick as f32 + 1.0;
+                    *f = CarFrame { presence: Presence(u64::MAX), ..*f };
+                    (f.lat_deg, f.lon_deg) = (-1.0 / f64::from(k) / 3e5, 1.0 / f64::from(k) / 7e5);
+                    for number in [&mut f.throttle, &mut f.brake, &mut f.clutch, &mut f.steer_rad, &mut f.rpm, &mut f.fuel_l, &mut f.yaw_rad] {
+                        *number = -1.0 / k / 3e7;
+                    }
+                    (f.accel_mps2, f.velocity_mps, f.yaw_rate_radps, f.heading_north_rad) = ([-1.0 / k / 3e7; 3], [1e-9 / k; 3], 1e-9 / k, 1e-9 / k);
+                })
+            };
+            let session = server.session(described(17_999.0), &[long(), long()]).await;
+            let longest = server.get(&format!("/api/v1/compare?{}&step_m=0.5&channels={all}", pair(session))).await;
+            println!("{}: {} bytes, at most {} at once", server.name, longest.bytes, longest.most);
+            within(longest, 200, server.name);
+            assert!(longest.most > ANSWER_MAX_BYTES / 2, "on {} the bound says nothing: {}", server.name, longest.most);
+            for path in [trace(session, &format!("channels={all}")), trace(session, "").replace("trace?", "map.svg")] {
+                within(server.get(&path).await, 200, server.name);
+            }
+        }
+    });
+}
+
+/// The property: any lap, any description, any question.
+#[test]
+fn whatever_is_asked_of_whatever_lap_is_answered_within_the_bound() {
+    let _alone = alone();
+    let runtime = runtime();
+    let mut servers = runtime.block_on(Server::both());
+    let config = ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() };
+    // The runner wants a function; what the servers hold grows from case to case.
+    let servers = std::cell::RefCell::new(&mut servers);
+    let cases = (proptest::option::of(any::meta()), proptest::collection::vec(any::driven(), 2), proptest::collection::vec(any::question(), 1..8));
+    TestRunner::new(config)
+        .run(&cases, |(meta, laps, questions)| {
+            for server in servers.borrow_mut().iter_mut() {
+                runtime.block_on(async {
+                    let session = server.session(meta.clone(), &laps).await;
+                    for question in &questions {
+                        let answer = server.get(&Question::path(question, session)).await;
+                        prop_assert!(answer.status == 200 || (400..500).contains(&answer.status), "{answer:?} on {} to {question:?}", server.name);
+                        prop_assert!(answer.most <= ANSWER_MAX_BYTES, "{answer:?} on {} to {question:?}", server.name);
+                    }
+                    Ok(())
+                })?;
+            }
+            Ok(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,165 @@
+//! A running API on stores that hold any laps, and what an answer took.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxbox_api::{Api, Config, Stores};
+use boxbox_schemas::frame::CarFrame;
+use boxbox_schemas::grant::Authority;
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::record::archive;
+use boxbox_schemas::results::{Checkpoint, Lap, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use boxbox_store::memory::{MemoryArchive, MemoryResults};
+use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Results, Step};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::counting;
+
+/// How long an answer may take: the API's own limit is 10 s.
+const SOON: Duration = Duration::from_secs(60);
+
+/// An API with its stores.
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    addr: SocketAddr,
+    results: Arc<dyn Results>,
+    archive: Arc<dyn Archive>,
+    lease: Lease,
+    /// Sessions so far: each is another, and so is its place in the log.
+    sessions: u32,
+    _authority: watch::Sender<Arc<Authority>>,
+    _stop: DropGuard,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// A lap as it is stored, and its frames.
+#[derive(Clone, Debug)]
+pub(crate) struct Driven {
+    pub(crate) start_us: i64,
+    pub(crate) end_us: i64,
+    pub(crate) frames: Vec<CarFrame>,
+    /// Frames that the archive does not have.
+    pub(crate) missing: u32,
+}
+
+/// What an answer was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The most that the process had at once while it was made, beyond what it had before, bytes.
+    pub(crate) most: usize,
+    /// Bytes that came.
+    pub(crate) bytes: usize,
+}
+
+impl Server {
+    /// On the reference of the stores, and on the embedded profile's.
+    pub(crate) async fn both() -> [Self; 2] {
+        let memory = Self::on("memory", Arc::new(MemoryResults::new()), Arc::new(MemoryArchive::new()), None).await;
+        let folder = tempfile::tempdir().unwrap();
+        let results = SqliteResults::open(&folder.path().join("results.db")).await.unwrap();
+        let archive = SqliteArchive::open(&folder.path().join("archive.db")).await.unwrap();
+        [memory, Self::on("embedded", Arc::new(results), Arc::new(archive), Some(folder)).await]
+    }
+
+    async fn on(name: &'static str, results: Arc<dyn Results>, archive: Arc<dyn Archive>, folder: Option<tempfile::TempDir>) -> Self {
+        let (authority, watching) = watch::channel(Arc::new(Authority::default()));
+        let stores = Stores { results: results.clone(), archive: archive.clone() };
+        let api = Api::bind(Config::default(), Some(stores), None, watching, vec![], None).await.unwrap();
+        let (addr, stop) = (api.local_addr(), CancellationToken::new());
+        tokio::spawn(api.run(stop.clone()));
+        let lease = results.acquire(&LogId("log".into()), 0).await.unwrap();
+        Self { name, addr, results, archive, lease, sessions: 0, _authority: authority, _stop: stop.drop_guard(), _folder: folder }
+    }
+
+    /// One more session, with `laps` of entry `max` from number 1 on.
+    pub(crate) async fn session(&mut self, meta: Option<SessionMeta>, laps: &[Driven]) -> SessionId {
+        self.sessions += 1;
+        let tenant = TenantId::new("local").unwrap();
+        let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: self.sessions };
+        let info = SessionInfo {
+            id: SessionId::of(&tenant, &source),
+            tenant,
+            source,
+            opened_at_us: 0,
+            updated_at_us: 0,
+            sim_time_us: 0,
+            closed: false,
+            retired: false,
+            meta,
+            meta_from: None,
+        };
+        let stream = StreamKey { tenant, session: info.id, driver: DriverId::new("max").unwrap(), run: RunId([7; 16]) };
+        let checkpoint = Checkpoint { log: LogId("log".into()), partition: 0, offset: self.sessions.into(), crc: 0 };
+        let (mut runs, mut told, mut next) = (vec![], vec![], 0);
+        for (lap, number) in laps.iter().zip(1..) {
+            let first = next;
+            next += lap.frames.len() as u64;
+            if !lap.frames.is_empty() {
+                let bytes: Vec<u8> = lap.frames.iter().flat_map(|frame| archive(frame).to_vec()).collect();
+                runs.push(FrameRun::new(stream, first, bytes.into()).unwrap());
+            }
+            told.push(of(&stream, number, lap, (first, next)));
+        }
+        let step = Step { sessions: vec![info.clone()], laps: told, ..Step::new(checkpoint.clone()) };
+        self.results.commit(&self.lease, &step).await.unwrap();
+        let block = ArchiveBlock { checkpoint, received_at_us: 0, appended_at_us: 0, cursors: vec![(stream, next)], runs };
+        self.archive.append(&self.lease, &block).await.unwrap();
+        info.id
+    }
+
+    /// What `GET path` is answered with, and what that took.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.addr);
+        let mut piece = vec![0; 1 << 16];
+        let exchange = async {
+            let counted = counting::begin();
+            let mut stream = TcpStream::connect(self.addr).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let (mut status, mut bytes) = (None, 0);
+            // Not kept, so that only what the API has is counted.
+            while let got @ 1.. = stream.read(&mut piece).await.unwrap() {
+                let head = std::str::from_utf8(&piece[..got.min(12)]).unwrap_or_default();
+                status = status.or_else(|| head.strip_prefix("HTTP/1.1 ")?.parse().ok());
+                bytes += got;
+            }
+            Answer { status: status.unwrap(), most: counted.most(), bytes }
+        };
+        tokio::time::timeout(SOON, exchange).await.unwrap_or_else(|_| panic!("no answer to {path}"))
+    }
+}
+
+fn of(stream: &StreamKey, number: u32, lap: &Driven, (first_seq, next_seq): (u64, u64)) -> Lap {
+    Lap {
+        session: stream.session,
+        entry: EntryId(stream.driver.0),
+        number,
+        driver: stream.driver,
+        run: stream.run,
+        slot: 3,
+        timeline: 0,
+        revision: 1,
+        start_us: lap.start_us,
+        end_us: lap.end_us,
+        time_us: lap.end_us - lap.start_us,
+        sim_time_us: None,
+        sectors_us: vec![],
+        loops_us: vec![],
+        fuel_l: None,
+        fuel_used_l: None,
+        reasons: Reasons::default(),
+        tags: Tags::default(),
+        frames: lap.frames.len() as u32 + lap.missing,
+        start_tick: 0,
+        end_tick: 0,
+        settled: true,
+        superseded: false,
+        spans: vec![Span { driver: stream.driver, run: stream.run, first_seq, next_seq }],
+    }
+}
