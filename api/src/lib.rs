@@ -4,8 +4,9 @@
 //!   `/api/health` and `/metrics` are for operators. Everything only reads, but for closing a session and opening it again.
 //! * Times are integers of microseconds and end in `_us`, other units are in the names too; reasons and tags are lists of
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
-//! * On a loopback address people of this machine see [`Config::local_tenant`]'s data without a grant. On any other
-//!   address every request but the two probes needs a grant to read (W3), and sees its own tenant only.
+//! * On a loopback address people of this machine see [`Config::local_tenant`]'s data without a grant, but no page of
+//!   another address through their browser. On any other address every request but the two probes and the API's
+//!   description needs a grant to read (W3), and sees its own tenant only.
 //!
 //! ```no_run
 //! # async fn example(results: std::sync::Arc<dyn boxbox_store::Results>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
@@ -21,6 +22,7 @@ mod access;
 mod app;
 mod append;
 mod config;
+mod cross_site;
 mod cursor;
 mod extract;
 mod layers;

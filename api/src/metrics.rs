@@ -15,7 +15,7 @@ boxbox_schemas::metrics! {
         connections: gauge,
         /// Connections that ended by an error or a time-out of theirs.
         connections_failed: counter,
-        /// Requests refused for their grant, by reason.
+        /// Requests refused for who asks, by reason.
         refused: counter by "reason",
         /// Calls of a store that failed, by kind.
         store_errors: counter by "kind",

@@ -26,7 +26,7 @@ const GRANT: &str = "grant";
         Other units are in the names too. Reasons, tags and kinds are lower-case words; new ones may come. \
         Ids are opaque text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.\n\n\
         Lists that can grow come in pages: give `next_cursor` back as `cursor`, with the same other parameters, until it is `null`.\n\n\
-        On a loopback address people of that machine need no grant; elsewhere every request but the probes and this document \
+        On a loopback address people of that machine need no grant, and pages of other addresses get nothing; elsewhere every request but the probes and this document \
         carries `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one), and sees one tenant's data."),
     components(schemas(problem::Body)),
     tags(
@@ -43,7 +43,7 @@ pub(crate) struct Base;
 const COMMON: [(&str, &str); 7] = [
     ("400", "A parameter is not as described: `bad_path`, `bad_query`, `bad_limit`, `bad_cursor`, …"),
     ("401", "No grant, or one that does not hold"),
-    ("403", "The grant does not allow it, or nobody of this machine asks"),
+    ("403", "The grant does not allow it, or nobody of this machine asks: `not_localhost`, `cross_site`, …"),
     ("405", "Another method than described"),
     ("413", "A request body: none is wanted"),
     ("500", "A fault of the server; its log says more"),

@@ -123,3 +123,62 @@ async fn on_loopback_only_this_machines_names_are_answered() {
     let reader = format!("Bearer {}", server.grant("local", &[Ability::Read]));
     assert_eq!(server.ask("GET", "/api/v1/sessions", &[("Host", "proxy.example"), ("Authorization", &reader)]).await.status, 200);
 }
+
+/// What browsers say when a page of another address makes them ask: an image, a frame, a link, a script's request, of another
+/// site or of another program at this machine, and of a browser that says `Origin` only.
+const BY_ANOTHER_PAGE: [&[(&str, &str)]; 6] = [
+    &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
+    &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe")],
+    &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-User", "?1")],
+    &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Origin", "https://evil.example")],
+    &[("Sec-Fetch-Site", "same-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
+    &[("Origin", "http://evil.example")],
+];
+
+#[tokio::test]
+async fn on_loopback_no_page_of_another_address_is_answered() {
+    let server = Server::start().await;
+    let home = session("local", 1);
+    let mut paths = paths_of(&server, &home).await;
+    paths.extend(["/api/v1/sessions", "/api/health", "/metrics"].map(str::to_owned));
+    let typed = [("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-User", "?1")];
+    let here = format!("http://{}", server.addr);
+    let by_the_reader = [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Origin", &*here)];
+    let granted = format!("Bearer {}", server.grant("local", &[Ability::Read]));
+    for path in &paths {
+        for allowed in [&typed[..], &by_the_reader] {
+            assert_eq!(server.ask("GET", path, allowed).await.status, 200, "{path} {allowed:?}");
+        }
+        for headers in BY_ANOTHER_PAGE {
+            server.ask("GET", path, headers).await.problem(403, "cross_site");
+            let with_grant = [headers, &[("Authorization", &*granted)]].concat();
+            assert_eq!(server.ask("GET", path, &with_grant).await.status, 200, "{path} {headers:?}: a grant is all that is asked for");
+        }
+    }
+    for headers in BY_ANOTHER_PAGE {
+        // What says nothing of anybody's data, so that a link to the reader works.
+        for open in ["/livez", "/readyz", "/api/v1/openapi.json", "/api/docs/", "/api/docs/swagger-ui.css"] {
+            assert_eq!(server.ask("GET", open, headers).await.status, 200, "{open} {headers:?}");
+        }
+        // Also a request that is marked, a browser's question whether it may, and one for nothing.
+        let close = format!("/api/v1/sessions/{}/close", home.id);
+        server.ask("POST", &close, &[headers, &[("X-Boxbox", "1")]].concat()).await.problem(403, "cross_site");
+        let asked = server.ask("OPTIONS", "/api/v1/sessions", &[headers, &[("Access-Control-Request-Method", "GET")]].concat()).await;
+        asked.problem(403, "cross_site");
+        assert!(!asked.head.contains("access-control-allow"), "{}", asked.head);
+        server.ask("GET", "/nowhere", headers).await.problem(403, "cross_site");
+    }
+    let scrape = server.get("/metrics").await.body;
+    assert!(scrape.contains("boxbox_api_refused_total{reason=\"cross_site\"}"), "{scrape}");
+}
+
+#[tokio::test]
+async fn away_from_loopback_a_grant_is_all_that_is_asked_for() {
+    let server = public().await;
+    let granted = format!("Bearer {}", server.grant("local", &[Ability::Read]));
+    for headers in BY_ANOTHER_PAGE {
+        server.ask("GET", "/api/v1/sessions", headers).await.problem(401, "grant_required");
+        let with_grant = [headers, &[("Authorization", &*granted)]].concat();
+        assert_eq!(server.ask("GET", "/api/v1/sessions", &with_grant).await.status, 200, "{headers:?}");
+    }
+}
