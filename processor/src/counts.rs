@@ -30,6 +30,8 @@ pub struct Counts {
     pub closings: Vec<(&'static str, u64)>,
     /// Sequence numbers admitted of streams whose race logic has panicked.
     pub halted: u64,
+    /// Parts of the race logic switched off until the next lap, by part.
+    pub parts: Vec<(&'static str, u64)>,
     /// Records quarantined, by reason.
     pub quarantined: Vec<(&'static str, u64)>,
     /// Laps chosen, revised ones included.
@@ -63,6 +65,11 @@ impl Counts {
         self.laps += applied.laps;
         self.withdrawn += applied.withdrawn;
         self.incidents += applied.incidents;
+    }
+
+    /// Parts of a race state that panicked or grew beyond their bound.
+    pub(crate) fn parts(&mut self, failed: &[&'static str]) {
+        failed.iter().for_each(|part| add(&mut self.parts, part, 1));
     }
 
     pub(crate) fn closing(&mut self, closing: Closing) {

@@ -23,6 +23,9 @@ boxbox_schemas::metrics! {
         quarantined: counter by "reason",
         /// Sequence numbers of streams whose race logic had panicked: counted, archived, and telling no laps.
         halted: counter,
+        /// Times that a part of the race logic (pits, flags, fuel, counter) was switched off until the next lap because it panicked or
+        /// its state grew too long, by part; laps go on. It must stay 0.
+        parts_off: counter by "part",
         /// Sequence numbers that came after their session was closed.
         late: counter,
         /// Claims of a driver to a car that another driver claims as well.
@@ -91,6 +94,9 @@ impl ProcessorMetrics {
         self.laps.increment(counts.laps);
         self.withdrawn.increment(counts.withdrawn);
         self.incidents.increment(counts.incidents);
+        for (part, n) in counts.parts {
+            self.parts_off.with(part).increment(n);
+        }
         for (reason, n) in counts.voids {
             self.voids.with(reason).increment(n);
         }
@@ -122,6 +128,7 @@ mod tests {
                 late: 15,
                 disputed: 17,
                 closings: vec![("silence", 16)],
+                parts: vec![("pits", 18)],
                 quarantined: vec![("crc", 10), ("panic", 11)],
                 laps: 12,
                 withdrawn: 13,
@@ -140,6 +147,7 @@ mod tests {
             "gaps_total 8",
             "halted_total 9",
             "late_total 15",
+            "parts_off_total{part=\"pits\"} 18",
             "disputed_total 17",
             "closings_total{how=\"silence\"} 16",
             "quarantined_total{reason=\"crc\"} 10",

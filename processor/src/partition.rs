@@ -147,7 +147,7 @@ impl Partition {
         let mut step = Step { quarantine, ..Step::new(checkpoint) };
         for id in std::mem::take(&mut self.changed) {
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.drain(&mut step);
+                session.drain(&mut step, &mut self.counts);
             }
         }
         Some(step)

@@ -12,9 +12,7 @@
 //! * Opened again: what came late counts, as if it had come in time; its laps keep the tag `late`.
 //! * Retired: only its description stays. Records that come later are counted as late and dropped.
 
-mod field;
 mod stream;
-mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +25,7 @@ use boxbox_schemas::{DriverId, RunId};
 use boxbox_store::{Step, StreamState};
 
 use boxbox_race::session::{Book, Owner, Owners, Staged};
+use boxbox_race::stream::Reports;
 
 use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
@@ -151,7 +150,11 @@ impl Session {
         }
         // What a panic leaves half done is dropped: the stream's race state by `halt`; the book is changed by `apply` only.
         match catch_unwind(AssertUnwindSafe(|| self.tell(id, record, &arrival, &verdict))) {
-            Ok(staged) => {
+            Ok((staged, failed)) => {
+                if !failed.is_empty() {
+                    tracing::error!(session = %self.info.id, driver = %id.0, run = %id.1, parts = ?failed, "parts of the race logic panicked and are off until the next lap; laps go on");
+                    counts.parts(&failed);
+                }
                 counts.applied(self.book.apply(staged));
                 if self.streams.get(&id).is_some_and(|s| s.car() != car) {
                     self.claimed(id, counts);
@@ -199,9 +202,12 @@ impl Session {
     fn close(&mut self, counts: &mut Counts) -> Result<(), String> {
         let (mut told, mut outcome) = (vec![], Ok(()));
         for (id, stream) in &mut self.streams {
-            let mut facts = vec![];
-            match catch_unwind(AssertUnwindSafe(|| stream.settled(&mut facts))) {
-                Ok(()) => told.extend(facts),
+            let mut out = Reports::default();
+            match catch_unwind(AssertUnwindSafe(|| stream.settled(&mut out))) {
+                Ok(()) => {
+                    counts.parts(&out.failed);
+                    told.extend(out.facts);
+                }
                 Err(panic) => {
                     stream.halt();
                     self.changed.insert(*id);
@@ -221,15 +227,17 @@ impl Session {
     }
 
     /// Put everything that has changed since the last step into `step`.
-    pub(crate) fn drain(&mut self, step: &mut Step) {
+    pub(crate) fn drain(&mut self, step: &mut Step, counts: &mut Counts) {
         step.sessions.push(self.info.clone());
         // News of a retired session is that it is retired: nothing else of it is taken in any more.
         if self.info.retired && self.described {
             step.retired.push(self.info.id);
         }
+        let mut out = Reports::default();
         for id in std::mem::take(&mut self.changed) {
-            step.streams.extend(self.streams.get_mut(&id).map(|stream| stream.save(|seen_as| self.book.entry(seen_as))));
+            step.streams.extend(self.streams.get_mut(&id).map(|stream| stream.save(|seen_as| self.book.entry(seen_as), &mut out)));
         }
+        counts.parts(&out.failed);
         self.book.drain(self.info.id, step);
         self.described = false;
         if self.info.retired {
@@ -268,14 +276,15 @@ impl Session {
         }
     }
 
-    /// What the stream tells of the record, and what is chosen then. Changes the stream's race state, nothing else.
-    fn tell(&mut self, id: StreamId, record: &LogRecord, arrival: &Arrival, verdict: &Verdict) -> Staged {
-        let mut facts = vec![];
+    /// What the stream tells of the record, and what is chosen then; and which parts of its race state failed. Changes the
+    /// stream's race state, nothing else.
+    fn tell(&mut self, id: StreamId, record: &LogRecord, arrival: &Arrival, verdict: &Verdict) -> (Staged, Vec<&'static str>) {
+        let mut out = Reports::default();
         let ancestor = self.streams.get(&id).and_then(|s| s.begins_at(record, verdict)).and_then(|tick| self.ancestor(id, tick));
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.tell(record, arrival, verdict, ancestor.as_ref(), &mut facts);
+            stream.tell(record, arrival, verdict, ancestor.as_ref(), &mut out);
         }
-        self.book.stage(facts)
+        (self.book.stage(out.facts), out.failed)
     }
 
     /// A stream says of another car than before that it is its client's: whose cars are whose is worked out anew.

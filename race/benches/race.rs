@@ -1,6 +1,6 @@
 //! Race logic alone on one core: an own car's frames, an observed car's frames, and what it costs to store a state.
 //!
-//! `cargo bench -p boxbox-processor --bench race`
+//! `cargo bench -p boxbox-race --bench race`
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ mod common;
 use std::hint::black_box;
 use std::time::Duration;
 
-use boxbox_race::stream::{Context, FieldRace, StreamRace};
+use boxbox_race::stream::{CarState, Context, OtherCar, Reports};
 use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::ids::{RunId, Sim, Source};
 use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
@@ -39,8 +39,8 @@ fn records(kind: Kind, frames: &[CarFrame]) -> Vec<Record> {
 }
 
 /// Checked access to each frame is part of the work (F3).
-fn own(ctx: &Context, records: &[Record]) -> StreamRace {
-    let (mut race, mut out, mut seq) = (StreamRace::new(), vec![], 0);
+fn own(ctx: &Context, records: &[Record]) -> CarState {
+    let (mut race, mut out, mut seq) = (CarState::new(), Reports::default(), 0);
     race.on_meta(ctx, &practice(), &mut out);
     for record in records {
         let Content::Car(frames) = record.content().unwrap() else { unreachable!() };
@@ -53,8 +53,8 @@ fn own(ctx: &Context, records: &[Record]) -> StreamRace {
     race
 }
 
-fn field(ctx: &Context, records: &[Record]) -> FieldRace {
-    let (mut race, mut out, mut seq) = (FieldRace::new(), vec![], 0);
+fn field(ctx: &Context, records: &[Record]) -> OtherCar {
+    let (mut race, mut out, mut seq) = (OtherCar::new(), Reports::default(), 0);
     race.on_meta(ctx, &practice(), &mut out);
     for record in records {
         let Content::Field(frames) = record.content().unwrap() else { unreachable!() };
@@ -77,12 +77,12 @@ fn race(c: &mut Criterion) {
     group.bench_function("own frames", |b| b.iter_batched(|| (), |()| own(&ctx, &cars), BatchSize::SmallInput));
     group.throughput(Throughput::Elements(at_4.len() as u64));
     group.bench_function("field frames", |b| b.iter_batched(|| (), |()| field(&ctx, &fields), BatchSize::SmallInput));
-    let (own, field) = (own(&ctx, &cars), field(&ctx, &fields));
-    let (own_bytes, field_bytes) = (rmp_serde::to_vec_named(&own).unwrap().len(), rmp_serde::to_vec_named(&field).unwrap().len());
+    let (mut own, mut field, mut out) = (own(&ctx, &cars), field(&ctx, &fields), Reports::default());
+    let (own_bytes, field_bytes) = (own.encode(&mut out).unwrap().len(), field.encode(&mut out).unwrap().len());
     eprintln!("bytes of state per car: own {own_bytes}, observed {field_bytes}");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("encode own state", |b| b.iter(|| rmp_serde::to_vec_named(black_box(&own)).unwrap()));
-    group.bench_function("encode field state", |b| b.iter(|| rmp_serde::to_vec_named(black_box(&field)).unwrap()));
+    group.bench_function("encode own state", |b| b.iter(|| black_box(&mut own).encode(&mut out).unwrap()));
+    group.bench_function("encode field state", |b| b.iter(|| black_box(&mut field).encode(&mut out).unwrap()));
     group.finish();
 }
 

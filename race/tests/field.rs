@@ -4,13 +4,13 @@
 
 mod common;
 
-use boxbox_race::stream::{Fact, FieldRace, Start, field_entry};
+use boxbox_race::stream::{Fact, Start, field_entry};
 use boxbox_schemas::field::FieldFrame;
 use boxbox_schemas::frame::{CarFrame, TrackLoc};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{LOOPS, PitKind, Reasons, Tags};
-use common::FieldRig;
 use common::synth::{Car, LENGTH_M, Leg, PitTrip, blank, pitting, practice, race, seen, within};
+use common::{FieldRig, OtherCar};
 use proptest::prelude::*;
 
 fn us(s: f64) -> i64 {
@@ -66,7 +66,7 @@ fn a_lap_of_the_field_says_that_it_is_one() {
     assert_eq!(lap.tags, Tags::FIELD.with(Tags::TIMING_ESTIMATED));
     assert_eq!((lap.spans.len(), lap.fuel_l, lap.fuel_used_l, lap.loops_us.len()), (0, None, None, LOOPS - 1));
     assert_eq!((lap.number, lap.reasons, lap.sim_time_us), (2, Reasons::OFF_TRACK, Some(60_000_000)));
-    assert!(rig.facts.iter().all(|f| matches!(f, Fact::Lap(_) | Fact::Pit(_))));
+    assert!(rig.out.facts.iter().all(|f| matches!(f, Fact::Lap(_) | Fact::Pit(_))));
     let now = rig.race.now(&rig.ctx).unwrap();
     assert_eq!((now.field, now.lap, now.entry.as_str(), now.slot), (true, 4, "u:99", 8));
     // B31: a speed that nobody sends is not 0.
@@ -77,7 +77,7 @@ fn a_lap_of_the_field_says_that_it_is_one() {
 fn a_pace_car_tells_nothing() {
     let mut rig = FieldRig::new(&entries(&[(8, 99, 0, 1)], 0));
     rig.frames(&pitting(&PitTrip { enter_s: 70.0, stands_s: None, exit_s: 80.0, lane_mps: 20.0 }, 170.0, 4));
-    assert_eq!((rig.facts.len(), rig.race.now(&rig.ctx)), (0, None));
+    assert_eq!((rig.out.facts.len(), rig.race.now(&rig.ctx)), (0, None));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_slot_used_again_is_another_car() {
     let mut rig = FieldRig::new(&entries(&[(8, 99, 0, 0)], 0));
     let frames = steady().frames(0.0, 290.0, 4);
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(120.0)));
-    rig.race.on_meta(&rig.ctx, &entries(&[(8, 55, 0, 0)], 0), &mut rig.facts);
+    rig.race.on_meta(&rig.ctx, &entries(&[(8, 55, 0, 0)], 0), &mut rig.out);
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(120.0)));
     let laps: Vec<_> = rig.laps().iter().map(|l| (l.entry.as_str().to_owned(), l.start_us / 1_000_000)).collect();
     assert_eq!(laps, [("u:99".into(), 40), ("u:55".into(), 160), ("u:55".into(), 220)], "the lap under the change is nobody's");
@@ -93,7 +93,7 @@ fn a_slot_used_again_is_another_car() {
     let mut rig = FieldRig::new(&practice());
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(70.0)));
     for _ in 0..2 {
-        rig.race.on_meta(&rig.ctx, &entries(&[(8, 55, 0, 0)], 0), &mut rig.facts);
+        rig.race.on_meta(&rig.ctx, &entries(&[(8, 55, 0, 0)], 0), &mut rig.out);
     }
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(70.0)));
     assert_eq!(rig.laps().iter().map(|l| (l.number, l.entry.as_str().to_owned())).collect::<Vec<_>>()[0], (2, "u:55".into()));
@@ -134,7 +134,7 @@ fn race_lap_1_runs_from_the_observers_light() {
                 } else {
                     Start { waiting: true, green_us: None }
                 };
-                rig.race.on_start(&rig.ctx, start, &mut rig.facts);
+                rig.race.on_start(&rig.ctx, start, &mut rig.out);
                 rig.frame(&seen(f));
             }
             let truth_us = us(20.2 + (LENGTH_M - at_m) / 50.0);
@@ -157,7 +157,7 @@ fn parade_laps_of_the_field_are_none() {
     let mut rig = FieldRig::new(&race());
     for f in &frames {
         let green = (f.sim_time_us >= us(130.0)).then_some(us(130.0));
-        rig.race.on_start(&rig.ctx, Start { waiting: green.is_none(), green_us: green }, &mut rig.facts);
+        rig.race.on_start(&rig.ctx, Start { waiting: green.is_none(), green_us: green }, &mut rig.out);
         rig.frame(&seen(f));
     }
     let laps: Vec<_> = rig.laps().iter().map(|l| (l.number, l.start_us, (l.end_us + 5) / 10 * 10)).collect();
@@ -170,7 +170,7 @@ fn the_observers_rewind_takes_the_field_back() {
     let mut rig = FieldRig::new(&practice());
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(102.0)));
     rig.rewind(95 * 60, us(95.0));
-    assert!(rig.facts.iter().all(|f| !matches!(f, Fact::Rewind { .. })), "the observer's own rewind says it");
+    assert!(rig.out.facts.iter().all(|f| !matches!(f, Fact::Rewind { .. })), "the observer's own rewind says it");
     let mut again = steady();
     again.then(95.0, 25.0, 0.0, 1.0);
     rig.frames(&again.frames(95.0, 120.0, 4));
@@ -184,7 +184,7 @@ fn a_restarted_observer_goes_on() {
     let frames = steady().frames(0.0, 110.0, 4);
     let mut rig = FieldRig::new(&practice());
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(70.0)));
-    rig.race = FieldRace::inherit(&rig.race);
+    rig.race = OtherCar::inherit(&rig.race, &mut rig.out);
     rig.ctx.run.0[0] = 2;
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(70.0)));
     let lap = &rig.laps()[0];
@@ -232,8 +232,8 @@ fn frames_that_make_no_sense_are_survived() {
             1 => {
                 rig.store_and_load();
             }
-            2 => rig.race.on_start(&rig.ctx, Start { waiting: random.bool(), green_us: Some(i64::from(n) * 250_000) }, &mut rig.facts),
-            3 => rig.race.on_missing(&rig.ctx, rig.seq, rig.seq + 5, &mut rig.facts),
+            2 => rig.race.on_start(&rig.ctx, Start { waiting: random.bool(), green_us: Some(i64::from(n) * 250_000) }, &mut rig.out),
+            3 => rig.race.on_missing(&rig.ctx, rig.seq, rig.seq + 5, &mut rig.out),
             _ => {}
         }
         assert!(rig.race.now(&rig.ctx).is_none_or(|now| now.field));

@@ -180,7 +180,7 @@ proptest! {
                 stored.event(EventCode::REWIND, tick, to_us);
             }
         }
-        prop_assert_eq!(plain.facts, stored.facts);
+        prop_assert_eq!(plain.out.facts, stored.out.facts);
     }
 
     /// E2: a client restarted at any moment, seconds away or not at all, loses no lap.

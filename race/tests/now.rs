@@ -301,11 +301,11 @@ fn where_a_car_is() {
 #[test]
 fn who_drives_is_what_the_metadata_says_of_the_slot() {
     let mut rig = Rig::new(&practice());
-    assert_eq!(rig.race.car(), Some(Claim { user_id: 0, team_id: 0, slot: 3 }));
+    assert_eq!(rig.race.claim(), Some(Claim { user_id: 0, team_id: 0, slot: 3 }));
     let entry = |slot, user_id, team_id| MetaEntry { slot, user_id, team_id, ..MetaEntry::default() };
     let meta = SessionMeta { entries: vec![entry(2, 7, 8), entry(3, 42, 9)], own_slot: 2, ..practice() };
-    rig.race.on_meta(&rig.ctx, &meta, &mut rig.facts);
-    assert_eq!(rig.race.car(), Some(Claim { user_id: 42, team_id: 9, slot: 3 }));
+    rig.race.on_meta(&rig.ctx, &meta, &mut rig.out);
+    assert_eq!(rig.race.claim(), Some(Claim { user_id: 42, team_id: 9, slot: 3 }));
 }
 
 /// A new run's own metadata is newer than what it inherits.
@@ -316,14 +316,14 @@ fn an_heir_keeps_its_own_metadata() {
     let mut old = Rig::new(&team(5));
     old.frames(&steady().frames(0.0, 70.0, 20));
     let mut new = Rig::new(&SessionMeta { sector_starts: vec![0.0, 0.5], ..team(6) });
-    new.race.inherit(&old.race);
-    assert_eq!((new.race.entry(new.ctx.driver).as_str(), new.race.car().unwrap().team_id), ("t:6", 6));
+    new.race.inherit(&old.race, &mut new.out);
+    assert_eq!((new.race.entry(new.ctx.driver).as_str(), new.race.claim().unwrap().team_id), ("t:6", 6));
     new.ctx.run.0[0] = 2;
     new.frames(&steady().frames(70.0, 170.0, 20));
     assert_eq!((new.lap(2).sectors_us.len(), new.lap(2).tags), (0, Tags::RESUMED.with(Tags::NO_SECTORS)), "lines moved under it");
     assert_eq!(new.lap(3).sectors_us.len(), 2);
     // Without any of its own it goes on with the old one's.
-    let mut bare = boxbox_race::stream::StreamRace::new();
-    bare.inherit(&old.race);
+    let mut bare = common::CarState::new();
+    bare.inherit(&old.race, &mut old.out);
     assert_eq!(bare.entry(old.ctx.driver).as_str(), "t:5");
 }

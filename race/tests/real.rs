@@ -170,7 +170,7 @@ fn phillip_island_survives_restarts() {
             restarted.restart();
         }
     }
-    assert_eq!(stored.facts, undisturbed.facts);
+    assert_eq!(stored.out.facts, undisturbed.out.facts);
     let times = |rig: &Rig| rig.laps().iter().map(|l| (l.number, l.start_us, l.end_us, l.sim_time_us, l.reasons)).collect::<Vec<_>>();
     assert_eq!(times(&restarted), times(&undisturbed));
     assert!(restarted.laps().iter().any(|l| l.tags.has(Tags::RESUMED) && l.spans.len() > 1));

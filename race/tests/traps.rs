@@ -2,11 +2,12 @@
 
 mod common;
 
-use boxbox_race::stream::{Fact, StreamRace};
+use boxbox_race::stream::{Fact, Reports};
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{Reasons, Tags};
+use common::CarState;
 use common::Rig;
 use common::synth::{Car, LENGTH_M, Leg, blank, flagged, practice, race};
 
@@ -153,14 +154,14 @@ fn standing_on_the_line_makes_no_lap() {
     for (n, f) in frames.iter_mut().enumerate() {
         (f.lap_pct, f.speed_mps) = (if n % 2 == 0 { 0.999_995 } else { 0.000_005 }, 0.1);
     }
-    assert_eq!(told(&practice(), &frames).facts, []);
+    assert_eq!(told(&practice(), &frames).out.facts, []);
 }
 
 #[test]
 fn driving_round_the_wrong_way_makes_no_lap() {
     let mut frames = Car::driving(Leg { from_s: 0.0, at_m: 10_000.0, mean_mps: -40.0, swing_m: 0.0, omega: 1.0 }).frames(0.0, 200.0, 20);
     frames.iter_mut().for_each(|f| f.speed_mps = 40.0);
-    assert_eq!(told(&practice(), &frames).facts, []);
+    assert_eq!(told(&practice(), &frames).out.facts, []);
 }
 
 // ---- blank samples, resets, tows --------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ fn a_reset_through_a_blank_sample_is_no_crossing() {
     }
     rig.frames(&after);
     rig.end();
-    assert_eq!(rig.facts, []);
+    assert_eq!(rig.out.facts, []);
 }
 
 #[test]
@@ -576,7 +577,8 @@ fn a_time_that_never_comes_is_not_waited_for() {
     let rig = with_last_lap(|t| if t < 105.5 { 71_000_000 } else { 60_000_300 });
     let lap = rig.lap(2);
     assert_eq!((lap.sim_time_us, lap.settled, lap.revision), (None, true, 2));
-    let told: Vec<_> = rig.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some((l.number, l.revision, l.settled)) } else { None }).collect();
+    let told: Vec<_> =
+        rig.out.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some((l.number, l.revision, l.settled)) } else { None }).collect();
     assert_eq!(told[..2], [(2, 1, false), (2, 2, true)], "once at the line, once settled");
 }
 
@@ -907,7 +909,7 @@ fn sector_lines_that_move_under_a_lap() {
     let mut rig = Rig::new(&practice());
     rig.frames(&car.frames(0.0, 80.0, 20));
     let meta = SessionMeta { sector_starts: vec![0.0, 0.3, 0.5, 0.9], ..practice() };
-    rig.race.on_meta(&rig.ctx, &meta, &mut rig.facts);
+    rig.race.on_meta(&rig.ctx, &meta, &mut rig.out);
     rig.frames(&car.frames(80.0, 170.0, 20));
     assert_eq!((rig.lap(2).sectors_us.len(), rig.lap(2).tags), (0, Tags::NO_SECTORS));
     assert_eq!((rig.lap(3).sectors_us.len(), rig.lap(3).tags), (4, Tags(0)));
@@ -915,40 +917,30 @@ fn sector_lines_that_move_under_a_lap() {
 
 #[test]
 fn a_team_competes_where_teams_do() {
-    let mut race = StreamRace::new();
+    let mut race = CarState::new();
     let ctx = common::context(1);
     assert_eq!(race.entry(ctx.driver).as_str(), "driver-1");
     let entry = |slot, team_id| MetaEntry { slot, team_id, ..MetaEntry::default() };
     let mut meta = SessionMeta { team_racing: 1, own_slot: 9, entries: vec![entry(9, 5), entry(ctx.slot, u64::MAX)], ..practice() };
-    race.on_meta(&ctx, &meta, &mut vec![]);
+    race.on_meta(&ctx, &meta, &mut Reports::default());
     assert_eq!(race.entry(ctx.driver).as_str(), format!("t:{}", u64::MAX));
     meta.team_racing = 0;
-    race.on_meta(&ctx, &meta, &mut vec![]);
+    race.on_meta(&ctx, &meta, &mut Reports::default());
     assert_eq!(race.entry(ctx.driver).as_str(), "driver-1");
 }
 
 // ---- stored state -----------------------------------------------------------------------------------------------
 
-/// F8: a state stored by an earlier build is read and goes on. The blob is of the first build; `BOXBOX_BLESS=1` writes one
-/// where there is none.
+/// F8: a state stored by an earlier build is read and goes on. The blob is of the first build: version 1, which had its version
+/// beside it.
 #[test]
 fn the_first_stored_state_is_still_read() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/golden/race_state_1.msgpack");
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/golden/race_state_1.msgpack");
+    let stored = [vec![1], std::fs::read(golden).unwrap()].concat();
     let car = steady(1_000.0);
-    if !path.exists() && std::env::var_os("BOXBOX_BLESS").is_some() {
-        let mut rig = Rig::new(&practice());
-        let mut frames = car.frames(0.0, 161.0, 20);
-        within(&mut frames, 120.0, 500.0, |f| f.incident_count = 2);
-        rig.frames(&frames[..2_000]);
-        rig.restart();
-        rig.frames(&frames[2_000..2_400]);
-        rig.event(EventCode::REWIND, 110 * 60, 110_000_000);
-        rig.frames(&frames[2_200..]);
-        std::fs::write(&path, rmp_serde::to_vec_named(&rig.race).unwrap()).unwrap();
-    }
     let mut rig = Rig::new(&practice());
     rig.restart();
-    rig.race = rmp_serde::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    rig.race = CarState::of_version_1(&stored);
     rig.seq = 10_000;
     let mut frames = car.frames(161.0, 230.0, 20);
     frames.iter_mut().for_each(|f| f.incident_count = 3);

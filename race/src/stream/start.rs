@@ -1,73 +1,61 @@
-//! The start of a race: lap 1 runs from the green light (domain.md 12.3).
+//! [`RaceStart`]: when the race was let go. Lap 1 runs from the green light (`start.green`).
 
 use boxbox_schemas::frame::Flags;
+use serde::{Deserialize, Serialize};
 
-use super::lap::{Mark, OpenLap};
-use super::now::{Now, missing};
-use super::step::Sample;
-use super::stream::StreamRace;
+use super::fact::Start;
+use super::frame::Frame;
+use super::sparse::is_default;
 use super::track::Kind;
-use super::{Context, Fact, Start};
 
-impl StreamRace {
-    /// Race lap 1 begins at the green light, for a car that was there before it. The session state is no use: in a real
-    /// standing start it came 1.1 s after the light.
-    pub(super) fn green(&mut self, ctx: &Context, now: &Now, pct: f64, before_us: Option<i64>, out: &mut Vec<Fact>) {
-        let shown = now.flags.has(Flags::GREEN);
+/// The start of the race, as far as it is known. It belongs to the session, so another car in the slot keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RaceStart {
+    /// When the race was let go, µs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) green_us: Option<i64>,
+    /// The green flag was out in the frame before.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) green_flag: bool,
+    /// The field waits for the green light.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) waiting: bool,
+}
+
+impl RaceStart {
+    /// Whether this frame shows the start of a session of this kind. The session state is no use: in a real standing start it
+    /// came 1.1 s after the light.
+    pub(super) fn shows(&mut self, frame: &Frame, kind: Kind) -> bool {
+        let shown = frame.flags.has(Flags::GREEN);
         let rose = shown && !std::mem::replace(&mut self.green_flag, shown);
         // A rolling start may show the green flag and no start lights.
-        let go = now.flags_seen.has(Flags::START_GO) || (rose && self.before_green && self.track.kind == Kind::Race);
-        if !go || self.green_us.is_some() || self.track.kind == Kind::Other {
-            return;
-        }
-        self.green_us = Some(now.us);
-        let was_there = before_us.is_some_and(|us| !missing(us, now.us));
-        if was_there && now.before_first_lap() {
-            self.begin_race(ctx, now.us, Sample::at(now, pct, pct), out);
-        }
+        let go = frame.flags_seen.has(Flags::START_GO) || (rose && self.waiting && kind == Kind::Race);
+        go && self.begin(frame.us, kind)
     }
 
-    /// What the observer of this car knows of the start. The car's own frames come four times a second and need not show it:
-    /// the frame next to the light says where the car was.
-    pub(super) fn on_start(&mut self, ctx: &Context, start: Start, out: &mut Vec<Fact>) {
-        self.identify(ctx);
-        self.before_green = start.waiting;
-        let Some(us) = start.green_us else { return };
-        if self.green_us.is_some() || self.track.kind == Kind::Other {
-            return;
-        }
-        self.green_us = Some(us);
-        let Some(at) = self.at.filter(|at| !missing(at.us, us) && !missing(us, at.us) && at.lap.is_none_or(|n| n <= 1)) else { return };
-        match &mut self.lap {
-            // It is over the line already.
-            Some(lap) if lap.start_us >= us => {
-                lap.start_earlier(us);
-                lap.number = Some(1);
-                lap.from_green = true;
-            }
-            _ => self.begin_race(ctx, us, at, out),
-        }
+    /// What the observer of this car knows of the start (`start.seen`). When the race was let go, if that is new.
+    pub(super) fn learn(&mut self, known: Start, kind: Kind) -> Option<i64> {
+        self.waiting = known.waiting;
+        known.green_us.filter(|us| self.begin(*us, kind))
     }
 
-    fn begin_race(&mut self, ctx: &Context, us: i64, mut at: Sample, out: &mut Vec<Fact>) {
-        self.break_off(ctx, out);
-        // On the grid a car stands behind the line that its lap will be counted from.
-        at.x = if at.pct > 0.5 { at.pct - 1.0 } else { at.pct };
-        let mut lap = OpenLap::new(us, at.tick, at.seq, self.track.lines().len() + 1);
-        lap.number = Some(1);
-        lap.from_green = true;
-        lap.frames = 1;
-        lap.no_sectors = self.track.line(0).is_some_and(|line| at.x >= line);
-        lap.fuel_l = at.fuel_l;
-        while lap.next_loop().is_some_and(|line| at.x >= line) {
-            lap.pass_loop(None);
+    /// A session that is no race has no start, and a race has one (`start.once`).
+    fn begin(&mut self, us: i64, kind: Kind) -> bool {
+        let begins = self.green_us.is_none() && kind != Kind::Other;
+        if begins {
+            self.green_us = Some(us);
         }
-        if at.in_pits {
-            lap.mark(Mark::PitOut, us);
-        }
-        self.fuel_low_l = None;
-        self.lap = Some(lap);
-        self.last_number = 0;
-        self.at = Some(at);
+        begins
+    }
+
+    /// Laps before the start are parade laps (`start.parade`).
+    pub(super) fn parade(&self, kind: Kind) -> bool {
+        kind == Kind::Race && self.waiting && self.green_us.is_none()
+    }
+
+    /// As it was known at `to_us`.
+    pub(super) fn rewind(&mut self, to_us: i64) {
+        *self = Self { green_us: self.green_us.filter(|us| *us <= to_us), green_flag: false, waiting: self.waiting };
     }
 }

@@ -3,8 +3,8 @@
 use boxbox_schemas::limits::SPEED_MAX_MPS;
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
-use super::now::Now;
+use super::frame::Frame;
+use super::sparse::is_default;
 use super::track::Track;
 
 /// Motion that is always believed, m: noise of a standing car, a bent centre line.
@@ -27,6 +27,8 @@ const STALL_FROM_TRACK_US: i64 = 5_000_000;
 const BRIDGE_MAX_US: i64 = 300_000_000;
 /// Where the simulator's lap counter is settled: it lags, leads and flickers around the line.
 const COUNTER_SETTLED: std::ops::RangeInclusive<f64> = 0.15..=0.97;
+/// Beyond the lines that it must lie between, a car that comes back from a rewind may be this far off, m.
+const RESUME_MARGIN_M: f64 = 15.0;
 
 /// Where a car was.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ pub(super) struct Sample {
     pub(super) us: i64,
     pub(super) tick: u32,
     pub(super) seq: u64,
-    /// The fraction as the simulator said it.
+    /// The fraction as the simulator shows it.
     pub(super) pct: f64,
     /// Progress, unwrapped: `pct` plus whole laps, 0 at the start of the lap that is open.
     pub(super) x: f64,
@@ -48,31 +50,29 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    pub(super) fn at(now: &Now, pct: f64, x: f64) -> Self {
-        let Now { us, tick, seq, speed_mps, lap, fuel_l, .. } = *now;
-        Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: now.in_pits.unwrap_or(false), fuel_l }
+    pub(super) fn at(frame: &Frame, pct: f64, x: f64) -> Self {
+        let Frame { us, tick, seq, speed_mps, lap, fuel_l, .. } = *frame;
+        Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: frame.in_pits.unwrap_or(false), fuel_l }
     }
-}
 
-impl Sample {
     /// The simulator's number of the lap that the car is in, where its counter is settled.
     pub(super) fn counted(&self) -> Option<u32> {
         COUNTER_SETTLED.contains(&self.pct).then_some(self.lap?).and_then(|lap| u32::try_from(lap).ok())
     }
 }
 
-/// Progress at `now` if the car can have driven there from `a`; `None` if it jumped.
+/// Progress at `frame` if the car can have driven there from `a`; `None` if it jumped.
 ///
 /// `blank`: there were blank samples between the two.
-pub(super) fn progress(track: &Track, a: &Sample, now: &Now, pct: f64, blank: bool) -> Option<f64> {
+pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank: bool) -> Option<f64> {
     let length_m = track.length_m();
-    let elapsed_us = now.us - a.us;
-    let into_stall = now.in_stall && now.knows_pit_road && !a.in_pits;
+    let elapsed_us = frame.us - a.us;
+    let into_stall = frame.in_stall && frame.knows_pit_road && !a.in_pits;
     if into_stall && elapsed_us < STALL_FROM_TRACK_US {
         return None;
     }
-    let margin_m = margin_m(a, now, pct, blank, length_m);
-    let reach = (reach_m(a.speed_mps, now.speed_mps, elapsed_us, blank) + margin_m) / length_m;
+    let margin_m = margin_m(a, frame, pct, blank, length_m);
+    let reach = (reach_m(a.speed_mps, frame.speed_mps, elapsed_us, blank) + margin_m) / length_m;
     let d = pct - a.pct;
     let nearest = d - d.round_ties_even();
     if reach < 0.5 {
@@ -80,7 +80,7 @@ pub(super) fn progress(track: &Track, a: &Sample, now: &Now, pct: f64, blank: bo
     }
     // The car can have gone round half the track or more, so several ways may lead here.
     let settled = COUNTER_SETTLED.contains(&a.pct) && COUNTER_SETTLED.contains(&pct);
-    if let (Some(before), Some(after), true) = (a.lap, now.lap, settled) {
+    if let (Some(before), Some(after), true) = (a.lap, frame.lap, settled) {
         // The simulator's own count of laps tells which. Of two whole laps that nobody saw, nothing is told.
         let laps = i32::from(after) - i32::from(before);
         let driven = f64::from(laps) + d;
@@ -95,8 +95,38 @@ pub(super) fn progress(track: &Track, a: &Sample, now: &Now, pct: f64, blank: bo
     }
 }
 
+/// Between which lines a car is that comes back from a rewind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section {
+    /// Progress near which the car is: it says which lap a fraction near the line belongs to.
+    pub(super) near: f64,
+    /// Progress at the last line passed.
+    pub(super) behind: f64,
+    /// Progress at the next line.
+    pub(super) ahead: f64,
+}
+
+/// The first position of the stream, or after a rewind or reset: where the car came from, and where it is. `None` if it is not in
+/// the `section` in which it must be.
+///
+/// After a rewind the car is taken to have driven at its speed from the moment returned to, so that a line
+/// just behind it is not lost (`rewind.from`).
+pub(super) fn resume(track: &Track, from_us: i64, frame: &Frame, pct: f64, section: Option<Section>) -> Option<(Sample, Sample)> {
+    let here = |x: f64| Sample::at(frame, pct, x);
+    let length_m = track.length_m();
+    let driven = f64::from(frame.speed_mps.unwrap_or(0.0)) * (frame.us - from_us) as f64 / 1e6 / length_m;
+    let from = |x: f64| Sample { us: from_us, tick: frame.tick.saturating_sub(1), ..here(x) };
+    let Some(Section { near, behind, ahead }) = section else { return Some((from(pct - driven), here(pct))) };
+    let x = pct + (near - pct).round_ties_even();
+    let reach = (reach_m(frame.speed_mps, frame.speed_mps, frame.us - from_us, false) + RESUME_MARGIN_M) / length_m;
+    if x < behind - RESUME_MARGIN_M / length_m || x > ahead + reach {
+        return None;
+    }
+    Some((from((x - driven).min(ahead)), here(x)))
+}
+
 /// How far a car can have gone between two frames, m.
-pub(super) fn reach_m(v0: Option<f32>, v1: Option<f32>, elapsed_us: i64, blank: bool) -> f64 {
+fn reach_m(v0: Option<f32>, v1: Option<f32>, elapsed_us: i64, blank: bool) -> f64 {
     let seconds = elapsed_us as f64 / 1e6;
     let most = f64::from(SPEED_MAX_MPS);
     let mps = match (v0, v1) {
@@ -108,14 +138,14 @@ pub(super) fn reach_m(v0: Option<f32>, v1: Option<f32>, elapsed_us: i64, blank: 
     mps.min(most) * seconds
 }
 
-fn margin_m(a: &Sample, now: &Now, pct: f64, blank: bool, length_m: f64) -> f64 {
+fn margin_m(a: &Sample, frame: &Frame, pct: f64, blank: bool, length_m: f64) -> f64 {
     if blank {
         return MARGIN_AFTER_BLANK_M;
     }
     let margin_m = MARGIN_M.min(length_m / 8.0);
     let at_line = (pct - a.pct).abs() > 0.5 || !(0.0..=1.0).contains(&pct) || !(0.0..=1.0).contains(&a.pct);
     let moving = |v: Option<f32>| v.is_none_or(|v| v > MOVING_MPS);
-    if at_line && moving(a.speed_mps) && moving(now.speed_mps) { margin_m.max(ANGLED_LINE * length_m) } else { margin_m }
+    if at_line && moving(a.speed_mps) && moving(frame.speed_mps) { margin_m.max(ANGLED_LINE * length_m) } else { margin_m }
 }
 
 /// `x` with the simulator's own fraction: whole laps are added to it, so that errors do not add up.

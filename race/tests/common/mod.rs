@@ -2,12 +2,14 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 pub mod csv;
+#[path = "../old/mod.rs"]
+pub mod old;
 pub mod synth;
 
 use std::collections::BTreeMap;
 
 use boxbox_race::session::choose;
-use boxbox_race::stream::{Context, Fact, FieldRace, StreamRace};
+use boxbox_race::stream::{Context, Fact, Reports};
 use boxbox_schemas::event::{EventCode, EventFrame};
 use boxbox_schemas::field::FieldFrame;
 use boxbox_schemas::frame::CarFrame;
@@ -17,6 +19,8 @@ use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
 use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 
+pub use old::beside::{Beside as CarState, BesideOther as OtherCar};
+
 pub fn context(run: u8) -> Context {
     Context { session: SessionId([7; 16]), driver: DriverId::new("driver-1").unwrap(), run: RunId([run; 16]), slot: 3 }
 }
@@ -25,9 +29,9 @@ pub fn context(run: u8) -> Context {
 #[derive(Clone)]
 pub struct Rig {
     pub ctx: Context,
-    pub race: StreamRace,
+    pub race: CarState,
     pub seq: u64,
-    pub facts: Vec<Fact>,
+    pub out: Reports,
     meta: SessionMeta,
     seen: usize,
     book: BTreeMap<(u32, RunId, u32), Lap>,
@@ -40,9 +44,9 @@ impl Rig {
     pub fn new(meta: &SessionMeta) -> Self {
         let mut rig = Self {
             ctx: context(1),
-            race: StreamRace::new(),
+            race: CarState::new(),
             seq: 0,
-            facts: vec![],
+            out: Reports::default(),
             meta: meta.clone(),
             seen: 0,
             book: BTreeMap::new(),
@@ -56,14 +60,14 @@ impl Rig {
 
     fn describe(&mut self) {
         let meta = self.meta.clone();
-        self.race.on_meta(&self.ctx, &meta, &mut self.facts);
+        self.race.on_meta(&self.ctx, &meta, &mut self.out);
         self.seq += 1;
     }
 
     pub fn frame(&mut self, frame: &CarFrame) {
         let record = record(Kind::CAR, &archive(frame));
         let Content::Car(frames) = record.content().unwrap() else { unreachable!() };
-        self.race.on_frame(&self.ctx, self.seq, frames.iter().next().unwrap().unwrap(), &mut self.facts);
+        self.race.on_frame(&self.ctx, self.seq, frames.iter().next().unwrap().unwrap(), &mut self.out);
         self.seq += 1;
         self.keep();
     }
@@ -75,7 +79,7 @@ impl Rig {
     pub fn event(&mut self, code: EventCode, tick: u32, sim_time_us: i64) {
         let record = record(Kind::EVENT, &archive(&EventFrame { code, tick, sim_time_us, ..EventFrame::default() }));
         let Content::Event(event) = record.content().unwrap() else { unreachable!() };
-        self.race.on_event(&self.ctx, self.seq, event, &mut self.facts);
+        self.race.on_event(&self.ctx, self.seq, event, &mut self.out);
         self.seq += 1;
         self.keep();
     }
@@ -85,20 +89,20 @@ impl Rig {
         let presence = SlowPresence::TYRE_SETS;
         let record = record(Kind::SLOW, &archive(&SlowFrame { tick, sim_time_us: us, presence, tyre_sets_used: sets, ..SlowFrame::default() }));
         let Content::Slow(frames) = record.content().unwrap() else { unreachable!() };
-        self.race.on_slow(&self.ctx, frames.iter().next().unwrap().unwrap(), &mut self.facts);
+        self.race.on_slow(&self.ctx, frames.iter().next().unwrap().unwrap(), &mut self.out);
         self.seq += 1;
         self.keep();
     }
 
     pub fn missing(&mut self, count: u64) {
-        self.race.on_missing(&self.ctx, self.seq, self.seq + count, &mut self.facts);
+        self.race.on_missing(&self.ctx, self.seq, self.seq + count, &mut self.out);
         self.seq += count;
     }
 
     /// The client starts again: a new run that inherits.
     pub fn restart(&mut self) {
         let before = std::mem::take(&mut self.race);
-        self.race.inherit(&before);
+        self.race.inherit(&before, &mut self.out);
         self.ctx.run.0[0] += 1;
         self.seq = 0;
         self.describe();
@@ -106,20 +110,20 @@ impl Rig {
 
     /// The processor starts again: the state is written and read back.
     pub fn store_and_load(&mut self) -> usize {
-        let bytes = rmp_serde::to_vec_named(&self.race).unwrap();
-        let back: StreamRace = rmp_serde::from_slice(&bytes).unwrap();
+        let bytes = self.race.encode(&mut self.out).unwrap();
+        let back = self.race.store_and_load(&bytes);
         assert_eq!(back, self.race);
         self.race = back;
         bytes.len()
     }
 
     pub fn end(&mut self) {
-        self.race.on_end(&self.ctx, &mut self.facts);
+        self.race.on_end(&self.ctx, &mut self.out);
         self.keep();
     }
 
     fn keep(&mut self) {
-        for fact in &self.facts[self.seen..] {
+        for fact in &self.out.facts[self.seen..] {
             match fact {
                 Fact::Lap(lap) => {
                     let key = (lap.number, lap.run, lap.timeline);
@@ -149,7 +153,8 @@ impl Rig {
                 }
             }
         }
-        self.seen = self.facts.len();
+        self.seen = self.out.facts.len();
+        assert_eq!(self.out.failed, [""; 0], "no part may fail");
     }
 
     /// The chosen laps, by number.
@@ -188,22 +193,22 @@ impl Rig {
 #[derive(Clone)]
 pub struct FieldRig {
     pub ctx: Context,
-    pub race: FieldRace,
+    pub race: OtherCar,
     pub seq: u64,
-    pub facts: Vec<Fact>,
+    pub out: Reports,
 }
 
 impl FieldRig {
     pub fn new(meta: &SessionMeta) -> Self {
-        let mut rig = Self { ctx: Context { slot: 8, ..context(1) }, race: FieldRace::new(), seq: 0, facts: vec![] };
-        rig.race.on_meta(&rig.ctx, meta, &mut rig.facts);
+        let mut rig = Self { ctx: Context { slot: 8, ..context(1) }, race: OtherCar::new(), seq: 0, out: Reports::default() };
+        rig.race.on_meta(&rig.ctx, meta, &mut rig.out);
         rig
     }
 
     pub fn frame(&mut self, frame: &FieldFrame) {
         let record = record(Kind::FIELD, &archive(frame));
         let Content::Field(frames) = record.content().unwrap() else { unreachable!() };
-        self.race.on_frame(&self.ctx, self.seq, frames.iter().next().unwrap().unwrap(), &mut self.facts);
+        self.race.on_frame(&self.ctx, self.seq, frames.iter().next().unwrap().unwrap(), &mut self.out);
         self.seq += 1;
     }
 
@@ -215,17 +220,17 @@ impl FieldRig {
     }
 
     pub fn rewind(&mut self, tick: u32, us: i64) {
-        self.race.on_rewind(&self.ctx, tick, us, self.seq, &mut self.facts);
+        self.race.on_rewind(&self.ctx, tick, us, self.seq, &mut self.out);
         self.seq += 1;
     }
 
     pub fn end(&mut self) {
-        self.race.on_end(&self.ctx, &mut self.facts);
+        self.race.on_end(&self.ctx, &mut self.out);
     }
 
     pub fn store_and_load(&mut self) -> usize {
-        let bytes = rmp_serde::to_vec_named(&self.race).unwrap();
-        let back: FieldRace = rmp_serde::from_slice(&bytes).unwrap();
+        let bytes = self.race.encode(&mut self.out).unwrap();
+        let back = self.race.store_and_load(&bytes);
         assert_eq!(back, self.race);
         self.race = back;
         bytes.len()
@@ -233,7 +238,7 @@ impl FieldRig {
 
     /// Its laps: the newest timeline and revision of each number.
     pub fn laps(&self) -> Vec<Lap> {
-        let told = self.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some(l) } else { None });
+        let told = self.out.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some(l) } else { None });
         let mut laps: BTreeMap<u32, Lap> = BTreeMap::new();
         for lap in told {
             laps.insert(lap.number, lap.clone());
@@ -242,7 +247,7 @@ impl FieldRig {
     }
 
     pub fn visits(&self) -> Vec<PitVisit> {
-        let told = self.facts.iter().filter_map(|f| if let Fact::Pit(v) = f { Some(v) } else { None });
+        let told = self.out.facts.iter().filter_map(|f| if let Fact::Pit(v) = f { Some(v) } else { None });
         let visits: BTreeMap<(u32, u32), PitVisit> = told.map(|v| ((v.tick, v.timeline), v.clone())).collect();
         visits.into_values().collect()
     }

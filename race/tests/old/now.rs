@@ -147,6 +147,6 @@ impl Now {
 }
 
 /// Whether nothing was heard for long enough to name it.
-pub(crate) fn missing(from_us: i64, to_us: i64) -> bool {
+pub(super) fn missing(from_us: i64, to_us: i64) -> bool {
     to_us - from_us >= MISSING_US
 }

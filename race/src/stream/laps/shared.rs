@@ -1,0 +1,94 @@
+//! Parts of laps: of a lap that two drivers of a car drive, each one's stream reports what it saw, and the fold puts the
+//! parts together (E2, `swap.lap`). Only where teams compete; what a client sees of its first lap after joining is nobody else's.
+
+use boxbox_schemas::results::{LOOPS, Lap, Tags};
+
+use super::Laps;
+use super::lap::{OpenLap, PastLap};
+use super::settle::spans;
+use crate::stream::fact::Fact;
+use crate::stream::frame::Frame;
+use crate::stream::identity::Reporter;
+use crate::stream::mark::Mark;
+use crate::stream::start::RaceStart;
+use crate::stream::step::Sample;
+use crate::stream::track::Kind;
+
+impl Laps {
+    /// The car is seen in mid-lap, where nobody knows how it came. If it is this stream's first position, somebody else may have
+    /// begun the lap. `known`: the stream knew where the car was.
+    pub(crate) fn take_over(&mut self, by: &Reporter<'_>, start: &RaceStart, frame: &Frame, pct: f64, known: bool) {
+        let waits = by.track().kind == Kind::Race && start.waiting;
+        let first = !known && self.past.is_empty() && by.timeline() == 0 && by.identity.before.is_empty();
+        if !by.own() || by.track().team_id == 0 || self.open.is_some() || !first || waits {
+            return;
+        }
+        let lines = by.track().lines();
+        let passed = lines.iter().take_while(|line| pct >= **line).count();
+        let mut lap = OpenLap::new(frame.us, frame.tick, frame.seq, lines.len() + 1);
+        lap.taken_over = Some(passed as u8);
+        lap.splits_us = vec![0; passed];
+        lap.loops_us = vec![-1; (1..LOOPS).take_while(|k| pct >= *k as f64 / LOOPS as f64).count()];
+        lap.frames = 1;
+        if frame.in_pits == Some(true) {
+            lap.mark(Mark::PitOut, frame.us);
+        }
+        self.begin(lap);
+    }
+
+    /// Whoever drives leaves the car, or the stream ends: another driver may finish the lap. `at` is where the car is.
+    pub(crate) fn leave_car(&self, by: &Reporter<'_>, at: Option<&Sample>, out: &mut Vec<Fact>) {
+        let (Some(lap), Some(at)) = (&self.open, at) else { return };
+        let number = self.open_number(Some(at));
+        if !by.own() || by.track().team_id == 0 || lap.taken_over.is_some() || number == 0 {
+            return;
+        }
+        let sectors_us = if lap.no_sectors {
+            vec![]
+        } else {
+            let open = by.track().lines().len() + 1 - lap.splits_us.len();
+            lap.splits_us.iter().copied().chain(std::iter::repeat_n(-1, open)).collect()
+        };
+        let past = PastLap { lap: lap.clone(), told: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None };
+        out.push(Fact::Lap(part(by, &past, number, sectors_us, Tags::HEAD)));
+    }
+
+    /// A lap that this stream did not begin ends at `us`.
+    pub(super) fn close_part(&mut self, by: &Reporter<'_>, lap: OpenLap, us: i64, b: &Sample, out: &mut Vec<Fact>) {
+        let (Some(number), Some(passed)) = (lap.number, lap.taken_over) else { return };
+        let sectors = lap.sectors_us(us, by.track().lines().len()).unwrap_or_default();
+        let sectors_us = sectors.into_iter().enumerate().map(|(k, us)| if k < usize::from(passed) { -1 } else { us }).collect();
+        let past = PastLap { lap, told: false, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: None };
+        out.push(Fact::Lap(part(by, &past, number, sectors_us, Tags::TAIL)));
+    }
+}
+
+fn part(by: &Reporter<'_>, past: &PastLap, number: u32, sectors_us: Vec<i64>, which: Tags) -> Lap {
+    let (ctx, lap) = (by.ctx, &past.lap);
+    Lap {
+        session: ctx.session,
+        entry: by.identity.entry(ctx.driver),
+        number,
+        driver: ctx.driver,
+        run: ctx.run,
+        slot: ctx.slot,
+        timeline: by.timeline(),
+        revision: 1,
+        start_us: lap.start_us,
+        end_us: past.until_us,
+        time_us: past.until_us - lap.start_us,
+        sim_time_us: None,
+        sectors_us,
+        loops_us: lap.loops_us.clone(),
+        fuel_l: past.fuel_l,
+        fuel_used_l: None,
+        reasons: lap.reasons(),
+        tags: lap.tags().with(which),
+        frames: lap.frames,
+        start_tick: lap.start_tick,
+        end_tick: past.until_tick,
+        settled: true,
+        superseded: false,
+        spans: spans(by, past),
+    }
+}

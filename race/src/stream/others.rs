@@ -1,0 +1,199 @@
+//! [`OtherCars`]: the cars that a stream's client sees beside its own, and what the client knows of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxbox_schemas::EntryId;
+use boxbox_schemas::field::ArchivedFieldFrame;
+use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::CarNow;
+
+use super::car::CarState;
+use super::fact::{Context, Reports, Start};
+use super::identity::field_entry;
+use super::other_car::OtherCar;
+use super::state::{VERSION, is_known};
+
+/// Cars kept for one client; of more, those that it saw first (`seen.bound`). iRacing has 64 slots.
+const CARS_MAX: usize = 64;
+/// No car has this slot: under it, the client's own description of the session is kept.
+const DESCRIPTION_SLOT: u16 = u16::MAX;
+
+/// What a client sees of others. See the [module](self).
+#[derive(Clone, Default)]
+pub struct OtherCars {
+    /// The session as the client describes it, without names.
+    description: Option<SessionMeta>,
+    cars: BTreeMap<u16, OtherCar>,
+    /// Slots that have changed since they were last stored.
+    changed: BTreeSet<u16>,
+}
+
+/// What is stored of one slot.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredCar {
+    /// The slot; not always one of a car.
+    pub slot: u16,
+    /// Its state.
+    pub race: Vec<u8>,
+    /// Where the car is.
+    pub now: Option<CarNow>,
+    /// Why the state could not be kept; then the car begins anew.
+    pub given_up: Option<String>,
+}
+
+impl OtherCars {
+    /// As they were stored, by slot; the error says what cannot be read.
+    pub fn restore<'a>(stored: impl Iterator<Item = (u16, &'a [u8])>) -> Result<Self, String> {
+        let mut others = Self::default();
+        for (slot, race) in stored {
+            let failed = |e: String| format!("its state of the car in slot {slot}: {e}");
+            if slot == DESCRIPTION_SLOT {
+                others.description = decode_description(race).map_err(failed)?;
+            } else if let Some(car) = OtherCar::decode(race).map_err(failed)? {
+                others.cars.insert(slot, car);
+            }
+        }
+        Ok(others)
+    }
+
+    /// What has changed since this was last asked for. `own` is the client's own context.
+    pub fn store(&mut self, own: &Context, out: &mut Reports) -> Vec<StoredCar> {
+        let slots = std::mem::take(&mut self.changed);
+        slots.into_iter().filter_map(|slot| self.store_slot(&Context { slot, ..*own }, out)).collect()
+    }
+
+    fn store_slot(&mut self, ctx: &Context, out: &mut Reports) -> Option<StoredCar> {
+        let slot = ctx.slot;
+        if slot == DESCRIPTION_SLOT {
+            let race = encode_description(&self.description).unwrap_or_default();
+            return Some(StoredCar { slot, race, now: None, given_up: None });
+        }
+        let car = self.cars.get_mut(&slot)?;
+        Some(match car.encode(out) {
+            Ok(race) => StoredCar { slot, race, now: car.now(ctx), given_up: None },
+            Err(detail) => {
+                self.cars.remove(&slot);
+                StoredCar { slot, race: CarState::encode_none(), now: None, given_up: Some(detail) }
+            }
+        })
+    }
+
+    /// E2: the stream goes on from `before`, with what it has seen itself in the meantime.
+    pub fn inherit(&mut self, own: &Context, before: &Self, out: &mut Reports) {
+        for (slot, car) in &before.cars {
+            if !self.cars.contains_key(slot) && self.cars.len() < CARS_MAX {
+                let mut car = OtherCar::inherit(car, out);
+                if let Some(description) = &self.description {
+                    car.on_meta(&Context { slot: *slot, ..*own }, description, out);
+                }
+                self.cars.insert(*slot, car);
+                self.changed.insert(*slot);
+            }
+        }
+        if self.description.is_none() {
+            self.description = before.description.clone();
+            self.changed.insert(DESCRIPTION_SLOT);
+        }
+    }
+
+    /// What the client knows of the session.
+    pub fn on_meta(&mut self, own: &Context, meta: &SessionMeta, out: &mut Reports) {
+        let nameless = Some(nameless(meta));
+        if nameless == self.description {
+            return;
+        }
+        // Without a description cars are known by their slots.
+        self.description = if encode_description(&nameless).is_ok() { nameless } else { None };
+        self.changed.insert(DESCRIPTION_SLOT);
+        if let Some(description) = self.description.clone() {
+            self.each(own, |ctx, car| car.on_meta(ctx, &description, out));
+        }
+    }
+
+    /// Frames of other cars, with their sequence numbers; `start` is what the client's own car knows of the start.
+    pub fn on_frames<'a>(&mut self, own: &Context, start: Start, frames: impl Iterator<Item = (u64, &'a ArchivedFieldFrame)>, out: &mut Reports) {
+        let mut told = BTreeSet::new();
+        for (seq, frame) in frames {
+            let slot = frame.slot.to_native();
+            if slot == own.slot || slot == DESCRIPTION_SLOT {
+                continue;
+            }
+            let ctx = Context { slot, ..*own };
+            if !self.cars.contains_key(&slot) && (self.cars.len() == CARS_MAX || field_entry(self.description.as_ref(), slot).is_none()) {
+                continue;
+            }
+            let car = self.cars.entry(slot).or_insert_with(|| {
+                let mut car = OtherCar::new();
+                if let Some(description) = &self.description {
+                    car.on_meta(&ctx, description, out);
+                }
+                car
+            });
+            if told.insert(slot) {
+                car.on_start(&ctx, start, out);
+            }
+            car.on_frame(&ctx, seq, frame, out);
+        }
+        self.changed.extend(told);
+    }
+
+    /// The client's simulator went back to `(tick, us)`; `seq` is the sequence number of the event that says so.
+    pub fn on_rewind(&mut self, own: &Context, (tick, us): (u32, i64), seq: u64, out: &mut Reports) {
+        self.each(own, |ctx, car| car.on_rewind(ctx, tick, us, seq, out));
+    }
+
+    /// Sequence numbers `first` to `next` (exclusive) of the client will never come.
+    pub fn on_missing(&mut self, own: &Context, first: u64, next: u64, out: &mut Reports) {
+        self.each(own, |ctx, car| car.on_missing(ctx, first, next, out));
+    }
+
+    /// The client's stream is over.
+    pub fn on_end(&mut self, own: &Context, out: &mut Reports) {
+        self.each(own, |ctx, car| car.on_end(ctx, out));
+    }
+
+    /// Where the cars are that are seen as one of `entries` is to be stored again; whether there is any.
+    pub fn touch(&mut self, own: &Context, entries: &BTreeSet<EntryId>) -> bool {
+        let seen_as = |slot: u16, car: &OtherCar| car.now(&Context { slot, ..*own }).map(|now| now.entry);
+        let slots: Vec<u16> = self
+            .cars
+            .iter()
+            .filter(|(slot, car)| seen_as(**slot, car).is_some_and(|entry| entries.contains(&entry)))
+            .map(|(slot, _)| *slot)
+            .collect();
+        self.changed.extend(&slots);
+        !slots.is_empty()
+    }
+
+    fn each(&mut self, own: &Context, mut tell: impl FnMut(&Context, &mut OtherCar)) {
+        for (slot, car) in &mut self.cars {
+            tell(&Context { slot: *slot, ..*own }, car);
+            self.changed.insert(*slot);
+        }
+    }
+}
+
+/// What a car's race logic needs to know of the session, within the bound of a car's state.
+fn nameless(meta: &SessionMeta) -> SessionMeta {
+    let entry = |e: &MetaEntry| MetaEntry { slot: e.slot, user_id: e.user_id, team_id: e.team_id, special: e.special, ..MetaEntry::default() };
+    SessionMeta {
+        track_name: String::new(),
+        track_config: String::new(),
+        category: String::new(),
+        entries: meta.entries.iter().map(entry).collect(),
+        ..meta.clone()
+    }
+}
+
+/// A description with its fields in order, for with their names 128 entries would not fit.
+fn encode_description(description: &Option<SessionMeta>) -> Result<Vec<u8>, String> {
+    let mut bytes = vec![VERSION];
+    rmp_serde::encode::write(&mut bytes, description).map_err(|e| e.to_string())?;
+    if bytes.len() <= STREAM_RACE_MAX_BYTES { Ok(bytes) } else { Err(format!("{} bytes, more than {STREAM_RACE_MAX_BYTES}", bytes.len())) }
+}
+
+fn decode_description(bytes: &[u8]) -> Result<Option<SessionMeta>, String> {
+    // Its form has not changed since version 1.
+    rmp_serde::from_slice(is_known(bytes)?).map_err(|e| e.to_string())
+}
