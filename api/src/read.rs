@@ -20,7 +20,7 @@ const LAPS_MAX: usize = 100_000;
 
 /// The session, or 404: also if it is another tenant's.
 pub(crate) async fn session(app: &App, tenant: &TenantId, session: &SessionId) -> Result<SessionInfo, Problem> {
-    let found = app.stored(app.results()?.session(tenant, session).await)?;
+    let found = app.stored(app.sessions()?.session(tenant, session).await)?;
     found.ok_or_else(|| Problem::not_found("There is no such session."))
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn laps_that(
 ) -> Result<Vec<Lap>, Problem> {
     let mut laps: Vec<Lap> = vec![];
     loop {
-        let found = app.stored(app.results()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
+        let found = app.stored(app.sessions()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
         let last = found.last().map(|l| (l.entry, l.number));
         laps.extend(found.into_iter().filter(&suits));
         if last.is_none() || laps.len() >= most {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use boxbox_race::timing::{self, Classified, Moment, Standing};
 use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
-use boxbox_store::{LapFilter, Results, Step};
+use boxbox_store::{LapFilter, Sessions, Step};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
 /// One session, live.
 pub struct Board {
     feed: broadcast::Receiver<Arc<Step>>,
-    results: Arc<dyn Results>,
+    sessions: Arc<dyn Sessions>,
     tenant: TenantId,
     session: SessionId,
     info: Option<SessionInfo>,
@@ -26,8 +26,8 @@ pub struct Board {
 
 impl Board {
     /// Of `session`, from now on.
-    pub fn new(feed: broadcast::Receiver<Arc<Step>>, results: Arc<dyn Results>, tenant: TenantId, session: SessionId) -> Self {
-        Self { feed, results, tenant, session, info: None, laps: BTreeMap::new(), cars: BTreeMap::new(), flags: vec![], fresh: vec![] }
+    pub fn new(feed: broadcast::Receiver<Arc<Step>>, sessions: Arc<dyn Sessions>, tenant: TenantId, session: SessionId) -> Self {
+        Self { feed, sessions, tenant, session, info: None, laps: BTreeMap::new(), cars: BTreeMap::new(), flags: vec![], fresh: vec![] }
     }
 
     /// Take in what has been committed since the last call.
@@ -44,12 +44,12 @@ impl Board {
 
     /// Read all of it from the store.
     pub async fn reload(&mut self) -> anyhow::Result<()> {
-        self.info = self.results.session(&self.tenant, &self.session).await?.or(self.info.take());
-        for lap in self.results.laps(&self.tenant, &self.session, &LapFilter::default(), None, u32::MAX).await? {
+        self.info = self.sessions.session(&self.tenant, &self.session).await?.or(self.info.take());
+        for lap in self.sessions.laps(&self.tenant, &self.session, &LapFilter::default(), None, u32::MAX).await? {
             self.lap(lap);
         }
-        self.flags = self.results.flags(&self.tenant, &self.session).await?;
-        for car in self.results.cars(&self.tenant, &self.session).await? {
+        self.flags = self.sessions.flags(&self.tenant, &self.session).await?;
+        for car in self.sessions.cars(&self.tenant, &self.session).await? {
             self.car(car);
         }
         Ok(())

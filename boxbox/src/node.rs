@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use boxbox_api::{Api, Check, Stores};
+use boxbox_api::{Api, Check};
 use boxbox_ingest::Edge;
 use boxbox_log::Log;
 use boxbox_processor::Processor;
 use boxbox_schemas::connect::pin_text;
 use boxbox_schemas::grant::Ability;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
-use boxbox_store::{Results, Step};
+use boxbox_store::{Sessions, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
 use crate::data::{DataFolder, Running};
 use crate::identity::{self, ServerIdentity};
-use crate::stores::{self, StoreArgs};
+use crate::stores::{self, Opened, StoreArgs};
 use crate::{auth, control, report, signals};
 
 /// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
@@ -115,7 +115,7 @@ pub struct Node {
     tenant: TenantId,
     quic: Option<SocketAddr>,
     api: Option<SocketAddr>,
-    results: Option<Arc<dyn Results>>,
+    sessions: Option<Arc<dyn Sessions>>,
     feed: Option<broadcast::Receiver<Arc<Step>>>,
     // In the order in which they stop: the edge drains first, the API answers to the end.
     services: Vec<Service>,
@@ -155,7 +155,7 @@ impl Node {
             tenant: options.tenant,
             quic: None,
             api: None,
-            results: stores.as_ref().map(|s| s.results.clone()),
+            sessions: stores.as_ref().map(|s| s.sessions.clone()),
             feed: None,
             services: vec![],
             failed: CancellationToken::new(),
@@ -184,8 +184,8 @@ impl Node {
             let (close_after, retire_after) = (options.close_after, options.retire_after);
             let (archive_max_bytes, archive_max_age) = (Some(options.archive_max_bytes), Some(options.archive_max_age));
             let config = boxbox_processor::Config { close_after, retire_after, archive_max_bytes, archive_max_age, ..Default::default() };
-            let Stores { results, archive } = stores.clone().context("the processor needs stores")?;
-            let processor = Processor::new(config, log, results, archive);
+            let Opened { steps, archive, .. } = stores.clone().context("the processor needs stores")?;
+            let processor = Processor::new(config, log, steps, archive);
             let status = processor.status();
             checks.push(Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())
@@ -195,7 +195,7 @@ impl Node {
         }
         // A service that runs without the API still shows its health and metrics (one ops listener per process).
         let config = boxbox_api::Config { listen: options.api, local_tenant: options.tenant, ..Default::default() };
-        let api = Api::bind(config, stores, log, authority, checks, Some(prometheus)).await?;
+        let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
         node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host: None, api: node.api })?;
@@ -228,9 +228,9 @@ impl Node {
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
         self.feed.as_ref().map(broadcast::Receiver::resubscribe)
     }
-    /// The results; an edge alone has none.
-    pub fn results(&self) -> anyhow::Result<&Arc<dyn Results>> {
-        self.results.as_ref().context("this process has no stores")
+    /// The sessions; an edge alone has none.
+    pub fn sessions(&self) -> anyhow::Result<&Arc<dyn Sessions>> {
+        self.sessions.as_ref().context("this process has no stores")
     }
     /// The tenant.
     pub fn tenant(&self) -> TenantId {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxbox_log::Log;
-use boxbox_store::{Archive, Pace, Results, Step};
+use boxbox_store::{Archive, Pace, Step, Steps};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -84,14 +84,14 @@ impl Default for Config {
 /// Log in, results out. See the [crate's documentation](crate).
 pub struct Processor {
     log: Arc<dyn Log>,
-    results: Arc<dyn Results>,
+    results: Arc<dyn Steps>,
     archive: Arc<dyn Archive>,
     shared: Arc<Shared>,
 }
 
 impl Processor {
     /// A processor of every partition of `log`. Nothing happens before [`Processor::run`].
-    pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Results>, archive: Arc<dyn Archive>) -> Self {
+    pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let status = Arc::new(Status::new(log.partitions()));
         let metrics = ProcessorMetrics::new();
         let shared = Shared { config, clerk: Clerk::new(metrics.clone()), metrics, status, feed: broadcast::Sender::new(FEED_STEPS) };

@@ -13,7 +13,7 @@ use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{Lap, PitVisit, SessionInfo, Tags};
 use boxbox_schemas::{EntryId, LogId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{PartitionState, Results, STREAM_RACE_MAX_BYTES};
+use boxbox_store::{PartitionState, STREAM_RACE_MAX_BYTES, Steps};
 use bytes::Bytes;
 use fastrand::Rng;
 use proptest::prelude::*;

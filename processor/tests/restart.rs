@@ -14,7 +14,7 @@ use boxbox_processor::{Config, Processor, Status};
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, Lease, Pace, PartitionState, Results, StreamState};
+use boxbox_store::{Archive, Lease, Pace, PartitionState, Sessions, Steps, StreamState};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::stores::Faulty;

@@ -28,7 +28,7 @@ pub(crate) async fn list(
 ) -> Result<Json<EntryList>, Problem> {
     let session = read::session(&app, &reader.tenant, &path.session).await?;
     let laps = read::all_laps(&app, &reader.tenant, &path.session).await?;
-    let cars = app.stored(app.results()?.cars(&reader.tenant, &path.session).await)?;
+    let cars = app.stored(app.sessions()?.cars(&reader.tenant, &path.session).await)?;
     let all: Vec<_> = timing::summaries(&laps, &cars).into_iter().map(|s| (s.entry, Entry::of(s, &session))).collect();
     // Each entry is there once; the number beside it makes a place like every other list's.
     let (page, next_cursor) = cursor::page(all, page.cursor.as_deref(), rows(page.limit)?, |(entry, _)| (*entry, 0u32))?;

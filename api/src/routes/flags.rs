@@ -26,7 +26,7 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<FlagList>, Problem> {
-    let changes = app.stored(app.results()?.flags(&reader.tenant, &path.session).await)?;
+    let changes = app.stored(app.sessions()?.flags(&reader.tenant, &path.session).await)?;
     if changes.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

@@ -36,9 +36,9 @@ pub(crate) async fn order(
     let chequered_us = chequered_us(&app, tenant, &session).await?;
     // Laps that began behind the flag count no more: those before it are wanted.
     let until_us = chequered_us.map_or(at_us, |flag| at_us.min(flag.saturating_sub(1)));
-    let recent = app.stored(app.results()?.laps_at(tenant, &path.session, until_us).await)?;
-    let bests = app.stored(app.results()?.best_laps(tenant, &path.session, at_us).await)?;
-    let cars = app.stored(app.results()?.cars(tenant, &path.session).await)?;
+    let recent = app.stored(app.sessions()?.laps_at(tenant, &path.session, until_us).await)?;
+    let bests = app.stored(app.sessions()?.best_laps(tenant, &path.session, at_us).await)?;
+    let cars = app.stored(app.sessions()?.cars(tenant, &path.session).await)?;
     let moment = Moment { session: &session, at_us: params.at_us, chequered_us, recent: &recent, bests: &bests, cars: &cars };
     let order = timing::order(&moment).into_iter().map(|s| Standing::of(s, &session)).collect();
     Ok(Json(Order { at_us: params.at_us, session_us: session.sim_time_us, closed: session.closed, order }))
@@ -49,7 +49,7 @@ async fn chequered_us(app: &App, tenant: &TenantId, session: &SessionInfo) -> Re
     if timing::Ranking::of(session) != timing::Ranking::Distance {
         return Ok(None);
     }
-    let flags = app.stored(app.results()?.flags(tenant, &session.id).await)?;
+    let flags = app.stored(app.sessions()?.flags(tenant, &session.id).await)?;
     let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
     let laps: Vec<Lap> = if limit > 0 {
         let last = LapFilter { from_number: Some(limit), to_number: Some(limit), ..LapFilter::default() };

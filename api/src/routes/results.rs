@@ -24,9 +24,9 @@ pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State
     let tenant = &reader.tenant;
     let session = read::session(&app, tenant, &path.session).await?;
     let laps = read::all_laps(&app, tenant, &path.session).await?;
-    let flags = app.stored(app.results()?.flags(tenant, &path.session).await)?;
-    let visits = timing::pit_visits(&app.stored(app.results()?.pit_visits(tenant, &path.session).await)?);
-    let incidents = IncidentStep::fold(app.stored(app.results()?.incidents(tenant, &path.session).await)?);
+    let flags = app.stored(app.sessions()?.flags(tenant, &path.session).await)?;
+    let visits = timing::pit_visits(&app.stored(app.sessions()?.pit_visits(tenant, &path.session).await)?);
+    let incidents = IncidentStep::fold(app.stored(app.sessions()?.incidents(tenant, &path.session).await)?);
     let classified = timing::classification(&session, &laps, &flags);
     let digest = timing::digest(&classified, &laps, &visits, &incidents);
     let results = classified.into_iter().map(|c| Row::of(c, &session)).collect();

@@ -30,7 +30,7 @@ pub(crate) async fn list(
     if laps.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
-    let told = app.stored(app.results()?.pit_visits(&reader.tenant, &path.session).await)?;
+    let told = app.stored(app.sessions()?.pit_visits(&reader.tenant, &path.session).await)?;
     let stints = timing::stints(&laps, &timing::pit_visits(&told));
     let (stints, next_cursor) = cursor::page(stints, page.cursor.as_deref(), rows(page.limit)?, |s| (s.entry, s.number))?;
     Ok(Json(StintList { stints: stints.into_iter().map(Stint::of).collect(), next_cursor }))

@@ -104,7 +104,7 @@ async fn a_head_that_is_too_long_is_refused() {
 }
 
 fn empty() -> Stores {
-    Stores { results: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
+    Stores { sessions: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
 }
 
 #[tokio::test]
@@ -149,16 +149,7 @@ struct Slow {
 }
 
 #[async_trait::async_trait]
-impl Results for Slow {
-    async fn acquire(&self, log: &LogId, partition: u32) -> Result<boxbox_store::Lease, StoreError> {
-        self.inner.acquire(log, partition).await
-    }
-    async fn load(&self, lease: &boxbox_store::Lease) -> Result<boxbox_store::PartitionState, StoreError> {
-        self.inner.load(lease).await
-    }
-    async fn commit(&self, lease: &boxbox_store::Lease, step: &Step) -> Result<(), StoreError> {
-        self.inner.commit(lease, step).await
-    }
+impl Sessions for Slow {
     async fn sessions(&self, tenant: &TenantId, after: Option<boxbox_store::SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
         self.entered.notify_one();
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -2,7 +2,7 @@
 
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::IncidentStep;
-use boxbox_store::{Results, Step};
+use boxbox_store::Step;
 use serde_json::json;
 
 use super::*;

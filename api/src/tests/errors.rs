@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, PitVisit};
-use boxbox_store::{LapFilter, Lease, PartitionState, SessionCursor, StoreError};
+use boxbox_store::{LapFilter, SessionCursor, StoreError};
 
 use super::*;
 
@@ -122,16 +122,7 @@ async fn faults_of_ours_are_500_and_say_nothing_of_the_inside() {
 struct Awkward;
 
 #[async_trait]
-impl Results for Awkward {
-    async fn acquire(&self, _: &LogId, _: u32) -> Result<Lease, StoreError> {
-        std::future::pending().await
-    }
-    async fn load(&self, _: &Lease) -> Result<PartitionState, StoreError> {
-        std::future::pending().await
-    }
-    async fn commit(&self, _: &Lease, _: &Step) -> Result<(), StoreError> {
-        std::future::pending().await
-    }
+impl Sessions for Awkward {
     async fn sessions(&self, _: &TenantId, _: Option<SessionCursor>, _: u32) -> Result<Vec<SessionInfo>, StoreError> {
         std::future::pending().await
     }

@@ -14,7 +14,7 @@ use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
 use boxbox_schemas::results::{IncidentStep, Ledger, PitVisit};
 use boxbox_schemas::{DriverId, GrantId, SessionId, ShortId, Source, TenantId, results};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, Results};
+use boxbox_store::{Archive, Sessions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Of the stores, once `streams` streams of the session have ended and everything that they sent is archived.
-    pub(crate) async fn of(results: &dyn Results, archive: &dyn Archive, tenant: &TenantId, session: &SessionId, streams: usize) -> Self {
+    pub(crate) async fn of(results: &dyn Sessions, archive: &dyn Archive, tenant: &TenantId, session: &SessionId, streams: usize) -> Self {
         let began = Instant::now();
         loop {
             let ledgers = results.ledgers(tenant, session).await.unwrap();

@@ -16,7 +16,7 @@ use boxbox_schemas::results::{IncidentStep, Lap, PitKind, PitVisit, Reasons, Tag
 use boxbox_schemas::{EntryId, LogId};
 use boxbox_sources::synth::{Action, Circuit, Distance, Race, Spec, Start, Truth, What};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{PartitionState, Results};
+use boxbox_store::{PartitionState, Sessions, Steps};
 use bytes::Bytes;
 use records::{by_time, of_car, of_race, session, shuffled, tenant};
 

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
 use crate::share::{self, Seat};
-use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, Results, SessionCursor, Share, Step, StoreError, StreamState};
+use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError, StreamState};
 
-/// [`Results`] in memory.
+/// Results in memory.
 #[derive(Clone, Default)]
 pub struct MemoryResults {
     inner: Arc<Mutex<Inner>>,
@@ -140,7 +140,7 @@ impl Inner {
 }
 
 #[async_trait]
-impl Results for MemoryResults {
+impl Steps for MemoryResults {
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
         let mut inner = self.inner.lock();
         super::available(!inner.down)?;
@@ -225,7 +225,10 @@ impl Results for MemoryResults {
         inner.apply(step.clone());
         Ok(())
     }
+}
 
+#[async_trait]
+impl Sessions for MemoryResults {
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
         self.read(|inner| {
             let place = |opened_at_us: i64, id: SessionId| (std::cmp::Reverse(opened_at_us), id);

@@ -16,7 +16,7 @@ use crate::StoreError;
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 const LOAD_SETTING: &str = "SET LOCAL statement_timeout = '60s'";
 
-/// [`Results`](crate::Results) in a PostgreSQL database, which several processors share.
+/// Results in a PostgreSQL database, which several processors share.
 pub struct PostgresResults {
     pub(super) database: Database,
 }

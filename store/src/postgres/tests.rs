@@ -11,7 +11,7 @@ use super::server::Server;
 use super::*;
 use crate::suite::ResultsFixture;
 use crate::suite::samples::*;
-use crate::{Member, Quarantined, Results, Step, StoreError};
+use crate::{Member, Quarantined, Sessions, Step, Steps, StoreError};
 
 mod cancels;
 mod faults;

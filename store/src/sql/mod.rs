@@ -7,7 +7,7 @@
 //!
 //! A parent provides:
 //!
-//! * the types `Db`, `Connection`, `Row`, and `Store`, whose [`Results`](crate::Results) are written here by means of its methods
+//! * the types `Db`, `Connection`, `Row`, and `Store`, whose [`Steps`](crate::Steps) and [`Sessions`](crate::Sessions) are written here by means of its methods
 //!   `write`, `load_at_length`, `all` and `answers`;
 //! * the macros `for_update!`, `to_nobody!` and `no_bytes!`: pieces of SQL that differ;
 //! * the modules `error` (what an error means), `upsert` (many rows in few statements: SQLite wants many values, PostgreSQL

@@ -1,4 +1,4 @@
-//! The [`Results`] of a SQL store, questions and all. Included twice, see [`crate::sql`].
+//! [`Steps`] and [`Sessions`] of a SQL store, questions and all. Included twice, see [`crate::sql`].
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::moments::{BEST_LAPS, LAPS_AT};
 use super::{Db, Row, Store, members};
 use crate::rules::check_step;
 use crate::sql::rows::Rows;
-use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, Results, SessionCursor, Share, Step, StoreError};
+use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError};
 
 impl Store {
     /// The quarantined records of a partition, oldest first.
@@ -32,7 +32,7 @@ impl Store {
 }
 
 #[async_trait]
-impl Results for Store {
+impl Steps for Store {
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
         let of = log.clone();
         self.write(log, partition, move |c| Box::pin(acquire(c, of, partition))).await
@@ -65,7 +65,10 @@ impl Results for Store {
         let (lease, step, rows) = (lease.clone(), Arc::new(step.clone()), Rows::of(step)?);
         self.write(log, partition, move |c| Box::pin(commit(c, lease, step, rows))).await
     }
+}
 
+#[async_trait]
+impl Sessions for Store {
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
         let Some(after) = after else {
             let query = sqlx::query(concat!(session_select!(), " WHERE s.tenant = $1 ORDER BY s.opened_at_us DESC, s.id LIMIT $2"));

@@ -15,7 +15,7 @@ use crate::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/results");
 
-/// [`Results`](crate::Results) in one SQLite file.
+/// Results in one SQLite file.
 pub struct SqliteResults {
     pub(super) file: File,
 }

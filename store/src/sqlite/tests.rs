@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::suite::samples::*;
 use crate::suite::{ArchiveFixture, ResultsFixture};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Results, Step};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Sessions, Step, Steps};
 
 struct Folder(TempDir);
 

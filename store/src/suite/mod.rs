@@ -1,4 +1,4 @@
-//! The behaviour suites: what every backend of [`Results`](crate::Results) and [`Archive`](crate::Archive) must do.
+//! The behaviour suites: what every backend of [`Steps`] and [`Sessions`], and of [`Archive`], must do.
 //!
 //! A backend gives a fixture and expands `results_suite!`, `shared_results_suite!` or `archive_suite!` in its tests. One that needs
 //! a server says what is missing if it has none.
@@ -11,12 +11,12 @@ pub(crate) mod shared;
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
 
-use crate::{Archive, Quarantined, Results};
+use crate::{Archive, Quarantined, Sessions, Steps};
 
 /// An empty results store that can be opened again and again, as other processes or a restart would.
 #[async_trait]
 pub(crate) trait ResultsFixture: Sync {
-    type Store: Results;
+    type Store: Steps + Sessions;
     /// What there must be to run these tests, and is not there.
     fn missing() -> Option<&'static str> {
         None

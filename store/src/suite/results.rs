@@ -1,4 +1,4 @@
-//! What every [`Results`] must do.
+//! What every results store must do: [`Steps`] and [`Sessions`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,9 @@ use bytes::Bytes;
 use super::ResultsFixture;
 use super::samples::*;
 use crate::memory::MemoryResults;
-use crate::{LapFilter, Lease, PartitionState, QUARANTINE_MAX_ROWS, Quarantined, Results, STREAM_RACE_MAX_BYTES, SessionCursor, Step, StoreError};
+use crate::{
+    LapFilter, Lease, PartitionState, QUARANTINE_MAX_ROWS, Quarantined, STREAM_RACE_MAX_BYTES, SessionCursor, Sessions, Step, Steps, StoreError,
+};
 
 /// How long a commit may take that waits for nothing but a lock left behind. Far above what a busy machine needs.
 const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
@@ -19,7 +21,7 @@ const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
 /// Steps that a reader must have seen come.
 const CHANGES: u32 = 100;
 
-async fn owner(store: &impl Results) -> Lease {
+async fn owner(store: &impl Steps) -> Lease {
     store.acquire(&log(), 3).await.unwrap()
 }
 
@@ -538,7 +540,7 @@ pub(crate) async fn random_steps_are_as_in_the_reference<F: ResultsFixture>(f: &
     assert_eq!(f.quarantine(&store, &log(), 3).await, model.quarantine(&log(), 3).await.unwrap());
 }
 
-async fn compare_reads(rng: &mut fastrand::Rng, store: &impl Results, model: &MemoryResults, tenant: &TenantId) {
+async fn compare_reads(rng: &mut fastrand::Rng, store: &impl Sessions, model: &MemoryResults, tenant: &TenantId) {
     let limit = rng.u32(1..8);
     let sessions = model.sessions(tenant, None, 100).await.unwrap();
     assert_eq!(store.sessions(tenant, None, 100).await.unwrap(), sessions);

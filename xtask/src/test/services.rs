@@ -162,7 +162,8 @@ mod tests {
             let given = found.env().any(|(name, value)| name == wanted.variable && !value.is_empty());
             assert_ne!(told.is_some(), given, "{}", wanted.title);
             // For the report: here it is this test, not everything, that could not be made in full.
-            told.into_iter().for_each(|reason| boxbox_testkit::not_run::not_run("each_service_comes_with_its_variable_or_with_what_is_missing", reason));
+            told.into_iter()
+                .for_each(|reason| boxbox_testkit::not_run::not_run("each_service_comes_with_its_variable_or_with_what_is_missing", reason));
         }
         found.down().unwrap();
     }
