@@ -31,9 +31,6 @@
 //! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile; [`postgres`] and [`clickhouse`] are
 //! the server profile. One behaviour suite runs on all.
 
-// What SQL backends share is included in each of them: see `sql`.
-#![allow(clippy::duplicate_mod)]
-
 #[cfg(test)]
 #[macro_use]
 mod suite;

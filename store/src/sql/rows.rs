@@ -13,7 +13,7 @@ use crate::{Step, StoreError};
 
 /// A step as rows, one for each key, in order of keys.
 pub(crate) struct Rows {
-    pub(crate) sessions: Vec<SessionInfo>,
+    pub(crate) sessions: Vec<SessionRow>,
     pub(crate) descriptions: Vec<(SessionId, String)>,
     pub(crate) undescribed: Vec<SessionId>,
     pub(crate) streams: Vec<StreamRow>,
@@ -26,6 +26,12 @@ pub(crate) struct Rows {
     pub(crate) flags: Vec<FlagChange>,
     pub(crate) retired: Vec<SessionId>,
     pub(crate) quarantine: Vec<(i64, String, Bytes)>,
+}
+
+pub(crate) struct SessionRow {
+    /// Without its description, which is a row of its own.
+    pub(crate) info: SessionInfo,
+    pub(crate) source_id: [u8; 16],
 }
 
 pub(crate) struct StreamRow {
@@ -92,7 +98,10 @@ impl Rows {
                 .map(|s| Ok((s.id, json(&Description { meta: s.meta.clone(), from: s.meta_from })?)))
                 .collect::<Result<_, StoreError>>()?,
             undescribed: undescribed.into_iter().map(|s| s.id).collect(),
-            sessions: sessions.into_iter().map(|s| SessionInfo { meta: None, ..s.clone() }).collect(),
+            sessions: sessions
+                .into_iter()
+                .map(|s| SessionRow { info: SessionInfo { meta: None, ..s.clone() }, source_id: s.source.id.to_be_bytes() })
+                .collect(),
             streams: streams
                 .into_iter()
                 .map(|s| {

@@ -162,7 +162,7 @@ async fn a_full_disk_is_unavailable_and_loses_nothing() {
 #[tokio::test]
 async fn a_panic_in_a_transaction_leaves_no_lock() {
     let (_folder, store) = filled().await;
-    let panicked = store.file.writer.transaction(|_| -> writer::Work<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
+    let panicked = store.file.writer.transaction(|_| -> Work<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
     assert!(panicked.unwrap_err().is_retryable());
     let lease = store.acquire(&log(), 3).await.unwrap();
     store.commit(&lease, &telling_step(&session(tenant("a"), 1), 2)).await.unwrap();
@@ -292,7 +292,7 @@ async fn questions_about_laps_scan_nothing() {
         (LapFilter { entry: Some(entry(2)), from_number: Some(3), to_number: Some(9), ..Default::default() }, Some((entry(2), 7))),
     ];
     for (filter, after) in filters {
-        let sql = super::results::laps_query(&me, &home, &filter, after, 100).unwrap().into_string();
+        let sql = crate::sql::read::laps_query(&me, &home, &filter, after.as_ref(), 100).unwrap().0;
         let plan = plan(sql).await.join("\n");
         println!("{plan}\n");
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{filter:?} after {after:?}:\n{plan}");
