@@ -1,10 +1,10 @@
-//! What several routes read of a session: the session itself, all its laps, who is in which car.
+//! What several routes read of a session: the session itself, all its laps, its rows of a kind, who is in which car.
 
 use std::collections::BTreeMap;
 
 use boxbox_race::timing::competitor;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{Lap, SessionInfo};
+use boxbox_schemas::results::{Lap, Row, SessionInfo};
 use boxbox_schemas::{EntryId, SessionId, TenantId};
 use boxbox_store::LapFilter;
 use serde::Serialize;
@@ -122,4 +122,9 @@ impl<'a> Class<'a> {
 /// In metadata empty means absent; in JSON absent is `null`.
 pub(crate) fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A session's rows of a kind, not superseded.
+pub(crate) async fn rows_of<T: Row>(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<T>, Problem> {
+    app.stored(boxbox_store::rows_of(app.sessions()?, tenant, session).await)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use boxbox_race::timing::{self, Classified, Moment, Standing};
-use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, FlagChange, Lap, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
-use boxbox_store::{LapFilter, Sessions, Step};
+use boxbox_store::{LapFilter, Sessions, Step, rows_of};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -48,7 +48,7 @@ impl Board {
         for lap in self.sessions.laps(&self.tenant, &self.session, &LapFilter::default(), None, u32::MAX).await? {
             self.lap(lap);
         }
-        self.flags = self.sessions.flags(&self.tenant, &self.session).await?;
+        self.flags = rows_of(&*self.sessions, &self.tenant, &self.session).await?;
         for car in self.sessions.cars(&self.tenant, &self.session).await? {
             self.car(car);
         }
@@ -69,7 +69,9 @@ impl Board {
         for car in step.streams.iter().filter_map(|s| s.now.as_ref()).filter(|c| c.session == session) {
             self.car(car.clone());
         }
-        self.flags.extend(step.flags.iter().filter(|f| f.session == session).cloned());
+        // This program told them: it can read them.
+        let told = AnyRow::read_all::<FlagChange>(step.rows.iter().filter(|row| row.head.session == session));
+        self.flags.extend(told.unwrap_or_default());
     }
 
     fn lap(&mut self, lap: Lap) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_client::Stream;
-use boxbox_schemas::results::Ledger;
+use boxbox_schemas::results::{AnyRow, IncidentStep, Ledger};
 use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey, TenantId};
 use boxbox_store::{Sessions, Step};
 use tokio::sync::broadcast;
@@ -54,11 +54,13 @@ impl Watcher {
     }
 
     fn step(&mut self, step: &Step, printer: &mut Printer) {
-        for incident in step.incidents.iter().filter(|i| i.driver == self.driver && !i.superseded) {
+        let rows = step.rows.iter().filter(|row| row.head.key.driver == self.driver && !row.head.superseded);
+        // This program told them: it can read them.
+        for incident in AnyRow::read_all::<IncidentStep>(rows).unwrap_or_default() {
             if let Some(num) = self.streams.get(&(incident.session, incident.run))
                 && self.incidents.insert((incident.session, incident.run, incident.timeline, incident.tick))
             {
-                printer.incident(*num, incident);
+                printer.incident(*num, &incident);
             }
         }
         // Facts, not the choice among several runs: what is printed is what these streams tell.

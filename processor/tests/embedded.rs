@@ -17,7 +17,7 @@ use boxbox_schemas::SessionId;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, FrameRun, Pace, Sessions};
+use boxbox_store::{Archive, FrameRun, Pace, Sessions, rows_of};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::*;
@@ -49,7 +49,7 @@ async fn visible(results: &dyn Sessions, archive: &dyn Archive, session: Session
     }
     Visible {
         info: results.session(&tenant(), &session).await.unwrap().expect("the session"),
-        incidents: results.incidents(&tenant(), &session).await.unwrap(),
+        incidents: rows_of(results, &tenant(), &session).await.unwrap(),
         ledgers: results.ledgers(&tenant(), &session).await.unwrap(),
         laps,
         traces,

@@ -7,7 +7,7 @@ mod common;
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{PitKind, PitVisit};
+use boxbox_schemas::results::{PitKind, PitVisit, Row};
 use common::synth::{Car, Leg, PitTrip, blank, pitting, practice, put, within};
 use common::{FieldRig, Rig};
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn a_visit_is_told_when_it_begins_when_it_is_a_stop_when_the_car_goes_and_when_i
     for frame in pitting(&STOP, 150.0, 20) {
         let before = rig.facts.len();
         rig.frame(&frame);
-        if rig.facts[before..].iter().any(|f| matches!(f, boxbox_race::stream::Fact::Pit(_))) {
+        if rig.facts[before..].iter().any(|f| matches!(f, boxbox_race::stream::Fact::Row(row) if row.kind == PitVisit::KIND)) {
             let v = one(&rig.visits()).clone();
             heard.push((frame.sim_time_us / 100_000, v.kind, v.exit_us.is_some()));
         }

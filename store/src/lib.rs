@@ -17,6 +17,7 @@
 //!   processor guarantees by owning the partition.
 //! * A row belongs to a session that its step or an earlier one brings. Withdrawals come before the laps of their step.
 //!   Of two rows with one key in a step the later one stays. What is marked superseded is kept and loaded, never shown.
+//! * Rows of a kind that this version does not know are kept, loaded and given back as they are.
 //! * Reads see committed steps only and are limited to one tenant.
 //!
 //! # The contract of [`Archive`]
@@ -31,12 +32,12 @@
 //! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile; [`postgres`] and [`clickhouse`] are
 //! the server profile. One behaviour suite runs on all.
 
+#[macro_use]
+mod sql;
+
 #[cfg(test)]
 #[macro_use]
 mod suite;
-
-#[macro_use]
-mod sql;
 
 mod archive;
 pub mod clickhouse;
@@ -57,5 +58,5 @@ pub use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
 pub use boxbox_schemas::results::{FieldState, PartitionState, Quarantined, Step, StreamState};
 pub use error::StoreError;
 pub use rules::QUARANTINE_MAX_ROWS;
-pub use sessions::{LapFilter, SessionCursor, Sessions};
+pub use sessions::{LapFilter, SessionCursor, Sessions, rows_of};
 pub use steps::{Lease, Member, Share, Steps};

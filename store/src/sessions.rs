@@ -1,7 +1,7 @@
 //! [`Sessions`]: what is read of a results store: committed sessions, laps and everything beside them, one tenant's at a time.
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, Lap, Ledger, Row, RowKind, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, SessionId, TenantId};
 
 use crate::StoreError;
@@ -54,16 +54,22 @@ pub trait Sessions: Send + Sync + 'static {
     async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// One lap.
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;
-    /// A session's incident steps in order of (entry, sim_time_us).
-    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError>;
-    /// A session's visits to the pit lane, as each stream tells them, not superseded, in order of (entry, enter_us, driver, run).
-    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError>;
-    /// A session's changes of flags, not superseded, in order of (sim_time_us, entry, driver, run).
-    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError>;
+    /// A session's rows of a kind, as each stream tells them, not superseded, in order of (entry, sim_time_us, driver, run, slot,
+    /// timeline, tick).
+    async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError>;
     /// Where a session's cars are, as each stream tells it, in order of (entry, driver, run, slot).
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError>;
     /// A session's ledgers in order of (driver, run).
     async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// As [`Sessions::rows`], of the kind `T` and read.
+///
+/// # Errors
+/// What [`Sessions::rows`] says; [`StoreError::Unreadable`] where a newer version has written what this one cannot read.
+pub async fn rows_of<T: Row>(sessions: &(impl Sessions + ?Sized), tenant: &TenantId, session: &SessionId) -> Result<Vec<T>, StoreError> {
+    let rows = sessions.rows(tenant, session, T::KIND).await?;
+    AnyRow::read_all(&rows).map_err(|e| StoreError::Unreadable(e.to_string()))
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_schemas::EntryId;
+use boxbox_schemas::results::FlagChange;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,7 +27,7 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<FlagList>, Problem> {
-    let changes = app.stored(app.sessions()?.flags(&reader.tenant, &path.session).await)?;
+    let changes = read::rows_of::<FlagChange>(&app, &reader.tenant, &path.session).await?;
     if changes.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

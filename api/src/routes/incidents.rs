@@ -28,7 +28,7 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<IncidentList>, Problem> {
-    let steps = app.stored(app.sessions()?.incidents(&reader.tenant, &path.session).await)?;
+    let steps = read::rows_of::<IncidentStep>(&app, &reader.tenant, &path.session).await?;
     if steps.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing::{self, Moment};
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
-use boxbox_schemas::results::{Lap, SessionInfo};
+use boxbox_schemas::results::{FlagChange, Lap, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, TenantId};
 use boxbox_store::LapFilter;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ async fn chequered_us(app: &App, tenant: &TenantId, session: &SessionInfo) -> Re
     if timing::Ranking::of(session) != timing::Ranking::Distance {
         return Ok(None);
     }
-    let flags = app.stored(app.sessions()?.flags(tenant, &session.id).await)?;
+    let flags = read::rows_of::<FlagChange>(app, tenant, &session.id).await?;
     let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
     let laps: Vec<Lap> = if limit > 0 {
         let last = LapFilter { from_number: Some(limit), to_number: Some(limit), ..LapFilter::default() };

@@ -27,7 +27,7 @@ pub(crate) async fn list(
     Params(params): Params<PitParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<PitList>, Problem> {
-    let told = app.stored(app.sessions()?.pit_visits(&reader.tenant, &path.session).await)?;
+    let told = read::rows_of::<PitVisit>(&app, &reader.tenant, &path.session).await?;
     if told.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
+use boxbox_schemas::results::PitVisit;
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,7 +31,7 @@ pub(crate) async fn list(
     if laps.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
-    let told = app.stored(app.sessions()?.pit_visits(&reader.tenant, &path.session).await)?;
+    let told = read::rows_of::<PitVisit>(&app, &reader.tenant, &path.session).await?;
     let stints = timing::stints(&laps, &timing::pit_visits(&told));
     let (stints, next_cursor) = cursor::page(stints, page.cursor.as_deref(), rows(page.limit)?, |s| (s.entry, s.number))?;
     Ok(Json(StintList { stints: stints.into_iter().map(Stint::of).collect(), next_cursor }))

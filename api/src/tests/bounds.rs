@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use boxbox_schemas::results::{CarNow, FlagChange, PitVisit};
+use boxbox_schemas::results::{AnyRow, CarNow, RowKind};
 use boxbox_store::{LapFilter, StoreError};
 
 use super::*;
@@ -164,12 +164,6 @@ impl Sessions for Slow {
     async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
         self.inner.best_laps(tenant, session, until_us).await
     }
-    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        self.inner.pit_visits(tenant, session).await
-    }
-    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        self.inner.flags(tenant, session).await
-    }
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
         self.inner.cars(tenant, session).await
     }
@@ -186,8 +180,8 @@ impl Sessions for Slow {
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
         self.inner.lap(tenant, session, entry, number).await
     }
-    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<boxbox_schemas::results::IncidentStep>, StoreError> {
-        self.inner.incidents(tenant, session).await
+    async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError> {
+        self.inner.rows(tenant, session, kind).await
     }
     async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError> {
         self.inner.ledgers(tenant, session).await

@@ -1,7 +1,7 @@
 //! What the API answers when it cannot: always a problem document, never more than its reader should know.
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, PitVisit};
+use boxbox_schemas::results::{AnyRow, CarNow, RowKind};
 use boxbox_store::{LapFilter, SessionCursor, StoreError};
 
 use super::*;
@@ -135,12 +135,6 @@ impl Sessions for Awkward {
     async fn best_laps(&self, _: &TenantId, _: &SessionId, _: i64) -> Result<Vec<Lap>, StoreError> {
         std::future::pending().await
     }
-    async fn pit_visits(&self, _: &TenantId, _: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        std::future::pending().await
-    }
-    async fn flags(&self, _: &TenantId, _: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        std::future::pending().await
-    }
     async fn cars(&self, _: &TenantId, _: &SessionId) -> Result<Vec<CarNow>, StoreError> {
         std::future::pending().await
     }
@@ -150,7 +144,7 @@ impl Sessions for Awkward {
     async fn lap(&self, _: &TenantId, _: &SessionId, _: &EntryId, _: u32) -> Result<Option<Lap>, StoreError> {
         std::future::pending().await
     }
-    async fn incidents(&self, _: &TenantId, _: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
+    async fn rows(&self, _: &TenantId, _: &SessionId, _: RowKind) -> Result<Vec<AnyRow>, StoreError> {
         std::future::pending().await
     }
     async fn ledgers(&self, _: &TenantId, _: &SessionId) -> Result<Vec<Ledger>, StoreError> {

@@ -1,7 +1,7 @@
 //! The pump that makes laps: log records through a [`Partition`], its steps into a store ([`Steps`]), one transaction each (E5).
 //!
 //! When to commit is a matter of freshness against writing: a step rewrites the states of all streams it touched. So
-//! news (a lap, an incident) goes out at once if the last commit is long enough ago, and with the next one otherwise;
+//! news (a lap, a row) goes out at once if the last commit is long enough ago, and with the next one otherwise;
 //! steps without news are merged. What is committed when changes no result: a step is all that changed up to its checkpoint.
 
 use std::sync::Arc;

@@ -79,7 +79,7 @@ impl StreamRace {
             return;
         }
         if let Some((tick, sim_time_us, from, to)) = self.shows.read((now.tick, now.us), now.flags, now.flags_seen) {
-            out.push(Fact::Flags(FlagChange {
+            out.push(Fact::row(&FlagChange {
                 session: ctx.session,
                 entry: self.told_as(ctx),
                 driver: ctx.driver,

@@ -31,7 +31,7 @@ mod stream;
 mod track;
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId, SessionId};
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit};
+use boxbox_schemas::results::{AnyRow, Lap, Row};
 #[cfg(doc)]
 use boxbox_schemas::results::{Reasons, Tags};
 use serde::{Deserialize, Serialize};
@@ -82,13 +82,10 @@ pub enum Fact {
     /// Its spans hold every frame it was computed from. After a rewind an earlier span ends with frames that were undone:
     /// those whose tick is not below the first tick of the next span.
     Lap(Lap),
-    /// The driver's incident counter changed.
-    Incident(IncidentStep),
-    /// A visit to the pit lane, keyed by (session, driver, run, slot, timeline, tick): at its begin, and again when the car
-    /// stands, drives off and leaves. Each replaces the one before.
-    Pit(PitVisit),
-    /// The flags shown to the car changed.
-    Flags(FlagChange),
+    /// A row of another kind, keyed by (session, key, kind); told again, it replaces the one before. A change of the driver's
+    /// incident counter and one of the flags shown to the car are told once, a visit to the pit lane at its begin, and again
+    /// when the car stands, drives off and leaves.
+    Row(AnyRow),
     /// E4: the stream went back. Facts of (`driver`, `run`) of timelines below `timeline` that end after `to_us` are superseded.
     ///
     /// It means what the stream told of other cars, too. A visit to the pits that nobody saw end ends after any time: one that
@@ -108,6 +105,13 @@ pub enum Fact {
         /// Tick returned to.
         to_tick: u32,
     },
+}
+
+impl Fact {
+    /// A row, told.
+    pub fn row<T: Row>(row: &T) -> Self {
+        Fact::Row(AnyRow::of(row))
+    }
 }
 
 /// A missing stretch of at least this long is named in the lap: more than a moment at any sensible sampling rate, µs.

@@ -174,7 +174,7 @@ impl StreamRace {
         visit.exit_us = near.then_some(half_us);
         visit.over_us = Some(half_us);
         self.see_fuel(&mut visit, now);
-        out.push(Fact::Pit(self.told_visit(ctx, &visit, half_us)));
+        out.push(Fact::row(&self.told_visit(ctx, &visit, half_us)));
         while self.pits.past.len() >= PAST_VISITS {
             self.pits.past.remove(0);
         }
@@ -244,7 +244,7 @@ impl StreamRace {
         if let Some(visit) = self.pits.past.last_mut().filter(late).filter(|_| rose) {
             visit.tyres_us = Some(us.min(visit.over_us.unwrap_or(us)));
             let visit = visit.clone();
-            out.push(Fact::Pit(self.told_visit(ctx, &visit, us)));
+            out.push(Fact::row(&self.told_visit(ctx, &visit, us)));
         }
     }
 
@@ -256,7 +256,7 @@ impl StreamRace {
         all.retain(|v| v.enter_us <= to_us);
         self.pits.open = all.pop_if(|v| v.over_us.is_none_or(|over| over > to_us));
         for visit in all.iter().filter(|v| v.exit_us.is_none()) {
-            out.push(Fact::Pit(self.told_visit(ctx, visit, visit.over_us.unwrap_or(to_us))));
+            out.push(Fact::row(&self.told_visit(ctx, visit, visit.over_us.unwrap_or(to_us))));
         }
         self.pits.past = all;
         if let Some(visit) = &mut self.pits.open {
@@ -269,7 +269,7 @@ impl StreamRace {
     /// The visit that goes on, as it is at `us`.
     pub(super) fn tell_open_visit(&self, ctx: &Context, us: i64, out: &mut Vec<Fact>) {
         if let Some(visit) = &self.pits.open {
-            out.push(Fact::Pit(self.told_visit(ctx, visit, us)));
+            out.push(Fact::row(&self.told_visit(ctx, visit, us)));
         }
     }
 

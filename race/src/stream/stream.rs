@@ -303,7 +303,7 @@ impl StreamRace {
         }
         let step = now.incidents.and_then(|reading| self.counter.read(now.us, reading));
         if let Some((from, to)) = step {
-            out.push(Fact::Incident(self.incident(ctx, now, from, to)));
+            out.push(Fact::row(&self.incident(ctx, now, from, to)));
         }
         let moved = match self.at {
             Some(at) => step::progress(&self.track, &at, now, pct, self.blank).map(|x| (at, Sample::at(now, pct, x))),

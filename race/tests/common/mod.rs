@@ -14,7 +14,7 @@ use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::ids::{DriverId, RunId, SessionId, Sim, Source};
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit};
+use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Row};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 
 pub fn context(run: u8) -> Context {
@@ -126,8 +126,9 @@ impl Rig {
                     let old = self.book.insert(key, lap.clone());
                     assert!(old.is_none_or(|old| old.revision < lap.revision), "a fact's revision did not rise: {lap:?}");
                 }
-                Fact::Incident(step) => self.steps.push(step.clone()),
-                Fact::Pit(visit) => {
+                Fact::Row(row) if row.kind == IncidentStep::KIND => self.steps.push(row.read().unwrap()),
+                Fact::Row(row) if row.kind == PitVisit::KIND => {
+                    let visit: PitVisit = row.read().unwrap();
                     let old = self.visits.insert((visit.run, visit.slot, visit.timeline, visit.tick), visit.clone());
                     // A rewind to a tick that was driven before (nonsense) may begin another visit at it.
                     assert!(
@@ -135,9 +136,10 @@ impl Rig {
                         "{old:?} became {visit:?}"
                     );
                 }
-                Fact::Flags(change) => {
+                Fact::Row(row) => {
+                    let change: FlagChange = row.read().unwrap();
                     assert!(change.from != change.to, "no change: {change:?}");
-                    self.flags.push(change.clone());
+                    self.flags.push(change);
                 }
                 Fact::Rewind { run, timeline, to_us, .. } => {
                     let older = |r: RunId, t: u32| r == *run && t < *timeline;
@@ -242,8 +244,8 @@ impl FieldRig {
     }
 
     pub fn visits(&self) -> Vec<PitVisit> {
-        let told = self.facts.iter().filter_map(|f| if let Fact::Pit(v) = f { Some(v) } else { None });
-        let visits: BTreeMap<(u32, u32), PitVisit> = told.map(|v| ((v.tick, v.timeline), v.clone())).collect();
+        let told = self.facts.iter().filter_map(|f| if let Fact::Row(row) = f { row.read::<PitVisit>().ok() } else { None });
+        let visits: BTreeMap<(u32, u32), PitVisit> = told.map(|v| ((v.tick, v.timeline), v)).collect();
         visits.into_values().collect()
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use boxbox_schemas::results::Checkpoint;
-use boxbox_schemas::{LogId, SessionId, TenantId};
+use boxbox_schemas::results::{AnyRow, Checkpoint};
+use boxbox_schemas::{EntryId, LogId, SessionId, TenantId};
 
 use super::outbox::put_outbox;
-use super::rows::{PitRow, Rows, SessionRow, signed};
+use super::rows::{Rows, SessionRow, signed};
 use super::{Sql, all, id, number, select, short_id, write};
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, sessions_named};
 use crate::{Lease, Step, StoreError};
@@ -57,9 +57,7 @@ pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows:
     if c.dialect().outbox {
         put_outbox(c, &step.checkpoint, &rows).await?;
     }
-    put_incidents(c, &rows).await?;
-    put_pit_visits(c, &rows).await?;
-    put_flags(c, &rows).await?;
+    put_rows(c, &rows).await?;
     retire(c, &rows).await?;
     put_quarantine(c, &lease, &rows).await?;
 
@@ -151,38 +149,34 @@ async fn put_laps(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
     .await
 }
 
-async fn put_incidents(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
+async fn put_rows(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
     write(
         c,
-        "INSERT INTO incidents (session, driver, run, timeline, tick, entry, sim_time_us, count_from, count_to, superseded, late) ",
-        &rows.incidents,
-        |i| values![&i.session, &i.driver, &i.run, i.timeline, i.tick, &i.entry, i.sim_time_us, i.from, i.to, i.superseded, i.late],
-        " ON CONFLICT (session, driver, run, timeline, tick) DO UPDATE SET entry = excluded.entry, sim_time_us = excluded.sim_time_us, \
-         count_from = excluded.count_from, count_to = excluded.count_to, superseded = excluded.superseded, late = excluded.late",
-    )
-    .await
-}
-
-async fn put_pit_visits(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
-    write(
-        c,
-        "INSERT INTO pit_visits (session, driver, run, slot, timeline, tick, entry, enter_us, superseded, body) ",
-        &rows.pit_visits,
-        |PitRow { visit: v, body }| values![&v.session, &v.driver, &v.run, v.slot, v.timeline, v.tick, &v.entry, v.enter_us, v.superseded, body],
-        " ON CONFLICT (session, driver, run, slot, timeline, tick) DO UPDATE SET entry = excluded.entry, enter_us = excluded.enter_us, \
-         superseded = excluded.superseded, body = excluded.body",
-    )
-    .await
-}
-
-async fn put_flags(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
-    write(
-        c,
-        "INSERT INTO flags (session, driver, run, timeline, tick, entry, sim_time_us, flags_from, flags_to, superseded, late) ",
-        &rows.flags,
-        |f| values![&f.session, &f.driver, &f.run, f.timeline, f.tick, &f.entry, f.sim_time_us, f.from.0, f.to.0, f.superseded, f.late],
-        " ON CONFLICT (session, driver, run, timeline, tick) DO UPDATE SET entry = excluded.entry, sim_time_us = excluded.sim_time_us, \
-         flags_from = excluded.flags_from, flags_to = excluded.flags_to, superseded = excluded.superseded, late = excluded.late",
+        "INSERT INTO rows (session, driver, run, timeline, slot, tick, kind, entry, seen_as, field, sim_time_us, until_us, superseded, late, body) ",
+        &rows.rows,
+        |AnyRow { kind, head: h, body }| {
+            let seen_as = h.seen_as.as_ref().map(EntryId::as_str);
+            values![
+                &h.session,
+                &h.key.driver,
+                &h.key.run,
+                h.key.timeline,
+                h.key.slot,
+                h.key.tick,
+                kind.as_str(),
+                &h.entry,
+                seen_as,
+                h.field,
+                h.sim_time_us,
+                h.until_us,
+                h.superseded,
+                h.late,
+                &**body,
+            ]
+        },
+        " ON CONFLICT (session, driver, run, timeline, slot, tick, kind) DO UPDATE SET entry = excluded.entry, seen_as = excluded.seen_as, \
+         field = excluded.field, sim_time_us = excluded.sim_time_us, until_us = excluded.until_us, superseded = excluded.superseded, \
+         late = excluded.late, body = excluded.body",
     )
     .await
 }
@@ -194,9 +188,7 @@ async fn retire(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
         "DELETE FROM facts WHERE session IN (",
         "DELETE FROM field WHERE session IN (",
         "DELETE FROM laps WHERE superseded AND session IN (",
-        "DELETE FROM incidents WHERE superseded AND session IN (",
-        "DELETE FROM pit_visits WHERE superseded AND session IN (",
-        "DELETE FROM flags WHERE superseded AND session IN (",
+        "DELETE FROM rows WHERE superseded AND session IN (",
         &no_race,
     ] {
         write(c, head, &rows.retired, |session| values![session], ")").await?;

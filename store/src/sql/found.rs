@@ -1,7 +1,6 @@
 //! [`Found`]: a row that a statement found, and what its columns say.
 
-use boxbox_schemas::frame::Flags;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, RowHead, RowKey, RowKind, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, Sim, Source, TenantId};
 use serde::de::DeserializeOwned;
 
@@ -105,34 +104,26 @@ pub(super) fn session(row: &dyn Found) -> Result<SessionInfo, StoreError> {
     })
 }
 
-pub(super) fn incident(row: &dyn Found) -> Result<IncidentStep, StoreError> {
-    Ok(IncidentStep {
-        session: SessionId(id(row, "session")?),
-        entry: EntryId(short_id(row, "entry")?),
+/// A row of `rows`.
+pub(super) fn any_row(row: &dyn Found) -> Result<AnyRow, StoreError> {
+    let seen_as = row.maybe_text("seen_as")?.map(ShortId::new).transpose().map_err(|e| StoreError::Unreadable(format!("seen_as: {e}")))?;
+    let key = RowKey {
         driver: DriverId(short_id(row, "driver")?),
-        run: RunId(id(row, "run")?),
+        run: run(row)?,
         timeline: number(row, "timeline")?,
+        slot: number(row, "slot")?,
         tick: number(row, "tick")?,
+    };
+    let head = RowHead {
+        session: SessionId(id(row, "session")?),
+        key,
+        entry: EntryId(short_id(row, "entry")?),
+        seen_as: seen_as.map(EntryId),
+        field: row.bool("field")?,
         sim_time_us: row.int("sim_time_us")?,
-        from: number(row, "count_from")?,
-        to: number(row, "count_to")?,
+        until_us: row.maybe_int("until_us")?,
         superseded: row.bool("superseded")?,
         late: row.bool("late")?,
-    })
-}
-
-pub(super) fn flag(row: &dyn Found) -> Result<FlagChange, StoreError> {
-    Ok(FlagChange {
-        session: SessionId(id(row, "session")?),
-        entry: EntryId(short_id(row, "entry")?),
-        driver: DriverId(short_id(row, "driver")?),
-        run: RunId(id(row, "run")?),
-        timeline: number(row, "timeline")?,
-        tick: number(row, "tick")?,
-        sim_time_us: row.int("sim_time_us")?,
-        from: Flags(number(row, "flags_from")?),
-        to: Flags(number(row, "flags_to")?),
-        superseded: row.bool("superseded")?,
-        late: row.bool("late")?,
-    })
+    };
+    Ok(AnyRow { kind: RowKind(short_id(row, "kind")?), head, body: row.text("body")?.into() })
 }

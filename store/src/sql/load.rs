@@ -25,9 +25,7 @@ const STREAMS: &str = rows_of!("t.ledger, t.race, t.now", "streams", "t.session,
 const FIELD: &str = rows_of!("t.*", "field", "t.session, t.driver, t.run, t.slot");
 const FACTS: &str = rows_of!("t.body", "facts", "t.session, t.entry, t.number, t.driver, t.run, t.timeline");
 const LAPS: &str = rows_of!("t.body", "laps", "t.session, t.entry, t.number");
-const INCIDENTS: &str = rows_of!("t.*", "incidents", "t.session, t.driver, t.run, t.timeline, t.tick");
-const PIT_VISITS: &str = rows_of!("t.body", "pit_visits", "t.session, t.driver, t.run, t.slot, t.timeline, t.tick");
-const FLAGS: &str = rows_of!("t.*", "flags", "t.session, t.driver, t.run, t.timeline, t.tick");
+const ROWS: &str = rows_of!("t.*", "rows", "t.session, t.driver, t.run, t.timeline, t.slot, t.tick, t.kind");
 
 /// As [`Steps::load`](crate::Steps::load), in one transaction.
 pub(super) async fn load(c: &mut dyn Sql, lease: Lease) -> Result<PartitionState, StoreError> {
@@ -45,9 +43,7 @@ pub(super) async fn load(c: &mut dyn Sql, lease: Lease) -> Result<PartitionState
         sessions: all(c, SESSIONS, &of, found::session).await?,
         facts: all(c, FACTS, &of, body).await?,
         laps: all(c, LAPS, &of, body).await?,
-        incidents: all(c, INCIDENTS, &of, found::incident).await?,
-        pit_visits: all(c, PIT_VISITS, &of, body).await?,
-        flags: all(c, FLAGS, &of, found::flag).await?,
+        rows: all(c, ROWS, &of, found::any_row).await?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! [`Sessions`] of a SQL store: its questions.
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, Lap, Ledger, RowKind, SessionInfo};
 use boxbox_schemas::{EntryId, SessionId, TenantId};
 
 use super::found::{self, Found, body, json};
@@ -17,12 +17,9 @@ const NEWEST_AFTER: &str = concat!(
 );
 const LAP: &str = "SELECT l.body FROM laps l JOIN sessions s ON s.id = l.session \
                    WHERE s.tenant = $1 AND l.session = $2 AND l.entry = $3 AND l.number = $4 AND NOT l.superseded";
-const INCIDENTS: &str = "SELECT i.* FROM incidents i JOIN sessions s ON s.id = i.session WHERE s.tenant = $1 AND i.session = $2 AND NOT i.superseded \
-                         ORDER BY i.entry, i.sim_time_us, i.driver, i.run, i.timeline, i.tick";
-const PIT_VISITS: &str = "SELECT v.body FROM pit_visits v JOIN sessions s ON s.id = v.session WHERE s.tenant = $1 AND v.session = $2 \
-                          AND NOT v.superseded ORDER BY v.entry, v.enter_us, v.driver, v.run, v.slot, v.timeline, v.tick";
-const FLAGS: &str = "SELECT f.* FROM flags f JOIN sessions s ON s.id = f.session WHERE s.tenant = $1 AND f.session = $2 AND NOT f.superseded \
-                     ORDER BY f.sim_time_us, f.entry, f.driver, f.run, f.timeline, f.tick";
+const ROWS: &str = "SELECT r.* FROM rows r JOIN sessions s ON s.id = r.session \
+                    WHERE s.tenant = $1 AND r.session = $2 AND r.kind = $3 AND NOT r.superseded \
+                    ORDER BY r.entry, r.sim_time_us, r.driver, r.run, r.slot, r.timeline, r.tick";
 /// A stream's own car first, then those that it sees; the entry is known to the body alone.
 const CARS: &str = "SELECT t.now, t.driver AS driver, t.run AS run, -1 AS slot FROM streams t JOIN sessions s ON s.id = t.session \
                     WHERE s.tenant = $1 AND t.session = $2 AND t.now IS NOT NULL \
@@ -84,16 +81,10 @@ impl<S: SqlStore> Sessions for S {
         Ok(ask.await?.pop())
     }
 
-    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
-        of_session(self, tenant, session, INCIDENTS, found::incident).await
-    }
-
-    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        of_session(self, tenant, session, PIT_VISITS, body).await
-    }
-
-    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        of_session(self, tenant, session, FLAGS, found::flag).await
+    async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError> {
+        let (tenant, session) = (*tenant, *session);
+        let ask = self.read(move |c| Box::pin(async move { all(c, ROWS, &values![&tenant, &session, kind.as_str()], found::any_row).await }));
+        ask.await
     }
 
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {

@@ -4,7 +4,9 @@
 //! a server says what is missing if it has none.
 
 pub(crate) mod archive;
+pub(crate) mod migrated;
 pub(crate) mod results;
+pub(crate) mod rows;
 pub(crate) mod samples;
 pub(crate) mod shared;
 
@@ -97,6 +99,7 @@ macro_rules! results_suite {
             aborted_commits_are_whole_or_nothing,
             random_steps_are_as_in_the_reference,
         );
+        behaviours!(rows, $fixture as ResultsFixture, rows_of_an_unknown_kind_are_kept);
     };
 }
 
