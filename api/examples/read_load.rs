@@ -17,7 +17,7 @@ use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::{Checkpoint, FlagChange, Lap, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Results, Step};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Step, Steps};
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -49,7 +49,7 @@ async fn main() {
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
     let api = Api::bind(
         Config::default(),
-        Some(boxbox_api::Stores { results: Arc::new(results), archive: Arc::new(archive) }),
+        Some(boxbox_api::Stores { sessions: Arc::new(results), archive: Arc::new(archive) }),
         None,
         authority,
         vec![],

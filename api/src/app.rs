@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::grant::Authority;
-use boxbox_store::{Archive, Results, StoreError};
+use boxbox_store::{Archive, Sessions, StoreError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,8 +32,8 @@ impl Check {
 /// What an API reads.
 #[derive(Clone)]
 pub struct Stores {
-    /// Laps and everything made of them.
-    pub results: Arc<dyn Results>,
+    /// Sessions, their laps and everything beside them. It can change nothing.
+    pub sessions: Arc<dyn Sessions>,
     /// Frames.
     pub archive: Arc<dyn Archive>,
 }
@@ -64,8 +64,8 @@ impl App {
     /// Every check's answer, the stores' first.
     pub(crate) async fn check(&self) -> Vec<Checked> {
         let mut all = vec![];
-        if let Some(Stores { results, archive }) = &self.stores {
-            let (results, archive) = tokio::join!(ping(results.ping()), ping(archive.ping()));
+        if let Some(Stores { sessions, archive }) = &self.stores {
+            let (results, archive) = tokio::join!(ping(sessions.ping()), ping(archive.ping()));
             all.extend([Checked { name: "results", outcome: results }, Checked { name: "archive", outcome: archive }]);
         }
         if self.stopping.is_cancelled() {
@@ -75,9 +75,9 @@ impl App {
         all
     }
 
-    /// The results; a process without stores routes nobody here.
-    pub(crate) fn results(&self) -> Result<&dyn Results, Problem> {
-        self.stores.as_ref().map(|s| &*s.results).ok_or_else(no_stores)
+    /// The sessions; a process without stores routes nobody here.
+    pub(crate) fn sessions(&self) -> Result<&dyn Sessions, Problem> {
+        self.stores.as_ref().map(|s| &*s.sessions).ok_or_else(no_stores)
     }
 
     /// The archive, likewise.

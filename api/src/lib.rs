@@ -10,10 +10,10 @@
 //!   description needs a grant to read (W3), and sees its own tenant only.
 //!
 //! ```no_run
-//! # async fn example(results: std::sync::Arc<dyn boxbox_store::Results>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
+//! # async fn example(sessions: std::sync::Arc<dyn boxbox_store::Sessions>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
 //! #   authority: tokio::sync::watch::Receiver<std::sync::Arc<boxbox_schemas::grant::Authority>>, stop: tokio_util::sync::CancellationToken) -> Result<(), boxbox_api::ApiError> {
 //! let config = boxbox_api::Config { listen: ([127, 0, 0, 1], 7480).into(), ..Default::default() };
-//! let api = boxbox_api::Api::bind(config, Some(boxbox_api::Stores { results, archive }), None, authority, vec![], None).await?;
+//! let api = boxbox_api::Api::bind(config, Some(boxbox_api::Stores { sessions, archive }), None, authority, vec![], None).await?;
 //! println!("http://{}", api.local_addr());
 //! api.run(stop).await
 //! # }

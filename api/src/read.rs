@@ -1,10 +1,10 @@
-//! What several routes read of a session: the session itself, all its laps, who is in which car.
+//! What several routes read of a session: the session itself, all its laps, its rows of a kind, who is in which car.
 
 use std::collections::BTreeMap;
 
 use boxbox_race::timing::competitor;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{Lap, SessionInfo};
+use boxbox_schemas::results::{Lap, Row, SessionInfo};
 use boxbox_schemas::{EntryId, SessionId, TenantId};
 use boxbox_store::LapFilter;
 use serde::Serialize;
@@ -20,7 +20,7 @@ const LAPS_MAX: usize = 100_000;
 
 /// The session, or 404: also if it is another tenant's.
 pub(crate) async fn session(app: &App, tenant: &TenantId, session: &SessionId) -> Result<SessionInfo, Problem> {
-    let found = app.stored(app.results()?.session(tenant, session).await)?;
+    let found = app.stored(app.sessions()?.session(tenant, session).await)?;
     found.ok_or_else(|| Problem::not_found("There is no such session."))
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn laps_that(
 ) -> Result<Vec<Lap>, Problem> {
     let mut laps: Vec<Lap> = vec![];
     loop {
-        let found = app.stored(app.results()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
+        let found = app.stored(app.sessions()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
         let last = found.last().map(|l| (l.entry, l.number));
         laps.extend(found.into_iter().filter(&suits));
         if last.is_none() || laps.len() >= most {
@@ -122,4 +122,9 @@ impl<'a> Class<'a> {
 /// In metadata empty means absent; in JSON absent is `null`.
 pub(crate) fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A session's rows of a kind, not superseded.
+pub(crate) async fn rows_of<T: Row>(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<T>, Problem> {
+    app.stored(boxbox_store::rows_of(app.sessions()?, tenant, session).await)
 }

@@ -70,7 +70,7 @@ impl Demo<'_> {
         let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
         let session = SessionId::of(&self.node.tenant(), &source);
         let feed = self.node.feed().context("this process runs a processor")?;
-        let mut follow = Follow::new(feed, self.node.results()?.clone(), self.node.tenant(), session);
+        let mut follow = Follow::new(feed, self.node.sessions()?.clone(), self.node.tenant(), session);
         let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
@@ -143,7 +143,7 @@ impl Demo<'_> {
     async fn processed(&self, session: SessionId) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
-            let ledgers = self.node.results()?.ledgers(&self.node.tenant(), &session).await?;
+            let ledgers = self.node.sessions()?.ledgers(&self.node.tenant(), &session).await?;
             if ledgers.len() >= self.race.cars().len() && ledgers.iter().all(|l| l.ended) {
                 return Ok(());
             }

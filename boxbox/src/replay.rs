@@ -134,7 +134,7 @@ impl Replay<'_> {
     async fn run(mut self, file: IbtFile) -> anyhow::Result<()> {
         let mut watcher = match self.node {
             Some(node) => {
-                Some(Watcher::new(node.feed().context("this process runs a processor")?, node.results()?.clone(), node.tenant(), self.args.driver))
+                Some(Watcher::new(node.feed().context("this process runs a processor")?, node.sessions()?.clone(), node.tenant(), self.args.driver))
             }
             None => None,
         };

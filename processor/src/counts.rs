@@ -38,8 +38,8 @@ pub struct Counts {
     pub laps: u64,
     /// Laps withdrawn.
     pub withdrawn: u64,
-    /// Incident steps.
-    pub incidents: u64,
+    /// Rows of other kinds told, changed or taken back.
+    pub rows: u64,
 }
 
 impl Counts {
@@ -64,7 +64,7 @@ impl Counts {
     pub(crate) fn applied(&mut self, applied: Applied) {
         self.laps += applied.laps;
         self.withdrawn += applied.withdrawn;
-        self.incidents += applied.incidents;
+        self.rows += applied.rows;
     }
 
     /// Parts of a race state that panicked or grew beyond their bound.

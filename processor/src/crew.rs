@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use boxbox_log::Log;
-use boxbox_store::{Archive, Lease, Member, Results, Share, StoreError};
+use boxbox_store::{Archive, Lease, Member, Share, Steps, StoreError};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ const BEATS: u32 = 5;
 pub(crate) struct Crew {
     shared: Arc<Shared>,
     log: Arc<dyn Log>,
-    results: Arc<dyn Results>,
+    results: Arc<dyn Steps>,
     archive: Arc<dyn Archive>,
     member: Member,
     /// Partitions that pumps work on.
@@ -62,7 +62,7 @@ enum Ended {
 }
 
 impl Crew {
-    pub(crate) fn new(shared: Arc<Shared>, log: Arc<dyn Log>, results: Arc<dyn Results>, archive: Arc<dyn Archive>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let member = Member { name: uuid::Uuid::new_v4().to_string(), ttl: shared.config.member_ttl };
         Self {
             shared,

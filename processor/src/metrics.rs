@@ -40,8 +40,8 @@ boxbox_schemas::metrics! {
         laps: counter,
         /// Laps withdrawn by a rewind.
         withdrawn: counter,
-        /// Incident steps.
-        incidents: counter,
+        /// Rows of other kinds (incident steps, pit visits, flags) told, changed or taken back.
+        rows: counter,
         /// Steps committed to the results store.
         commits: counter,
         /// Seconds to commit a step, retries included.
@@ -93,7 +93,7 @@ impl ProcessorMetrics {
         }
         self.laps.increment(counts.laps);
         self.withdrawn.increment(counts.withdrawn);
-        self.incidents.increment(counts.incidents);
+        self.rows.increment(counts.rows);
         for (part, n) in counts.parts {
             self.parts_off.with(part).increment(n);
         }
@@ -132,7 +132,7 @@ mod tests {
                 quarantined: vec![("crc", 10), ("panic", 11)],
                 laps: 12,
                 withdrawn: 13,
-                incidents: 14,
+                rows: 14,
             });
         });
         let text = text.render();
@@ -154,7 +154,7 @@ mod tests {
             "quarantined_total{reason=\"panic\"} 11",
             "laps_total 12",
             "withdrawn_total 13",
-            "incidents_total 14",
+            "rows_total 14",
         ] {
             assert!(text.contains(&format!("boxbox_processor_{line}\n")), "no {line:?} in\n{text}");
         }

@@ -46,14 +46,8 @@ impl Partition {
         for lap in state.laps {
             of(&mut sessions, lap.session, "a lap")?.restore_lap(lap);
         }
-        for step in state.incidents {
-            of(&mut sessions, step.session, "an incident step")?.restore_incident(step);
-        }
-        for visit in state.pit_visits {
-            of(&mut sessions, visit.session, "a pit visit")?.restore_visit(visit);
-        }
-        for change in state.flags {
-            of(&mut sessions, change.session, "a change of flags")?.restore_flags(change);
+        for row in state.rows {
+            of(&mut sessions, row.head.session, "a row")?.restore_row(row);
         }
         sessions.values_mut().for_each(Session::restored);
         Ok(Self {
@@ -127,7 +121,7 @@ impl Partition {
         self.counts.take()
     }
 
-    /// Whether the next step would tell anybody something new: a lap, an incident, a session, a quarantined record.
+    /// Whether the next step would tell anybody something new: a lap, a row, a session, a quarantined record.
     pub fn has_news(&self) -> bool {
         !self.quarantine.is_empty() || self.changed.iter().any(|s| self.sessions.get(s).is_some_and(Session::has_news))
     }

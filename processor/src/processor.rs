@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use boxbox_log::Log;
-use boxbox_store::{Archive, Results, Step};
+use boxbox_store::{Archive, Step, Steps};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -22,14 +22,14 @@ const FEED_STEPS: usize = 256;
 /// Log in, results out. See the [crate's documentation](crate).
 pub struct Processor {
     log: Arc<dyn Log>,
-    results: Arc<dyn Results>,
+    results: Arc<dyn Steps>,
     archive: Arc<dyn Archive>,
     shared: Arc<Shared>,
 }
 
 impl Processor {
     /// A processor of every partition of `log`. Nothing happens before [`Processor::run`].
-    pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Results>, archive: Arc<dyn Archive>) -> Self {
+    pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let status = Arc::new(Status::new(log.partitions()));
         let metrics = ProcessorMetrics::new();
         let shared = Shared { config, clerk: Clerk::new(metrics.clone()), metrics, status, feed: broadcast::Sender::new(FEED_STEPS) };

@@ -8,7 +8,7 @@
 //! `closed` records, which only the server writes, say when a session is closed, opened again, and retired.
 //!
 //! * Closed: laps that wait for the simulator's own time are settled without it. From here on frames are admitted, counted as late, and told to the race logic as
-//!   ever; but what comes out changes no lap, visit, incident or flag. (The description may still change: it is no result.)
+//!   ever; but what comes out changes no lap and no row. (The description may still change: it is no result.)
 //! * Opened again: what came late counts, as if it had come in time; its laps keep the tag `late`.
 //! * Retired: only its description stays. Records that come later are counted as late and dropped.
 
@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
+use boxbox_schemas::results::{AnyRow, Lap, SessionInfo};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, RunId};
 use boxbox_store::{Step, StreamState};
@@ -67,7 +67,7 @@ impl Session {
         Self { described: true, ..Self::restore(info) }
     }
 
-    /// A session as a store kept it; its streams, facts, laps and incident steps follow.
+    /// A session as a store kept it; its streams, facts, laps and rows follow.
     pub(crate) fn restore(info: SessionInfo) -> Self {
         Self { info, streams: BTreeMap::new(), book: Book::default(), changed: BTreeSet::new(), described: false, records: 0 }
     }
@@ -86,16 +86,8 @@ impl Session {
         self.book.restore_lap(lap);
     }
 
-    pub(crate) fn restore_incident(&mut self, step: IncidentStep) {
-        self.book.restore_incident(step);
-    }
-
-    pub(crate) fn restore_visit(&mut self, visit: PitVisit) {
-        self.book.restore_visit(visit);
-    }
-
-    pub(crate) fn restore_flags(&mut self, change: FlagChange) {
-        self.book.restore_flags(change);
+    pub(crate) fn restore_row(&mut self, row: AnyRow) {
+        self.book.restore_row(row);
     }
 
     /// Everything has been restored.
@@ -221,7 +213,7 @@ impl Session {
         outcome
     }
 
-    /// Whether anything has changed since the last step that somebody waits for: a lap, an incident, a description.
+    /// Whether anything has changed since the last step that somebody waits for: a lap, a row, a description.
     pub(crate) fn has_news(&self) -> bool {
         self.described || self.book.has_news()
     }

@@ -17,7 +17,7 @@ use boxbox_schemas::SessionId;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, FrameRun, Pace, Results};
+use boxbox_store::{Archive, FrameRun, Pace, Sessions, rows_of};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::*;
@@ -36,7 +36,7 @@ struct Visible {
     traces: Vec<Vec<Bytes>>,
 }
 
-async fn visible(results: &dyn Results, archive: &dyn Archive, session: SessionId) -> Visible {
+async fn visible(results: &dyn Sessions, archive: &dyn Archive, session: SessionId) -> Visible {
     let laps = results.laps(&tenant(), &session, &Default::default(), None, 1_000).await.unwrap();
     let mut traces = vec![];
     for lap in &laps {
@@ -49,7 +49,7 @@ async fn visible(results: &dyn Results, archive: &dyn Archive, session: SessionI
     }
     Visible {
         info: results.session(&tenant(), &session).await.unwrap().expect("the session"),
-        incidents: results.incidents(&tenant(), &session).await.unwrap(),
+        incidents: rows_of(results, &tenant(), &session).await.unwrap(),
         ledgers: results.ledgers(&tenant(), &session).await.unwrap(),
         laps,
         traces,
@@ -194,7 +194,7 @@ async fn a_silent_session_is_closed_in_the_log() {
     until_level(&status, &*log).await;
     stop.cancel();
     work.await.unwrap().unwrap();
-    let laps = |results: Arc<dyn Results>| async move { results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap() };
+    let laps = |results: Arc<dyn Sessions>| async move { results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap() };
     assert_eq!(laps(Arc::new(again.clone())).await, laps(results.clone()).await);
     assert!(again.session(&tenant(), &session(1)).await.unwrap().unwrap().closed);
 }

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use boxbox_processor::partition::Partition;
 use boxbox_race::timing;
 use boxbox_schemas::event::Closing;
-use boxbox_schemas::results::{Lap, PitVisit, SessionInfo, Tags};
+use boxbox_schemas::results::{AnyRow, Lap, PitVisit, SessionInfo, Tags};
 use boxbox_schemas::{EntryId, LogId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{PartitionState, Results, STREAM_RACE_MAX_BYTES};
+use boxbox_store::{PartitionState, STREAM_RACE_MAX_BYTES, Steps};
 use bytes::Bytes;
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -72,8 +72,8 @@ struct End {
 fn end(bench: &Bench) -> End {
     let laps: Vec<Lap> = bench.kept.laps.values().map(|l| Lap { revision: 0, ..l.clone() }).collect();
     let steps = &bench.kept.steps;
-    let visits: BTreeMap<_, _> =
-        steps.iter().flat_map(|s| &s.pit_visits).map(|v| ((v.driver.to_string(), v.run.to_string(), v.slot, v.tick), v.clone())).collect();
+    let told = AnyRow::read_all::<PitVisit>(steps.iter().flat_map(|s| &s.rows)).unwrap();
+    let visits: BTreeMap<_, _> = told.into_iter().map(|v| ((v.driver.to_string(), v.run.to_string(), v.slot, v.tick), v)).collect();
     let nows = steps.iter().flat_map(|s| &s.streams).flat_map(|s| s.now.iter().chain(s.field.iter().filter_map(|f| f.now.as_ref())));
     let cars = nows.map(|n| ((n.driver.to_string(), n.run.to_string(), n.slot), (n.entry, n.sim_time_us, n.lap_pct))).collect();
     let info: SessionInfo = steps.iter().flat_map(|s| &s.sessions).next_back().unwrap().clone();

@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use boxbox_schemas::event::Closing;
-use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
+use boxbox_schemas::results::{AnyRow, IncidentStep, Lap, Ledger, Row, SessionInfo, Tags};
 use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_schemas::{EntryId, StreamKey};
 use bytes::Bytes;
@@ -135,7 +135,7 @@ fn outcome(records: &[Bytes], commit_every: usize) -> Outcome {
         ledgers: streams,
         // When the first record came is the one thing that arrival decides.
         info: SessionInfo { opened_at_us: 0, ..info },
-        incidents: steps.iter().map(|s| s.incidents.len()).sum(),
+        incidents: steps.iter().flat_map(|s| &s.rows).filter(|row| row.kind == IncidentStep::KIND).count(),
     }
 }
 
@@ -245,8 +245,9 @@ struct Shown {
 
 fn shown(bench: &Bench) -> Shown {
     // That a step will be taken back at the opening is a note, no result.
-    let told = bench.kept.steps.iter().flat_map(|s| &s.incidents).map(|i| IncidentStep { late: false, ..i.clone() });
-    let incidents: BTreeMap<_, _> = told.map(|i| ((i.driver, i.run, i.timeline, i.tick), i)).collect();
+    let told = AnyRow::read_all::<IncidentStep>(bench.kept.steps.iter().flat_map(|s| &s.rows)).unwrap();
+    let incidents: BTreeMap<_, _> =
+        told.into_iter().map(|i| IncidentStep { late: false, ..i }).map(|i| ((i.driver, i.run, i.timeline, i.tick), i)).collect();
     Shown { laps: bench.kept.laps.values().cloned().collect(), incidents: incidents.into_values().filter(|i| !i.superseded).collect() }
 }
 

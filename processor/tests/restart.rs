@@ -14,7 +14,7 @@ use boxbox_processor::{Config, Processor, Status};
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, Lease, Pace, PartitionState, Results, StreamState};
+use boxbox_store::{Archive, Lease, Pace, PartitionState, Sessions, Steps, StreamState, rows_of};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::stores::Faulty;
@@ -38,7 +38,7 @@ async fn everything(results: &MemoryResults, log: &dyn Log, partition: u32) -> E
     let (mut laps, mut incidents, mut ledgers) = (vec![], vec![], vec![]);
     for session in &sessions {
         laps.extend(results.laps(&tenant(), &session.id, &Default::default(), None, 10_000).await.unwrap());
-        incidents.extend(results.incidents(&tenant(), &session.id).await.unwrap());
+        incidents.extend(rows_of::<IncidentStep>(results, &tenant(), &session.id).await.unwrap());
         ledgers.extend(results.ledgers(&tenant(), &session.id).await.unwrap());
     }
     Everything { state, sessions, laps, incidents, ledgers }
@@ -163,9 +163,7 @@ async fn copy(results: &MemoryResults, log: &MemoryLog) -> MemoryResults {
         sessions: state.sessions,
         facts: state.facts,
         laps: state.laps,
-        incidents: state.incidents,
-        pit_visits: state.pit_visits,
-        flags: state.flags,
+        rows: state.rows,
         quarantine: results.quarantine(log.id(), 0).await.unwrap(),
         ..boxbox_store::Step::new(checkpoint)
     };

@@ -17,7 +17,7 @@ use boxbox_schemas::record::{Kind, archive};
 use boxbox_schemas::results::{Checkpoint, Lap, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, Pace, Results, Step, StoreError};
+use boxbox_store::{Archive, Pace, Sessions, Step, Steps, StoreError};
 use bytes::Bytes;
 use support::log::{Counting, Flaky};
 use support::stores::Blocks;
@@ -53,7 +53,7 @@ struct Running {
     work: JoinHandle<Result<(), ProcessorError>>,
 }
 
-fn start(config: Config, log: impl Log, results: impl Results, archive: impl Archive) -> Running {
+fn start(config: Config, log: impl Log, results: impl Steps, archive: impl Archive) -> Running {
     let processor = Processor::new(config, Arc::new(log), Arc::new(results), Arc::new(archive));
     let (status, feed, stop) = (processor.status(), processor.feed(), CancellationToken::new());
     Running { status, feed, stop: stop.clone(), work: tokio::spawn(processor.run(stop)) }
@@ -101,7 +101,7 @@ fn end(log: &MemoryLog, partition: u32) -> u64 {
     log.records(partition).last().map_or(0, |e| e.offset + 1)
 }
 
-async fn laps(results: &impl Results, source_id: u128) -> Vec<Lap> {
+async fn laps(results: &impl Sessions, source_id: u128) -> Vec<Lap> {
     results.laps(&tenant(), &session(source_id), &Default::default(), None, 1_000).await.unwrap()
 }
 

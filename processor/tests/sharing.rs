@@ -15,7 +15,7 @@ use boxbox_processor::{Config, Phase, Processor, ProcessorError, Status};
 use boxbox_schemas::results::Span;
 use boxbox_schemas::{DriverId, SessionId, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Member, Pace, Removed, Results, Retention, StoreError};
+use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Member, Pace, Removed, Retention, Sessions, Steps, StoreError};
 use support::*;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

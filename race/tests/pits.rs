@@ -59,7 +59,7 @@ fn a_visit_is_told_when_it_begins_when_it_is_a_stop_when_the_car_goes_and_when_i
     for frame in pitting(&STOP, 150.0, 20) {
         let before = rig.out.facts.len();
         rig.frame(&frame);
-        if rig.out.facts[before..].iter().any(|f| matches!(f, boxbox_race::stream::Fact::Pit(_))) {
+        if rig.out.facts[before..].iter().any(|f| matches!(f, boxbox_race::stream::Fact::Row(row) if row.kind == PitVisit::KIND)) {
             let v = one(&rig.visits()).clone();
             heard.push((frame.sim_time_us / 100_000, v.kind, v.exit_us.is_some()));
         }

@@ -34,7 +34,7 @@ impl ShortId {
     }
 
     /// As [`ShortId::new`], for texts of this program that are known to be ids.
-    const fn known(text: &str) -> Self {
+    pub(crate) const fn known(text: &str) -> Self {
         let mut bytes = [0; SHORT_ID_MAX_BYTES];
         bytes.split_at_mut(text.len()).0.copy_from_slice(text.as_bytes());
         Self { bytes, len: text.len() as u8 }

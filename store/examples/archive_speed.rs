@@ -14,7 +14,7 @@ use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey, TenantId};
 use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use boxbox_store::clickhouse::{self, ClickHouseArchive, Options};
 use boxbox_store::postgres::{self, PostgresResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Results};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Steps};
 use bytes::Bytes;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -13,7 +13,7 @@ use boxbox_schemas::results::{CarNow, Checkpoint, Lap, Ledger, Reasons, SessionI
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::postgres::{self, PostgresResults};
 use boxbox_store::sqlite::SqliteResults;
-use boxbox_store::{LapFilter, Results, Step, StreamState};
+use boxbox_store::{LapFilter, Sessions, Step, Steps, StreamState};
 
 const ENTRIES: u32 = 28;
 const LAP_US: i64 = 90_000_000;
@@ -33,7 +33,7 @@ async fn main() {
     }
 }
 
-async fn measure(store: impl Results, laps: u32) {
+async fn measure(store: impl Steps + Sessions, laps: u32) {
     let unique = fastrand::u64(..);
     let log = LogId(format!("speed-{unique:016x}"));
     let lease = store.acquire(&log, 0).await.unwrap();

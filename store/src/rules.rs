@@ -47,8 +47,8 @@ pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
 
 /// Every session that the step's rows name, and those it brings.
 pub(crate) fn sessions_named(step: &Step) -> BTreeSet<SessionId> {
-    let rows = step.facts.iter().chain(&step.laps).map(|lap| lap.session).chain(step.incidents.iter().map(|i| i.session));
-    let rows = rows.chain(step.pit_visits.iter().map(|v| v.session)).chain(step.flags.iter().map(|f| f.session)).chain(step.retired.iter().copied());
+    let rows = step.facts.iter().chain(&step.laps).map(|lap| lap.session).chain(step.rows.iter().map(|row| row.head.session));
+    let rows = rows.chain(step.retired.iter().copied());
     rows.chain(step.streams.iter().map(|s| s.ledger.stream.session)).chain(step.sessions.iter().map(|s| s.id)).collect()
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn list(
 ) -> Result<Json<EntryList>, Problem> {
     let session = read::session(&app, &reader.tenant, &path.session).await?;
     let laps = read::all_laps(&app, &reader.tenant, &path.session).await?;
-    let cars = app.stored(app.results()?.cars(&reader.tenant, &path.session).await)?;
+    let cars = app.stored(app.sessions()?.cars(&reader.tenant, &path.session).await)?;
     let view = SessionView::of(session.clone()).with(Rows { laps, cars, ..Rows::default() });
     let all: Vec<_> = view.summaries().into_iter().map(|s| (s.entry, Entry::of(s, &session))).collect();
     // Each entry is there once; the number beside it makes a place like every other list's.

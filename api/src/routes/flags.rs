@@ -7,6 +7,7 @@ use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::EntryId;
+use boxbox_schemas::results::FlagChange;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,7 +28,7 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<FlagList>, Problem> {
-    let flags = app.stored(app.results()?.flags(&reader.tenant, &path.session).await)?;
+    let flags = read::rows_of::<FlagChange>(&app, &reader.tenant, &path.session).await?;
     if flags.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

@@ -29,7 +29,7 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<IncidentList>, Problem> {
-    let incidents = app.stored(app.results()?.incidents(&reader.tenant, &path.session).await)?;
+    let incidents = read::rows_of::<IncidentStep>(&app, &reader.tenant, &path.session).await?;
     if incidents.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

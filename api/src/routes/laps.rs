@@ -37,7 +37,7 @@ pub(crate) async fn list(
     let of = (&reader.tenant, &path.session);
     let most = limit as usize + 1;
     let found = match params.class.as_deref() {
-        None => app.stored(app.results()?.laps(of.0, of.1, &filter, after, limit + 1).await)?,
+        None => app.stored(app.sessions()?.laps(of.0, of.1, &filter, after, limit + 1).await)?,
         Some(class) => {
             let session = read::session(&app, &reader.tenant, &path.session).await?;
             let class = Class::of(session.meta.as_ref(), class);
@@ -66,7 +66,7 @@ pub(crate) async fn one(
 
 /// The lap, or 404.
 pub(super) async fn find(app: &App, tenant: &TenantId, path: &LapPath) -> Result<results::Lap, Problem> {
-    let found = app.stored(app.results()?.lap(tenant, &path.session, &path.entry, path.number).await)?;
+    let found = app.stored(app.sessions()?.lap(tenant, &path.session, &path.entry, path.number).await)?;
     found.ok_or_else(|| Problem::not_found("There is no such lap."))
 }
 

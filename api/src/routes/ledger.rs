@@ -26,7 +26,7 @@ pub(crate) async fn list(
     Params(params): Params<LedgerParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<LedgerList>, Problem> {
-    let mut ledgers = app.stored(app.results()?.ledgers(&reader.tenant, &path.session).await)?;
+    let mut ledgers = app.stored(app.sessions()?.ledgers(&reader.tenant, &path.session).await)?;
     if ledgers.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

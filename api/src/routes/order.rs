@@ -7,7 +7,7 @@ use axum::extract::State;
 use boxbox_race::timing::{self, FinishLaps, Ranking};
 use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
-use boxbox_schemas::results::SessionInfo;
+use boxbox_schemas::results::{FlagChange, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, TenantId};
 use boxbox_store::LapFilter;
 use serde::{Deserialize, Serialize};
@@ -40,10 +40,10 @@ pub(crate) async fn order(
 
 /// The session with what its order at a moment needs, which is far less than all of its laps.
 async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option<i64>) -> Result<SessionView, Problem> {
-    let (results, id) = (app.results()?, &session.id);
+    let (results, id) = (app.sessions()?, &session.id);
     let mut view = SessionView::of(session.clone());
     if Ranking::of(session) == Ranking::Distance {
-        view = view.with(Rows { flags: app.stored(results.flags(tenant, id).await)?, ..Rows::default() });
+        view = view.with(Rows { flags: read::rows_of::<FlagChange>(app, tenant, id).await?, ..Rows::default() });
         let laps = match view.finish_laps() {
             FinishLaps::None => vec![],
             FinishLaps::Numbered(number) => {

@@ -27,7 +27,7 @@ pub(crate) async fn list(
     Params(params): Params<PitParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<PitList>, Problem> {
-    let pit_visits = app.stored(app.results()?.pit_visits(&reader.tenant, &path.session).await)?;
+    let pit_visits = read::rows_of::<PitVisit>(&app, &reader.tenant, &path.session).await?;
     if pit_visits.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }

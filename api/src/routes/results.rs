@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionResult, SessionView};
-use boxbox_schemas::results::SessionInfo;
+use boxbox_schemas::results::{FlagChange, IncidentStep, PitVisit, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,9 +26,9 @@ pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State
     let session = read::session(&app, tenant, &path.session).await?;
     let rows = Rows {
         laps: read::all_laps(&app, tenant, &path.session).await?,
-        flags: app.stored(app.results()?.flags(tenant, &path.session).await)?,
-        pit_visits: app.stored(app.results()?.pit_visits(tenant, &path.session).await)?,
-        incidents: app.stored(app.results()?.incidents(tenant, &path.session).await)?,
+        flags: read::rows_of::<FlagChange>(&app, tenant, &path.session).await?,
+        pit_visits: read::rows_of::<PitVisit>(&app, tenant, &path.session).await?,
+        incidents: read::rows_of::<IncidentStep>(&app, tenant, &path.session).await?,
         ..Rows::default()
     };
     let SessionResult { classified, digest } = SessionView::of(session.clone()).with(rows).result();

@@ -24,7 +24,7 @@ use crate::read::{self, text};
 pub(crate) async fn list(reader: Reader, Params(page): Params<PageParams>, State(app): State<Arc<App>>) -> Result<Json<SessionList>, Problem> {
     let limit = rows(page.limit)?;
     let after = cursor::session(page.cursor.as_deref())?;
-    let mut sessions = app.stored(app.results()?.sessions(&reader.tenant, after, limit + 1).await)?;
+    let mut sessions = app.stored(app.sessions()?.sessions(&reader.tenant, after, limit + 1).await)?;
     let more = sessions.len() > limit as usize;
     sessions.truncate(limit as usize);
     let next_cursor = sessions.last().filter(|_| more).map(cursor::of_session);

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionView};
+use boxbox_schemas::results::PitVisit;
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,7 +32,7 @@ pub(crate) async fn list(
     if laps.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
-    let pit_visits = app.stored(app.results()?.pit_visits(&reader.tenant, &path.session).await)?;
+    let pit_visits = read::rows_of::<PitVisit>(&app, &reader.tenant, &path.session).await?;
     let stints = SessionView::new(path.session).with(Rows { laps, pit_visits, ..Rows::default() }).stints();
     let (stints, next_cursor) = cursor::page(stints, page.cursor.as_deref(), rows(page.limit)?, |s| (s.entry, s.number))?;
     Ok(Json(StintList { stints: stints.into_iter().map(Stint::of).collect(), next_cursor }))

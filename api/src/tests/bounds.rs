@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use boxbox_schemas::results::{CarNow, FlagChange, PitVisit};
+use boxbox_schemas::results::{AnyRow, CarNow, RowKind};
 use boxbox_store::{LapFilter, StoreError};
 
 use super::*;
@@ -104,7 +104,7 @@ async fn a_head_that_is_too_long_is_refused() {
 }
 
 fn empty() -> Stores {
-    Stores { results: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
+    Stores { sessions: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
 }
 
 #[tokio::test]
@@ -149,16 +149,7 @@ struct Slow {
 }
 
 #[async_trait::async_trait]
-impl Results for Slow {
-    async fn acquire(&self, log: &LogId, partition: u32) -> Result<boxbox_store::Lease, StoreError> {
-        self.inner.acquire(log, partition).await
-    }
-    async fn load(&self, lease: &boxbox_store::Lease) -> Result<boxbox_store::PartitionState, StoreError> {
-        self.inner.load(lease).await
-    }
-    async fn commit(&self, lease: &boxbox_store::Lease, step: &Step) -> Result<(), StoreError> {
-        self.inner.commit(lease, step).await
-    }
+impl Sessions for Slow {
     async fn sessions(&self, tenant: &TenantId, after: Option<boxbox_store::SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
         self.entered.notify_one();
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -172,12 +163,6 @@ impl Results for Slow {
     }
     async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
         self.inner.best_laps(tenant, session, until_us).await
-    }
-    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        self.inner.pit_visits(tenant, session).await
-    }
-    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        self.inner.flags(tenant, session).await
     }
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
         self.inner.cars(tenant, session).await
@@ -195,8 +180,8 @@ impl Results for Slow {
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
         self.inner.lap(tenant, session, entry, number).await
     }
-    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<boxbox_schemas::results::IncidentStep>, StoreError> {
-        self.inner.incidents(tenant, session).await
+    async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError> {
+        self.inner.rows(tenant, session, kind).await
     }
     async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError> {
         self.inner.ledgers(tenant, session).await

@@ -1,8 +1,8 @@
 //! What the API shows.
 
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::IncidentStep;
-use boxbox_store::{Results, Step};
+use boxbox_schemas::results::{AnyRow, IncidentStep};
+use boxbox_store::Step;
 use serde_json::json;
 
 use super::*;
@@ -144,7 +144,7 @@ async fn incidents_and_ledgers_are_shown() {
         superseded,
         late: false,
     };
-    server.results.commit(&lease, &Step { incidents: vec![step(9, false), step(7, true)], ..empty_step() }).await.unwrap();
+    server.results.commit(&lease, &Step { rows: [step(9, false), step(7, true)].iter().map(AnyRow::of).collect(), ..empty_step() }).await.unwrap();
 
     let incidents = server.get(&format!("/api/v1/sessions/{}/incidents", home.id)).await.json();
     let run = "07".repeat(16);

@@ -1,8 +1,8 @@
 //! What the API answers when it cannot: always a problem document, never more than its reader should know.
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, PitVisit};
-use boxbox_store::{LapFilter, Lease, PartitionState, SessionCursor, StoreError};
+use boxbox_schemas::results::{AnyRow, CarNow, RowKind};
+use boxbox_store::{LapFilter, SessionCursor, StoreError};
 
 use super::*;
 
@@ -122,16 +122,7 @@ async fn faults_of_ours_are_500_and_say_nothing_of_the_inside() {
 struct Awkward;
 
 #[async_trait]
-impl Results for Awkward {
-    async fn acquire(&self, _: &LogId, _: u32) -> Result<Lease, StoreError> {
-        std::future::pending().await
-    }
-    async fn load(&self, _: &Lease) -> Result<PartitionState, StoreError> {
-        std::future::pending().await
-    }
-    async fn commit(&self, _: &Lease, _: &Step) -> Result<(), StoreError> {
-        std::future::pending().await
-    }
+impl Sessions for Awkward {
     async fn sessions(&self, _: &TenantId, _: Option<SessionCursor>, _: u32) -> Result<Vec<SessionInfo>, StoreError> {
         std::future::pending().await
     }
@@ -144,12 +135,6 @@ impl Results for Awkward {
     async fn best_laps(&self, _: &TenantId, _: &SessionId, _: i64) -> Result<Vec<Lap>, StoreError> {
         std::future::pending().await
     }
-    async fn pit_visits(&self, _: &TenantId, _: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        std::future::pending().await
-    }
-    async fn flags(&self, _: &TenantId, _: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        std::future::pending().await
-    }
     async fn cars(&self, _: &TenantId, _: &SessionId) -> Result<Vec<CarNow>, StoreError> {
         std::future::pending().await
     }
@@ -159,7 +144,7 @@ impl Results for Awkward {
     async fn lap(&self, _: &TenantId, _: &SessionId, _: &EntryId, _: u32) -> Result<Option<Lap>, StoreError> {
         std::future::pending().await
     }
-    async fn incidents(&self, _: &TenantId, _: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
+    async fn rows(&self, _: &TenantId, _: &SessionId, _: RowKind) -> Result<Vec<AnyRow>, StoreError> {
         std::future::pending().await
     }
     async fn ledgers(&self, _: &TenantId, _: &SessionId) -> Result<Vec<Ledger>, StoreError> {

@@ -22,7 +22,7 @@ use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
 use boxbox_schemas::results::{Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Results, Step, StreamState};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Sessions, Step, Steps, StreamState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,12 +57,12 @@ impl Server {
         Self::on(config, checks, results.clone(), Arc::new(results)).await
     }
 
-    async fn on(config: Config, checks: Vec<Check>, memory: MemoryResults, results: Arc<dyn Results>) -> Self {
+    async fn on(config: Config, checks: Vec<Check>, memory: MemoryResults, sessions: Arc<dyn Sessions>) -> Self {
         let (archive, key) = (MemoryArchive::new(), SigningKey::generate().unwrap());
         let (authority, watching) = watch::channel(Arc::new(Authority::new([key.public()], [])));
         let log = MemoryLog::new(3);
         let written = Some(Arc::new(log.clone()) as Arc<dyn Log>);
-        let api = Api::bind(config, Some(Stores { results, archive: Arc::new(archive.clone()) }), written, watching, checks, Some(prometheus()))
+        let api = Api::bind(config, Some(Stores { sessions, archive: Arc::new(archive.clone()) }), written, watching, checks, Some(prometheus()))
             .await
             .unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));

@@ -2,7 +2,7 @@
 
 use boxbox_schemas::frame::Flags;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{FlagChange, PitKind, PitVisit};
+use boxbox_schemas::results::{AnyRow, FlagChange, PitKind, PitVisit};
 use serde_json::json;
 
 use super::*;
@@ -160,7 +160,11 @@ async fn pit_stops_and_flags_are_folded() {
     // Two runs tell of one stop.
     let visits = vec![visit(1, 100, PitKind::STOP), visit(2, 100, PitKind::STOP), visit(1, 300, PitKind::DRIVE_THROUGH)];
     let flags = vec![flag(50, Flags(0), Flags::YELLOW), flag(60, Flags::YELLOW, Flags(0)), flag(70, Flags(0), Flags::BLUE)];
-    server.results.commit(&lease, &Step { pit_visits: visits, flags, ..empty_step() }).await.unwrap();
+    server
+        .results
+        .commit(&lease, &Step { rows: visits.iter().map(AnyRow::of).chain(flags.iter().map(AnyRow::of)).collect(), ..empty_step() })
+        .await
+        .unwrap();
 
     let path = format!("/api/v1/sessions/{}", home.id);
     let kinds = async |query: &str| -> Vec<Value> {

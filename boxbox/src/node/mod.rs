@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use boxbox_api::{Api, Check, Stores};
+use boxbox_api::{Api, Check};
 use boxbox_ingest::Edge;
 use boxbox_log::Log;
 use boxbox_processor::Processor;
 use boxbox_schemas::connect::pin_text;
 use boxbox_schemas::grant::Ability;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
-use boxbox_store::{Results, Step};
+use boxbox_store::{Sessions, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ use crate::access::{auth, control};
 use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
 use crate::node::data::{DataFolder, Running};
 use crate::node::handles::{Budget, LogPlace, StorePlace, Work};
-use crate::node::stores::StoreArgs;
+use crate::node::stores::{Opened, StoreArgs};
 use crate::show::report;
 use crate::signals;
 
@@ -138,7 +138,7 @@ pub struct Node {
     tenant: TenantId,
     quic: Option<SocketAddr>,
     api: Option<SocketAddr>,
-    results: Option<Arc<dyn Results>>,
+    sessions: Option<Arc<dyn Sessions>>,
     feed: Option<broadcast::Receiver<Arc<Step>>>,
     // In the order in which they stop: the edge drains first, the API answers to the end.
     services: Vec<Service>,
@@ -183,7 +183,7 @@ impl Node {
             tenant: options.tenant,
             quic: None,
             api: None,
-            results: stores.as_ref().map(|s| s.results.clone()),
+            sessions: stores.as_ref().map(|s| s.sessions.clone()),
             feed: None,
             services: vec![],
             failed: CancellationToken::new(),
@@ -215,8 +215,8 @@ impl Node {
             let (close_after, retire_after) = (options.close_after, options.retire_after);
             let (archive_max_bytes, archive_max_age) = (Some(options.archive_max_bytes), Some(options.archive_max_age));
             let config = boxbox_processor::Config { close_after, retire_after, archive_max_bytes, archive_max_age, ..Default::default() };
-            let Stores { results, archive } = stores.clone().context("the processor needs stores")?;
-            let processor = Processor::new(config, log, results, archive);
+            let Opened { steps, archive, .. } = stores.clone().context("the processor needs stores")?;
+            let processor = Processor::new(config, log, steps, archive);
             let status = processor.status();
             checks.push(Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())
@@ -227,7 +227,7 @@ impl Node {
         // A service that runs without the API still shows its health and metrics (one ops listener per process).
         let config =
             boxbox_api::Config { listen: options.api, local_tenant: options.tenant, max_connections: budget.connections, ..Default::default() };
-        let api = Api::bind(config, stores, log, authority, checks, Some(prometheus)).await?;
+        let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
         node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host: None, api: node.api })?;
@@ -260,9 +260,9 @@ impl Node {
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
         self.feed.as_ref().map(broadcast::Receiver::resubscribe)
     }
-    /// The results; an edge alone has none.
-    pub fn results(&self) -> anyhow::Result<&Arc<dyn Results>> {
-        self.results.as_ref().context("this process has no stores")
+    /// The sessions; an edge alone has none.
+    pub fn sessions(&self) -> anyhow::Result<&Arc<dyn Sessions>> {
+        self.sessions.as_ref().context("this process has no stores")
     }
     /// The tenant.
     pub fn tenant(&self) -> TenantId {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use boxbox_api::Stores;
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{clickhouse, postgres};
+use boxbox_store::{Archive, Sessions, Steps, clickhouse, postgres};
 use clap::Args;
 
 use boxbox_schemas::secret::Secret;
@@ -73,12 +73,35 @@ impl StoreArgs {
     }
 }
 
+/// Stores that are open: what the processor writes, and what is read of it.
+#[derive(Clone)]
+pub struct Opened {
+    /// Leases and commits, for the processor.
+    pub steps: Arc<dyn Steps>,
+    /// The same results, for whoever reads them.
+    pub sessions: Arc<dyn Sessions>,
+    /// Frames.
+    pub archive: Arc<dyn Archive>,
+}
+
+impl Opened {
+    fn of(results: impl Steps + Sessions, archive: impl Archive) -> Self {
+        let results = Arc::new(results);
+        Self { steps: results.clone(), sessions: results, archive: Arc::new(archive) }
+    }
+
+    /// What the API is given of them.
+    pub fn readers(self) -> Stores {
+        Stores { sessions: self.sessions, archive: self.archive }
+    }
+}
+
 /// Open the stores; `max_age` is how long frames are kept.
-pub async fn open(args: &StoreArgs, folder: &DataFolder, max_age: std::time::Duration) -> anyhow::Result<Stores> {
+pub async fn open(args: &StoreArgs, folder: &DataFolder, max_age: std::time::Duration) -> anyhow::Result<Opened> {
     let Some(server) = args.server(max_age)? else {
         let results = SqliteResults::open(&folder.results()).await.context("cannot open the results store")?;
         let archive = SqliteArchive::open(&folder.archive()).await.context("cannot open the archive")?;
-        return Ok(Stores { results: Arc::new(results), archive: Arc::new(archive) });
+        return Ok(Opened::of(results, archive));
     };
     let Server { results, results_password, archive, archive_password, options } = server;
     let (results_password, archive_password) = (results_password.as_ref().map(Secret::expose), archive_password.as_ref().map(Secret::expose));
@@ -86,7 +109,7 @@ pub async fn open(args: &StoreArgs, folder: &DataFolder, max_age: std::time::Dur
     let archive = clickhouse::ClickHouseArchive::open(archive, archive_password, (results, results_password), options)
         .await
         .context("cannot open the archive")?;
-    Ok(Stores { results: Arc::new(opened), archive: Arc::new(archive) })
+    Ok(Opened::of(opened, archive))
 }
 
 /// `migrate`

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use boxbox_race::view::{LapKey, Rows, SessionView};
 use boxbox_schemas::results::Lap;
 use boxbox_schemas::{SessionId, TenantId};
-use boxbox_store::{LapFilter, Results, Step};
+use boxbox_store::{LapFilter, Sessions, Step, rows_of};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
 /// One session, live.
 pub struct Follow {
     feed: broadcast::Receiver<Arc<Step>>,
-    results: Arc<dyn Results>,
+    sessions: Arc<dyn Sessions>,
     tenant: TenantId,
     view: SessionView,
     /// Laps that came since they were last asked for.
@@ -22,8 +22,8 @@ pub struct Follow {
 
 impl Follow {
     /// Follow `session` from now on.
-    pub fn new(feed: broadcast::Receiver<Arc<Step>>, results: Arc<dyn Results>, tenant: TenantId, session: SessionId) -> Self {
-        Self { feed, results, tenant, view: SessionView::new(session), fresh: BTreeSet::new() }
+    pub fn new(feed: broadcast::Receiver<Arc<Step>>, sessions: Arc<dyn Sessions>, tenant: TenantId, session: SessionId) -> Self {
+        Self { feed, sessions, tenant, view: SessionView::new(session), fresh: BTreeSet::new() }
     }
 
     /// Take in what has been committed since the last call.
@@ -45,14 +45,14 @@ impl Follow {
     pub async fn reload(&mut self) -> anyhow::Result<()> {
         // First the feed, then the store: a step that is committed in between comes twice rather than never.
         self.feed = self.feed.resubscribe();
-        let (results, of) = (&self.results, (&self.tenant, &self.view.session()));
-        let info = results.session(of.0, of.1).await?;
+        let (sessions, of) = (&*self.sessions, (&self.tenant, &self.view.session()));
+        let info = sessions.session(of.0, of.1).await?;
         let rows = Rows {
-            laps: results.laps(of.0, of.1, &LapFilter::default(), None, u32::MAX).await?,
-            flags: results.flags(of.0, of.1).await?,
-            pit_visits: results.pit_visits(of.0, of.1).await?,
-            incidents: results.incidents(of.0, of.1).await?,
-            cars: results.cars(of.0, of.1).await?,
+            laps: sessions.laps(of.0, of.1, &LapFilter::default(), None, u32::MAX).await?,
+            flags: rows_of(sessions, of.0, of.1).await?,
+            pit_visits: rows_of(sessions, of.0, of.1).await?,
+            incidents: rows_of(sessions, of.0, of.1).await?,
+            cars: sessions.cars(of.0, of.1).await?,
         };
         let changes = self.view.replace(info, rows);
         self.note(&changes.new, &changes.withdrawn);

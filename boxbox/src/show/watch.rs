@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_client::Stream;
-use boxbox_schemas::results::Ledger;
+use boxbox_schemas::results::{AnyRow, IncidentStep, Ledger};
 use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey, TenantId};
-use boxbox_store::{Results, Step};
+use boxbox_store::{Sessions, Step};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 
@@ -20,7 +20,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// time after the line without.
 pub struct Watcher {
     feed: broadcast::Receiver<Arc<Step>>,
-    results: Arc<dyn Results>,
+    sessions: Arc<dyn Sessions>,
     tenant: TenantId,
     driver: DriverId,
     // With the session's number within its lobby.
@@ -31,8 +31,8 @@ pub struct Watcher {
 
 impl Watcher {
     /// For streams of `driver`, named by [`Watcher::follow`].
-    pub fn new(feed: broadcast::Receiver<Arc<Step>>, results: Arc<dyn Results>, tenant: TenantId, driver: DriverId) -> Self {
-        Self { feed, results, tenant, driver, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new() }
+    pub fn new(feed: broadcast::Receiver<Arc<Step>>, sessions: Arc<dyn Sessions>, tenant: TenantId, driver: DriverId) -> Self {
+        Self { feed, sessions, tenant, driver, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new() }
     }
 
     /// Print what this stream tells, too.
@@ -54,11 +54,13 @@ impl Watcher {
     }
 
     fn step(&mut self, step: &Step, printer: &mut Printer) {
-        for incident in step.incidents.iter().filter(|i| i.driver == self.driver && !i.superseded) {
+        let rows = step.rows.iter().filter(|row| row.head.key.driver == self.driver && !row.head.superseded);
+        // This program told them: it can read them.
+        for incident in AnyRow::read_all::<IncidentStep>(rows).unwrap_or_default() {
             if let Some(num) = self.streams.get(&(incident.session, incident.run))
                 && self.incidents.insert((incident.session, incident.run, incident.timeline, incident.tick))
             {
-                printer.incident(*num, incident);
+                printer.incident(*num, &incident);
             }
         }
         // Facts, not the choice among several runs: what is printed is what these streams tell.
@@ -77,7 +79,7 @@ impl Watcher {
         loop {
             let mut ledgers = vec![];
             for (session, run) in self.streams.keys() {
-                let all = self.results.ledgers(&self.tenant, session).await?;
+                let all = self.sessions.ledgers(&self.tenant, session).await?;
                 ledgers.extend(
                     all.into_iter().find(|l| l.stream == StreamKey { tenant: self.tenant, session: *session, driver: self.driver, run: *run }),
                 );
@@ -94,7 +96,7 @@ impl Watcher {
 
     async fn rest(&mut self, printer: &mut Printer) -> anyhow::Result<()> {
         for ((session, run), num) in &self.streams {
-            for lap in self.results.laps(&self.tenant, session, &Default::default(), None, u32::MAX).await? {
+            for lap in self.sessions.laps(&self.tenant, session, &Default::default(), None, u32::MAX).await? {
                 if lap.run == *run && lap.driver == self.driver && self.laps.insert((lap.session, lap.run, lap.number, lap.timeline)) {
                     printer.lap(*num, &lap);
                 }

@@ -9,9 +9,9 @@ use boxbox_log::{Completion, Completions, Log, Outcome as Appended, Ticket};
 use boxbox_processor::{Config, Processor};
 use boxbox_schemas::SessionId;
 use boxbox_schemas::stamp::LogRecord;
+use boxbox_store::Archive;
 use boxbox_store::clickhouse::{self, ClickHouseArchive};
 use boxbox_store::postgres::PostgresResults;
-use boxbox_store::{Archive, Results};
 use tokio_util::sync::CancellationToken;
 
 use crate::common::place::Engines;
@@ -47,7 +47,7 @@ pub(crate) async fn give_the_same(world: &World, expected: &[(SessionId, Outcome
     let options = clickhouse::Options { max_age: Some(Duration::from_secs(30 * 86_400)), ..Default::default() };
     let archive =
         ClickHouseArchive::open(&engines.archive(), Some(archive_password.expose()), (&postgres.0, Some(postgres.1)), options).await.unwrap();
-    let (results, archive): (Arc<dyn Results>, Arc<dyn Archive>) = (Arc::new(results), Arc::new(archive));
+    let (results, archive): (_, Arc<dyn Archive>) = (Arc::new(results), Arc::new(archive));
     let (stop, began) = (CancellationToken::new(), Instant::now());
     let processors: Vec<_> = (0..2)
         .map(|_| {

@@ -14,7 +14,7 @@ use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
 use boxbox_schemas::results::{IncidentStep, Ledger, PitVisit};
 use boxbox_schemas::{DriverId, GrantId, SessionId, ShortId, Source, TenantId, results};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, Results};
+use boxbox_store::{Archive, Sessions, rows_of};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Of the stores, once `streams` streams of the session have ended and everything that they sent is archived.
-    pub(crate) async fn of(results: &dyn Results, archive: &dyn Archive, tenant: &TenantId, session: &SessionId, streams: usize) -> Self {
+    pub(crate) async fn of(results: &dyn Sessions, archive: &dyn Archive, tenant: &TenantId, session: &SessionId, streams: usize) -> Self {
         let began = Instant::now();
         loop {
             let ledgers = results.ledgers(tenant, session).await.unwrap();
@@ -62,9 +62,9 @@ impl Outcome {
         }
         let info = results.session(tenant, session).await.unwrap().unwrap();
         let laps = results.laps(tenant, session, &Default::default(), None, i32::MAX as u32).await.unwrap();
-        let flags = results.flags(tenant, session).await.unwrap();
-        let visits = timing::pit_visits(&results.pit_visits(tenant, session).await.unwrap());
-        let incidents = IncidentStep::fold(results.incidents(tenant, session).await.unwrap());
+        let flags = rows_of(results, tenant, session).await.unwrap();
+        let visits = timing::pit_visits(&rows_of(results, tenant, session).await.unwrap());
+        let incidents = IncidentStep::fold(rows_of(results, tenant, session).await.unwrap());
         let classified = timing::classification(&info, &laps, &flags);
         let digest = timing::digest(&classified, &laps, &visits, &incidents);
         let ledgers = results.ledgers(tenant, session).await.unwrap();

@@ -1,7 +1,7 @@
-//! The pump that makes laps: log records through a [`Partition`], its steps into [`Results`], one transaction each (E5).
+//! The pump that makes laps: log records through a [`Partition`], its steps into a store ([`Steps`]), one transaction each (E5).
 //!
 //! When to commit is a matter of freshness against writing: a step rewrites the states of all streams it touched. So
-//! news (a lap, an incident) goes out at once if the last commit is long enough ago, and with the next one otherwise;
+//! news (a lap, a row) goes out at once if the last commit is long enough ago, and with the next one otherwise;
 //! steps without news are merged. What is committed when changes no result: a step is all that changed up to its checkpoint.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use boxbox_log::Log;
 use boxbox_store::crash::crash_point;
-use boxbox_store::{Lease, Results, Step};
+use boxbox_store::{Lease, Step, Steps};
 use tokio::time::Instant;
 
 use super::relay::Feeder;
@@ -22,7 +22,7 @@ use crate::partition::Partition;
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
 /// Work on the partition of `lease` until the end is asked for, or a failure for good.
-pub(crate) async fn run(post: Post, results: Arc<dyn Results>, lease: Lease, feeder: Feeder) -> Result<(), ProcessorError> {
+pub(crate) async fn run(post: Post, results: Arc<dyn Steps>, lease: Lease, feeder: Feeder) -> Result<(), ProcessorError> {
     let started = post.patiently("start", || start(&*post.log, &*results, &lease)).await?;
     let Some((state, place)) = started else { return Ok(()) };
     post.begin(&place);
@@ -33,7 +33,7 @@ pub(crate) async fn run(post: Post, results: Arc<dyn Results>, lease: Lease, fee
 }
 
 /// The owner before can write no more, so that what is loaded stays true.
-async fn start(log: &dyn Log, results: &dyn Results, lease: &Lease) -> Result<(Partition, Place), ProcessorError> {
+async fn start(log: &dyn Log, results: &dyn Steps, lease: &Lease) -> Result<(Partition, Place), ProcessorError> {
     let state = results.load(lease).await?;
     let place = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
     let state = Partition::restore(log.id().clone(), lease.partition, log.partitions(), state)?;
@@ -44,7 +44,7 @@ struct Work {
     post: Post,
     closer: Closer,
     lease: Lease,
-    results: Arc<dyn Results>,
+    results: Arc<dyn Steps>,
     state: Partition,
     pending: Pending,
     committed: Option<Instant>,

@@ -16,7 +16,7 @@ use boxbox_schemas::results::{IncidentStep, Lap, PitKind, PitVisit, Reasons, Tag
 use boxbox_schemas::{EntryId, LogId};
 use boxbox_sources::synth::{Action, Circuit, Distance, Race, Spec, Start, Truth, What};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{PartitionState, Results};
+use boxbox_store::{PartitionState, Sessions, Steps, rows_of};
 use bytes::Bytes;
 use records::{by_time, of_car, of_race, session, shuffled, tenant};
 
@@ -73,9 +73,9 @@ fn outcome(store: &MemoryResults) -> Outcome {
     let (tenant, session) = (tenant(), session());
     let info = now(store.session(&tenant, &session)).unwrap().unwrap();
     let laps = now(store.laps(&tenant, &session, &Default::default(), None, u32::MAX)).unwrap();
-    let flags = now(store.flags(&tenant, &session)).unwrap();
-    let visits = timing::pit_visits(&now(store.pit_visits(&tenant, &session)).unwrap());
-    let incidents = IncidentStep::fold(now(store.incidents(&tenant, &session)).unwrap());
+    let flags = now(rows_of(store, &tenant, &session)).unwrap();
+    let visits = timing::pit_visits(&now(rows_of(store, &tenant, &session)).unwrap());
+    let incidents = IncidentStep::fold(now(rows_of(store, &tenant, &session)).unwrap());
     let classified = timing::classification(&info, &laps, &flags);
     let digest = timing::digest(&classified, &laps, &visits, &incidents);
     for ledger in now(store.ledgers(&tenant, &session)).unwrap() {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
-use boxbox_schemas::{EntryId, LogId, SessionId, TenantId};
+use boxbox_schemas::{LogId, SessionId, TenantId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{LapFilter, Lease, PartitionState, Results, SessionCursor, Step, StoreError};
+use boxbox_store::{Lease, PartitionState, Step, Steps, StoreError};
 
-/// [`Results`] whose commits fail, before or after they happen.
+/// [`Steps`] whose commits fail, before or after they happen.
 #[derive(Clone, Default)]
 pub struct Faulty {
     pub inner: MemoryResults,
@@ -43,7 +42,7 @@ impl Faulty {
 }
 
 #[async_trait]
-impl Results for Faulty {
+impl Steps for Faulty {
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
         self.inner.acquire(log, partition).await
     }
@@ -65,49 +64,6 @@ impl Results for Faulty {
             return Err(StoreError::Unavailable("the answer was lost".into()));
         }
         Ok(())
-    }
-    async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
-        self.inner.sessions(tenant, after, limit).await
-    }
-    async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError> {
-        self.inner.session(tenant, session).await
-    }
-    async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
-        self.inner.laps_at(tenant, session, at_us).await
-    }
-    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
-        self.inner.best_laps(tenant, session, until_us).await
-    }
-    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        self.inner.pit_visits(tenant, session).await
-    }
-    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        self.inner.flags(tenant, session).await
-    }
-    async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
-        self.inner.cars(tenant, session).await
-    }
-    async fn laps(
-        &self,
-        tenant: &TenantId,
-        session: &SessionId,
-        filter: &LapFilter,
-        after: Option<(EntryId, u32)>,
-        limit: u32,
-    ) -> Result<Vec<Lap>, StoreError> {
-        self.inner.laps(tenant, session, filter, after, limit).await
-    }
-    async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {
-        self.inner.lap(tenant, session, entry, number).await
-    }
-    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
-        self.inner.incidents(tenant, session).await
-    }
-    async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError> {
-        self.inner.ledgers(tenant, session).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
     }
 }
 

@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Step, Tags};
+use boxbox_schemas::results::{AnyRow, Lap, Step, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
 
 use super::choice::choose;
-use super::rows::{Changes, Row, Rows};
+use super::rows::{Changes, Rows, owned};
 use crate::stream::Fact;
 
 /// A lap of a session: entry and number.
@@ -40,8 +40,8 @@ pub struct Applied {
     pub laps: u64,
     /// Laps withdrawn.
     pub withdrawn: u64,
-    /// Incident steps.
-    pub incidents: u64,
+    /// Rows told, changed or taken back.
+    pub rows: u64,
 }
 
 /// Facts, chosen laps and rows of one session.
@@ -49,9 +49,7 @@ pub struct Applied {
 pub struct Book {
     facts: BTreeMap<LapId, Facts>,
     laps: BTreeMap<LapId, Lap>,
-    incidents: Rows<IncidentStep>,
-    visits: Rows<PitVisit>,
-    flags: Rows<FlagChange>,
+    rows: Rows,
     owners: Owners,
     /// For each owner's entry, as whom its car is seen.
     seen: BTreeMap<EntryId, BTreeSet<EntryId>>,
@@ -66,9 +64,7 @@ pub struct Staged {
     /// Everything told of each lap that a fact has touched.
     facts: BTreeMap<LapId, Facts>,
     touched: Vec<(LapId, Teller)>,
-    incidents: Changes<IncidentStep>,
-    visits: Changes<PitVisit>,
-    flags: Changes<FlagChange>,
+    rows: Changes,
     chosen: Vec<(LapId, Option<Lap>)>,
 }
 
@@ -83,19 +79,9 @@ impl Book {
         self.laps.insert(lap_id(&lap), lap);
     }
 
-    /// An incident step, as a store kept it.
-    pub fn restore_incident(&mut self, step: IncidentStep) {
-        self.incidents.restore(step);
-    }
-
-    /// A pit visit, as a store kept it.
-    pub fn restore_visit(&mut self, visit: PitVisit) {
-        self.visits.restore(visit);
-    }
-
-    /// A change of flags, as a store kept it.
-    pub fn restore_flags(&mut self, change: FlagChange) {
-        self.flags.restore(change);
+    /// A row of any kind, as a store kept it.
+    pub fn restore_row(&mut self, row: AnyRow) {
+        self.rows.restore(row);
     }
 
     /// What was restored was chosen under these owners, in a session that is closed or not.
@@ -110,9 +96,10 @@ impl Book {
         for fact in told {
             match fact {
                 Fact::Lap(lap) => self.stage_lap(&mut staged, lap),
-                Fact::Incident(step) => self.incidents.told(&mut staged.incidents, step, self.closed),
-                Fact::Pit(visit) => self.visits.told(&mut staged.visits, self.owned_visit(visit), self.closed),
-                Fact::Flags(change) => self.flags.told(&mut staged.flags, change, self.closed),
+                Fact::Row(mut row) => {
+                    row.head = owned(row.head, |told_as| self.entry(told_as));
+                    self.rows.told(&mut staged.rows, row, self.closed);
+                }
                 Fact::Rewind { driver, run, timeline, to_us, .. } => self.stage_rewind(&mut staged, (driver, run, timeline), to_us),
             }
         }
@@ -153,9 +140,7 @@ impl Book {
                 staged.touched.push((id, *who));
             }
         }
-        self.incidents.rewind(&mut staged.incidents, back, to_us, self.closed);
-        self.visits.rewind(&mut staged.visits, back, to_us, self.closed);
-        self.flags.rewind(&mut staged.flags, back, to_us, self.closed);
+        self.rows.rewind(&mut staged.rows, back, to_us, self.closed);
     }
 
     /// Choose anew for each of `laps`, which are named by whose they are.
@@ -187,16 +172,6 @@ impl Book {
         Lap { driver, entry, ..fact.clone() }
     }
 
-    /// As [`Book::owned`], for a visit to the pits.
-    fn owned_visit(&self, mut visit: PitVisit) -> PitVisit {
-        if visit.field {
-            let told_as = visit.seen_as.unwrap_or(visit.entry);
-            visit.entry = self.entry(told_as);
-            visit.seen_as = (visit.entry != told_as).then_some(told_as);
-        }
-        visit
-    }
-
     /// Whose cars are whose has changed: what was told of them is chosen anew.
     /// Gives as whom they are seen.
     pub fn own(&mut self, owners: Owners) -> (BTreeSet<EntryId>, Applied) {
@@ -210,7 +185,7 @@ impl Book {
         let after = self.named(|entry| moved.contains(&entry));
         let mut staged = Staged::default();
         self.stage_choice(&mut staged, before.into_iter().chain(after).collect());
-        self.stage_visits(&mut staged);
+        self.rows.own(&mut staged.rows, |told_as| self.entry(told_as));
         let applied = self.apply(staged);
         (moved, applied)
     }
@@ -224,13 +199,6 @@ impl Book {
     fn named(&self, of: impl Fn(EntryId) -> bool) -> BTreeSet<LapId> {
         let told = self.facts.iter().filter(|(id, _)| of(id.0));
         told.flat_map(|(id, facts)| facts.values().map(|f| (self.owner(f).entry, id.1))).collect()
-    }
-
-    fn stage_visits(&self, staged: &mut Staged) {
-        let known = self.visits.iter().filter(|v| !staged.visits.contains_key(&v.id())).cloned().collect::<Vec<_>>();
-        for visit in known.into_iter().chain(std::mem::take(&mut staged.visits).into_values()).map(|v| self.owned_visit(v)) {
-            staged.visits.insert(visit.id(), visit);
-        }
     }
 
     fn know(&mut self, owners: Owners) {
@@ -250,10 +218,8 @@ impl Book {
     pub fn reopen(&mut self) -> Applied {
         self.closed = false;
         let mut staged = Staged::default();
-        self.incidents.reopen(&mut staged.incidents);
-        self.visits.reopen(&mut staged.visits);
-        self.flags.reopen(&mut staged.flags);
-        self.stage_visits(&mut staged);
+        self.rows.reopen(&mut staged.rows);
+        self.rows.own(&mut staged.rows, |told_as| self.entry(told_as));
         let told = self.named(|_| true);
         self.stage_choice(&mut staged, told.into_iter().chain(self.laps.keys().copied()).collect());
         self.apply(staged)
@@ -261,7 +227,7 @@ impl Book {
 
     /// Make staged changes.
     pub fn apply(&mut self, staged: Staged) -> Applied {
-        let mut applied = Applied { incidents: staged.incidents.len() as u64, ..Applied::default() };
+        let mut applied = Applied { rows: staged.rows.len() as u64, ..Applied::default() };
         self.changed_facts.extend(staged.touched);
         self.facts.extend(staged.facts);
         for (id, chosen) in staged.chosen {
@@ -277,15 +243,13 @@ impl Book {
                 }
             }
         }
-        self.incidents.apply(staged.incidents);
-        self.visits.apply(staged.visits);
-        self.flags.apply(staged.flags);
+        self.rows.apply(staged.rows);
         applied
     }
 
     /// Whether a lap or a row has changed since the last step.
     pub fn has_news(&self) -> bool {
-        !self.changed_laps.is_empty() || self.incidents.has_changed() || self.visits.has_changed() || self.flags.has_changed()
+        !self.changed_laps.is_empty() || self.rows.has_changed()
     }
 
     /// Put everything that has changed since the last step into `step`.
@@ -298,9 +262,7 @@ impl Book {
                 None => step.withdrawn.push((session, id.0, id.1)),
             }
         }
-        step.incidents.extend(self.incidents.drain());
-        step.pit_visits.extend(self.visits.drain());
-        step.flags.extend(self.flags.drain());
+        step.rows.extend(self.rows.drain());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rows that are results as they are told, one for each key: incident steps, pit visits, changes of flags.
+//! Rows that are results as they are told, one for each key, whatever their kinds: what is done with one is said by its head.
 //!
 //! What a record behind the session's close says changes no such row until the session is opened again (E9). So a row has
 //! two bits: `superseded` says that it is not shown, and `late` that this is turned over at the opening.
@@ -14,130 +14,76 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_schemas::results::{FlagChange, IncidentStep, PitVisit};
-use boxbox_schemas::{DriverId, RunId};
+use boxbox_schemas::results::{AnyRow, RowHead, RowKey, RowKind};
+use boxbox_schemas::{DriverId, EntryId, RunId};
 
-/// The key of a row within its session: driver, run, timeline, slot (0 for the client's own car), tick.
-pub(super) type RowId = (DriverId, RunId, u32, u16, u32);
+/// A row within its session. Rows of a timeline stand together, so that a rewind finds them.
+type RowId = (RowKey, RowKind);
 
-pub(super) trait Row: Clone + PartialEq {
-    fn id(&self) -> RowId;
-    /// Whether going back to `to_us` takes it back.
-    fn ends_after(&self, to_us: i64) -> bool;
-    fn superseded(&mut self) -> &mut bool;
-    fn late(&mut self) -> &mut bool;
-}
-
-impl Row for IncidentStep {
-    fn id(&self) -> RowId {
-        (self.driver, self.run, self.timeline, 0, self.tick)
-    }
-    fn ends_after(&self, to_us: i64) -> bool {
-        self.sim_time_us > to_us
-    }
-    fn superseded(&mut self) -> &mut bool {
-        &mut self.superseded
-    }
-    fn late(&mut self) -> &mut bool {
-        &mut self.late
-    }
-}
-
-impl Row for PitVisit {
-    fn id(&self) -> RowId {
-        (self.driver, self.run, self.timeline, self.slot, self.tick)
-    }
-    fn ends_after(&self, to_us: i64) -> bool {
-        self.exit_us.is_none_or(|exit_us| exit_us > to_us)
-    }
-    fn superseded(&mut self) -> &mut bool {
-        &mut self.superseded
-    }
-    fn late(&mut self) -> &mut bool {
-        &mut self.late
-    }
-}
-
-impl Row for FlagChange {
-    fn id(&self) -> RowId {
-        (self.driver, self.run, self.timeline, 0, self.tick)
-    }
-    fn ends_after(&self, to_us: i64) -> bool {
-        self.sim_time_us > to_us
-    }
-    fn superseded(&mut self) -> &mut bool {
-        &mut self.superseded
-    }
-    fn late(&mut self) -> &mut bool {
-        &mut self.late
-    }
-}
-
-/// Rows of one kind, and which have changed since the last step.
-pub(super) struct Rows<T> {
-    rows: BTreeMap<RowId, T>,
+/// A session's rows, and which have changed since the last step.
+#[derive(Default)]
+pub(super) struct Rows {
+    rows: BTreeMap<RowId, AnyRow>,
     changed: BTreeSet<RowId>,
 }
 
 /// Rows as they are to be, not yet put in place.
-pub(super) type Changes<T> = BTreeMap<RowId, T>;
+pub(super) type Changes = BTreeMap<RowId, AnyRow>;
 
-impl<T> Default for Rows<T> {
-    fn default() -> Self {
-        Self { rows: BTreeMap::new(), changed: BTreeSet::new() }
-    }
-}
-
-impl<T: Row> Rows<T> {
-    pub(super) fn restore(&mut self, row: T) {
-        self.rows.insert(row.id(), row);
+impl Rows {
+    pub(super) fn restore(&mut self, row: AnyRow) {
+        self.rows.insert(id(&row), row);
     }
 
     /// A row is told; `late`: by a record behind the session's close.
-    pub(super) fn told(&self, changes: &mut Changes<T>, mut row: T, late: bool) {
-        let id = row.id();
-        match changes.get(&id).or_else(|| self.rows.get(&id)).cloned() {
-            Some(mut before) => {
-                let (superseded, flips) = (*before.superseded(), *before.late());
-                if late && !superseded {
-                    return;
-                }
-                // What a rewind has taken back stays so, whatever its stream still says of it.
-                (*row.superseded(), *row.late()) = (superseded, flips);
-            }
-            None => (*row.superseded(), *row.late()) = (late, late),
+    pub(super) fn told(&self, changes: &mut Changes, mut row: AnyRow, late: bool) {
+        let id = id(&row);
+        match changes.get(&id).or_else(|| self.rows.get(&id)).map(|before| before.head) {
+            Some(before) if late && !before.superseded => return,
+            // What a rewind has taken back stays so, whatever its stream still says of it.
+            Some(before) => (row.head.superseded, row.head.late) = (before.superseded, before.late),
+            None => (row.head.superseded, row.head.late) = (late, late),
         }
         changes.insert(id, row);
     }
 
     /// Rows of timelines below `timeline` of (driver, run) that end after `to_us` are taken back.
-    pub(super) fn rewind(&self, changes: &mut Changes<T>, (driver, run, timeline): (DriverId, RunId, u32), to_us: i64, late: bool) {
-        let back = (driver, run, 0, 0, 0)..(driver, run, timeline, 0, 0);
-        let undone: Vec<T> = self.rows.range(back.clone()).filter(|(id, _)| !changes.contains_key(*id)).map(|(_, row)| row.clone()).collect();
-        let undone = undone.into_iter().chain(changes.range(back).map(|(_, row)| row.clone()).collect::<Vec<_>>());
-        for mut row in undone.filter(|row| row.ends_after(to_us)) {
-            match (*row.superseded(), *row.late()) {
-                (false, false) if late => *row.late() = true,
-                (false, _) => *row.superseded() = true,
-                (true, true) => *row.late() = false,
+    pub(super) fn rewind(&self, changes: &mut Changes, (driver, run, timeline): (DriverId, RunId, u32), to_us: i64, late: bool) {
+        let first = |timeline| (RowKey { driver, run, timeline, slot: 0, tick: 0 }, RowKind::FIRST);
+        let back = first(0)..first(timeline);
+        let known = self.rows.range(back.clone()).filter(|(id, _)| !changes.contains_key(*id)).map(|(_, row)| row);
+        let undone: Vec<AnyRow> = known.chain(changes.range(back).map(|(_, row)| row)).filter(|row| ends_after(&row.head, to_us)).cloned().collect();
+        for mut row in undone {
+            match (row.head.superseded, row.head.late) {
+                (false, false) if late => row.head.late = true,
+                (false, _) => row.head.superseded = true,
+                (true, true) => row.head.late = false,
                 (true, false) => continue,
             }
-            changes.insert(row.id(), row);
+            changes.insert(id(&row), row);
         }
     }
 
     /// The session is opened again: what came late counts.
-    pub(super) fn reopen(&self, changes: &mut Changes<T>) {
-        for row in self.rows.values() {
+    pub(super) fn reopen(&self, changes: &mut Changes) {
+        for row in self.rows.values().filter(|row| row.head.late) {
             let mut row = row.clone();
-            if std::mem::take(row.late()) {
-                *row.superseded() ^= true;
-                changes.insert(row.id(), row);
-            }
+            row.head.late = false;
+            row.head.superseded ^= true;
+            changes.insert(id(&row), row);
         }
     }
 
-    pub(super) fn apply(&mut self, changes: Changes<T>) {
+    /// Rows that others tell of cars count for whose the cars are; `owner` says who competes in the car that is seen as somebody.
+    pub(super) fn own(&self, changes: &mut Changes, owner: impl Fn(EntryId) -> EntryId) {
+        let moved = |row: &AnyRow| owned(row.head, &owner) != row.head;
+        changes.values_mut().for_each(|row| row.head = owned(row.head, &owner));
+        let known = self.rows.iter().filter(|(id, row)| moved(row) && !changes.contains_key(*id));
+        let known: Vec<_> = known.map(|(id, row)| (*id, AnyRow { head: owned(row.head, &owner), ..row.clone() })).collect();
+        changes.extend(known);
+    }
+
+    pub(super) fn apply(&mut self, changes: Changes) {
         for (id, row) in changes {
             if self.rows.get(&id) != Some(&row) {
                 self.changed.insert(id);
@@ -146,23 +92,39 @@ impl<T: Row> Rows<T> {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.rows.values()
-    }
-
     pub(super) fn has_changed(&self) -> bool {
         !self.changed.is_empty()
     }
 
     /// The rows that have changed since they were last asked for.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<'_, T> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = AnyRow> + use<'_> {
         std::mem::take(&mut self.changed).into_iter().filter_map(|id| self.rows.get(&id)).cloned()
     }
+}
+
+fn id(row: &AnyRow) -> RowId {
+    (row.head.key, row.kind)
+}
+
+/// Whether going back to `to_us` takes it back.
+fn ends_after(head: &RowHead, to_us: i64) -> bool {
+    head.until_us.is_none_or(|until_us| until_us > to_us)
+}
+
+/// The head as that of a row of whose car it is.
+pub(super) fn owned(head: RowHead, owner: impl Fn(EntryId) -> EntryId) -> RowHead {
+    if !head.field {
+        return head;
+    }
+    let told_as = head.seen_as.unwrap_or(head.entry);
+    let entry = owner(told_as);
+    RowHead { entry, seen_as: (entry != told_as).then_some(told_as), ..head }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use boxbox_schemas::results::IncidentStep;
 
     fn step(from: u16) -> IncidentStep {
         let id = boxbox_schemas::ShortId::new("anna").unwrap();
@@ -193,17 +155,17 @@ mod tests {
         ] {
             let mut rows = Rows::default();
             let mut changes = Changes::new();
-            rows.told(&mut changes, step(0), told_late);
+            rows.told(&mut changes, AnyRow::of(&step(0)), told_late);
             if let Some(late) = back {
                 rows.rewind(&mut changes, (step(0).driver, RunId([1; 16]), 1), 500, late);
             }
             rows.apply(std::mem::take(&mut changes));
-            let shown = |rows: &Rows<IncidentStep>| rows.iter().any(|row| !row.superseded);
+            let shown = |rows: &Rows| rows.rows.values().any(|row| !row.head.superseded);
             assert_eq!(shown(&rows), counts, "{told_late} {back:?}");
             rows.reopen(&mut changes);
             rows.apply(changes);
             assert_eq!(shown(&rows), counts_after, "opened again: {told_late} {back:?}");
-            assert!(rows.iter().all(|row| !row.late));
+            assert!(rows.rows.values().all(|row| !row.head.late));
         }
     }
 
@@ -212,9 +174,9 @@ mod tests {
         let mut rows = Rows::default();
         for (from, late, kept) in [(0, false, 0), (1, false, 1), (2, true, 1), (3, false, 3)] {
             let mut changes = Changes::new();
-            rows.told(&mut changes, step(from), late);
+            rows.told(&mut changes, AnyRow::of(&step(from)), late);
             rows.apply(changes);
-            assert_eq!(rows.iter().map(|row| row.from).collect::<Vec<_>>(), [kept]);
+            assert_eq!(AnyRow::read_all::<IncidentStep>(rows.rows.values()).unwrap().iter().map(|row| row.from).collect::<Vec<_>>(), [kept]);
         }
     }
 }

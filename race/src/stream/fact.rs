@@ -1,7 +1,7 @@
 //! What the race logic is told beside frames, and the facts that it reports.
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId, SessionId};
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit};
+use boxbox_schemas::results::{AnyRow, Lap, Row};
 use serde::{Deserialize, Serialize};
 
 use super::mark::Mark;
@@ -48,13 +48,10 @@ pub enum Fact {
     /// Its spans hold every frame it was computed from. After a rewind an earlier span ends with frames that were undone:
     /// those whose tick is not below the first tick of the next span.
     Lap(Lap),
-    /// The driver's incident counter changed.
-    Incident(IncidentStep),
-    /// A visit to the pit lane, keyed by (session, driver, run, slot, timeline, tick): at its begin, and again when the car
-    /// stands, drives off and leaves. Each replaces the one before.
-    Pit(PitVisit),
-    /// The flags shown to the car changed.
-    Flags(FlagChange),
+    /// A row of another kind, keyed by (session, kind, key): when it is reported again it replaces the row before. A change of the
+    /// driver's incident counter and a change of the flags shown to the car are reported once; a visit to the pit lane at its begin,
+    /// and again when the car stands, drives off and leaves.
+    Row(AnyRow),
     /// E4: the stream went back. Facts of (`driver`, `run`) of timelines below `timeline` that end after `to_us` are superseded.
     ///
     /// It means what the stream told of other cars, too. A visit to the pits that nobody saw end ends after any time: one that
@@ -74,6 +71,13 @@ pub enum Fact {
         /// Tick returned to.
         to_tick: u32,
     },
+}
+
+impl Fact {
+    /// A row, reported.
+    pub fn row<T: Row>(row: &T) -> Self {
+        Fact::Row(AnyRow::of(row))
+    }
 }
 
 /// What came of one call or of many, in the order in which it came.

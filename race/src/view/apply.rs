@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use boxbox_schemas::results::{SessionInfo, Step};
+use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo, Step};
 
-use super::rows::{Fate, LapKey, Row, Rows, Table};
+use super::rows::{Fate, Keyed, LapKey, Rows, Table};
 use super::{SessionView, tables};
 
 /// What of a session changed.
@@ -72,9 +72,16 @@ impl SessionView {
         for lap in step.laps.iter().filter(|l| l.session == id) {
             changes.lap(lap.key(), self.laps.put(lap));
         }
-        changes.flags = put_all(&mut self.flags, step.flags.iter().filter(|f| f.session == id));
-        changes.pit_visits = put_all(&mut self.pit_visits, step.pit_visits.iter().filter(|v| v.session == id));
-        changes.incidents = put_all(&mut self.incidents, step.incidents.iter().filter(|i| i.session == id));
+        for row in step.rows.iter().filter(|row| row.head.session == id) {
+            // A row of another kind is a newer version's, which this view does not show.
+            if row.kind == FlagChange::KIND {
+                changes.flags |= put(&mut self.flags, row);
+            } else if row.kind == PitVisit::KIND {
+                changes.pit_visits |= put(&mut self.pit_visits, row);
+            } else if row.kind == IncidentStep::KIND {
+                changes.incidents |= put(&mut self.incidents, row);
+            }
+        }
         for stream in step.streams.iter().filter(|s| s.ledger.stream.session == id) {
             let key = stream.ledger.stream;
             let own = std::iter::once((None, stream.now.as_ref()));
@@ -114,11 +121,11 @@ impl SessionView {
     }
 }
 
-/// Whether any of `rows` changed anything; all of them are taken in.
-fn put_all<'a, R: Row + 'a>(table: &mut Table<R>, rows: impl Iterator<Item = &'a R>) -> bool {
-    rows.fold(false, |changed, row| table.put(row).is_some() | changed)
+/// Take in a row; whether it changed anything. What cannot be read is a newer version's, and shows nothing.
+fn put<R: Row + Keyed>(table: &mut Table<R>, row: &AnyRow) -> bool {
+    row.read::<R>().is_ok_and(|row| table.put(&row).is_some())
 }
 
-fn differ<R: Row>(before: &Table<R>, after: &Table<R>) -> bool {
+fn differ<R: Keyed>(before: &Table<R>, after: &Table<R>) -> bool {
     before.all() != after.all()
 }

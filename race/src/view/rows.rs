@@ -19,7 +19,7 @@ pub struct Rows {
 }
 
 /// What tells the rows of one kind apart within a session.
-pub(super) trait Row: Clone + PartialEq {
+pub(super) trait Keyed: Clone + PartialEq {
     type Key: Ord + Copy;
     fn key(&self) -> Self::Key;
     /// Whether it counts: a superseded row is kept for the record only.
@@ -32,7 +32,7 @@ pub type LapKey = (EntryId, u32);
 /// A stream's own car has no slot in its key: it may change its slot, and is one car.
 pub(super) type CarKey = (DriverId, RunId, Option<u16>);
 
-impl Row for Lap {
+impl Keyed for Lap {
     type Key = LapKey;
     fn key(&self) -> LapKey {
         (self.entry, self.number)
@@ -42,7 +42,7 @@ impl Row for Lap {
     }
 }
 
-impl Row for FlagChange {
+impl Keyed for FlagChange {
     type Key = (DriverId, RunId, u32, u32);
     fn key(&self) -> Self::Key {
         (self.driver, self.run, self.timeline, self.tick)
@@ -52,7 +52,7 @@ impl Row for FlagChange {
     }
 }
 
-impl Row for PitVisit {
+impl Keyed for PitVisit {
     type Key = (DriverId, RunId, u16, u32, u32);
     fn key(&self) -> Self::Key {
         (self.driver, self.run, self.slot, self.timeline, self.tick)
@@ -62,7 +62,7 @@ impl Row for PitVisit {
     }
 }
 
-impl Row for IncidentStep {
+impl Keyed for IncidentStep {
     type Key = (DriverId, RunId, u32, u32);
     fn key(&self) -> Self::Key {
         (self.driver, self.run, self.timeline, self.tick)
@@ -72,7 +72,7 @@ impl Row for IncidentStep {
     }
 }
 
-impl Row for CarNow {
+impl Keyed for CarNow {
     type Key = CarKey;
     fn key(&self) -> CarKey {
         (self.driver, self.run, self.field.then_some(self.slot))
@@ -102,7 +102,7 @@ impl<R> Default for Table<R> {
     }
 }
 
-impl<R: Row> Table<R> {
+impl<R: Keyed> Table<R> {
     pub(super) fn all(&self) -> &[R] {
         &self.rows
     }
@@ -116,17 +116,17 @@ impl<R: Row> Table<R> {
         }
         if !self.rows.is_sorted_by(|a, b| a.key() < b.key()) {
             // Stable: of equal keys the later one is still the later one. The last is wanted, and the first is what `dedup` leaves.
-            self.rows.sort_by_key(Row::key);
+            self.rows.sort_by_key(Keyed::key);
             self.rows.reverse();
             self.rows.dedup_by(|a, b| a.key() == b.key());
             self.rows.reverse();
         }
-        self.rows.retain(Row::counts);
+        self.rows.retain(Keyed::counts);
     }
 
     /// Take in one row.
     pub(super) fn put(&mut self, row: &R) -> Option<Fate> {
-        match self.rows.binary_search_by_key(&row.key(), Row::key) {
+        match self.rows.binary_search_by_key(&row.key(), Keyed::key) {
             Ok(at) if !row.counts() => {
                 self.rows.remove(at);
                 Some(Fate::Gone)
@@ -145,13 +145,13 @@ impl<R: Row> Table<R> {
     }
 
     pub(super) fn remove(&mut self, key: R::Key) -> Option<Fate> {
-        let at = self.rows.binary_search_by_key(&key, Row::key).ok()?;
+        let at = self.rows.binary_search_by_key(&key, Keyed::key).ok()?;
         self.rows.remove(at);
         Some(Fate::Gone)
     }
 
     pub(super) fn get(&self, key: R::Key) -> Option<&R> {
-        self.rows.binary_search_by_key(&key, Row::key).ok().map(|at| &self.rows[at])
+        self.rows.binary_search_by_key(&key, Keyed::key).ok().map(|at| &self.rows[at])
     }
 
     /// The rows from the first key to the last, both included.

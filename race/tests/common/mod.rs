@@ -2,8 +2,6 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 pub mod csv;
-#[path = "../old/mod.rs"]
-pub mod old;
 pub mod synth;
 
 use std::collections::BTreeMap;
@@ -16,10 +14,10 @@ use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::ids::{DriverId, RunId, SessionId, Sim, Source};
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit};
+use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Row};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 
-pub use old::beside::{Beside as CarState, BesideOther as OtherCar};
+pub use boxbox_race::stream::{CarState, OtherCar};
 
 pub fn context(run: u8) -> Context {
     Context { session: SessionId([7; 16]), driver: DriverId::new("driver-1").unwrap(), run: RunId([run; 16]), slot: 3 }
@@ -111,7 +109,7 @@ impl Rig {
     /// The processor starts again: the state is written and read back.
     pub fn store_and_load(&mut self) -> usize {
         let bytes = self.race.encode(&mut self.out).unwrap();
-        let back = self.race.store_and_load(&bytes);
+        let back = CarState::decode(&bytes).unwrap().unwrap();
         assert_eq!(back, self.race);
         self.race = back;
         bytes.len()
@@ -130,8 +128,9 @@ impl Rig {
                     let old = self.book.insert(key, lap.clone());
                     assert!(old.is_none_or(|old| old.revision < lap.revision), "a fact's revision did not rise: {lap:?}");
                 }
-                Fact::Incident(step) => self.steps.push(step.clone()),
-                Fact::Pit(visit) => {
+                Fact::Row(row) if row.kind == IncidentStep::KIND => self.steps.push(row.read().unwrap()),
+                Fact::Row(row) if row.kind == PitVisit::KIND => {
+                    let visit: PitVisit = row.read().unwrap();
                     let old = self.visits.insert((visit.run, visit.slot, visit.timeline, visit.tick), visit.clone());
                     // A rewind to a tick that was driven before (nonsense) may begin another visit at it.
                     assert!(
@@ -139,9 +138,10 @@ impl Rig {
                         "{old:?} became {visit:?}"
                     );
                 }
-                Fact::Flags(change) => {
+                Fact::Row(row) => {
+                    let change: FlagChange = row.read().unwrap();
                     assert!(change.from != change.to, "no change: {change:?}");
-                    self.flags.push(change.clone());
+                    self.flags.push(change);
                 }
                 Fact::Rewind { run, timeline, to_us, .. } => {
                     let older = |r: RunId, t: u32| r == *run && t < *timeline;
@@ -230,7 +230,7 @@ impl FieldRig {
 
     pub fn store_and_load(&mut self) -> usize {
         let bytes = self.race.encode(&mut self.out).unwrap();
-        let back = self.race.store_and_load(&bytes);
+        let back = OtherCar::decode(&bytes).unwrap().unwrap();
         assert_eq!(back, self.race);
         self.race = back;
         bytes.len()
@@ -247,8 +247,8 @@ impl FieldRig {
     }
 
     pub fn visits(&self) -> Vec<PitVisit> {
-        let told = self.out.facts.iter().filter_map(|f| if let Fact::Pit(v) = f { Some(v) } else { None });
-        let visits: BTreeMap<(u32, u32), PitVisit> = told.map(|v| ((v.tick, v.timeline), v.clone())).collect();
+        let told = self.out.facts.iter().filter_map(|f| if let Fact::Row(row) = f { row.read::<PitVisit>().ok() } else { None });
+        let visits: BTreeMap<(u32, u32), PitVisit> = told.map(|v| ((v.tick, v.timeline), v)).collect();
         visits.into_values().collect()
     }
 }

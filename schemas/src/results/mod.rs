@@ -1,4 +1,5 @@
-//! What processors compute and stores keep: laps, incident steps, pit visits, flags, cars, ledgers, checkpoints.
+//! What processors compute and stores keep: laps, rows of other kinds (incident steps, pit visits, flags), cars,
+//! ledgers, checkpoints.
 //!
 //! Times are session times of the simulator in µs (F7). Bit sets are stored as numbers and shown by name.
 //! What follows from all of it together (order, gaps, stints, classification) is in the crate `race`.
@@ -8,6 +9,7 @@ mod flag;
 mod incident;
 mod lap;
 mod pit;
+mod row;
 mod step;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ pub use self::flag::FlagChange;
 pub use self::incident::IncidentStep;
 pub use self::lap::{LOOPS, Lap, Reasons, Span, Tags};
 pub use self::pit::{PitKind, PitVisit};
+pub use self::row::{AnyRow, Row, RowHead, RowKey, RowKind, UnreadableRow};
 pub use self::step::{FieldState, PartitionState, Quarantined, Step, StreamState};
 use crate::ids::{DriverId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use crate::meta::SessionMeta;

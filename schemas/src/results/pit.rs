@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Row, RowHead, RowKey, RowKind};
 use crate::frame::codes;
 use crate::ids::{DriverId, EntryId, RunId, SessionId};
 
@@ -69,6 +70,31 @@ pub struct PitVisit {
     /// What was told late is superseded until then, what was taken back late is not yet.
     #[serde(default)]
     pub late: bool,
+}
+
+impl Row for PitVisit {
+    const KIND: RowKind = RowKind::known("pit_visit");
+
+    fn head(&self) -> RowHead {
+        RowHead {
+            session: self.session,
+            key: RowKey { driver: self.driver, run: self.run, timeline: self.timeline, slot: self.slot, tick: self.tick },
+            entry: self.entry,
+            seen_as: self.seen_as,
+            field: self.field,
+            sim_time_us: self.enter_us,
+            until_us: self.exit_us,
+            superseded: self.superseded,
+            late: self.late,
+        }
+    }
+
+    fn set_head(&mut self, head: &RowHead) {
+        let RowKey { driver, run, timeline, slot, tick } = head.key;
+        (self.session, self.driver, self.run, self.timeline, self.slot, self.tick) = (head.session, driver, run, timeline, slot, tick);
+        (self.entry, self.seen_as, self.field, self.enter_us, self.exit_us) = (head.entry, head.seen_as, head.field, head.sim_time_us, head.until_us);
+        (self.superseded, self.late) = (head.superseded, head.late);
+    }
 }
 
 impl PitVisit {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
+use super::{AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
 use crate::ids::{EntryId, SessionId};
 
 /// Everything a processor needs to go on where the last committed step ended. Lists are in order of their keys.
@@ -18,12 +18,8 @@ pub struct PartitionState {
     pub facts: Vec<Lap>,
     /// Laps as chosen.
     pub laps: Vec<Lap>,
-    /// Incident steps, superseded ones included: a rewind may take some back.
-    pub incidents: Vec<IncidentStep>,
-    /// Visits to the pit lane, superseded ones included.
-    pub pit_visits: Vec<PitVisit>,
-    /// Changes of flags, superseded ones included.
-    pub flags: Vec<FlagChange>,
+    /// Rows of all other kinds, superseded ones included: a rewind may take some back.
+    pub rows: Vec<AnyRow>,
 }
 
 /// A stream's state between steps.
@@ -65,14 +61,10 @@ pub struct Step {
     pub laps: Vec<Lap>,
     /// Laps that are no more (superseded by a rewind): (session, entry, number).
     pub withdrawn: Vec<(SessionId, EntryId, u32)>,
-    /// Incident steps, keyed by (session, driver, run, timeline, tick).
-    pub incidents: Vec<IncidentStep>,
-    /// Visits to the pit lane, keyed by (session, driver, run, slot, timeline, tick).
-    pub pit_visits: Vec<PitVisit>,
-    /// Changes of flags, keyed by (session, driver, run, timeline, tick).
-    pub flags: Vec<FlagChange>,
+    /// Rows of all other kinds, keyed by (session, key, kind).
+    pub rows: Vec<AnyRow>,
     /// Sessions retired (E9): the race states and field states of their streams, their facts and their superseded rows are
-    /// dropped; ledgers, laps, incident steps, pit visits and flags stay. A load gives of a retired session its [`SessionInfo`]
+    /// dropped; ledgers, laps and rows stay. A load gives of a retired session its [`SessionInfo`]
     /// only.
     pub retired: Vec<SessionId>,
     /// Records nobody can read, kept for a person to look at.
@@ -89,9 +81,7 @@ impl Step {
             facts: vec![],
             laps: vec![],
             withdrawn: vec![],
-            incidents: vec![],
-            pit_visits: vec![],
-            flags: vec![],
+            rows: vec![],
             retired: vec![],
             quarantine: vec![],
         }

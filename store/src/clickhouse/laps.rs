@@ -16,7 +16,8 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::archive::Inner;
 use super::error::from_clickhouse;
-use crate::postgres::{from_sqlx, owned};
+use crate::postgres::from_sqlx;
+use crate::sql::owned;
 use crate::sql::rows::{Description, parse};
 use crate::{Lease, StoreError};
 

@@ -8,8 +8,9 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::resume::{Plan, Planned};
-use crate::postgres::{from_sqlx, owned};
+use crate::postgres::from_sqlx;
 use crate::rules::check_same_record;
+use crate::sql::owned;
 use crate::{ArchiveBlock, FrameRun, Lease, StoreError};
 
 /// Plans kept for each partition at least, and for how long: as far back as ClickHouse may be put.

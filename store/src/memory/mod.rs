@@ -22,7 +22,7 @@ mod tests {
 
     use super::*;
     use crate::suite::{ArchiveFixture, ResultsFixture};
-    use crate::{Quarantined, Results};
+    use crate::{Quarantined, Sessions};
 
     #[async_trait]
     impl ResultsFixture for MemoryResults {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, Checkpoint, Lap, Ledger, RowKey, RowKind, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
 use crate::share::{self, Seat};
-use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, Results, SessionCursor, Share, Step, StoreError, StreamState};
+use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError, StreamState};
 
-/// [`Results`] in memory.
+/// Results in memory.
 #[derive(Clone, Default)]
 pub struct MemoryResults {
     inner: Arc<Mutex<Inner>>,
@@ -32,9 +32,7 @@ struct Inner {
     streams: BTreeMap<(SessionId, DriverId, RunId), StreamState>,
     facts: BTreeMap<(SessionId, EntryId, u32, DriverId, RunId, u32), Lap>,
     laps: BTreeMap<(SessionId, EntryId, u32), Lap>,
-    incidents: BTreeMap<(SessionId, DriverId, RunId, u32, u32), IncidentStep>,
-    pit_visits: BTreeMap<(SessionId, DriverId, RunId, u16, u32, u32), PitVisit>,
-    flags: BTreeMap<(SessionId, DriverId, RunId, u32, u32), FlagChange>,
+    rows: BTreeMap<(SessionId, RowKey, RowKind), AnyRow>,
 }
 
 #[derive(Default)]
@@ -116,15 +114,11 @@ impl Inner {
             self.laps.remove(key);
         }
         self.laps.extend(step.laps.into_iter().map(|l| ((l.session, l.entry, l.number), l)));
-        self.incidents.extend(step.incidents.into_iter().map(|i| ((i.session, i.driver, i.run, i.timeline, i.tick), i)));
-        self.pit_visits.extend(step.pit_visits.into_iter().map(|v| ((v.session, v.driver, v.run, v.slot, v.timeline, v.tick), v)));
-        self.flags.extend(step.flags.into_iter().map(|f| ((f.session, f.driver, f.run, f.timeline, f.tick), f)));
+        self.rows.extend(step.rows.into_iter().map(|r| ((r.head.session, r.head.key, r.kind), r)));
         for session in &step.retired {
             self.facts.retain(|k, _| k.0 != *session);
             self.laps.retain(|k, l| k.0 != *session || !l.superseded);
-            self.incidents.retain(|k, i| k.0 != *session || !i.superseded);
-            self.pit_visits.retain(|k, v| k.0 != *session || !v.superseded);
-            self.flags.retain(|k, f| k.0 != *session || !f.superseded);
+            self.rows.retain(|k, r| k.0 != *session || !r.head.superseded);
             for (_, stream) in self.streams.iter_mut().filter(|(k, _)| k.0 == *session) {
                 stream.race = Default::default();
                 stream.field.clear();
@@ -140,7 +134,7 @@ impl Inner {
 }
 
 #[async_trait]
-impl Results for MemoryResults {
+impl Steps for MemoryResults {
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
         let mut inner = self.inner.lock();
         super::available(!inner.down)?;
@@ -211,9 +205,7 @@ impl Results for MemoryResults {
                 sessions: inner.sessions.iter().filter(|(_, (owner, _))| *owner == key).map(|(_, (_, s))| s.clone()).collect(),
                 facts: inner.facts.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
                 laps: inner.laps.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
-                incidents: inner.incidents.iter().filter(|(k, _)| here(&k.0)).map(|(_, i)| i.clone()).collect(),
-                pit_visits: inner.pit_visits.iter().filter(|(k, _)| here(&k.0)).map(|(_, v)| v.clone()).collect(),
-                flags: inner.flags.iter().filter(|(k, _)| here(&k.0)).map(|(_, f)| f.clone()).collect(),
+                rows: inner.rows.iter().filter(|(k, _)| here(&k.0)).map(|(_, r)| r.clone()).collect(),
             })
         })?
     }
@@ -225,7 +217,10 @@ impl Results for MemoryResults {
         inner.apply(step.clone());
         Ok(())
     }
+}
 
+#[async_trait]
+impl Sessions for MemoryResults {
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
         self.read(|inner| {
             let place = |opened_at_us: i64, id: SessionId| (std::cmp::Reverse(opened_at_us), id);
@@ -283,26 +278,14 @@ impl Results for MemoryResults {
         self.read_session(tenant, session, |inner| inner.laps.get(&(*session, *entry, number)).filter(|l| !l.superseded).cloned())
     }
 
-    async fn incidents(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<IncidentStep>, StoreError> {
+    async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError> {
         self.read_session(tenant, session, |inner| {
-            let mut shown: Vec<_> = inner.incidents.values().filter(|i| i.session == *session && !i.superseded).cloned().collect();
-            shown.sort_by_key(|i| (i.entry, i.sim_time_us, i.driver, i.run, i.timeline, i.tick));
-            shown
-        })
-    }
-
-    async fn pit_visits(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<PitVisit>, StoreError> {
-        self.read_session(tenant, session, |inner| {
-            let mut shown: Vec<_> = inner.pit_visits.values().filter(|v| v.session == *session && !v.superseded).cloned().collect();
-            shown.sort_by_key(|v| (v.entry, v.enter_us, v.driver, v.run, v.slot));
-            shown
-        })
-    }
-
-    async fn flags(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<FlagChange>, StoreError> {
-        self.read_session(tenant, session, |inner| {
-            let mut shown: Vec<_> = inner.flags.values().filter(|f| f.session == *session && !f.superseded).cloned().collect();
-            shown.sort_by_key(|f| (f.sim_time_us, f.entry, f.driver, f.run, f.timeline));
+            let of_kind = |r: &&AnyRow| r.head.session == *session && r.kind == kind && !r.head.superseded;
+            let mut shown: Vec<_> = inner.rows.values().filter(of_kind).cloned().collect();
+            shown.sort_by_key(|AnyRow { head, .. }| {
+                let RowKey { driver, run, timeline, slot, tick } = head.key;
+                (head.entry, head.sim_time_us, driver, run, slot, timeline, tick)
+            });
             shown
         })
     }

@@ -9,7 +9,6 @@
 //! stalls only that. A deadline on this side bounds every call, for a server that vanishes without a word.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use tokio::time::timeout;
 use super::error::from_sqlx;
 use super::server::{Server, close, close_soon};
 use crate::StoreError;
+use crate::sql::Work;
 
 /// How long a transaction may take from here; connecting comes on top.
 const DEADLINE: Duration = Duration::from_secs(12);
@@ -35,9 +35,6 @@ const READER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection for reading that was used so lately is taken to be in order.
 const UNCHECKED: Duration = Duration::from_secs(1);
-
-/// What runs on a connection.
-pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
 /// A connection, or none yet, and whose turn it is to use it.
 type Slot = Arc<Turn<Option<PgConnection>>>;

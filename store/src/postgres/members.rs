@@ -7,27 +7,25 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use boxbox_schemas::LogId;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 
-use super::decode::{column, number};
 use super::error::from_sqlx;
-use super::{Connection, Store};
+use super::store::PostgresResults;
 use crate::share::{Seat, turn};
+use crate::sql::{Found, number};
 use crate::{Lease, Member, Share, StoreError};
-
-pub(super) const SHARED: bool = true;
 
 /// How long a beat may take: what waits longer is said to be unavailable, and beats again.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-pub(super) async fn beat(store: &Store, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
+pub(super) async fn beat(store: &PostgresResults, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
     let (of, member) = (log.clone(), member.clone());
     store.database.beat(log, DEADLINE, move |c| Box::pin(beat_in(c, of, partitions, member))).await
 }
 
-pub(super) async fn release(store: &Store, lease: &Lease) -> Result<(), StoreError> {
+pub(super) async fn release(store: &PostgresResults, lease: &Lease) -> Result<(), StoreError> {
     let (log, partition, lease) = (&lease.log, lease.partition, lease.clone());
-    let work = store.write(log, partition, move |c| {
+    let work = store.database.transaction(log, partition, move |c| {
         Box::pin(async move {
             let free = sqlx::query("UPDATE partitions SET owner = NULL, leaving = FALSE WHERE log = $1 AND part = $2 AND epoch = $3");
             let free = free.bind(lease.log.0.as_str()).bind(i64::from(lease.partition)).bind(epoch(&lease)?);
@@ -39,7 +37,7 @@ pub(super) async fn release(store: &Store, lease: &Lease) -> Result<(), StoreErr
     Ok(())
 }
 
-pub(super) async fn leave(store: &Store, log: &LogId, member: &Member) -> Result<(), StoreError> {
+pub(super) async fn leave(store: &PostgresResults, log: &LogId, member: &Member) -> Result<(), StoreError> {
     let (of, name) = (log.clone(), member.name.clone());
     let work = store.database.beat(log, DEADLINE, move |c| {
         Box::pin(async move {
@@ -50,7 +48,7 @@ pub(super) async fn leave(store: &Store, log: &LogId, member: &Member) -> Result
     work.await
 }
 
-async fn beat_in(c: &mut Connection, log: LogId, partitions: u32, member: Member) -> Result<Share, StoreError> {
+async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Member) -> Result<Share, StoreError> {
     let (of, me) = (log.0.as_str(), member.name.as_str());
     // Another log with the same hash would have to wait, no more.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('boxbox members ' || $1, 0))").bind(of).execute(&mut *c).await.map_err(from_sqlx)?;
@@ -96,15 +94,16 @@ async fn beat_in(c: &mut Connection, log: LogId, partitions: u32, member: Member
     for row in mine.bind(of).bind(me).fetch_all(&mut *c).await.map_err(from_sqlx)? {
         let partition = number(&row, "part")?;
         share.leases.push(Lease { log: log.clone(), partition, epoch: number(&row, "epoch")? });
-        share.give_back.extend(column::<bool>(&row, "leaving")?.then_some(partition));
+        share.give_back.extend(row.bool("leaving")?.then_some(partition));
     }
     Ok(share)
 }
 
-async fn seats(c: &mut Connection, log: &str, partitions: u32) -> Result<Vec<Seat>, StoreError> {
+async fn seats(c: &mut PgConnection, log: &str, partitions: u32) -> Result<Vec<Seat>, StoreError> {
     let query = sqlx::query("SELECT part, owner, leaving FROM partitions WHERE log = $1 AND part < $2 ORDER BY part");
     let rows = query.bind(log).bind(i64::from(partitions)).fetch_all(c).await.map_err(from_sqlx)?;
-    let seat = |row: &PgRow| Ok(Seat { partition: number(row, "part")?, owner: column(row, "owner")?, leaving: column(row, "leaving")? });
+    let seat =
+        |row: &PgRow| Ok(Seat { partition: number(row, "part")?, owner: row.maybe_text("owner")?.map(str::to_owned), leaving: row.bool("leaving")? });
     rows.iter().map(seat).collect()
 }
 

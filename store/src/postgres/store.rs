@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use boxbox_schemas::LogId;
-use sqlx::Execute;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::query::Query;
 
-use super::Db;
-use super::database::{Database, Work};
-use super::error::from_sqlx;
-use crate::StoreError;
+use super::database::Database;
+use super::members;
+use crate::sql::{self, Sql, SqlStore, Work};
+use crate::{Lease, Member, Quarantined, Share, StoreError};
 
 /// How long it may take to load a partition: laps and facts of every session that is not retired.
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 const LOAD_SETTING: &str = "SET LOCAL statement_timeout = '60s'";
 
-/// [`Results`](crate::Results) in a PostgreSQL database, which several processors share.
+/// Results in a PostgreSQL database, which several processors share.
 pub struct PostgresResults {
     pub(super) database: Database,
 }
@@ -33,48 +31,70 @@ impl PostgresResults {
         Ok(Self { database: Database::connect(url, password, "results").await? })
     }
 
+    /// The quarantined records of a partition, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
+    pub async fn quarantine(&self, log: &LogId, partition: u32) -> Result<Vec<Quarantined>, StoreError> {
+        sql::quarantine(self, log, partition).await
+    }
+
     /// Wait for what is being done, then close the connections.
     pub async fn close(&self) {
         self.database.close().await;
     }
+}
 
-    /// One transaction on the partition's own connection.
-    pub(super) async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
+#[async_trait]
+impl SqlStore for PostgresResults {
+    /// On the partition's own connection.
+    async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
     {
-        self.database.transaction(log, partition, work).await
+        self.database.transaction(log, partition, |c| work(c)).await
     }
 
-    /// One transaction that may take long.
-    pub(super) async fn load_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
+    async fn write_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
     {
         let patiently = self.database.transaction_within(log, partition, LOAD_DEADLINE, |c| {
             Box::pin(async move {
-                sqlx::query(LOAD_SETTING).execute(&mut *c).await.map_err(from_sqlx)?;
+                c.execute(LOAD_SETTING, &[]).await?;
                 work(c).await
             })
         });
         patiently.await
     }
 
-    /// All rows of a question.
-    pub(super) async fn all<T>(
-        &self,
-        mut query: Query<'_, Db, PgArguments>,
-        one: impl Fn(PgRow) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let arguments = query.take_arguments().map_err(|e| StoreError::Refused(e.to_string()))?.unwrap_or_default();
-        let query = sqlx::query_with(query.sql(), arguments);
-        let rows = self.database.read(|c| Box::pin(async move { query.fetch_all(c).await.map_err(from_sqlx) })).await?;
-        self.database.noted(rows.into_iter().map(one).collect())
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+    {
+        self.database.read(|c| work(c)).await
     }
 
-    pub(super) async fn answers(&self) -> Result<(), StoreError> {
+    async fn answers(&self) -> Result<(), StoreError> {
         self.database.ping().await
+    }
+
+    fn has_members(&self) -> bool {
+        true
+    }
+
+    async fn member_beats(&self, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
+        members::beat(self, log, partitions, member).await
+    }
+
+    async fn member_releases(&self, lease: &Lease) -> Result<(), StoreError> {
+        members::release(self, lease).await
+    }
+
+    async fn member_leaves(&self, log: &LogId, member: &Member) -> Result<(), StoreError> {
+        members::leave(self, log, member).await
     }
 }

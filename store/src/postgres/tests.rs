@@ -10,8 +10,9 @@ use tokio::sync::OnceCell;
 use super::server::Server;
 use super::*;
 use crate::suite::ResultsFixture;
+use crate::suite::migrated::Before;
 use crate::suite::samples::*;
-use crate::{Member, Quarantined, Results, Step, StoreError};
+use crate::{Member, Quarantined, Sessions, Step, Steps, StoreError};
 
 mod cancels;
 mod faults;
@@ -161,6 +162,23 @@ on_a_server! {
         assert!(open().await.to_string().contains("another one"));
         place.execute("DELETE FROM _sqlx_migrations").await;
         assert!(open().await.to_string().contains("boxbox migrate"));
+    }
+}
+
+on_a_server! {
+    /// F8: random rows, as version 2 of the schema keeps them.
+    async fn rows_of_version_2_are_migrated(place) {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let before = Before::random(&mut fastrand::Rng::with_seed(seed));
+        place.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
+        let of_then = sqlx::migrate!("migrations/postgres").iter().filter(|m| m.version <= 2).cloned().collect();
+        let mut c = place.raw().await;
+        sqlx::migrate::Migrator::with_migrations(of_then).run_direct(None, &mut c, false).await.unwrap();
+        before.put(&mut c).await;
+        migrate(&place.url, Some(&place.password)).await.unwrap();
+        before.check_views(&mut place.raw().await).await;
+        before.check(&place.store().await).await;
     }
 }
 

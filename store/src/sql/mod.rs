@@ -1,26 +1,10 @@
-//! What the SQL backends share.
+//! What the SQL backends share: a step as rows, what a commit writes, what a load and a question read.
 //!
-//! [`rows`] is a module like any other. The other files here, `commit.rs`, `decode.rs` and `results.rs`, are included twice: as
-//! modules of `sqlite` and of `postgres`, by `#[path]`. They name their database through their parent (`use super::Connection`),
-//! so each copy is plain code of one database. Generics over `sqlx::Database` would say the same with a wall of bounds on
-//! every function, that each value encodes, each column decodes, each connection executes.
+//! All of it is written once, on [`Sql`]: a connection that takes many rows at once and gives rows found one by one. SQLite and
+//! PostgreSQL each implement it for their connections, in the way that is fast there ([`write`]: SQLite wants many values,
+//! PostgreSQL arrays), and [`SqlStore`] for how their connections are kept. Pieces of SQL that differ are in a [`Dialect`].
 //!
-//! A parent provides:
-//!
-//! * the types `Db`, `Connection`, `Row`, and `Store`, whose [`Results`](crate::Results) are written here by means of its methods
-//!   `write`, `load_at_length`, `all` and `answers`;
-//! * the macros `for_update!`, `to_nobody!` and `no_bytes!`: pieces of SQL that differ;
-//! * the modules `error` (what an error means), `upsert` (many rows in few statements: SQLite wants many values, PostgreSQL
-//!   arrays), `moments` (two questions that want to be asked in different ways), `members` (several processors, or one) and
-//!   `outbox` (laps to be copied elsewhere, or nothing).
-//!
-//! Parameters are `$1`, which both take, and whole numbers are bound as `i64`, which both have.
-
-macro_rules! session_select {
-    () => {
-        "SELECT s.*, d.body AS description FROM sessions s LEFT JOIN descriptions d ON d.session = s.id"
-    };
-}
+//! Parameters are `$1`, which both take, and whole numbers are `i64`, which both have.
 
 /// $1 tenant, $2 session. Each entry of a session by one step in the index to the next: few, whatever laps there are.
 macro_rules! entries {
@@ -32,4 +16,122 @@ macro_rules! entries {
     };
 }
 
+/// Sessions with their descriptions.
+macro_rules! session_select {
+    () => {
+        "SELECT s.*, d.body AS description FROM sessions s LEFT JOIN descriptions d ON d.session = s.id"
+    };
+}
+
+/// An array of [`Value`](crate::sql::Value)s.
+macro_rules! values {
+    ($($value:expr),+ $(,)?) => {
+        [$($crate::sql::Value::from($value)),+]
+    };
+}
+
+mod commit;
+#[macro_use]
+mod found;
+mod load;
+mod outbox;
+pub(crate) mod read;
 pub(crate) mod rows;
+mod store;
+mod value;
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+
+pub(crate) use commit::owned;
+pub(crate) use found::{Found, id, number, short_id};
+pub(crate) use store::{SqlStore, quarantine};
+pub(crate) use value::Value;
+
+use crate::StoreError;
+
+/// Pieces of SQL that differ between backends.
+pub(crate) struct Dialect {
+    /// Behind a `SELECT`: nobody else writes the rows found until the transaction ends.
+    pub(crate) for_update: &'static str,
+    /// In a `SET` of `partitions`: no processor that beats has it any more.
+    pub(crate) to_nobody: &'static str,
+    /// A value of no bytes.
+    pub(crate) no_bytes: &'static str,
+    /// For each entry the last two laps that had begun: $1 tenant, $2 session, $3 the moment.
+    pub(crate) laps_at: &'static str,
+    /// For each entry its best lap that had ended: parameters as of `laps_at`.
+    pub(crate) best_laps: &'static str,
+    /// Whether steps say in `lap_outbox` which laps they touch, for whoever copies laps elsewhere.
+    pub(crate) outbox: bool,
+}
+
+/// What runs on a connection.
+pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// Takes each row found.
+pub(crate) type Each<'f> = &'f mut (dyn FnMut(&dyn Found) -> Result<(), StoreError> + Send);
+
+/// A connection, within a transaction or not.
+#[async_trait]
+pub(crate) trait Sql: Send {
+    /// What its database writes differently.
+    fn dialect(&self) -> &'static Dialect;
+    /// `head`, then rows of `columns` values each, all of them in order, in as many statements as are fast, then `tail`.
+    async fn write_values(&mut self, head: &str, columns: usize, values: &[Value<'_>], tail: &str) -> Result<(), StoreError>;
+    /// As `write_values` for a statement that finds rows.
+    async fn select_values(&mut self, head: &str, columns: usize, values: &[Value<'_>], tail: &str, each: Each<'_>) -> Result<(), StoreError>;
+    /// What a statement with `parameters` finds, row by row as they come.
+    async fn query(&mut self, sql: &str, parameters: &[Value<'_>], each: Each<'_>) -> Result<(), StoreError>;
+    /// A statement that finds nothing.
+    async fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<(), StoreError>;
+}
+
+/// `head` all rows `tail`, where `of` says the values of a row: `INSERT INTO … ` rows, or `… IN (` rows `)`.
+pub(crate) async fn write<'a, R, const N: usize>(
+    c: &mut dyn Sql,
+    head: &str,
+    rows: &'a [R],
+    of: impl Fn(&'a R) -> [Value<'a>; N],
+    tail: &str,
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let values: Vec<Value<'a>> = rows.iter().flat_map(of).collect();
+    c.write_values(head, N, &values, tail).await
+}
+
+/// `head` all keys `tail`; calls `each` with every row found.
+pub(crate) async fn select<'a, K, const N: usize>(
+    c: &mut dyn Sql,
+    head: &str,
+    keys: &'a [K],
+    of: impl Fn(&'a K) -> [Value<'a>; N],
+    tail: &str,
+    each: Each<'_>,
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let values: Vec<Value<'a>> = keys.iter().flat_map(of).collect();
+    c.select_values(head, N, &values, tail, each).await
+}
+
+/// Everything that a statement finds, as `one` reads it.
+pub(crate) async fn all<T: Send>(
+    c: &mut dyn Sql,
+    sql: &str,
+    parameters: &[Value<'_>],
+    one: impl Fn(&dyn Found) -> Result<T, StoreError> + Send,
+) -> Result<Vec<T>, StoreError> {
+    let mut all = vec![];
+    let found = &mut all;
+    c.query(sql, parameters, &mut move |row| {
+        found.push(one(row)?);
+        Ok(())
+    })
+    .await?;
+    Ok(all)
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, Lap, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use crate::{Step, StoreError};
 
 /// A step as rows, one for each key, in order of keys.
 pub(crate) struct Rows {
-    pub(crate) sessions: Vec<SessionInfo>,
+    pub(crate) sessions: Vec<SessionRow>,
     pub(crate) descriptions: Vec<(SessionId, String)>,
     pub(crate) undescribed: Vec<SessionId>,
     pub(crate) streams: Vec<StreamRow>,
@@ -21,11 +21,15 @@ pub(crate) struct Rows {
     pub(crate) withdrawn: Vec<(SessionId, EntryId, u32)>,
     pub(crate) laps: Vec<LapRow>,
     pub(crate) field: Vec<FieldRow>,
-    pub(crate) incidents: Vec<IncidentStep>,
-    pub(crate) pit_visits: Vec<PitRow>,
-    pub(crate) flags: Vec<FlagChange>,
+    pub(crate) rows: Vec<AnyRow>,
     pub(crate) retired: Vec<SessionId>,
     pub(crate) quarantine: Vec<(i64, String, Bytes)>,
+}
+
+pub(crate) struct SessionRow {
+    /// Without its description, which is a row of its own.
+    pub(crate) info: SessionInfo,
+    pub(crate) source_id: [u8; 16],
 }
 
 pub(crate) struct StreamRow {
@@ -44,11 +48,6 @@ pub(crate) struct FieldRow {
     pub(crate) slot: u16,
     pub(crate) race: Bytes,
     pub(crate) now: Option<String>,
-}
-
-pub(crate) struct PitRow {
-    pub(crate) visit: PitVisit,
-    pub(crate) body: String,
 }
 
 pub(crate) struct LapRow {
@@ -79,9 +78,7 @@ impl Rows {
         let streams = last_by_key(&step.streams, |s| (s.ledger.stream.session, s.ledger.stream.driver, s.ledger.stream.run));
         let facts = last_by_key(&step.facts, |l| (l.session, l.entry, l.number, l.driver, l.run, l.timeline));
         let laps = last_by_key(&step.laps, |l| (l.session, l.entry, l.number));
-        let incidents = last_by_key(&step.incidents, |i| (i.session, i.driver, i.run, i.timeline, i.tick));
-        let pit_visits = last_by_key(&step.pit_visits, |v| (v.session, v.driver, v.run, v.slot, v.timeline, v.tick));
-        let flags = last_by_key(&step.flags, |f| (f.session, f.driver, f.run, f.timeline, f.tick));
+        let rows = last_by_key(&step.rows, |r| (r.head.session, r.head.key, r.kind));
         let field: Vec<_> = step.streams.iter().flat_map(|s| s.field.iter().map(|f| (s.ledger.stream, f))).collect();
         let field = last_by_key(&field, |(stream, f)| (stream.session, stream.driver, stream.run, f.slot));
         let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) =
@@ -92,7 +89,10 @@ impl Rows {
                 .map(|s| Ok((s.id, json(&Description { meta: s.meta.clone(), from: s.meta_from })?)))
                 .collect::<Result<_, StoreError>>()?,
             undescribed: undescribed.into_iter().map(|s| s.id).collect(),
-            sessions: sessions.into_iter().map(|s| SessionInfo { meta: None, ..s.clone() }).collect(),
+            sessions: sessions
+                .into_iter()
+                .map(|s| SessionRow { info: SessionInfo { meta: None, ..s.clone() }, source_id: s.source.id.to_be_bytes() })
+                .collect(),
             streams: streams
                 .into_iter()
                 .map(|s| {
@@ -111,9 +111,7 @@ impl Rows {
             facts: facts.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
             withdrawn: step.withdrawn.clone(),
             laps: laps.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
-            incidents: incidents.into_iter().cloned().collect(),
-            pit_visits: pit_visits.into_iter().map(|v| Ok(PitRow { visit: v.clone(), body: json(v)? })).collect::<Result<_, StoreError>>()?,
-            flags: flags.into_iter().cloned().collect(),
+            rows: rows.into_iter().cloned().collect(),
             retired: step.retired.clone(),
             quarantine: last_by_key(&step.quarantine, |q| q.offset)
                 .into_iter()

@@ -8,14 +8,13 @@ use boxbox_schemas::results::{Checkpoint, Span};
 use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey, TenantId};
 use futures::TryStreamExt;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnection, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
 
-use super::decode::{column, id, number, short_id};
 use super::error::from_sqlx;
-use super::upsert::{Bind, select, write};
 use super::{File, chunks, signed};
 use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
+use crate::sql::{Found, Value, id, number, select, short_id, write};
 use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
 
 /// ?1 to ?4 the stream, ?5 and ?6 the span. Both tables in one statement: what a fold moves between them is then in one of
@@ -56,7 +55,7 @@ impl SqliteArchive {
         while left > 0
             && let Some(row) = rows.try_next().await.map_err(from_sqlx)?
         {
-            let run = unpack(stream, number(&row, "first_seq")?, number(&row, "frames")?, column(&row, "packed")?)?;
+            let run = unpack(stream, number(&row, "first_seq")?, number(&row, "frames")?, row.bytes("packed")?)?;
             if let Some(run) = run.within(span.first_seq, span.next_seq)? {
                 left = left.saturating_sub(run.count());
                 found.push(run);
@@ -115,7 +114,7 @@ async fn load(c: &mut SqliteConnection, log: LogId, partition: u32) -> Result<Ar
     let query =
         sqlx::query("SELECT tenant, session, driver, run, next_seq FROM streams WHERE log = ? AND part = ? ORDER BY tenant, session, driver, run");
     let rows = query.bind(log.0.as_str()).bind(partition).fetch_all(c).await.map_err(from_sqlx)?;
-    Ok(ArchiveState { checkpoint, cursors: rows.iter().map(cursor).collect::<Result<_, _>>()?, ..ArchiveState::default() })
+    Ok(ArchiveState { checkpoint, cursors: rows.iter().map(|row| cursor(row)).collect::<Result<_, _>>()?, ..ArchiveState::default() })
 }
 
 async fn checkpoint(c: &mut SqliteConnection, log: &LogId, partition: u32) -> Result<Option<Checkpoint>, StoreError> {
@@ -153,12 +152,12 @@ async fn append(c: &mut SqliteConnection, block: ArchiveBlock) -> Result<(), Sto
 
 async fn stored_cursors(c: &mut SqliteConnection, of: &[(StreamKey, u64)]) -> Result<BTreeMap<StreamKey, u64>, StoreError> {
     let mut stored = BTreeMap::new();
-    let found = |row: &SqliteRow| {
+    let head = "SELECT tenant, session, driver, run, next_seq FROM streams WHERE (tenant, session, driver, run) IN (";
+    select(c, head, of, |(stream, _)| stream_values(stream), ")", &mut |row| {
         stored.extend([cursor(row)?]);
         Ok(())
-    };
-    let head = "SELECT tenant, session, driver, run, next_seq FROM streams WHERE (tenant, session, driver, run) IN (";
-    select(c, head, of, |b, (stream, _)| bind_stream(b, stream), ")", found).await?;
+    })
+    .await?;
     Ok(stored)
 }
 
@@ -169,24 +168,28 @@ async fn put_cursors(c: &mut SqliteConnection, checkpoint: &Checkpoint, cursors:
         all
     });
     let head = "INSERT INTO streams (tenant, session, driver, run, log, part, next_seq) ";
-    let bind = |b: &mut Bind<'_>, (stream, next): &(StreamKey, u64)| {
-        bind_stream(b, stream);
-        b.push_bind(checkpoint.log.0.as_str()).push_bind(checkpoint.partition).push_bind(clamped(*next));
-    };
     let tail = " ON CONFLICT (tenant, session, driver, run) DO UPDATE SET log = excluded.log, part = excluded.part, \
                 next_seq = CASE WHEN excluded.next_seq > streams.next_seq THEN excluded.next_seq ELSE streams.next_seq END";
-    write(c, head, &newest.into_iter().collect::<Vec<_>>(), bind, tail).await.map(drop)
+    let newest: Vec<(StreamKey, u64)> = newest.into_iter().collect();
+    write(
+        c,
+        head,
+        &newest,
+        |(s, next)| values![&s.tenant, &s.session, &s.driver, &s.run, &checkpoint.log.0, checkpoint.partition, clamped(*next)],
+        tail,
+    )
+    .await
 }
 
-pub(super) fn bind_stream(b: &mut Bind<'_>, stream: &StreamKey) {
-    b.push_bind(stream.tenant.as_str()).push_bind(&stream.session.0[..]).push_bind(stream.driver.as_str()).push_bind(&stream.run.0[..]);
+pub(super) fn stream_values(stream: &StreamKey) -> [Value<'_>; 4] {
+    values![&stream.tenant, &stream.session, &stream.driver, &stream.run]
 }
 
-fn cursor(row: &SqliteRow) -> Result<(StreamKey, u64), StoreError> {
+fn cursor(row: &dyn Found) -> Result<(StreamKey, u64), StoreError> {
     Ok((stream(row)?, number(row, "next_seq")?))
 }
 
-pub(super) fn stream(row: &SqliteRow) -> Result<StreamKey, StoreError> {
+pub(super) fn stream(row: &dyn Found) -> Result<StreamKey, StoreError> {
     Ok(StreamKey {
         tenant: TenantId(short_id(row, "tenant")?),
         session: SessionId(id(row, "session")?),

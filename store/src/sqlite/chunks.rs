@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::StreamKey;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 
-use super::archive::{bind_stream, clamped, stream};
-use super::decode::{column, number};
+use super::archive::{clamped, stream, stream_values};
 use super::error::from_sqlx;
-use super::upsert::{Bind, select, write};
 use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
+use crate::sql::{Found, number, select, write};
 use crate::{FrameRun, Removed, Retention, StoreError, run};
 
 /// Streams folded in a transaction at most: with full tails 15 MB of frames and some 100 ms. The fullest go first.
@@ -73,11 +72,11 @@ async fn due(c: &mut SqliteConnection, fresh: &BTreeMap<StreamKey, Vec<FrameRun>
     let mut frames: BTreeMap<StreamKey, u64> = fresh.iter().map(|(key, runs)| (*key, runs.iter().map(FrameRun::count).sum())).collect();
     let touched: Vec<StreamKey> = frames.keys().copied().collect();
     let head = "SELECT tenant, session, driver, run, SUM(frames) AS frames FROM tails WHERE (tenant, session, driver, run) IN (";
-    let stored = |row: &SqliteRow| {
+    let mut stored = |row: &dyn Found| {
         *frames.entry(stream(row)?).or_default() += number::<u64>(row, "frames")?;
         Ok(())
     };
-    select(c, head, &touched, bind_stream, ") GROUP BY tenant, session, driver, run", stored).await?;
+    select(c, head, &touched, stream_values, ") GROUP BY tenant, session, driver, run", &mut stored).await?;
     let mut full: Vec<(u64, StreamKey)> = frames.into_iter().map(|(key, n)| (n, key)).filter(|(n, _)| *n >= CHUNK_MAX_FRAMES).collect();
     full.sort_by(|a, b| b.cmp(a));
     full.truncate(FOLD_MAX_STREAMS);
@@ -94,14 +93,14 @@ async fn due(c: &mut SqliteConnection, fresh: &BTreeMap<StreamKey, Vec<FrameRun>
 /// Take a stream's tails out of the table.
 async fn take_tails(c: &mut SqliteConnection, work: &mut Work) -> Result<(), StoreError> {
     let key = [work.stream];
-    let take = |row: &SqliteRow| {
-        work.tails.push((number(row, "first_seq")?, number(row, "frames")?, column(row, "packed")?));
-        work.received_us = work.received_us.max(column(row, "received_us")?);
+    let mut take = |row: &dyn Found| {
+        work.tails.push((number(row, "first_seq")?, number(row, "frames")?, row.bytes("packed")?.to_vec()));
+        work.received_us = work.received_us.max(row.int("received_us")?);
         Ok(())
     };
     let head = "SELECT first_seq, frames, received_us, packed FROM tails WHERE (tenant, session, driver, run) IN (";
-    select(c, head, &key, bind_stream, ") ORDER BY first_seq", take).await?;
-    write(c, "DELETE FROM tails WHERE (tenant, session, driver, run) IN (", &key, bind_stream, ")").await.map(drop)
+    select(c, head, &key, stream_values, ") ORDER BY first_seq", &mut take).await?;
+    write(c, "DELETE FROM tails WHERE (tenant, session, driver, run) IN (", &key, stream_values, ")").await
 }
 
 /// The rows of all streams: chunks, and tails.
@@ -127,12 +126,18 @@ fn pack_all(work: Vec<Work>) -> Result<(Vec<Chunk>, Vec<Chunk>), StoreError> {
 }
 
 async fn put_rows(c: &mut SqliteConnection, head: &'static str, rows: &[Chunk]) -> Result<(), StoreError> {
-    let bind = |b: &mut Bind<'_>, Chunk { run, received_us, packed }: &Chunk| {
-        bind_stream(b, &run.stream);
-        b.push_bind(clamped(run.first_seq())).push_bind(clamped(run.next_seq())).push_bind(clamped(run.count()));
-        b.push_bind(*received_us).push_bind(packed.as_slice());
-    };
-    write(c, head, rows, bind, "").await.map(drop)
+    write(
+        c,
+        head,
+        rows,
+        |Chunk { run, received_us, packed }| {
+            let s = &run.stream;
+            let (first_seq, next_seq, frames) = (clamped(run.first_seq()), clamped(run.next_seq()), clamped(run.count()));
+            values![&s.tenant, &s.session, &s.driver, &s.run, first_seq, next_seq, frames, *received_us, packed.as_slice()]
+        },
+        "",
+    )
+    .await
 }
 
 /// Remove the oldest rows, a bounded number of them. Their pages are used again by what comes, so the file stops growing.
@@ -187,13 +192,9 @@ async fn remove(c: &mut SqliteConnection, removed: &mut Removed, of: &Oldest, be
         }
         freed += number::<u64>(row, "bytes")?;
         removed.frames += number::<u64>(row, "frames")?;
-        keys.push((stream(row)?, column::<i64>(row, "first_seq")?));
+        keys.push((stream(row)?, row.int("first_seq")?));
     }
-    let bind = |b: &mut Bind<'_>, (stream, first_seq): &(StreamKey, i64)| {
-        bind_stream(b, stream);
-        b.push_bind(*first_seq);
-    };
-    write(c, of.delete, &keys, bind, ")").await?;
+    write(c, of.delete, &keys, |(s, first_seq)| values![&s.tenant, &s.session, &s.driver, &s.run, *first_seq], ")").await?;
     removed.more |= keys.len() == REMOVE_MAX_CHUNKS as usize;
     Ok(())
 }

@@ -3,40 +3,12 @@
 //! Each file has one connection that writes, inside tasks of its own ([`writer`]), and a few that read. WAL lets readers
 //! see the last committed step while the next is written.
 
-/// SQL that differs between backends, see [`crate::sql`]. The one writer of a file needs no locks of rows.
-macro_rules! for_update {
-    () => {
-        ""
-    };
-}
-
-/// Partitions of a file have no owners but the epoch.
-macro_rules! to_nobody {
-    () => {
-        ""
-    };
-}
-
-macro_rules! no_bytes {
-    () => {
-        "x''"
-    };
-}
-
 mod archive;
 mod chunks;
-#[path = "../sql/commit.rs"]
-mod commit;
-#[path = "../sql/decode.rs"]
-mod decode;
+mod connection;
 mod error;
-mod members;
 mod moments;
-mod outbox;
-#[path = "../sql/results.rs"]
-mod results;
 mod store;
-mod upsert;
 mod writer;
 
 use std::path::Path;
@@ -51,13 +23,9 @@ pub use archive::SqliteArchive;
 pub use store::SqliteResults;
 
 use crate::StoreError;
+use crate::sql::Work;
 use crate::sql::rows::signed;
 use writer::Writer;
-
-type Db = sqlx::Sqlite;
-type Connection = SqliteConnection;
-type Row = sqlx::sqlite::SqliteRow;
-type Store = SqliteResults;
 
 /// How long a statement waits for another process's lock. Only a backup or a curious person holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -107,7 +75,7 @@ impl File {
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> writer::Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
     {
         self.noted(self.writer.transaction(work).await)
     }

@@ -2,20 +2,19 @@
 
 use std::path::Path;
 
+use async_trait::async_trait;
 use boxbox_schemas::LogId;
-use futures::TryStreamExt;
 use sqlx::migrate::Migrator;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::SqliteSynchronous;
 
 use super::File;
 use super::error::from_sqlx;
-use super::writer::Work;
-use crate::StoreError;
+use crate::sql::{self, Sql, SqlStore, Work};
+use crate::{Quarantined, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/results");
 
-/// [`Results`](crate::Results) in one SQLite file.
+/// Results in one SQLite file.
 pub struct SqliteResults {
     pub(super) file: File,
 }
@@ -29,47 +28,44 @@ impl SqliteResults {
         Ok(Self { file: File::open(path, SqliteSynchronous::Full, &MIGRATIONS).await? })
     }
 
+    /// The quarantined records of a partition, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
+    pub async fn quarantine(&self, log: &LogId, partition: u32) -> Result<Vec<Quarantined>, StoreError> {
+        sql::quarantine(self, log, partition).await
+    }
+
     /// Wait for what is being written, then close the file.
     pub async fn close(&self) {
         self.file.close().await;
     }
+}
 
-    /// One transaction. A file has one writer, whatever the partition.
-    pub(super) async fn write<T, F>(&self, _log: &LogId, _partition: u32, work: F) -> Result<T, StoreError>
+#[async_trait]
+impl SqlStore for SqliteResults {
+    /// A file has one writer, whatever the partition.
+    async fn write<T, F>(&self, _log: &LogId, _partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
     {
-        self.file.write(work).await
+        self.file.write(|c| work(c)).await
     }
 
-    /// One transaction that may take long: any may, here.
-    pub(super) async fn load_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
     {
-        self.write(log, partition, work).await
-    }
-
-    /// All rows of a question.
-    pub(super) async fn all<T>(
-        &self,
-        query: Query<'_, Sqlite, SqliteArguments>,
-        one: impl Fn(SqliteRow) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let all = async {
-            let mut found = vec![];
-            let mut rows = query.fetch(&self.file.readers);
-            while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
-                found.push(one(row)?);
-            }
-            Ok(found)
+        let read = async {
+            let mut connection = self.file.readers.acquire().await.map_err(from_sqlx)?;
+            work(&mut *connection).await
         };
-        self.file.noted(all.await)
+        self.file.noted(read.await)
     }
 
-    pub(super) async fn answers(&self) -> Result<(), StoreError> {
+    async fn answers(&self) -> Result<(), StoreError> {
         self.file.ping().await
     }
 }

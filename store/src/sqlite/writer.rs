@@ -4,7 +4,6 @@
 //! future) cannot leave it open: it ends by itself, whole or not at all, and whoever calls next waits for it. After any
 //! error the connection is closed, which rolls back whatever is open, and the next transaction opens a new one.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use sqlx::migrate::Migrator;
@@ -14,8 +13,7 @@ use tokio::sync::Mutex;
 
 use super::error::{from_migration, from_sqlx};
 use crate::StoreError;
-
-pub(super) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+use crate::sql::Work;
 
 pub(super) struct Writer {
     options: SqliteConnectOptions,

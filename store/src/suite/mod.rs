@@ -1,22 +1,24 @@
-//! The behaviour suites: what every backend of [`Results`](crate::Results) and [`Archive`](crate::Archive) must do.
+//! The behaviour suites: what every backend of [`Steps`] and [`Sessions`], and of [`Archive`], must do.
 //!
 //! A backend gives a fixture and expands `results_suite!`, `shared_results_suite!` or `archive_suite!` in its tests. One that needs
 //! a server says what is missing if it has none.
 
 pub(crate) mod archive;
+pub(crate) mod migrated;
 pub(crate) mod results;
+pub(crate) mod rows;
 pub(crate) mod samples;
 pub(crate) mod shared;
 
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
 
-use crate::{Archive, Quarantined, Results};
+use crate::{Archive, Quarantined, Sessions, Steps};
 
 /// An empty results store that can be opened again and again, as other processes or a restart would.
 #[async_trait]
 pub(crate) trait ResultsFixture: Sync {
-    type Store: Results;
+    type Store: Steps + Sessions;
     /// What there must be to run these tests, and is not there.
     fn missing() -> Option<&'static str> {
         None
@@ -97,6 +99,7 @@ macro_rules! results_suite {
             aborted_commits_are_whole_or_nothing,
             random_steps_are_as_in_the_reference,
         );
+        behaviours!(rows, $fixture as ResultsFixture, rows_of_an_unknown_kind_are_kept);
     };
 }
 

@@ -1,17 +1,20 @@
-//! What every [`Results`] must do.
+//! What every results store must do: [`Steps`] and [`Sessions`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use boxbox_schemas::results::{Checkpoint, FlagChange, IncidentStep, Lap, PitVisit, Reasons, SessionInfo};
+use boxbox_schemas::results::{Checkpoint, FlagChange, IncidentStep, Lap, PitVisit, Reasons, Row, SessionInfo};
 use boxbox_schemas::{LogId, TenantId};
 use bytes::Bytes;
 
 use super::ResultsFixture;
+use super::rows::{shown_and_not, told};
 use super::samples::*;
 use crate::memory::MemoryResults;
-use crate::{LapFilter, Lease, PartitionState, QUARANTINE_MAX_ROWS, Quarantined, Results, STREAM_RACE_MAX_BYTES, SessionCursor, Step, StoreError};
+use crate::{
+    LapFilter, Lease, PartitionState, QUARANTINE_MAX_ROWS, Quarantined, STREAM_RACE_MAX_BYTES, SessionCursor, Sessions, Step, Steps, StoreError,
+};
 
 /// How long a commit may take that waits for nothing but a lock left behind. Far above what a busy machine needs.
 const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
@@ -19,7 +22,7 @@ const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
 /// Steps that a reader must have seen come.
 const CHANGES: u32 = 100;
 
-async fn owner(store: &impl Results) -> Lease {
+pub(super) async fn owner(store: &impl Steps) -> Lease {
     store.acquire(&log(), 3).await.unwrap()
 }
 
@@ -52,25 +55,19 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     assert_eq!(store.load(&lease).await.unwrap(), PartitionState::default());
     let home = SessionInfo { meta: Some(random_meta(&mut rng)), meta_from: Some((driver(1), run(1), 4)), ..session(tenant("a"), 1) };
     let mut step = telling_step(&home, 9);
-    step.incidents = vec![incident(home.id, 1, 20), incident(home.id, 1, 30), incident(home.id, 2, 10)];
-    step.pit_visits = vec![visit(home.id, 1, 20), visit(home.id, 2, 10)];
-    step.flags = vec![flag(home.id, 1, 20), flag(home.id, 2, 10)];
+    let incidents = [incident(home.id, 1, 20), incident(home.id, 1, 30), incident(home.id, 2, 10)];
+    let pit_visits = [visit(home.id, 1, 20), visit(home.id, 2, 10)];
+    let flags = [flag(home.id, 1, 20), flag(home.id, 2, 10)];
+    step.rows = [rows(&incidents), rows(&pit_visits), rows(&flags)].concat();
+    step.rows.sort_by_key(|row| (row.head.key, row.kind));
     store.commit(&lease, &step).await.unwrap();
     drop(store);
 
     let store = f.open().await;
     let lease = owner(&store).await;
-    let Step { checkpoint, streams, sessions, facts, laps, incidents, pit_visits, flags, .. } = step;
-    let whole = PartitionState {
-        checkpoint: Some(checkpoint),
-        streams: streams.clone(),
-        sessions: sessions.clone(),
-        facts,
-        laps: laps.clone(),
-        incidents: incidents.clone(),
-        pit_visits: pit_visits.clone(),
-        flags: flags.clone(),
-    };
+    let Step { checkpoint, streams, sessions, facts, laps, rows, .. } = step;
+    let whole =
+        PartitionState { checkpoint: Some(checkpoint), streams: streams.clone(), sessions: sessions.clone(), facts, laps: laps.clone(), rows };
     assert_eq!(store.load(&lease).await.unwrap(), whole);
     assert_eq!(store.session(&home.tenant, &home.id).await.unwrap().as_ref(), sessions.first());
     assert_eq!(store.sessions(&home.tenant, None, 10).await.unwrap(), sessions);
@@ -78,9 +75,9 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 1).await.unwrap().as_ref(), laps.get(1));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 2).await.unwrap(), None);
     assert_eq!(store.ledgers(&home.tenant, &home.id).await.unwrap(), [streams[0].ledger.clone()]);
-    assert_eq!(store.incidents(&home.tenant, &home.id).await.unwrap(), incidents, "by entry, then time");
-    assert_eq!(store.pit_visits(&home.tenant, &home.id).await.unwrap(), pit_visits, "by entry, then time");
-    assert_eq!(store.flags(&home.tenant, &home.id).await.unwrap(), [flags[1].clone(), flags[0].clone()], "by time");
+    assert_eq!(told::<IncidentStep>(&store, &home).await, incidents, "by entry, then time");
+    assert_eq!(told::<PitVisit>(&store, &home).await, pit_visits, "by entry, then time");
+    assert_eq!(told::<FlagChange>(&store, &home).await, flags, "by entry, then time");
     let own = streams[0].now.clone().unwrap();
     let seen = streams[0].field.iter().map(|f| f.now.clone().unwrap());
     assert_eq!(store.cars(&home.tenant, &home.id).await.unwrap(), std::iter::once(own).chain(seen).collect::<Vec<_>>(), "by entry");
@@ -103,9 +100,9 @@ pub(crate) async fn a_refused_step_changes_nothing<F: ResultsFixture>(f: &F) {
     let bad: [(&str, Step); 15] = [
         ("a lap of no known session", Step { laps: vec![lap(home.id, entry(1), 1, 6), lap(stranger.id, entry(1), 1, 6)], ..good.clone() }),
         ("a fact of no known session", Step { facts: vec![lap(stranger.id, entry(1), 1, 6)], ..good.clone() }),
-        ("an incident of no known session", Step { incidents: vec![incident(stranger.id, 1, 1)], ..good.clone() }),
-        ("a pit visit of no known session", Step { pit_visits: vec![visit(stranger.id, 1, 1)], ..good.clone() }),
-        ("a flag of no known session", Step { flags: vec![flag(stranger.id, 1, 1)], ..good.clone() }),
+        ("an incident of no known session", Step { rows: rows(&[incident(stranger.id, 1, 1)]), ..good.clone() }),
+        ("a pit visit of no known session", Step { rows: rows(&[visit(stranger.id, 1, 1)]), ..good.clone() }),
+        ("a row of a newer kind and no known session", Step { rows: vec![newer(stranger.id, 1, 1)], ..good.clone() }),
         ("an unknown session retired", Step { retired: vec![home.id, stranger.id], ..good.clone() }),
         ("a field state that is too long", Step { streams: vec![long_field.clone()], ..good.clone() }),
         ("a field state that is too long, and good ones", Step { streams: vec![good.streams[0].clone(), long_field], ..good.clone() }),
@@ -127,7 +124,7 @@ pub(crate) async fn a_refused_step_changes_nothing<F: ResultsFixture>(f: &F) {
         let refused = store.commit(&lease, &step).await;
         assert!(matches!(refused, Err(StoreError::Refused(_))), "{what}: {refused:?}");
         assert_eq!(store.load(&lease).await.unwrap(), before, "{what}");
-        assert!(store.incidents(&home.tenant, &home.id).await.unwrap().is_empty(), "{what}");
+        assert!(told::<IncidentStep>(&store, &home).await.is_empty(), "{what}");
     }
     store.commit(&lease, &at(checkpoint(5))).await.unwrap();
     store.commit(&lease, &good).await.unwrap();
@@ -177,23 +174,21 @@ pub(crate) async fn what_is_superseded_is_never_shown<F: ResultsFixture>(f: &F) 
     let mut step = telling_step(&home, 1);
     step.facts.push(gone(Lap { timeline: 7, ..lap(home.id, entry(9), 9, 1) }));
     step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
-    step.incidents = vec![incident(home.id, 1, 10), IncidentStep { superseded: true, ..incident(home.id, 1, 20) }];
-    step.pit_visits = vec![visit(home.id, 1, 10), PitVisit { superseded: true, ..visit(home.id, 1, 20) }];
-    step.flags = vec![flag(home.id, 1, 10), FlagChange { superseded: true, ..flag(home.id, 1, 20) }];
+    step.rows = shown_and_not(&home);
     store.commit(&lease, &step).await.unwrap();
     assert!(store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap().iter().all(|l| l.entry != entry(9)));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(9), 9).await.unwrap(), None);
-    assert_eq!(store.incidents(&home.tenant, &home.id).await.unwrap(), [incident(home.id, 1, 10)]);
-    assert_eq!(store.pit_visits(&home.tenant, &home.id).await.unwrap(), [visit(home.id, 1, 10)]);
-    assert_eq!(store.flags(&home.tenant, &home.id).await.unwrap(), [flag(home.id, 1, 10)]);
+    assert_eq!(told::<IncidentStep>(&store, &home).await, [incident(home.id, 1, 10)]);
+    assert_eq!(told::<PitVisit>(&store, &home).await, [visit(home.id, 1, 10)]);
+    assert_eq!(told::<FlagChange>(&store, &home).await, [flag(home.id, 1, 10)]);
     assert!(store.laps_at(&home.tenant, &home.id, i64::MAX).await.unwrap().iter().all(|l| l.entry != entry(9)));
     let state = store.load(&lease).await.unwrap();
     assert_eq!(state.facts.iter().chain(&state.laps).filter(|l| l.superseded).count(), 2, "kept for the record");
-    assert_eq!((state.incidents, state.pit_visits, state.flags), (step.incidents, step.pit_visits, step.flags));
+    assert_eq!(state.rows, step.rows);
     // A rewind reaches what was shown before.
-    let rewound = Step { incidents: vec![IncidentStep { superseded: true, ..incident(home.id, 1, 10) }], ..empty_step(2) };
+    let rewound = Step { rows: rows(&[IncidentStep { superseded: true, ..incident(home.id, 1, 10) }]), ..empty_step(2) };
     store.commit(&lease, &rewound).await.unwrap();
-    assert!(store.incidents(&home.tenant, &home.id).await.unwrap().is_empty());
+    assert!(told::<IncidentStep>(&store, &home).await.is_empty());
 }
 
 pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
@@ -201,8 +196,7 @@ pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
     let lease = owner(&store).await;
     let homes = [session(tenant("a"), 1), session(tenant("b"), 1)];
     for (i, home) in homes.iter().enumerate() {
-        let mut step = Step { incidents: vec![incident(home.id, 1, 10)], checkpoint: checkpoint(9), ..telling_step(home, i as u32 + 1) };
-        (step.pit_visits, step.flags) = (vec![visit(home.id, 1, 10)], vec![flag(home.id, 1, 10)]);
+        let mut step = Step { rows: rows(&[visit(home.id, 1, 10)]), checkpoint: checkpoint(9), ..telling_step(home, i as u32 + 1) };
         step.laps[0].reasons = Reasons(0);
         store.commit(&lease, &step).await.unwrap();
     }
@@ -213,13 +207,12 @@ pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
         assert_eq!(store.laps(me, &home.id, &Default::default(), None, 10).await.unwrap().len(), 5);
         assert!(store.laps(me, &other.id, &Default::default(), None, 10).await.unwrap().is_empty());
         assert!(store.lap(me, &home.id, &entry(1), 1).await.unwrap().is_some() && store.lap(me, &other.id, &entry(1), 1).await.unwrap().is_none());
-        assert!(!store.incidents(me, &home.id).await.unwrap().is_empty() && store.incidents(me, &other.id).await.unwrap().is_empty());
         assert_eq!(store.laps_at(me, &home.id, i64::MAX).await.unwrap().len(), 5);
         assert!(store.laps_at(me, &other.id, i64::MAX).await.unwrap().is_empty());
         assert_eq!(store.best_laps(me, &home.id, i64::MAX).await.unwrap().len(), 1);
         assert!(store.best_laps(me, &other.id, i64::MAX).await.unwrap().is_empty());
-        assert!(!store.pit_visits(me, &home.id).await.unwrap().is_empty() && store.pit_visits(me, &other.id).await.unwrap().is_empty());
-        assert!(!store.flags(me, &home.id).await.unwrap().is_empty() && store.flags(me, &other.id).await.unwrap().is_empty());
+        let kind = PitVisit::KIND;
+        assert_eq!((store.rows(me, &home.id, kind).await.unwrap().len(), store.rows(me, &other.id, kind).await.unwrap().len()), (1, 0));
         assert_eq!((store.cars(me, &home.id).await.unwrap().len(), store.cars(me, &other.id).await.unwrap().len()), (4, 0));
         assert!(!store.ledgers(me, &home.id).await.unwrap().is_empty() && store.ledgers(me, &other.id).await.unwrap().is_empty());
     }
@@ -340,16 +333,14 @@ pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F
     for (offset, home) in [(1, &home), (2, &other)] {
         let mut step = telling_step(home, offset);
         step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
-        step.incidents = vec![incident(home.id, 1, 10), IncidentStep { superseded: true, ..incident(home.id, 1, 20) }];
-        step.pit_visits = vec![visit(home.id, 1, 10), PitVisit { superseded: true, ..visit(home.id, 1, 20) }];
-        step.flags = vec![flag(home.id, 1, 10), FlagChange { superseded: true, ..flag(home.id, 1, 20) }];
+        step.rows = shown_and_not(home);
         store.commit(&lease, &step).await.unwrap();
     }
     let shown = (
         store.laps(&home.tenant, &home.id, &Default::default(), None, 99).await.unwrap(),
-        store.incidents(&home.tenant, &home.id).await.unwrap(),
-        store.pit_visits(&home.tenant, &home.id).await.unwrap(),
-        store.flags(&home.tenant, &home.id).await.unwrap(),
+        told::<IncidentStep>(&store, &home).await,
+        told::<PitVisit>(&store, &home).await,
+        told::<FlagChange>(&store, &home).await,
         store.ledgers(&home.tenant, &home.id).await.unwrap(),
     );
     let before = store.load(&lease).await.unwrap();
@@ -369,14 +360,13 @@ pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F
         (laps, state.streams.iter().filter(|s| s.ledger.stream.session == other.id).cloned().collect::<Vec<_>>())
     };
     assert_eq!(of_other(&state), of_other(&before), "another session is as it was");
-    let rows = state.facts.iter().chain(&state.laps).map(|l| l.session).chain(state.incidents.iter().map(|i| i.session));
-    let rows = rows.chain(state.pit_visits.iter().map(|v| v.session)).chain(state.flags.iter().map(|f| f.session));
-    assert!(rows.into_iter().all(|s| s == other.id));
+    let mut kept = state.facts.iter().chain(&state.laps).map(|l| l.session).chain(state.rows.iter().map(|row| row.head.session));
+    assert!(kept.all(|session| session == other.id));
     let kept = (
         store.laps(&home.tenant, &home.id, &Default::default(), None, 99).await.unwrap(),
-        store.incidents(&home.tenant, &home.id).await.unwrap(),
-        store.pit_visits(&home.tenant, &home.id).await.unwrap(),
-        store.flags(&home.tenant, &home.id).await.unwrap(),
+        told::<IncidentStep>(&store, &home).await,
+        told::<PitVisit>(&store, &home).await,
+        told::<FlagChange>(&store, &home).await,
         store.ledgers(&home.tenant, &home.id).await.unwrap(),
     );
     assert_eq!(kept, shown);
@@ -388,8 +378,7 @@ pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F
     let own: Vec<_> = state.streams.iter().filter(|s| s.ledger.stream.session == home.id).collect();
     assert!(own.iter().all(|s| s.race.is_empty() && s.field.is_empty()) && own.len() == 1);
     assert!(state.facts.iter().all(|l| l.session == other.id) && state.laps.iter().all(|l| l.session == other.id || !l.superseded));
-    let superseded = state.incidents.iter().map(|i| (i.session, i.superseded)).chain(state.pit_visits.iter().map(|v| (v.session, v.superseded)));
-    assert!(superseded.chain(state.flags.iter().map(|f| (f.session, f.superseded))).all(|(session, gone)| session == other.id || !gone));
+    assert!(state.rows.iter().all(|row| row.head.session == other.id || !row.head.superseded));
 }
 
 /// A stream's step brings only those cars that changed; the others stay.
@@ -538,7 +527,7 @@ pub(crate) async fn random_steps_are_as_in_the_reference<F: ResultsFixture>(f: &
     assert_eq!(f.quarantine(&store, &log(), 3).await, model.quarantine(&log(), 3).await.unwrap());
 }
 
-async fn compare_reads(rng: &mut fastrand::Rng, store: &impl Results, model: &MemoryResults, tenant: &TenantId) {
+async fn compare_reads(rng: &mut fastrand::Rng, store: &impl Sessions, model: &MemoryResults, tenant: &TenantId) {
     let limit = rng.u32(1..8);
     let sessions = model.sessions(tenant, None, 100).await.unwrap();
     assert_eq!(store.sessions(tenant, None, 100).await.unwrap(), sessions);
@@ -565,9 +554,9 @@ async fn compare_reads(rng: &mut fastrand::Rng, store: &impl Results, model: &Me
             assert_eq!(store.laps_at(tenant, &s.id, at).await.unwrap(), model.laps_at(tenant, &s.id, at).await.unwrap(), "at {at}");
             assert_eq!(store.best_laps(tenant, &s.id, at).await.unwrap(), model.best_laps(tenant, &s.id, at).await.unwrap(), "until {at}");
         }
-        assert_eq!(store.incidents(tenant, &s.id).await.unwrap(), model.incidents(tenant, &s.id).await.unwrap());
-        assert_eq!(store.pit_visits(tenant, &s.id).await.unwrap(), model.pit_visits(tenant, &s.id).await.unwrap());
-        assert_eq!(store.flags(tenant, &s.id).await.unwrap(), model.flags(tenant, &s.id).await.unwrap());
+        for kind in [IncidentStep::KIND, PitVisit::KIND, FlagChange::KIND, newer(s.id, 1, 1).kind] {
+            assert_eq!(store.rows(tenant, &s.id, kind).await.unwrap(), model.rows(tenant, &s.id, kind).await.unwrap(), "{kind:?}");
+        }
         assert_eq!(store.cars(tenant, &s.id).await.unwrap(), model.cars(tenant, &s.id).await.unwrap());
         assert_eq!(store.ledgers(tenant, &s.id).await.unwrap(), model.ledgers(tenant, &s.id).await.unwrap());
     }

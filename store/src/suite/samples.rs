@@ -2,8 +2,10 @@
 
 use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame, Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Span, Tags};
-use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use boxbox_schemas::results::{
+    AnyRow, CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitKind, PitVisit, Reasons, Row, RowHead, RowKind, SessionInfo, Span, Tags,
+};
+use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
 use bytes::Bytes;
 use fastrand::Rng;
 
@@ -193,6 +195,17 @@ pub(crate) fn flag(session: SessionId, n: u32, tick: u32) -> FlagChange {
     }
 }
 
+/// A row of a kind that this version does not know.
+pub(crate) fn newer(session: SessionId, n: u32, tick: u32) -> AnyRow {
+    let kind = RowKind(ShortId::new("newer_kind").unwrap());
+    AnyRow { kind, head: visit(session, n, tick).head(), body: r#"{"colour": "blue"}"#.into() }
+}
+
+/// Rows of a kind, to be carried.
+pub(crate) fn rows<T: Row>(of: &[T]) -> Vec<AnyRow> {
+    of.iter().map(AnyRow::of).collect()
+}
+
 pub(crate) fn empty_step(offset: u64) -> Step {
     Step::new(checkpoint(offset))
 }
@@ -372,7 +385,7 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
     step.withdrawn = (0..some(rng)).map(|_| any_lap(rng)).map(|l| (l.session, l.entry, l.number)).collect();
     for _ in 0..some(rng) {
         let step_of = incident(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
-        step.incidents.push(IncidentStep {
+        step.rows.push(AnyRow::of(&IncidentStep {
             entry: entry(rng.u32(0..2)),
             sim_time_us: rng.i64(0..3),
             from: rng.u16(..),
@@ -380,11 +393,11 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             superseded: rng.bool(),
             late: rng.bool(),
             ..step_of
-        });
+        }));
     }
     for _ in 0..some(rng) {
         let told = visit(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
-        step.pit_visits.push(PitVisit {
+        step.rows.push(AnyRow::of(&PitVisit {
             entry: entry(rng.u32(0..2)),
             slot: rng.u16(0..2),
             timeline: rng.u32(0..2),
@@ -399,9 +412,9 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             superseded: rng.bool(),
             late: rng.bool(),
             ..told
-        });
+        }));
         let told = flag(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
-        step.flags.push(FlagChange {
+        step.rows.push(AnyRow::of(&FlagChange {
             entry: entry(rng.u32(0..2)),
             sim_time_us: rng.i64(0..3),
             from: Flags(rng.u32(..)),
@@ -409,7 +422,11 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             superseded: rng.bool(),
             late: rng.bool(),
             ..told
-        });
+        }));
+        let told = newer(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        let until_us = rng.bool().then(|| number(rng));
+        let head = RowHead { until_us, field: rng.bool(), superseded: rng.bool(), late: rng.bool(), ..told.head };
+        step.rows.push(AnyRow { head, body: format!("[{}]", rng.u32(..)).into(), ..told });
     }
     step.retired = sessions.iter().map(|s| s.id).filter(|_| rng.u8(0..20) == 0).collect();
     step.quarantine =

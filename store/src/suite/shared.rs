@@ -1,4 +1,4 @@
-//! What every [`Results`] must do that several processors share (E5).
+//! What every [`Steps`] must do that several processors share (E5).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::ResultsFixture;
 use super::samples::*;
-use crate::{Lease, Member, Results, Share, Step, StoreError};
+use crate::{Lease, Member, Share, Step, Steps, StoreError};
 
 const PARTITIONS: u32 = 8;
 /// Far longer than a test takes.
@@ -22,12 +22,12 @@ fn member(name: &str, ttl: Duration) -> Member {
     Member { name: name.into(), ttl }
 }
 
-async fn beat(store: &impl Results, member: &Member) -> Share {
+async fn beat(store: &impl Steps, member: &Member) -> Share {
     store.beat(&log(), PARTITIONS, member).await.unwrap()
 }
 
 /// One beat, and what is to be given back is given back at once.
-async fn beat_and_give(store: &impl Results, member: &Member) -> Share {
+async fn beat_and_give(store: &impl Steps, member: &Member) -> Share {
     let share = beat(store, member).await;
     for partition in &share.give_back {
         let lease = share.leases.iter().find(|l| l.partition == *partition).expect("what is to be given back is owned");

@@ -78,7 +78,7 @@ impl Part for Counter {
         let Some((from, to)) = self.read(at.frame.us, reading) else { return };
         out.mark(Mark::Incident, at.frame.us);
         let ctx = at.by.ctx;
-        out.facts.push(Fact::Incident(IncidentStep {
+        out.facts.push(Fact::row(&IncidentStep {
             session: ctx.session,
             entry: at.by.entry(),
             driver: ctx.driver,

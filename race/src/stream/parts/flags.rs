@@ -78,7 +78,7 @@ impl Part for FlagsShown {
         }
         let Some((tick, sim_time_us, from, to)) = self.read((frame.tick, frame.us), frame.flags, frame.flags_seen) else { return };
         let ctx = at.by.ctx;
-        out.facts.push(Fact::Flags(FlagChange {
+        out.facts.push(Fact::row(&FlagChange {
             session: ctx.session,
             entry: at.by.entry(),
             driver: ctx.driver,

@@ -270,7 +270,7 @@ impl Visit {
     /// The visit as it is at `us`.
     fn report(&self, by: &Reporter<'_>, us: i64, out: &mut Reports) {
         let ctx = by.ctx;
-        out.facts.push(Fact::Pit(PitVisit {
+        out.facts.push(Fact::row(&PitVisit {
             session: ctx.session,
             entry: by.entry(),
             driver: ctx.driver,

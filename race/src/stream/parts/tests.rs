@@ -148,7 +148,7 @@ proptest! {
         let (with, panics, _) = run(Some(plan), at);
         prop_assert_eq!(none, 0);
         prop_assert_eq!(&without.out.failed, &[""; 0]);
-        prop_assert!(without.laps().len() >= 4 && without.out.facts.iter().any(|f| matches!(f, Fact::Pit(_))));
+        prop_assert!(without.laps().len() >= 4 && without.out.facts.iter().any(|f| matches!(f, Fact::Row(row) if row.kind == PitVisit::KIND)));
         prop_assert_eq!(&with.out.facts, &without.out.facts);
         prop_assert!(with.out.failed.iter().all(|part| *part == "probe") && !with.out.failed.is_empty());
         prop_assert_eq!(with.out.failed.len() as u64, if plan == Plan::Grow { with.out.failed.len() as u64 } else { panics });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::fixture::Fixture;
 use crate::suite::ArchiveFixture;
 use crate::suite::samples::*;
-use crate::{Archive, Lease, Results, Step};
+use crate::{Archive, Lease, Step, Steps};
 
 #[derive(Row, Deserialize, PartialEq, Debug)]
 struct Found {

@@ -1,0 +1,208 @@
+//! [`Row`]: what every fact that is a row by itself says of itself, so that it is carried and kept without knowing its kind.
+//!
+//! A kind of row is a type of its own, which says how it is a [`Row`]; everything between the stream that tells it and whoever
+//! reads it carries [`AnyRow`].
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ids::{DriverId, EntryId, RunId, SessionId, ShortId};
+
+/// A kind of row, by its name: lower-case words joined by `_`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RowKind(pub ShortId);
+
+impl RowKind {
+    /// Before any other in order.
+    pub const FIRST: RowKind = RowKind::known("");
+
+    /// The kind called `name`, 1 to 40 characters.
+    pub(super) const fn known(name: &'static str) -> Self {
+        Self(ShortId::known(name))
+    }
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Which row of its kind within its session: who tells it, and of when.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RowKey {
+    /// Whose stream tells it.
+    pub driver: DriverId,
+    /// The stream's run.
+    pub run: RunId,
+    /// The stream's timeline.
+    pub timeline: u32,
+    /// The car's slot; 0 where rows of the kind are only told of the client's own car.
+    pub slot: u16,
+    /// The tick of its beginning.
+    pub tick: u32,
+}
+
+/// What every row says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RowHead {
+    /// The session.
+    pub session: SessionId,
+    /// Which row.
+    pub key: RowKey,
+    /// Who competes.
+    pub entry: EntryId,
+    /// As whom the teller knows the car, where that is not `entry`: another client saw it, and `entry` is its own client's.
+    pub seen_as: Option<EntryId>,
+    /// Told by another client than the car's own.
+    pub field: bool,
+    /// When it begins, session time, µs.
+    pub sim_time_us: i64,
+    /// When it is over, µs; of a moment its time. `None`: it goes on, or nobody saw it end.
+    pub until_us: Option<i64>,
+    /// E4: a rewind went back to before its end. Kept for the record, not shown.
+    pub superseded: bool,
+    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
+    /// What was told late is superseded until then, what was taken back late is not yet.
+    pub late: bool,
+}
+
+/// A kind of row. Its fields are of what JSON can hold, maps with keys of text included.
+pub trait Row: Clone + PartialEq + Serialize + DeserializeOwned {
+    /// Its name.
+    const KIND: RowKind;
+    /// What it says of itself.
+    fn head(&self) -> RowHead;
+    /// As [`Row::head`], to be said from now on: who it counts for and whether it is shown is settled behind who tells it.
+    fn set_head(&mut self, head: &RowHead);
+}
+
+/// A row of any kind, known or not: a newer version's is carried and kept as it is.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AnyRow {
+    /// Of which kind.
+    pub kind: RowKind,
+    /// What it says of itself. It is true where the body says otherwise.
+    pub head: RowHead,
+    /// The whole row as JSON.
+    pub body: Box<str>,
+}
+
+/// A row whose body is none of its kind.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a row of kind {kind} cannot be read: {why}")]
+pub struct UnreadableRow {
+    /// The kind as which it was to be read.
+    pub kind: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl AnyRow {
+    /// `row`, to be carried.
+    pub fn of<T: Row>(row: &T) -> Self {
+        // What cannot be written, which a `Row` must not be, is told by whoever reads it.
+        let body = serde_json::to_string(row).unwrap_or_default();
+        Self { kind: T::KIND, head: row.head(), body: body.into() }
+    }
+
+    /// The row itself.
+    ///
+    /// # Errors
+    /// [`UnreadableRow`] for one of another kind or a newer version.
+    pub fn read<T: Row>(&self) -> Result<T, UnreadableRow> {
+        let unreadable = |why: String| UnreadableRow { kind: T::KIND.as_str().to_owned(), why };
+        if self.kind != T::KIND {
+            return Err(unreadable(format!("it is of kind {}", self.kind.as_str())));
+        }
+        let mut row: T = serde_json::from_str(&self.body).map_err(|e| unreadable(e.to_string()))?;
+        row.set_head(&self.head);
+        Ok(row)
+    }
+
+    /// Those of `rows` that are of this kind, in their order.
+    ///
+    /// # Errors
+    /// [`UnreadableRow`] for a newer version's.
+    pub fn read_all<'a, T: Row>(rows: impl IntoIterator<Item = &'a AnyRow>) -> Result<Vec<T>, UnreadableRow> {
+        rows.into_iter().filter(|row| row.kind == T::KIND).map(AnyRow::read).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+    use crate::frame::Flags;
+    use crate::results::{FlagChange, IncidentStep, PitKind, PitVisit};
+
+    fn head(n: u8) -> RowHead {
+        let id = ShortId::new(&format!("id-{n}")).unwrap();
+        RowHead {
+            session: SessionId([n; 16]),
+            key: RowKey { driver: DriverId(id), run: RunId([n; 16]), timeline: n.into(), slot: n.into(), tick: n.into() },
+            entry: EntryId(id),
+            seen_as: Some(EntryId(id)),
+            field: n == 1,
+            sim_time_us: n.into(),
+            until_us: Some(i64::from(n) + 5),
+            superseded: n == 1,
+            late: n == 1,
+        }
+    }
+
+    /// What `T` can say of itself, of a head.
+    type Own = fn(RowHead) -> RowHead;
+
+    fn is_a_row<T: Row + Debug>(blank: T, own: Own) {
+        let mut row = blank;
+        row.set_head(&own(head(1)));
+        assert_eq!(row.head(), own(head(1)), "everything it is told it says");
+        let mut any = AnyRow::of(&row);
+        assert_eq!((any.kind, any.head), (T::KIND, row.head()));
+        assert_eq!(any.read::<T>().unwrap(), row);
+        // Behind the teller it is settled whose it is, and that it was taken back: the head is true.
+        any.head = own(head(2));
+        assert_eq!(any.read::<T>().unwrap().head(), own(head(2)));
+        any.body = any.body.replacen('{', r#"{"colour": "blue", "#, 1).into();
+        assert!(any.read::<T>().is_ok(), "a newer version's field");
+        assert!(AnyRow { body: "{}".into(), ..any.clone() }.read::<T>().is_err());
+        let other = AnyRow { kind: RowKind::known("other"), ..any };
+        assert!(other.read::<T>().is_err());
+        assert_eq!(AnyRow::read_all::<T>([&other]).unwrap(), []);
+    }
+
+    #[test]
+    fn every_kind_is_a_row() {
+        let RowHead { session, key: RowKey { driver, run, timeline, slot, tick }, entry, .. } = head(0);
+        let (superseded, late) = (false, false);
+        let moment: Own =
+            |head| RowHead { key: RowKey { slot: 0, ..head.key }, seen_as: None, field: false, until_us: Some(head.sim_time_us), ..head };
+        is_a_row(IncidentStep { session, entry, driver, run, timeline, tick, sim_time_us: 0, from: 1, to: u16::MAX, superseded, late }, moment);
+        let (from, to) = (Flags::GREEN, Flags(u32::MAX));
+        is_a_row(FlagChange { session, entry, driver, run, timeline, tick, sim_time_us: 0, from, to, superseded, late }, moment);
+        let visit = PitVisit {
+            session,
+            entry,
+            seen_as: None,
+            driver,
+            run,
+            slot,
+            timeline,
+            tick,
+            field: false,
+            kind: PitKind::STOP,
+            lap: 3,
+            enter_us: 0,
+            exit_us: None,
+            stationary_us: i64::MAX,
+            service_us: Some(i64::MIN),
+            fuel_added_l: Some(f32::MIN_POSITIVE),
+            tyres_changed: Some(true),
+            speed_max_mps: 16.6,
+            speeding: true,
+            superseded,
+            late,
+        };
+        is_a_row(visit, |head| head);
+    }
+}

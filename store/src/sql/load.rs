@@ -1,0 +1,62 @@
+//! What a partition's owner goes on from.
+
+use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey};
+use bytes::Bytes;
+
+use super::commit::owned;
+use super::found::{self, Found, body, json, number, short_id};
+use super::{Sql, all};
+use crate::{FieldState, Lease, PartitionState, StoreError, StreamState};
+
+macro_rules! rows_of {
+    ($columns:literal, $table:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM ",
+            $table,
+            " t JOIN sessions s ON s.id = t.session WHERE s.log = $1 AND s.part = $2 AND NOT s.retired ORDER BY ",
+            $order
+        )
+    };
+}
+const SESSIONS: &str = concat!(session_select!(), " WHERE s.log = $1 AND s.part = $2 ORDER BY s.id");
+const STREAMS: &str = rows_of!("t.ledger, t.race, t.now", "streams", "t.session, t.driver, t.run");
+const FIELD: &str = rows_of!("t.*", "field", "t.session, t.driver, t.run, t.slot");
+const FACTS: &str = rows_of!("t.body", "facts", "t.session, t.entry, t.number, t.driver, t.run, t.timeline");
+const LAPS: &str = rows_of!("t.body", "laps", "t.session, t.entry, t.number");
+const ROWS: &str = rows_of!("t.*", "rows", "t.session, t.driver, t.run, t.timeline, t.slot, t.tick, t.kind");
+
+/// As [`Steps::load`](crate::Steps::load), in one transaction.
+pub(super) async fn load(c: &mut dyn Sql, lease: Lease) -> Result<PartitionState, StoreError> {
+    let checkpoint = owned(c, &lease).await?;
+    let of = values![&lease.log.0, lease.partition];
+    let mut streams = all(c, STREAMS, &of, stream).await?;
+    let mut field = all(c, FIELD, &of, seen).await?.into_iter().peekable();
+    for stream in &mut streams {
+        let StreamKey { session, driver, run, .. } = stream.ledger.stream;
+        stream.field.extend(std::iter::from_fn(|| field.next_if(|(by, _)| *by == (session, driver, run))).map(|(_, state)| state));
+    }
+    Ok(PartitionState {
+        checkpoint,
+        streams,
+        sessions: all(c, SESSIONS, &of, found::session).await?,
+        facts: all(c, FACTS, &of, body).await?,
+        laps: all(c, LAPS, &of, body).await?,
+        rows: all(c, ROWS, &of, found::any_row).await?,
+    })
+}
+
+fn stream(row: &dyn Found) -> Result<StreamState, StoreError> {
+    Ok(StreamState { ledger: json(row, "ledger")?, race: race(row)?, now: found::now(row)?, field: vec![] })
+}
+
+/// A car that a stream sees, and whose stream that is.
+fn seen(row: &dyn Found) -> Result<((SessionId, DriverId, RunId), FieldState), StoreError> {
+    let by = (SessionId(found::id(row, "session")?), DriverId(short_id(row, "driver")?), found::run(row)?);
+    Ok((by, FieldState { slot: number(row, "slot")?, race: race(row)?, now: found::now(row)? }))
+}
+
+fn race(row: &dyn Found) -> Result<Bytes, StoreError> {
+    Ok(Bytes::copy_from_slice(row.bytes("race")?))
+}
