@@ -14,7 +14,7 @@ use boxbox_api::{Api, Config};
 use boxbox_schemas::frame::{CarFrame, Flags, Presence};
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{Checkpoint, FlagChange, Lap, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::results::{AnyRow, Checkpoint, FlagChange, Lap, Reasons, SessionInfo, Span, Tags};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Step, Steps};
@@ -224,8 +224,8 @@ async fn fill(results: &SqliteResults, archive: &SqliteArchive) {
     for number in 1..=LONG_LAPS {
         let laps = (0..LONG_CARS).map(|car| lap(&race, car, number)).collect();
         let checkpoint = Checkpoint { log: log.clone(), partition: 0, offset: u64::from(SESSIONS + number), crc: number };
-        let flags = if number == LONG_LAPS { vec![chequered(&race)] } else { vec![] };
-        results.commit(&lease, &Step { sessions: vec![race.clone()], laps, flags, ..Step::new(checkpoint) }).await.unwrap();
+        let rows = if number == LONG_LAPS { vec![AnyRow::of(&chequered(&race))] } else { vec![] };
+        results.commit(&lease, &Step { sessions: vec![race.clone()], laps, rows, ..Step::new(checkpoint) }).await.unwrap();
     }
     let info = session(0);
     let one = lap(&info, 0, 1);

@@ -7,7 +7,7 @@ mod common;
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{PitKind, PitVisit};
+use boxbox_schemas::results::{PitKind, PitVisit, Row};
 use common::synth::{Car, Leg, PitTrip, blank, pitting, practice, put, within};
 use common::{FieldRig, Rig};
 use proptest::prelude::*;

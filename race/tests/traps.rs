@@ -940,7 +940,7 @@ fn the_first_stored_state_is_still_read() {
     let car = steady(1_000.0);
     let mut rig = Rig::new(&practice());
     rig.restart();
-    rig.race = CarState::of_version_1(&stored);
+    rig.race = CarState::decode(&stored).unwrap().unwrap();
     rig.seq = 10_000;
     let mut frames = car.frames(161.0, 230.0, 20);
     frames.iter_mut().for_each(|f| f.incident_count = 3);

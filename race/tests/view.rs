@@ -11,7 +11,8 @@ use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{
-    CarNow, Checkpoint, FieldState, FlagChange, IncidentStep, LOOPS, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Step, StreamState, Tags,
+    AnyRow, CarNow, Checkpoint, FieldState, FlagChange, IncidentStep, LOOPS, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Step, StreamState,
+    Tags,
 };
 use fastrand::Rng;
 use proptest::prelude::*;
@@ -62,11 +63,13 @@ impl Store {
             self.laps.remove(&(*entry, *number));
         }
         self.laps.extend(step.laps.iter().filter(|l| l.session == id).map(|l| ((l.entry, l.number), l.clone())));
-        self.flags.extend(step.flags.iter().filter(|f| f.session == id).map(|f| ((f.driver, f.run, f.timeline, f.tick), f.clone())));
-        let visits = step.pit_visits.iter().filter(|v| v.session == id);
-        self.pit_visits.extend(visits.map(|v| ((v.driver, v.run, v.slot, v.timeline, v.tick), v.clone())));
-        let incidents = step.incidents.iter().filter(|i| i.session == id);
-        self.incidents.extend(incidents.map(|i| ((i.driver, i.run, i.timeline, i.tick), i.clone())));
+        let rows: Vec<&AnyRow> = step.rows.iter().filter(|row| row.head.session == id).collect();
+        let flags = AnyRow::read_all::<FlagChange>(rows.iter().copied()).unwrap().into_iter();
+        self.flags.extend(flags.map(|f| ((f.driver, f.run, f.timeline, f.tick), f)));
+        let visits = AnyRow::read_all::<PitVisit>(rows.iter().copied()).unwrap().into_iter();
+        self.pit_visits.extend(visits.map(|v| ((v.driver, v.run, v.slot, v.timeline, v.tick), v)));
+        let incidents = AnyRow::read_all::<IncidentStep>(rows.iter().copied()).unwrap().into_iter();
+        self.incidents.extend(incidents.map(|i| ((i.driver, i.run, i.timeline, i.tick), i)));
         if step.retired.contains(&id) {
             self.seen.clear();
         }
@@ -297,9 +300,9 @@ fn step(rng: &mut Rng, offset: u64) -> Step {
     let counts = (few(4), few(2), few(2), few(2), few(2), few(2));
     step.laps = (0..counts.0).map(|_| lap(rng)).collect();
     step.withdrawn = (0..counts.1).map(|_| lap(rng)).map(|l| (l.session, l.entry, l.number)).collect();
-    step.flags = (0..counts.2).map(|_| flag(rng)).collect();
-    step.pit_visits = (0..counts.3).map(|_| visit(rng)).collect();
-    step.incidents = (0..counts.4).map(|_| incident(rng)).collect();
+    step.rows = (0..counts.2).map(|_| AnyRow::of(&flag(rng))).collect();
+    step.rows.extend((0..counts.3).map(|_| AnyRow::of(&visit(rng))));
+    step.rows.extend((0..counts.4).map(|_| AnyRow::of(&incident(rng))));
     step.streams = (0..counts.5).map(|_| stream(rng)).collect();
     step.retired = if rng.u8(0..30) == 0 { vec![session(0)] } else { vec![] };
     step

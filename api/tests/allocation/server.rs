@@ -13,13 +13,17 @@ use boxbox_schemas::results::{Checkpoint, Lap, Reasons, SessionInfo, Span, Tags}
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Results, Step};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Sessions, Step, Steps};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::counting;
+
+/// A results store as a processor and as a reader see it.
+pub(super) trait ResultsStore: Steps + Sessions {}
+impl<T: Steps + Sessions> ResultsStore for T {}
 
 /// How long an answer may take: the API's own limit is 10 s.
 const SOON: Duration = Duration::from_secs(60);
@@ -28,7 +32,7 @@ const SOON: Duration = Duration::from_secs(60);
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     addr: SocketAddr,
-    results: Arc<dyn Results>,
+    results: Arc<dyn ResultsStore>,
     archive: Arc<dyn Archive>,
     lease: Lease,
     /// Sessions so far: each is another, and so is its place in the log.
@@ -68,9 +72,9 @@ impl Server {
         [memory, Self::on("embedded", Arc::new(results), Arc::new(archive), Some(folder)).await]
     }
 
-    async fn on(name: &'static str, results: Arc<dyn Results>, archive: Arc<dyn Archive>, folder: Option<tempfile::TempDir>) -> Self {
+    async fn on(name: &'static str, results: Arc<dyn ResultsStore>, archive: Arc<dyn Archive>, folder: Option<tempfile::TempDir>) -> Self {
         let (authority, watching) = watch::channel(Arc::new(Authority::default()));
-        let stores = Stores { results: results.clone(), archive: archive.clone() };
+        let stores = Stores { sessions: results.clone(), archive: archive.clone() };
         let api = Api::bind(Config::default(), Some(stores), None, watching, vec![], None).await.unwrap();
         let (addr, stop) = (api.local_addr(), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));

@@ -82,10 +82,10 @@ impl Follow {
 mod tests {
     use boxbox_schemas::frame::{Flags, SessionState};
     use boxbox_schemas::meta::SessionMeta;
-    use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, Ledger, Reasons, SessionInfo, Tags};
+    use boxbox_schemas::results::{AnyRow, CarNow, Checkpoint, FlagChange, Ledger, Reasons, SessionInfo, Tags};
     use boxbox_schemas::{DriverId, EntryId, LogId, RunId, ShortId, Sim, Source, StreamKey};
     use boxbox_store::memory::MemoryResults;
-    use boxbox_store::{FieldState, Lease, StreamState};
+    use boxbox_store::{FieldState, Lease, Steps, StreamState};
 
     use super::*;
 
@@ -192,10 +192,10 @@ mod tests {
             late: false,
         };
         let (first, flag) = (world.lap("a", 1), shown.clone());
-        world.step(|step| (step.laps, step.flags) = (vec![first], vec![flag])).await;
+        world.step(|step| (step.laps, step.rows) = (vec![first], vec![AnyRow::of(&flag)])).await;
         world.follow.update().await.unwrap();
         assert_eq!(world.finished(), [true]);
-        world.step(|step| step.flags = vec![FlagChange { superseded: true, ..shown }]).await;
+        world.step(|step| step.rows = vec![AnyRow::of(&FlagChange { superseded: true, ..shown })]).await;
         world.follow.update().await.unwrap();
         assert_eq!(world.finished(), [false]);
     }

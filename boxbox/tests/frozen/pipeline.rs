@@ -16,7 +16,7 @@ use boxbox_store::clickhouse::{self, ClickHouseArchive};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::postgres::PostgresResults;
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, PartitionState, Piece, Results};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, PartitionState, Piece, Sessions, Steps, rows_of};
 use bytes::{Bytes, BytesMut};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,10 +26,14 @@ use crate::records::Input;
 /// Records of a block of the archive.
 const RECORDS_A_BLOCK: usize = 1_000;
 
+/// A results store as a processor and as a reader see it.
+pub trait ResultsStore: Steps + Sessions {}
+impl<T: Steps + Sessions> ResultsStore for T {}
+
 /// Where results and frames are kept.
 pub struct Profile {
     pub name: &'static str,
-    results: Arc<dyn Results>,
+    results: Arc<dyn ResultsStore>,
     archive: Arc<dyn Archive>,
     _folder: Option<tempfile::TempDir>,
     engines: Option<Engines>,
@@ -132,11 +136,14 @@ impl Profile {
         let mut outcomes = vec![];
         for info in results.sessions(&tenant, None, u32::from(u16::MAX)).await.unwrap().into_iter().rev() {
             let session = info.id;
+            let mut flags: Vec<FlagChange> = rows_of(&**results, &tenant, &session).await.unwrap();
+            // As the answers list them.
+            flags.sort_by_key(|f| (f.sim_time_us, f.entry, f.driver, f.run, f.timeline, f.tick));
             outcomes.push(Outcome {
                 laps: results.laps(&tenant, &session, &Default::default(), None, i32::MAX as u32).await.unwrap(),
-                visits: results.pit_visits(&tenant, &session).await.unwrap(),
-                incidents: results.incidents(&tenant, &session).await.unwrap(),
-                flags: results.flags(&tenant, &session).await.unwrap(),
+                visits: rows_of(&**results, &tenant, &session).await.unwrap(),
+                incidents: rows_of(&**results, &tenant, &session).await.unwrap(),
+                flags,
                 cars: results.cars(&tenant, &session).await.unwrap(),
                 ledgers: results.ledgers(&tenant, &session).await.unwrap(),
                 info,
@@ -150,7 +157,7 @@ impl Profile {
         let config = Config { local_tenant: input.tenant(), ..Config::default() };
         let key = SigningKey::generate().unwrap();
         let (authority, watching) = tokio::sync::watch::channel(Arc::new(Authority::new([key.public()], [])));
-        let stores = Stores { results: self.results.clone(), archive: self.archive.clone() };
+        let stores = Stores { sessions: self.results.clone(), archive: self.archive.clone() };
         let api = Api::bind(config, Some(stores), None, watching, vec![], None).await.unwrap();
         let (base, stop) = (format!("http://{}", api.local_addr()), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));
@@ -207,20 +214,20 @@ impl Outcome {
 }
 
 /// Process the records of `input` from where `results` stands to record `until`, as a processor does.
-pub async fn process(results: &dyn Results, input: &Input, until: usize) -> Lease {
+pub async fn process(results: &dyn ResultsStore, input: &Input, until: usize) -> Lease {
     let (lease, state) = load(results, input).await;
     go_on(results, input, &lease, state, until).await;
     lease
 }
 
-async fn load(results: &dyn Results, input: &Input) -> (Lease, PartitionState) {
+async fn load(results: &dyn ResultsStore, input: &Input) -> (Lease, PartitionState) {
     let lease = results.acquire(&input.log(), 0).await.unwrap();
     let state = results.load(&lease).await.unwrap();
     (lease, state)
 }
 
 /// Process the records of `input` from `state` to record `until`.
-async fn go_on(results: &dyn Results, input: &Input, lease: &Lease, state: PartitionState, until: usize) {
+async fn go_on(results: &dyn ResultsStore, input: &Input, lease: &Lease, state: PartitionState, until: usize) {
     let mut at = state.checkpoint.as_ref().map_or(0, |c| c.offset as usize + 1);
     let mut partition = Partition::restore(input.log(), 0, 1, state).unwrap();
     for end in input.steps(at, until) {

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use boxbox_schemas::StreamKey;
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::record::Content;
+use boxbox_schemas::results::{AnyRow, PitVisit};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_store::PartitionState;
 use boxbox_store::sqlite::SqliteResults;
@@ -100,7 +101,7 @@ fn stream_states_of_version_1_are_gone_on_with() {
             let now = own_bytes(&state);
             assert!(now.keys().eq(moment.states.keys()), "{}: other streams than were stored", moment.name);
             assert!(now.keys().any(|(_, slot)| slot.is_some()), "{}: nobody sees other cars", moment.name);
-            let stands = state.pit_visits.iter().any(|v| v.exit_us.is_none() && v.stationary_us > 0);
+            let stands = stands(&state);
             assert!(stands || moment.name != "stop", "nobody stands in a stall");
             for stream in &mut state.streams {
                 let name = word(&stream.ledger.stream);
@@ -138,6 +139,12 @@ fn results_of_version_1_are_gone_on_with() {
     }
 }
 
+/// Whether a car stands in its stall.
+fn stands(state: &PartitionState) -> bool {
+    let visits: Vec<PitVisit> = AnyRow::read_all(&state.rows).unwrap();
+    visits.iter().any(|v| v.exit_us.is_none() && v.stationary_us > 0)
+}
+
 #[test]
 #[ignore = "writes state/: only for a version that does not exist yet"]
 fn write_the_state() {
@@ -149,7 +156,7 @@ fn write_the_state() {
         // The first record behind which a car stands in its stall.
         for behind in 1..input.records.len() {
             profile.process(&input, behind).await;
-            if profile.load(&input).await.1.pit_visits.iter().any(|v| v.exit_us.is_none() && v.stationary_us > 0) {
+            if stands(&profile.load(&input).await.1) {
                 moments.push(("stop", behind));
                 break;
             }

@@ -4,7 +4,7 @@ use boxbox_schemas::event::{EventCode, EventFrame};
 use boxbox_schemas::frame::{CarFrame, Flags, TrackLoc};
 use boxbox_schemas::ids::{DriverId, RunId, SessionId, Sim, Source};
 use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
-use boxbox_schemas::results::Lap;
+use boxbox_schemas::results::{Lap, PitVisit, Row};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 use proptest::prelude::*;
 
