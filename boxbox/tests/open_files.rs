@@ -19,7 +19,7 @@ use common::{Server, boxbox, boxbox_within, eventually, in_time, not_run};
 
 /// Files that the nodes of these tests may open.
 const FILES: u32 = 256;
-/// Connections of an attack: more than that, and fewer than this test itself may open anywhere.
+/// Connections of an attack, if they are accepted: more than that, and fewer than this test itself may open anywhere.
 const CONNECTIONS: usize = 600;
 
 /// A node and its data folder.
@@ -88,7 +88,8 @@ impl Attack {
             }
         });
         let attack = Self { stop, open, thread: Some(thread) };
-        eventually("the attack stands", || attack.open.load(Ordering::SeqCst) > FILES as usize * 2);
+        // As many as are accepted, and more wait to be.
+        eventually("the attack stands", || attack.open.load(Ordering::SeqCst) > 150);
         // Whoever accepts takes what there is; then it goes on for a while as it is.
         std::thread::sleep(Duration::from_secs(3));
         attack
@@ -128,9 +129,9 @@ async fn a_revocation_bites_however_many_connect() {
                 let sessions = node.server.get("/api/v1/sessions");
                 let ids = sessions["sessions"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap().to_owned());
                 let ledgers = ids.flat_map(|id| node.server.get(&format!("/api/v1/sessions/{id}/ledger"))["streams"].as_array().unwrap().clone());
-                ledgers.into_iter().find(|l| l["driver"] == "bob" && l["ended"] == true)
+                ledgers.into_iter().find(|l| l["driver"] == "bob")
             };
-            eventually("the processor has seen the end", || of_bob().is_some());
+            eventually("the processor has seen all that is acked", || of_bob().is_some_and(|l| l["expected"].as_u64() >= Some(acked)));
             let ledger = of_bob().unwrap();
             assert_eq!((&ledger["expected"], &ledger["admitted"]), (&acked.into(), &acked.into()), "{ledger}");
         }
@@ -225,7 +226,7 @@ fn the_soft_limit_is_raised() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["up", "--data", folder.path().to_str().unwrap(), "--quic-port", "0", "--api-port", "0"];
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -H -n 300 && ulimit -S -n 64 && exec \"$0\" \"$@\"", common::BOXBOX]).args(args);
+    command.args(["-c", "ulimit -S -n 64 && ulimit -H -n 300 && exec \"$0\" \"$@\"", common::BOXBOX]).args(args);
     let server = Server::start_by(command, &args);
     assert_eq!(server.metric("boxbox_handles_limit"), 300.0);
     assert!(server.metric("boxbox_handles_connections") < 300.0 - server.metric("boxbox_handles_reserved") + 1.0);

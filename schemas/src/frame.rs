@@ -21,24 +21,29 @@ macro_rules! bits {
             pub const NAMES: &'static [(Self, &'static str)] = &[$((Self::$bit, stringify!($bit))),*];
 
             /// Whether all bits of `other` are set.
+            #[inline]
             pub const fn has(self, other: Self) -> bool {
                 self.0 & other.0 == other.0
             }
             /// Whether any bit of `other` is set.
+            #[inline]
             pub const fn any(self, other: Self) -> bool {
                 self.0 & other.0 != 0
             }
             /// No bit is set.
+            #[inline]
             pub const fn is_empty(self) -> bool {
                 self.0 == 0
             }
             /// These bits and those of `other`.
             #[must_use]
+            #[inline]
             pub const fn with(self, other: Self) -> Self {
                 Self(self.0 | other.0)
             }
             /// These bits without those of `other`.
             #[must_use]
+            #[inline]
             pub const fn without(self, other: Self) -> Self {
                 Self(self.0 & !other.0)
             }
@@ -53,6 +58,7 @@ macro_rules! bits {
         }
 
         impl From<&$archived> for $name {
+            #[inline]
             fn from(a: &$archived) -> Self {
                 Self(a.0.into())
             }
@@ -74,6 +80,7 @@ macro_rules! codes {
         }
 
         impl From<&$archived> for $name {
+            #[inline]
             fn from(a: &$archived) -> Self {
                 Self(a.0.into())
             }

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::fact::{Claim, Context, Fact, Reports, Start};
 use super::frame::{Frame, MISSING_US, missing};
 use super::identity::{Identity, Reporter, View};
-use super::laps::{Back, Drive, Laps};
+use super::laps::{Back, Laps};
 use super::mark::Mark;
 use super::motion::Motion;
 use super::parts::{Moment, Parts, Slow};
@@ -249,6 +249,7 @@ impl CarState {
     }
 
     /// A frame with a position. Whether the car drove there.
+    #[inline]
     fn take_position(&mut self, ctx: &Context, frame: &Frame, pct: f64, out: &mut Reports) -> bool {
         if !self.identity.track.knows_length()
             && let Some(m) = frame.lap_dist_m
@@ -266,15 +267,17 @@ impl CarState {
             shown.speed_mps = Some(((to.x - from.x).abs() * track.length_m() / (to.us - from.us) as f64 * 1e6) as f32);
         }
         let edge = motion.pit_edge(frame, before_us);
-        let at = match driven {
-            Some((from, to)) => laps.advance(&by, motion, start, Drive { from, to, edge }, &mut out.facts),
+        match driven {
+            Some((from, mut to)) => {
+                laps.advance(&by, (motion, start), (from, &mut to), edge, &mut out.facts);
+                motion.arrive(to);
+            }
             None => {
                 laps.break_off(&by, motion.at, &mut out.facts);
                 laps.take_over(&by, start, frame, pct, motion.at.is_some());
-                Sample::at(frame, pct, pct)
+                motion.arrive(Sample::at(frame, pct, pct));
             }
-        };
-        motion.arrive(at);
+        }
         // Race lap 1 begins at the green light, for a car that was there before it (`start.there`).
         if start.shows(frame, track.kind) && before_us.is_some_and(|us| !missing(us, frame.us)) && frame.before_first_lap() {
             motion.at = Some(laps.begin_race(&by, frame.us, Sample::at(frame, pct, pct), motion.at, &mut out.facts));
@@ -335,7 +338,10 @@ impl CarState {
     /// What parts said of the open lap becomes part of it.
     #[inline]
     pub(super) fn keep_marks(&mut self, out: &mut Reports) {
-        if let (false, Some(since_us)) = (out.marks.is_empty(), self.laps.open_since_us()) {
+        if out.marks.is_empty() {
+            return;
+        }
+        if let Some(since_us) = self.laps.open_since_us() {
             out.marks.iter().for_each(|(mark, us)| self.laps.mark(*mark, since_us.max(*us)));
         }
         out.marks.clear();

@@ -25,12 +25,14 @@ impl Clock {
     }
 
     /// Takes the frame, if it comes after the last one.
+    #[inline]
     pub(super) fn take(&mut self, frame: &Frame) -> bool {
         if self.last_tick.is_some_and(|last| frame.tick <= last) || self.last_us.is_some_and(|last| frame.us <= last) {
             self.ignored += 1;
             return false;
         }
-        *self = Self { last_tick: Some(frame.tick), last_us: Some(frame.us), ignored: self.ignored, lost: false };
+        let Self { last_tick, last_us, ignored: _, lost } = self;
+        (*last_tick, *last_us, *lost) = (Some(frame.tick), Some(frame.us), false);
         true
     }
 

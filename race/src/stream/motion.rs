@@ -45,6 +45,7 @@ impl Motion {
     }
 
     /// From where to where the car drove by this frame; `None` if it jumped, or nobody knows where it was.
+    #[inline(always)]
     pub(super) fn driven(&self, track: &Track, frame: &Frame, pct: f64, section: impl FnOnce() -> Option<Section>) -> Option<(Sample, Sample)> {
         match self.at {
             Some(at) => progress(track, &at, frame, pct, self.blank).map(|x| (at, Sample::at(frame, pct, x))),
@@ -53,6 +54,7 @@ impl Motion {
     }
 
     /// The pits entered or left, taken half-way between the two frames: they are yes-or-no (`validity.pits`).
+    #[inline]
     pub(super) fn pit_edge(&mut self, frame: &Frame, before_us: Option<i64>) -> Option<PitEdge> {
         let entered = frame.in_pits?;
         let before = self.in_pits.replace(entered)?;
@@ -61,7 +63,10 @@ impl Motion {
     }
 
     /// The car is at `at`.
+    #[inline]
     pub(super) fn arrive(&mut self, at: Sample) {
-        *self = Self { at: Some(at), in_pits: self.in_pits, ..Self::default() };
+        // One by one: a whole new struct would be copied twice for each frame.
+        let Self { at: place, at_inherited, resume_us, blank, in_pits: _ } = self;
+        (*place, *at_inherited, *resume_us, *blank) = (Some(at), false, None, false);
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct RaceStart {
 impl RaceStart {
     /// Whether this frame shows the start of a session of this kind. The session state is no use: in a real standing start it
     /// came 1.1 s after the light.
+    #[inline]
     pub(super) fn shows(&mut self, frame: &Frame, kind: Kind) -> bool {
         let shown = frame.flags.has(Flags::GREEN);
         let rose = shown && !std::mem::replace(&mut self.green_flag, shown);

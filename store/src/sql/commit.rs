@@ -7,7 +7,7 @@ use boxbox_schemas::results::{AnyRow, Checkpoint};
 use boxbox_schemas::{EntryId, LogId, SessionId, TenantId};
 
 use super::outbox::put_outbox;
-use super::rows::{Rows, SessionRow, signed};
+use super::rows::{SessionRow, StepRows, signed};
 use super::{Sql, all, id, number, select, short_id, write};
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, sessions_named};
 use crate::{Lease, Step, StoreError};
@@ -40,7 +40,7 @@ pub(crate) async fn owned(c: &mut dyn Sql, lease: &Lease) -> Result<Option<Check
     Ok(at.map(|(offset, crc)| Checkpoint { log: lease.log.clone(), partition: lease.partition, offset, crc }))
 }
 
-pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows: Rows) -> Result<(), StoreError> {
+pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows: StepRows) -> Result<(), StoreError> {
     check_advance(owned(c, &lease).await?.as_ref(), &step.checkpoint)?;
     let mut tenants = BTreeMap::new();
     let named: Vec<_> = sessions_named(&step).into_iter().collect();
@@ -65,7 +65,7 @@ pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows:
     c.execute("UPDATE partitions SET log_offset = $1, crc = $2 WHERE log = $3 AND part = $4", &advance).await
 }
 
-async fn put_sessions(c: &mut dyn Sql, lease: &Lease, rows: &Rows) -> Result<(), StoreError> {
+async fn put_sessions(c: &mut dyn Sql, lease: &Lease, rows: &StepRows) -> Result<(), StoreError> {
     write(
         c,
         "INSERT INTO sessions (id, tenant, log, part, sim, source_id, session_num, opened_at_us, updated_at_us, sim_time_us, closed, retired) ",
@@ -102,7 +102,7 @@ async fn put_sessions(c: &mut dyn Sql, lease: &Lease, rows: &Rows) -> Result<(),
     write(c, "DELETE FROM descriptions WHERE session IN (", &rows.undescribed, |session| values![session], ")").await
 }
 
-async fn put_streams(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
+async fn put_streams(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
     write(
         c,
         "INSERT INTO streams (session, driver, run, ledger, race, now) ",
@@ -121,7 +121,7 @@ async fn put_streams(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
     .await
 }
 
-async fn put_laps(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
+async fn put_laps(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
     write(
         c,
         "INSERT INTO facts (session, entry, number, driver, run, timeline, body) ",
@@ -149,7 +149,7 @@ async fn put_laps(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
     .await
 }
 
-async fn put_rows(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
+async fn put_rows(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
     write(
         c,
         "INSERT INTO rows (session, driver, run, timeline, slot, tick, kind, entry, seen_as, field, sim_time_us, until_us, superseded, late, body) ",
@@ -182,7 +182,7 @@ async fn put_rows(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
 }
 
 /// E9: what nobody will go on from is dropped; what is shown stays.
-async fn retire(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
+async fn retire(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
     let no_race = format!("UPDATE streams SET race = {} WHERE session IN (", c.dialect().no_bytes);
     for head in [
         "DELETE FROM facts WHERE session IN (",
@@ -196,7 +196,7 @@ async fn retire(c: &mut dyn Sql, rows: &Rows) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn put_quarantine(c: &mut dyn Sql, lease: &Lease, rows: &Rows) -> Result<(), StoreError> {
+async fn put_quarantine(c: &mut dyn Sql, lease: &Lease, rows: &StepRows) -> Result<(), StoreError> {
     if rows.quarantine.is_empty() {
         return Ok(());
     }

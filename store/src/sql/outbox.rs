@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use boxbox_schemas::results::Checkpoint;
 
-use super::rows::{Rows, signed};
+use super::rows::{StepRows, signed};
 use super::{Sql, write};
 use crate::StoreError;
 
-pub(super) async fn put_outbox(c: &mut dyn Sql, checkpoint: &Checkpoint, rows: &Rows) -> Result<(), StoreError> {
+pub(super) async fn put_outbox(c: &mut dyn Sql, checkpoint: &Checkpoint, rows: &StepRows) -> Result<(), StoreError> {
     let written = rows.laps.iter().map(|l| (l.session, l.entry, l.number));
     let touched: Vec<_> = written.chain(rows.withdrawn.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
     let offset = signed(checkpoint.offset)?;

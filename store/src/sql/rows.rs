@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Step, StoreError};
 
 /// A step as rows, one for each key, in order of keys.
-pub(crate) struct Rows {
+pub(crate) struct StepRows {
     pub(crate) sessions: Vec<SessionRow>,
     pub(crate) descriptions: Vec<(SessionId, String)>,
     pub(crate) undescribed: Vec<SessionId>,
@@ -72,7 +72,7 @@ pub(crate) struct Description {
     pub(crate) from: Option<(DriverId, RunId, u32)>,
 }
 
-impl Rows {
+impl StepRows {
     pub(crate) fn of(step: &Step) -> Result<Self, StoreError> {
         let sessions = last_by_key(&step.sessions, |s| s.id);
         let streams = last_by_key(&step.streams, |s| (s.ledger.stream.session, s.ledger.stream.driver, s.ledger.stream.run));

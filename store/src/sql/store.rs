@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::commit::{acquire, commit};
 use super::load::load;
-use super::rows::Rows;
+use super::rows::StepRows;
 use super::{Sql, Work, all, number};
 use crate::rules::check_step;
 use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, StoreError};
@@ -87,7 +87,7 @@ impl<S: SqlStore> Steps for S {
     async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         check_step(lease, step)?;
         let (log, partition) = (&lease.log, lease.partition);
-        let (lease, step, rows) = (lease.clone(), Arc::new(step.clone()), Rows::of(step)?);
+        let (lease, step, rows) = (lease.clone(), Arc::new(step.clone()), StepRows::of(step)?);
         self.write(log, partition, move |c| Box::pin(commit(c, lease, step, rows))).await
     }
 }

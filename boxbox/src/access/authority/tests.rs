@@ -178,3 +178,34 @@ async fn a_control_topic_that_is_followed_no_more_suspends_all_grants_until_it_i
     topic.put(&Record::KeyRemoved { id: boxbox_schemas::grant::key_id(&public) });
     folder.becomes(&mut known, Err(GrantError::UnknownKey)).await;
 }
+
+const CHILD: &str = "BOXBOX_AUTHORITY_HANDLES_CHILD";
+
+/// In a process of its own, whose limit is lowered.
+#[test]
+#[cfg(unix)]
+fn a_revocation_is_read_also_when_the_process_has_no_handles_left() {
+    const TEST: &str = "access::authority::tests::a_revocation_is_read_also_when_the_process_has_no_handles_left";
+    if std::env::var_os(CHILD).is_none() {
+        let out = std::process::Command::new(std::env::current_exe().unwrap()).args(["--exact", TEST, "--nocapture"]).env(CHILD, "1").output();
+        let out = out.unwrap();
+        let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+        return assert!(out.status.success() && said.contains("read without handles"), "{said}");
+    }
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: Some(64) }).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let folder = Folder::new();
+        let mut list = File::options().create(true).append(true).open(auth::revoked_file(folder.path())).unwrap();
+        let mut known = files_alone(&folder).await;
+        folder.becomes(&mut known, Ok(())).await;
+        let held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        assert!(held.len() < 64 && File::open("/dev/null").is_err());
+        tokio::time::sleep(LOOK_EVERY * (FAILED_LOOKS_MAX + 2)).await;
+        assert!(known.suspension.check().is_ok(), "{:?}", known.suspension.check());
+        std::io::Write::write_all(&mut list, format!("{}\n", folder.id).as_bytes()).unwrap();
+        folder.becomes(&mut known, Err(GrantError::Revoked)).await;
+        println!("read without handles");
+    });
+}

@@ -14,21 +14,18 @@ use crate::stream::track::Kind;
 /// Progress at the end of a lap.
 const FINISH: f64 = 1.0;
 
-/// A stretch that the car drove, between two frames with a position.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Drive {
-    pub(crate) from: Sample,
-    pub(crate) to: Sample,
-    /// The pits were entered or left in it.
-    pub(crate) edge: Option<PitEdge>,
-}
-
 impl Laps {
-    /// Every line in the stretch is crossed, in order. `motion` is as it was before the stretch, but for the pits. Gives where
-    /// the car is then, its progress in the lap that is open then.
+    /// The car drove from `a` to `b`: every line between them is crossed, in order. The pits were entered or left at `edge`.
+    /// `motion` is as it was at `a`, but for the pits. The progress of `b` becomes that in the lap that is open then.
     #[inline]
-    pub(crate) fn advance(&mut self, by: &Reporter<'_>, motion: &Motion, start: &RaceStart, drive: Drive, out: &mut Vec<Fact>) -> Sample {
-        let Drive { from: mut a, to: mut b, mut edge } = drive;
+    pub(crate) fn advance(
+        &mut self,
+        by: &Reporter<'_>,
+        (motion, start): (&Motion, &RaceStart),
+        (mut a, b): (Sample, &mut Sample),
+        mut edge: Option<PitEdge>,
+        out: &mut Vec<Fact>,
+    ) {
         let gap = missing(a.us, b.us);
         if let Some(lap) = &mut self.open {
             lap.frames = lap.frames.saturating_add(1);
@@ -38,7 +35,7 @@ impl Laps {
             }
         }
         // At most two turns: `Motion::driven` lets no two frames be two laps apart.
-        while let Some(us) = self.next_line(by, &a, &b, motion.blank || gap) {
+        while let Some(us) = self.next_line(by, &a, b, motion.blank || gap) {
             let in_pits = match edge {
                 Some(e) if e.us < us => {
                     self.pits(e);
@@ -50,10 +47,10 @@ impl Laps {
             };
             let (turn, number) = match self.open.take() {
                 Some(lap) if lap.taken_over.is_some() => {
-                    self.close_part(by, lap, us, &b, out);
+                    self.close_part(by, lap, us, b, out);
                     (FINISH, None)
                 }
-                Some(lap) => (FINISH, Some(self.close(by, lap, us, (&a, &b), out) + 1)),
+                Some(lap) => (FINISH, Some(self.close(by, lap, us, (&a, b), out) + 1)),
                 None => (b.x.floor(), None),
             };
             a.x -= turn;
@@ -61,7 +58,7 @@ impl Laps {
             if start.parade(by.track().kind) {
                 break;
             }
-            self.begin_at_line(by, us, (&a, &b), number, (in_pits, motion.at_inherited));
+            self.begin_at_line(by, us, (&a, b), number, (in_pits, motion.at_inherited));
         }
         if let Some(e) = edge {
             self.pits(e);
@@ -71,7 +68,6 @@ impl Laps {
         {
             lap.half_us.get_or_insert(b.us);
         }
-        b
     }
 
     /// Split the open lap at every line up to `b`, and say when the finish line was crossed, if it was. `unseen`: there were

@@ -17,7 +17,6 @@ use super::sparse::is_default;
 use super::step::{Sample, Section};
 use super::track::Track;
 
-pub(crate) use self::lines::Drive;
 pub(crate) use self::rewind::Back;
 /// What laps are stored as, for a reader of the version before.
 pub(crate) mod stored {
@@ -77,6 +76,7 @@ pub(crate) struct Before {
 
 impl Laps {
     /// Number of the lap that is open; 0 if none is, or its number is not known yet. `at` is where the car is.
+    #[inline]
     pub(crate) fn open_number(&self, at: Option<&Sample>) -> u32 {
         let Some(lap) = &self.open else { return 0 };
         let counted = at.and_then(Sample::counted);
@@ -84,6 +84,7 @@ impl Laps {
     }
 
     /// When the open lap began, µs.
+    #[inline]
     pub(crate) fn open_since_us(&self) -> Option<i64> {
         self.open.as_ref().map(|lap| lap.start_us)
     }
@@ -94,6 +95,7 @@ impl Laps {
     }
 
     /// Whether a lap was opened since this was asked last.
+    #[inline]
     pub(crate) fn began(&mut self) -> bool {
         std::mem::take(&mut self.began)
     }

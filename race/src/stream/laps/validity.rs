@@ -17,6 +17,7 @@ const SIM_INVALID_LAG_US: i64 = 1_000_000;
 
 impl Laps {
     /// What this frame says of the lap that is open after it. `before_us` is when the car's position before it was.
+    #[inline]
     pub(crate) fn judge(&mut self, frame: &Frame, before_us: Option<i64>) {
         let off_us = self.before.off_track(frame, before_us);
         let invalid_rose = frame.sim_invalid && !self.before.sim_invalid;
@@ -44,6 +45,7 @@ impl Laps {
 impl Before {
     /// When the car had been off track for long enough, if it has (`validity.off-track`). An excursion lasts from half-way before
     /// its first frame to half-way after its last, so that every sampling rate sees the same on average.
+    #[inline]
     fn off_track(&mut self, frame: &Frame, before_us: Option<i64>) -> Option<i64> {
         let half_way = before_us.filter(|us| !missing(*us, frame.us)).map_or(frame.us, |us| us + (frame.us - us) / 2);
         let off = frame.off_track && frame.speed_mps.is_none_or(|v| v > OFF_TRACK_MPS);
