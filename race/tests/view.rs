@@ -85,8 +85,11 @@ impl Store {
             cars: self.own.values().chain(self.seen.values()).flatten().cloned().collect(),
         };
         if rng.bool() {
-            (rng.shuffle(&mut rows.laps), rng.shuffle(&mut rows.flags), rng.shuffle(&mut rows.cars));
-            (rng.shuffle(&mut rows.pit_visits), rng.shuffle(&mut rows.incidents));
+            rng.shuffle(&mut rows.laps);
+            rng.shuffle(&mut rows.flags);
+            rng.shuffle(&mut rows.cars);
+            rng.shuffle(&mut rows.pit_visits);
+            rng.shuffle(&mut rows.incidents);
         }
         rows
     }

@@ -158,8 +158,8 @@ async fn pit_stops_and_flags_are_folded() {
         late: false,
     };
     // Two runs tell of one stop.
-    let visits = vec![visit(1, 100, PitKind::STOP), visit(2, 100, PitKind::STOP), visit(1, 300, PitKind::DRIVE_THROUGH)];
-    let flags = vec![flag(50, Flags(0), Flags::YELLOW), flag(60, Flags::YELLOW, Flags(0)), flag(70, Flags(0), Flags::BLUE)];
+    let visits = [visit(1, 100, PitKind::STOP), visit(2, 100, PitKind::STOP), visit(1, 300, PitKind::DRIVE_THROUGH)];
+    let flags = [flag(50, Flags(0), Flags::YELLOW), flag(60, Flags::YELLOW, Flags(0)), flag(70, Flags(0), Flags::BLUE)];
     server
         .results
         .commit(&lease, &Step { rows: visits.iter().map(AnyRow::of).chain(flags.iter().map(AnyRow::of)).collect(), ..empty_step() })

@@ -121,7 +121,7 @@ impl Before {
         assert_eq!(rows_of::<PitVisit>(store, &self.home.tenant, &self.home.id).await.unwrap().len(), shown);
         // It goes on from there: a row that is told again replaces what was migrated.
         let again = PitVisit { speeding: !self.pit_visits[0].speeding, superseded: false, ..self.pit_visits[0].clone() };
-        store.commit(&lease, &Step { rows: rows(&[again.clone()]), ..empty_step(2) }).await.unwrap();
+        store.commit(&lease, &Step { rows: rows(std::slice::from_ref(&again)), ..empty_step(2) }).await.unwrap();
         assert!(rows_of::<PitVisit>(store, &self.home.tenant, &self.home.id).await.unwrap().contains(&again));
         assert_eq!(store.load(&lease).await.unwrap().rows.len(), state.rows.len());
     }

@@ -55,6 +55,7 @@ pub(crate) struct FlatState {
 }
 
 impl From<FlatState> for CarState {
+    #[allow(clippy::needless_update, reason = "tests compile one more part")]
     fn from(flat: FlatState) -> Self {
         let before = Before { off_since_us: flat.off_since_us, sim_invalid: flat.sim_invalid, sim_last_us: flat.sim_last_us };
         Self {
