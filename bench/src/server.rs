@@ -51,8 +51,9 @@ impl Server {
             if let Some(address) = line.strip_prefix("sim clients") {
                 quic = address.split_whitespace().next().map(str::to_owned);
             }
-            if let Some(at) = line.find("http://") {
-                api = line[at..].trim().to_owned();
+            // Not the line with the page's address, which says more than the address.
+            if let Some(address) = line.strip_prefix("API").or_else(|| line.strip_prefix("health")) {
+                api = address.trim().to_owned();
             }
             if line.starts_with("data") {
                 break;

@@ -112,8 +112,9 @@ impl Server {
         let until = Instant::now() + DEADLINE;
         let wants_connect = args[0] == "up";
         while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if let Some(at) = line.find("http://") {
-                server.api = line[at..].trim().to_owned();
+            // Not the line with the page's address, which says more than the address.
+            if let Some(address) = line.strip_prefix("API").or_else(|| line.strip_prefix("health")) {
+                server.api = address.trim().to_owned();
             }
             if let Some(address) = line.strip_prefix("sim clients") {
                 let port = address.trim().trim_end_matches(" (UDP)").rsplit(':').next().unwrap().parse().unwrap();
