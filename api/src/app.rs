@@ -75,7 +75,7 @@ impl App {
         all
     }
 
-    /// The sessions; a process without stores routes nobody here.
+    /// The sessions; a process without stores has no route that asks for them.
     pub(crate) fn sessions(&self) -> Result<&dyn Sessions, Problem> {
         self.stores.as_ref().map(|s| &*s.sessions).ok_or_else(no_stores)
     }

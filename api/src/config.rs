@@ -12,7 +12,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whom a request without a grant is shown, on a loopback address.
     pub local_tenant: TenantId,
-    /// Open connections at most; others wait to be accepted. Each costs some 30 KB and a file handle: whoever runs this must have
+    /// Open connections at most; others wait to be accepted. Each costs some 30 KB and a file handle: the process must have
     /// set aside what else needs handles, for accepting goes on until there are none.
     pub max_connections: usize,
     /// A request's head must be there within this time, also the next one on an open connection: slow senders and idle

@@ -2,7 +2,7 @@
 //!
 //! Such a page cannot read the answer, for nothing allows it to (CORS). But asking is enough to keep the API busy: an image's
 //! address is a request. Browsers say on whose behalf they ask, in headers that no page can set or leave out:
-//! `Sec-Fetch-Site` (Fetch Metadata) in every request to this machine, `Origin` (RFC 6454) in some. Whoever is no browser
+//! `Sec-Fetch-Site` (Fetch Metadata) in every request to this machine, `Origin` (RFC 6454) in some. A program that is no browser
 //! sends neither.
 //!
 //! Following a link from another address is refused too: a page opens addresses in frames and windows as easily as it loads

@@ -43,7 +43,7 @@ pub(crate) struct Base;
 const COMMON: [(&str, &str); 7] = [
     ("400", "A parameter is not as described: `bad_path`, `bad_query`, `bad_limit`, `bad_cursor`, …"),
     ("401", "No grant, or one that does not hold"),
-    ("403", "The grant does not allow it, or nobody of this machine asks: `not_localhost`, `cross_site`, …"),
+    ("403", "The grant does not allow it, or the request does not come from this machine: `not_localhost`, `cross_site`, …"),
     ("405", "Another method than described"),
     ("413", "A request body: none is wanted"),
     ("500", "A fault of the server; its log says more"),

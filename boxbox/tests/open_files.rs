@@ -90,7 +90,7 @@ impl Attack {
         let attack = Self { stop, open, thread: Some(thread) };
         // As many as are accepted, and more wait to be.
         eventually("the attack stands", || attack.open.load(Ordering::SeqCst) > 150);
-        // Whoever accepts takes what there is; then it goes on for a while as it is.
+        // The server accepts as many as it can; then the attack goes on for a while.
         std::thread::sleep(Duration::from_secs(3));
         attack
     }
@@ -168,7 +168,7 @@ async fn a_list_that_cannot_be_read_suspends_all_grants_until_it_can() {
 
         std::fs::write(&list, "").unwrap();
         eventually("it is ready again", || server.ask("/readyz", None).0 == 200);
-        eventually("the client is back by itself", || car.connected());
+        eventually("the client has connected again", || car.connected());
         car.drives_on("everything is as before");
         assert_eq!((reads(), server.metric("boxbox_grants_suspended")), (200, 0.0));
         car.finish().await;

@@ -1,4 +1,4 @@
-//! [`Batcher`]: one stream's frames, batched and sealed into records (F3). It knows nobody: what it seals goes to a [`Sink`].
+//! [`Batcher`]: one stream's frames, batched and sealed into records (F3). What it seals goes to a [`Sink`], so that it knows nothing of the connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

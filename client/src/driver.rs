@@ -81,7 +81,7 @@ impl Backoff {
         if matches!(why, Ended::Moved) {
             return Duration::ZERO;
         }
-        // An edge that is there and takes nobody now: coming back soon is no use.
+        // The edge is there and accepts no client now: coming back soon is no use.
         let later = matches!(why, Ended::Closed { code, .. } if matches!(*code, CloseCode::BUSY | CloseCode::UNAVAILABLE));
         let cap = if welcomed && !later { timing.backoff_alive_cap } else { timing.backoff_cap };
         let longest = timing.backoff_base.saturating_mul(2u32.saturating_pow(self.failures)).min(cap);
@@ -108,7 +108,7 @@ async fn watch_batches(shared: &Shared) {
     }
 }
 
-/// Whether a client that was closed with `code` should try again by itself.
+/// Whether a client that was closed with `code` should try again without being asked.
 fn tries_again(code: CloseCode, welcomed: bool) -> bool {
     // DONE from an edge says nothing about us; a missed hello may be a slow network's fault.
     code.is_retryable() || code == CloseCode::DONE || (code == CloseCode::PROTOCOL && !welcomed)

@@ -67,7 +67,7 @@ impl Shared {
         self.watch.notify_one();
     }
 
-    /// Count an event, log it, and tell whoever wants to know.
+    /// Count an event, log it, and tell the observer.
     pub(crate) fn event(&self, event: Event) {
         match &event {
             Event::Connected { edge } => tracing::info!(edge, "connected"),

@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// What readers are given, in an order of its own.
+    /// What readers are given, in a random order.
     fn rows(&self, rng: &mut Rng) -> Rows {
         let mut rows = Rows {
             laps: self.laps.values().filter(|l| !l.superseded).cloned().collect(),
@@ -250,7 +250,7 @@ fn incident(rng: &mut Rng) -> IncidentStep {
         timeline: rng.u32(0..2),
         tick,
         sim_time_us: i64::from(tick) * 10_000_000,
-        // Of one counter: what it said before and after is the same whoever tells it.
+        // Of one counter: what it said before and after is the same in every stream that reports it.
         from: tick as u16,
         to: tick as u16 + 1,
         superseded: rng.u8(0..3) == 0,
@@ -258,7 +258,7 @@ fn incident(rng: &mut Rng) -> IncidentStep {
     }
 }
 
-/// A car, as `stream` tells it: its own, or (`seen`) the one in that slot, counted for whoever is known to drive it then.
+/// A car, as `stream` tells it: its own, or (`seen`) the one in that slot, counted for the driver who is known to drive it then.
 fn car(rng: &mut Rng, stream: &StreamKey, seen: Option<u16>) -> CarNow {
     let lap = rng.u32(0..=LAPS + 1);
     let lap_start_us = i64::from(lap.saturating_sub(1)) * 101_000_000;
@@ -375,7 +375,7 @@ proptest! {
             let step = step(rng, offset);
             store.commit(&step);
             let before = view.clone();
-            // Sometimes nobody listened.
+            // Sometimes the step is not heard.
             let changes = match rng.u8(0..8) {
                 0 => continue,
                 1 => view.replace(store.info.clone(), store.rows(rng)),
@@ -421,7 +421,7 @@ fn a_history_has_what_it_is_to_show() {
 }
 
 #[test]
-fn nothing_is_said_of_a_session_that_nobody_has_described() {
+fn nothing_is_said_of_a_session_without_a_description() {
     let view = SessionView::new(session(0)).with(Rows { laps: vec![Lap { superseded: false, ..lap(&mut Rng::with_seed(1)) }], ..Rows::default() });
     assert_eq!((view.order(None), view.classification(), view.chequered_us()), (vec![], vec![], None));
     assert_eq!(view.laps().len(), 1);

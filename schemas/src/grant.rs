@@ -84,7 +84,7 @@ pub enum GrantError {
     #[error("the grant was revoked: ask for a new one (`grant create`)")]
     Revoked,
     /// The server does not know which keys are in use and which grants are revoked; says nothing about this grant.
-    #[error("the server cannot tell now which grants hold, and lets nobody in until it can: try again later; its health report says why")]
+    #[error("the server cannot read now which grants hold, and accepts no client until it can: try again later; its health report says why")]
     Unavailable,
 }
 

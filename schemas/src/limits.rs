@@ -32,7 +32,7 @@ pub const ACK_SILENCE_MS: u64 = 3_000;
 /// Highest plausible car speed, m/s (432 km/h); above it is a discontinuity, not motion.
 pub const SPEED_MAX_MPS: f32 = 150.0;
 /// Longest lap, and farthest distance round one, m (1,000 km): over 45 times the Nordschleife. A longer one is no track
-/// but a number that somebody made up, and whoever divides a lap into steps has to know how many there can be.
+/// but a number that was made up, and code that divides a lap into steps has to know how many there can be.
 pub const DISTANCE_MAX_M: f64 = 1_000_000.0;
 /// Longest session time, µs (30 days): a bound against absurd clocks.
 pub const SIM_TIME_MAX_US: i64 = 30 * 24 * 3_600 * 1_000_000;

@@ -79,7 +79,7 @@ impl SessionMeta {
         self.entries.iter().find(|e| e.slot == self.own_slot)
     }
 
-    /// Length of the lap, m, if the client knows it. A length beyond every bound is none: an edge refuses it, but whoever
+    /// Length of the lap, m, if the client knows it. A length beyond every bound is none: an edge refuses it, but code that
     /// computes with a length relies on no edge.
     pub fn known_length_m(&self) -> Option<f64> {
         Some(self.track_length_m).filter(|m| *m > 0.0 && *m <= DISTANCE_MAX_M)

@@ -47,7 +47,7 @@ pub struct ArchiveBlock {
     pub checkpoint: Checkpoint,
     /// When an edge received its newest record, Unix µs: what retention counts a frame's age from.
     pub received_at_us: i64,
-    /// When the log took its newest record, Unix µs, as the log says: the same whoever makes the block again.
+    /// When the log took its newest record, Unix µs, as the log says: the same for every processor that makes the block again.
     pub appended_at_us: i64,
     /// Cursors of the streams touched, after the block.
     pub cursors: Vec<(StreamKey, u64)>,
@@ -111,7 +111,7 @@ pub trait Archive: Send + Sync + 'static {
     async fn append(&self, lease: &Lease, block: &ArchiveBlock) -> Result<(), StoreError>;
     /// Remove the oldest frames, by when they were received, in one bounded transaction. Frames may go together with some
     /// hundred others of their stream, when the newest of them is to go. Cursors and checkpoints stay: what was removed is
-    /// never taken in again. A backend whose engine removes by age by itself does nothing here.
+    /// never taken in again. A backend whose engine removes by age does nothing here.
     async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError>;
     /// Copy the laps that were committed since to where seasons are analysed, some thousands at most; how many. 0: there are
     /// none, or there is no such place.

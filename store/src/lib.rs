@@ -3,7 +3,7 @@
 //!
 //! # The contract of [`Steps`] and [`Sessions`]
 //!
-//! A results store is both: processors write it by [`Steps`], and whoever reads has [`Sessions`] alone, so that it can change
+//! A results store is both: processors write it by [`Steps`], and readers have [`Sessions`] alone, so that they can change
 //! nothing.
 //!
 //! * A partition is owned by the holder of its newest [`Lease`]; [`Steps::commit`] by any other is refused with

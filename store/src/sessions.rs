@@ -30,7 +30,7 @@ pub struct SessionCursor {
     pub id: SessionId,
 }
 
-/// Everything that is read of a results store. Whoever has it can change nothing.
+/// Everything that is read of a results store. A reader can change nothing through it.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
     /// A tenant's sessions, newest first by `opened_at_us` then id; those after `after`, at most `limit`.

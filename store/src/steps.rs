@@ -43,18 +43,18 @@ pub struct Share {
 /// What a processor asks of a results store: leases, the state to go on from, and steps.
 #[async_trait]
 pub trait Steps: Send + Sync + 'static {
-    /// Take the partition over, whoever has it: raises its epoch, so that the owner before can commit nothing more.
+    /// Take the partition over from its owner, if it has one: raises its epoch, so that the owner before can commit nothing more.
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError>;
     /// Whether several processors may share this store, and so must beat. `false`: there is one, which acquires everything.
     fn shared(&self) -> bool {
         false
     }
-    /// Say that `member` is alive, take what is nobody's up to a fair share, and learn what it owns. To be called several
+    /// Say that `member` is alive, take partitions without an owner up to a fair share, and learn what it owns. To be called several
     /// times within [`Member::ttl`].
     async fn beat(&self, _log: &LogId, _partitions: u32, _member: &Member) -> Result<Share, StoreError> {
         Err(StoreError::Refused("a store that is not shared has one processor, which does not beat".into()))
     }
-    /// Give a partition back, for whoever beats next; one that is not owned any more is left alone.
+    /// Give a partition back, for the member that beats next; a partition that is not owned any more is left alone.
     async fn release(&self, _lease: &Lease) -> Result<(), StoreError> {
         Ok(())
     }

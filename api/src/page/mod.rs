@@ -1,5 +1,5 @@
 //! The page at `/`: what there is, for people. Static, from within the binary; it asks for its data as any client of the API does,
-//! so it shows nobody more than the API would, and needs no grant itself.
+//! so it shows a person no more than the API would, and needs no grant itself.
 
 use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY};

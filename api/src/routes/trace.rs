@@ -106,7 +106,7 @@ impl Frames {
 }
 
 pub(super) fn no_length() -> Problem {
-    Problem::unprocessable("no_track_length", "Nobody says how long this track is.")
+    Problem::unprocessable("no_track_length", "No client says how long this track is.")
 }
 
 pub(super) fn no_place() -> Problem {

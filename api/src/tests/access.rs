@@ -107,7 +107,7 @@ async fn a_grant_that_does_not_hold_is_refused_even_on_loopback() {
 }
 
 #[tokio::test]
-async fn while_nobody_can_tell_which_grants_hold_each_is_refused_for_now() {
+async fn while_it_is_not_known_which_grants_hold_each_is_refused_for_now() {
     let server = Server::start().await;
     let good = server.grant("league", &[Ability::Read]);
     let known = server.authority.send_replace(Arc::new(Authority::unavailable()));

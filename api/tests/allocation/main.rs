@@ -107,7 +107,7 @@ fn a_length_that_no_lap_has_is_not_believed() {
                     // The frames know better.
                     (described(absurd.into()), honest(), 200),
                     (None, partly(), 200),
-                    // Nobody says.
+                    // The description has no length.
                     (described(absurd.into()), lying(), 422),
                     (None, lying(), 422),
                     // The description is enough.

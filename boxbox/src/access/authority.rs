@@ -2,8 +2,8 @@
 //! by the control topic as well (W10), for which it needs no files at all.
 //!
 //! Who cannot read a list does not know who was revoked since. So when the files cannot be read [`FAILED_LOOKS_MAX`] times in a
-//! row, or the control topic is followed no more, all grants are suspended: nobody is let in, connections are closed with a code
-//! that lets clients come back later, and readiness fails and says what to do. It ends by itself when everything can be read.
+//! row, or the control topic is followed no more, all grants are suspended: no client is accepted, connections are closed with a code
+//! that lets clients come back later, and readiness fails and says what to do. The suspension ends when everything can be read again.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ const FAILED_LOOKS_MAX: u32 = 4;
 boxbox_schemas::metrics! {
     /// What a node knows about grants.
     pub struct GrantMetrics("boxbox_grants") {
-        /// 1 while keys and revocations cannot be read, so that nobody is let in and connections are closed; else 0.
+        /// 1 while keys and revocations cannot be read, so that no client is accepted and connections are closed; else 0.
         suspended: gauge,
         /// Looks at the files of keys and revocations that failed.
         failed_looks: counter,
@@ -73,7 +73,7 @@ fn follow(data: &Path, followed: Followed) -> anyhow::Result<Known> {
     let files = Files::read(data, None)?;
     if files.keys.is_empty() && followed.standing().keys().is_empty() {
         tracing::warn!(
-            "no key is known that grants are signed with: nobody gets in until `boxbox grant create` with this log's --log-url publishes one"
+            "no key is known that grants are signed with: no client gets in until `boxbox grant create` with this log's --log-url publishes one"
         );
     }
     let suspension = Arc::new(Suspension::default());
@@ -133,7 +133,7 @@ impl Watcher {
         self.metrics.suspended.set(f64::from(u8::from(trouble.is_some())));
         let before = std::mem::replace(&mut *self.suspension.0.lock(), trouble.clone());
         match (before, trouble) {
-            (None, Some(why)) => tracing::error!(why, "all grants are suspended: nobody is let in, and connections are closed"),
+            (None, Some(why)) => tracing::error!(why, "all grants are suspended: no client is accepted, and connections are closed"),
             (Some(_), None) => tracing::warn!("keys and revocations are known again: grants hold as before"),
             _ => {}
         }
@@ -202,7 +202,7 @@ struct There {
 
 impl Files {
     /// Read them. What was there `before` and is gone as a whole is an error: somebody has moved a folder away or a disk is not
-    /// there, and nothing says that nobody is revoked.
+    /// there, and nothing says that no grant is revoked.
     fn read(data: &Path, before: Option<There>) -> anyhow::Result<Self> {
         let (keys, revoked) = (auth::keys_folder(data), auth::revoked_file(data));
         let there = There { keys: keys.try_exists()?, revoked: revoked.try_exists()? };

@@ -7,7 +7,7 @@
 /// Runtimes with their timers, listeners, the folder's locks, standard streams, keys and revocations with what is spare for them.
 const BASE: usize = 48;
 /// Of a partition of the embedded log: its folder, the `commit` file, the segment that is written to and the next, and a few
-/// readers, each in a segment of its own.
+/// readers, each in another segment.
 const EMBEDDED_PARTITION: usize = 8;
 /// Of a client of Kafka: sockets and the pipes that wake their threads, for a cluster of five brokers.
 const KAFKA_CLIENT: usize = 24;
@@ -145,7 +145,7 @@ impl Budget {
     }
 }
 
-/// Raise the limit of this process as far as it may by itself, and say what it is then.
+/// Raise the limit of this process as far as the system lets it, and say what the limit is then.
 #[cfg(unix)]
 pub fn raise() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

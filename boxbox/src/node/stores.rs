@@ -78,7 +78,7 @@ impl StoreArgs {
 pub struct Opened {
     /// Leases and commits, for the processor.
     pub steps: Arc<dyn Steps>,
-    /// The same results, for whoever reads them.
+    /// The same results, for readers.
     pub sessions: Arc<dyn Sessions>,
     /// Frames.
     pub archive: Arc<dyn Archive>,

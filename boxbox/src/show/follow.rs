@@ -132,7 +132,7 @@ mod tests {
             step.sessions = vec![self.info.clone()];
             fill(&mut step);
             self.store.commit(&self.lease, &step).await.unwrap();
-            // Nobody may listen.
+            // The feed may have no receiver.
             let _ = self.feed.send(Arc::new(step));
         }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lap_that_was_withdrawn_while_nobody_listened_is_gone() {
+    async fn a_lap_that_was_withdrawn_between_two_updates_is_gone() {
         let mut world = World::new().await;
         let laps = vec![world.lap("a", 1), world.lap("a", 2)];
         world.step(|step| step.laps = laps).await;

@@ -92,7 +92,7 @@ impl Recorded {
         Sender::new(tenant(&self.name), DriverId::new(driver).unwrap(), source, slot, FRAMES_A_RECORD)
     }
 
-    /// File `n` of the recording; each stretch of a session is a run of its own.
+    /// File `n` of the recording; each stretch of a session is another run.
     fn ibt(&self, n: usize, path: &Path, driver: &str) -> Vec<Vec<Timed>> {
         let file = IbtFile::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let (mut done, mut open) = (vec![], None::<Sender>);

@@ -6,7 +6,7 @@
 //! | `state/streams_v1.txt` | the processor's own bytes for every stream and every car that it sees, at three moments of one race |
 //! | `state/results_v1.db.gz` | an SQLite file of results with two races, each stopped in the middle |
 //!
-//! They were made once by the code of then; the ignored tests show how. Nobody makes them again for a version that exists.
+//! They were made once by the code of then; the ignored tests show how. They are not made again for a version that exists.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -100,9 +100,9 @@ fn stream_states_of_version_1_are_gone_on_with() {
             let (lease, mut state) = resumed.load(&input).await;
             let now = own_bytes(&state);
             assert!(now.keys().eq(moment.states.keys()), "{}: other streams than were stored", moment.name);
-            assert!(now.keys().any(|(_, slot)| slot.is_some()), "{}: nobody sees other cars", moment.name);
+            assert!(now.keys().any(|(_, slot)| slot.is_some()), "{}: no client sees other cars", moment.name);
             let stands = stands(&state);
-            assert!(stands || moment.name != "stop", "nobody stands in a stall");
+            assert!(stands || moment.name != "stop", "no car stands in its stall");
             for stream in &mut state.streams {
                 let name = word(&stream.ledger.stream);
                 stream.race = moment.states[&(name.clone(), None)].clone().into();

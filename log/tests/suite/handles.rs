@@ -1,5 +1,5 @@
-//! A process that has no file handles left, as under an attack with connections: the log waits for some and goes on. In a process
-//! of its own, whose limit is lowered.
+//! A process that has no file handles left, as under an attack with connections: the log waits for some and goes on. In a second
+//! process, whose limit is lowered.
 
 use std::fs::File;
 use std::process::Command;

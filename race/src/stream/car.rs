@@ -63,7 +63,7 @@ impl CarState {
         self.identity.entry(driver)
     }
 
-    /// Which car its client drives, as its metadata names it; `None` before the first call. Ids are 0 where nobody says.
+    /// Which car its client drives, as its metadata names it; `None` before the first call. Ids are 0 where the metadata has none.
     pub fn claim(&self) -> Option<Claim> {
         self.identity.claim
     }

@@ -54,7 +54,7 @@ pub enum Fact {
     Row(AnyRow),
     /// E4: the stream went back. Facts of (`driver`, `run`) of timelines below `timeline` that end after `to_us` are superseded.
     ///
-    /// It means what the stream told of other cars, too. A visit to the pits that nobody saw end ends after any time: one that
+    /// It means what the stream told of other cars, too. A visit to the pits whose end was not seen ends after any time: one that
     /// was going on at `to_us` is told again, under the new timeline. A stream that inherited its state says this of the runs
     /// before it too.
     Rewind {

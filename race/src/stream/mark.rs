@@ -18,7 +18,7 @@ pub(super) enum Mark {
     Swap,
     Estimated,
     Resumed,
-    /// The fuel level rose, or nobody watched it: what was used in the lap is not known.
+    /// The fuel level rose, or it was not watched: what was used in the lap is not known.
     Refuelled,
 }
 

@@ -11,7 +11,7 @@
 //! * `motion`: where the car is and how it came there;
 //! * `laps`: the lap that is open, the laps before it, and what makes a lap valid;
 //! * `parts`: what watches the car beside its laps (pits, flags, fuel, incidents), each behind the same small trait, with a bound of
-//!   bytes and a guard of its own: a part that panics is switched off until the next lap, and the laps go on.
+//!   bytes and its own guard: a part that panics is switched off until the next lap, and the laps go on.
 //!
 //! How a lap is found (`motion`, `laps`): progress round the track is unwrapped from `lap_pct`, a line is crossed where
 //! progress passes it, and the moment is interpolated linearly between the two frames, in µs of the simulator's clock,

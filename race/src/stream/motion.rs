@@ -44,7 +44,7 @@ impl Motion {
         self.at.map(|at| at.us).or(self.resume_us)
     }
 
-    /// From where to where the car drove by this frame; `None` if it jumped, or nobody knows where it was.
+    /// From where to where the car drove by this frame; `None` if it jumped, or where it was is not known.
     #[inline(always)]
     pub(super) fn driven(&self, track: &Track, frame: &Frame, pct: f64, section: impl FnOnce() -> Option<Section>) -> Option<(Sample, Sample)> {
         match self.at {

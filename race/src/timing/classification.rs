@@ -77,7 +77,7 @@ pub enum FinishLaps {
     LastTwoBegunBy(i64),
 }
 
-/// Which laps [`chequered_us`] needs, so that nobody has to read all of them.
+/// Which laps [`chequered_us`] needs, so that a reader need not read all of them.
 pub fn finish_laps(session: &SessionInfo, flags: &[FlagChange]) -> FinishLaps {
     let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
     match Ranking::of(session) {

@@ -1,6 +1,6 @@
 //! [`SessionView`]: one session, rows in, and what they say together out: order, results, stints, flags, and what changed.
 //!
-//! Whoever shows a session (the API, a live board, a program that compares) has its rows from a store, from what a processor
+//! A program that shows a session (the API, a live board, a comparison) has its rows from a store, from what a processor
 //! commits, or from both in turn; the view keeps what counts and asks [`timing`], so that all of them answer alike.
 //!
 //! Rows are kept in order of their keys and given to the folds as they lie. [`SessionView::order`] looks at each lap once and

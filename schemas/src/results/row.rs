@@ -1,6 +1,6 @@
-//! [`Row`]: what every fact that is a row by itself says of itself, so that it is carried and kept without knowing its kind.
+//! [`Row`]: what every row says of itself, so that it is carried and kept without knowing its kind.
 //!
-//! A kind of row is a type of its own, which says how it is a [`Row`]; everything between the stream that tells it and whoever
+//! A kind of row is a type that implements [`Row`]; everything between the stream that tells it and whoever
 //! reads it carries [`AnyRow`].
 
 use serde::Serialize;
@@ -56,7 +56,7 @@ pub struct RowHead {
     pub field: bool,
     /// When it begins, session time, µs.
     pub sim_time_us: i64,
-    /// When it is over, µs; of a moment its time. `None`: it goes on, or nobody saw it end.
+    /// When it is over, µs; of a moment its time. `None`: it goes on, or its end was not seen.
     pub until_us: Option<i64>,
     /// E4: a rewind went back to before its end. Kept for the record, not shown.
     pub superseded: bool,

@@ -67,7 +67,7 @@ pub struct Step {
     /// dropped; ledgers, laps and rows stay. A load gives of a retired session its [`SessionInfo`]
     /// only.
     pub retired: Vec<SessionId>,
-    /// Records nobody can read, kept for a person to look at.
+    /// Records that cannot be read, kept for a person to look at.
     pub quarantine: Vec<Quarantined>,
 }
 

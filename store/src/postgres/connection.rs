@@ -14,10 +14,10 @@ use super::moments::{BEST_LAPS, LAPS_AT};
 use crate::StoreError;
 use crate::sql::{Dialect, Each, Sql, Value};
 
-/// Whoever writes a partition holds its row.
+/// The processor that writes a partition holds its row.
 static DIALECT: Dialect = Dialect {
     for_update: " FOR UPDATE",
-    to_nobody: ", owner = NULL, leaving = FALSE",
+    to_no_owner: ", owner = NULL, leaving = FALSE",
     no_bytes: "''::bytea",
     laps_at: LAPS_AT,
     best_laps: BEST_LAPS,

@@ -16,7 +16,7 @@ pub(super) async fn acquire(c: &mut dyn Sql, log: LogId, partition: u32) -> Resu
     let sql = format!(
         "INSERT INTO partitions (log, part, epoch) VALUES ($1, $2, 1) \
          ON CONFLICT (log, part) DO UPDATE SET epoch = partitions.epoch + 1{} RETURNING epoch",
-        c.dialect().to_nobody
+        c.dialect().to_no_owner
     );
     let mut epochs = all(c, &sql, &values![&log.0, partition], |row| number(row, "epoch")).await?;
     let epoch = epochs.pop().ok_or_else(|| StoreError::Refused("the partition was not taken".into()))?;

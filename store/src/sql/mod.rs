@@ -53,17 +53,17 @@ use crate::StoreError;
 
 /// Pieces of SQL that differ between backends.
 pub(crate) struct Dialect {
-    /// Behind a `SELECT`: nobody else writes the rows found until the transaction ends.
+    /// Behind a `SELECT`: no other connection writes the rows found until the transaction ends.
     pub(crate) for_update: &'static str,
     /// In a `SET` of `partitions`: no processor that beats has it any more.
-    pub(crate) to_nobody: &'static str,
+    pub(crate) to_no_owner: &'static str,
     /// A value of no bytes.
     pub(crate) no_bytes: &'static str,
     /// For each entry the last two laps that had begun: $1 tenant, $2 session, $3 the moment.
     pub(crate) laps_at: &'static str,
     /// For each entry its best lap that had ended: parameters as of `laps_at`.
     pub(crate) best_laps: &'static str,
-    /// Whether steps say in `lap_outbox` which laps they touch, for whoever copies laps elsewhere.
+    /// Whether steps say in `lap_outbox` which laps they touch, for the task that copies laps elsewhere.
     pub(crate) outbox: bool,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct StepRows {
 }
 
 pub(crate) struct SessionRow {
-    /// Without its description, which is a row of its own.
+    /// Without its description, which is another row.
     pub(crate) info: SessionInfo,
     pub(crate) source_id: [u8; 16],
 }

@@ -12,8 +12,8 @@ use super::moments::{BEST_LAPS, LAPS_AT};
 use crate::StoreError;
 use crate::sql::{Dialect, Each, Sql, Value};
 
-/// The one writer of a file needs no locks of rows, its partitions have no owners but the epoch, and nobody copies laps out of it.
-static DIALECT: Dialect = Dialect { for_update: "", to_nobody: "", no_bytes: "x''", laps_at: LAPS_AT, best_laps: BEST_LAPS, outbox: false };
+/// The one writer of a file needs no locks of rows, its partitions have no owners but the epoch, and laps are not copied out of it.
+static DIALECT: Dialect = Dialect { for_update: "", to_no_owner: "", no_bytes: "x''", laps_at: LAPS_AT, best_laps: BEST_LAPS, outbox: false };
 
 /// Rows in a statement at most. With 16 columns that is 1,024 parameters of SQLite's 32,766; more rows gain nothing.
 const BATCH_MAX: usize = 64;

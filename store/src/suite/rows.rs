@@ -23,7 +23,7 @@ pub(super) fn shown_and_not(home: &SessionInfo) -> Vec<AnyRow> {
     all
 }
 
-/// What a newer version tells is kept as it is and given back, and whoever reads what this version knows does not meet it.
+/// What a newer version tells is kept as it is and given back, and a reader of what this version knows does not meet it.
 pub(crate) async fn rows_of_an_unknown_kind_are_kept<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;

@@ -167,7 +167,7 @@ async fn a_control_topic_that_is_followed_no_more_suspends_all_grants_until_it_i
     folder.becomes(&mut known, Ok(())).await;
     assert_eq!(topic.fails.load(Ordering::SeqCst), 0, "it was tried until it could be read");
 
-    // What was put while nobody followed is known afterwards.
+    // What was put while the topic was not followed is known afterwards.
     topic.fails.store(1, Ordering::SeqCst);
     drop(topic.follower.lock().take());
     topic.put(&Record::Revoked { id: folder.id, until: i64::MAX });
@@ -181,7 +181,7 @@ async fn a_control_topic_that_is_followed_no_more_suspends_all_grants_until_it_i
 
 const CHILD: &str = "BOXBOX_AUTHORITY_HANDLES_CHILD";
 
-/// In a process of its own, whose limit is lowered.
+/// In a second process, whose limit is lowered.
 #[test]
 #[cfg(unix)]
 fn a_revocation_is_read_also_when_the_process_has_no_handles_left() {

@@ -133,9 +133,9 @@ impl Laps {
 
     /// `lap` ends at `us`: report it. Its number.
     fn close(&mut self, by: &Reporter<'_>, mut lap: OpenLap, us: i64, (a, b): (&Sample, &Sample), out: &mut Vec<Fact>) -> u32 {
-        // A first lap of a race whose green light nobody saw is the rest of a lap.
+        // A first lap of a race whose green light was not seen is the rest of a lap.
         let told = by.track().kind != Kind::Race || lap.from_green || lap.number != Some(1);
-        // Of a lap whose second half nobody saw, the simulator's count before that says which it was.
+        // If the second half of a lap was not seen, the simulator's count in the first half says which lap it was.
         let number = lap.number.or(a.counted()).unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
         self.settle_now(by, out);

@@ -1,5 +1,5 @@
 //! Parts of laps: of a lap that two drivers of a car drive, each one's stream reports what it saw, and the fold puts the
-//! parts together (E2, `swap.lap`). Only where teams compete; what a client sees of its first lap after joining is nobody else's.
+//! parts together (E2, `swap.lap`). Only where teams compete; where drivers compete alone, the rest of a lap that a client sees after joining belongs to no other driver's lap.
 
 use boxbox_schemas::results::{LOOPS, Lap, Tags};
 
@@ -15,7 +15,7 @@ use crate::stream::step::Sample;
 use crate::stream::track::Kind;
 
 impl Laps {
-    /// The car is seen in mid-lap, where nobody knows how it came. If it is this stream's first position, somebody else may have
+    /// The car is seen in mid-lap, and how it came there is not known. If it is this stream's first position, somebody else may have
     /// begun the lap. `known`: the stream knew where the car was.
     pub(crate) fn take_over(&mut self, by: &Reporter<'_>, start: &RaceStart, frame: &Frame, pct: f64, known: bool) {
         let waits = by.track().kind == Kind::Race && start.waiting;
@@ -36,7 +36,7 @@ impl Laps {
         self.begin(lap);
     }
 
-    /// Whoever drives leaves the car, or the stream ends: another driver may finish the lap. `at` is where the car is.
+    /// The driver leaves the car, or the stream ends: another driver may finish the lap. `at` is where the car is.
     pub(crate) fn leave_car(&self, by: &Reporter<'_>, at: Option<&Sample>, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (&self.open, at) else { return };
         let number = self.open_number(Some(at));

@@ -1,4 +1,4 @@
-//! Fuel: whether a lap was refuelled (`fuel.refuelled`), so that nobody takes the difference of two levels for what was used.
+//! Fuel: whether a lap was refuelled (`fuel.refuelled`), so that the difference of two levels is not taken for what was used.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub(crate) struct Fuel {
 
 impl Part for Fuel {
     const MAX_BYTES: usize = 12;
-    /// A level that nobody watched may have risen.
+    /// A level that was not watched may have risen.
     const LAP_WITHOUT: Option<Mark> = Some(Mark::Refuelled);
 
     #[inline]

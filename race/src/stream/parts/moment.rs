@@ -8,7 +8,7 @@ use crate::stream::identity::Reporter;
 pub(crate) struct Moment<'a> {
     pub(crate) by: Reporter<'a>,
     pub(crate) frame: &'a Frame,
-    /// The car drove to where the frame shows it; else it was put there, or nobody saw how it came.
+    /// The car drove to where the frame shows it; else it was put there, or how it came was not seen.
     pub(crate) drove: bool,
     /// When its position before was, if one is known, µs.
     pub(crate) before_us: Option<i64>,

@@ -135,7 +135,7 @@ impl Part for Pits {
     }
 
     /// The visit that was going on at `to_us` goes on. Those that the rewind takes back although they were over by then, because
-    /// nobody saw them end, are reported again.
+    /// their end was not seen, are reported again.
     fn rewind(&mut self, by: &Reporter<'_>, to_us: i64, out: &mut Reports) {
         let mut all = std::mem::take(&mut self.past);
         all.extend(self.open.take());

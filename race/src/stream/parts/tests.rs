@@ -177,7 +177,7 @@ fn a_part_that_is_off_begins_anew_with_the_next_lap() {
     assert_eq!(stored, beginnings);
 }
 
-/// While nobody watches the fuel, what was used in the lap is not known; a rewind within the lap does not change that.
+/// While the fuel is not watched, what was used in the lap is not known; a rewind within the lap does not change that.
 #[test]
 fn a_lap_without_its_fuel_has_no_fuel_used() {
     let frames = drive();

@@ -1,5 +1,5 @@
 //! A process that has no file handles left: whatever is asked of a file is unavailable then, never damaged or refused, and is there
-//! again afterwards. In a process of its own, whose limit is lowered.
+//! again afterwards. In a second process, whose limit is lowered.
 
 use std::process::Command;
 

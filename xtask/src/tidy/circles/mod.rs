@@ -1,8 +1,8 @@
 //! No circles of files: within a crate, no file names what another defines that names, by way of others or not, what the
-//! first defines. Whoever reads a file can then read what it stands on first.
+//! first defines. A reader can then read what a file stands on before the file.
 //!
 //! A file names another's items by paths (`crate::`, `super::`, `self::`, a module's name, whatever `use` has made known),
-//! in macro calls and attributes too. `mod` and `pub use` only say where things are found: they count for nobody, and who
+//! in macro calls and attributes too. `mod` and `pub use` only say where things are found: they are no edges, and who
 //! names an item by them names the file that defines it. Methods are not seen, unless their type is named. What is compiled for
 //! tests only does not count.
 
