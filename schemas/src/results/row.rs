@@ -1,7 +1,7 @@
 //! [`Row`]: what every row says of itself, so that it is carried and kept without knowing its kind.
 //!
-//! A kind of row is a type that implements [`Row`]; everything between the stream that tells it and whoever
-//! reads it carries [`AnyRow`].
+//! A kind of row is a type that implements [`Row`]; everything between the stream that reports it and the
+//! reader carries [`AnyRow`].
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,7 +99,7 @@ pub struct UnreadableRow {
 impl AnyRow {
     /// `row`, to be carried.
     pub fn of<T: Row>(row: &T) -> Self {
-        // What cannot be written, which a `Row` must not be, is told by whoever reads it.
+        // A `Row` can always be written as JSON; if one could not, reading its empty body would be the error.
         let body = serde_json::to_string(row).unwrap_or_default();
         Self { kind: T::KIND, head: row.head(), body: body.into() }
     }
