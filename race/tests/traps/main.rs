@@ -1,0 +1,47 @@
+//! Each trap that real simulators set for laps, by name.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod jumps;
+mod line;
+mod metadata;
+mod missing;
+mod numbers;
+mod pit_laps;
+mod rewinds;
+mod sim_time;
+mod start;
+mod stored;
+mod validity;
+
+use boxbox_race::stream::{Fact, Reports};
+use boxbox_schemas::event::EventCode;
+use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, TrackLoc};
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::{Reasons, Tags};
+use common::CarState;
+use common::Rig;
+use common::synth::{Car, LENGTH_M, Leg, blank, flagged, practice, race};
+
+/// 50 m/s, steady, from `at_m`: laps of exactly 60 s.
+fn steady(at_m: f64) -> Car {
+    Car::driving(Leg { from_s: 0.0, at_m, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 })
+}
+
+fn told(meta: &SessionMeta, frames: &[CarFrame]) -> Rig {
+    let mut rig = Rig::new(meta);
+    rig.frames(frames);
+    rig.end();
+    rig
+}
+
+/// `frames` changed where session time, in s, is within `from_s..to_s`.
+fn within(frames: &mut [CarFrame], from_s: f64, to_s: f64, change: impl Fn(&mut CarFrame)) {
+    let us = |s: f64| (s * 1e6) as i64;
+    frames.iter_mut().filter(|f| (us(from_s)..us(to_s)).contains(&f.sim_time_us)).for_each(change);
+}
+
+fn put(frame: &mut CarFrame, bit: CarBits) {
+    frame.bits = frame.bits.with(bit);
+    frame.bits_seen = frame.bits_seen.with(bit);
+}

@@ -1,0 +1,114 @@
+//! The start of a race: which light counts, and for which cars.
+
+use super::*;
+
+/// A standing start 26 m short of the line: lights at 20 s, off at 50 m/s at 21 s. Lines at 21.52, 81.52, 141.52 s.
+fn standing_start() -> Vec<CarFrame> {
+    let mut car = Car::driving(Leg { from_s: 0.0, at_m: -26.0, mean_mps: 0.0, swing_m: 0.0, omega: 1.0 });
+    car.then(21.0, 50.0, 0.0, 1.0);
+    let mut frames = car.frames(0.0, 210.0, 60);
+    // As in a real one, the state follows 1.1 s after the light.
+    within(&mut frames, 0.0, 21.1, |f| f.session_state = SessionState::WARMUP);
+    within(&mut frames, 0.0, 22.1, |f| (f.lap, f.laps_completed) = (0, -1));
+    within(&mut frames, 20.0, 25.0, |f| *f = flagged(*f, Flags::START_GO.with(Flags::GREEN)));
+    // 0 → 1 at green → 2 at the line → 1 a second later.
+    within(&mut frames, 20.0, 21.52, |f| f.lap = 1);
+    within(&mut frames, 21.52, 22.52, |f| f.lap = 2);
+    within(&mut frames, 22.52, 81.0, |f| f.lap = 1);
+    // The simulator, too, times lap 1 from the light.
+    within(&mut frames, 83.02, 143.02, |f| f.last_lap_time_us = 61_520_000);
+    frames
+}
+
+#[test]
+fn race_lap_1_runs_from_the_green_light() {
+    let rig = told(&race(), &standing_start());
+    assert_eq!(rig.numbers(), [1, 2, 3]);
+    let first = rig.lap(1);
+    assert_eq!((first.start_us, first.end_us), (20_000_000, 81_520_000));
+    assert_eq!(first.tags, Tags::FIRST_LAP.with(Tags::START_ESTIMATED));
+    assert_eq!(first.sectors_us.iter().sum::<i64>(), 61_520_000);
+    assert_eq!(rig.lap(2).time_us, 60_000_000);
+}
+
+#[test]
+fn the_session_state_is_not_the_light() {
+    let mut frames = standing_start();
+    frames.iter_mut().for_each(|f| (f.flags, f.flags_seen) = (Flags(0), Flags(0)));
+    // Nobody saw the light: what is left of lap 1 is no lap.
+    assert_eq!(told(&race(), &frames).numbers(), [2, 3]);
+}
+
+#[test]
+fn a_state_that_falls_back_in_mid_race_changes_nothing() {
+    let mut frames = standing_start();
+    within(&mut frames, 81.0, 82.0, |f| f.session_state = SessionState::PARADE);
+    assert_eq!(told(&race(), &frames).numbers(), [1, 2, 3]);
+}
+
+#[test]
+fn an_unknown_session_with_a_start_light_is_a_race() {
+    let meta = SessionMeta { session_type: String::new(), ..race() };
+    assert_eq!(told(&meta, &standing_start()).lap(1).start_us, 20_000_000);
+}
+
+#[test]
+fn a_start_light_in_practice_means_nothing() {
+    let rig = told(&practice(), &standing_start());
+    assert_eq!(rig.lap(1).start_us, 21_520_000, "from line to line");
+    assert!(!rig.lap(1).tags.has(Tags::FIRST_LAP));
+}
+
+#[test]
+fn who_joins_after_the_light_has_no_lap_1() {
+    let frames = standing_start();
+    for joined_s in [20.5, 21.2, 22.0, 40.0] {
+        let late: Vec<_> = frames.iter().copied().filter(|f| f.sim_time_us > (joined_s * 1e6) as i64).collect();
+        assert_eq!(told(&race(), &late).numbers(), [2, 3], "joined at {joined_s} s");
+    }
+}
+
+#[test]
+fn who_was_not_in_the_world_at_the_light_has_no_lap_1() {
+    let mut frames = standing_start();
+    within(&mut frames, 0.0, 20.5, |f| *f = blank(*f));
+    assert_eq!(told(&race(), &frames).numbers(), [2, 3]);
+}
+
+#[test]
+fn a_second_light_is_no_second_start() {
+    let mut frames = standing_start();
+    within(&mut frames, 100.0, 103.0, |f| *f = flagged(*f, Flags::START_GO));
+    assert_eq!(told(&race(), &frames).numbers(), [1, 2, 3]);
+}
+
+#[test]
+fn a_rolling_start_counts_from_the_green_flag() {
+    // Two parade laps, over the line at 12 and 72 s, to the green flag at 130 s, 100 m short of the line. They are no laps.
+    let car = Car::driving(Leg { from_s: 0.0, at_m: -100.0 - 130.0 * 50.0, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 });
+    let mut frames = car.frames(0.0, 270.0, 60);
+    within(&mut frames, 0.0, 130.5, |f| (f.session_state, f.lap, f.laps_completed) = (SessionState::PARADE, 0, -1));
+    within(&mut frames, 130.0, 160.0, |f| *f = flagged(*f, Flags::GREEN));
+    let rig = told(&race(), &frames);
+    assert_eq!(
+        rig.laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect::<Vec<_>>(),
+        [(1, 130_000_000, 192_000_000), (2, 192_000_000, 252_000_000)]
+    );
+}
+
+#[test]
+fn a_light_in_mid_race_is_no_start() {
+    let mut frames = standing_start();
+    within(&mut frames, 110.0, 113.0, |f| *f = flagged(*f, Flags::START_GO));
+    frames.retain(|f| f.sim_time_us > 40_000_000);
+    assert_eq!(told(&race(), &frames).numbers(), [2, 3]);
+}
+
+#[test]
+fn a_start_from_the_pits_is_an_out_lap() {
+    let mut frames = standing_start();
+    within(&mut frames, 0.0, 30.0, |f| put(f, CarBits::ON_PIT_ROAD));
+    let rig = told(&race(), &frames);
+    assert_eq!(rig.lap(1).reasons, Reasons::OUT_LAP);
+    assert_eq!(rig.lap(2).reasons, Reasons(0));
+}
