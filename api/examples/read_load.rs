@@ -140,18 +140,7 @@ async fn answer(stream: &mut TcpStream) -> usize {
 fn session(n: u32) -> SessionInfo {
     let tenant = TenantId::new("local").unwrap();
     let source = Source { sim: Sim::SYNTHETIC, id: u128::from(n), session_num: 0 };
-    SessionInfo {
-        id: SessionId::of(&tenant, &source),
-        tenant,
-        source,
-        opened_at_us: i64::from(n),
-        updated_at_us: i64::from(n),
-        sim_time_us: i64::from(LAPS) * 90_000_000,
-        closed: true,
-        retired: false,
-        meta: None,
-        meta_from: None,
-    }
+    SessionInfo { sim_time_us: i64::from(LAPS) * 90_000_000, closed: true, ..SessionInfo::opened(tenant, source, i64::from(n)) }
 }
 
 /// A race that is limited by time, so that the chequered flag alone says when it ended.

@@ -44,7 +44,7 @@ fn the_demo_prints_each_lap_as_it_is_timed_and_all_of_it_is_true() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let (laps, text) = run(folder, "1");
-    // At 60 Hz a line is known to 14 µs at speed, and to half a millisecond where a car has just stood (domain.md 12.2).
+    // At 60 Hz a line is known to 14 µs at speed, and to half a millisecond where a car has just stood (`lap.crossing`).
     assert!(laps.iter().all(|lap| lap.off_ms.abs() <= 0.5), "{text}");
     let once: BTreeSet<(u32, u32)> = laps.iter().map(|lap| (lap.car, lap.number)).collect();
     assert_eq!(once.len(), laps.len(), "a lap was printed twice: {text}");

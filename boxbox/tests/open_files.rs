@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use common::{Server, boxbox, boxbox_within, eventually, in_time, not_run};
 const FILES: u32 = 256;
 /// Connections of an attack, if they are accepted: more than that, and fewer than this test itself may open anywhere.
 const CONNECTIONS: usize = 600;
+/// How often each of them asks; the API ends a connection that has asked for nothing for 5 s.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A node and its data folder.
 struct Node {
@@ -61,7 +63,8 @@ impl Node {
     }
 }
 
-/// Anonymous connections to an API that say nothing; new ones for those that it ends.
+/// Anonymous connections to an API, each of which asks for something small before the API would end it for its silence; new
+/// connections for those that it ends.
 struct Attack {
     stop: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
@@ -75,8 +78,13 @@ impl Attack {
         let (stopped, count) = (stop.clone(), open.clone());
         let thread = std::thread::spawn(move || {
             let mut held: Vec<TcpStream> = vec![];
+            let mut asked = Instant::now();
             while !stopped.load(Ordering::SeqCst) {
-                held.retain(|stream| matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock));
+                held.retain_mut(|stream| goes_on(stream));
+                if asked.elapsed() > ASK_EVERY {
+                    asked = Instant::now();
+                    held.retain_mut(|stream| stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").is_ok());
+                }
                 while held.len() < CONNECTIONS
                     && let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200))
                 {
@@ -98,6 +106,18 @@ impl Attack {
     fn end(mut self) {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// Whether the API has not ended the connection; what it has answered is read.
+fn goes_on(stream: &mut TcpStream) -> bool {
+    let mut answers = [0; 4_096];
+    loop {
+        match stream.read(&mut answers) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -150,7 +170,7 @@ async fn a_list_that_cannot_be_read_suspends_all_grants_until_it_can() {
         eventually("it is ready", || server.ask("/readyz", None).0 == 200);
         // An edge has no sessions to show, but looks at a grant all the same.
         let reads = || server.ask("/api/health", Some(&read)).0;
-        assert_eq!((reads(), server.metric("boxbox_grants_suspended")), (200, 0.0));
+        assert_eq!(reads(), 200);
 
         std::fs::write(&list, "rubbish\n").unwrap();
         let since = Instant::now();

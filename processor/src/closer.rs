@@ -145,18 +145,7 @@ mod tests {
 
     fn session(n: u128) -> SessionInfo {
         let (tenant, source) = (TenantId::new("league").unwrap(), Source { sim: Sim::SYNTHETIC, id: n, session_num: 0 });
-        SessionInfo {
-            id: SessionId::of(&tenant, &source),
-            tenant,
-            source,
-            opened_at_us: 0,
-            updated_at_us: 0,
-            sim_time_us: 0,
-            closed: false,
-            retired: false,
-            meta: None,
-            meta_from: None,
-        }
+        SessionInfo::opened(tenant, source, 0)
     }
 
     struct Clock {

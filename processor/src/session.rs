@@ -52,18 +52,7 @@ impl Session {
     /// A session whose first record is `first`.
     pub(crate) fn open(first: &LogRecord) -> Self {
         let (stamp, source) = (&first.stamp, first.record.prelude().source);
-        let info = SessionInfo {
-            id: stamp.session,
-            tenant: stamp.tenant,
-            source,
-            opened_at_us: stamp.received_at_us,
-            updated_at_us: stamp.received_at_us,
-            sim_time_us: 0,
-            closed: false,
-            retired: false,
-            meta: None,
-            meta_from: None,
-        };
+        let info = SessionInfo { id: stamp.session, ..SessionInfo::opened(stamp.tenant, source, stamp.received_at_us) };
         Self { described: true, ..Self::restore(info) }
     }
 

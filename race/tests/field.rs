@@ -73,7 +73,7 @@ fn a_lap_of_the_field_says_that_it_is_one() {
     }));
     let now = rig.race.now(&rig.ctx).unwrap();
     assert_eq!((now.field, now.lap, now.entry.as_str(), now.slot), (true, 4, "u:99", 8));
-    // B31: a speed that nobody sends is not 0.
+    // `seen.lap`: the car's speed is how it moved, not 0.
     assert!((now.speed_mps.unwrap() - 50.0).abs() < 0.5 && now.fuel_l.is_none());
 }
 
@@ -248,7 +248,7 @@ fn frames_that_make_no_sense_are_survived() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
-    /// 12.2 at 4 Hz: a·Δt²/(8v), and what a position of 24 bits hides (0.3 mm here).
+    /// `lap.crossing` at 4 Hz: a·Δt²/(8v), and what a position of 24 bits hides (0.3 mm here).
     #[test]
     fn crossings_are_true_within_the_bound(mean in 40.0..75.0f64, omega in 0.3..1.2f64, at_m in -2_900.0..-10.0f64, hz in prop::sample::select(vec![4u32, 10, 20])) {
         let car = Car::driving(Leg { from_s: 0.0, at_m, mean_mps: mean, swing_m: (0.4 * mean / omega).min(25.0 / (omega * omega)), omega });

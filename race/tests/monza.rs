@@ -1,7 +1,7 @@
 //! A race of 28 cars driven by iRacing's own lap chart: every timed lap within 1 ms, and the charted order from lap 1 on.
 //!
 //! The chart gives the start of lap 1 as the car's row of lap 0: the light for the first car, and a millisecond more for each
-//! place after it, which nobody drove. Our lap 1 begins at the light (domain.md 12.3), so its end is compared, and its time
+//! place after it, which nobody drove. Our lap 1 begins at the light (`start.green`), so its end is compared, and its time
 //! after that offset is taken off.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
@@ -103,18 +103,8 @@ fn monza_laps_and_order_are_those_of_the_chart() {
 
     let tenant = TenantId::new("t").unwrap();
     let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
-    let session = boxbox_schemas::results::SessionInfo {
-        id: SessionId::of(&tenant, &source),
-        tenant,
-        source,
-        opened_at_us: 0,
-        updated_at_us: 0,
-        sim_time_us: 0,
-        closed: false,
-        retired: false,
-        meta: Some(race.meta(0)),
-        meta_from: None,
-    };
+    let session =
+        boxbox_schemas::results::SessionInfo { meta: Some(race.meta(0)), ..boxbox_schemas::results::SessionInfo::opened(tenant, source, 0) };
     let last = chart.values().map(Vec::len).max().unwrap();
     for number in 1..last {
         // Only what was driven up to this lap: whoever has it is in the order of it.

@@ -107,7 +107,7 @@ fn loops_of_race_lap_1_are_after_the_line() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
-    /// 12.2: each mini-loop is where the car truly passed it, within a·Δt²/(8v) and rounding.
+    /// `loop.time`: each mini-loop is where the car truly passed it, within a·Δt²/(8v) and rounding.
     #[test]
     fn loops_are_true_within_the_bound(mean in 40.0..75.0f64, omega in 0.3..1.2f64, at_m in -2_900.0..-10.0f64) {
         let car = Car::driving(Leg { from_s: 0.0, at_m, mean_mps: mean, swing_m: (0.4 * mean / omega).min(25.0 / (omega * omega)), omega });
@@ -156,7 +156,7 @@ fn fuel_is_the_difference_of_levels_at_the_lines() {
     }
 }
 
-/// B16: the flow in kg/h has no part in it.
+/// `fuel.used`: the flow in kg/h has no part in it.
 #[test]
 fn fuel_flow_is_not_fuel_used() {
     let mut frames = fuelled(60);
@@ -259,7 +259,7 @@ fn flags_over_a_rewind_and_a_restart() {
     assert_eq!(spans.iter().map(|s| (s.from_us, s.until_us)).collect::<Vec<_>>(), [(us(10.0), Some(us(20.0)))]);
 }
 
-/// B13: no flag hides another; every subset stays as it is.
+/// `flag.change`: no flag hides another; every subset stays as it is.
 #[test]
 fn every_subset_of_flags_is_told_whole() {
     let all = [Flags::GREEN, Flags::YELLOW, Flags::CAUTION, Flags::RED, Flags::CHECKERED];
@@ -270,7 +270,7 @@ fn every_subset_of_flags_is_told_whole() {
         let rig = told(&practice(), &frames);
         assert_eq!(changes(&rig), [(us(70.0), Flags(0), shown), (us(80.0), shown, Flags(0))]);
         assert_eq!(rig.lap(2).tags.has(Tags::HAD_YELLOW), shown.any(Flags::YELLOW.with(Flags::CAUTION)));
-        // B14: a chequered flag ends nothing; laps go on.
+        // `flag.chequered`: laps go on.
         assert_eq!(rig.numbers(), [2, 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! Visits to the pit lane (domain.md 12.6): what they are, their times, at every rate, over rewinds and restarts.
+//! Visits to the pit lane (docs/RULES.md, section 10): what they are, their times, at every rate, over rewinds and restarts.
 
 #![allow(clippy::unwrap_used)]
 

@@ -75,7 +75,7 @@ fn phillip_island_counter() {
     assert_eq!(steps, [(0, 1, 111_400_000)]);
 }
 
-/// 12.8, 12.11: mini-loops rise through each lap, and fuel used is the recording's own level between the lines.
+/// `loop.time`, `fuel.used`: mini-loops rise through each lap, and fuel used is the recording's own level between the lines.
 #[test]
 fn phillip_island_loops_and_fuel() {
     let Some(frames) = csv::recording("phillip_island_loops_and_fuel", PHILLIP_ISLAND) else { return };
@@ -98,7 +98,7 @@ fn phillip_island_loops_and_fuel() {
     }
 }
 
-/// 12.10: the start lights and the green flag of the recording are told as they came.
+/// `flag.change`: the start lights and the green flag of the recording are told as they came.
 #[test]
 fn phillip_island_flags() {
     let Some(rig) = phillip_island("phillip_island_flags", 1) else { return };

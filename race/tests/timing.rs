@@ -21,16 +21,8 @@ fn session(kind: &str, laps_limit: u32, cars: usize) -> SessionInfo {
     let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
     let entries = (0..cars).map(|n| MetaEntry { slot: n as u16, class_id: 1 + n as u32 % 2, ..Default::default() }).collect();
     SessionInfo {
-        id: SessionId::of(&tenant, &source),
-        tenant,
-        source,
-        opened_at_us: 0,
-        updated_at_us: 0,
-        sim_time_us: 0,
-        closed: false,
-        retired: false,
         meta: Some(SessionMeta { session_type: kind.into(), laps_limit, entries, ..Default::default() }),
-        meta_from: None,
+        ..SessionInfo::opened(tenant, source, 0)
     }
 }
 

@@ -148,16 +148,11 @@ fn info(rng: &mut Rng, id: u32) -> SessionInfo {
     let session_type = rng.choice(["Race", "Race", "Practice"]).unwrap().to_string();
     let meta = SessionMeta { session_type, laps_limit: *rng.choice([&0, &0, &(LAPS - 1)]).unwrap(), entries, ..Default::default() };
     SessionInfo {
-        id: session(id),
-        tenant: tenant(),
-        source: source(id),
-        opened_at_us: 0,
         updated_at_us: rng.i64(..),
         sim_time_us: rng.i64(0..END_US),
         closed: rng.bool(),
-        retired: false,
         meta: (rng.u8(0..10) > 0).then_some(meta),
-        meta_from: None,
+        ..SessionInfo::opened(tenant(), source(id), 0)
     }
 }
 

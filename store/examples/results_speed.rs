@@ -121,18 +121,7 @@ fn quantiles(mut spent: Vec<Duration>) -> String {
 
 fn session(tenant: TenantId, n: u32) -> SessionInfo {
     let source = Source { sim: Sim::SYNTHETIC, id: n.into(), session_num: 0 };
-    SessionInfo {
-        id: SessionId::of(&tenant, &source),
-        tenant,
-        source,
-        opened_at_us: n.into(),
-        updated_at_us: 0,
-        sim_time_us: 0,
-        closed: false,
-        retired: false,
-        meta: None,
-        meta_from: None,
-    }
+    SessionInfo { updated_at_us: 0, ..SessionInfo::opened(tenant, source, n.into()) }
 }
 
 fn entry(n: u32) -> EntryId {

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/flags`: which flag was out, and from when to when (domain.md 12.10).
+//! `GET /api/v1/sessions/{session}/flags`: which flag was out, and from when to when (`flag.course`, `flag.car`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/order`: who is where, and how far apart, now or at any moment (domain.md 12.8).
+//! `GET /api/v1/sessions/{session}/order`: who is where, and how far apart, now or at any moment (`order.race`, `gap.leader`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/pit-stops`: visits to the pit lane (domain.md 12.6).
+//! `GET /api/v1/sessions/{session}/pit-stops`: visits to the pit lane (`pit.visit`, `pit.once`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/results`: the classification (domain.md 12.8), and a fingerprint of all results.
+//! `GET /api/v1/sessions/{session}/results`: the classification (`race.rank`, `best.lap`), and a fingerprint of all results.
 
 use std::sync::Arc;
 

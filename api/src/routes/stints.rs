@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/stints`: laps between two stops, or two drivers (domain.md 12.12).
+//! `GET /api/v1/sessions/{session}/stints`: laps between two stops, or two drivers (`stint.is`).
 
 use std::sync::Arc;
 

@@ -191,19 +191,7 @@ fn empty_step() -> Step {
 fn session(tenant: &str, n: u32) -> SessionInfo {
     let tenant = TenantId::new(tenant).unwrap();
     let source = Source { sim: Sim::IRACING, id: 0xabc, session_num: n };
-    let id = SessionId::of(&tenant, &source);
-    SessionInfo {
-        id,
-        tenant,
-        source,
-        opened_at_us: 1_000 + i64::from(n / 4),
-        updated_at_us: 2_000,
-        sim_time_us: 3_000,
-        closed: false,
-        retired: false,
-        meta: None,
-        meta_from: None,
-    }
+    SessionInfo { updated_at_us: 2_000, sim_time_us: 3_000, ..SessionInfo::opened(tenant, source, 1_000 + i64::from(n / 4)) }
 }
 
 fn stream(session: &SessionInfo) -> StreamKey {

@@ -87,18 +87,7 @@ impl Server {
         self.sessions += 1;
         let tenant = TenantId::new("local").unwrap();
         let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: self.sessions };
-        let info = SessionInfo {
-            id: SessionId::of(&tenant, &source),
-            tenant,
-            source,
-            opened_at_us: 0,
-            updated_at_us: 0,
-            sim_time_us: 0,
-            closed: false,
-            retired: false,
-            meta,
-            meta_from: None,
-        };
+        let info = SessionInfo { meta, ..SessionInfo::opened(tenant, source, 0) };
         let stream = StreamKey { tenant, session: info.id, driver: DriverId::new("max").unwrap(), run: RunId([7; 16]) };
         let checkpoint = Checkpoint { log: LogId("log".into()), partition: 0, offset: self.sessions.into(), crc: 0 };
         let (mut runs, mut told, mut next) = (vec![], vec![], 0);

@@ -106,18 +106,7 @@ mod tests {
         async fn new() -> Self {
             let (tenant, source) = (TenantId(name("league")), Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 });
             let meta = SessionMeta { session_type: "Race".into(), ..Default::default() };
-            let info = SessionInfo {
-                id: SessionId::of(&tenant, &source),
-                tenant,
-                source,
-                opened_at_us: 0,
-                updated_at_us: 0,
-                sim_time_us: 0,
-                closed: false,
-                retired: false,
-                meta: Some(meta),
-                meta_from: None,
-            };
+            let info = SessionInfo { meta: Some(meta), ..SessionInfo::opened(tenant, source, 0) };
             let store = MemoryResults::new();
             let lease = store.acquire(&LogId("log".into()), 0).await.unwrap();
             let (feed, receiver) = broadcast::channel(FEED);

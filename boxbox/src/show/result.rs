@@ -12,7 +12,7 @@ use boxbox_sources::synth::{Race, Truth};
 use crate::show::report::lap_time;
 use crate::show::tower::behind;
 
-/// Laps by linear interpolation at 60 Hz are this close to the truth, µs (domain.md 12.2: 14 µs on a straight; here in the pit
+/// Laps by linear interpolation at 60 Hz are this close to the truth, µs (`lap.crossing`: 14 µs on a straight; here in the pit
 /// lane and where a car has just stood, too).
 const BOUND_US: i64 = 500;
 

@@ -1,5 +1,5 @@
 //! The whole logic behind the log against synthetic races whose truth is known to the microsecond: lap times within the
-//! bounds of domain.md 12.2 at every rate, the classification, and one final result for every history of arrival (E3, E11).
+//! bounds of `lap.crossing` (docs/RULES.md) at every rate, the classification, and one final result for every history of arrival (E3, E11).
 //!
 //! A share of the seeds and checkpoints runs in `cargo xtask test`; `cargo xtask campaign` takes many.
 

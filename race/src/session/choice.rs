@@ -67,7 +67,7 @@ fn join(head: &Lap, tail: &Lap) -> Option<Lap> {
     let mut reasons = head.reasons.with(tail.reasons);
     let mut tags = head.tags.with(tail.tags).without(Tags::HEAD.with(Tags::TAIL)).with(Tags::DRIVER_SWAP);
     if head.reasons.has(Reasons::IN_LAP) && !head.reasons.has(Reasons::OUT_LAP) {
-        // It came in in this very lap, so that leaving the pits makes no out lap (domain.md 12.5).
+        // It came in in this very lap, so that leaving the pits makes no out lap (`validity.out-lap`).
         (reasons, tags) = (reasons.without(Reasons::OUT_LAP), tags.without(Tags::OUT_LAP));
     }
     reasons.set(Reasons::DISCONTINUITY, reasons.has(Reasons::DISCONTINUITY) || missing(head.end_us, tail.start_us));

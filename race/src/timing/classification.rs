@@ -1,4 +1,4 @@
-//! The result of a session: who is where at its end (domain.md 12.8).
+//! The result of a session: who is where at its end (docs/RULES.md: `race.end`, `race.rank`, `best.lap`).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What laps, pit visits, flags and cars say together: order, gaps, stints, bests, fuel, classification.
 //!
 //! Pure folds over what stores keep: the same rows give the same answer in any order (E3), at any moment, provisional
-//! while a session runs and final once it is closed. Rules: domain.md 12.6 to 12.12.
+//! while a session runs and final once it is closed. Rules: docs/RULES.md, sections 10 to 15.
 
 mod classification;
 mod digest;

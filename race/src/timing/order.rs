@@ -1,4 +1,4 @@
-//! The order of a session at a moment, with gaps (domain.md 12.8).
+//! The order of a session at a moment, with gaps (docs/RULES.md: `order.race`, `gap.leader`).
 
 use serde::{Deserialize, Serialize};
 

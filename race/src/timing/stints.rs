@@ -1,4 +1,4 @@
-//! Stints: laps between two stops, or two drivers (domain.md 12.12).
+//! Stints: laps between two stops, or two drivers (`stint.is`).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Each entry's best laps and sectors, theoretical best (domain.md 12.4) and fuel (12.11).
+//! Each entry's best laps and sectors, theoretical best (`sector.theoretical`) and fuel (`fuel.per-lap`).
 
 use serde::{Deserialize, Serialize};
 

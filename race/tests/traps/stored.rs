@@ -25,7 +25,6 @@ fn the_first_stored_state_is_still_read() {
     assert_eq!(rig.incidents().iter().map(|s| (s.from, s.to)).collect::<Vec<_>>(), [(2, 3)]);
 }
 
-
 /// 64 sectors, ids of 40 characters, restarts and rewinds in every lap.
 #[test]
 fn the_largest_state_fits() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, RowHead, RowKey, RowKind};
+use super::row::row_of_a_moment;
 use crate::frame::Flags;
 use crate::ids::{DriverId, EntryId, RunId, SessionId};
 
@@ -35,29 +35,7 @@ pub struct FlagChange {
     pub late: bool,
 }
 
-impl Row for FlagChange {
-    const KIND: RowKind = RowKind::known("flag");
-
-    fn head(&self) -> RowHead {
-        RowHead {
-            session: self.session,
-            key: RowKey { driver: self.driver, run: self.run, timeline: self.timeline, slot: 0, tick: self.tick },
-            entry: self.entry,
-            seen_as: None,
-            field: false,
-            sim_time_us: self.sim_time_us,
-            until_us: Some(self.sim_time_us),
-            superseded: self.superseded,
-            late: self.late,
-        }
-    }
-
-    fn set_head(&mut self, head: &RowHead) {
-        let RowKey { driver, run, timeline, tick, .. } = head.key;
-        (self.session, self.driver, self.run, self.timeline, self.tick) = (head.session, driver, run, timeline, tick);
-        (self.entry, self.sim_time_us, self.superseded, self.late) = (head.entry, head.sim_time_us, head.superseded, head.late);
-    }
-}
+row_of_a_moment!(FlagChange, "flag");
 
 impl FlagChange {
     /// Flags and lights that race control shows to everybody, not to one car.

@@ -49,6 +49,24 @@ pub struct SessionInfo {
     pub meta_from: Option<(DriverId, RunId, u32)>,
 }
 
+impl SessionInfo {
+    /// A session of which nothing is known but its first record, received at `at_us` (Unix µs).
+    pub fn opened(tenant: TenantId, source: Source, at_us: i64) -> Self {
+        Self {
+            id: SessionId::of(&tenant, &source),
+            tenant,
+            source,
+            opened_at_us: at_us,
+            updated_at_us: at_us,
+            sim_time_us: 0,
+            closed: false,
+            retired: false,
+            meta: None,
+            meta_from: None,
+        }
+    }
+}
+
 /// E1: where every sequence number of a stream went. `expected = admitted + void + gap + hole` at all times.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ledger {

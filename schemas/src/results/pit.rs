@@ -1,4 +1,4 @@
-//! [`PitVisit`]: a car between entering and leaving the pit lane (domain rule 12.6).
+//! [`PitVisit`]: a car between entering and leaving the pit lane (`pit.visit` of docs/RULES.md).
 
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ impl Row for PitVisit {
 }
 
 impl PitVisit {
-    /// Standing in the stall for so long makes a visit a stop (domain.md 12.6), µs.
+    /// Standing in the stall for so long makes a visit a stop (`pit.stop`), µs.
     pub const STOP_US: i64 = 500_000;
 
     /// Time between entering and leaving, µs.

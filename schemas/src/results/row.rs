@@ -75,6 +75,36 @@ pub trait Row: Clone + PartialEq + Serialize + DeserializeOwned {
     fn set_head(&mut self, head: &RowHead);
 }
 
+/// How a row of a moment of the client's own car is a [`Row`]: it is over when it begins, and no other client reports it.
+macro_rules! row_of_a_moment {
+    ($Row:ty, $kind:literal) => {
+        impl $crate::results::Row for $Row {
+            const KIND: $crate::results::RowKind = $crate::results::RowKind::known($kind);
+
+            fn head(&self) -> $crate::results::RowHead {
+                $crate::results::RowHead {
+                    session: self.session,
+                    key: $crate::results::RowKey { driver: self.driver, run: self.run, timeline: self.timeline, slot: 0, tick: self.tick },
+                    entry: self.entry,
+                    seen_as: None,
+                    field: false,
+                    sim_time_us: self.sim_time_us,
+                    until_us: Some(self.sim_time_us),
+                    superseded: self.superseded,
+                    late: self.late,
+                }
+            }
+
+            fn set_head(&mut self, head: &$crate::results::RowHead) {
+                let $crate::results::RowKey { driver, run, timeline, slot: _, tick } = head.key;
+                (self.session, self.driver, self.run, self.timeline, self.tick) = (head.session, driver, run, timeline, tick);
+                (self.entry, self.sim_time_us, self.superseded, self.late) = (head.entry, head.sim_time_us, head.superseded, head.late);
+            }
+        }
+    };
+}
+pub(super) use row_of_a_moment;
+
 /// A row of any kind, known or not: a newer version's is carried and kept as it is.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AnyRow {

@@ -1,4 +1,4 @@
-//! Frames: what a simulator shows of a car at a tick, with counters that lag and flicker (domain.md 8.4).
+//! Frames: what a simulator shows of a car at a tick, with counters that lag and flicker (`lap.number`).
 
 use std::f64::consts::{PI, TAU};
 

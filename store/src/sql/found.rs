@@ -48,6 +48,7 @@ macro_rules! found {
         }
     };
 }
+
 /// An unsigned number.
 pub(crate) fn number<T: TryFrom<i64>>(row: &dyn Found, name: &str) -> Result<T, StoreError> {
     let stored = row.int(name)?;
