@@ -15,7 +15,7 @@ use boxbox_schemas::frame::{CarFrame, Flags, Presence};
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::{AnyRow, Checkpoint, FlagChange, Lap, Reasons, SessionInfo, Span, Tags};
-use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use boxbox_schemas::{DriverId, EntryId, LogId, RunId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Step, Steps};
 use hdrhistogram::Histogram;

@@ -80,7 +80,7 @@ impl Attack {
             let mut held: Vec<TcpStream> = vec![];
             let mut asked = Instant::now();
             while !stopped.load(Ordering::SeqCst) {
-                held.retain_mut(|stream| goes_on(stream));
+                held.retain_mut(goes_on);
                 if asked.elapsed() > ASK_EVERY {
                     asked = Instant::now();
                     held.retain_mut(|stream| stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").is_ok());

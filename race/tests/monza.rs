@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use boxbox_race::timing::{Moment, order};
 use boxbox_schemas::DriverId;
 use boxbox_schemas::results::Lap;
-use boxbox_schemas::{SessionId, Sim, Source, TenantId};
+use boxbox_schemas::{Sim, Source, TenantId};
 use boxbox_sources::synth::{Action, ChartCar, Circuit, Race};
 use common::Rig;
 

@@ -2,24 +2,6 @@
 
 use super::*;
 
-/// A standing start 26 m short of the line: lights at 20 s, off at 50 m/s at 21 s. Lines at 21.52, 81.52, 141.52 s.
-fn standing_start() -> Vec<CarFrame> {
-    let mut car = Car::driving(Leg { from_s: 0.0, at_m: -26.0, mean_mps: 0.0, swing_m: 0.0, omega: 1.0 });
-    car.then(21.0, 50.0, 0.0, 1.0);
-    let mut frames = car.frames(0.0, 210.0, 60);
-    // As in a real one, the state follows 1.1 s after the light.
-    within(&mut frames, 0.0, 21.1, |f| f.session_state = SessionState::WARMUP);
-    within(&mut frames, 0.0, 22.1, |f| (f.lap, f.laps_completed) = (0, -1));
-    within(&mut frames, 20.0, 25.0, |f| *f = flagged(*f, Flags::START_GO.with(Flags::GREEN)));
-    // 0 → 1 at green → 2 at the line → 1 a second later.
-    within(&mut frames, 20.0, 21.52, |f| f.lap = 1);
-    within(&mut frames, 21.52, 22.52, |f| f.lap = 2);
-    within(&mut frames, 22.52, 81.0, |f| f.lap = 1);
-    // The simulator, too, times lap 1 from the light.
-    within(&mut frames, 83.02, 143.02, |f| f.last_lap_time_us = 61_520_000);
-    frames
-}
-
 #[test]
 fn race_lap_1_runs_from_the_green_light() {
     let rig = told(&race(), &standing_start());
