@@ -23,13 +23,13 @@ use boxbox_schemas::stamp::LogRecord;
 pub enum Meaning {
     /// Frames of the client's own car.
     Car,
-    /// Frames or a moment of another kind.
+    /// Frames of other kinds, metadata or an event.
     Other,
     /// The stream's end.
     End,
-    /// Something whose payload cannot be read although an edge let it pass.
+    /// A payload that cannot be read, although an edge accepted it.
     Unreadable,
-    /// Frames that the client gave up.
+    /// Frames that the client dropped.
     Gap,
     /// Frames that an edge refused.
     Void(Reject),
@@ -42,14 +42,14 @@ pub struct Arrival {
     pub base: u64,
     /// Its first sequence number.
     pub first: u64,
-    /// The first sequence number behind it.
+    /// The first sequence number after it.
     pub next: u64,
     /// What they stand for.
     pub meaning: Meaning,
 }
 
 impl Arrival {
-    /// Read the numbers out of a log record, and make sure that its payload can be read to the last frame.
+    /// Read the numbers of a log record, and check that its payload can be read to the last frame.
     pub fn of(log_record: &LogRecord) -> Self {
         let (record, base) = (&log_record.record, log_record.stamp.base);
         let prelude = record.prelude();
@@ -63,23 +63,23 @@ impl Arrival {
         };
         match record.next_seq() {
             Ok(next) => Self { base, first: prelude.first_seq, next, meaning },
-            // A gap or void that does not say how far it goes: only its own number is known.
+            // A gap or void without a readable end: only its own number is known.
             Err(_) => Self { base, first: prelude.first_seq, next: prelude.first_seq + 1, meaning: Meaning::Unreadable },
         }
     }
 
-    /// Whether the record's place is in a stream at all; `closed` is not (E9), it concerns the session.
+    /// Whether the record belongs to a stream; a `closed` record belongs to the session (E9a).
     pub fn in_stream(log_record: &LogRecord) -> bool {
         log_record.record.prelude().kind != Kind::CLOSED
     }
 }
 
-/// What becomes of a transmission.
+/// What is done with a transmission.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// Numbers that were acked and never seen: it must not happen.
+    /// Numbers that were acked and never seen. This must not happen.
     pub hole: Option<Range<u64>>,
-    /// How many of its numbers were there before.
+    /// How many of its numbers had come before.
     pub duplicates: u64,
     /// How many of its numbers come too early, and will come again.
     pub early: u64,
@@ -100,10 +100,10 @@ pub fn admit(next: u64, arrival: &Arrival) -> Verdict {
     Verdict { hole, duplicates: arrival.next.min(next) - arrival.first, early: 0, new: next..end, next: end }
 }
 
-/// Write a verdict down in the stream's ledger.
+/// Add a verdict to the stream's ledger.
 pub fn account(ledger: &mut Ledger, arrival: &Arrival, verdict: &Verdict) {
     let new = verdict.new.end - verdict.new.start;
-    // Hostile gaps may claim nearly all of the number space over and over; what came again may then saturate.
+    // Hostile gaps may claim nearly all numbers again and again, so the count of duplicates saturates.
     ledger.duplicate = ledger.duplicate.saturating_add(verdict.duplicates);
     ledger.early = ledger.early.saturating_add(verdict.early);
     ledger.hole += verdict.hole.as_ref().map_or(0, |h| h.end - h.start);
@@ -157,12 +157,12 @@ mod tests {
         assert_eq!(admit(10, &frames(8, 8, 15)), Verdict { duplicates: 2, new: 10..15, next: 15, ..none(10) });
         assert_eq!(admit(10, &frames(20, 20, 25)), Verdict { hole: Some(10..20), new: 20..25, next: 25, ..none(10) });
         assert_eq!(admit(10, &frames(20, 22, 25)), Verdict { hole: Some(10..20), early: 3, ..none(20) });
-        // A contradiction that an edge does not let pass (W5); the law decides all the same.
+        // A contradiction that edges refuse (W5). The table decides it all the same.
         assert_eq!(admit(10, &frames(20, 12, 15)), Verdict { hole: Some(10..20), duplicates: 3, ..none(20) });
     }
 
     proptest! {
-        /// Whatever comes, in whatever order: the ledger balances, `next` never goes back, nothing is new twice.
+        /// For any transmissions in any order: the ledger balances, `next` never decreases, and no number is new twice.
         #[test]
         fn ledgers_balance_whatever_comes(arrivals in proptest::collection::vec((0u64..60, 0u64..60, 1u64..20, 0u8..6), 0..60)) {
             let mut book = ledger();

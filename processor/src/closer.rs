@@ -1,9 +1,9 @@
-//! Who decides that a session is over (E9): outside the race logic, by this machine's clock, and only while the results of
-//! its partition are level with the log. The decision is a `closed` record in the partition: what follows from it is as
-//! pure as everything else.
+//! Decides when a session is closed or retired (E9a). The decision uses this machine's clock, so it is made outside the race logic,
+//! and only while the results of the partition are level with the log. It is written to the partition as a `closed` record, so all
+//! that follows from it is a function of the log.
 //!
-//! A session that nobody has sent for is closed; one that was closed long ago is retired. What cannot be written is tried
-//! again: closing is asked for until the partition's state says that it is done, and asking twice does no harm.
+//! A session without new records is closed; a session that was closed long ago is retired. The record is written again until the
+//! partition's state shows its effect. Writing it twice changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::config::Config;
 use crate::metrics::ProcessorMetrics;
 use crate::partition::Partition;
 
-/// Sessions are looked at this often, at most: some thousands of them cost nothing then.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What was asked for and has not come about by then is asked for again.
+/// Sessions are checked at most this often, so that thousands of sessions cost little.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// A `closed` record without effect after this time is written again.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
-/// Decides for one partition.
+/// Decides for the sessions of one partition.
 pub(crate) struct Closer {
     close_after: Duration,
     retire_after: Duration,
-    /// Of each session that is not retired: how many records it had when it was last heard of, and when that was.
-    heard: BTreeMap<SessionId, Heard>,
-    looked: Instant,
-    /// The partition was level with the log since the last look.
+    /// For each session that is not retired, its number of records, and when that number last changed.
+    last_records: BTreeMap<SessionId, LastRecord>,
+    checked: Instant,
+    /// The partition has been level with the log at some time since the last check.
     level: bool,
     open: usize,
 }
 
-struct Heard {
+struct LastRecord {
     records: u64,
     at: Instant,
     asked: Option<Instant>,
@@ -46,49 +46,50 @@ struct Heard {
 impl Closer {
     pub(crate) fn new(config: &Config) -> Self {
         let (close_after, retire_after) = (config.close_after, config.retire_after);
-        Self { close_after, retire_after, heard: BTreeMap::new(), looked: Instant::now(), level: false, open: 0 }
+        Self { close_after, retire_after, last_records: BTreeMap::new(), checked: Instant::now(), level: false, open: 0 }
     }
 
-    /// How often [`Closer::look`] is to be asked.
+    /// How often to call [`Closer::check`].
     pub(crate) fn every(&self) -> Duration {
-        (self.close_after / 5).clamp(Duration::from_millis(10), LOOK_EVERY)
+        (self.close_after / 5).clamp(Duration::from_millis(10), CHECK_EVERY)
     }
 
-    /// Look whether any session is to be closed, if it is time to. `level`: everything durable has been processed.
-    pub(crate) fn look(&mut self, level: bool, partition: &Partition, clerk: &Clerk, log: &dyn Log, now_us: i64) {
+    /// Write a `closed` record for each session that is to be closed or retired, if a check is due. `level`: all durable records have been
+    /// processed.
+    pub(crate) fn check(&mut self, level: bool, partition: &Partition, close_writer: &CloseWriter, log: &dyn Log, now_us: i64) {
         self.level |= level;
-        if self.looked.elapsed() < self.every() {
+        if self.checked.elapsed() < self.every() {
             return;
         }
         for (session, closing) in self.due(partition.sessions(), Instant::now(), now_us) {
-            tracing::info!(session = %session.id, how = closing.name(), "the session is over");
-            clerk.append(log, &session, closing, now_us);
+            tracing::info!(session = %session.id, how = closing.name(), "writing a closed record for the session");
+            close_writer.append(log, &session, closing, now_us);
         }
         let open = partition.sessions().filter(|(s, _)| !s.closed).count();
-        clerk.metrics.open_sessions.increment(open as f64 - self.open as f64);
+        close_writer.metrics.open_sessions.increment(open as f64 - self.open as f64);
         self.open = open;
     }
 
-    /// What is to be asked for at `now`, and by the clock on the wall at `now_us`, Unix µs.
+    /// The sessions to close or retire at `now`; `now_us` is the same moment in Unix µs.
     fn due<'a>(&mut self, sessions: impl Iterator<Item = (&'a SessionInfo, u64)>, now: Instant, now_us: i64) -> Vec<(SessionInfo, Closing)> {
-        self.looked = now;
+        self.checked = now;
         if !std::mem::take(&mut self.level) {
-            // Who is behind has not heard what is in the log: silence is counted from when it is level again.
-            self.heard.clear();
+            // While the partition is behind, unread records may belong to the session, so its silence is counted from when it is level again.
+            self.last_records.clear();
             return vec![];
         }
-        let (mut before, mut due) = (std::mem::take(&mut self.heard), vec![]);
+        let (mut before, mut due) = (std::mem::take(&mut self.last_records), vec![]);
         for (session, records) in sessions.filter(|(s, _)| !s.retired) {
             let known = before.remove(&session.id).filter(|h| h.records == records);
-            let heard = self.heard.entry(session.id).or_insert(known.unwrap_or(Heard { records, at: now, asked: None }));
+            let last = self.last_records.entry(session.id).or_insert(known.unwrap_or(LastRecord { records, at: now, asked: None }));
             let age = Duration::from_micros(now_us.saturating_sub(session.updated_at_us).max(0) as u64);
             let closing = match session.closed {
-                false if now.duration_since(heard.at) >= self.close_after => Closing::SILENCE,
+                false if now.duration_since(last.at) >= self.close_after => Closing::SILENCE,
                 true if age >= self.retire_after => Closing::RETIRED,
                 _ => continue,
             };
-            if heard.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
-                heard.asked = Some(now);
+            if last.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
+                last.asked = Some(now);
                 due.push((session.clone(), closing));
             }
         }
@@ -96,13 +97,13 @@ impl Closer {
     }
 }
 
-/// Writes `closed` records, for all partitions, with a writer that is opened when the first is to be written.
-pub(crate) struct Clerk {
+/// Writes `closed` records for all partitions. Its writer is opened for the first record.
+pub(crate) struct CloseWriter {
     metrics: ProcessorMetrics,
     writer: Mutex<Option<Box<dyn Writer>>>,
 }
 
-impl Clerk {
+impl CloseWriter {
     pub(crate) fn new(metrics: ProcessorMetrics) -> Self {
         Self { metrics, writer: Mutex::new(None) }
     }
@@ -112,25 +113,25 @@ impl Clerk {
         let mut writer = self.writer.lock();
         let outcome = match &mut *writer {
             Some(writer) => Ok(writer),
-            none => log.writer(Arc::new(Refusals(self.metrics.clone()))).map(|new| none.insert(new)).map_err(|e| e.to_string()),
+            none => log.writer(Arc::new(FailedWrites(self.metrics.clone()))).map(|new| none.insert(new)).map_err(|e| e.to_string()),
         };
         let appended = outcome.and_then(|writer| {
             let partition = session.id.partition(log.partitions());
             writer.append(partition, session.id, record, Ticket::default()).map_err(|e| e.to_string())
         });
         if let Err(error) = appended {
-            // Perhaps this writer has failed for good; the next attempt makes a new one.
+            // The writer may have failed for good, so the next attempt opens a new one.
             *writer = None;
             self.metrics.closing_retries.increment(1);
-            tracing::warn!(session = %session.id, how = closing.name(), %error, "a session cannot be closed yet; trying again");
+            tracing::warn!(session = %session.id, how = closing.name(), %error, "the closed record cannot be written yet; trying again");
         }
     }
 }
 
-/// Counts what did not become durable.
-struct Refusals(ProcessorMetrics);
+/// Counts records that did not become durable.
+struct FailedWrites(ProcessorMetrics);
 
-impl Completions for Refusals {
+impl Completions for FailedWrites {
     fn completed(&self, batch: &[Completion]) {
         let failed = batch.iter().filter(|c| c.outcome == Outcome::Failed).count();
         self.0.closing_retries.increment(failed as u64);

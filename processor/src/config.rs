@@ -1,45 +1,45 @@
-//! [`Config`]: how a processor may be set.
+//! [`Config`]: the settings of a processor.
 
 use std::time::Duration;
 
 use boxbox_store::Pace;
 
-/// When a processor reads and writes.
+/// The settings of a processor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Most bytes read from the log at once: some milliseconds of work between two looks at the clock.
+    /// Most bytes read from the log at once: some milliseconds of work.
     pub read_bytes: usize,
-    /// Steps with news (a lap, an incident) are committed at most this often: a lap waits no longer, and a busy
-    /// partition, where some lap ends all the time, writes its streams' states no more often.
+    /// Steps with news (a lap, an incident) are committed at most this often. A lap waits at most this long, and a busy partition writes
+    /// its streams' states no more often.
     pub news_every: Duration,
-    /// Steps without news are merged up to this age: after a crash that much is processed again.
+    /// Steps without news are merged up to this age. After a crash, so much is processed again.
     pub quiet_every: Duration,
     /// Most records in a step, whatever its age.
     pub step_records: u64,
     /// Most bytes of quarantined records in a step, whatever its age.
     pub step_quarantine_bytes: usize,
-    /// E10: longest run of frames in the archive, session time.
+    /// Longest run of frames in the archive, session time.
     pub run_span: Duration,
-    /// When blocks are archived; `None`: as the archive asks for.
+    /// When blocks are archived; `None`: the archive's own pace.
     pub pace: Option<Pace>,
-    /// How often laps are copied to where seasons are analysed.
+    /// How often laps are copied to the table for analyses over seasons.
     pub export_every: Duration,
-    /// E5: a processor that shares its store and is silent for so long loses its partitions to others. It says five times in
-    /// this time that it is alive.
+    /// A processor that shares its store and sends no beat for this long loses its partitions to others (E5b). It sends five beats in
+    /// this time.
     pub member_ttl: Duration,
     /// The archive removes its oldest frames beyond this, bytes; `None`: it keeps them.
     pub archive_max_bytes: Option<u64>,
     /// The archive removes frames received longer ago than this; `None`: it keeps them.
     pub archive_max_age: Option<Duration>,
-    /// How often the archive looks for what to remove.
+    /// How often the archive removes such frames.
     pub retain_every: Duration,
-    /// E9: a session is closed when no record of it has come for so long, as this process sees it while it is level.
+    /// A session is closed when no record of it has come for this long while its partition is level with the log (E9a).
     pub close_after: Duration,
-    /// E9: a closed session is retired when its last record is so old, by this machine's clock.
+    /// A closed session is retired when its last record is this old, by this machine's clock (E9a).
     pub retire_after: Duration,
-    /// First pause before trying again what did not answer; doubles up to `retry_last`.
+    /// First pause before a retry; it doubles up to `retry_last`.
     pub retry_first: Duration,
-    /// Longest pause before trying again: results go on at most so long after an outage ends.
+    /// Longest pause before a retry: results continue at most this long after an outage ends.
     pub retry_last: Duration,
 }
 

@@ -1,30 +1,30 @@
-//! What the pure part of the processor counts, for the runner to put into metrics.
+//! The counts of the pure part of the processor. The results pump adds them to the metrics.
 
 use boxbox_race::session::Applied;
 use boxbox_schemas::event::Closing;
 
 use crate::admit::{Arrival, Meaning, Verdict};
 
-/// Counted since they were last taken.
+/// Counts since they were last taken.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Log records looked at.
+    /// Log records processed.
     pub records: u64,
     /// Frames of clients' own cars admitted.
     pub car_frames: u64,
-    /// Sequence numbers that were there before.
+    /// Sequence numbers that had come before.
     pub duplicates: u64,
-    /// Sequence numbers that came before their turn.
+    /// Sequence numbers dropped because earlier ones had not come yet.
     pub early: u64,
     /// Sequence numbers acked and never seen.
     pub holes: u64,
     /// Sequence numbers refused by edges, by reason.
     pub voids: Vec<(&'static str, u64)>,
-    /// Sequence numbers given up by clients.
+    /// Sequence numbers dropped by clients.
     pub gaps: u64,
     /// Sequence numbers admitted after their session was closed, or dropped because it was retired.
     pub late: u64,
-    /// Claims of a driver to a car that another driver claims as well.
+    /// Claims to a car that another driver's stream claims too.
     pub disputed: u64,
     /// Sessions closed, opened again or retired, by how.
     pub closings: Vec<(&'static str, u64)>,
@@ -34,16 +34,16 @@ pub struct Counts {
     pub parts: Vec<(&'static str, u64)>,
     /// Records quarantined, by reason.
     pub quarantined: Vec<(&'static str, u64)>,
-    /// Laps chosen, revised ones included.
+    /// Laps chosen, including revised ones.
     pub laps: u64,
     /// Laps withdrawn.
     pub withdrawn: u64,
-    /// Rows of other kinds told, changed or taken back.
+    /// Rows of other kinds added, changed or superseded.
     pub rows: u64,
 }
 
 impl Counts {
-    /// What has been counted; counting begins anew.
+    /// Return the counts and reset them.
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
     }
@@ -67,7 +67,7 @@ impl Counts {
         self.rows += applied.rows;
     }
 
-    /// Parts of a race state that panicked or grew beyond their bound.
+    /// Parts of a race state that panicked or exceeded their bound.
     pub(crate) fn parts(&mut self, failed: &[&'static str]) {
         failed.iter().for_each(|part| add(&mut self.parts, part, 1));
     }

@@ -1,19 +1,19 @@
-//! Why a partition is processed no further, or its stored state not taken up.
+//! Errors: why the processing of a partition stops, or why a stored state cannot be restored.
 
 use boxbox_log::{LogError, Offset};
 use boxbox_schemas::{LogId, SessionId, StreamKey};
 use boxbox_store::StoreError;
 
-/// Why a partition is processed no further. The other partitions go on.
+/// Why the processing of a partition stops. The other partitions continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessorError {
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The store takes or gives nothing more.
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the store gave back cannot be gone on from.
+    /// The stored state cannot be restored.
     #[error(transparent)]
     State(#[from] StateError),
     /// E7: the store's checkpoint is of another log.
@@ -25,7 +25,7 @@ pub enum ProcessorError {
         partition: u32,
         /// The checkpoint's log.
         stored: LogId,
-        /// The log at hand.
+        /// This log.
         found: LogId,
     },
     /// E7: the store has processed more than the log holds.
@@ -40,7 +40,7 @@ pub enum ProcessorError {
         /// The log's durable end.
         end: Offset,
     },
-    /// E7: the record at the checkpoint is another one.
+    /// E7: the log has a different record at the checkpoint.
     #[error(
         "partition {partition} holds another record at offset {offset} than the one processed: this is not the same log any more. Restore it, or start with a new store to process it again"
     )]
@@ -59,16 +59,16 @@ pub enum ProcessorError {
         partition: u32,
         /// The first offset to process.
         next: Offset,
-        /// The first that is left.
+        /// The first offset that the log still has.
         start: Offset,
     },
-    /// The task that worked on it panicked: a fault of this program.
+    /// The pump's task panicked, which is a fault of this program.
     #[error("the work on partition {0} panicked: a fault of this program, see its log; restart it to go on")]
     Panicked(u32),
 }
 
 impl ProcessorError {
-    /// Whether trying again, without anybody's help, can succeed.
+    /// Whether a retry can succeed without a person's help.
     pub fn is_retryable(&self) -> bool {
         match self {
             ProcessorError::Log(e) => e.is_retryable(),
@@ -78,7 +78,7 @@ impl ProcessorError {
     }
 }
 
-/// What a store gave back cannot be gone on from.
+/// A stored state cannot be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// A stream's race state cannot be read.
@@ -89,12 +89,12 @@ pub enum StateError {
         /// What is wrong.
         detail: String,
     },
-    /// Something of a session that is not there.
+    /// A row of a session that the store does not have.
     #[error("the store holds {what} of session {session} but not the session: it was not written by this program")]
     Orphan {
         /// The session.
         session: SessionId,
-        /// What.
+        /// What the row is.
         what: &'static str,
     },
 }

@@ -1,20 +1,20 @@
-//! Log in, results out: admission, race logic, effectively-once steps.
+//! Turns the log into results: admission, race logic, effectively-once steps.
 //!
-//! * [`admit`]: which sequence numbers of a record are new (E1); pure
-//! * the crate `race`: frames of one stream into facts, and the choice among facts (E2, E3); pure
-//! * [`partition`]: records of one partition into steps, all sessions and streams of it; pure
-//! * [`Processor`]: runs it all on a log, a results store and an archive: two pumps for each partition, one for results
-//!   and one for the archive, each with its own checkpoint, so that an archive that is down delays no lap (E5, E6)
+//! * [`admit`]: decides which sequence numbers of a record are new (E1); pure
+//! * the crate `race`: turns the frames of one stream into facts, and chooses among facts (E2, E3); pure
+//! * [`partition`]: turns the records of one partition into steps; pure
+//! * [`Processor`]: runs this on a log, a results store and an archive. Each partition has two pumps, one for results and one for the
+//!   archive, each with its own checkpoint, so that an archive that is down delays no lap (E5, E6b)
 //!
-//! Whatever is pure has no clock, no I/O and no randomness, so that reprocessing a log, from its start or from any
+//! Pure code has no clock, no I/O and no randomness, so that reprocessing a log, from its start or from any
 //! checkpoint, gives the same results bit for bit (E11).
 
 pub mod admit;
 mod closer;
 mod config;
 mod counts;
-mod crew;
 mod error;
+mod membership;
 mod metrics;
 pub mod partition;
 mod processor;

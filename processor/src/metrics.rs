@@ -1,9 +1,9 @@
-//! What a processor counts.
+//! The metrics of a processor.
 
 use crate::counts::Counts;
 
 boxbox_schemas::metrics! {
-    /// What a processor counts. All partitions together.
+    /// The metrics of a processor, over all partitions.
     pub struct ProcessorMetrics("boxbox_processor") {
         /// Log records processed.
         records: counter,
@@ -17,18 +17,18 @@ boxbox_schemas::metrics! {
         holes: counter,
         /// Sequence numbers refused by edges, by reason.
         voids: counter by "reason",
-        /// Sequence numbers given up by clients, whose spools were full.
+        /// Sequence numbers dropped by clients whose spools were full.
         gaps: counter,
         /// Records that could not be processed and were kept for a person, by reason.
         quarantined: counter by "reason",
-        /// Sequence numbers of streams whose race logic had panicked: counted, archived, and telling no laps.
+        /// Sequence numbers of streams whose race logic had panicked: they are counted and archived, but make no laps.
         halted: counter,
         /// Times that a part of the race logic (pits, flags, fuel, counter) was switched off until the next lap because it panicked or
-        /// its state grew too long, by part; laps go on. It must stay 0.
+        /// its state grew too long, by part; laps continue. It must stay 0.
         parts_off: counter by "part",
         /// Sequence numbers that came after their session was closed.
         late: counter,
-        /// Claims of a driver to a car that another driver claims as well.
+        /// Claims to a car that another driver's stream claims too.
         disputed: counter,
         /// Sessions closed, opened again or retired, by how.
         closings: counter by "how",
@@ -36,11 +36,11 @@ boxbox_schemas::metrics! {
         open_sessions: gauge,
         /// Closings that could not be written to the log yet; they are tried again.
         closing_retries: counter,
-        /// Laps chosen, revised ones included.
+        /// Laps chosen, including revised ones.
         laps: counter,
         /// Laps withdrawn by a rewind.
         withdrawn: counter,
-        /// Rows of other kinds (incident steps, pit visits, flags) told, changed or taken back.
+        /// Rows of other kinds (incident steps, pit visits, flags) added, changed or superseded.
         rows: counter,
         /// Steps committed to the results store.
         commits: counter,
@@ -54,7 +54,7 @@ boxbox_schemas::metrics! {
         stopped_partitions: gauge,
         /// Partitions that this process works on.
         partitions: gauge,
-        /// Processors alive that share the store, this one included; 0 where there is one only.
+        /// Live processors that share the store, including this one; 0 if the store serves one processor only.
         members: gauge,
         /// Writes refused because another processor had taken the partition over.
         fenced: counter,
@@ -70,7 +70,7 @@ boxbox_schemas::metrics! {
         archive_readers: counter,
         /// Frames that the archive removed because they were too old or too many.
         archive_removed: counter,
-        /// Laps copied to where seasons are analysed, revised ones included.
+        /// Laps copied to the table for analyses over seasons, including revised ones.
         exported_laps: counter,
         /// Durable records whose frames are not archived yet.
         archive_lag_records: gauge,

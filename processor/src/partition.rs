@@ -1,8 +1,8 @@
-//! One partition's processing, pure: log records in, [`Step`]s out. No clock, no I/O, no randomness, no order of hash
-//! tables: the same records from the same state give the same step, bit for bit (E11).
+//! The processing of one partition: log records in, [`Step`]s out. It is pure: no clock, no I/O, no randomness, no hash order. So the
+//! same records from the same state give the same step, bit for bit (E11).
 //!
-//! A session's working state, some kilobytes a stream, is kept until a record of the log retires it (E9); then its
-//! description alone stays.
+//! A session's working state, some kilobytes for each stream, is kept until a `closed` record retires the session; then only its
+//! description is kept (E9c).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Go on from `state`, what a store kept of this partition.
+    /// Continue from the stored `state` of this partition.
     pub fn restore(log: LogId, partition: u32, partitions: u32, state: PartitionState) -> Result<Self, StateError> {
         let mut sessions: BTreeMap<SessionId, Session> = state.sessions.into_iter().map(|info| (info.id, Session::restore(info))).collect();
         for stream in &state.streams {
@@ -49,7 +49,7 @@ impl Partition {
         for row in state.rows {
             of(&mut sessions, row.head.session, "a row")?.restore_row(row);
         }
-        sessions.values_mut().for_each(Session::restored);
+        sessions.values_mut().for_each(Session::finish_restore);
         Ok(Self {
             log,
             partition,
@@ -63,11 +63,11 @@ impl Partition {
         })
     }
 
-    /// Process the next record of the log. Nothing that a record holds makes this fail.
+    /// Process the next record of the log. No content of a record makes this fail.
     pub fn process(&mut self, offset: Offset, record: &Bytes) {
         self.last = Some((offset, record.clone()));
         self.counts.records += 1;
-        if let Err((kind, reason)) = self.take_in(record) {
+        if let Err((kind, reason)) = self.process_record(record) {
             self.counts.quarantine(kind);
             tracing::error!(partition = self.partition, offset, %reason, "a record is quarantined");
             self.quarantine_bytes += record.len();
@@ -75,7 +75,7 @@ impl Partition {
         }
     }
 
-    fn take_in(&mut self, bytes: &Bytes) -> Result<(), (&'static str, String)> {
+    fn process_record(&mut self, bytes: &Bytes) -> Result<(), (&'static str, String)> {
         let record = LogRecord::parse(bytes.clone()).map_err(|e| (quarantine_kind(&e), e.to_string()))?;
         let stamp = &record.stamp;
         let home = stamp.session.partition(self.partitions);
@@ -95,7 +95,7 @@ impl Partition {
             .map_err(|reason| ("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
     }
 
-    /// E9: the server closes a session, or opens it again. Of a session that is not known here there is nothing to close.
+    /// The server closes, reopens or retires a session (E9a). For an unknown session there is nothing to do.
     fn closing(&mut self, record: &LogRecord) -> Result<(), (&'static str, String)> {
         let refused = |why: String| ("closed", format!("a `closed` record: {why}"));
         let stamp = &record.stamp;
@@ -104,7 +104,7 @@ impl Partition {
             return Err(refused(format!("driver {} is not the server", stamp.driver)));
         }
         let Some(session) = self.sessions.get_mut(&stamp.session).filter(|s| s.info().tenant == stamp.tenant) else {
-            tracing::warn!(session = %stamp.session, "a session that is not known here was to be closed or opened again");
+            tracing::warn!(session = %stamp.session, "a closed record for an unknown session is ignored");
             return Ok(());
         };
         self.changed.insert(stamp.session);
@@ -116,12 +116,12 @@ impl Partition {
         self.sessions.values().map(|s| (s.info(), s.records()))
     }
 
-    /// What has been counted since this was last asked.
+    /// The counts since the last call.
     pub fn take_counts(&mut self) -> Counts {
         self.counts.take()
     }
 
-    /// Whether the next step would tell anybody something new: a lap, a row, a session, a quarantined record.
+    /// Whether the next step contains news: a lap, a row, a session, a quarantined record.
     pub fn has_news(&self) -> bool {
         !self.quarantine.is_empty() || self.changed.iter().any(|s| self.sessions.get(s).is_some_and(Session::has_news))
     }
@@ -131,8 +131,8 @@ impl Partition {
         self.quarantine_bytes
     }
 
-    /// Everything that has changed since the last step, with the checkpoint that goes with it; `None` if no record was
-    /// processed since. Whoever takes a step must commit it before the next, or restore from the store.
+    /// Everything that has changed since the last step, with its checkpoint; `None` if no record was processed since. The caller must
+    /// commit a step before it takes the next, or restore from the store.
     pub fn step(&mut self) -> Option<Step> {
         let (offset, record) = self.last.take()?;
         let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };

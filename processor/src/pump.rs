@@ -1,4 +1,4 @@
-//! What both pumps of a partition share: finding their place in the log (E7), and patience with what does not answer.
+//! Shared by both pumps of a partition: opening the log at a checkpoint (E7), and retries with backoff.
 
 pub(crate) mod archive;
 pub(crate) mod relay;
@@ -13,29 +13,29 @@ use boxbox_store::Step;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::closer::Clerk;
+use crate::closer::CloseWriter;
 use crate::config::Config;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
 use crate::status::{Phase, Pump, PumpStatus, Status};
 
-/// How long to wait for the record at the checkpoint, which is durable and must come.
+/// How long to wait for the record at the checkpoint. It is durable, so it must come.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
-/// How long to wait for the log's bounds when they are wanted for the status only.
+/// How long to wait for the log's bounds if only the status needs them.
 const BOUNDS_WAIT: Duration = Duration::from_secs(1);
 
-/// What all pumps of a processor share.
+/// Shared by all pumps of a processor.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) metrics: ProcessorMetrics,
-    pub(crate) clerk: Clerk,
+    pub(crate) close_writer: CloseWriter,
     pub(crate) status: Arc<Status>,
     pub(crate) feed: broadcast::Sender<Arc<Step>>,
 }
 
-/// One pump of one partition.
+/// What one pump of one partition needs to report its status and to retry.
 #[derive(Clone)]
-pub(crate) struct Post {
+pub(crate) struct PumpContext {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) partition: u32,
@@ -43,25 +43,25 @@ pub(crate) struct Post {
     pub(crate) stop: CancellationToken,
 }
 
-/// A place in the log: what to read from, the first offset to process, and how far the log went just before.
-pub(crate) struct Place {
+/// A position in the log: the reader, the first offset to process, and the log's durable end just before.
+pub(crate) struct LogPosition {
     pub(crate) reader: Box<dyn Reader>,
     pub(crate) next: Offset,
     pub(crate) end: Offset,
 }
 
-impl Post {
+impl PumpContext {
     pub(crate) fn status(&self, change: impl FnOnce(&mut PumpStatus)) {
         self.shared.status.update(self.partition, self.pump, change);
     }
 
-    /// Ready to read.
-    pub(crate) fn begin(&self, place: &Place) {
-        self.status(|s| (s.phase, s.next, s.committed, s.end) = (Phase::Working, place.next, place.next, place.end));
+    /// The pump is ready to read at `position`.
+    pub(crate) fn begin(&self, position: &LogPosition) {
+        self.status(|s| (s.phase, s.next, s.committed, s.end) = (Phase::Working, position.next, position.next, position.end));
         self.measure_lag();
     }
 
-    /// What was read and processed.
+    /// The pump has processed everything below `next`; the log's durable end is `end`.
     pub(crate) fn at(&self, next: Offset, end: Offset) {
         self.status(|s| (s.next, s.end) = (next, end));
         self.measure_lag();
@@ -81,30 +81,30 @@ impl Post {
         self.measure_lag();
     }
 
-    /// While nothing can be committed the log goes on: how far, people will want to know.
-    async fn look_at_end(&self) {
+    /// Update the log's end in the status: the log grows while the pump waits.
+    async fn update_end(&self) {
         if let Ok(Ok(bounds)) = tokio::time::timeout(BOUNDS_WAIT, self.log.bounds(self.partition)).await {
             self.status(|s| s.end = bounds.end);
             self.measure_lag();
         }
     }
 
-    /// Do `attempt` until it succeeds, fails for good, or the end is asked for (`None`).
-    /// `what` completes "cannot … yet". An attempt that has begun is never dropped.
-    pub(crate) async fn patiently<T, F: Future<Output = Result<T, ProcessorError>>>(
+    /// Repeat `attempt` until it succeeds, fails for good, or a stop is requested (`None`). `what` completes "cannot … yet". An attempt
+    /// that has begun is never cancelled.
+    pub(crate) async fn with_retries<T, F: Future<Output = Result<T, ProcessorError>>>(
         &self,
         what: &str,
         mut attempt: impl FnMut() -> F,
     ) -> Result<Option<T>, ProcessorError> {
-        let mut patience = Patience::default();
+        let mut backoff = Backoff::default();
         loop {
             match attempt().await {
                 Ok(value) => {
-                    patience.answered(self);
+                    backoff.succeeded(self);
                     return Ok(Some(value));
                 }
                 Err(error) => {
-                    if !patience.pause(self, what, error).await? {
+                    if !backoff.pause(self, what, error).await? {
                         return Ok(None);
                     }
                 }
@@ -113,53 +113,53 @@ impl Post {
     }
 }
 
-/// Unix µs. For people, and for what is decided outside of what is computed (E9); nothing that is computed depends on it.
+/// Unix µs. Used for the status and for decisions outside the pure code (E9a); no result depends on it.
 pub(crate) fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }
 
-/// What has not answered since when: doubles its pauses, and tells people once.
+/// Pauses between retries, which double. The first failure and the recovery are logged.
 #[derive(Default)]
-pub(crate) struct Patience {
-    /// The last pause; `None` while everything answers.
+pub(crate) struct Backoff {
+    /// The last pause; `None` after a success.
     pause: Option<Duration>,
 }
 
-impl Patience {
-    /// It answered.
-    pub(crate) fn answered(&mut self, post: &Post) {
+impl Backoff {
+    /// The attempt succeeded.
+    pub(crate) fn succeeded(&mut self, ctx: &PumpContext) {
         if self.pause.take().is_some() {
-            post.status(|s| s.phase = Phase::Working);
-            tracing::info!(partition = post.partition, pump = ?post.pump, "goes on: everything answers again");
+            ctx.status(|s| s.phase = Phase::Working);
+            tracing::info!(partition = ctx.partition, pump = ?ctx.pump, "the pump works again after retries");
         }
     }
 
-    /// It did not: wait before the next try. `false` if the end was asked for meanwhile; the error if trying again is no use.
-    pub(crate) async fn pause(&mut self, post: &Post, what: &str, error: ProcessorError) -> Result<bool, ProcessorError> {
+    /// The attempt failed: wait before the next one. `false` if a stop was requested meanwhile; the error if it is not retryable.
+    pub(crate) async fn pause(&mut self, ctx: &PumpContext, what: &str, error: ProcessorError) -> Result<bool, ProcessorError> {
         if !error.is_retryable() {
             return Err(error);
         }
-        let config = &post.shared.config;
+        let config = &ctx.shared.config;
         if self.pause.is_none() {
-            tracing::warn!(partition = post.partition, pump = ?post.pump, %error, "cannot {what} yet; trying until it answers");
+            tracing::warn!(partition = ctx.partition, pump = ?ctx.pump, %error, "cannot {what} yet; trying until it answers");
         }
         let pause = self.pause.map_or(config.retry_first, |last| (last * 2).min(config.retry_last));
         self.pause = Some(pause);
-        post.status(|s| s.phase = Phase::Retrying(format!("cannot {what}: {error}")));
-        match post.pump {
-            Pump::Results => post.shared.metrics.retries.increment(1),
-            Pump::Archive => post.shared.metrics.archive_retries.increment(1),
+        ctx.status(|s| s.phase = Phase::Retrying(format!("cannot {what}: {error}")));
+        match ctx.pump {
+            Pump::Results => ctx.shared.metrics.retries.increment(1),
+            Pump::Archive => ctx.shared.metrics.archive_retries.increment(1),
         }
-        let wait = async { tokio::join!(tokio::time::sleep(pause), post.look_at_end()) };
+        let wait = async { tokio::join!(tokio::time::sleep(pause), ctx.update_end()) };
         tokio::select! {
-            () = post.stop.cancelled() => Ok(false),
+            () = ctx.stop.cancelled() => Ok(false),
             _ = wait => Ok(true),
         }
     }
 }
 
-/// Read on from `next`, where this pump has been before: the log and the records before it are known.
-pub(crate) async fn go_on(log: &dyn Log, partition: u32, next: Offset) -> Result<Box<dyn Reader>, ProcessorError> {
+/// Open a reader at `next`. The pump has read up to there before, so the log needs no check.
+pub(crate) async fn reopen_reader(log: &dyn Log, partition: u32, next: Offset) -> Result<Box<dyn Reader>, ProcessorError> {
     let start = log.bounds(partition).await?.start;
     if next < start {
         return Err(ProcessorError::Removed { partition, next, start });
@@ -167,12 +167,12 @@ pub(crate) async fn go_on(log: &dyn Log, partition: u32, next: Offset) -> Result
     Ok(log.reader(partition, next).await?)
 }
 
-/// Open the log behind `checkpoint`, having made sure that it is the log that the checkpoint is of (E7).
-pub(crate) async fn resume(log: &dyn Log, partition: u32, checkpoint: Option<&Checkpoint>) -> Result<Place, ProcessorError> {
+/// Open the log just after `checkpoint`, after checking that the checkpoint belongs to this log (E7).
+pub(crate) async fn resume(log: &dyn Log, partition: u32, checkpoint: Option<&Checkpoint>) -> Result<LogPosition, ProcessorError> {
     let bounds = log.bounds(partition).await?;
-    let place = |reader, next| Place { reader, next, end: bounds.end };
+    let position = |reader, next| LogPosition { reader, next, end: bounds.end };
     let Some(checkpoint) = checkpoint else {
-        return Ok(place(log.reader(partition, bounds.start).await?, bounds.start));
+        return Ok(position(log.reader(partition, bounds.start).await?, bounds.start));
     };
     if checkpoint.log != *log.id() {
         return Err(ProcessorError::OtherLog { partition, stored: checkpoint.log.clone(), found: log.id().clone() });
@@ -185,8 +185,8 @@ pub(crate) async fn resume(log: &dyn Log, partition: u32, checkpoint: Option<&Ch
         return Err(ProcessorError::Removed { partition, next, start: bounds.start });
     }
     if next == bounds.start {
-        tracing::warn!(partition, offset, "retention has removed the record at the checkpoint: that it is the same log is known by its id alone");
-        return Ok(place(log.reader(partition, next).await?, next));
+        tracing::warn!(partition, offset, "retention has removed the record at the checkpoint, so only the log's id was checked");
+        return Ok(position(log.reader(partition, next).await?, next));
     }
     let mut reader = log.reader(partition, offset).await?;
     // One byte at most means one record.
@@ -197,7 +197,7 @@ pub(crate) async fn resume(log: &dyn Log, partition: u32, checkpoint: Option<&Ch
     if entry.offset != offset || crc32c::crc32c(&entry.record) != checkpoint.crc {
         return Err(ProcessorError::OtherRecord { partition, offset });
     }
-    Ok(place(reader, next))
+    Ok(position(reader, next))
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! One session: its description, and its streams, each with its account and its race state; the laps are in the book.
+//! One session: its description, its streams, each with a ledger and a race state, and the book with the laps.
 //!
-//! Pure: what it holds is a function of the records it was given, in the order they were given for each driver; the
-//! order between drivers changes nothing but revisions (E3).
+//! Pure: its state is a function of its records, in the order of each driver's records. The order between drivers changes only
+//! revisions (E3a).
 //!
-//! # Its life (E9)
+//! # Closing (E9)
 //!
-//! `closed` records, which only the server writes, say when a session is closed, opened again, and retired.
+//! `closed` records, which only the server writes, close a session, open it again, and retire it.
 //!
-//! * Closed: laps that wait for the simulator's own time are settled without it. From here on frames are admitted, counted as late, and told to the race logic as
-//!   ever; but what comes out changes no lap and no row. (The description may still change: it is no result.)
-//! * Opened again: what came late counts, as if it had come in time; its laps keep the tag `late`.
-//! * Retired: only its description stays. Records that come later are counted as late and dropped.
+//! * Closed: laps that wait for the simulator's own time settle without it. Later frames are admitted, counted as late, and passed to
+//!   the race logic as before, but their facts change no lap and no row (E9b). (The description may still change, because it is no result.)
+//! * Opened again: late facts count as if they had come in time; their laps keep the tag `late` (E9b).
+//! * Retired: only the description is kept. Later records are counted as late and dropped (E9c).
 
 mod stream;
 
@@ -32,7 +32,7 @@ use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
 use crate::error::StateError;
 
-/// A stream of a session: whose grant, which start of the producer. (The session's id has the tenant in it.)
+/// A stream within its session: the grant's driver, and the run of the client. (The session's id includes the tenant.)
 type StreamId = (DriverId, RunId);
 
 /// A session's state. See the [module](self).
@@ -42,9 +42,9 @@ pub(crate) struct Session {
     book: Book,
     /// Streams that have changed since the last step.
     changed: BTreeSet<StreamId>,
-    /// Whether the description has.
-    described: bool,
-    /// Records of it since this process knows it.
+    /// Whether the description has changed since the last step.
+    description_changed: bool,
+    /// Number of its records since this process has restored or opened it.
     records: u64,
 }
 
@@ -53,12 +53,12 @@ impl Session {
     pub(crate) fn open(first: &LogRecord) -> Self {
         let (stamp, source) = (&first.stamp, first.record.prelude().source);
         let info = SessionInfo { id: stamp.session, ..SessionInfo::opened(stamp.tenant, source, stamp.received_at_us) };
-        Self { described: true, ..Self::restore(info) }
+        Self { description_changed: true, ..Self::restore(info) }
     }
 
-    /// A session as a store kept it; its streams, facts, laps and rows follow.
+    /// A stored session; its streams, facts, laps and rows are restored next.
     pub(crate) fn restore(info: SessionInfo) -> Self {
-        Self { info, streams: BTreeMap::new(), book: Book::default(), changed: BTreeSet::new(), described: false, records: 0 }
+        Self { info, streams: BTreeMap::new(), book: Book::default(), changed: BTreeSet::new(), description_changed: false, records: 0 }
     }
 
     pub(crate) fn restore_stream(&mut self, state: &StreamState) -> Result<(), StateError> {
@@ -79,12 +79,12 @@ impl Session {
         self.book.restore_row(row);
     }
 
-    /// Everything has been restored.
-    pub(crate) fn restored(&mut self) {
+    /// Call this after everything has been restored.
+    pub(crate) fn finish_restore(&mut self) {
         self.book.finish_restore(self.owners(), self.info.closed);
     }
 
-    /// How many records of it this process has seen.
+    /// Number of its records since this process has restored or opened it.
     pub(crate) fn records(&self) -> u64 {
         self.records
     }
@@ -93,10 +93,10 @@ impl Session {
         &self.info
     }
 
-    /// Take in one record of this session: E1, then the race logic, then the choice.
+    /// Process one record of this session: admission (E1), then the race logic, then the choice.
     ///
-    /// A panic of the race logic or of the choice is contained: the stream's account goes on, its race state is dropped
-    /// for good, its laps so far stay. The reason comes back, for the record to be quarantined.
+    /// A panic of the race logic or of the choice is caught (E5c): the stream's race state is dropped for good, its ledger continues and
+    /// its laps so far stay. The error is the reason to quarantine the record.
     pub(crate) fn process(&mut self, record: &LogRecord, counts: &mut Counts) -> Result<(), String> {
         let id = (record.stamp.driver, record.record.prelude().run);
         let arrival = Arrival::of(record);
@@ -129,16 +129,16 @@ impl Session {
             counts.halted = counts.halted.saturating_add(verdict.new.end - verdict.new.start);
             return Ok(());
         }
-        // What a panic leaves half done is dropped: the stream's race state by `halt`; the book is changed by `apply` only.
-        match catch_unwind(AssertUnwindSafe(|| self.tell(id, record, &arrival, &verdict))) {
+        // After a panic, `halt` drops the stream's race state. The book is unchanged, because only `apply` changes it.
+        match catch_unwind(AssertUnwindSafe(|| self.run_race_logic(id, record, &arrival, &verdict))) {
             Ok((staged, failed)) => {
                 if !failed.is_empty() {
-                    tracing::error!(session = %self.info.id, driver = %id.0, run = %id.1, parts = ?failed, "parts of the race logic panicked and are off until the next lap; laps go on");
+                    tracing::error!(session = %self.info.id, driver = %id.0, run = %id.1, parts = ?failed, "parts of the race logic panicked and are off until the next lap; laps continue");
                     counts.parts(&failed);
                 }
                 counts.applied(self.book.apply(staged));
                 if self.streams.get(&id).is_some_and(|s| s.car() != car) {
-                    self.claimed(id, counts);
+                    self.update_owners(id, counts);
                 }
                 Ok(())
             }
@@ -146,12 +146,12 @@ impl Session {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.halt();
                 }
-                Err(reason_of(&*panic))
+                Err(panic_message(&*panic))
             }
         }
     }
 
-    /// A `closed` record, received at `at_us` Unix µs (E9). What it asks for and is so already changes nothing.
+    /// Process a `closed` record, received at `at_us`, Unix µs (E9a). If the session is in the requested state already, nothing changes.
     ///
     /// The error is the reason to quarantine the record: a panic of the race logic, as in [`Session::process`], or an
     /// unknown code.
@@ -175,43 +175,43 @@ impl Session {
             Closing::SILENCE | Closing::ASKED | Closing::REOPENED | Closing::RETIRED => return Ok(()),
             Closing(code) => return Err(format!("it is of code {code}, which this version does not know")),
         }
-        self.described = true;
+        self.description_changed = true;
         counts.closing(closing);
         outcome
     }
 
     fn close(&mut self, counts: &mut Counts) -> Result<(), String> {
-        let (mut told, mut outcome) = (vec![], Ok(()));
+        let (mut facts, mut outcome) = (vec![], Ok(()));
         for (id, stream) in &mut self.streams {
             let mut out = Output::default();
-            match catch_unwind(AssertUnwindSafe(|| stream.settled(&mut out))) {
+            match catch_unwind(AssertUnwindSafe(|| stream.facts_at_end(&mut out))) {
                 Ok(()) => {
                     counts.parts(&out.failed);
-                    told.extend(out.facts);
+                    facts.extend(out.facts);
                 }
                 Err(panic) => {
                     stream.halt();
                     self.changed.insert(*id);
-                    outcome = Err(reason_of(&*panic));
+                    outcome = Err(panic_message(&*panic));
                 }
             }
         }
-        counts.applied(self.book.apply(self.book.stage(told)));
+        counts.applied(self.book.apply(self.book.stage(facts)));
         self.book.close();
         self.info.closed = true;
         outcome
     }
 
-    /// Whether anything has changed since the last step that somebody waits for: a lap, a row, a description.
+    /// Whether the session has news since the last step: a lap, a row, a description.
     pub(crate) fn has_news(&self) -> bool {
-        self.described || self.book.has_news()
+        self.description_changed || self.book.has_news()
     }
 
     /// Put everything that has changed since the last step into `step`.
     pub(crate) fn drain(&mut self, step: &mut Step, counts: &mut Counts) {
         step.sessions.push(self.info.clone());
-        // News of a retired session is that it is retired: nothing else of it is taken in any more.
-        if self.info.retired && self.described {
+        // The description of a retired session changes only once, when it is retired.
+        if self.info.retired && self.description_changed {
             step.retired.push(self.info.id);
         }
         let mut out = Output::default();
@@ -220,13 +220,13 @@ impl Session {
         }
         counts.parts(&out.failed);
         self.book.drain(self.info.id, step);
-        self.described = false;
+        self.description_changed = false;
         if self.info.retired {
             (self.streams, self.book) = Default::default();
         }
     }
 
-    /// Keep what the record says of the session: the description of the lowest (driver, run), its newest revision.
+    /// Update the description from the record: it is the newest revision of the lowest (driver, run).
     fn describe(&mut self, (driver, run): StreamId, record: &LogRecord) {
         match record.record.content() {
             Ok(Content::Meta(meta)) => {
@@ -235,7 +235,7 @@ impl Session {
                 if kept.is_none_or(|(d, r, v)| (driver, run) < (d, r) || ((driver, run) == (d, r) && rev >= v)) {
                     self.info.meta = Some(session_meta(meta));
                     self.info.meta_from = Some((driver, run, rev));
-                    self.described = true;
+                    self.description_changed = true;
                 }
             }
             // Times rise within a record (F4), so the last frame's is the highest.
@@ -251,32 +251,32 @@ impl Session {
             }
             Ok(Content::End(end)) => {
                 self.info.sim_time_us = self.info.sim_time_us.max(end.sim_time_us.to_native());
-                self.described = true;
+                self.description_changed = true;
             }
             _ => {}
         }
     }
 
-    /// What the stream tells of the record, and what is chosen then; and which parts of its race state failed. Changes the
-    /// stream's race state, nothing else.
-    fn tell(&mut self, id: StreamId, record: &LogRecord, arrival: &Arrival, verdict: &Verdict) -> (Staged, Vec<&'static str>) {
+    /// Pass the record to the stream's race logic. Returns the changes to the book, and the parts of the race state that failed. Changes only
+    /// the stream's race state.
+    fn run_race_logic(&mut self, id: StreamId, record: &LogRecord, arrival: &Arrival, verdict: &Verdict) -> (Staged, Vec<&'static str>) {
         let mut out = Output::default();
         let ancestor = self.streams.get(&id).and_then(|s| s.begins_at(record, verdict)).and_then(|tick| self.ancestor(id, tick));
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.tell(record, arrival, verdict, ancestor.as_ref(), &mut out);
+            stream.process(record, arrival, verdict, ancestor.as_ref(), &mut out);
         }
         (self.book.stage(out.facts), out.failed)
     }
 
-    /// A stream says of another car than before that it is its client's: whose cars are whose is worked out anew.
-    fn claimed(&mut self, id: StreamId, counts: &mut Counts) {
+    /// A stream claims another car than before: compute the owners again (E3b).
+    fn update_owners(&mut self, id: StreamId, counts: &mut Counts) {
         let car = self.streams.get(&id).and_then(Stream::car);
         let disputed = |(driver, _): &StreamId, other: &Stream| {
             *driver != id.0 && other.car().zip(car).is_some_and(|(theirs, ours)| theirs.seen_as == ours.seen_as && theirs.entry != ours.entry)
         };
         if self.streams.iter().any(|(other, stream)| disputed(other, stream)) {
             counts.disputed += 1;
-            tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers say that a car is theirs; what others see of it counts for the first of them");
+            tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers claim a car; what other clients see of it counts for the first of them");
         }
         let (moved, applied) = self.book.set_owners(self.owners());
         counts.applied(applied);
@@ -287,7 +287,7 @@ impl Session {
         }
     }
 
-    /// Whose the cars are that others see: the lowest driver's whose stream says so.
+    /// The owners of the cars that other clients see. If several drivers' streams claim a car, it belongs to the lowest driver.
     fn owners(&self) -> Owners {
         let mut owners = Owners::new();
         for ((driver, _), stream) in &self.streams {
@@ -298,8 +298,7 @@ impl Session {
         owners
     }
 
-    /// E2: the state that a run whose first tick is `tick` goes on from: of the driver's streams that end before it,
-    /// the most advanced one's.
+    /// The stream that a run whose first tick is `tick` inherits from (E2): the driver's most advanced stream that ends before it.
     fn ancestor(&self, (driver, run): StreamId, tick: u32) -> Option<Stream> {
         let of_driver = self.streams.range((driver, RunId([0; 16]))..=(driver, RunId([0xff; 16])));
         let before = of_driver.filter(|((_, r), s)| *r != run && !s.halted()).filter_map(|(id, s)| Some((s.last_tick()?, id.1, s)));
@@ -307,7 +306,7 @@ impl Session {
     }
 }
 
-fn reason_of(panic: &(dyn std::any::Any + Send)) -> String {
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     format!("the race logic panicked: {text}")
 }

@@ -1,4 +1,4 @@
-//! How the work on each partition stands, for readiness and for people.
+//! The status of each partition, for readiness checks and to show to people.
 
 use boxbox_log::Offset;
 use parking_lot::Mutex;
@@ -9,47 +9,47 @@ pub struct Status {
     partitions: Vec<Mutex<PartitionStatus>>,
 }
 
-/// Where one partition stands.
+/// The status of one partition.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartitionStatus {
     /// The partition.
     pub partition: u32,
-    /// The pump that makes laps.
+    /// The results pump.
     pub results: PumpStatus,
-    /// The pump that archives frames.
+    /// The archive pump.
     pub archive: PumpStatus,
 }
 
-/// Where one pump stands.
+/// The status of one pump.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PumpStatus {
-    /// What it does.
+    /// The pump's phase.
     pub phase: Phase,
     /// The first offset that it has not processed.
     pub next: Offset,
-    /// The first offset that is not committed in its store: whatever is below survives anything.
+    /// The first offset that is not committed in its store.
     pub committed: Offset,
     /// The log's durable end, as last known.
     pub end: Offset,
-    /// When it last committed, Unix µs; for people.
+    /// When it last committed, Unix µs; only shown to people.
     pub last_commit_us: Option<i64>,
 }
 
-/// What a pump does.
+/// The phase of a pump.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Phase {
-    /// Loading its state, looking for its place in the log.
+    /// Loading its state and opening the log.
     #[default]
     Starting,
     /// Working, or waiting for records.
     Working,
-    /// Something does not answer; it tries again until it does. The text says what.
+    /// The log or a store does not answer; the pump retries. The text says which.
     Retrying(String),
     /// It has stopped for good. The text says why, and what to do.
     Stopped(String),
     /// Another processor works on the partition.
     Elsewhere,
-    /// Asked to end, it has ended.
+    /// It has ended, because a stop was requested.
     Ended,
 }
 
@@ -81,12 +81,12 @@ impl Status {
         self.partitions.iter().map(|p| p.lock().clone()).collect()
     }
 
-    /// Whether every partition that is this processor's makes laps. The archive may lag or fail: it delays no lap.
+    /// Whether the results pump of each partition of this processor works. The archive does not count, because it delays no lap.
     pub fn ready(&self) -> bool {
         self.partitions.iter().all(|p| matches!(p.lock().results.phase, Phase::Working | Phase::Elsewhere))
     }
 
-    /// Whether the results of every partition that is this processor's have everything durable.
+    /// Whether the results of all partitions of this processor include everything durable.
     pub fn level(&self) -> bool {
         self.partitions.iter().all(|p| {
             let status = p.lock();

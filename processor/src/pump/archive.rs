@@ -1,11 +1,11 @@
-//! The pump that archives frames: the same log, the same `admit`, a checkpoint of its own (E6, E10).
+//! The archive pump: reads the same log with the same `admit`, and has its own checkpoint (E6a, E10).
 //!
-//! Frames are joined into runs of one stream of up to [`Config::run_span`] each, whatever other kinds lie between them, and
-//! runs into blocks. A block is everything admitted between two checkpoints, so what is archived once is archived for good
-//! and never twice. Blocks are small, so that a lap can be looked at a second later; the archive joins what is in them.
+//! The pump joins frames of one stream into runs of up to [`Config::run_span`], across records of other kinds, and runs into blocks. A
+//! block contains all frames admitted between two checkpoints, so each frame is archived once. Blocks are small, so that the trace of
+//! a lap is complete a second later; the archive merges them.
 //!
-//! While it keeps up with the laps it takes their records (see [`relay`](super::relay)); when it does not, it reads the log
-//! itself until it has caught up. Now and then it has the archive remove what is too old or too much.
+//! While the pump keeps up with the results pump, it takes its records from there (see [`relay`](super::relay), E6b). When it falls
+//! behind, it reads the log itself until it has caught up. At intervals it has the archive remove frames that are too old or too many.
 //!
 //! [`Config::run_span`]: crate::Config::run_span
 
@@ -24,47 +24,47 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::relay::{Follower, Taken};
-use super::{Patience, Place, Post, go_on, now_us, resume};
+use super::{Backoff, LogPosition, PumpContext, now_us, reopen_reader, resume};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
 
-/// Archive the partition of `lease` until the end is asked for, or a failure for good.
-pub(crate) async fn run(post: Post, archive: Arc<dyn Archive>, lease: Lease, pace: Pace, follower: Follower) -> Result<(), ProcessorError> {
-    let started = post.patiently("start", || start(&*post.log, &*archive, &lease)).await?;
-    let Some((state, place)) = started else { return Ok(()) };
-    post.begin(&place);
-    let span_us = i64::try_from(post.shared.config.run_span.as_micros()).unwrap_or(i64::MAX);
-    let builder = Builder::new(&lease, post.log.partitions(), state, span_us);
-    let Place { reader, next, end } = place;
-    let source = Source { own: Some(reader), follower, next, end };
+/// Archive the partition of `lease` until a stop is requested or a failure is final.
+pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Lease, pace: Pace, follower: Follower) -> Result<(), ProcessorError> {
+    let started = ctx.with_retries("start", || start(&*ctx.log, &*archive, &lease)).await?;
+    let Some((state, position)) = started else { return Ok(()) };
+    ctx.begin(&position);
+    let span_us = i64::try_from(ctx.shared.config.run_span.as_micros()).unwrap_or(i64::MAX);
+    let builder = BlockBuilder::new(&lease, ctx.log.partitions(), state, span_us);
+    let LogPosition { reader, next, end } = position;
+    let source = RecordSource { own: Some(reader), follower, next, end };
     let now = Instant::now();
-    Box::pin(Work { post, archive, lease, pace, builder, source, oldest: None, newest: None, retain_at: now, export_at: now }.pump()).await
+    Box::pin(ArchivePump { ctx, archive, lease, pace, builder, source, oldest: None, newest: None, retain_at: now, export_at: now }.pump()).await
 }
 
-async fn start(log: &dyn Log, archive: &dyn Archive, lease: &Lease) -> Result<(ArchiveState, Place), ProcessorError> {
+async fn start(log: &dyn Log, archive: &dyn Archive, lease: &Lease) -> Result<(ArchiveState, LogPosition), ProcessorError> {
     let state = archive.load(lease).await?;
-    let place = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
-    Ok((state, place))
+    let position = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
+    Ok((state, position))
 }
 
-struct Work {
-    post: Post,
+struct ArchivePump {
+    ctx: PumpContext,
     archive: Arc<dyn Archive>,
     lease: Lease,
     pace: Pace,
-    builder: Builder,
-    source: Source,
-    /// When the oldest and the newest record that wait for a block were read.
+    builder: BlockBuilder,
+    source: RecordSource,
+    /// When the oldest and the newest pending record were read.
     oldest: Option<Instant>,
     newest: Option<Instant>,
-    /// When to remove what is too old or too much.
+    /// When to remove frames that are too old or too many.
     retain_at: Instant,
     /// When to copy laps.
     export_at: Instant,
 }
 
-/// Where records come from: the other pump, or a reader of its own.
-struct Source {
+/// The source of records: the results pump, or a reader of this pump.
+struct RecordSource {
     own: Option<Box<dyn Reader>>,
     follower: Follower,
     /// The first offset that has not been read.
@@ -73,20 +73,20 @@ struct Source {
     end: Offset,
 }
 
-impl Source {
-    /// The next records, as [`Reader::next`] gives them.
-    async fn read(&mut self, post: &Post, wait: Duration) -> Result<Vec<Entry>, ProcessorError> {
-        let bytes = post.shared.config.read_bytes;
-        let patient = if self.own.is_none() { wait } else { Duration::ZERO };
-        if let Taken::Here(batch, next, end) = self.follower.take(self.next, bytes, patient).await {
+impl RecordSource {
+    /// The next records, like [`Reader::next`].
+    async fn read(&mut self, ctx: &PumpContext, wait: Duration) -> Result<Vec<Entry>, ProcessorError> {
+        let bytes = ctx.shared.config.read_bytes;
+        let follow_wait = if self.own.is_none() { wait } else { Duration::ZERO };
+        if let Taken::Here(batch, next, end) = self.follower.take(self.next, bytes, follow_wait).await {
             (self.own, self.next, self.end) = (None, next, end);
             return Ok(batch);
         }
         let own = match self.own.take() {
             Some(own) => own,
             None => {
-                post.shared.metrics.archive_readers.increment(1);
-                go_on(&*post.log, post.partition, self.next).await?
+                ctx.shared.metrics.archive_readers.increment(1);
+                reopen_reader(&*ctx.log, ctx.partition, self.next).await?
             }
         };
         let batch = self.own.insert(own).next(bytes, wait).await?;
@@ -96,36 +96,36 @@ impl Source {
     }
 }
 
-impl Work {
+impl ArchivePump {
     async fn pump(mut self) -> Result<(), ProcessorError> {
-        let stop = self.post.stop.clone();
-        let mut patience = Patience::default();
+        let stop = self.ctx.stop.clone();
+        let mut backoff = Backoff::default();
         loop {
             let chores = self.retain_at.min(self.export_at);
             let next_duty = self.due().map_or(chores, |due| due.min(chores));
             let wait = next_duty.saturating_duration_since(Instant::now()).min(self.pace.idle);
             let batch = tokio::select! {
-                // First: when all end, the other pump may leave before this one has looked.
+                // The stop comes first, because at a stop the results pump may leave before this pump has checked.
                 biased;
                 () = stop.cancelled() => break,
-                batch = self.source.read(&self.post, wait) => batch,
+                batch = self.source.read(&self.ctx, wait) => batch,
             };
             let batch = match batch {
                 Ok(batch) => {
-                    patience.answered(&self.post);
+                    backoff.succeeded(&self.ctx);
                     batch
                 }
                 Err(error) => {
-                    // What was read before goes out now, not when the log answers again; the reader knows its place.
-                    if !self.append_early().await? || !patience.pause(&self.post, "read the log", error).await? {
+                    // Archive what was read before, because the log may be away for long. The reader keeps its position.
+                    if !self.append_early().await? || !backoff.pause(&self.ctx, "read the log", error).await? {
                         return Ok(());
                     }
                     continue;
                 }
             };
             for entry in &batch {
-                self.builder.take_in(entry);
-                if self.builder.ends_here() && !self.append().await? {
+                self.builder.add_record(entry);
+                if self.builder.block_must_end() && !self.append().await? {
                     return Ok(());
                 }
             }
@@ -134,7 +134,7 @@ impl Work {
                 self.oldest.get_or_insert(now);
                 self.newest = Some(now);
             }
-            self.post.at(self.source.next, self.source.end);
+            self.ctx.at(self.source.next, self.source.end);
             if self.due().is_some_and(|due| due <= Instant::now()) && !self.append_early().await? {
                 return Ok(());
             }
@@ -149,38 +149,38 @@ impl Work {
         Ok(())
     }
 
-    /// Copy laps to where seasons are analysed; what could not be copied waits for the next time.
+    /// Copy laps to the table for analyses over seasons. After a failure they are copied the next time.
     async fn export(&mut self) {
-        self.export_at = Instant::now() + self.post.shared.config.export_every;
+        self.export_at = Instant::now() + self.ctx.shared.config.export_every;
         match self.archive.export_laps(&self.lease).await {
             Ok(0) => {}
             Ok(laps) => {
-                self.post.shared.metrics.exported_laps.increment(laps);
+                self.ctx.shared.metrics.exported_laps.increment(laps);
                 self.export_at = Instant::now();
             }
-            Err(error) => tracing::warn!(partition = self.post.partition, %error, "laps could not be copied for analysis; trying again later"),
+            Err(error) => tracing::warn!(partition = self.ctx.partition, %error, "laps could not be copied for analysis; trying again later"),
         }
     }
 
-    /// Have the archive remove some of what is too old or too much: a bounded part, so that blocks do not wait for long.
+    /// Have the archive remove some of the frames that are too old or too many. Their number is bounded, so that blocks do not wait for long.
     async fn retain(&mut self) {
-        let config = &self.post.shared.config;
+        let config = &self.ctx.shared.config;
         self.retain_at = Instant::now() + config.retain_every;
         let age_us = config.archive_max_age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-        // A clock decides only what may go; what is there to be archived it does not touch.
+        // The clock decides only what is removed, not what is archived.
         let retention = Retention { max_bytes: config.archive_max_bytes, oldest_us: age_us.map(|age| now_us().saturating_sub(age)) };
         if retention == Retention::default() {
             return;
         }
         match self.archive.retain(&retention).await {
             Ok(removed) => {
-                self.post.shared.metrics.archive_removed.increment(removed.frames);
+                self.ctx.shared.metrics.archive_removed.increment(removed.frames);
                 if removed.more {
                     self.retain_at = Instant::now();
                 }
             }
             Err(error) => {
-                tracing::warn!(partition = self.post.partition, %error, "the archive could not remove what is too old or too much; trying again later")
+                tracing::warn!(partition = self.ctx.partition, %error, "the archive could not remove old frames; trying again later")
             }
         }
     }
@@ -191,7 +191,7 @@ impl Work {
         if self.builder.bytes >= self.pace.bytes { Some(oldest) } else { Some((oldest + self.pace.every).min(newest + self.pace.idle)) }
     }
 
-    /// As [`Work::append`], unless the archive wants the block to end further on.
+    /// [`ArchivePump::append`], unless a planned block ends later.
     async fn append_early(&mut self) -> Result<bool, ProcessorError> {
         if self.builder.planned.is_empty() {
             return self.append().await;
@@ -200,43 +200,43 @@ impl Work {
         Ok(true)
     }
 
-    /// Archive the pending block; `false` when the end was asked for before the archive answered.
+    /// Archive the pending block; `false` if a stop was requested before the archive answered.
     async fn append(&mut self) -> Result<bool, ProcessorError> {
         (self.oldest, self.newest) = (None, None);
         let Some(block) = self.builder.block() else { return Ok(true) };
         let (began, archive, lease, block) = (Instant::now(), &self.archive, &self.lease, &block);
-        let answer = self.post.patiently("archive a block", || async move { Ok(archive.append(lease, block).await?) }).await?;
+        let answer = self.ctx.with_retries("archive a block", || async move { Ok(archive.append(lease, block).await?) }).await?;
         if answer.is_none() {
             return Ok(false);
         }
-        let metrics = &self.post.shared.metrics;
+        let metrics = &self.ctx.shared.metrics;
         metrics.archive_frames.increment(block.runs.iter().map(|r| (r.frames.len() / CAR_FRAME_BYTES) as u64).sum());
         metrics.archive_blocks.increment(1);
         metrics.archive_seconds.record(began.elapsed().as_secs_f64());
-        self.post.committed(block.checkpoint.offset + 1);
+        self.ctx.committed(block.checkpoint.offset + 1);
         Ok(true)
     }
 }
 
-/// Log records into blocks; pure.
-struct Builder {
+/// Builds blocks from log records; pure.
+struct BlockBuilder {
     log: LogId,
     partition: u32,
     partitions: u32,
     span_us: i64,
     cursors: BTreeMap<StreamKey, u64>,
-    /// Frames of records up to here are in the archive.
+    /// Frames of records up to this offset are in the archive already.
     held_to: Option<Offset>,
-    /// Where the next blocks must end.
+    /// The offsets at which the next blocks must end.
     planned: VecDeque<Offset>,
     open: BTreeMap<StreamKey, OpenRun>,
     runs: Vec<FrameRun>,
     changed: BTreeMap<StreamKey, u64>,
     bytes: usize,
     last: Option<(Offset, Bytes)>,
-    /// When an edge received the newest record, as records tell: never back, whatever an edge's clock does.
+    /// When an edge received the newest record, by the records' stamps. It never decreases, even if an edge's clock is set back.
     received_at_us: i64,
-    /// When the log took the newest record of the block.
+    /// When the newest record of the block was appended to the log.
     appended_at_us: i64,
 }
 
@@ -248,7 +248,7 @@ struct OpenRun {
     frames: BytesMut,
 }
 
-impl Builder {
+impl BlockBuilder {
     fn new(lease: &Lease, partitions: u32, state: ArchiveState, span_us: i64) -> Self {
         Self {
             log: lease.log.clone(),
@@ -268,10 +268,10 @@ impl Builder {
         }
     }
 
-    fn take_in(&mut self, entry: &Entry) {
+    fn add_record(&mut self, entry: &Entry) {
         self.last = Some((entry.offset, entry.record.clone()));
         self.appended_at_us = self.appended_at_us.max(entry.appended_at_us);
-        // What cannot be read, or is in the wrong partition, is quarantined by the other pump.
+        // The results pump quarantines records that cannot be read or are in the wrong partition.
         let Ok(record) = LogRecord::parse(entry.record.clone()) else { return };
         if record.stamp.session.partition(self.partitions) != self.partition || !Arrival::in_stream(&record) {
             return;
@@ -295,8 +295,8 @@ impl Builder {
         }
     }
 
-    /// Whether the archive wants a block to end with the record that was taken in last.
-    fn ends_here(&self) -> bool {
+    /// Whether a planned block ends with the last record.
+    fn block_must_end(&self) -> bool {
         self.last.as_ref().zip(self.planned.front()).is_some_and(|((offset, _), end)| offset >= end)
     }
 
@@ -316,7 +316,7 @@ impl Builder {
         }
     }
 
-    /// Everything taken in since the block before; `None` if that is nothing.
+    /// The block of all records since the last block; `None` if there are none.
     fn block(&mut self) -> Option<ArchiveBlock> {
         let (offset, record) = self.last.take()?;
         let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };

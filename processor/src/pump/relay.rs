@@ -1,9 +1,8 @@
-//! [`relay`]: one fetch for both pumps of a partition (E6).
+//! [`relay`]: one read of the log for both pumps of a partition (E6b).
 //!
-//! The pump that makes laps reads the log and hands on what it has read; the pump that archives takes it from here for as
-//! long as it keeps up, and reads for itself when it does not. Handing on never waits: what does not fit pushes out the
-//! oldest. Both sides know offsets only, so that there is nothing to agree on: whoever asks for an offset that is still
-//! here may go on from here.
+//! The results pump reads the log and puts the records into a bounded queue. The archive pump takes them from the queue as long as it
+//! keeps up, and reads the log itself when it does not. Putting never waits: the oldest records make room. Both sides use offsets only,
+//! so they need no protocol: the archive pump may return to the queue whenever the queue contains the offset that it needs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,22 +13,22 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A feeder that has told nothing for so long is stuck, in its store or in its log: the follower reads for itself. Above
-/// the pause between two looks at an idle log.
+/// A feeder that has called nothing for this long is stuck in its store or its log, so the follower reads the log itself. It is longer
+/// than the pause between two reads of an idle log.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Both ends. At most `max_bytes` of records wait between them.
+/// Both ends of a queue that holds at most `max_bytes` of records.
 pub(crate) fn relay(max_bytes: usize) -> (Feeder, Follower) {
     with_silence(max_bytes, SILENCE)
 }
 
 fn with_silence(max_bytes: usize, silence: Duration) -> (Feeder, Follower) {
-    let waiting = Waiting { entries: VecDeque::new(), bytes: 0, max_bytes, silence, span: None, end: 0, told: Instant::now() };
-    let shared = Arc::new(Shared { waiting: Mutex::new(waiting), news: Notify::new() });
+    let queue = Queue { entries: VecDeque::new(), bytes: 0, max_bytes, silence, span: None, end: 0, last_feed: Instant::now() };
+    let shared = Arc::new(Shared { queue: Mutex::new(queue), news: Notify::new() });
     (Feeder { shared: shared.clone() }, Follower { shared })
 }
 
-/// The end of the pump that reads. Dropped, it leaves the follower to itself.
+/// The end of the pump that reads the log. When it is dropped, the follower reads the log itself.
 pub(crate) struct Feeder {
     shared: Arc<Shared>,
 }
@@ -40,55 +39,55 @@ pub(crate) struct Follower {
 }
 
 struct Shared {
-    waiting: Mutex<Waiting>,
+    queue: Mutex<Queue>,
     news: Notify,
 }
 
-struct Waiting {
+struct Queue {
     entries: VecDeque<Entry>,
     bytes: usize,
     max_bytes: usize,
     silence: Duration,
-    /// All records at offsets from the first to below the second are here; `None`: nobody feeds.
+    /// The queue contains all records from the first offset to below the second; `None` without a feeder.
     span: Option<(Offset, Offset)>,
-    /// The durable end, as the feeder knows it.
+    /// The log's durable end, as last known to the feeder.
     end: Offset,
-    /// When the feeder last told anything.
-    told: Instant,
+    /// When the feeder last made a call.
+    last_feed: Instant,
 }
 
-/// What a follower gets.
+/// The answer to a follower.
 #[derive(PartialEq, Debug)]
 pub(crate) enum Taken {
-    /// Records from the offset asked for on, maybe none; the offset behind them, and the durable end.
+    /// Records from the requested offset on, possibly none; the offset after them, and the durable end.
     Here(Vec<Entry>, Offset, Offset),
-    /// The offset asked for is not here, or nobody feeds: read for yourself.
+    /// The queue does not contain the requested offset, or there is no feeder: read the log instead.
     Elsewhere,
 }
 
 impl Feeder {
-    /// From now on records from `next` on come here.
+    /// Empty the queue; the next records start at `next`.
     pub(crate) fn begin(&self, next: Offset, end: Offset) {
-        let mut waiting = self.shared.waiting.lock();
-        waiting.clear();
-        (waiting.span, waiting.end, waiting.told) = (Some((next, next)), end, Instant::now());
+        let mut queue = self.shared.queue.lock();
+        queue.clear();
+        (queue.span, queue.end, queue.last_feed) = (Some((next, next)), end, Instant::now());
     }
 
-    /// Hand on what was read behind all that was before, up to `next`; also nothing, to say that there is nothing.
+    /// Put the records read since the last call, up to `next`. An empty batch shows that the feeder is alive.
     pub(crate) fn hand_on(&self, batch: Vec<Entry>, next: Offset, end: Offset) {
         let any = !batch.is_empty();
-        let mut waiting = self.shared.waiting.lock();
-        let Some((first, _)) = waiting.span else { return };
-        waiting.bytes += batch.iter().map(weight).sum::<usize>();
-        waiting.entries.extend(batch);
-        (waiting.span, waiting.end, waiting.told) = (Some((first, next)), end, Instant::now());
-        while waiting.bytes > waiting.max_bytes
-            && let Some(oldest) = waiting.entries.pop_front()
+        let mut queue = self.shared.queue.lock();
+        let Some((first, _)) = queue.span else { return };
+        queue.bytes += batch.iter().map(weight).sum::<usize>();
+        queue.entries.extend(batch);
+        (queue.span, queue.end, queue.last_feed) = (Some((first, next)), end, Instant::now());
+        while queue.bytes > queue.max_bytes
+            && let Some(oldest) = queue.entries.pop_front()
         {
-            waiting.bytes -= weight(&oldest);
-            waiting.span = Some((oldest.offset + 1, next));
+            queue.bytes -= weight(&oldest);
+            queue.span = Some((oldest.offset + 1, next));
         }
-        drop(waiting);
+        drop(queue);
         if any {
             self.shared.news.notify_one();
         }
@@ -97,21 +96,21 @@ impl Feeder {
 
 impl Drop for Feeder {
     fn drop(&mut self) {
-        let mut waiting = self.shared.waiting.lock();
-        waiting.clear();
-        waiting.span = None;
-        drop(waiting);
+        let mut queue = self.shared.queue.lock();
+        queue.clear();
+        queue.span = None;
+        drop(queue);
         self.shared.news.notify_one();
     }
 }
 
 impl Follower {
-    /// What is here from `next` on, waiting up to `wait` for the first record. Dropping the future loses no record.
+    /// Take records from `next` on; waits up to `wait` for the first one. Dropping the future loses no record.
     pub(crate) async fn take(&self, next: Offset, max_bytes: usize, wait: Duration) -> Taken {
         let deadline = Instant::now() + wait;
         loop {
             let news = self.shared.news.notified();
-            let taken = self.shared.waiting.lock().take(next, max_bytes);
+            let taken = self.shared.queue.lock().take(next, max_bytes);
             let nothing = matches!(&taken, Taken::Here(entries, ..) if entries.is_empty());
             if !nothing || wait.is_zero() || tokio::time::timeout_at(deadline, news).await.is_err() {
                 return taken;
@@ -120,15 +119,15 @@ impl Follower {
     }
 }
 
-impl Waiting {
+impl Queue {
     fn clear(&mut self) {
         self.entries.clear();
         self.bytes = 0;
     }
 
     fn take(&mut self, next: Offset, max_bytes: usize) -> Taken {
-        let Some((first, behind)) = self.span.filter(|_| self.told.elapsed() < self.silence) else { return Taken::Elsewhere };
-        // One that is ahead of a feeder that is catching up would wait for what it can read now.
+        let Some((first, behind)) = self.span.filter(|_| self.last_feed.elapsed() < self.silence) else { return Taken::Elsewhere };
+        // If the follower is ahead of a feeder that is catching up, it can read the log now instead of waiting.
         if next < first || (next > behind && behind < self.end) {
             return Taken::Elsewhere;
         }
@@ -139,7 +138,7 @@ impl Waiting {
             let Some(entry) = self.entries.pop_front() else { break };
             self.bytes -= weight(&entry);
             self.span = Some((entry.offset + 1, behind));
-            // A follower may be ahead: it has read what the feeder tells now.
+            // The follower may be ahead, and has read this record already.
             if entry.offset >= next {
                 (bytes, at) = (bytes + weight(&entry), entry.offset + 1);
                 taken.push(entry);
@@ -153,7 +152,7 @@ impl Waiting {
     }
 }
 
-/// What an entry takes in memory: its record and its place in the queue.
+/// Memory of an entry, bytes: its record and its place in the queue.
 fn weight(entry: &Entry) -> usize {
     entry.record.len() + std::mem::size_of::<Entry>()
 }
@@ -171,7 +170,7 @@ mod tests {
         Entry { offset, appended_at_us: 0, record: Bytes::from(vec![offset as u8; (offset % 7) as usize]) }
     }
 
-    /// What both ends may do in turn.
+    /// One action of either end.
     #[derive(Clone, Debug)]
     enum Turn {
         Feed(usize),
@@ -186,7 +185,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whoever is ahead, and however much does not fit: the follower gets every record once, in order, here or elsewhere.
+        /// Whichever end is ahead, and however many records are pushed out: the follower gets every record once, in order, from the queue or from
+        /// the log.
         #[test]
         fn the_follower_misses_nothing(gaps in prop::collection::vec(1u64..4, 1..200), turns in prop::collection::vec(turn(), 0..200), max in 50usize..2_000) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -213,7 +213,7 @@ mod tests {
                                 next = at;
                                 entries
                             }
-                            // A reader of its own: the next two.
+                            // Read the log: the next two records.
                             Taken::Elsewhere => log.iter().filter(|o| **o >= next).take(2).map(|o| entry(*o)).collect(),
                         };
                         if let Some(last) = entries.last() {
@@ -222,8 +222,8 @@ mod tests {
                         got.extend(entries.iter().map(|e| e.offset));
                     }
                 }
-                let waiting = follower.shared.waiting.lock();
-                prop_assert!(waiting.bytes <= max && waiting.bytes == waiting.entries.iter().map(weight).sum::<usize>());
+                let queue = follower.shared.queue.lock();
+                prop_assert!(queue.bytes <= max && queue.bytes == queue.entries.iter().map(weight).sum::<usize>());
             }
             drop(feeder);
             while next < end {
@@ -252,7 +252,7 @@ mod tests {
     async fn a_feeder_that_falls_silent_is_left() {
         const SHORT: Duration = Duration::from_millis(300);
         let (feeder, follower) = with_silence(1_000, SHORT);
-        assert_eq!(follower.take(5, 100, Duration::ZERO).await, Taken::Elsewhere, "nobody feeds yet");
+        assert_eq!(follower.take(5, 100, Duration::ZERO).await, Taken::Elsewhere, "no feeder yet");
         feeder.begin(5, 5);
         assert_eq!(follower.take(5, 100, Duration::from_millis(1)).await, Taken::Here(vec![], 5, 5));
         tokio::time::sleep(SHORT).await;

@@ -35,9 +35,9 @@ async fn refusal(log: &MemoryLog, checkpoint: &Checkpoint) -> ProcessorError {
 async fn goes_on_right_behind_the_checkpoint() {
     let log = log(5);
     for offset in 0..5 {
-        let mut place = resume(&log, 0, Some(&checkpoint(&log, offset, offset as u8))).await.unwrap();
-        assert_eq!(place.next, offset + 1);
-        let rest = place.reader.next(1 << 20, Duration::ZERO).await.unwrap();
+        let mut position = resume(&log, 0, Some(&checkpoint(&log, offset, offset as u8))).await.unwrap();
+        assert_eq!(position.next, offset + 1);
+        let rest = position.reader.next(1 << 20, Duration::ZERO).await.unwrap();
         assert_eq!(rest.iter().map(|e| e.offset).collect::<Vec<_>>(), (offset + 1..5).collect::<Vec<_>>());
     }
 }
@@ -73,6 +73,6 @@ async fn refuses_to_skip_what_retention_has_removed() {
     let log = log(5);
     log.remove_below(0, 3);
     assert!(matches!(refusal(&log, &checkpoint(&log, 1, 1)).await, ProcessorError::Removed { next: 2, start: 3, .. }));
-    // The checkpoint's own record may go: nothing behind it is missing.
+    // The checkpoint's own record may be removed: no later record is missing.
     assert_eq!(resume(&log, 0, Some(&checkpoint(&log, 2, 2))).await.unwrap().next, 3);
 }

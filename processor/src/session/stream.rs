@@ -1,4 +1,4 @@
-//! One stream: its ledger and its race state, and how both are kept between steps.
+//! One stream: its ledger and its race state, and how both are stored.
 
 use std::collections::BTreeSet;
 
@@ -34,21 +34,21 @@ impl Stream {
         Ok(Self { ledger: stored.ledger.clone(), own, others })
     }
 
-    /// The stream as a store keeps it. A race state that has outgrown its bound is given up: it must not block its partition.
-    /// `owner` says whose a car is that is seen as an entry. Parts that have outgrown theirs are named in `out`.
+    /// The stream as it is stored. A race state that exceeds its bound is dropped, because it must not block its partition. `owner`
+    /// returns the owner's entry for the entry under which a car is seen. Parts that exceed their bound are named in `out`.
     pub(super) fn save(&mut self, owner: impl Fn(EntryId) -> EntryId, out: &mut Output) -> StreamState {
         let race = self.own.encode(out).unwrap_or_else(|detail| {
             let key = &self.ledger.stream;
-            tracing::error!(session = %key.session, driver = %key.driver, run = %key.run, "the stream's race state cannot be kept ({detail}); it tells no more laps");
+            tracing::error!(session = %key.session, driver = %key.driver, run = %key.run, "the stream's race state cannot be kept ({detail}); it makes no more laps");
             self.halt();
-            // Without a race state there is nothing left that could fail.
+            // Encoding cannot fail without a race state.
             self.own.encode(out).unwrap_or_default()
         });
         let context = self.context();
         let now = self.own.race.as_ref().and_then(|race| race.now(&context));
         let field = self.others.store(&context, out).into_iter().map(|mut car| {
             if let Some(detail) = car.dropped_because {
-                tracing::error!(session = %context.session, driver = %context.driver, slot = car.slot, "what the stream sees of a car cannot be kept ({detail}); it begins anew");
+                tracing::error!(session = %context.session, driver = %context.driver, slot = car.slot, "the state of a car that the stream sees cannot be kept ({detail}); it begins again");
             }
             car.now.iter_mut().for_each(|now| now.entry = owner(now.entry));
             FieldState { slot: car.slot, race: car.race.into(), now: car.now }
@@ -64,7 +64,7 @@ impl Stream {
         &mut self.ledger
     }
 
-    /// Give the race state up, for good. The account goes on.
+    /// Drop the race state for good. The ledger continues.
     pub(crate) fn halt(&mut self) {
         self.own.race = None;
         self.others = OtherCars::default();
@@ -78,18 +78,18 @@ impl Stream {
         self.own.race.as_ref()?.last_tick()
     }
 
-    /// Its client's car, as far as it is known.
+    /// Whose car its client drives, if known.
     pub(super) fn car(&self) -> Option<Car> {
         self.own.car
     }
 
-    /// Where the cars are that it sees as one of `entries` is to be saved again; whether there is any.
+    /// Have the cars that it sees as one of `entries` stored again; true if there is any.
     pub(super) fn mark_changed(&mut self, entries: &BTreeSet<EntryId>) -> bool {
         let context = self.context();
         self.others.mark_changed(&context, entries)
     }
 
-    /// The tick of the stream's first own-car frame, if this record brings it.
+    /// The tick of the stream's first own-car frame, if this record contains it.
     pub(crate) fn begins_at(&self, record: &LogRecord, verdict: &Verdict) -> Option<u32> {
         if self.own.begun || verdict.new.is_empty() {
             return None;
@@ -99,17 +99,17 @@ impl Stream {
         frames.iter().nth(skip as usize)?.ok().map(|frame| frame.tick.to_native())
     }
 
-    /// What the stream would tell if it ended here: what waits for the simulator's own time settles without it. The stream
-    /// itself goes on waiting, should the session be opened again.
-    pub(crate) fn settled(&self, out: &mut Output) {
+    /// The facts that the stream would emit if it ended now: a pending lap settles without the simulator's own time. The stream itself
+    /// does not change, because the session may be opened again.
+    pub(crate) fn facts_at_end(&self, out: &mut Output) {
         if let Some(race) = &self.own.race {
             race.clone().on_end(&self.context(), out);
             self.others.clone().on_end(&self.context(), out);
         }
     }
 
-    /// Pass what is new of the record to the race logic; `ancestor` is whom the stream goes on from.
-    pub(crate) fn tell(&mut self, record: &LogRecord, arrival: &Arrival, verdict: &Verdict, ancestor: Option<&Stream>, out: &mut Output) {
+    /// Pass the new sequence numbers of the record to the race logic; `ancestor` is the stream whose state this one inherits.
+    pub(crate) fn process(&mut self, record: &LogRecord, arrival: &Arrival, verdict: &Verdict, ancestor: Option<&Stream>, out: &mut Output) {
         let prelude = record.record.prelude();
         let moved = std::mem::replace(&mut self.own.slot, prelude.slot) != prelude.slot;
         let context = self.context();
@@ -127,13 +127,13 @@ impl Stream {
             return;
         }
         let numbered = (prelude.first_seq..).map(|seq| (seq, new.contains(&seq)));
-        let told = out.facts.len();
+        let facts_before = out.facts.len();
         match record.record.content() {
             _ if matches!(arrival.meaning, Meaning::Unreadable | Meaning::Gap | Meaning::Void(_)) => {
                 race.on_missing(&context, new.start, new.end, out);
                 self.others.on_missing(&context, new.start, new.end, out);
             }
-            // `Arrival::of` has read each of a car's own frames; what cannot be read of others is left out.
+            // `Arrival::of` has checked the frames of own cars. Frames of other kinds that cannot be read are skipped.
             Ok(Content::Car(frames)) => {
                 self.own.begun = true;
                 for ((seq, _), frame) in numbered.zip(frames.iter()).filter(|((_, new), _)| *new) {
@@ -164,12 +164,12 @@ impl Stream {
             }
             _ => {}
         }
-        // The simulator goes back with all of its cars, whether an event says so or the own car's frames show it.
+        // A rewind concerns all cars of the simulator, whether an event reports it or the own car's frames show it.
         let own = |fact: &Fact| match fact {
             Fact::Rewind { driver, run, to_tick, to_us, .. } if (*driver, *run) == (context.driver, context.run) => Some((*to_tick, *to_us)),
             _ => None,
         };
-        for to in out.facts.get(told..).unwrap_or_default().iter().filter_map(own).collect::<Vec<_>>() {
+        for to in out.facts.get(facts_before..).unwrap_or_default().iter().filter_map(own).collect::<Vec<_>>() {
             self.others.on_rewind(&context, to, new.start, out);
         }
         if moved || ancestor.is_some() || self.own.car.is_none() || prelude.kind == Kind::META {

@@ -1,4 +1,4 @@
-//! What happens to a session when the race logic panics, or a race state outgrows its bound (E5).
+//! What happens to a session when the race logic panics, or a race state exceeds its bound (E5c).
 
 use std::cell::Cell;
 
@@ -84,11 +84,11 @@ fn a_panic_stops_one_stream_and_nothing_else() {
         [("anna", 3), ("bert", 2)],
         "lap 3 had settled before the panic"
     );
-    // The account goes on: every frame is still there.
+    // The ledger continues and has every frame.
     let anna = step.streams.iter().find(|s| s.ledger.stream.driver.as_str() == "anna").unwrap();
     assert_eq!((anna.ledger.expected, anna.ledger.car_frames, anna.ledger.balances()), (1100, 1100, true));
 
-    // What is stored says the same after a restart, and a new run of the driver tells laps again.
+    // The stored state has the same effect after a restart, and a new run of the driver has laps again.
     let state = PartitionState {
         checkpoint: Some(step.checkpoint.clone()),
         streams: step.streams.clone(),
@@ -105,7 +105,7 @@ fn a_panic_stops_one_stream_and_nothing_else() {
     assert_eq!(partition.step().unwrap().facts.iter().map(|l| (l.run, l.number)).collect::<Vec<_>>(), [(RunId([2; 16]), 2)]);
 }
 
-/// F8: the state of a stream in its lap 3, as this version and the one before store it, tells that lap when it goes on.
+/// F8: the state of a stream in its lap 3, stored by this version and by the previous one, gives that lap when it continues.
 #[test]
 fn a_stored_state_of_each_version_goes_on() {
     for (version, golden) in

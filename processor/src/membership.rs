@@ -1,8 +1,12 @@
-//! [`Crew`]: the partitions that this processor works on, two pumps each.
+//! [`Membership`]: the group membership of this processor. It runs two pumps for each partition that the processor owns.
 //!
-//! A store for one processor is taken whole. Where several processors share one, each beats (E5): it is told what it owns,
-//! starts pumps for what is new, gives back what others lack once its steps are committed, and drops what it has lost. Nothing
-//! here keeps two processors apart: the store's fence does, so a processor that slept and does not know yet does no harm.
+//! If the results store serves one processor only, this processor owns all partitions. If several processors share the store, each
+//! sends a beat at intervals (E5b). The answer says which partitions it owns. It then starts pumps for new partitions, gives back
+//! partitions that others should have once its steps are committed, and stops the pumps of partitions that it has lost. Only the
+//! store's fence keeps two processors from writing to one partition (E5a), so a processor that was suspended does no harm.
+//!
+//! A processor that dies loses its partitions when it has not sent a beat for [`Config::member_ttl`](crate::Config::member_ttl) (5 s by
+//! default), by the store's clock. The others have its partitions within about twice that time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,44 +19,44 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::ProcessorError;
 use crate::pump::relay::relay;
-use crate::pump::{self, Post, Shared};
+use crate::pump::{self, PumpContext, Shared};
 use crate::status::{Phase, Pump, PumpStatus};
 
-/// Beats within a member's time to live: some may get lost.
+/// Number of beats within a member's time to live, so that some may get lost.
 const BEATS: u32 = 5;
 
 /// See the [module](self).
-pub(crate) struct Crew {
+pub(crate) struct Membership {
     shared: Arc<Shared>,
     log: Arc<dyn Log>,
     results: Arc<dyn Steps>,
     archive: Arc<dyn Archive>,
     member: Member,
-    /// Partitions that pumps work on.
+    /// Partitions with running pumps.
     held: BTreeMap<u32, Held>,
     /// Partitions whose results have failed for good.
     failed: BTreeSet<u32>,
-    first: Option<ProcessorError>,
+    first_error: Option<ProcessorError>,
     jobs: JoinSet<Ended>,
     tasks: BTreeMap<Id, (u32, Pump)>,
-    /// The last beat was not answered.
-    unheard: bool,
+    /// The last beat failed.
+    beat_failed: bool,
 }
 
 struct Held {
     lease: Lease,
     stop: CancellationToken,
-    /// Pumps at work.
+    /// Number of running pumps.
     pumps: u32,
-    why_stop: Option<Why>,
+    stop_reason: Option<StopReason>,
 }
 
-/// Why a partition is not worked on any more.
+/// Why the pumps of a partition are stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
-    /// Others lack it.
+enum StopReason {
+    /// Another processor should have it.
     GivenBack,
-    /// Another has it.
+    /// Another processor has it.
     Lost,
 }
 
@@ -61,7 +65,7 @@ enum Ended {
     Pump(Result<(), ProcessorError>),
 }
 
-impl Crew {
+impl Membership {
     pub(crate) fn new(shared: Arc<Shared>, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let member = Member { name: uuid::Uuid::new_v4().to_string(), ttl: shared.config.member_ttl };
         Self {
@@ -72,15 +76,15 @@ impl Crew {
             member,
             held: BTreeMap::new(),
             failed: BTreeSet::new(),
-            first: None,
+            first_error: None,
             jobs: JoinSet::new(),
             tasks: BTreeMap::new(),
-            unheard: false,
+            beat_failed: false,
         }
     }
 
     /// See [`Processor::run`](crate::Processor::run).
-    pub(crate) async fn work(mut self, asked: CancellationToken) -> Result<(), ProcessorError> {
+    pub(crate) async fn run(mut self, asked: CancellationToken) -> Result<(), ProcessorError> {
         let stop = asked.child_token();
         let sharing = self.results.shared();
         let mut beats = (sharing).then(|| self.beats());
@@ -89,7 +93,7 @@ impl Crew {
         }
         while !(self.jobs.is_empty() && (stop.is_cancelled() || !sharing)) {
             tokio::select! {
-                Some(ended) = self.jobs.join_next_with_id() => self.ended(ended, &stop).await,
+                Some(ended) = self.jobs.join_next_with_id() => self.on_task_end(ended, &stop).await,
                 () = tick(&mut beats), if !stop.is_cancelled() => {
                     let (results, log) = (self.results.clone(), self.log.clone());
                     tokio::select! {
@@ -97,18 +101,18 @@ impl Crew {
                         () = stop.cancelled() => {}
                     }
                 }
-                // Only to look at the condition again.
+                // Wakes up the loop, which then checks its condition.
                 () = stop.cancelled(), if beats.is_some() => beats = None,
             }
-            // Without results there is nothing to wait for; archive pumps commit what they hold and end.
+            // All results pumps have failed, so stop. Archive pumps commit their pending blocks and end.
             if self.failed.len() as u32 == self.log.partitions() {
                 stop.cancel();
             }
         }
         if sharing && let Err(error) = self.results.leave(self.log.id(), &self.member).await {
-            tracing::warn!(%error, "could not say that this processor leaves: others take over when its time is up");
+            tracing::warn!(%error, "could not leave the group: others take over when this processor's time to live is over");
         }
-        self.first.filter(|_| !asked.is_cancelled()).map_or(Ok(()), Err)
+        self.first_error.filter(|_| !asked.is_cancelled()).map_or(Ok(()), Err)
     }
 
     fn beats(&self) -> Interval {
@@ -117,90 +121,90 @@ impl Crew {
         beats
     }
 
-    fn post(&self, partition: u32, pump: Pump, stop: &CancellationToken) -> Post {
-        Post { shared: self.shared.clone(), log: self.log.clone(), partition, pump, stop: stop.clone() }
+    fn context(&self, partition: u32, pump: Pump, stop: &CancellationToken) -> PumpContext {
+        PumpContext { shared: self.shared.clone(), log: self.log.clone(), partition, pump, stop: stop.clone() }
     }
 
     /// Take a partition of a store that is not shared.
     fn acquire(&mut self, partition: u32, stop: &CancellationToken) {
-        let (post, results) = (self.post(partition, Pump::Results, stop), self.results.clone());
+        let (ctx, results) = (self.context(partition, Pump::Results, stop), self.results.clone());
         let acquire = async move {
-            let log = post.log.clone();
+            let log = ctx.log.clone();
             let (results, log) = (&results, &log);
-            Ended::Acquired(post.patiently("start", || async move { Ok(results.acquire(log.id(), partition).await?) }).await)
+            Ended::Acquired(ctx.with_retries("start", || async move { Ok(results.acquire(log.id(), partition).await?) }).await)
         };
         let task = self.jobs.spawn(acquire);
         self.tasks.insert(task.id(), (partition, Pump::Results));
     }
 
-    /// Make what pumps work on what the store says is ours.
+    /// Start and stop pumps so that they match the partitions that the store assigns to this processor.
     fn reconcile(&mut self, share: Result<Share, StoreError>, stop: &CancellationToken) {
         let share = match share {
             Ok(share) => share,
             Err(error) => {
-                // What is held goes on: the fence decides, not this process.
-                if !std::mem::replace(&mut self.unheard, true) {
-                    tracing::warn!(%error, "the results store does not hear that this processor is alive; trying again");
+                // The pumps continue: if a partition is lost, the fence refuses its writes.
+                if !std::mem::replace(&mut self.beat_failed, true) {
+                    tracing::warn!(%error, "the beat of this processor fails; trying again");
                 }
                 self.shared.metrics.retries.increment(1);
                 return;
             }
         };
-        if std::mem::take(&mut self.unheard) {
+        if std::mem::take(&mut self.beat_failed) {
             tracing::info!("the results store answers again");
         }
         self.shared.metrics.members.set(f64::from(share.members));
         let ours: BTreeMap<u32, &Lease> = share.leases.iter().map(|lease| (lease.partition, lease)).collect();
         for (partition, held) in &mut self.held {
-            let why = match ours.get(partition) {
-                Some(lease) if lease.epoch == held.lease.epoch => share.give_back.contains(partition).then_some(Why::GivenBack),
-                _ => Some(Why::Lost),
+            let reason = match ours.get(partition) {
+                Some(lease) if lease.epoch == held.lease.epoch => share.give_back.contains(partition).then_some(StopReason::GivenBack),
+                _ => Some(StopReason::Lost),
             };
-            if let (None, Some(why)) = (held.why_stop, why) {
-                tracing::info!(partition, lost = why == Why::Lost, "a partition is another processor's from now on");
-                held.why_stop = Some(why);
+            if let (None, Some(reason)) = (held.stop_reason, reason) {
+                tracing::info!(partition, lost = reason == StopReason::Lost, "a partition goes to another processor");
+                held.stop_reason = Some(reason);
                 held.stop.cancel();
             }
         }
         for (partition, lease) in ours {
             if !self.held.contains_key(&partition) && !self.failed.contains(&partition) && !share.give_back.contains(&partition) {
-                self.begin(lease.clone(), stop);
+                self.start_pumps(lease.clone(), stop);
             }
         }
         for partition in 0..self.log.partitions() {
             if !self.held.contains_key(&partition) && !self.failed.contains(&partition) {
-                self.elsewhere(partition);
+                self.set_elsewhere(partition);
             }
         }
         self.measure();
     }
 
-    /// Work on a partition that is ours.
-    fn begin(&mut self, lease: Lease, stop: &CancellationToken) {
+    /// Start the pumps of a partition that this processor owns.
+    fn start_pumps(&mut self, lease: Lease, stop: &CancellationToken) {
         let (partition, stop) = (lease.partition, stop.child_token());
         for pump in [Pump::Results, Pump::Archive] {
             self.shared.status.update(partition, pump, |s| *s = PumpStatus::default());
         }
         let pace = self.shared.config.pace.unwrap_or_else(|| self.archive.pace());
         let (feeder, follower) = relay(pace.bytes);
-        let (post, results, mine) = (self.post(partition, Pump::Results, &stop), self.results.clone(), lease.clone());
-        let task = self.jobs.spawn(async move { Ended::Pump(pump::results::run(post, results, mine, feeder).await) });
+        let (ctx, results, mine) = (self.context(partition, Pump::Results, &stop), self.results.clone(), lease.clone());
+        let task = self.jobs.spawn(async move { Ended::Pump(pump::results::run(ctx, results, mine, feeder).await) });
         self.tasks.insert(task.id(), (partition, Pump::Results));
-        let (post, archive, mine) = (self.post(partition, Pump::Archive, &stop), self.archive.clone(), lease.clone());
-        let task = self.jobs.spawn(async move { Ended::Pump(pump::archive::run(post, archive, mine, pace, follower).await) });
+        let (ctx, archive, mine) = (self.context(partition, Pump::Archive, &stop), self.archive.clone(), lease.clone());
+        let task = self.jobs.spawn(async move { Ended::Pump(pump::archive::run(ctx, archive, mine, pace, follower).await) });
         self.tasks.insert(task.id(), (partition, Pump::Archive));
-        self.held.insert(partition, Held { lease, stop, pumps: 2, why_stop: None });
+        self.held.insert(partition, Held { lease, stop, pumps: 2, stop_reason: None });
         self.measure();
     }
 
-    async fn ended(&mut self, ended: Result<(Id, Ended), JoinError>, stop: &CancellationToken) {
+    async fn on_task_end(&mut self, ended: Result<(Id, Ended), JoinError>, stop: &CancellationToken) {
         let (id, ended) = match ended {
             Ok((id, ended)) => (id, Some(ended)),
             Err(panic) => (panic.id(), None),
         };
         let Some((partition, pump)) = self.tasks.remove(&id) else { return };
         match ended.unwrap_or(Ended::Pump(Err(ProcessorError::Panicked(partition)))) {
-            Ended::Acquired(Ok(Some(lease))) => self.begin(lease, stop),
+            Ended::Acquired(Ok(Some(lease))) => self.start_pumps(lease, stop),
             Ended::Acquired(Ok(None)) => self.shared.status.update(partition, pump, |s| s.phase = Phase::Ended),
             Ended::Acquired(Err(error)) => self.fail(partition, pump, error),
             Ended::Pump(outcome) => self.pump_ended(partition, pump, outcome).await,
@@ -212,11 +216,11 @@ impl Crew {
             self.shared.metrics.fenced.increment(1);
         }
         match outcome {
-            // What one pump is refused, the other is too: both end, and the next beat says what is ours.
+            // The store refuses the writes of both pumps, so both end. The next beat says which partitions this processor owns.
             Err(error @ ProcessorError::Store(StoreError::Fenced { .. })) if self.results.shared() => {
-                tracing::warn!(partition, ?pump, %error, "this processor had lost a partition and wrote nothing more to it");
+                tracing::warn!(partition, ?pump, %error, "this processor has lost a partition, and the store has refused its write");
                 if let Some(held) = self.held.get_mut(&partition) {
-                    held.why_stop = Some(Why::Lost);
+                    held.stop_reason = Some(StopReason::Lost);
                     held.stop.cancel();
                 }
             }
@@ -228,13 +232,13 @@ impl Crew {
         if held.pumps > 0 {
             return;
         }
-        let Some(Held { lease, why_stop, .. }) = self.held.remove(&partition) else { return };
-        if let Some(why) = why_stop.filter(|_| !self.failed.contains(&partition)) {
-            self.elsewhere(partition);
-            if why == Why::GivenBack
+        let Some(Held { lease, stop_reason, .. }) = self.held.remove(&partition) else { return };
+        if let Some(reason) = stop_reason.filter(|_| !self.failed.contains(&partition)) {
+            self.set_elsewhere(partition);
+            if reason == StopReason::GivenBack
                 && let Err(error) = self.results.release(&lease).await
             {
-                // It is asked for again at the next beat, and given back once more.
+                // The next beat asks for it again, and it is given back then.
                 tracing::warn!(partition, %error, "could not give a partition back");
             }
         }
@@ -242,17 +246,17 @@ impl Crew {
     }
 
     fn fail(&mut self, partition: u32, pump: Pump, error: ProcessorError) {
-        tracing::error!(partition, ?pump, %error, "a partition is not worked on any more");
+        tracing::error!(partition, ?pump, %error, "a pump of a partition has stopped for good");
         self.shared.status.update(partition, pump, |s| s.phase = Phase::Stopped(error.to_string()));
         if pump == Pump::Results {
             self.failed.insert(partition);
-            self.first.get_or_insert(error);
+            self.first_error.get_or_insert(error);
         }
         let stopped = |s: &PumpStatus| u64::from(matches!(s.phase, Phase::Stopped(_)));
         self.shared.metrics.stopped_partitions.set(self.shared.status.sum(Pump::Results, stopped) as f64);
     }
 
-    fn elsewhere(&self, partition: u32) {
+    fn set_elsewhere(&self, partition: u32) {
         for pump in [Pump::Results, Pump::Archive] {
             self.shared.status.update(partition, pump, |s| *s = PumpStatus { phase: Phase::Elsewhere, ..PumpStatus::default() });
         }
@@ -263,7 +267,7 @@ impl Crew {
     }
 }
 
-/// The next beat; never, if there is none.
+/// Wait for the next beat; for ever, if there are no beats.
 async fn tick(beats: &mut Option<Interval>) {
     match beats {
         Some(beats) => _ = beats.tick().await,
