@@ -1,7 +1,7 @@
-//! W7: whether the content of a record is acceptable: finite numbers, possible values, absent fields zero.
+//! Checks of a record's content: finite numbers, possible values, absent fields zero (W7).
 //!
-//! bytecheck proves that bytes are a valid archive, not that they mean something: more than half of random mutations
-//! of a valid frame still pass it. So every number is looked at once, at the edge, before it is durable.
+//! bytecheck proves only that bytes are a valid archive: more than half of random mutations of a valid frame still pass it. So the edge
+//! checks every number once, before the record is durable.
 
 use crate::event::Reject;
 use crate::field::ArchivedFieldFrame;
@@ -27,7 +27,7 @@ pub fn record(record: &Record) -> Result<(), Reject> {
     }
 }
 
-/// As [`car`], for one frame's archive: a client looks at it before it shares a record with others.
+/// [`car`] for the archive of one frame. A client checks each frame before it puts it into a record with others.
 pub fn car_bytes(archive: &[u8]) -> Result<(), Reject> {
     rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(archive).map_err(|_| Reject::ARCHIVE).and_then(car)
 }

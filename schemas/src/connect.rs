@@ -1,7 +1,7 @@
-//! W1: the one string a user pastes: `boxbox://GRANT@host:port?pin=…&pin=…`.
+//! The connect string that a user pastes: `boxbox://GRANT@host:port?pin=…&pin=…` (W1).
 //!
-//! A pin is the base64url (no padding) SHA-256 of the server's public key (SubjectPublicKeyInfo); several during a
-//! change of keys. The string holds a secret, so `Debug` does not show the grant.
+//! A pin is the base64url (no padding) SHA-256 of the server's public key (SubjectPublicKeyInfo). There are several
+//! during a change of keys. The string holds a secret, so `Debug` does not show the grant.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// SHA-256 of a server's public key.
 pub type Pin = [u8; 32];
 
-/// Where to connect, with what grant, and how to know the server.
+/// Where to connect, with which grant, and the keys that identify the server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectString {
     /// The grant token.
@@ -42,12 +42,12 @@ pub enum ConnectStringError {
     Pin,
 }
 
-/// A pin in text.
+/// A pin as text.
 pub fn pin_text(pin: &Pin) -> String {
     URL_SAFE_NO_PAD.encode(pin)
 }
 
-/// The pin in a text that [`pin_text`] made.
+/// Parse the text of a pin, as [`pin_text`] writes it.
 ///
 /// # Errors
 /// [`ConnectStringError::Pin`].

@@ -1,15 +1,15 @@
-//! W10: what the control topic says: which keys verify grants, and which grants are revoked.
+//! The records of the control topic: the keys that verify grants, and the revoked grants (W10).
 //!
-//! The topic is compacted: for each subject its last record counts, and no value means that there is no such subject any
-//! more. A subject's text is the record's key, so that a revocation holds even where a newer version wrote its value:
+//! The topic is compacted: the last record of each subject counts, and a record without a value removes the subject. The record's key
+//! is the subject's text, so a revocation holds even if a newer version wrote its value:
 //!
 //! | key | value, version 1 |
 //! |---|---|
 //! | `key/` and the key's id, 16 hexadecimal digits | version, 1, made (i64, Unix seconds), the public key (32 bytes) |
 //! | `revoked/` and the grant's id, 32 hexadecimal digits | version, 2, until (i64, Unix seconds) |
 //!
-//! Numbers are little-endian. What is not understood never lets anybody in: such a key verifies nothing, such a revocation
-//! revokes for ever. Other subjects are a newer version's, and pass.
+//! Numbers are little-endian. A value that cannot be read never gives access: such a key verifies nothing, and such a revocation holds
+//! for ever. Other subjects come from a newer version and are ignored.
 
 use std::collections::BTreeMap;
 
@@ -22,20 +22,20 @@ const KIND_REVOKED: u8 = 2;
 const KEY_PREFIX: &str = "key/";
 const REVOKED_PREFIX: &str = "revoked/";
 
-/// [`Record::Revoked`]'s `until` of a grant whose expiry is not known.
+/// The `until` of [`Record::Revoked`] for a grant whose expiry is unknown.
 pub const FOR_EVER: i64 = i64::MAX;
 
 /// A record of the control topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Record {
-    /// Grants signed with this key are good.
+    /// Grants that are signed with this key are valid.
     Key {
         /// The verifying key; its id is [`key_id`] of it.
         public: [u8; 32],
-        /// When it was made, Unix seconds: for people.
+        /// When it was made, Unix seconds; only shown to people.
         made: i64,
     },
-    /// The key of this id is not in use any more.
+    /// The key with this id is no longer in use.
     KeyRemoved {
         /// See [`key_id`].
         id: String,
@@ -47,7 +47,7 @@ pub enum Record {
         /// Unix seconds after which it is void in any case, so that the record can be removed; [`FOR_EVER`] if not known.
         until: i64,
     },
-    /// The revocation of this grant matters no more: the grant has expired.
+    /// The revocation of this grant is removed, because the grant has expired.
     RevocationRemoved {
         /// The grant.
         id: GrantId,
@@ -64,7 +64,7 @@ impl Record {
         }
     }
 
-    /// The topic's value; `None` removes what the topic said of this subject.
+    /// The topic's value; `None` removes the subject.
     pub fn value(&self) -> Option<Vec<u8>> {
         match self {
             Record::Key { public, made } => Some([&[VERSION, KIND_KEY][..], &made.to_le_bytes(), public].concat()),
@@ -74,7 +74,7 @@ impl Record {
     }
 }
 
-/// What the topic says as far as it was read.
+/// The keys and revocations of the topic, as far as it was read.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Standing {
     keys: BTreeMap<String, VerifyingKey>,
@@ -91,7 +91,7 @@ pub struct VerifyingKey {
 }
 
 impl Standing {
-    /// Take in the next record. False: it was not understood, wholly or in part, and should be counted.
+    /// Apply the next record. False: it could not be read, wholly or in part, and should be counted.
     pub fn apply(&mut self, key: &[u8], value: Option<&[u8]>) -> bool {
         match (subject(key), value) {
             (Some(Subject::Key(id)), None) => {
@@ -100,7 +100,7 @@ impl Standing {
             }
             (Some(Subject::Key(id)), Some(value)) => {
                 let known = verifying_key(value).filter(|key| key_id(&key.public) == id);
-                // The last record counts, also where it cannot be read: a later reader finds that one alone.
+                // The last record counts even if it cannot be read, because a later reader finds only that record.
                 match known {
                     Some(key) => _ = self.keys.insert(id.into(), key),
                     None => _ = self.keys.remove(id),
@@ -125,12 +125,12 @@ impl Standing {
         &self.keys
     }
 
-    /// The revoked grants, with the time until which that matters.
+    /// The revoked grants, with the time after which they are void anyway.
     pub fn revoked(&self) -> &BTreeMap<GrantId, i64> {
         &self.revoked
     }
 
-    /// Who decides about grants by this and by what else is known.
+    /// The authority with these keys and revocations and the ones given.
     pub fn authority(&self, keys: impl IntoIterator<Item = [u8; 32]>, revoked: impl IntoIterator<Item = GrantId>) -> Authority {
         Authority::new(self.keys.values().map(|key| key.public).chain(keys), self.revoked.keys().copied().chain(revoked))
     }
@@ -141,7 +141,7 @@ enum Subject<'a> {
     Grant(GrantId),
 }
 
-/// Only the one way to write it is a subject: two texts for one grant could contradict each other.
+/// Accepts only the canonical text of a subject, because two texts for one grant could contradict each other.
 fn subject(key: &[u8]) -> Option<Subject<'_>> {
     let text = std::str::from_utf8(key).ok()?;
     if let Some(id) = text.strip_prefix(KEY_PREFIX) {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_lets_nobody_in() {
+    fn a_value_that_cannot_be_read_gives_no_access() {
         let (key, id) = (Record::Key { public: [7; 32], made: 5 }, GrantId([9; 16]));
         let mut standing = Standing::default();
         assert!(apply(&mut standing, &key));

@@ -5,9 +5,9 @@ use rkyv::{Archive, Deserialize, Serialize};
 use crate::frame::codes;
 
 codes! {
-    /// What happened.
+    /// The kind of an event.
     EventCode(u16, ArchivedEventCode) {
-        /// F4: the simulator went back; `tick` and `sim_time_us` are those returned to.
+        /// The simulator went back (F4); `tick` and `sim_time_us` are those returned to.
         REWIND = 1;
         /// Another driver took over the car.
         DRIVER_SWAP = 2;
@@ -16,7 +16,7 @@ codes! {
     }
 }
 
-/// One moment.
+/// An event at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Archive, Serialize, Deserialize)]
 #[rkyv(derive(Debug, Clone, Copy))]
 pub struct EventFrame {
@@ -24,14 +24,14 @@ pub struct EventFrame {
     pub tick: u32,
     /// Session time, µs.
     pub sim_time_us: i64,
-    /// What happened.
+    /// The kind of the event.
     pub code: EventCode,
     /// Zero; for fields to come.
     pub spare: [u8; 18],
 }
 
 codes! {
-    /// Why frames will never come.
+    /// Why frames are missing for good.
     GapReason(u16, ArchivedGapReason) {
         /// The client's spool was full and dropped its oldest records (W8).
         SPOOL_FULL = 1;
@@ -42,7 +42,7 @@ codes! {
     }
 }
 
-/// A range of the sequence that the client gave up: `first_seq` of the record to `next` exclusive.
+/// A range of sequence numbers that the client dropped: `first_seq` of the record to `next` exclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Archive, Serialize, Deserialize)]
 #[rkyv(derive(Debug, Clone, Copy))]
 pub struct GapFrame {
@@ -64,7 +64,7 @@ codes! {
     }
 }
 
-/// The client says that its stream ends here.
+/// The end of a stream, reported by its client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Archive, Serialize, Deserialize)]
 #[rkyv(derive(Debug, Clone, Copy))]
 pub struct EndFrame {
@@ -81,13 +81,13 @@ pub struct EndFrame {
 codes! {
     /// Why an edge replaced a record by a void, or refuses content (W7).
     Reject(u16, ArchivedReject) {
-        /// The payload is no valid archive of its kind.
+        /// The payload is not a valid archive of its kind.
         ARCHIVE = 1;
         /// A number is NaN or infinite.
         NOT_FINITE = 2;
         /// A value lies outside what is physically or logically possible.
         RANGE = 3;
-        /// The record's kind is not for clients or not known.
+        /// Clients may not send this kind of record, or it is unknown.
         KIND = 4;
         /// The grant does not cover this kind of record.
         ABILITY = 5;
@@ -99,7 +99,7 @@ codes! {
 }
 
 impl Reject {
-    /// The reason in a word, for metrics and logs.
+    /// The reason as one word, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Reject::ARCHIVE => "archive",
@@ -127,21 +127,21 @@ pub struct VoidFrame {
 }
 
 codes! {
-    /// How the server changes a session's life (E9).
+    /// Whether the server closes a session, opens it again or retires it (E9).
     Closing(u16, ArchivedClosing) {
-        /// Closed: nobody has sent for long enough.
+        /// Closed: no client has sent for long enough.
         SILENCE = 1;
-        /// Closed: somebody asked for it.
+        /// Closed: a person or program requested it.
         ASKED = 2;
-        /// Opened again: what came late counts.
+        /// Opened again: late facts count.
         REOPENED = 3;
-        /// Closed for good: its working state is dropped, its results stay.
+        /// Closed for good: its working state is dropped, its results are kept.
         RETIRED = 4;
     }
 }
 
 impl Closing {
-    /// It in a word, for metrics and logs.
+    /// The code as one word, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Closing::SILENCE => "silence",
@@ -153,11 +153,11 @@ impl Closing {
     }
 }
 
-/// The server closes a session, or opens it again (E9).
+/// The server closes a session, opens it again or retires it (E9a).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Archive, Serialize, Deserialize)]
 #[rkyv(derive(Debug, Clone, Copy))]
 pub struct ClosedFrame {
-    /// Which of it, and why.
+    /// Which of these, and why.
     pub reason: Closing,
     /// Zero; for fields to come.
     pub spare: [u8; 14],

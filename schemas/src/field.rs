@@ -1,19 +1,19 @@
-//! [`FieldFrame`]: what one client sees of another car; 4 Hz by default, only cars in the world (F2).
+//! [`FieldFrame`]: another car as one client sees it; 4 Hz by default, only cars in the world (F2).
 
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::frame::{Flags, TrackLoc, bits};
 
 bits! {
-    /// Facts of a [`FieldFrame`].
+    /// Yes-or-no values of a [`FieldFrame`], and which of its fields are present.
     FieldBits(u8, ArchivedFieldBits) {
         /// Between the pit lane's cones.
         ON_PIT_ROAD = 1 << 0;
-        /// `last_lap_time_us` is real.
+        /// `last_lap_time_us` is present.
         LAST_LAP_TIME = 1 << 1;
-        /// `est_time_us` is real.
+        /// `est_time_us` is present.
         EST_TIME = 1 << 2;
-        /// `flags` are real.
+        /// `flags` are present.
         FLAGS = 1 << 3;
     }
 }
@@ -44,7 +44,7 @@ pub struct FieldFrame {
     pub est_time_us: i32,
     /// Where the car is.
     pub track_loc: TrackLoc,
-    /// Facts.
+    /// Yes-or-no values, and which fields are present.
     pub bits: FieldBits,
     /// Overall position, 1-based, 0 unknown.
     pub place: u8,

@@ -1,8 +1,8 @@
 //! [`CarFrame`]: one car at one simulator tick, 200 bytes, no identity (F1, F2).
 //!
 //! Axes are ISO 8855 (x forward, y left, z up; yaw counter-clockwise positive, pitch nose-down positive).
-//! A field the simulator does not give has its [`Presence`] bit clear and the value 0, never NaN.
-//! Codes are newtypes whose unknown values pass through, so that an old edge carries a new client's frames.
+//! If the simulator does not give a field, its [`Presence`] bit is clear and its value is 0, never NaN.
+//! Codes are newtypes, and unknown values are kept, so that an old edge can carry a new client's frames.
 
 use rkyv::{Archive, Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ macro_rules! codes {
 pub(crate) use codes;
 
 bits! {
-    /// Which optional fields of a [`CarFrame`] are real.
+    /// Which optional fields of a [`CarFrame`] are present.
     Presence(u64, ArchivedPresence) {
         /// `lap_pct`
         LAP_PCT = 1 << 0;
@@ -170,7 +170,7 @@ bits! {
 }
 
 bits! {
-    /// Yes-or-no facts of a car; a bit means something only where [`Presence`] names it.
+    /// Yes-or-no values of a car. A bit that has a [`Presence`] bit is valid only if that is set.
     CarBits(u16, ArchivedCarBits) {
         /// Between the pit lane's cones.
         ON_PIT_ROAD = 1 << 0;
@@ -190,7 +190,7 @@ bits! {
         ABS = 1 << 7;
         /// Fuel is energy: `fuel_l` is kWh.
         ELECTRIC = 1 << 8;
-        /// The simulator itself says that this lap will not count.
+        /// The simulator marks the current lap as invalid.
         SIM_LAP_INVALID = 1 << 9;
     }
 }
@@ -280,7 +280,7 @@ codes! {
 }
 
 codes! {
-    /// Where a session is in its life.
+    /// The phase of a session.
     SessionState(u8, ArchivedSessionState) {
         /// Not known.
         INVALID = 0;
@@ -307,7 +307,7 @@ pub struct CarFrame {
     pub tick: u32,
     /// Session time, µs, the simulator's clock (F7).
     pub sim_time_us: i64,
-    /// Which fields are real.
+    /// Which fields are present.
     pub presence: Presence,
     /// Fraction of the lap, 0..1; may be slightly outside at angled lines.
     pub lap_pct: f64,
@@ -335,7 +335,7 @@ pub struct CarFrame {
     pub yaw_rate_radps: f32,
     /// Compass heading, rad, clockwise from north.
     pub heading_north_rad: f32,
-    /// Position in the world's axes, m; for simulators with latitude only z, the altitude, is real.
+    /// Position in the world's axes, m; if the simulator gives the latitude, only z, the altitude, is set.
     pub position_m: [f32; 3],
     /// Throttle, 0..1.
     pub throttle: f32,
@@ -355,7 +355,7 @@ pub struct CarFrame {
     pub fuel_rate_kgph: f32,
     /// Flags at this tick.
     pub flags: Flags,
-    /// Flags at this tick or any since the frame before: a pulse of one tick is not lost by sampling.
+    /// Flags at this tick or at any tick since the frame before, so that sampling does not lose a pulse of one tick.
     pub flags_seen: Flags,
     /// The simulator's own flag word.
     pub flags_raw: u32,
@@ -363,9 +363,9 @@ pub struct CarFrame {
     pub lap: i16,
     /// Laps completed, the simulator's counter; lags.
     pub laps_completed: i16,
-    /// Yes-or-no facts.
+    /// Yes-or-no values.
     pub bits: CarBits,
-    /// Yes-or-no facts at this tick or any since the frame before.
+    /// Yes-or-no values at this tick or at any tick since the frame before.
     pub bits_seen: CarBits,
     /// The driver's own incident points so far.
     pub incident_count: u16,
@@ -385,7 +385,7 @@ pub struct CarFrame {
     pub gear: i8,
     /// Where the car is.
     pub track_loc: TrackLoc,
-    /// What is under it.
+    /// The surface under it.
     pub surface: Surface,
     /// Cars alongside (iRacing's CarLeftRight code).
     pub car_left_right: u8,
@@ -396,7 +396,7 @@ pub struct CarFrame {
 }
 
 impl CarFrame {
-    /// Whether all of `fields` are real.
+    /// Whether all of `fields` are present.
     pub const fn has(&self, fields: Presence) -> bool {
         self.presence.has(fields)
     }
@@ -405,7 +405,7 @@ impl CarFrame {
 /// Bytes of one archived [`CarFrame`].
 pub const CAR_FRAME_BYTES: usize = size_of::<ArchivedCarFrame>();
 
-// F1: a build with another rkyv feature set must not compile, for it would read other people's bytes wrongly.
+// F1: a build with other rkyv features must not compile, because it would misread frames of other builds.
 const _: () = {
     assert!(CAR_FRAME_BYTES == 200);
     assert!(align_of::<ArchivedCarFrame>() == 1);

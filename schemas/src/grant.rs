@@ -1,7 +1,7 @@
-//! W3: grants: signed tokens that say who may send or read what. PASETO v4.public (Ed25519), the key's id in the footer.
+//! Grants: signed tokens that define who may send or read what (W3). PASETO v4.public (Ed25519), with the key's id in the footer.
 //!
-//! A token is shown to nobody but its holder and the edge. Verification is pure: keys, revocations and the time come
-//! from the caller.
+//! Only its holder and the servers that verify it may see a token. Verification is pure: keys, revocations and the time come from the
+//! caller.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::{DriverId, GrantId, TenantId};
 use crate::limits::GRANT_MAX_BYTES;
 
-/// Days a grant is good for unless said otherwise.
+/// Days for which a grant is valid by default.
 pub const DEFAULT_DAYS: u32 = 180;
 const IMPLICIT: &[u8] = b"boxbox.grant.v1";
 
@@ -25,41 +25,41 @@ const IMPLICIT: &[u8] = b"boxbox.grant.v1";
 pub enum Ability {
     /// Send frames of one's own car.
     Car,
-    /// Send what one sees of others.
+    /// Send frames of the cars that one sees.
     Field,
     /// Describe the session.
     Meta,
     /// Read the tenant's results through the API.
     Read,
-    /// Close the tenant's sessions and open them again through the API. Who manages reads too.
+    /// Close the tenant's sessions and open them again through the API. Includes reading.
     Manage,
     /// An ability of a newer issuer; allows nothing here.
     #[serde(other)]
     Unknown,
 }
 
-/// What a grant says.
+/// The content of a grant.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Grant {
     /// Its id, for revocation.
     pub id: GrantId,
     /// The tenant it is for.
     pub tenant: TenantId,
-    /// The driver it is for; readers have one too, it names them in the audit.
+    /// The driver it is for. A read grant has one too, which names the reader in the audit log.
     pub driver: DriverId,
     /// What it allows.
     pub abilities: BTreeSet<Ability>,
-    /// If given, only this event.
+    /// If given, the grant is limited to this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
     /// Unix seconds after which it is void.
     pub expires: i64,
 }
 
-/// A grant whose token was verified once, and by which key: what [`Authority::check`] needs to look at it again.
+/// A grant whose token was verified, and its key. [`Authority::check`] needs both to check the grant again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified {
-    /// What the token says.
+    /// The content of the token.
     pub grant: Grant,
     /// The id of the key that it was signed with, see [`key_id`].
     pub key_id: String,
@@ -68,10 +68,10 @@ pub struct Verified {
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
-    /// No token of this kind.
+    /// The text is not a token of this kind.
     #[error("this is no grant: copy the whole text that `grant create` printed")]
     Malformed,
-    /// Signed with a key that is not, or no longer, in use.
+    /// It was signed with a key that is not in use, or no longer.
     #[error("the grant was signed with a key that is not in use here: is it for another server, or older than its last key change?")]
     UnknownKey,
     /// The signature does not match.
@@ -83,13 +83,13 @@ pub enum GrantError {
     /// It was revoked.
     #[error("the grant was revoked: ask for a new one (`grant create`)")]
     Revoked,
-    /// The server does not know which keys are in use and which grants are revoked; says nothing about this grant.
+    /// The server does not know at present which keys are in use and which grants are revoked. The grant itself may be valid.
     #[error("the server cannot read now which grants hold, and accepts no client until it can: try again later; its health report says why")]
     Unavailable,
 }
 
 impl GrantError {
-    /// The error in a word, for metrics.
+    /// The error as one word, for metrics.
     pub const fn name(self) -> &'static str {
         match self {
             GrantError::Malformed => "malformed",
@@ -102,7 +102,7 @@ impl GrantError {
     }
 }
 
-/// What a token claims, unverified: for its holder, who wants to know for whom it is. Never a reason to trust it.
+/// The unverified content of a token. Only for showing it to its holder, never for a decision.
 pub fn peek(token: &str) -> Option<Grant> {
     let untrusted = UntrustedToken::<Public, V4>::try_from(token).ok()?;
     serde_json::from_slice(untrusted.untrusted_payload()).ok()
@@ -125,13 +125,13 @@ impl SigningKey {
     pub fn to_bytes(&self) -> Vec<u8> {
         self.0.secret.as_bytes().to_vec()
     }
-    /// Read what [`Self::to_bytes`] gave.
+    /// Read the bytes of [`Self::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let secret = AsymmetricSecretKey::<V4>::from(bytes).ok()?;
         let public = AsymmetricPublicKey::<V4>::from(bytes.get(32..)?).ok()?;
         Some(Self(AsymmetricKeyPair { public, secret }))
     }
-    /// The key that verifies.
+    /// The verifying key.
     pub fn public(&self) -> [u8; 32] {
         let mut out = [0; 32];
         out.copy_from_slice(self.0.public.as_bytes());
@@ -146,7 +146,7 @@ impl SigningKey {
     }
 }
 
-/// What decides about grants: the verifying keys in use (two during a rotation) and the revoked ids.
+/// Decides about grants: the verifying keys in use (two during a rotation) and the revoked ids.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Authority {
     keys: BTreeMap<String, [u8; 32]>,
@@ -155,12 +155,12 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// These keys, these revocations.
+    /// An authority with these keys and revocations.
     pub fn new(keys: impl IntoIterator<Item = [u8; 32]>, revoked: impl IntoIterator<Item = GrantId>) -> Self {
         Self { keys: keys.into_iter().map(|k| (key_id(&k), k)).collect(), revoked: revoked.into_iter().collect(), unavailable: false }
     }
 
-    /// For a server that cannot tell what is revoked: every grant is refused with [`GrantError::Unavailable`].
+    /// For a server that cannot read which grants are revoked: it refuses every grant with [`GrantError::Unavailable`].
     pub fn unavailable() -> Self {
         Self { unavailable: true, ..Self::default() }
     }
@@ -187,7 +187,7 @@ impl Authority {
         Ok(verified)
     }
 
-    /// Whether a grant that was verified before still holds at `now` (Unix seconds): also whether its key is still in use.
+    /// Whether a grant that was verified before is still valid at `now` (Unix seconds), and its key still in use.
     pub fn check(&self, verified: &Verified, now: i64) -> Result<(), GrantError> {
         if self.unavailable {
             return Err(GrantError::Unavailable);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_the_server() {
+    fn no_grant_is_for_the_server() {
         let key = SigningKey::generate().unwrap();
         let token = key.sign(&Grant { driver: DriverId::SERVER, ..grant() }).unwrap();
         assert_eq!(Authority::new([key.public()], []).verify(&token, 0), Err(GrantError::Malformed));

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::limits::SHORT_ID_MAX_BYTES;
 
-/// Why a text is no [`ShortId`].
+/// The text is not a [`ShortId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 1 to {SHORT_ID_MAX_BYTES} characters of a-z, A-Z, 0-9, '-', '_', '.' or ':'")]
 pub struct InvalidId;
@@ -22,7 +22,7 @@ pub struct ShortId {
 }
 
 impl ShortId {
-    /// Parse `text`; only characters that are safe in URLs, file names and logs are taken.
+    /// Parse `text`. Only characters that are safe in URLs, file names and logs are allowed.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
         if text.is_empty() || text.len() > SHORT_ID_MAX_BYTES || !text.bytes().all(ok) {
@@ -33,7 +33,7 @@ impl ShortId {
         Ok(Self { bytes, len: text.len() as u8 })
     }
 
-    /// As [`ShortId::new`], for texts of this program that are known to be ids.
+    /// [`ShortId::new`] for constants of this program that are valid ids.
     pub(crate) const fn known(text: &str) -> Self {
         let mut bytes = [0; SHORT_ID_MAX_BYTES];
         bytes.split_at_mut(text.len()).0.copy_from_slice(text.as_bytes());
@@ -42,7 +42,7 @@ impl ShortId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        // The constructor lets only ASCII in, so this never takes the default.
+        // The constructor allows only ASCII, so this never takes the default.
         std::str::from_utf8(&self.bytes[..self.len as usize]).unwrap_or_default()
     }
 }
@@ -116,20 +116,20 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// A league or organisation; nobody sees another tenant's data.
+    /// A league or organisation. A tenant's data is visible to that tenant only.
     TenantId
 }
 text_id! {
-    /// A driver as the platform knows them; comes from the grant alone.
+    /// A driver. The id comes only from the grant.
     DriverId
 }
 text_id! {
-    /// Who competes: a team (`t:<team id>`) or a driver on their own (the driver's id).
+    /// A competitor: a team (`t:<team id>`) or a driver who competes alone (the driver's id).
     EntryId
 }
 
 impl DriverId {
-    /// Stands where a record that only the server writes would name a driver (F5). No grant is for it.
+    /// The driver in the stamp of records that the server writes (F5). No grant is for it.
     pub const SERVER: DriverId = DriverId(ShortId::known(":server"));
 }
 
@@ -169,7 +169,7 @@ macro_rules! binary_id {
     };
 }
 
-/// Why a text is no 16-byte id.
+/// The text is not a 16-byte id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected 32 hexadecimal digits")]
 pub struct InvalidHex;
@@ -188,7 +188,7 @@ fn parse_hex(text: &str) -> Result<[u8; 16], InvalidHex> {
 }
 
 binary_id! {
-    /// One start of one producer (a sim client, a replay): random, new at each start.
+    /// One run of a client (a sim client, a replay): random, new at each start.
     RunId
 }
 binary_id! {
@@ -211,7 +211,7 @@ impl fmt::Display for LogId {
     }
 }
 
-/// Which simulator a frame comes from. Unknown codes pass through.
+/// Which simulator a frame comes from. Unknown codes are kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sim(pub u16);
@@ -247,12 +247,12 @@ impl Sim {
     }
 }
 
-/// What a client says it is looking at: one session of one lobby of one simulator.
+/// The session that a client reports: one session of one lobby of one simulator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Source {
     /// The simulator.
     pub sim: Sim,
-    /// The lobby's id (iRacing: SubSessionID), or a UUID of the client's where the simulator gives 0.
+    /// The lobby's id (iRacing: SubSessionID), or a UUID made by the client if the simulator gives 0.
     #[serde(with = "hex_u128")]
     pub id: u128,
     /// Practice, qualifying and race of one lobby have different numbers (iRacing: SessionNum).
@@ -272,7 +272,7 @@ mod hex_u128 {
 const SESSION_DOMAIN: &[u8] = b"boxbox.session.v1";
 
 impl SessionId {
-    /// F6: the first 16 bytes of SHA-256 over a domain tag, the length-prefixed tenant, and the source.
+    /// The first 16 bytes of SHA-256 over a domain tag, the length-prefixed tenant, and the source (F6).
     pub fn of(tenant: &TenantId, source: &Source) -> Self {
         let mut h = Sha256::new();
         h.update(SESSION_DOMAIN);
@@ -287,7 +287,7 @@ impl SessionId {
         Self(id)
     }
 
-    /// The partition of a log with `partitions` partitions (≥ 1) that holds this session. Fixed for a log's life.
+    /// The partition of a log with `partitions` partitions (≥ 1) that holds this session. It never changes for a log.
     pub fn partition(&self, partitions: u32) -> u32 {
         let mut first = [0; 8];
         first.copy_from_slice(&self.0[..8]);
@@ -295,16 +295,16 @@ impl SessionId {
     }
 }
 
-/// W4: what owns one gapless sequence.
+/// A stream: it has one gapless sequence (W4).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct StreamKey {
-    /// Whose data it is.
+    /// The tenant that owns the data.
     pub tenant: TenantId,
-    /// Which session.
+    /// The session.
     pub session: SessionId,
-    /// Whose grant.
+    /// The driver of the grant.
     pub driver: DriverId,
-    /// Which start of the producer. Two drivers may use one run id without touching each other.
+    /// The run of the client. Two drivers with the same run id have different streams.
     pub run: RunId,
 }
 

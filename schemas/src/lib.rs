@@ -1,14 +1,13 @@
-//! Every contract that outlives a process: frames, records, the wire, grants, results, ids and limits.
+//! All formats that outlive a process: frames, records, the wire, grants, results, ids and limits.
 //!
-//! Nothing here does I/O or reads a clock. What is on disk or on a wire is defined in exactly one place:
+//! Nothing here does I/O or reads a clock. Every format on disk or on a wire is defined in exactly one place:
 //!
-//! * [`frame`], [`slow`], [`field`], [`event`], [`meta`]: what simulators say, as rkyv archives (F1, F2)
+//! * [`frame`], [`slow`], [`field`], [`event`], [`meta`]: what simulators report, as rkyv archives (F1, F2)
 //! * [`record`]: a sealed batch of frames (F3); [`stamp`]: the record as the log holds it (F5)
-//! * [`wire`]: what client and edge say to each other (W2, W4-W7); [`grant`], [`connect`]: who may; [`control`]: how edges
-//!   learn of it (W10); [`secret`]: what nothing may print
-//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and what goes with them, and the step that
-//!   commits them
-//! * [`check`]: what content is acceptable (W7); [`limits`]: every bound, with its reason
+//! * [`wire`]: the protocol between client and edge (W2, W4-W7); [`grant`], [`connect`]: access rights; [`control`]: how edges
+//!   learn keys and revocations (W10); [`secret`]: texts that must not be printed
+//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and other rows, and the step that commits them
+//! * [`check`]: which content is accepted (W7); [`limits`]: every bound, with its reason
 //!
 //! The invariants' names (F1, W6, E3, …) are explained in `docs/ARCHITECTURE.md`.
 

@@ -29,13 +29,13 @@ pub const IDLE_MS: u64 = 15_000;
 pub const KEEP_ALIVE_MS: u64 = 5_000;
 /// A client with data outstanding and no ack for this long reconnects, milliseconds (W8).
 pub const ACK_SILENCE_MS: u64 = 3_000;
-/// Highest plausible car speed, m/s (432 km/h); above it is a discontinuity, not motion.
+/// Highest plausible car speed, m/s (432 km/h); a higher speed is a jump, not motion.
 pub const SPEED_MAX_MPS: f32 = 150.0;
-/// Longest lap, and farthest distance round one, m (1,000 km): over 45 times the Nordschleife. A longer one is no track
-/// but a number that was made up, and code that divides a lap into steps has to know how many there can be.
+/// Longest lap, and farthest distance round one, m (1,000 km): over 45 times the Nordschleife. A longer one is
+/// not a real track, and code that divides a lap into steps needs a bound for their number.
 pub const DISTANCE_MAX_M: f64 = 1_000_000.0;
 /// Longest session time, µs (30 days): a bound against absurd clocks.
 pub const SIM_TIME_MAX_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 
-/// Longest race state of a stream, bytes (E5): a step touches every live stream of its partition, many times a second.
+/// Longest race state of a stream, bytes (E5c): a step may write the state of every live stream of its partition, many times a second.
 pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;

@@ -1,13 +1,13 @@
-//! [`SessionMeta`]: what a client knows of its session: track, sectors, entries, rules. Sent on change.
+//! [`SessionMeta`]: a client's description of its session: track, sectors, entries, rules. Sent when it changes.
 //!
-//! Names travel only here (frames and results carry opaque ids), so erasing a driver is immediate in the stores.
+//! Names are only here; frames and results have opaque ids. So erasing a driver takes effect in the stores at once.
 
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::event::Reject;
 use crate::limits::{DISTANCE_MAX_M, META_ENTRIES_MAX, META_SECTORS_MAX, META_STRING_MAX_BYTES};
 
-/// A session as its client describes it. Absent: empty text, 0, or an empty list.
+/// A client's description of its session. Absent values are an empty text, 0, or an empty list.
 #[derive(Clone, PartialEq, Debug, Default, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
 #[rkyv(derive(Debug))]
 pub struct SessionMeta {
@@ -17,7 +17,7 @@ pub struct SessionMeta {
     pub track_name: String,
     /// Configuration of the track.
     pub track_config: String,
-    /// Length of the lap, m, as exactly as the client knows it.
+    /// Length of the lap, m, as exact as the client knows it.
     pub track_length_m: f64,
     /// Where sectors start, as fractions of the lap, ascending, the first 0.
     pub sector_starts: Vec<f64>,
@@ -25,9 +25,9 @@ pub struct SessionMeta {
     pub pit_limit_mps: f32,
     /// `practice`, `qualify`, `race`, …, as the simulator names it.
     pub session_type: String,
-    /// Laps of a race, 0 where time or nothing limits it.
+    /// Laps of a race; 0 if a time or nothing limits it.
     pub laps_limit: u32,
-    /// Time limit, µs, 0 where laps or nothing limit it.
+    /// Time limit, µs; 0 if laps or nothing limit it.
     pub time_limit_us: i64,
     /// `road`, `oval`, …
     pub category: String,
@@ -51,13 +51,13 @@ pub struct SessionMeta {
 #[derive(Clone, PartialEq, Debug, Default, Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize)]
 #[rkyv(derive(Debug))]
 pub struct MetaEntry {
-    /// The slot (iRacing: CarIdx); reused after somebody leaves.
+    /// The slot (iRacing: CarIdx). A slot is reused after a car has left.
     pub slot: u16,
     /// The simulator's user id.
     pub user_id: u64,
     /// The simulator's team id.
     pub team_id: u64,
-    /// Who drives now.
+    /// The present driver.
     pub driver_name: String,
     /// The team.
     pub team_name: String,
@@ -79,13 +79,13 @@ impl SessionMeta {
         self.entries.iter().find(|e| e.slot == self.own_slot)
     }
 
-    /// Length of the lap, m, if the client knows it. A length beyond every bound is none: an edge refuses it, but code that
-    /// computes with a length relies on no edge.
+    /// Length of the lap, m, if known. A length beyond the bound counts as unknown: edges refuse it, but code that computes with a length
+    /// must not rely on that.
     pub fn known_length_m(&self) -> Option<f64> {
         Some(self.track_length_m).filter(|m| *m > 0.0 && *m <= DISTANCE_MAX_M)
     }
 
-    /// W7: whether every bound holds.
+    /// Check all bounds (W7).
     pub fn check(&self) -> Result<(), Reject> {
         let text = |s: &String| s.len() <= META_STRING_MAX_BYTES;
         let entry = |e: &MetaEntry| [&e.driver_name, &e.team_name, &e.number, &e.class_name, &e.car_name].into_iter().all(text);

@@ -1,4 +1,4 @@
-//! `metrics!`: a struct of metrics per service, whose doc comments are the help texts.
+//! `metrics!`: declares a struct of metrics for a service. The doc comments are the help texts.
 //!
 //! ```
 //! boxbox_schemas::metrics! {
@@ -18,7 +18,7 @@
 //! metrics.acked.increment(1);
 //! metrics.closed.with("crc").increment(1);
 //! ```
-//! Names are the prefix, the field, and `_total` for counters. Labels never hold anything a peer can choose.
+//! Names are the prefix, the field, and `_total` for counters. A label's values never come from a peer.
 
 pub use ::metrics as facade;
 

@@ -31,10 +31,10 @@ use crate::slow::ArchivedSlowFrame;
 
 /// Bytes of the prelude.
 pub const PRELUDE_BYTES: usize = 64;
-/// The version that this build writes. F8: it reads the one before as well, once there is one.
+/// The version that this build writes. It is the first; a later build reads the previous version too (F8).
 pub const RECORD_VERSION: u8 = 1;
 
-/// What a record's payload is. Unknown kinds are carried, and refused where they must be understood.
+/// The kind of a record's payload. Unknown kinds are kept, and refused only where the payload must be read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Kind(pub u8);
 
@@ -62,11 +62,11 @@ impl Kind {
     pub const fn from_client(self) -> bool {
         self.0 >= Kind::CAR.0 && self.0 <= Kind::END.0
     }
-    /// Whether a record holds exactly one frame of it and takes one sequence number.
+    /// Whether a record of this kind has exactly one frame and takes one sequence number.
     pub const fn single(self) -> bool {
         !matches!(self, Kind::CAR | Kind::SLOW | Kind::FIELD)
     }
-    /// The kind in a word, for metrics and logs.
+    /// The kind as one word, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::CAR => "car",
@@ -86,15 +86,15 @@ impl Kind {
 /// The fixed head of a record, without length and checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prelude {
-    /// What the payload is.
+    /// The kind of the payload.
     pub kind: Kind,
-    /// Which producer's start.
+    /// The client's run.
     pub run: RunId,
-    /// Which session.
+    /// The session.
     pub source: Source,
     /// The slot of the client's own car.
     pub slot: u16,
-    /// Which of the stream's metadata applies; 0 before the first. A meta record carries the revision it defines.
+    /// The revision of the stream's metadata that applies; 0 before the first. A meta record has the revision that it defines.
     pub meta_rev: u32,
     /// Sequence number of the first frame.
     pub first_seq: u64,
@@ -102,7 +102,7 @@ pub struct Prelude {
     pub count: u16,
 }
 
-/// Why bytes are no record. Each closes the connection by name (W7).
+/// The bytes are not a record. Each reason closes the connection with its name (W7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The length is below the prelude's or above the limit.
@@ -111,7 +111,7 @@ pub enum RecordError {
     /// Fewer bytes than the length says.
     #[error("record is cut: {have} of {length} bytes")]
     Truncated {
-        /// Bytes at hand.
+        /// Bytes present.
         have: usize,
         /// Bytes announced.
         length: usize,
@@ -128,7 +128,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// The error in a word, for metrics.
+    /// The error as one word, for metrics.
     pub const fn name(self) -> &'static str {
         match self {
             RecordError::Length(_) => "length",
@@ -140,12 +140,12 @@ impl RecordError {
     }
 }
 
-/// The payload is no valid archive of what the prelude says.
+/// The payload is not a valid archive of the kind in the prelude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the payload is no valid archive of kind {}", .0.name())]
 pub struct ArchiveError(pub Kind);
 
-/// A record whose framing and checksum hold; its payload is still unread.
+/// A record whose framing and checksum are valid. Its payload is not checked yet.
 #[derive(Clone, Debug)]
 pub struct Record {
     prelude: Prelude,
@@ -192,16 +192,16 @@ impl Record {
     pub fn prelude(&self) -> &Prelude {
         &self.prelude
     }
-    /// The whole record as it was sealed.
+    /// The bytes of the whole record, as sealed.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
-    /// What follows the prelude.
+    /// The bytes after the prelude.
     pub fn payload(&self) -> &[u8] {
         &self.bytes[PRELUDE_BYTES..]
     }
 
-    /// First sequence number after this record. For gaps and voids that is what their frame says (checked: it never goes back).
+    /// First sequence number after this record. Gaps and voids have it in their frame; it is checked to be higher than the first.
     pub fn next_seq(&self) -> Result<u64, ArchiveError> {
         let p = &self.prelude;
         let next = match p.kind {
@@ -256,19 +256,19 @@ pub enum Content<'a> {
     Field(Frames<'a, ArchivedFieldFrame>),
     /// The session's description.
     Meta(&'a ArchivedSessionMeta),
-    /// A moment.
+    /// An event.
     Event(&'a ArchivedEventFrame),
-    /// Given up by the client.
+    /// Frames that the client dropped.
     Gap(&'a ArchivedGapFrame),
     /// The stream's end.
     End(&'a ArchivedEndFrame),
     /// Refused by an edge.
     Void(&'a ArchivedVoidFrame),
-    /// Session closed.
+    /// The server closes, reopens or retires the session.
     Closed(&'a ArchivedClosedFrame),
 }
 
-/// Frames back to back, each read by checked access when it is asked for.
+/// Frames back to back. Each is checked when it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Frames<'a, T> {
     bytes: &'a [u8],
@@ -281,7 +281,7 @@ impl<'a, T: Checked + 'a> Frames<'a, T> {
     pub fn len(&self) -> usize {
         self.bytes.len() / size_of::<T>()
     }
-    /// Whether there is none; records always hold one or more.
+    /// Whether there is none; records always have one or more.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -296,7 +296,7 @@ impl<'a, T: Checked + 'a> Frames<'a, T> {
     }
 }
 
-/// W7: the length a record announces, if it can be one. To be asked before anything is allocated.
+/// The announced length of a record, if it is possible (W7). Call this before allocating.
 pub fn check_length(length: u32) -> Result<usize, RecordError> {
     if (PRELUDE_BYTES as u32..=RECORD_MAX_BYTES as u32).contains(&length) { Ok(length as usize) } else { Err(RecordError::Length(length)) }
 }
@@ -305,7 +305,7 @@ pub fn check_length(length: u32) -> Result<usize, RecordError> {
 pub trait Frame: Archive + for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>> {}
 impl<T> Frame for T where T: Archive + for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>> {}
 
-/// Archive one frame as it stands in a payload.
+/// The archive of one frame, as in a payload.
 pub fn archive<T: Frame>(frame: &T) -> AlignedVec {
     // Serialising into memory fails only when memory ends, which aborts before it returns.
     rkyv::to_bytes::<rancor::Error>(frame).unwrap_or_default()
@@ -348,13 +348,13 @@ pub fn seal(prelude: &Prelude, payload: &[u8]) -> Result<Bytes, RecordError> {
     Ok(out.into())
 }
 
-/// Read a whole frame out of its archive.
+/// Read a frame from its archive.
 pub fn car_frame(archived: &ArchivedCarFrame) -> CarFrame {
-    // Deserialising a plain struct has no failing step; the error type is there for pointers.
+    // Deserialising a plain struct cannot fail; the error type exists for pointers.
     rkyv::deserialize::<CarFrame, rancor::Error>(archived).unwrap_or_default()
 }
 
-/// Read metadata out of its archive.
+/// Read metadata from its archive.
 pub fn session_meta(archived: &ArchivedSessionMeta) -> SessionMeta {
     rkyv::deserialize::<SessionMeta, rancor::Error>(archived).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A password, token or key on its way to whoever needs it: nothing that prints or logs shows it.
+//! A password, token or key that printing and logging do not show.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use std::fmt;
 #[derive(Clone)]
 pub struct Secret(String);
 
-/// Why a text is no secret.
+/// The text cannot be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// There is nothing, or a line end only.
+    /// The file is empty, or has only a line end.
     #[error("it is empty")]
     Empty,
     /// C libraries would cut it short there.
     #[error("it has a zero byte in it")]
     ZeroByte,
-    /// No protocol of ours can send it.
+    /// None of the protocols can send it.
     #[error("it is not UTF-8 text")]
     NotText,
 }
 
 impl Secret {
-    /// What a file of a secret holds: all of it but one line end, which editors and `echo` put there.
+    /// The content of a secret's file, without one line end, which editors and `echo` append.
     ///
     /// # Errors
-    /// [`SecretError`], which never repeats what was given.
+    /// [`SecretError`], which never contains the text.
     pub fn from_file_content(content: &[u8]) -> Result<Self, SecretError> {
         let text = std::str::from_utf8(content).map_err(|_| SecretError::NotText)?;
         let text = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
@@ -35,7 +35,7 @@ impl Secret {
         }
     }
 
-    /// The text itself, for the one call that sends it; never for a message.
+    /// The text itself. Only for the call that sends it, never for a message.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,11 +1,11 @@
-//! [`SlowFrame`]: what changes slowly: tyres, fluids, weather; at 1 Hz or on change (F2).
+//! [`SlowFrame`]: values that change slowly: tyres, fluids, weather; at 1 Hz or on change (F2).
 
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::frame::bits;
 
 bits! {
-    /// Which groups of a [`SlowFrame`] are real.
+    /// Which groups of a [`SlowFrame`] are present.
     SlowPresence(u32, ArchivedSlowPresence) {
         /// `tyre_wear`
         TYRE_WEAR = 1 << 0;
@@ -44,7 +44,7 @@ pub struct SlowFrame {
     pub tick: u32,
     /// Session time, µs.
     pub sim_time_us: i64,
-    /// Which groups are real.
+    /// Which groups are present.
     pub presence: SlowPresence,
     /// Tread left, 1 new … 0 gone; left, middle, right of each wheel. iRacing: as of the last pit stop.
     pub tyre_wear: [[f32; 3]; 4],

@@ -1,4 +1,4 @@
-//! The log record: an edge's stamp, then the client's bytes unchanged (F5). Identity comes from the stamp alone.
+//! The log record: an edge's stamp, then the client's bytes unchanged (F5). Identity comes only from the stamp.
 //!
 //! Layout, little-endian: u8 version, u8 zero, u16 length of the stamp, u64 base, i64 received_at µs, 16 bytes grant,
 //! 16 bytes session, then edge, tenant and driver as u8 length + text; the record follows.
@@ -16,35 +16,35 @@ const FIXED_BYTES: usize = 4 + 8 + 8 + 16 + 16;
 /// Longest log record, bytes: the longest record and the longest stamp.
 pub const LOG_RECORD_MAX_BYTES: usize = crate::limits::RECORD_MAX_BYTES + FIXED_BYTES + 3 * (1 + crate::limits::SHORT_ID_MAX_BYTES);
 
-/// What the edge vouches for.
+/// What the edge has verified.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {
-    /// Whose data it is.
+    /// The tenant that owns the data.
     pub tenant: TenantId,
-    /// Whose grant it came under.
+    /// The driver of the grant.
     pub driver: DriverId,
-    /// Which grant.
+    /// The grant.
     pub grant: GrantId,
     /// The session: [`SessionId::of`] tenant and source.
     pub session: SessionId,
-    /// Which edge.
+    /// The edge.
     pub edge: ShortId,
-    /// Unix µs at the edge. For people and statistics; it orders nothing (F7).
+    /// When the edge received the record, Unix µs. For people and statistics; nothing is ordered by it (F7).
     pub received_at_us: i64,
-    /// W5: the lowest unacked sequence when this was sent.
+    /// The lowest unacked sequence number when the record was sent (W5).
     pub base: u64,
 }
 
 /// A record as the log holds it.
 #[derive(Clone, Debug)]
 pub struct LogRecord {
-    /// The edge's part.
+    /// The edge's stamp.
     pub stamp: Stamp,
-    /// The client's part.
+    /// The client's record.
     pub record: Record,
 }
 
-/// Why bytes of the log are no log record.
+/// The bytes are not a log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StampError {
     /// Cut or malformed stamp.
@@ -53,7 +53,7 @@ pub enum StampError {
     /// A version that this build does not read.
     #[error("log record's stamp has version {0}; this build reads {STAMP_VERSION}")]
     Version(u8),
-    /// The record behind the stamp is none.
+    /// The bytes after the stamp are not a record.
     #[error("log record: {0}")]
     Record(#[from] RecordError),
 }
@@ -79,8 +79,8 @@ impl Stamp {
     }
 }
 
-/// The log record that closes the session of `tenant` and `source`, or opens it again (E9); `at_us` is Unix µs, for people.
-/// It belongs into the session's partition, like everything of the session, and into no stream.
+/// The log record that closes the session of `tenant` and `source`, opens it again or retires it (E9a). `at_us` is Unix µs, only shown to
+/// people. Append it to the session's partition, like all records of the session. It belongs to no stream.
 pub fn closed(tenant: TenantId, source: Source, closing: Closing, at_us: i64) -> Bytes {
     let prelude = Prelude { kind: Kind::CLOSED, run: RunId::default(), source, slot: 0, meta_rev: 0, first_seq: 0, count: 1 };
     let stamp = Stamp {
@@ -92,7 +92,7 @@ pub fn closed(tenant: TenantId, source: Source, closing: Closing, at_us: i64) ->
         received_at_us: at_us,
         base: 0,
     };
-    // Sealing fails beyond 32 KiB only; this frame has 16 bytes.
+    // Sealing fails only beyond 32 KiB; this frame has 16 bytes.
     let record = seal(&prelude, &archive(&ClosedFrame { reason: closing, ..ClosedFrame::default() })).unwrap_or_default();
     stamp.seal(&record)
 }

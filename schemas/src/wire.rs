@@ -2,24 +2,24 @@
 //!
 //! One bidirectional control stream carries length-prefixed [`Control`] messages. Each stream of W4 has one
 //! unidirectional QUIC stream: a [`StreamHead`] of [`STREAM_HEAD_BYTES`], then transmissions `u64 base | record`.
-//! Acks are binary, for they are many; hello, welcome and notices are JSON, for they are few and will grow.
+//! Acks are binary because there are many; hello, welcome and notices are JSON because they are few and will get more fields.
 //!
-//! What both sides may rely on:
+//! Rules that both sides may rely on:
 //!
 //! * The client opens the control stream and says hello first; data streams follow the welcome.
 //! * [`StreamHead::stream`] is the client's choice, unique on its connection. A client opens at most one stream for a
 //!   (run, source) on a connection, and finishes it when all of it is acked and no more will come. [`Welcome::max_streams`]
-//!   is also the edge's QUIC stream credit, so that one stream more cannot be opened, and a new one that overtakes the
-//!   end of an old one is no offence.
-//! * On a connection `base` never falls, the first record's `first_seq` equals its base, and each further record begins
+//!   is also the edge's QUIC stream credit, so no further stream can be opened, and a new stream may arrive before the end of
+//!   an old one.
+//! * On a connection `base` never decreases, the first record's `first_seq` equals its base, and each further record begins
 //!   where the one before ended (W5). A gap record may begin inside a range that an earlier connection sent as records.
-//! * An ack names only what was sent on its own connection (W6). It may cover many records, and never ends inside one,
-//!   unless that one is a gap.
-//! * [`Notice::Stalled`] stands for an ack as a sign of life: an edge repeats it at least every second for each stream
-//!   whose records wait for the log, and clients stay; without ack and notice they reconnect (W8).
+//! * An ack covers only records that were sent on its own connection (W6). It may cover many records, and never ends inside a record,
+//!   unless the record is a gap.
+//! * [`Notice::Stalled`] replaces an ack as a sign of life: an edge repeats it at least every second for each stream whose records wait
+//!   for the log, and clients stay connected. Without acks and notices they reconnect (W8).
 //! * A close for a record (crc, framing, scope, sequence) is announced by [`Notice::Refused`], whose `expected` is the
-//!   first sequence number of the refused record. A close overtakes what stands in the control stream, so its reason is
-//!   the same notice: [`Notice::close_reason`].
+//!   first sequence number of the refused record. A close overtakes messages in the control stream, so its reason
+//!   contains the same notice: [`Notice::close_reason`].
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{RunId, SessionId, Sim, Source};
 use crate::limits::CONTROL_MAX_BYTES;
 
-/// ALPN of this protocol. A change that old peers cannot read gets a new one.
+/// ALPN of this protocol. A change that old peers cannot read needs a new one.
 pub const ALPN: &[u8] = b"boxbox/1";
 /// Bytes of the `u64 base` before each record.
 pub const BASE_BYTES: usize = 8;
@@ -47,12 +47,12 @@ pub struct Hello {
     pub agent: String,
 }
 
-/// First message of an edge: its limits. It names no resume point: the edge keeps nothing (W4).
+/// First message of an edge: its limits. It has no resume point, because the edge keeps no state (W4).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Welcome {
     /// The edge's name.
     pub edge: String,
-    /// Data streams at once.
+    /// Most data streams at once.
     pub max_streams: u32,
     /// Longest record, bytes.
     pub max_record_bytes: u32,
@@ -60,11 +60,11 @@ pub struct Welcome {
     pub max_unacked_bytes: u32,
 }
 
-/// What an edge tells its client beside acks.
+/// A message of an edge to its client, beside acks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum Notice {
-    /// W7: a record's content was refused; the range is void in the log.
+    /// A record's content was refused; the range is void in the log (W7).
     Void {
         /// The stream's number on this connection.
         stream: u32,
@@ -75,17 +75,17 @@ pub enum Notice {
         /// [`crate::event::Reject::name`].
         reason: String,
     },
-    /// W8: the edge lives, its log does not answer.
+    /// The edge works, but its log does not answer (W8).
     Stalled {
         /// The stream's number on this connection.
         stream: u32,
     },
-    /// The edge is about to stop; reconnect after a random part of this time.
+    /// The edge is about to stop. Reconnect after a random part of this time.
     GoAway {
         /// Spread of the reconnects, ms.
         within_ms: u64,
     },
-    /// Why a close follows: what was wrong and with which sequence number to go on.
+    /// The connection is about to be closed: what was wrong, and the sequence number to continue with.
     Refused {
         /// The stream's number on this connection.
         stream: u32,
@@ -93,7 +93,7 @@ pub enum Notice {
         code: String,
         /// The sequence number that was expected there.
         expected: u64,
-        /// What a person should read.
+        /// A text for people.
         detail: String,
     },
     /// A notice from a newer edge.
@@ -102,7 +102,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// The notice as the reason of a close (QUIC caps reasons at what fits a packet: details are cut to fit 512 bytes).
+    /// The notice as the reason of a close. A QUIC close reason must fit into a packet, so details are cut to fit 512 bytes.
     pub fn close_reason(&self) -> Vec<u8> {
         let mut notice = self.clone();
         if let Notice::Refused { detail, .. } = &mut notice {
@@ -123,9 +123,9 @@ const CLOSE_DETAIL_MAX_BYTES: usize = 240;
 /// A message on the control stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Control {
-    /// Client: who I am.
+    /// Client: its grant.
     Hello(Hello),
-    /// Edge: come in.
+    /// Edge: the client is accepted.
     Welcome(Welcome),
     /// Edge: everything below `next` of `stream` is durable and in order (W6).
     Ack {
@@ -134,19 +134,19 @@ pub enum Control {
         /// First sequence number that is not acked.
         next: u64,
     },
-    /// Edge: something to know.
+    /// Edge: a notice.
     Notice(Notice),
     /// A type of a newer peer; skipped.
     Unknown(u8),
 }
 
-/// Why bytes are no control message.
+/// The bytes are not a control message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
     /// The body is longer than [`CONTROL_MAX_BYTES`].
     #[error("control message of {0} bytes is longer than {CONTROL_MAX_BYTES}")]
     TooLong(usize),
-    /// The body is not what its type says.
+    /// The body does not match its type.
     #[error("control message of type {0} is malformed")]
     Malformed(u8),
 }
@@ -182,7 +182,7 @@ impl Control {
         }
     }
 
-    /// Take one message off the front of `buffer`; `None` if it is not whole yet.
+    /// Take one message from the front of `buffer`; `None` if it is not complete yet.
     pub fn decode(buffer: &mut BytesMut) -> Result<Option<Control>, ControlError> {
         let Some(&[kind, a, b, c]) = buffer.first_chunk::<CONTROL_HEAD_BYTES>() else { return Ok(None) };
         let length = u32::from_le_bytes([a, b, c, 0]) as usize;
@@ -212,24 +212,24 @@ impl Control {
     }
 }
 
-/// The head of a data stream: which run of which session follows.
+/// The head of a data stream: its run and session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StreamHead {
-    /// The client's number for it on this connection; acks and notices use it.
+    /// The client's number of the stream on this connection; acks and notices use it.
     pub stream: u32,
-    /// The producer's start.
+    /// The client's run.
     pub run: RunId,
-    /// The session. Every record of the stream must name the same.
+    /// The session. Every record of the stream must have the same.
     pub source: Source,
 }
 
-/// Bytes are no [`StreamHead`].
+/// The bytes are not a [`StreamHead`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the stream does not begin with a stream head of this protocol")]
 pub struct StreamHeadError;
 
 impl StreamHead {
-    /// As it stands at the front of a stream.
+    /// The bytes at the front of a stream.
     pub fn encode(&self) -> [u8; STREAM_HEAD_BYTES] {
         let mut out = [0; STREAM_HEAD_BYTES];
         let mut w = &mut out[..];
@@ -242,7 +242,7 @@ impl StreamHead {
         out
     }
 
-    /// Read it; the two last bytes are zero, for fields to come.
+    /// Read a head. The last two bytes are zero, for fields to come.
     pub fn decode(bytes: &[u8; STREAM_HEAD_BYTES]) -> Result<Self, StreamHeadError> {
         fn at<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
             let mut out = [0; N];
@@ -268,7 +268,7 @@ impl StreamHead {
 
 macro_rules! close_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $word:literal, $retry:literal;)*) => {
-        /// Why a connection is closed; the QUIC application error code. The close reason's text says more.
+        /// Why a connection is closed; the QUIC application error code. The close reason has the details.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub struct CloseCode(pub u32);
 
@@ -278,7 +278,7 @@ macro_rules! close_codes {
             /// Every code, for metrics and documents.
             pub const ALL: &'static [CloseCode] = &[$(CloseCode::$name),*];
 
-            /// The code in a word, for metrics and logs.
+            /// The code as one word, for metrics and logs.
             pub const fn name(self) -> &'static str {
                 match self.0 { $($code => $word,)* _ => "unknown" }
             }
@@ -294,13 +294,13 @@ macro_rules! close_codes {
 close_codes! {
     /// Finished; nothing is wrong.
     DONE = 0, "done", false;
-    /// The log failed or went back: reconnect and resume at your own acked (W6).
+    /// The log failed or went back: reconnect and resume at the client's own acked number (W6).
     RETRY = 1, "retry", true;
     /// The edge is stopping; reconnect.
     GOING_AWAY = 2, "going_away", true;
     /// The edge has no room; reconnect later.
     BUSY = 3, "busy", true;
-    /// The edge cannot tell which grants hold; reconnect later.
+    /// The edge cannot read which grants are valid; reconnect later.
     UNAVAILABLE = 4, "unavailable", true;
     /// The edge does not know the grant: malformed, unknown key, bad signature.
     GRANT_INVALID = 16, "grant_invalid", false;

@@ -227,7 +227,7 @@ mod tests {
             }
             drop(feeder);
             while next < end {
-                let Taken::Elsewhere = runtime.block_on(follower.take(next, 200, Duration::ZERO)) else { panic!("nobody feeds") };
+                let Taken::Elsewhere = runtime.block_on(follower.take(next, 200, Duration::ZERO)) else { panic!("no feeder") };
                 got.extend(log.iter().filter(|o| **o >= next));
                 next = end;
             }

@@ -20,7 +20,7 @@ fn prelude(kind: Kind, count: u16) -> Prelude {
 }
 
 /// A frame in which every field has its own value, so that a swap of two fields changes the golden bytes.
-fn telling_frame() -> CarFrame {
+fn distinct_frame() -> CarFrame {
     CarFrame {
         tick: 1,
         sim_time_us: 2,
@@ -78,7 +78,7 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn golden_bytes() {
     let records = [
-        ("car", seal(&prelude(Kind::CAR, 2), &[archive(&telling_frame()), archive(&CarFrame::default())].concat())),
+        ("car", seal(&prelude(Kind::CAR, 2), &[archive(&distinct_frame()), archive(&CarFrame::default())].concat())),
         ("slow", seal(&prelude(Kind::SLOW, 1), &archive(&SlowFrame { tick: 1, volts: 2.0, tyre_sets_used: 3, ..Default::default() }))),
         ("field", seal(&prelude(Kind::FIELD, 1), &archive(&FieldFrame { tick: 1, slot: 2, gear: -1, lap_pct: 0.5, ..Default::default() }))),
         ("event", seal(&prelude(Kind::EVENT, 1), &archive(&EventFrame { tick: 1, sim_time_us: 2, code: EventCode::REWIND, ..Default::default() }))),
@@ -113,10 +113,10 @@ fn golden_bytes() {
     }
 }
 
-/// The archive's layout, told by hand: little-endian numbers at the offsets that the const asserts pin.
+/// The archive's layout, written by hand: little-endian numbers at the offsets that the const asserts pin.
 #[test]
 fn a_frame_archives_as_plain_little_endian_numbers() {
-    let bytes = archive(&telling_frame());
+    let bytes = archive(&distinct_frame());
     assert_eq!(bytes.len(), CAR_FRAME_BYTES);
     assert_eq!(bytes[0..4], 1u32.to_le_bytes());
     assert_eq!(bytes[4..12], 2i64.to_le_bytes());
@@ -172,7 +172,7 @@ proptest! {
     /// Any damaged byte is found by name: length, version, or checksum.
     #[test]
     fn one_changed_byte_never_passes(at in any::<prop::sample::Index>(), xor in 1u8..) {
-        let mut bytes = seal(&prelude(Kind::CAR, 1), &archive(&telling_frame())).unwrap().to_vec();
+        let mut bytes = seal(&prelude(Kind::CAR, 1), &archive(&distinct_frame())).unwrap().to_vec();
         let at = at.index(bytes.len());
         bytes[at] ^= xor;
         prop_assert!(Record::parse(bytes.into()).is_err());
@@ -180,7 +180,7 @@ proptest! {
 
     #[test]
     fn a_cut_record_is_truncated(cut in 0usize..264) {
-        let bytes = seal(&prelude(Kind::CAR, 1), &archive(&telling_frame())).unwrap();
+        let bytes = seal(&prelude(Kind::CAR, 1), &archive(&distinct_frame())).unwrap();
         let is_truncated = matches!(Record::parse(bytes.slice(..cut)), Err(RecordError::Truncated { .. }));
         prop_assert!(is_truncated);
     }
@@ -213,7 +213,7 @@ proptest! {
 
 #[test]
 fn every_named_refusal() {
-    let good = seal(&prelude(Kind::CAR, 1), &archive(&telling_frame())).unwrap();
+    let good = seal(&prelude(Kind::CAR, 1), &archive(&distinct_frame())).unwrap();
     let resealed = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut b = good.to_vec();
         change(&mut b);

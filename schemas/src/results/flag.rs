@@ -1,4 +1,4 @@
-//! [`FlagChange`]: flags as a client's simulator shows them, each change with its moment (raw; folded when read).
+//! [`FlagChange`]: a change of the flags that one client's simulator shows. Changes are stored raw and folded when they are read.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use super::row::row_of_a_moment;
 use crate::frame::Flags;
 use crate::ids::{DriverId, EntryId, RunId, SessionId};
 
-/// Flags shown to one client changed. Keyed by (session, driver, run, timeline, tick).
+/// A change of the flags shown to one client. Keyed by (session, driver, run, timeline, tick).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FlagChange {
     /// The session.
     pub session: SessionId,
-    /// Who competes.
+    /// The entry.
     pub entry: EntryId,
-    /// Whose stream tells it.
+    /// The stream's driver.
     pub driver: DriverId,
     /// The stream's run.
     pub run: RunId,
@@ -27,10 +27,10 @@ pub struct FlagChange {
     pub from: Flags,
     /// Flags after.
     pub to: Flags,
-    /// E4: a rewind went back to before it. Kept for the record, not shown.
+    /// A rewind went back to before it (E4). The row is kept but does not count.
     pub superseded: bool,
-    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
-    /// What was told late is superseded until then, what was taken back late is not yet.
+    /// A record after the session's close changes `superseded`, but only when the session is opened again (E9b): until then a row that
+    /// came late is superseded, and a row that was superseded late is not.
     #[serde(default)]
     pub late: bool,
 }
@@ -38,7 +38,7 @@ pub struct FlagChange {
 row_of_a_moment!(FlagChange, "flag");
 
 impl FlagChange {
-    /// Flags and lights that race control shows to everybody, not to one car.
+    /// Flags and lights that race control shows to all cars, not to one car.
     pub const COURSE: Flags = Flags::GREEN
         .with(Flags::YELLOW)
         .with(Flags::YELLOW_WAVING)

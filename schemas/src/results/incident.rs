@@ -10,9 +10,9 @@ use crate::ids::{DriverId, EntryId, RunId, SessionId};
 pub struct IncidentStep {
     /// The session.
     pub session: SessionId,
-    /// Who competes.
+    /// The entry.
     pub entry: EntryId,
-    /// Whose counter.
+    /// The driver whose counter it is.
     pub driver: DriverId,
     /// The stream's run.
     pub run: RunId,
@@ -26,10 +26,10 @@ pub struct IncidentStep {
     pub from: u16,
     /// Count after.
     pub to: u16,
-    /// E4: a rewind went back to before it. Kept for the record, not shown.
+    /// A rewind went back to before it (E4). The row is kept but does not count.
     pub superseded: bool,
-    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
-    /// What was told late is superseded until then, what was taken back late is not yet.
+    /// A record after the session's close changes `superseded`, but only when the session is opened again (E9b): until then a row that
+    /// came late is superseded, and a row that was superseded late is not.
     #[serde(default)]
     pub late: bool,
 }
@@ -37,23 +37,23 @@ pub struct IncidentStep {
 row_of_a_moment!(IncidentStep, "incident");
 
 impl IncidentStep {
-    /// E3 for incidents: several runs of a driver tell of one counter, so a count that one has told is not told again.
+    /// Folds the steps of one session, in any order, so that each rise of each counter is there once, sorted by (entry, driver, time).
     ///
-    /// Takes the steps of one session in any order, gives them by (entry, driver, time), each rise of each counter once:
-    /// what lies above the highest count so far. A counter that the simulator sets back within a session is not followed.
+    /// Several runs of a driver report the same counter, so a step counts only as far as it is above the highest count so far (E3c). If
+    /// the simulator resets a counter within a session, steps below that count are lost.
     pub fn fold(mut steps: Vec<IncidentStep>) -> Vec<IncidentStep> {
         steps.retain(|s| !s.superseded);
         steps.sort_by_key(|s| (s.entry, s.driver, s.sim_time_us, s.to, s.run));
-        let mut told: Option<(EntryId, DriverId, u16)> = None;
+        let mut so_far: Option<(EntryId, DriverId, u16)> = None;
         steps.retain_mut(|step| {
-            let highest = match told {
+            let highest = match so_far {
                 Some((entry, driver, highest)) if (entry, driver) == (step.entry, step.driver) => highest,
-                // The first run may have begun in mid-session, with a count already.
+                // The first run may have begun in mid-session, with a count above 0.
                 _ => step.from,
             };
             let news = step.to > highest;
             step.from = step.from.max(highest);
-            told = Some((step.entry, step.driver, highest.max(step.to)));
+            so_far = Some((step.entry, step.driver, highest.max(step.to)));
             news
         });
         steps
@@ -86,13 +86,13 @@ mod tests {
     fn a_run_that_saw_less_adds_only_what_is_new() {
         // One run at full rate, one at a low rate that saw two rises as one, one that joined late.
         let steps = vec![step(1, 10, 0, 1), step(1, 20, 1, 2), step(2, 21, 0, 2), step(3, 30, 2, 4), step(1, 30, 2, 4)];
-        let told: Vec<_> = IncidentStep::fold(steps).iter().map(|s| (s.sim_time_us, s.from, s.to)).collect();
-        assert_eq!(told, [(10, 0, 1), (20, 1, 2), (30, 2, 4)]);
+        let folded: Vec<_> = IncidentStep::fold(steps).iter().map(|s| (s.sim_time_us, s.from, s.to)).collect();
+        assert_eq!(folded, [(10, 0, 1), (20, 1, 2), (30, 2, 4)]);
     }
 
     proptest! {
         #[test]
-        fn however_often_and_in_whatever_order_a_counter_is_told_it_is_one_counter(
+        fn steps_of_many_runs_in_any_order_are_those_of_one_counter(
             rises in proptest::collection::vec((1i64..1_000, 1u16..5), 1..20), runs in 1u8..5, seed: u64,
         ) {
             let (mut at, mut count, mut truth) = (0, 0, vec![]);
@@ -106,8 +106,8 @@ mod tests {
             let turn = (seed as usize) % steps.len();
             steps.rotate_left(turn);
             if seed % 2 == 0 { steps.reverse(); }
-            let told: Vec<_> = IncidentStep::fold(steps).iter().map(|s| (s.sim_time_us, s.from, s.to)).collect();
-            prop_assert_eq!(told, truth);
+            let folded: Vec<_> = IncidentStep::fold(steps).iter().map(|s| (s.sim_time_us, s.from, s.to)).collect();
+            prop_assert_eq!(folded, truth);
         }
     }
 }

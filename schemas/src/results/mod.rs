@@ -1,8 +1,8 @@
-//! What processors compute and stores keep: laps, rows of other kinds (incident steps, pit visits, flags), cars,
+//! Results that processors compute and stores keep: laps, rows of other kinds (incident steps, pit visits, flags), cars,
 //! ledgers, checkpoints.
 //!
 //! Times are session times of the simulator in µs (F7). Bit sets are stored as numbers and shown by name.
-//! What follows from all of it together (order, gaps, stints, classification) is in the crate `race`.
+//! The crate `race` computes order, gaps, stints and the classification from them.
 
 mod car;
 mod flag;
@@ -24,33 +24,33 @@ pub use self::step::{FieldState, PartitionState, Quarantined, Step, StreamState}
 use crate::ids::{DriverId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use crate::meta::SessionMeta;
 
-/// A session as the platform knows it.
+/// A session: its description and state.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SessionInfo {
     /// Its id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant: TenantId,
-    /// What its clients say they look at.
+    /// The simulator's session, as its clients report it.
     pub source: Source,
-    /// When its first record was received, Unix µs. For lists; it orders nothing else.
+    /// When its first record was received, Unix µs. Used only to sort lists.
     pub opened_at_us: i64,
     /// When its last record was received, Unix µs.
     pub updated_at_us: i64,
     /// Highest session time seen, µs.
     pub sim_time_us: i64,
-    /// Whether it is closed (E9): what comes later is kept, marked late, and changes no result until it is opened again.
+    /// Whether it is closed: later facts are kept, marked late, and change no result until it is opened again (E9b).
     pub closed: bool,
-    /// Its working state is gone (E9): records that come later are counted as late and tell nothing.
+    /// Whether it is retired: its working state was dropped, and later records are only counted as late (E9c).
     pub retired: bool,
-    /// The description by the lowest (driver, run) that sent one, newest revision.
+    /// The newest revision of the description from the lowest (driver, run) that sent one.
     pub meta: Option<SessionMeta>,
     /// Which stream `meta` is from, and its revision there.
     pub meta_from: Option<(DriverId, RunId, u32)>,
 }
 
 impl SessionInfo {
-    /// A session of which nothing is known but its first record, received at `at_us` (Unix µs).
+    /// A session of which only the first record is known, received at `at_us` (Unix µs).
     pub fn opened(tenant: TenantId, source: Source, at_us: i64) -> Self {
         Self {
             id: SessionId::of(&tenant, &source),
@@ -67,7 +67,7 @@ impl SessionInfo {
     }
 }
 
-/// E1: where every sequence number of a stream went. `expected = admitted + void + gap + hole` at all times.
+/// Accounts for every sequence number of a stream (E1). `expected = admitted + void + gap + hole` at all times.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ledger {
     /// The stream.
@@ -80,19 +80,19 @@ pub struct Ledger {
     pub car_frames: u64,
     /// Sequence numbers that came again and were dropped.
     pub duplicate: u64,
-    /// Sequence numbers dropped because earlier ones, unacked, had not come yet; they come again.
+    /// Sequence numbers dropped because earlier ones had not come yet. They are unacked, so they come again.
     pub early: u64,
     /// Admitted after the session was closed.
     pub late: u64,
     /// Refused by an edge, by [`crate::event::Reject::name`], in the order first seen.
     pub void: Vec<(String, u64)>,
-    /// Given up by the client.
+    /// Dropped by the client.
     pub gap: u64,
-    /// Acked by an edge and never seen in the log: it must not happen.
+    /// Acked by an edge and never seen in the log. This must not happen.
     pub hole: u64,
-    /// Records whose payload could not be read although an edge let them pass; counted in `admitted`.
+    /// Records whose payload could not be read, although an edge accepted them; counted in `admitted`.
     pub unreadable: u64,
-    /// The stream's end came.
+    /// The stream's end has come.
     pub ended: bool,
 }
 
@@ -124,7 +124,7 @@ impl Ledger {
     }
 }
 
-/// E7: how far a partition is processed, and how to know that it is still the same log.
+/// How far a partition is processed, and how to recognise its log (E7).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The log.

@@ -7,7 +7,7 @@ use crate::frame::codes;
 use crate::ids::{DriverId, EntryId, RunId, SessionId};
 
 codes! {
-    /// What a visit to the pit lane was.
+    /// The kind of a pit visit.
     PitKind(u8, ArchivedPitKind) {
         /// The car stood in its own stall for at least half a second.
         STOP = 1;
@@ -15,24 +15,24 @@ codes! {
         DRIVE_THROUGH = 2;
         /// It came by tow or reset, not by driving.
         TOW = 3;
-        /// It began the session there, or in the garage.
+        /// The stream's first frame showed it there, or in the garage.
         START = 4;
     }
 }
 
-/// One visit to the pit lane, as one stream tells it. Keyed by (session, driver, run, slot, timeline, tick).
+/// One pit visit, as one stream sees it. Keyed by (session, driver, run, slot, timeline, tick).
 ///
-/// Told when it begins, and again, with the same key, when the car stands, drives off and leaves.
+/// It is emitted at entry, and again with the same key when it becomes a stop, when the car drives off, and at exit.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PitVisit {
     /// The session.
     pub session: SessionId,
-    /// Who competes.
+    /// The entry.
     pub entry: EntryId,
-    /// As whom the teller knows the car, where that is not `entry`: another client saw it, and `entry` is its own client's.
+    /// The entry under which another client sees the car, if it differs from `entry`, which is then that of the car's owner (E3b).
     #[serde(default)]
     pub seen_as: Option<EntryId>,
-    /// Whose stream tells it.
+    /// The stream's driver.
     pub driver: DriverId,
     /// The stream's run.
     pub run: RunId,
@@ -42,32 +42,32 @@ pub struct PitVisit {
     pub timeline: u32,
     /// Tick of the first frame in the pit lane.
     pub tick: u32,
-    /// Seen by another client, not told by the car's own.
+    /// Another client sees the car; false for the car's own client.
     pub field: bool,
-    /// What it was, so far.
+    /// Its kind so far.
     pub kind: PitKind,
     /// Number of the lap in which the car came in; 0 if no lap was open.
     pub lap: u32,
     /// When it entered, session time, µs (between two frames: half-way).
     pub enter_us: i64,
-    /// When it left, µs; `None` while it is there, and for good if nobody saw it leave.
+    /// When it left, µs; `None` while it is there, and for good if the exit was not seen.
     pub exit_us: Option<i64>,
     /// How long it stood in its stall, slower than 0.5 m/s, µs.
     pub stationary_us: i64,
-    /// How long it was serviced, µs; `None` if the simulator does not say.
+    /// How long it was being serviced, µs; `None` if the simulator does not say.
     pub service_us: Option<i64>,
-    /// Fuel that came in, l (kWh): the largest rise of the level.
+    /// Fuel added, l (kWh): the largest rise of the level.
     pub fuel_added_l: Option<f32>,
-    /// Sets of tyres used rose in it; `None` if the simulator does not say.
+    /// Whether the number of tyre sets used rose; `None` if the simulator does not say.
     pub tyres_changed: Option<bool>,
     /// Highest speed in the lane, m/s.
     pub speed_max_mps: f32,
-    /// Driven faster than the limit and 0.5 m/s for two frames or more.
+    /// The car exceeded the limit by more than 0.5 m/s in two frames or more.
     pub speeding: bool,
-    /// E4: a rewind went back to before it. Kept for the record, not shown.
+    /// A rewind went back to before it (E4). The row is kept but does not count.
     pub superseded: bool,
-    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
-    /// What was told late is superseded until then, what was taken back late is not yet.
+    /// A record after the session's close changes `superseded`, but only when the session is opened again (E9b): until then a row that
+    /// came late is superseded, and a row that was superseded late is not.
     #[serde(default)]
     pub late: bool,
 }
@@ -98,7 +98,7 @@ impl Row for PitVisit {
 }
 
 impl PitVisit {
-    /// Standing in the stall for so long makes a visit a stop (`pit.stop`), µs.
+    /// A visit with at least this much standing in the stall is a stop (`pit.stop`), µs.
     pub const STOP_US: i64 = 500_000;
 
     /// Time between entering and leaving, µs.

@@ -1,7 +1,6 @@
-//! [`Row`]: what every row says of itself, so that it is carried and kept without knowing its kind.
+//! [`Row`]: a kind of row, with a head that all kinds have. Code can carry and store a row by its head, without knowing its kind.
 //!
-//! A kind of row is a type that implements [`Row`]; everything between the stream that reports it and the
-//! reader carries [`AnyRow`].
+//! A kind of row is a type that implements [`Row`]. All code between the race logic, which emits it, and the reader uses [`AnyRow`].
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +12,7 @@ use crate::ids::{DriverId, EntryId, RunId, SessionId, ShortId};
 pub struct RowKind(pub ShortId);
 
 impl RowKind {
-    /// Before any other in order.
+    /// Sorts before all other kinds.
     pub const FIRST: RowKind = RowKind::known("");
 
     /// The kind called `name`, 1 to 40 characters.
@@ -26,56 +25,56 @@ impl RowKind {
     }
 }
 
-/// Which row of its kind within its session: who tells it, and of when.
+/// The key of a row among those of its kind within its session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RowKey {
-    /// Whose stream tells it.
+    /// The stream's driver.
     pub driver: DriverId,
     /// The stream's run.
     pub run: RunId,
     /// The stream's timeline.
     pub timeline: u32,
-    /// The car's slot; 0 where rows of the kind are only told of the client's own car.
+    /// The car's slot; 0 for kinds that exist only for the client's own car.
     pub slot: u16,
-    /// The tick of its beginning.
+    /// The tick at which it begins.
     pub tick: u32,
 }
 
-/// What every row says of itself.
+/// The values that all kinds of rows have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RowHead {
     /// The session.
     pub session: SessionId,
-    /// Which row.
+    /// The row's key.
     pub key: RowKey,
-    /// Who competes.
+    /// The entry.
     pub entry: EntryId,
-    /// As whom the teller knows the car, where that is not `entry`: another client saw it, and `entry` is its own client's.
+    /// The entry under which another client sees the car, if it differs from `entry`, which is then that of the car's owner (E3b).
     pub seen_as: Option<EntryId>,
-    /// Told by another client than the car's own.
+    /// Another client sees the car; false for the car's own client.
     pub field: bool,
     /// When it begins, session time, µs.
     pub sim_time_us: i64,
-    /// When it is over, µs; of a moment its time. `None`: it goes on, or its end was not seen.
+    /// When it ends, µs; for a moment, its time. `None`: it is under way, or its end was not seen.
     pub until_us: Option<i64>,
-    /// E4: a rewind went back to before its end. Kept for the record, not shown.
+    /// A rewind went back to before its end (E4). The row is kept but does not count.
     pub superseded: bool,
-    /// E9: a record behind the session's close turned `superseded` over; that takes effect when the session is opened again.
-    /// What was told late is superseded until then, what was taken back late is not yet.
+    /// A record after the session's close changes `superseded`, but only when the session is opened again (E9b): until then a row that
+    /// came late is superseded, and a row that was superseded late is not.
     pub late: bool,
 }
 
-/// A kind of row. Its fields are of what JSON can hold, maps with keys of text included.
+/// A kind of row. It must be possible to write its fields as JSON; keys of maps must be texts.
 pub trait Row: Clone + PartialEq + Serialize + DeserializeOwned {
-    /// Its name.
+    /// The kind's name.
     const KIND: RowKind;
-    /// What it says of itself.
+    /// The row's head.
     fn head(&self) -> RowHead;
-    /// As [`Row::head`], to be said from now on: who it counts for and whether it is shown is settled behind who tells it.
+    /// Replace the head: the session decides later which entry a row counts for, and whether it counts.
     fn set_head(&mut self, head: &RowHead);
 }
 
-/// How a row of a moment of the client's own car is a [`Row`]: it is over when it begins, and no other client reports it.
+/// Implements [`Row`] for a row that has a moment instead of a duration, and that only a car's own client reports.
 macro_rules! row_of_a_moment {
     ($Row:ty, $kind:literal) => {
         impl $crate::results::Row for $Row {
@@ -105,31 +104,31 @@ macro_rules! row_of_a_moment {
 }
 pub(super) use row_of_a_moment;
 
-/// A row of any kind, known or not: a newer version's is carried and kept as it is.
+/// A row of any kind. A row of an unknown kind, from a newer version, is carried and stored unchanged.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AnyRow {
-    /// Of which kind.
+    /// Its kind.
     pub kind: RowKind,
-    /// What it says of itself. It is true where the body says otherwise.
+    /// The head. If the body differs, the head is right.
     pub head: RowHead,
     /// The whole row as JSON.
     pub body: Box<str>,
 }
 
-/// A row whose body is none of its kind.
+/// The row's body does not match the kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a row of kind {kind} cannot be read: {why}")]
 pub struct UnreadableRow {
-    /// The kind as which it was to be read.
+    /// The kind that was expected.
     pub kind: String,
     /// What is wrong.
     pub why: String,
 }
 
 impl AnyRow {
-    /// `row`, to be carried.
+    /// `row`, in the form to carry and store.
     pub fn of<T: Row>(row: &T) -> Self {
-        // A `Row` can always be written as JSON; if one could not, reading its empty body would be the error.
+        // A `Row` can always be written as JSON. If it could not, its body would be empty, and reading it would fail.
         let body = serde_json::to_string(row).unwrap_or_default();
         Self { kind: T::KIND, head: row.head(), body: body.into() }
     }
@@ -137,7 +136,7 @@ impl AnyRow {
     /// The row itself.
     ///
     /// # Errors
-    /// [`UnreadableRow`] for one of another kind or a newer version.
+    /// [`UnreadableRow`] for a row of another kind or of a newer version.
     pub fn read<T: Row>(&self) -> Result<T, UnreadableRow> {
         let unreadable = |why: String| UnreadableRow { kind: T::KIND.as_str().to_owned(), why };
         if self.kind != T::KIND {
@@ -148,10 +147,10 @@ impl AnyRow {
         Ok(row)
     }
 
-    /// Those of `rows` that are of this kind, in their order.
+    /// The rows of this kind, in their order.
     ///
     /// # Errors
-    /// [`UnreadableRow`] for a newer version's.
+    /// [`UnreadableRow`] for a row of a newer version.
     pub fn read_all<'a, T: Row>(rows: impl IntoIterator<Item = &'a AnyRow>) -> Result<Vec<T>, UnreadableRow> {
         rows.into_iter().filter(|row| row.kind == T::KIND).map(AnyRow::read).collect()
     }
@@ -180,17 +179,17 @@ mod tests {
         }
     }
 
-    /// What `T` can say of itself, of a head.
+    /// The values of a head that `T` can keep.
     type Own = fn(RowHead) -> RowHead;
 
     fn is_a_row<T: Row + Debug>(blank: T, own: Own) {
         let mut row = blank;
         row.set_head(&own(head(1)));
-        assert_eq!(row.head(), own(head(1)), "everything it is told it says");
+        assert_eq!(row.head(), own(head(1)), "it keeps all values of the head that it has");
         let mut any = AnyRow::of(&row);
         assert_eq!((any.kind, any.head), (T::KIND, row.head()));
         assert_eq!(any.read::<T>().unwrap(), row);
-        // Behind the teller it is settled whose it is, and that it was taken back: the head is true.
+        // The session changes the head later, so the head is right.
         any.head = own(head(2));
         assert_eq!(any.read::<T>().unwrap().head(), own(head(2)));
         any.body = any.body.replacen('{', r#"{"colour": "blue", "#, 1).into();

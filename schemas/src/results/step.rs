@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
 use crate::ids::{EntryId, SessionId};
 
-/// Everything a processor needs to go on where the last committed step ended. Lists are in order of their keys.
+/// Everything that a processor needs to continue after the last committed step. Lists are sorted by key.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct PartitionState {
     /// The last record processed; `None`: begin at the log's start.
@@ -14,28 +14,28 @@ pub struct PartitionState {
     pub streams: Vec<StreamState>,
     /// Sessions of this partition whose state is kept.
     pub sessions: Vec<SessionInfo>,
-    /// Laps as each stream tells them (facts, E3).
+    /// Facts of all streams about laps (E3a).
     pub facts: Vec<Lap>,
-    /// Laps as chosen.
+    /// Chosen laps.
     pub laps: Vec<Lap>,
-    /// Rows of all other kinds, superseded ones included: a rewind may take some back.
+    /// Rows of all other kinds, including superseded ones.
     pub rows: Vec<AnyRow>,
 }
 
-/// A stream's state between steps.
+/// A stream's stored state.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StreamState {
-    /// Its account.
+    /// Its ledger.
     pub ledger: Ledger,
     /// The processor's own encoding of its race state.
     pub race: Bytes,
-    /// Where its car is; `None` until a frame of it has come.
+    /// Where its car is; `None` before its first frame.
     pub now: Option<CarNow>,
     /// Other cars that it sees, in order of slots. In a [`Step`]: those that changed; the others stay as they are stored.
     pub field: Vec<FieldState>,
 }
 
-/// State of a car that a stream sees, between steps.
+/// The stored state of a car that a stream sees.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FieldState {
     /// The car's slot.
@@ -46,7 +46,7 @@ pub struct FieldState {
     pub now: Option<CarNow>,
 }
 
-/// One transaction of a processor (E5). Every list may be empty.
+/// One transaction of a processor (E5a). Every list may be empty.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Step {
     /// The last record it covers.
@@ -59,15 +59,15 @@ pub struct Step {
     pub facts: Vec<Lap>,
     /// Laps chosen, keyed by (session, entry, number).
     pub laps: Vec<Lap>,
-    /// Laps that are no more (superseded by a rewind): (session, entry, number).
+    /// Laps that no longer exist (superseded by a rewind): (session, entry, number).
     pub withdrawn: Vec<(SessionId, EntryId, u32)>,
     /// Rows of all other kinds, keyed by (session, key, kind).
     pub rows: Vec<AnyRow>,
-    /// Sessions retired (E9): the race states and field states of their streams, their facts and their superseded rows are
-    /// dropped; ledgers, laps and rows stay. A load gives of a retired session its [`SessionInfo`]
-    /// only.
+    /// Sessions retired (E9c): the race states and field states of their streams, their facts and their superseded rows are
+    /// dropped; ledgers, laps and rows stay. For a retired session, a load returns only its
+    /// [`SessionInfo`].
     pub retired: Vec<SessionId>,
-    /// Records that cannot be read, kept for a person to look at.
+    /// Records that could not be processed, kept for a person.
     pub quarantine: Vec<Quarantined>,
 }
 
@@ -91,9 +91,9 @@ impl Step {
 /// A record that could not be processed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Quarantined {
-    /// Its place in the log.
+    /// Its offset in the log.
     pub offset: u64,
-    /// Why. A store may give it back with U+FFFD where it has a NUL.
+    /// Why. A store may return it with U+FFFD instead of NUL.
     pub reason: String,
     /// Its bytes.
     pub record: Bytes,
