@@ -7,7 +7,7 @@
 //! | `base > next` | everything below `base` was acked and never seen: a hole; `next = base` |
 //! | all of it below `next` | duplicate |
 //! | begins above `next` | early: not acked, by W6, so it comes again; dropped |
-//! | else | its numbers from `next` on are new; `next` moves behind it, also for gaps and voids |
+//! | else | its numbers from `next` on are new; `next` becomes the number after it, also for gaps and voids |
 //!
 //! [`admit`] decides; [`account`] writes the decision into the stream's [`Ledger`], which balances at all times.
 

@@ -166,7 +166,7 @@ async fn files_give_what_the_reference_gives() {
     assert_eq!(quarantined.iter().map(|q| &q.record[..]).collect::<Vec<_>>(), [b"rubbish"]);
 }
 
-/// E9 on the embedded log: the record that closes a silent session is in the same files, and is read back after a restart.
+/// E9a on the embedded log: the record that closes a silent session is in the same files, and is read back after a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_session_is_closed_in_the_log() {
     let folder = tempfile::tempdir().unwrap();

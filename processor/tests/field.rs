@@ -1,4 +1,4 @@
-//! Cars that others see (FieldFrames): laps for cars without a client, whose car is whose, own before field (E3), and that
+//! Cars that others see (FieldFrames): laps for cars without a client, whose car is whose, own before field (E3a, E3b), and that
 //! none of it depends on the order of arrival.
 
 #![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.

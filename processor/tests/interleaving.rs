@@ -1,4 +1,4 @@
-//! E3: the order in which different streams' records reach the log changes no result. Each stream's own records keep
+//! E3a: the order in which different streams' records reach the log changes no result. Each stream's own records keep
 //! their order, and so do the successive runs of one driver (W8); everything else is shuffled.
 
 #![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.

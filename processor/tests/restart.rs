@@ -1,4 +1,4 @@
-//! E5, E7, E11: from any checkpoint, and whatever became of the last commit, the same results, bit for bit.
+//! E5a, E7, E11: from any checkpoint, and whatever became of the last commit, the same results, bit for bit.
 
 #![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
 

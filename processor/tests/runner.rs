@@ -132,7 +132,7 @@ async fn laps_come_out_of_a_log() {
     }
 }
 
-/// E5: whoever lost the partition writes nothing more, and says so.
+/// E5a: a processor that lost the partition writes nothing more to it, and reports the loss.
 #[tokio::test]
 async fn a_fenced_processor_writes_nothing() {
     let (log, results) = (inline_log(1), MemoryResults::new());
@@ -251,7 +251,7 @@ async fn an_archive_that_is_down_delays_no_lap() {
     }
 }
 
-/// E6: while both pumps keep up, the log is read once.
+/// E6b: while both pumps keep up, the log is read once.
 #[tokio::test]
 async fn one_fetch_feeds_laps_and_archive() {
     let (log, results, archive) = (Counting::new(inline_log(1)), MemoryResults::new(), MemoryArchive::new());
@@ -268,7 +268,7 @@ async fn one_fetch_feeds_laps_and_archive() {
     assert_eq!(archive.count(&tenant(), &session(1), None).await.unwrap(), 1_700);
 }
 
-/// E6: an archive that is down falls behind more than is kept for it, and delays no lap; back, it reads for itself, then
+/// E6b: an archive that is down falls behind more than is kept for it, and delays no lap; back, it reads for itself, then
 /// follows again. Every frame is archived once.
 #[tokio::test]
 async fn an_archive_that_falls_behind_reads_for_itself_and_follows_again() {
@@ -547,7 +547,7 @@ fn metrics_move() {
     });
 }
 
-/// E9: a session that nobody sends for is closed, by a record in the log; what comes then is late; in time it is retired.
+/// E9: a session without new records is closed by a record in the log; later records are late; after some time it is retired.
 #[tokio::test]
 async fn a_silent_session_is_closed_and_retired() {
     let anna = Client::laps(1, "anna", 1, 300, 3);

@@ -1,5 +1,5 @@
-//! Several processors on one store (E5): they share the partitions, take over from who falls silent, and give back to who
-//! comes. And an archive that says where blocks must end and what it holds already (E6).
+//! Several processors on one store (E5b): they share the partitions, take over from who falls silent, and give back to who
+//! comes. And an archive that says where blocks must end and what it holds already (E6c).
 
 #![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
 

@@ -1,5 +1,5 @@
 //! The whole logic behind the log against synthetic races whose truth is known to the microsecond: lap times within the
-//! bounds of `lap.crossing` (docs/RULES.md) at every rate, the classification, and one final result for every history of arrival (E3, E11).
+//! bounds of `lap.crossing` (docs/RULES.md) at every rate, the classification, and one final result for every history of arrival (E3a, E11).
 //!
 //! A share of the seeds and checkpoints runs in `cargo xtask test`; `cargo xtask campaign` takes many.
 
@@ -238,7 +238,7 @@ fn a_cars_own_client_counts_before_others() {
     }
 }
 
-/// E3, E11: the same frames in any order across drivers, twice, late: one result.
+/// E3a, E11: the same frames in any order across drivers, twice, late: one result.
 #[test]
 fn every_history_of_arrival_gives_the_same_result() {
     for seed in seeds(3) {

@@ -226,7 +226,7 @@ impl Client {
     }
 }
 
-/// What the server says of a session's life (E9).
+/// A record that closes, reopens or retires a session (E9a).
 pub fn closing(source_id: u128, closing: Closing) -> Bytes {
     boxbox_schemas::stamp::closed(tenant(), source(source_id), closing, 1_700_000_100_000_000)
 }
