@@ -25,7 +25,7 @@ use boxbox_schemas::{DriverId, RunId};
 use boxbox_store::{Step, StreamState};
 
 use boxbox_race::session::{Book, Owner, Owners, Staged};
-use boxbox_race::stream::Reports;
+use boxbox_race::stream::Output;
 
 use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
@@ -81,7 +81,7 @@ impl Session {
 
     /// Everything has been restored.
     pub(crate) fn restored(&mut self) {
-        self.book.restored(self.owners(), self.info.closed);
+        self.book.finish_restore(self.owners(), self.info.closed);
     }
 
     /// How many records of it this process has seen.
@@ -183,7 +183,7 @@ impl Session {
     fn close(&mut self, counts: &mut Counts) -> Result<(), String> {
         let (mut told, mut outcome) = (vec![], Ok(()));
         for (id, stream) in &mut self.streams {
-            let mut out = Reports::default();
+            let mut out = Output::default();
             match catch_unwind(AssertUnwindSafe(|| stream.settled(&mut out))) {
                 Ok(()) => {
                     counts.parts(&out.failed);
@@ -214,7 +214,7 @@ impl Session {
         if self.info.retired && self.described {
             step.retired.push(self.info.id);
         }
-        let mut out = Reports::default();
+        let mut out = Output::default();
         for id in std::mem::take(&mut self.changed) {
             step.streams.extend(self.streams.get_mut(&id).map(|stream| stream.save(|seen_as| self.book.entry(seen_as), &mut out)));
         }
@@ -260,7 +260,7 @@ impl Session {
     /// What the stream tells of the record, and what is chosen then; and which parts of its race state failed. Changes the
     /// stream's race state, nothing else.
     fn tell(&mut self, id: StreamId, record: &LogRecord, arrival: &Arrival, verdict: &Verdict) -> (Staged, Vec<&'static str>) {
-        let mut out = Reports::default();
+        let mut out = Output::default();
         let ancestor = self.streams.get(&id).and_then(|s| s.begins_at(record, verdict)).and_then(|tick| self.ancestor(id, tick));
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.tell(record, arrival, verdict, ancestor.as_ref(), &mut out);
@@ -278,10 +278,10 @@ impl Session {
             counts.disputed += 1;
             tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers say that a car is theirs; what others see of it counts for the first of them");
         }
-        let (moved, applied) = self.book.own(self.owners());
+        let (moved, applied) = self.book.set_owners(self.owners());
         counts.applied(applied);
         for (id, stream) in &mut self.streams {
-            if !moved.is_empty() && stream.touch(&moved) {
+            if !moved.is_empty() && stream.mark_changed(&moved) {
                 self.changed.insert(*id);
             }
         }

@@ -82,7 +82,7 @@ struct World {
     unacked: VecDeque<Sealed>,
     produced: u64,
     acked: u64,
-    given_up: BTreeSet<u64>,
+    dropped_because: BTreeSet<u64>,
     connections: Vec<Connection>,
     /// Edges: their writers' queues, in order of append.
     writers: [VecDeque<Append>; EDGES],
@@ -117,7 +117,7 @@ impl World {
             unacked: VecDeque::new(),
             produced: 0,
             acked: 0,
-            given_up: BTreeSet::new(),
+            dropped_because: BTreeSet::new(),
             connections: vec![Connection::default()],
             writers: Default::default(),
             edge_of: vec![0],
@@ -187,7 +187,7 @@ impl World {
         }
         let dropped: Vec<Sealed> = self.unacked.drain(..count).collect();
         let gap = Sealed { first: dropped[0].first, next: dropped[count - 1].next, kind: Kind::Gap };
-        self.given_up.extend(gap.first..gap.next);
+        self.dropped_because.extend(gap.first..gap.next);
         self.unacked.push_front(gap);
         let sent = self.connections.last().unwrap().sent;
         if sent > gap.first {
@@ -321,7 +321,7 @@ impl World {
             return Err("a frame was admitted twice or out of order".to_owned());
         }
         let admitted: BTreeSet<u64> = admitted.into_iter().collect();
-        let excused = |seq: &u64| self.given_up.contains(seq) || self.refused.contains(seq);
+        let excused = |seq: &u64| self.dropped_because.contains(seq) || self.refused.contains(seq);
         let missing: Vec<u64> = (0..FRAMES).filter(|seq| !admitted.contains(seq) && !excused(seq)).collect();
         if !self.rules.log_loses_one && (ledger.hole > 0 || !missing.is_empty()) {
             return Err(format!("lost: {missing:?}, holes: {}", ledger.hole));

@@ -91,7 +91,7 @@ fn run_of(records: &[Bytes], commit_every: usize) -> End {
 }
 
 #[test]
-fn every_car_has_laps_and_each_is_told_by_who_knows_best() {
+fn every_car_has_laps_and_each_comes_from_the_best_source() {
     let records = [client("anna", 1, 1, 0, 5000, true), client("bert", 1, 2, 0, 2600, true), client("carl", 1, 3, 0, 5000, false)];
     let End { laps, cars, .. } = run_of(&records.concat(), 1000);
     let of = |name: &str| laps.iter().filter(|l| l.entry == entry(name)).collect::<Vec<_>>();

@@ -10,7 +10,7 @@ mod common;
 use std::hint::black_box;
 use std::time::Duration;
 
-use boxbox_race::stream::{CarState, Context, OtherCar, Reports};
+use boxbox_race::stream::{CarState, Context, OtherCar, Output};
 use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::ids::{RunId, Sim, Source};
 use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
@@ -40,7 +40,7 @@ fn records(kind: Kind, frames: &[CarFrame]) -> Vec<Record> {
 
 /// Checked access to each frame is part of the work (F3).
 fn own(ctx: &Context, records: &[Record]) -> CarState {
-    let (mut race, mut out, mut seq) = (CarState::new(), Reports::default(), 0);
+    let (mut race, mut out, mut seq) = (CarState::new(), Output::default(), 0);
     race.on_meta(ctx, &practice(), &mut out);
     for record in records {
         let Content::Car(frames) = record.content().unwrap() else { unreachable!() };
@@ -54,7 +54,7 @@ fn own(ctx: &Context, records: &[Record]) -> CarState {
 }
 
 fn field(ctx: &Context, records: &[Record]) -> OtherCar {
-    let (mut race, mut out, mut seq) = (OtherCar::new(), Reports::default(), 0);
+    let (mut race, mut out, mut seq) = (OtherCar::new(), Output::default(), 0);
     race.on_meta(ctx, &practice(), &mut out);
     for record in records {
         let Content::Field(frames) = record.content().unwrap() else { unreachable!() };
@@ -77,7 +77,7 @@ fn race(c: &mut Criterion) {
     group.bench_function("own frames", |b| b.iter_batched(|| (), |()| own(&ctx, &cars), BatchSize::SmallInput));
     group.throughput(Throughput::Elements(at_4.len() as u64));
     group.bench_function("field frames", |b| b.iter_batched(|| (), |()| field(&ctx, &fields), BatchSize::SmallInput));
-    let (mut own, mut field, mut out) = (own(&ctx, &cars), field(&ctx, &fields), Reports::default());
+    let (mut own, mut field, mut out) = (own(&ctx, &cars), field(&ctx, &fields), Output::default());
     let (own_bytes, field_bytes) = (own.encode(&mut out).unwrap().len(), field.encode(&mut out).unwrap().len());
     eprintln!("bytes of state per car: own {own_bytes}, observed {field_bytes}");
     group.throughput(Throughput::Elements(1));

@@ -1,12 +1,12 @@
-//! Everything that racing means. Pure: no clock, no I/O, no async, no random numbers, no hash order.
+//! The rules of racing, as code. Pure: no clock, no I/O, no async, no random numbers, no hash order.
 //!
-//! * [`stream`]: frames of one stream in, facts of its car out (E2, E3)
-//! * [`session`]: the facts of many streams become one session's: whose a car is, which fact counts for each lap
-//! * [`timing`]: order, gaps, classification, stints, bests: folds over what was chosen
-//! * [`view`]: one session from its rows, for the programs that show it: the folds are called in one place
+//! * [`stream`]: turns the frames of one stream into facts about its car and the cars that it sees (E2)
+//! * [`session`]: joins the facts of all streams of a session: which entry a car belongs to (E3b), and which fact counts for each lap (E3a)
+//! * [`timing`]: computes order, gaps, classification, stints and best laps from the chosen facts (E3c)
+//! * [`view`]: keeps the rows of one session for a program that shows it, and calls the functions of `timing` in one place
 //!
-//! Whatever happens here is a function of the records, so that reprocessing a log, from its start or from any checkpoint, gives
-//! the same results bit for bit (E11).
+//! Every result is a function of the records alone. So reprocessing a log, from its start or from any checkpoint, gives the same
+//! results bit for bit (E11).
 
 pub mod session;
 pub mod stream;

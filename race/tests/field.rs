@@ -21,7 +21,7 @@ fn steady() -> Car {
     Car::driving(Leg { from_s: 0.0, at_m: 1_000.0, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 })
 }
 
-fn told(meta: &SessionMeta, frames: &[CarFrame]) -> FieldRig {
+fn fed(meta: &SessionMeta, frames: &[CarFrame]) -> FieldRig {
     let mut rig = FieldRig::new(meta);
     rig.frames(frames);
     rig.end();
@@ -40,12 +40,12 @@ fn entries(entries: &[(u16, u64, u64, u8)], team_racing: u8) -> SessionMeta {
 }
 
 #[test]
-fn as_whom_a_car_is_told() {
+fn the_entry_of_an_observed_car() {
     let meta = entries(&[(1, 11, 21, 0), (2, 0, 0, 0), (3, 13, 23, 1), (4, 14, 24, 2), (5, 15, 25, 3), (6, u64::MAX, 0, 0)], 0);
     let entry = |meta: &SessionMeta, slot| field_entry(Some(meta), slot).map(|e| e.as_str().to_owned());
     let of = |slot| entry(&meta, slot);
     assert_eq!(of(1).as_deref(), Some("u:11"));
-    assert_eq!(of(2).as_deref(), Some("c:2"), "nobody's id");
+    assert_eq!(of(2).as_deref(), Some("c:2"), "no user id");
     assert_eq!((of(3), of(4)), (None, None), "pace cars and spectators do not compete");
     assert_eq!(of(5).as_deref(), Some("u:15"), "AI drivers do");
     assert_eq!(of(6), Some(format!("u:{}", u64::MAX)));
@@ -56,7 +56,7 @@ fn as_whom_a_car_is_told() {
 }
 
 #[test]
-fn a_lap_of_the_field_says_that_it_is_one() {
+fn a_lap_of_an_observed_car_is_tagged() {
     let mut frames = steady().frames(0.0, 170.0, 4);
     within(&mut frames, 70.0, 72.0, |f| f.track_loc = TrackLoc::OFF_TRACK);
     let mut rig = FieldRig::new(&entries(&[(8, 99, 0, 0)], 0));
@@ -73,12 +73,12 @@ fn a_lap_of_the_field_says_that_it_is_one() {
     }));
     let now = rig.race.now(&rig.ctx).unwrap();
     assert_eq!((now.field, now.lap, now.entry.as_str(), now.slot), (true, 4, "u:99", 8));
-    // `seen.lap`: the car's speed is how it moved, not 0.
+    // `seen.lap`: the car's speed is computed from its motion, not 0.
     assert!((now.speed_mps.unwrap() - 50.0).abs() < 0.5 && now.fuel_l.is_none());
 }
 
 #[test]
-fn a_pace_car_tells_nothing() {
+fn a_pace_car_makes_no_facts() {
     let mut rig = FieldRig::new(&entries(&[(8, 99, 0, 1)], 0));
     rig.frames(&pitting(&PitTrip { enter_s: 70.0, stands_s: None, exit_s: 80.0, lane_mps: 20.0 }, 170.0, 4));
     assert_eq!((rig.out.facts.len(), rig.race.now(&rig.ctx)), (0, None));
@@ -92,7 +92,7 @@ fn a_slot_used_again_is_another_car() {
     rig.race.on_meta(&rig.ctx, &entries(&[(8, 55, 0, 0)], 0), &mut rig.out);
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(120.0)));
     let laps: Vec<_> = rig.laps().iter().map(|l| (l.entry.as_str().to_owned(), l.start_us / 1_000_000)).collect();
-    assert_eq!(laps, [("u:99".into(), 40), ("u:55".into(), 160), ("u:55".into(), 220)], "the lap under the change is nobody's");
+    assert_eq!(laps, [("u:99".into(), 40), ("u:55".into(), 160), ("u:55".into(), 220)], "the lap during the change belongs to neither");
     // The same again, and a name that comes later, change nothing.
     let mut rig = FieldRig::new(&practice());
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(70.0)));
@@ -110,7 +110,7 @@ fn a_jump_or_a_blank_makes_no_lap() {
     let mut after = Car::driving(Leg { from_s: 99.0, at_m: 3_400.0, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 }).frames(99.0, 130.0, 4);
     after[0] = blank(after[0]);
     frames.extend(after);
-    assert_eq!(told(&practice(), &frames).laps(), []);
+    assert_eq!(fed(&practice(), &frames).laps(), []);
     // Out on the track, then standing in the stall.
     let mut rig = FieldRig::new(&practice());
     rig.frames(&steady().frames(0.0, 99.0, 4));
@@ -129,7 +129,7 @@ fn race_lap_1_runs_from_the_observers_light() {
         car.then(20.2, 50.0, 0.0, 1.0);
         let mut frames = car.frames(0.0, 150.0, 4);
         within(&mut frames, 0.0, 22.0, |f| (f.lap, f.laps_completed) = (1, 0));
-        // The observer hears of the light with its next record: before the car is over the line, or after.
+        // The observer learns of the light with its next record: before the car crosses the line, or after.
         for heard_s in [20.0, 20.3, 20.9] {
             let mut rig = FieldRig::new(&race());
             for f in &frames {
@@ -253,7 +253,7 @@ proptest! {
     fn crossings_are_true_within_the_bound(mean in 40.0..75.0f64, omega in 0.3..1.2f64, at_m in -2_900.0..-10.0f64, hz in prop::sample::select(vec![4u32, 10, 20])) {
         let car = Car::driving(Leg { from_s: 0.0, at_m, mean_mps: mean, swing_m: (0.4 * mean / omega).min(25.0 / (omega * omega)), omega });
         let dt = 1.0 / f64::from(hz);
-        let rig = told(&practice(), &car.frames(0.0, 220.0, hz));
+        let rig = fed(&practice(), &car.frames(0.0, 220.0, hz));
         let truth = car.laps(0.0, 220.0);
         // A line in the last frames may not be seen.
         prop_assert!(rig.laps().len() == truth.len() || truth.last().is_some_and(|(_, end)| *end > 219.7));

@@ -1,4 +1,4 @@
-//! Race logic against a car whose crossings are known, and the properties that hold whatever happens.
+//! Race logic against a car whose crossings are known, and properties that hold for all inputs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,11 +29,11 @@ fn bound_us(car: &Car, at_s: f64, dt_s: f64) -> i64 {
     (25.0 * dt_s * dt_s / (8.0 * slowest_mps.max(10.0)) * 1e6).ceil() as i64 + 1
 }
 
-/// Every line of every lap of `rig` is where the car truly crossed it. `dt_s`: the longest time between two frames around a line.
+/// Every crossing in every lap of `rig` has the car's true time. `dt_s`: the longest time between two frames around a line.
 fn assert_true(rig: &Rig, car: &Car, laps: &[(f64, f64)], dt_s: impl Fn(f64) -> f64) {
-    let told = rig.laps();
-    assert_eq!(told.len(), laps.len(), "{:?}", rig.numbers());
-    for (lap, (start, end)) in told.iter().zip(laps) {
+    let timed = rig.laps();
+    assert_eq!(timed.len(), laps.len(), "{:?}", rig.numbers());
+    for (lap, (start, end)) in timed.iter().zip(laps) {
         let lines = STARTS.iter().map(|s| car.time_at(car.at_m(*start) + s * LENGTH_M)).chain([*end]);
         let ours = std::iter::once(lap.start_us).chain(lap.sectors_us.iter().scan(lap.start_us, |at, s| {
             *at += s;
@@ -41,7 +41,7 @@ fn assert_true(rig: &Rig, car: &Car, laps: &[(f64, f64)], dt_s: impl Fn(f64) -> 
         }));
         for (line, ours) in lines.zip(ours) {
             let bound = bound_us(car, line, dt_s(line));
-            assert!((ours - us(line)).abs() <= bound, "lap {}: line at {line} s told as {ours} µs, bound {bound} µs", lap.number);
+            assert!((ours - us(line)).abs() <= bound, "lap {}: line at {line} s timed as {ours} µs, bound {bound} µs", lap.number);
         }
         assert_eq!(lap.sectors_us.len(), STARTS.len());
     }
@@ -112,16 +112,16 @@ proptest! {
         let laps = car.laps(0.0, DRIVE_S).len();
         // A line in the last moments is seen at some rates only.
         prop_assume!(laps == car.laps(0.0, DRIVE_S - 0.3).len());
-        let told = |hz| {
+        let timed = |hz| {
             let mut rig = Rig::new(&practice());
             rig.frames(&car.frames(0.0, DRIVE_S, hz));
             rig.end();
             rig.laps()
         };
-        let full = told(60);
+        let full = timed(60);
         prop_assert_eq!(full.len(), laps);
         for hz in [30, 20, 10, 6, 4] {
-            same_laps(&full, &told(hz))?;
+            same_laps(&full, &timed(hz))?;
         }
     }
 
@@ -141,7 +141,7 @@ proptest! {
         }
     }
 
-    /// A reset or teleport ends the lap that was open, whatever it looks like and wherever it leads.
+    /// A reset or teleport of any kind, to any place, ends the open lap.
     #[test]
     fn a_jump_never_makes_a_lap(car in a_car(), at in 5.0..200.0f64, by in 0.03..0.97f64, blanks in 0usize..4, hz in prop::sample::select(vec![60u32, 20, 10]), stands: bool) {
         let mut rig = Rig::new(&practice());
@@ -249,17 +249,17 @@ proptest! {
         rig.end();
         let end_s = f64::from(tick - every) / 60.0;
         let truth = car.laps(0.0, end_s);
-        let told = rig.laps();
-        // Laps from before what is remembered may be told from the next line on: none may be false, or there twice.
-        for lap in &told {
+        let timed = rig.laps();
+        // After a rewind beyond the laps that are kept, laps may begin with the next line: none may be wrong or there twice.
+        for lap in &timed {
             let near = |(s, e): &&(f64, f64)| (lap.start_us - us(*s)).abs() < 20_000 && (lap.end_us - us(*e)).abs() < 20_000;
             prop_assert_eq!(truth.iter().filter(near).count(), 1, "lap {} {}..{} is not among {:?}", lap.number, lap.start_us, lap.end_us, &truth);
             prop_assert_eq!(lap.sectors_us.iter().sum::<i64>(), lap.time_us);
         }
-        prop_assert_eq!(told.len(), truth.len(), "{:?} of {:?}", told.iter().map(|l| (l.start_us, l.end_us)).collect::<Vec<_>>(), truth);
+        prop_assert_eq!(timed.len(), truth.len(), "{:?} of {:?}", timed.iter().map(|l| (l.start_us, l.end_us)).collect::<Vec<_>>(), truth);
     }
 
-    /// Whatever an edge lets through (W7), or let through once, however absurd: no panic, no endless loop, no lap that contradicts itself.
+    /// For all input that an edge accepts now or accepted once (W7): no panic, no endless loop, no lap that contradicts itself.
     #[test]
     fn nonsense_is_survived(seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -316,7 +316,7 @@ proptest! {
         }
     }
 
-    /// E3: the choice is the same in any order of arrival.
+    /// E3a: the choice is the same in any order of arrival.
     #[test]
     fn the_choice_does_not_depend_on_arrival(facts in prop::collection::vec(a_fact(), 1..8), seed: u64) {
         let chosen = choose(facts.iter());
@@ -329,7 +329,7 @@ proptest! {
 }
 
 prop_compose! {
-    /// A fact that differs from the others in what the choice looks at, and whose (stream, timeline, revision) tells its content.
+    /// A fact that differs from the others in the values that the choice compares; equal (stream, timeline, revision) have equal content.
     fn a_fact()(driver in 0u8..2, run in 0u8..2, timeline in 0u32..2, revision in 1u32..3, superseded: bool) -> Lap {
         let mix = u32::from(driver) * 7 + u32::from(run) * 3 + timeline * 5 + revision;
         let mut rig = Rig::new(&practice());
@@ -347,7 +347,7 @@ prop_compose! {
 }
 
 #[test]
-fn the_choice_prefers_what_the_invariant_says() {
+fn the_choice_prefers_in_the_order_of_the_rule() {
     let mut rig = Rig::new(&practice());
     rig.frames(&Car::default().frames(0.0, 70.0, 4));
     let base = rig.lap(1);

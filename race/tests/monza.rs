@@ -1,8 +1,8 @@
 //! A race of 28 cars driven by iRacing's own lap chart: every timed lap within 1 ms, and the charted order from lap 1 on.
 //!
-//! The chart gives the start of lap 1 as the car's row of lap 0: the light for the first car, and a millisecond more for each
-//! place after it, which nobody drove. Our lap 1 begins at the light (`start.green`), so its end is compared, and its time
-//! after that offset is taken off.
+//! The chart gives the start of lap 1 as the car's row of lap 0: the light for the first car, and one millisecond more for
+//! each place after it, which is an artefact. Our lap 1 begins at the light (`start.green`), so its end is compared, and its time
+//! without that offset.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
 
@@ -64,7 +64,7 @@ fn monza_laps_and_order_are_those_of_the_chart() {
         driver: driver(*car),
         crossings_us: rows.iter().map(|r| r.at_us).collect(),
         first_lap: 1,
-        // Lap 0 is no lap; what it says of the pits was before the race.
+        // Lap 0 is not a lap; its pit columns are from before the race.
         pitted: rows.iter().enumerate().map(|(lap, row)| lap > 0 && row.pitted).collect(),
     });
     let race = Race::from_chart(Circuit::new("Monza", LENGTH_M, 1), Some(GREEN_US), cars.collect());
@@ -107,7 +107,7 @@ fn monza_laps_and_order_are_those_of_the_chart() {
         boxbox_schemas::results::SessionInfo { meta: Some(race.meta(0)), ..boxbox_schemas::results::SessionInfo::opened(tenant, source, 0) };
     let last = chart.values().map(Vec::len).max().unwrap();
     for number in 1..last {
-        // Only what was driven up to this lap: whoever has it is in the order of it.
+        // Only laps up to this one: the order contains the cars that have completed it.
         let recent: Vec<Lap> = laps.iter().filter(|l| l.number as usize <= number).cloned().collect();
         let standings = order(&Moment { session: &session, at_us: None, chequered_us: None, recent: &recent, bests: &recent, cars: &[] });
         let ours: Vec<DriverId> = standings.iter().filter(|s| s.laps as usize == number).map(|s| s.driver).collect();

@@ -22,7 +22,7 @@ fn steady() -> Car {
     Car::driving(Leg { from_s: 0.0, at_m: 1_000.0, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 })
 }
 
-fn told(meta: &SessionMeta, frames: &[CarFrame]) -> Rig {
+fn fed(meta: &SessionMeta, frames: &[CarFrame]) -> Rig {
     let mut rig = Rig::new(meta);
     rig.frames(frames);
     rig.end();
@@ -38,7 +38,7 @@ fn every_3_s() -> Vec<i64> {
 #[test]
 fn loops_of_a_steady_lap() {
     for hz in [60, 20, 10, 4] {
-        for lap in told(&practice(), &steady().frames(0.0, 170.0, hz)).laps() {
+        for lap in fed(&practice(), &steady().frames(0.0, 170.0, hz)).laps() {
             assert!(lap.loops_us.iter().zip(every_3_s()).all(|(a, b)| (a - b).abs() <= 1), "{hz} Hz {:?}", lap.loops_us);
             assert_eq!(lap.loops_us.len(), LOOPS - 1);
         }
@@ -48,7 +48,7 @@ fn loops_of_a_steady_lap() {
 #[test]
 fn loops_under_a_gap_or_a_blank_are_not_known() {
     let unknown = |frames: &[CarFrame]| {
-        let lap = told(&practice(), frames).lap(2);
+        let lap = fed(&practice(), frames).lap(2);
         assert_eq!(lap.loops_us.len(), LOOPS - 1);
         (1i64..)
             .zip(lap.loops_us)
@@ -71,7 +71,7 @@ fn loops_of_a_lap_with_none_known_are_empty() {
     let mut frames = steady().frames(0.0, 110.0, 60);
     frames.retain(|f| f.sim_time_us < us(41.0) || f.sim_time_us > us(99.0));
     frames.iter_mut().for_each(|f| f.lap = if f.sim_time_us < us(41.0) { 1 } else { 2 });
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert!(rig.laps().iter().all(|l| l.loops_us.is_empty() || l.loops_us.iter().any(|us| *us >= 0)));
 }
 
@@ -98,7 +98,7 @@ fn loops_of_race_lap_1_are_after_the_line() {
     let mut frames = car.frames(0.0, 90.0, 60);
     within(&mut frames, 0.0, 22.1, |f| (f.lap, f.laps_completed) = (0, -1));
     within(&mut frames, 20.0, 25.0, |f| (f.flags, f.flags_seen) = (Flags::START_GO, Flags::START_GO));
-    let lap = told(&race(), &frames).lap(1);
+    let lap = fed(&race(), &frames).lap(1);
     assert!(lap.tags.has(Tags::FIRST_LAP));
     // From the light at 20 s: 1 s, then 26 m to the line.
     assert!(lap.loops_us.iter().zip(every_3_s()).all(|(a, b)| (a - b - 1_520_000).abs() <= 1), "{:?}", lap.loops_us);
@@ -113,7 +113,7 @@ proptest! {
         let car = Car::driving(Leg { from_s: 0.0, at_m, mean_mps: mean, swing_m: (0.4 * mean / omega).min(25.0 / (omega * omega)), omega });
         for hz in [60u32, 20, 10, 4] {
             let dt = 1.0 / f64::from(hz);
-            let laps = told(&practice(), &car.frames(0.0, 200.0, hz)).laps();
+            let laps = fed(&practice(), &car.frames(0.0, 200.0, hz)).laps();
             prop_assert!(!laps.is_empty());
             for (lap, (start, end)) in laps.iter().zip(car.laps(0.0, 200.0)) {
                 prop_assert!(lap.loops_us.windows(2).all(|w| w[0] < w[1]) && lap.loops_us[0] > 0 && lap.loops_us[LOOPS - 2] < lap.time_us);
@@ -141,13 +141,13 @@ fn fuelled(hz: u32) -> Vec<CarFrame> {
 }
 
 fn used(frames: &[CarFrame]) -> Vec<Option<i32>> {
-    told(&practice(), frames).laps().iter().map(|l| l.fuel_used_l.map(|l| (l * 100.0).round() as i32)).collect()
+    fed(&practice(), frames).laps().iter().map(|l| l.fuel_used_l.map(|l| (l * 100.0).round() as i32)).collect()
 }
 
 #[test]
 fn fuel_is_the_difference_of_levels_at_the_lines() {
     for hz in [60, 20, 10, 4] {
-        let rig = told(&practice(), &fuelled(hz));
+        let rig = fed(&practice(), &fuelled(hz));
         for (lap, level) in rig.laps().iter().zip([45.0, 42.0]) {
             // At most half a frame from the line.
             let noise = 0.05 / hz as f32 + 1e-4;
@@ -156,7 +156,7 @@ fn fuel_is_the_difference_of_levels_at_the_lines() {
     }
 }
 
-/// `fuel.used`: the flow in kg/h has no part in it.
+/// `fuel.used`: the flow in kg/h is not used.
 #[test]
 fn fuel_flow_is_not_fuel_used() {
     let mut frames = fuelled(60);
@@ -169,7 +169,7 @@ fn no_fuel_used_where_it_cannot_be_known() {
     let mut absent = fuelled(60);
     absent.iter_mut().for_each(|f| (f.presence, f.fuel_l) = (f.presence.without(Presence::FUEL), 0.0));
     assert_eq!(used(&absent), [None, None]);
-    assert!(told(&practice(), &absent).laps().iter().all(|l| l.fuel_l.is_none()));
+    assert!(fed(&practice(), &absent).laps().iter().all(|l| l.fuel_l.is_none()));
     let mut refuelled = fuelled(60);
     within(&mut refuelled, 70.0, 500.0, |f| f.fuel_l += 0.5);
     assert_eq!(used(&refuelled), [None, Some(300)]);
@@ -186,7 +186,7 @@ fn no_fuel_used_where_it_cannot_be_known() {
     let mut missing = fuelled(60);
     missing.retain(|f| !(us(70.0)..us(74.0)).contains(&f.sim_time_us));
     assert_eq!(used(&missing), [None, Some(300)]);
-    // A blank sample's empty tank is none.
+    // The empty tank of a blank sample is not a level.
     let mut blanked = fuelled(60);
     within(&mut blanked, 70.0, 70.05, |f| {
         *f = blank(*f);
@@ -214,7 +214,7 @@ fn changes(rig: &Rig) -> Vec<(i64, Flags, Flags)> {
 }
 
 #[test]
-fn every_change_of_flags_is_told_raw() {
+fn every_change_of_flags_is_a_fact() {
     let mut frames = steady().frames(0.0, 60.0, 20);
     let show = |f: &mut CarFrame, flags: Flags| (f.flags, f.flags_seen) = (f.flags.with(flags), f.flags_seen.with(flags));
     within(&mut frames, 10.0, 20.0, |f| show(f, Flags::GREEN));
@@ -225,7 +225,7 @@ fn every_change_of_flags_is_told_raw() {
     within(&mut frames, 30.0, 30.05, |f| f.flags_seen = Flags::BLUE);
     let both = Flags::GREEN.with(Flags::YELLOW);
     assert_eq!(
-        changes(&told(&practice(), &frames)),
+        changes(&fed(&practice(), &frames)),
         [
             (us(10.0), Flags(0), Flags::GREEN),
             (us(15.0), Flags::GREEN, both),
@@ -236,7 +236,7 @@ fn every_change_of_flags_is_told_raw() {
         ]
     );
     frames.iter_mut().for_each(|f| f.presence = f.presence.without(Presence::FLAGS));
-    assert_eq!(changes(&told(&practice(), &frames)), []);
+    assert_eq!(changes(&fed(&practice(), &frames)), []);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn flags_over_a_rewind_and_a_restart() {
     rig.event(EventCode::REWIND, 15 * 60, us(15.0));
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(15.0)));
     assert_eq!(changes(&rig), [(us(10.0), Flags(0), Flags::YELLOW), (us(20.0), Flags::YELLOW, Flags(0))]);
-    // A new run says again what is out, and since when, so that a flag over a restart is one.
+    // A new run repeats the flags that are out, and since when, so that a flag over a restart is one span.
     let mut rig = Rig::new(&practice());
     rig.frames(until(15.0));
     rig.restart();
@@ -259,15 +259,15 @@ fn flags_over_a_rewind_and_a_restart() {
     assert_eq!(spans.iter().map(|s| (s.from_us, s.until_us)).collect::<Vec<_>>(), [(us(10.0), Some(us(20.0)))]);
 }
 
-/// `flag.change`: no flag hides another; every subset stays as it is.
+/// `flag.change`: no flag hides another; every subset is kept.
 #[test]
-fn every_subset_of_flags_is_told_whole() {
+fn every_subset_of_flags_is_kept() {
     let all = [Flags::GREEN, Flags::YELLOW, Flags::CAUTION, Flags::RED, Flags::CHECKERED];
     for subset in 1u32..32 {
         let shown = (0..5).filter(|n| subset >> n & 1 == 1).fold(Flags(0), |f, n| f.with(all[n]));
         let mut frames = steady().frames(0.0, 170.0, 4);
         within(&mut frames, 70.0, 80.0, |f| (f.flags, f.flags_seen) = (shown, shown));
-        let rig = told(&practice(), &frames);
+        let rig = fed(&practice(), &frames);
         assert_eq!(changes(&rig), [(us(70.0), Flags(0), shown), (us(80.0), shown, Flags(0))]);
         assert_eq!(rig.lap(2).tags.has(Tags::HAD_YELLOW), shown.any(Flags::YELLOW.with(Flags::CAUTION)));
         // `flag.chequered`: laps go on.
@@ -275,7 +275,7 @@ fn every_subset_of_flags_is_told_whole() {
     }
 }
 
-// ---- now, and who ------------------------------------------------------------------------------------------------
+// ---- where a car is, and who drives ------------------------------------------------------------------------------------------------
 
 #[test]
 fn where_a_car_is() {
@@ -299,7 +299,7 @@ fn where_a_car_is() {
 }
 
 #[test]
-fn who_drives_is_what_the_metadata_says_of_the_slot() {
+fn the_driver_comes_from_the_metadata_of_the_slot() {
     let mut rig = Rig::new(&practice());
     assert_eq!(rig.race.claim(), Some(Claim { user_id: 0, team_id: 0, slot: 3 }));
     let entry = |slot, user_id, team_id| MetaEntry { slot, user_id, team_id, ..MetaEntry::default() };
@@ -322,7 +322,7 @@ fn an_heir_keeps_its_own_metadata() {
     new.frames(&steady().frames(70.0, 170.0, 20));
     assert_eq!((new.lap(2).sectors_us.len(), new.lap(2).tags), (0, Tags::RESUMED.with(Tags::NO_SECTORS)), "lines moved under it");
     assert_eq!(new.lap(3).sectors_us.len(), 2);
-    // Without any of its own it goes on with the old one's.
+    // Without metadata of its own, the new run uses that of the old one.
     let mut bare = common::CarState::new();
     bare.inherit(&old.race, &mut old.out);
     assert_eq!(bare.entry(old.ctx.driver).as_str(), "t:5");

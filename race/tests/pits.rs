@@ -1,4 +1,4 @@
-//! Visits to the pit lane (docs/RULES.md, section 10): what they are, their times, at every rate, over rewinds and restarts.
+//! Pit visits (docs/RULES.md, section 10): kinds and times, at every rate, over rewinds and restarts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -40,7 +40,7 @@ fn near(ours: i64, truth_s: f64, bound_us: i64) -> bool {
 }
 
 #[test]
-fn a_stop_with_all_it_says() {
+fn a_stop_with_all_its_values() {
     let all = visits(&meta(), &pitting(&STOP, 150.0, 60));
     let v = one(&all);
     assert_eq!((v.kind, v.lap, v.field, v.speeding, v.superseded), (PitKind::STOP, 2, false, false, false));
@@ -53,7 +53,7 @@ fn a_stop_with_all_it_says() {
 }
 
 #[test]
-fn a_visit_is_told_when_it_begins_when_it_is_a_stop_when_the_car_goes_and_when_it_leaves() {
+fn a_visit_is_emitted_at_entry_as_a_stop_when_the_car_drives_off_and_at_exit() {
     let mut rig = Rig::new(&meta());
     let mut heard = vec![];
     for frame in pitting(&STOP, 150.0, 20) {
@@ -90,7 +90,7 @@ fn standing_for_a_moment_or_outside_the_stall_or_before_the_green_is_no_stop() {
         frames.iter_mut().for_each(|f| f.session_state = state);
         assert_eq!(one(&visits(&meta(), &frames)).kind, PitKind::DRIVE_THROUGH, "{state:?}");
     }
-    // Where nobody says where stalls are, standing in the lane is a stop.
+    // If the simulator does not show stalls, standing in the pit lane is a stop.
     let mut frames = pitting(&STOP, 150.0, 60);
     frames.iter_mut().for_each(|f| f.presence = f.presence.without(Presence::TRACK_LOC.with(Presence::IN_STALL)));
     assert_eq!(one(&visits(&meta(), &frames)).kind, PitKind::STOP);
@@ -114,7 +114,7 @@ fn speeding_needs_two_frames_above_the_limit_and_its_tolerance() {
         one(&visits(&meta(), &frames)).speeding
     };
     assert!(fast(22.6, 0.034) && !fast(22.6, 0.016) && !fast(22.4, 1.0));
-    // Nobody says a limit.
+    // The limit is unknown.
     let mut frames = pitting(&STOP, 150.0, 60);
     within(&mut frames, 72.0, 73.0, |f| f.speed_mps = 60.0);
     assert!(!one(&visits(&practice(), &frames)).speeding);
@@ -122,7 +122,7 @@ fn speeding_needs_two_frames_above_the_limit_and_its_tolerance() {
 
 #[test]
 fn a_tow_into_the_pits_is_no_stop() {
-    // Out on the track at 70 s, in the stall in the next frame: by jump, through a blank sample, and with the simulator's word.
+    // Out on the track at 70 s, in the stall in the next frame: by a jump, through a blank sample, and with the simulator's bit for towing.
     for (blanks, towing) in [(0, false), (3, false), (0, true)] {
         let mut frames = pitting(&STOP, 150.0, 60);
         frames.retain(|f| f.sim_time_us < us(70.0) || f.sim_time_us >= us(76.0));
@@ -167,7 +167,7 @@ fn a_car_that_begins_in_the_pits_or_the_garage() {
     let v = one(&visits(&meta(), &garage)).clone();
     assert_eq!((v.kind, v.enter_us), (PitKind::START, us(80.0)));
     assert!(near(v.exit_us.unwrap(), 95.0, 8_334));
-    // A sample that is blank before it says nothing of the pits.
+    // A blank sample before it shows nothing about the pits.
     let mut first_blank = frames;
     first_blank[0] = blank(first_blank[0]);
     first_blank[0].bits = CarBits(0);
@@ -175,7 +175,7 @@ fn a_car_that_begins_in_the_pits_or_the_garage() {
 }
 
 #[test]
-fn nobody_saw_it_leave() {
+fn an_exit_that_was_not_seen() {
     let mut frames = pitting(&STOP, 150.0, 60);
     frames.retain(|f| !(us(90.0)..us(98.0)).contains(&f.sim_time_us));
     let v = one(&visits(&meta(), &frames)).clone();
@@ -199,7 +199,7 @@ fn a_visit_over_the_line_belongs_to_the_lap_it_began_in() {
 
 #[test]
 fn tyres_are_changed_if_sets_rise_in_the_visit() {
-    let told = |changes: &[(f64, u16)]| {
+    let visits = |changes: &[(f64, u16)]| {
         let mut rig = Rig::new(&meta());
         let mut changes = changes.to_vec();
         for f in pitting(&STOP, 150.0, 20) {
@@ -210,28 +210,28 @@ fn tyres_are_changed_if_sets_rise_in_the_visit() {
         }
         one(&rig.visits()).tyres_changed
     };
-    assert_eq!(told(&[(10.0, 1), (80.0, 2)]), Some(true));
-    assert_eq!(told(&[(10.0, 1), (80.0, 1)]), Some(false));
-    assert_eq!(told(&[(10.0, 1), (95.9, 2)]), Some(true), "told once a second");
-    assert_eq!(told(&[(10.0, 1), (60.0, 2)]), Some(false));
-    assert_eq!(told(&[(10.0, 1), (99.0, 2)]), Some(false));
-    assert_eq!(told(&[]), None);
+    assert_eq!(visits(&[(10.0, 1), (80.0, 2)]), Some(true));
+    assert_eq!(visits(&[(10.0, 1), (80.0, 1)]), Some(false));
+    assert_eq!(visits(&[(10.0, 1), (95.9, 2)]), Some(true), "visits once a second");
+    assert_eq!(visits(&[(10.0, 1), (60.0, 2)]), Some(false));
+    assert_eq!(visits(&[(10.0, 1), (99.0, 2)]), Some(false));
+    assert_eq!(visits(&[]), None);
 }
 
 #[test]
-fn a_client_restarted_in_the_stall_tells_the_whole_visit() {
+fn a_client_restarted_in_the_stall_keeps_the_whole_visit() {
     let frames = pitting(&STOP, 150.0, 60);
     let mut rig = Rig::new(&meta());
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(78.0)));
     rig.restart();
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(82.0)));
-    let told = rig.visits();
-    assert_eq!(told.len(), 2);
-    assert_eq!((told[0].exit_us, told[0].tick), (None, told[1].tick));
-    let v = &told[1];
+    let visits = rig.visits();
+    assert_eq!(visits.len(), 2);
+    assert_eq!((visits[0].exit_us, visits[0].tick), (None, visits[1].tick));
+    let v = &visits[1];
     assert_eq!((v.kind, v.run.0[0]), (PitKind::STOP, 2));
     assert!(near(v.enter_us, 70.0, 8_334) && near(v.exit_us.unwrap(), 95.0, 8_334) && near(v.stationary_us, 10.0, 20_000), "{v:?}");
-    assert_eq!(boxbox_race::timing::pit_visits(&told), std::slice::from_ref(v));
+    assert_eq!(boxbox_race::timing::pit_visits(&visits), std::slice::from_ref(v));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn rewinds_into_and_over_a_visit() {
         assert!(near(v.enter_us, 70.0, 8_334) && near(v.exit_us.unwrap(), 95.0, 8_334), "{to} → {back}: {v:?}");
         assert!(near(v.stationary_us, 10.0, 20_000) && near(v.service_us.unwrap(), 9.5, 40_000), "{to} → {back}: {v:?}");
     }
-    // The stop is undone: driven through this time.
+    // The rewind undoes the stop; this time the car drives through.
     let mut rig = Rig::new(&meta());
     rig.frames(frames.iter().filter(|f| f.sim_time_us < us(80.0)));
     rig.event(EventCode::REWIND, 4_320, us(72.0));
@@ -268,7 +268,7 @@ fn rewinds_into_and_over_a_visit() {
 }
 
 #[test]
-fn a_rewind_keeps_a_visit_that_nobody_saw_end() {
+fn a_rewind_keeps_a_visit_whose_exit_was_not_seen() {
     let mut frames = pitting(&STOP, 150.0, 60);
     frames.retain(|f| !(us(90.0)..us(98.0)).contains(&f.sim_time_us));
     let mut rig = Rig::new(&meta());
@@ -278,7 +278,7 @@ fn a_rewind_keeps_a_visit_that_nobody_saw_end() {
     assert_eq!((one(&all).timeline, one(&all).exit_us), (1, None));
 }
 
-/// Standing flickers, stalls flicker: the state stays small, and of one visit.
+/// If standing and the stall flicker, the state stays small and there is one visit.
 #[test]
 fn a_car_that_jerks_in_its_stall_is_one_stop() {
     let mut frames = pitting(&PitTrip { stands_s: Some((75.0, 90.0)), exit_s: 95.0, ..STOP }, 150.0, 60);
@@ -341,7 +341,7 @@ proptest! {
         }
     }
 
-    /// However often it goes back, a visit that was driven last is there once, and no other.
+    /// After any number of rewinds, exactly the visits that were driven last are there, each once.
     #[test]
     fn rewinds_leave_each_visit_once(trip in a_trip(), backs in prop::collection::vec((60.0..110.0f64, 0.0..30.0f64), 1..4)) {
         let frames = pitting(&trip, 140.0, 20);

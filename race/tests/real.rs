@@ -98,7 +98,7 @@ fn phillip_island_loops_and_fuel() {
     }
 }
 
-/// `flag.change`: the start lights and the green flag of the recording are told as they came.
+/// `flag.change`: each change of the recording's start lights and green flag is a fact.
 #[test]
 fn phillip_island_flags() {
     let Some(rig) = phillip_island("phillip_island_flags", 1) else { return };
@@ -121,7 +121,7 @@ fn phillip_island_at_lower_rates() {
     }
 }
 
-/// A client that starts between the light and the line sees the rest of lap 1 only, which is no lap.
+/// A client that starts between the light and the line sees only the rest of lap 1, which is not a lap.
 #[test]
 fn phillip_island_joined_after_the_light() {
     let Some(frames) = csv::recording("phillip_island_joined_after_the_light", PHILLIP_ISLAND) else { return };
@@ -138,7 +138,7 @@ fn sebring_reset_makes_no_lap() {
     rig.end();
     assert_eq!(rig.laps(), Vec::<Lap>::new());
     assert_eq!(rig.incidents(), []);
-    // It begins in the pits, drives out, and is put back there: neither is a stop.
+    // It begins in the pits, drives out, and is placed back there: neither visit is a stop.
     assert_eq!(rig.visits().iter().map(|v| (v.kind, v.exit_us.is_some())).collect::<Vec<_>>(), [(PitKind::START, true), (PitKind::TOW, false)]);
 }
 

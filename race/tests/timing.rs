@@ -1,4 +1,4 @@
-//! Order, gaps, classification, stints, visits and flags against a race whose truth is a formula.
+//! Order, gaps, classification, stints, visits and flags of a race whose true values come from a formula.
 
 #![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
 
@@ -95,7 +95,7 @@ fn when(times: &[i64], mark: i64) -> Option<i64> {
     }
 }
 
-/// What a store would give for the moment: laps begun by then, the last two of each entry.
+/// The laps that a store returns for the moment: the last two of each entry that had begun.
 fn laps_at(laps: &[Lap], at_us: i64) -> Vec<Lap> {
     let begun: Vec<_> = laps.iter().filter(|l| l.start_us <= at_us).cloned().collect();
     begun.chunk_by(|a, b| a.entry == b.entry).flat_map(|of| of[of.len().saturating_sub(2)..].to_vec()).collect()
@@ -112,7 +112,7 @@ proptest! {
     fn order_and_gaps_are_those_of_the_crossing_times(times in lap_times(), part in 0.0f64..1.0) {
         let session = session("Race", 0, times.len());
         let laps = race(&times);
-        // While everybody still drives.
+        // While all cars still drive.
         let end = laps.iter().filter(|l| l.number == LAPS).map(|l| l.end_us).min().unwrap();
         let at_us = GREEN_US + ((end - GREEN_US) as f64 * part) as i64;
         let recent = laps_at(&laps, at_us);
@@ -133,7 +133,7 @@ proptest! {
             }
             prop_assert_eq!(i64::from(standing.laps_down), down);
             if down == 0 {
-                // At its last mark, at least since the leader passed the next one, at least that of who is ahead.
+                // The gap at its last point, at least the time since the leader passed the next one, at least the gap of the car ahead.
                 let next = when(leader, mark + 1).filter(|theirs| *theirs <= at_us).map_or(0, |theirs| at_us - theirs);
                 least = when(leader, mark).map_or(0, |theirs| us - theirs).max(next).max(least);
                 prop_assert_eq!(standing.gap_us, Some(if n == 0 { 0 } else { least }));
@@ -180,7 +180,7 @@ proptest! {
             prop_assert_eq!(row.total_us, Some(last.end_us - GREEN_US));
         }
         prop_assert!(rows.windows(2).all(|w| (w[1].laps, w[0].finish_us) <= (w[0].laps, w[1].finish_us)));
-        // The flag alone says the same, shown as the winner crosses or a little later.
+        // The flag alone gives the same, shown at the winner's crossing or a little later.
         let shown = FlagChange { sim_time_us: flag + 120_000, to: Flags::CHECKERED, ..flags(0, 0, Flags(0)) };
         let unlimited = SessionInfo { meta: session.meta.clone().map(|m| SessionMeta { laps_limit: 0, ..m }), ..session.clone() };
         prop_assert_eq!(timing::classification(&unlimited, &laps, &[shown]), rows);
@@ -207,20 +207,20 @@ proptest! {
         prop_assert_eq!(digest(&laps), digest(&told_by_another));
     }
 
-    /// Several streams tell of the same visits, a few ms apart, some of them without the end: each visit once.
+    /// Several streams see the same visits, a few ms apart, some without the exit: each visit is there once.
     #[test]
     fn each_visit_once(count in 1usize..5, tellers in 1u8..4, jitter in prop::collection::vec(-8_000i64..8_000, 30), seed: u64) {
-        let mut told = vec![];
+        let mut seen = vec![];
         for n in 0..count {
             let enter = 100_000_000 * (n as i64 + 1);
             for t in 0..tellers {
                 let off = jitter[(n * 3 + usize::from(t)) % jitter.len()];
                 let exit_us = (t == 0 || off > 0).then_some(enter + 30_000_000 + off);
-                told.push(PitVisit { exit_us, field: t > 0, run: RunId([t; 16]), ..visit(0, enter + off) });
+                seen.push(PitVisit { exit_us, field: t > 0, run: RunId([t; 16]), ..visit(0, enter + off) });
             }
         }
-        fastrand::Rng::with_seed(seed).shuffle(&mut told);
-        let visits = timing::pit_visits(&told);
+        fastrand::Rng::with_seed(seed).shuffle(&mut seen);
+        let visits = timing::pit_visits(&seen);
         prop_assert_eq!(visits.len(), count);
         prop_assert!(visits.iter().all(|v| !v.field && v.exit_us.is_some()));
     }
@@ -301,7 +301,7 @@ fn on_the_grid_the_fraction_of_the_lap_decides() {
     assert!(order.iter().skip(1).all(|s| s.gap_us.is_none() && s.laps_down == 0 && s.laps == 0));
 }
 
-/// The lap that nobody has finished comes from where cars are.
+/// A lap that no car has finished is known from where cars are.
 #[test]
 fn the_open_lap_counts() {
     let session = session("Race", LAPS, 2);
@@ -330,7 +330,8 @@ fn practice_is_by_best_lap_the_first_of_equal_ones_ahead() {
     assert_eq!(order.iter().map(|s| s.entry).collect::<Vec<_>>(), rows.iter().map(|r| r.entry).collect::<Vec<_>>());
 }
 
-/// Who retires a lap before the flag is behind whoever took it with as many laps, though his last crossing was earlier.
+/// A car that retires one lap before the flag is behind a car that took the flag with equally many laps, although its last crossing was
+/// earlier.
 #[test]
 fn who_takes_the_flag_is_ahead_of_who_does_not() {
     let session = session("Race", 3, 3);
@@ -417,7 +418,7 @@ fn the_theoretical_best_is_made_of_valid_sectors() {
     assert_eq!((s.laps, s.valid_laps, s.best_lap, s.fuel_per_lap_l, s.fuel_laps_left), (3, 2, Some(1), Some(2.5), Some(4.0)));
 }
 
-/// A car that was ahead at the mark it passed last and stands since falls back as time goes on; no gap is below nothing.
+/// The gap of a car that stands grows, even if it was ahead at the last point that it passed; no gap is negative.
 #[test]
 fn a_car_that_stands_falls_back() {
     let session = session("Race", LAPS, 2);
@@ -432,7 +433,7 @@ fn a_car_that_stands_falls_back() {
     assert_eq!(table, [("car-01", Some(0), Some(0)), ("car-00", Some(40_000_000), Some(40_000_000))]);
 }
 
-/// Of a moment of which nothing is known there is no order; between the light and the first mark the next one decides.
+/// At a moment without any data there is no order; between the light and the first point, the next point decides.
 #[test]
 fn what_is_not_known_has_no_order() {
     let session = session("Race", LAPS, 2);

@@ -1,5 +1,5 @@
-//! [`SessionView`] against a store: whatever history led to a store's rows, the view that followed it says what one made of those rows says,
-//! and what the folds say of them when they are called one by one.
+//! [`SessionView`] against a store: a view that followed any history of steps equals a view made of the store's rows, and equals the
+//! functions of `timing` called one by one.
 
 #![allow(clippy::unwrap_used)]
 
@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// What readers are given, in a random order.
+    /// The rows that a reader gets, in a random order.
     fn rows(&self, rng: &mut Rng) -> Rows {
         let mut rows = Rows {
             laps: self.laps.values().filter(|l| !l.superseded).cloned().collect(),
@@ -131,7 +131,7 @@ impl Store {
         view.with(Rows { laps, cars, ..Rows::default() })
     }
 
-    /// Without the view: fold by fold.
+    /// The same answers without the view, function by function.
     fn order(&self, at_us: Option<i64>, rng: &mut Rng) -> Vec<timing::Standing> {
         let (info, rows) = (self.info.clone().unwrap(), self.rows(rng));
         let chequered_us = timing::chequered_us(&info, &rows.laps, &rows.flags);
@@ -156,7 +156,7 @@ fn info(rng: &mut Rng, id: u32) -> SessionInfo {
     }
 }
 
-/// A lap of a car that is as fast as its number says, told a little differently each time.
+/// A lap of a car whose speed depends on its number, with slightly different values each time.
 fn lap(rng: &mut Rng) -> Lap {
     let (car, number) = (rng.u32(0..CARS), rng.u32(1..=LAPS));
     let pace_us = 100_000_000 + i64::from(car) * rng.i64(1_000_000..1_100_000);
@@ -245,7 +245,7 @@ fn incident(rng: &mut Rng) -> IncidentStep {
         timeline: rng.u32(0..2),
         tick,
         sim_time_us: i64::from(tick) * 10_000_000,
-        // Of one counter: what it said before and after is the same in every stream that reports it.
+        // Steps of one counter: every stream that reports a step has the same counts before and after.
         from: tick as u16,
         to: tick as u16 + 1,
         superseded: rng.u8(0..3) == 0,
@@ -253,7 +253,7 @@ fn incident(rng: &mut Rng) -> IncidentStep {
     }
 }
 
-/// A car, as `stream` tells it: its own, or (`seen`) the one in that slot, counted for the driver who is known to drive it then.
+/// A car of `stream`: its own, or (`seen`) the one in that slot, with the entry of its owner at that time.
 fn car(rng: &mut Rng, stream: &StreamKey, seen: Option<u16>) -> CarNow {
     let lap = rng.u32(0..=LAPS + 1);
     let lap_start_us = i64::from(lap.saturating_sub(1)) * 101_000_000;
@@ -306,8 +306,8 @@ fn step(rng: &mut Rng, offset: u64) -> Step {
     step
 }
 
-/// Everything that a view says, at many moments.
-fn says(view: &SessionView) -> impl PartialEq + std::fmt::Debug + use<> {
+/// All answers of a view, at many moments.
+fn answers(view: &SessionView) -> impl PartialEq + std::fmt::Debug + use<> {
     let orders: Vec<_> = (0..=20).map(|k| Some(END_US / 20 * k)).chain([None]).map(|at| view.order(at)).collect();
     let cars: Vec<_> = (0..40).map(|n| view.car(EntryId(name(n))).cloned()).collect();
     let lasts: Vec<_> = (0..CARS).map(|n| view.last_lap(EntryId(name(n))).cloned()).collect();
@@ -319,7 +319,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn a_view_that_followed_a_history_says_what_the_store_says_in_the_end(seed: u64, steps in 1u64..60) {
+    fn a_view_that_followed_a_history_equals_a_view_of_the_store(seed: u64, steps in 1u64..60) {
         let rng = &mut Rng::with_seed(seed);
         let (mut store, mut view, mut feed) = (Store::default(), SessionView::new(session(0)), vec![]);
         for offset in 0..steps {
@@ -334,11 +334,11 @@ proptest! {
                 feed[again..].iter().for_each(|step| _ = view.apply(step));
             }
         }
-        prop_assert_eq!(says(&view), says(&store.view(rng)));
+        prop_assert_eq!(answers(&view), answers(&store.view(rng)));
     }
 
     #[test]
-    fn the_view_says_what_the_folds_say_one_by_one(seed: u64, steps in 1u64..60) {
+    fn the_view_equals_the_functions_called_one_by_one(seed: u64, steps in 1u64..60) {
         let rng = &mut Rng::with_seed(seed);
         let mut store = Store::default();
         (0..steps).for_each(|offset| store.commit(&step(rng, offset)));
@@ -370,7 +370,7 @@ proptest! {
             let step = step(rng, offset);
             store.commit(&step);
             let before = view.clone();
-            // Sometimes the step is not heard.
+            // Sometimes the step is lost.
             let changes = match rng.u8(0..8) {
                 0 => continue,
                 1 => view.replace(store.info.clone(), store.rows(rng)),

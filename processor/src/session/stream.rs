@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boxbox_race::stream::{Car, Context, Fact, OtherCars, OwnCar, Reports};
+use boxbox_race::stream::{Car, Context, Fact, OtherCars, Output, OwnCar};
 use boxbox_schemas::record::{Content, Kind, session_meta};
 use boxbox_schemas::results::Ledger;
 use boxbox_schemas::stamp::LogRecord;
@@ -36,7 +36,7 @@ impl Stream {
 
     /// The stream as a store keeps it. A race state that has outgrown its bound is given up: it must not block its partition.
     /// `owner` says whose a car is that is seen as an entry. Parts that have outgrown theirs are named in `out`.
-    pub(super) fn save(&mut self, owner: impl Fn(EntryId) -> EntryId, out: &mut Reports) -> StreamState {
+    pub(super) fn save(&mut self, owner: impl Fn(EntryId) -> EntryId, out: &mut Output) -> StreamState {
         let race = self.own.encode(out).unwrap_or_else(|detail| {
             let key = &self.ledger.stream;
             tracing::error!(session = %key.session, driver = %key.driver, run = %key.run, "the stream's race state cannot be kept ({detail}); it tells no more laps");
@@ -47,7 +47,7 @@ impl Stream {
         let context = self.context();
         let now = self.own.race.as_ref().and_then(|race| race.now(&context));
         let field = self.others.store(&context, out).into_iter().map(|mut car| {
-            if let Some(detail) = car.given_up {
+            if let Some(detail) = car.dropped_because {
                 tracing::error!(session = %context.session, driver = %context.driver, slot = car.slot, "what the stream sees of a car cannot be kept ({detail}); it begins anew");
             }
             car.now.iter_mut().for_each(|now| now.entry = owner(now.entry));
@@ -84,9 +84,9 @@ impl Stream {
     }
 
     /// Where the cars are that it sees as one of `entries` is to be saved again; whether there is any.
-    pub(super) fn touch(&mut self, entries: &BTreeSet<EntryId>) -> bool {
+    pub(super) fn mark_changed(&mut self, entries: &BTreeSet<EntryId>) -> bool {
         let context = self.context();
-        self.others.touch(&context, entries)
+        self.others.mark_changed(&context, entries)
     }
 
     /// The tick of the stream's first own-car frame, if this record brings it.
@@ -101,7 +101,7 @@ impl Stream {
 
     /// What the stream would tell if it ended here: what waits for the simulator's own time settles without it. The stream
     /// itself goes on waiting, should the session be opened again.
-    pub(crate) fn settled(&self, out: &mut Reports) {
+    pub(crate) fn settled(&self, out: &mut Output) {
         if let Some(race) = &self.own.race {
             race.clone().on_end(&self.context(), out);
             self.others.clone().on_end(&self.context(), out);
@@ -109,7 +109,7 @@ impl Stream {
     }
 
     /// Pass what is new of the record to the race logic; `ancestor` is whom the stream goes on from.
-    pub(crate) fn tell(&mut self, record: &LogRecord, arrival: &Arrival, verdict: &Verdict, ancestor: Option<&Stream>, out: &mut Reports) {
+    pub(crate) fn tell(&mut self, record: &LogRecord, arrival: &Arrival, verdict: &Verdict, ancestor: Option<&Stream>, out: &mut Output) {
         let prelude = record.record.prelude();
         let moved = std::mem::replace(&mut self.own.slot, prelude.slot) != prelude.slot;
         let context = self.context();

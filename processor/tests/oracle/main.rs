@@ -226,7 +226,7 @@ fn cars_seen_by_others_have_laps_too() {
 
 /// Once the car's own client sends as well, its word counts, whoever came first.
 #[test]
-fn a_cars_own_client_speaks_before_others() {
+fn a_cars_own_client_counts_before_others() {
     for seed in seeds(2) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let race = Race::new(&Spec { cars: 4, distance: Distance::Laps(4), ..Spec::calm(seed) });

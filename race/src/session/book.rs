@@ -1,10 +1,10 @@
-//! The book of a session: facts as each stream tells them, and of each lap the one chosen (E3, E4).
+//! The book of a session: the facts of all its streams, and for each lap the fact that was chosen (E3a, E4).
 //!
-//! Facts are kept under the entry that their teller knows. A car seen by others is known to them by the simulator's ids;
-//! once a driver's own stream of the session claims it, the session says so ([`Owners`]) and what was told of the car
-//! counts for that driver's entry.
+//! A fact is kept under the entry that its stream knows. Other clients know a car by the simulator's ids only. Once a driver's
+//! own stream claims the car, the session passes that on ([`Owners`]), and the facts about the car count for that driver's
+//! entry (E3b).
 //!
-//! While the session is closed (E9) facts are taken in, laps with [`Tags::LATE`], and nothing is chosen.
+//! While the session is closed (E9b), facts are kept, laps with [`Tags::LATE`], and none is chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,19 +12,19 @@ use boxbox_schemas::results::{AnyRow, Lap, Step, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
 
 use super::choice::choose;
-use super::rows::{Changes, Rows, owned};
+use super::rows::{Changes, Rows, with_owner};
 use crate::stream::Fact;
 
 /// A lap of a session: entry and number.
 type LapId = (EntryId, u32);
-/// Who tells a fact: driver, run, timeline.
-type Teller = (DriverId, RunId, u32);
-/// What is told of one lap.
-type Facts = BTreeMap<Teller, Lap>;
-/// Cars seen by others that are the car of a driver with a stream of their own: as whom they are seen, whose they are.
+/// Which timeline of which stream a fact comes from: driver, run, timeline.
+type StreamTimeline = (DriverId, RunId, u32);
+/// All facts about one lap.
+type LapFacts = BTreeMap<StreamTimeline, Lap>;
+/// Cars that other clients see and whose driver has a stream too. Key: the entry under which other clients see the car.
 pub type Owners = BTreeMap<EntryId, Owner>;
 
-/// Whose car it is.
+/// Who a car belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Owner {
     /// Who drives it.
@@ -33,89 +33,89 @@ pub struct Owner {
     pub entry: EntryId,
 }
 
-/// What changes did when they were made.
+/// Counts of what a set of changes did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Applied {
-    /// Laps chosen, revised ones included.
+    /// Laps chosen, including revised ones.
     pub laps: u64,
     /// Laps withdrawn.
     pub withdrawn: u64,
-    /// Rows told, changed or taken back.
+    /// Rows added, changed or superseded.
     pub rows: u64,
 }
 
 /// Facts, chosen laps and rows of one session.
 #[derive(Default)]
 pub struct Book {
-    facts: BTreeMap<LapId, Facts>,
+    facts: BTreeMap<LapId, LapFacts>,
     laps: BTreeMap<LapId, Lap>,
     rows: Rows,
     owners: Owners,
-    /// For each owner's entry, as whom its car is seen.
+    /// For each owner's entry, the entries under which other clients see its car.
     seen: BTreeMap<EntryId, BTreeSet<EntryId>>,
     closed: bool,
-    changed_facts: BTreeSet<(LapId, Teller)>,
+    changed_facts: BTreeSet<(LapId, StreamTimeline)>,
     changed_laps: BTreeSet<LapId>,
 }
 
-/// Changes worked out and not yet made.
+/// Changes that are computed and not yet applied.
 #[derive(Default)]
 pub struct Staged {
-    /// Everything told of each lap that a fact has touched.
-    facts: BTreeMap<LapId, Facts>,
-    touched: Vec<(LapId, Teller)>,
+    /// All facts about each lap that one of the new facts is about.
+    facts: BTreeMap<LapId, LapFacts>,
+    touched: Vec<(LapId, StreamTimeline)>,
     rows: Changes,
     chosen: Vec<(LapId, Option<Lap>)>,
 }
 
 impl Book {
-    /// A lap as a stream told it, as a store kept it.
+    /// Restore a stream's fact about a lap from a store.
     pub fn restore_fact(&mut self, fact: Lap) {
-        self.facts.entry(lap_id(&fact)).or_default().insert(teller(&fact), fact);
+        self.facts.entry(lap_id(&fact)).or_default().insert(stream_timeline(&fact), fact);
     }
 
-    /// A chosen lap, as a store kept it.
+    /// Restore a chosen lap from a store.
     pub fn restore_lap(&mut self, lap: Lap) {
         self.laps.insert(lap_id(&lap), lap);
     }
 
-    /// A row of any kind, as a store kept it.
+    /// Restore a row of any kind from a store.
     pub fn restore_row(&mut self, row: AnyRow) {
         self.rows.restore(row);
     }
 
-    /// What was restored was chosen under these owners, in a session that is closed or not.
-    pub fn restored(&mut self, owners: Owners, closed: bool) {
-        self.know(owners);
+    /// End the restoring: the restored laps were chosen with these owners, and the session is `closed` or not.
+    pub fn finish_restore(&mut self, owners: Owners, closed: bool) {
+        self.index_owners(owners);
         self.closed = closed;
     }
 
-    /// Work out what the facts of one stream change.
-    pub fn stage(&self, told: Vec<Fact>) -> Staged {
+    /// Compute what the facts of one stream change.
+    pub fn stage(&self, facts: Vec<Fact>) -> Staged {
         let mut staged = Staged::default();
-        for fact in told {
+        for fact in facts {
             match fact {
                 Fact::Lap(lap) => self.stage_lap(&mut staged, lap),
                 Fact::Row(mut row) => {
-                    row.head = owned(row.head, |told_as| self.entry(told_as));
-                    self.rows.told(&mut staged.rows, row, self.closed);
+                    row.head = with_owner(row.head, |seen_as| self.entry(seen_as));
+                    self.rows.put(&mut staged.rows, row, self.closed);
                 }
                 Fact::Rewind { driver, run, timeline, to_us, .. } => self.stage_rewind(&mut staged, (driver, run, timeline), to_us),
             }
         }
         if !self.closed {
-            let touched = staged.facts.iter().flat_map(|(id, facts)| facts.values().map(|f| (self.owner(f).entry, id.1))).collect();
+            let touched = staged.facts.iter().flat_map(|(id, facts)| facts.values().map(|f| (self.owner_of(f).entry, id.1))).collect();
             self.stage_choice(&mut staged, touched);
         }
         staged
     }
 
     fn stage_lap(&self, staged: &mut Staged, mut lap: Lap) {
-        let (id, who) = (lap_id(&lap), teller(&lap));
+        let (id, who) = (lap_id(&lap), stream_timeline(&lap));
         let facts = staged.facts.entry(id).or_insert_with(|| self.facts.get(&id).cloned().unwrap_or_default());
         if self.closed {
             if facts.get(&who) == Some(&lap) {
-                // It settles as the close has settled it: nothing that came late.
+                // The lap settles with the same content that it had at the close, so nothing came late.
                 return;
             }
             lap.tags = lap.tags.with(Tags::LATE);
@@ -127,38 +127,38 @@ impl Book {
         staged.touched.push((id, who));
     }
 
-    fn stage_rewind(&self, staged: &mut Staged, back: Teller, to_us: i64) {
-        let undone = |who: &Teller, f: &Lap| !f.superseded && f.end_us > to_us && (who.0, who.1) == (back.0, back.1) && who.2 < back.2;
+    fn stage_rewind(&self, staged: &mut Staged, back: StreamTimeline, to_us: i64) {
+        let undone = |who: &StreamTimeline, f: &Lap| !f.superseded && f.end_us > to_us && (who.0, who.1) == (back.0, back.1) && who.2 < back.2;
         let known = self.facts.iter().filter(|(_, facts)| facts.iter().any(|(who, f)| undone(who, f))).map(|(id, _)| *id);
         let laps: BTreeSet<LapId> = known.chain(staged.facts.keys().copied()).collect();
         for id in laps {
             let facts = staged.facts.entry(id).or_insert_with(|| self.facts.get(&id).cloned().unwrap_or_default());
             for (who, fact) in facts.iter_mut().filter(|(who, f)| undone(who, f)) {
                 fact.superseded = true;
-                // Remembers which revision the lap had reached, should it be withdrawn now and told anew later.
-                fact.revision = self.laps.get(&(self.owner(fact).entry, id.1)).map_or(fact.revision, |l| l.revision);
+                // Keeps the revision that the lap has reached: if the lap is withdrawn now and chosen again later, its revision must rise.
+                fact.revision = self.laps.get(&(self.owner_of(fact).entry, id.1)).map_or(fact.revision, |l| l.revision);
                 staged.touched.push((id, *who));
             }
         }
         self.rows.rewind(&mut staged.rows, back, to_us, self.closed);
     }
 
-    /// Choose anew for each of `laps`, which are named by whose they are.
+    /// Choose again for each of `laps`, which are given by their owner's entry.
     fn stage_choice(&self, staged: &mut Staged, laps: BTreeSet<LapId>) {
         for id in laps {
-            let told_as = std::iter::once(id.0).chain(self.seen.get(&id.0).into_iter().flatten().copied());
-            let told = |entry| staged.facts.get(&(entry, id.1)).or_else(|| self.facts.get(&(entry, id.1)));
-            let facts: Vec<&Lap> = told_as.filter_map(told).flat_map(BTreeMap::values).filter(|f| self.owner(f).entry == id.0).collect();
+            let seen_as = std::iter::once(id.0).chain(self.seen.get(&id.0).into_iter().flatten().copied());
+            let of_entry = |entry| staged.facts.get(&(entry, id.1)).or_else(|| self.facts.get(&(entry, id.1)));
+            let facts: Vec<&Lap> = seen_as.filter_map(of_entry).flat_map(BTreeMap::values).filter(|f| self.owner_of(f).entry == id.0).collect();
             let before = self.laps.get(&id);
-            let after = choose(facts.iter().copied().filter(|f| !f.superseded)).map(|lap| revised(self.owned(&lap), before, &facts));
+            let after = choose(facts.iter().copied().filter(|f| !f.superseded)).map(|lap| revised(self.as_owners(&lap), before, &facts));
             if after.as_ref() != before {
                 staged.chosen.push((id, after));
             }
         }
     }
 
-    /// Whose car the fact is of. Who drives a car that nobody claims is known as the car is, not as who saw it.
-    fn owner(&self, fact: &Lap) -> Owner {
+    /// Who the fact's car belongs to. A car that no stream claims gets the entry as its driver, not the driver of the client that saw it.
+    fn owner_of(&self, fact: &Lap) -> Owner {
         let Lap { entry, driver, .. } = *fact;
         if !fact.tags.has(Tags::FIELD) {
             return Owner { driver, entry };
@@ -166,66 +166,66 @@ impl Book {
         self.owners.get(&entry).copied().unwrap_or(Owner { driver: DriverId(entry.0), entry })
     }
 
-    /// The fact as its owner's lap.
-    fn owned(&self, fact: &Lap) -> Lap {
-        let Owner { driver, entry } = self.owner(fact);
+    /// The fact with its owner as driver and entry.
+    fn as_owners(&self, fact: &Lap) -> Lap {
+        let Owner { driver, entry } = self.owner_of(fact);
         Lap { driver, entry, ..fact.clone() }
     }
 
-    /// Whose cars are whose has changed: what was told of them is chosen anew.
-    /// Gives as whom they are seen.
-    pub fn own(&mut self, owners: Owners) -> (BTreeSet<EntryId>, Applied) {
-        let differs = |told_as: &EntryId| self.owners.get(told_as) != owners.get(told_as);
+    /// The owners have changed: the laps of the cars concerned are chosen again. Returns the entries under which other clients see
+    /// those cars.
+    pub fn set_owners(&mut self, owners: Owners) -> (BTreeSet<EntryId>, Applied) {
+        let differs = |seen_as: &EntryId| self.owners.get(seen_as) != owners.get(seen_as);
         let moved: BTreeSet<EntryId> = self.owners.keys().chain(owners.keys()).copied().filter(differs).collect();
-        let before = self.named(|entry| moved.contains(&entry));
-        self.know(owners);
+        let before = self.owned_laps(|entry| moved.contains(&entry));
+        self.index_owners(owners);
         if self.closed || moved.is_empty() {
             return (moved, Applied::default());
         }
-        let after = self.named(|entry| moved.contains(&entry));
+        let after = self.owned_laps(|entry| moved.contains(&entry));
         let mut staged = Staged::default();
         self.stage_choice(&mut staged, before.into_iter().chain(after).collect());
-        self.rows.own(&mut staged.rows, |told_as| self.entry(told_as));
+        self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as));
         let applied = self.apply(staged);
         (moved, applied)
     }
 
-    /// Who competes in the car that is seen as `seen_as`.
+    /// The entry of the car that other clients see as `seen_as`.
     pub fn entry(&self, seen_as: EntryId) -> EntryId {
         self.owners.get(&seen_as).map_or(seen_as, |owner| owner.entry)
     }
 
-    /// The laps that are told under entries that `of` takes, by whose they are.
-    fn named(&self, of: impl Fn(EntryId) -> bool) -> BTreeSet<LapId> {
-        let told = self.facts.iter().filter(|(id, _)| of(id.0));
-        told.flat_map(|(id, facts)| facts.values().map(|f| (self.owner(f).entry, id.1))).collect()
+    /// The laps whose facts are kept under an entry that passes `of`, by their owner's entry.
+    fn owned_laps(&self, of: impl Fn(EntryId) -> bool) -> BTreeSet<LapId> {
+        let laps = self.facts.iter().filter(|(id, _)| of(id.0));
+        laps.flat_map(|(id, facts)| facts.values().map(|f| (self.owner_of(f).entry, id.1))).collect()
     }
 
-    fn know(&mut self, owners: Owners) {
+    fn index_owners(&mut self, owners: Owners) {
         self.seen.clear();
-        for (told_as, owner) in &owners {
-            self.seen.entry(owner.entry).or_default().insert(*told_as);
+        for (seen_as, owner) in &owners {
+            self.seen.entry(owner.entry).or_default().insert(*seen_as);
         }
         self.owners = owners;
     }
 
-    /// The session is closed: from here on what is told is late.
+    /// The session is closed: facts that come from now on are late.
     pub fn close(&mut self) {
         self.closed = true;
     }
 
-    /// The session is opened again: what came late counts, and everything is chosen anew.
+    /// The session is opened again: late facts count, and every lap is chosen again.
     pub fn reopen(&mut self) -> Applied {
         self.closed = false;
         let mut staged = Staged::default();
         self.rows.reopen(&mut staged.rows);
-        self.rows.own(&mut staged.rows, |told_as| self.entry(told_as));
-        let told = self.named(|_| true);
-        self.stage_choice(&mut staged, told.into_iter().chain(self.laps.keys().copied()).collect());
+        self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as));
+        let known = self.owned_laps(|_| true);
+        self.stage_choice(&mut staged, known.into_iter().chain(self.laps.keys().copied()).collect());
         self.apply(staged)
     }
 
-    /// Make staged changes.
+    /// Apply staged changes.
     pub fn apply(&mut self, staged: Staged) -> Applied {
         let mut applied = Applied { rows: staged.rows.len() as u64, ..Applied::default() };
         self.changed_facts.extend(staged.touched);
@@ -266,7 +266,7 @@ impl Book {
     }
 }
 
-/// `lap` as the newest revision of its lap: as `before` if nothing else has changed, else one more than was ever reached.
+/// `lap` with its revision: that of `before` if nothing else has changed, else one more than the highest so far.
 fn revised(lap: Lap, before: Option<&Lap>, facts: &[&Lap]) -> Lap {
     let reached = before.map_or_else(|| facts.iter().filter(|f| f.superseded).map(|f| f.revision).max(), |b| Some(b.revision));
     let same = before.filter(|b| Lap { revision: b.revision, ..lap.clone() } == **b);
@@ -278,6 +278,6 @@ fn lap_id(lap: &Lap) -> LapId {
     (lap.entry, lap.number)
 }
 
-fn teller(lap: &Lap) -> Teller {
+fn stream_timeline(lap: &Lap) -> StreamTimeline {
     (lap.driver, lap.run, lap.timeline)
 }

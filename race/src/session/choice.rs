@@ -1,4 +1,4 @@
-//! E3: which stream's fact becomes the result. A pure fold: the same facts give the same choice in any order.
+//! Which stream's fact becomes the result (E3a, rule `choice.lap`). A pure function: the same facts give the same choice in any order.
 
 use std::cmp::Reverse;
 
@@ -7,20 +7,19 @@ use boxbox_schemas::results::{LOOPS, Lap, Reasons, Tags};
 
 use crate::stream::missing;
 
-/// Two drivers of a car follow each other within this time, µs; after more, nobody knows what it did in between.
+/// The next driver takes over within this time, µs. After a longer time it is not known what the car did in between.
 const SWAP_MAX_US: i64 = 300_000_000;
 
-/// What tells one lap of one entry best; `facts` are all that streams tell of that (entry, number).
+/// The best fact about one lap of one entry; `facts` are the facts of all streams about that (entry, number).
 ///
-/// Superseded facts are out; of one stream only its newest timeline and revision speaks. Parts of a lap that two drivers of
-/// a car drove are put together. Then: told by the car's own client before seen by another, measured before
-/// `timing_estimated`, complete before interrupted, driven whole before resumed (whether a run went on from another depends
-/// on arrival, where both drove at once), most frames, with the simulator's own time, settled, and at last the lowest driver
-/// and run.
+/// Superseded facts do not count. Of each stream, only the fact of its newest timeline and revision counts. Partial laps of two
+/// drivers who share a car are joined. Then, in this order, the choice prefers: the car's own client to other clients, measured
+/// to `timing_estimated`, complete to interrupted, a lap of one run to a resumed one (whether a run inherits from another depends
+/// on arrival, if both drove at once), most frames, with the simulator's own lap time, settled, the lowest driver, the lowest run.
 pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
     let mut newest: Vec<&Lap> = Vec::new();
     for fact in facts.filter(|f| !f.superseded) {
-        let of_same = |f: &&mut &Lap| (f.driver, f.run, part(f)) == (fact.driver, fact.run, part(fact));
+        let of_same = |f: &&mut &Lap| (f.driver, f.run, partial(f)) == (fact.driver, fact.run, partial(fact));
         match newest.iter_mut().find(of_same) {
             Some(known) if (known.timeline, known.revision) < (fact.timeline, fact.revision) => *known = fact,
             Some(_) => {}
@@ -43,18 +42,19 @@ fn rank(f: &Lap) -> Rank {
     (field, estimated, interrupted, resumed, Reverse(f.frames), f.sim_time_us.is_none(), !f.settled, f.driver, f.run)
 }
 
-fn part(f: &Lap) -> u32 {
+fn partial(f: &Lap) -> u32 {
     f.tags.0 & Tags::HEAD.with(Tags::TAIL).0
 }
 
-/// A driver swap makes one lap, credited to whoever crosses the line (E2): the lap that begins as `head` and ends as `tail`.
+/// A driver swap makes one lap, which counts for the driver who crosses the line (E2): the lap that begins with `head` and ends with
+/// `tail`.
 ///
-/// `None` if they are not of one drive: the same driver (a client that was restarted inherits), not one after the other, or
-/// the car elsewhere than where it was left, as after a tow.
+/// `None` if the two do not belong together: they have the same driver (a restarted client inherits instead), they overlap in time,
+/// or the car is not where the first driver left it, for example after a tow.
 fn join(head: &Lap, tail: &Lap) -> Option<Lap> {
     let apart_us = tail.start_us - head.end_us;
     let in_turn = head.driver != tail.driver && head.end_tick < tail.start_tick && apart_us <= SWAP_MAX_US;
-    if !in_turn || !goes_on(head, tail) {
+    if !in_turn || !continues(head, tail) {
         return None;
     }
     let later_us = tail.start_us - head.start_us;
@@ -67,7 +67,7 @@ fn join(head: &Lap, tail: &Lap) -> Option<Lap> {
     let mut reasons = head.reasons.with(tail.reasons);
     let mut tags = head.tags.with(tail.tags).without(Tags::HEAD.with(Tags::TAIL)).with(Tags::DRIVER_SWAP);
     if head.reasons.has(Reasons::IN_LAP) && !head.reasons.has(Reasons::OUT_LAP) {
-        // It came in in this very lap, so that leaving the pits makes no out lap (`validity.out-lap`).
+        // The car came in during this same lap, so leaving the pits does not make it an out lap (`validity.out-lap`).
         (reasons, tags) = (reasons.without(Reasons::OUT_LAP), tags.without(Tags::OUT_LAP));
     }
     reasons.set(Reasons::DISCONTINUITY, reasons.has(Reasons::DISCONTINUITY) || missing(head.end_us, tail.start_us));
@@ -87,21 +87,21 @@ fn join(head: &Lap, tail: &Lap) -> Option<Lap> {
     })
 }
 
-/// Whether the car is taken over where it was left: between the same two mini-loops.
-fn goes_on(head: &Lap, tail: &Lap) -> bool {
+/// Whether the second driver continues where the first one left the car: between the same two mini-loops.
+fn continues(head: &Lap, tail: &Lap) -> bool {
     let left = head.loops_us.len();
     let taken_over = tail.loops_us.iter().take_while(|us| **us < 0).count();
     left == taken_over
 }
 
-/// Sector times of the whole, or none if a line was crossed in between.
+/// Sector times of the joined lap; empty if a sector line was crossed between the two partial laps.
 fn sectors(head: &Lap, tail: &Lap, later_us: i64) -> Vec<i64> {
     let (known, open) = (head.sectors_us.iter().take_while(|us| **us >= 0).count(), tail.sectors_us.iter().take_while(|us| **us < 0).count());
     if head.sectors_us.len() != tail.sectors_us.len() || known != open || open == tail.sectors_us.len() {
         return vec![];
     }
     let mut sectors: Vec<i64> = head.sectors_us[..known].to_vec();
-    // The sector in which the car was taken over began in the first part.
+    // The sector of the takeover began in the first partial lap.
     sectors.push(tail.sectors_us[open] + later_us - sectors.iter().sum::<i64>());
     sectors.extend_from_slice(&tail.sectors_us[open + 1..]);
     sectors

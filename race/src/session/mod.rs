@@ -1,4 +1,4 @@
-//! The facts of many streams become one session's: of each lap one fact is chosen, of what is told as it is each row is kept.
+//! Joins the facts of a session's streams. One fact is chosen for each lap; rows of all other kinds are kept as each stream emits them.
 
 mod book;
 mod choice;

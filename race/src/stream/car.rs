@@ -1,4 +1,4 @@
-//! [`CarState`]: the race state of one stream's car, and what frames, metadata and events do to it.
+//! [`CarState`]: the race state of one car, and how frames, metadata and events change it.
 
 use boxbox_schemas::event::{ArchivedEventFrame, EventCode};
 use boxbox_schemas::field::ArchivedFieldFrame;
@@ -9,13 +9,13 @@ use boxbox_schemas::results::CarNow;
 use boxbox_schemas::slow::{ArchivedSlowFrame, SlowPresence};
 
 use super::clock::Clock;
-use super::fact::{Claim, Context, Fact, Reports, Start};
+use super::fact::{Claim, Context, Fact, Output, Start};
 use super::frame::{Frame, MISSING_US, missing};
-use super::identity::{Identity, Reporter, View};
-use super::laps::{Back, Laps};
+use super::identity::{Identity, Origin, View};
+use super::laps::{Laps, Rewind};
 use super::mark::Mark;
 use super::motion::Motion;
-use super::parts::{Moment, Parts, Slow};
+use super::parts::{FrameContext, Parts, Slow};
 use super::shown::Shown;
 use super::start::RaceStart;
 use super::step::Sample;
@@ -23,9 +23,9 @@ use super::track::Track;
 
 /// One car's race state: pure, deterministic, stored in at most 4 KiB, cheap to clone.
 ///
-/// Frames, metadata and events go in by sequence number; facts come out. A state written and read back at any frame
-/// gives the same facts (E11). A panic of a part is contained, and the part is named in [`Reports::failed`]; a panic of the laps
-/// goes to the caller.
+/// Frames, metadata and events go in, in the order of their sequence numbers; facts come out. A state that is stored and read back
+/// between any two frames gives the same facts (E11). A panic of a part is caught, and [`Output::failed`] names the part (E5c). A panic
+/// of the laps goes to the caller.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct CarState {
     pub(super) identity: Identity,
@@ -48,17 +48,17 @@ impl CarState {
         Self { identity: Identity { view: View::Field(None), ..Identity::default() }, ..Self::default() }
     }
 
-    /// Tick of the last frame taken.
+    /// Tick of the last frame that was processed.
     pub fn last_tick(&self) -> Option<u32> {
         self.clock.last_tick
     }
 
-    /// Frames left out because they came behind the last one of their timeline.
+    /// Number of frames left out because they were not newer than the last one (`motion.order`).
     pub fn ignored(&self) -> u64 {
         self.clock.ignored
     }
 
-    /// Who competes: the team where teams do, else the driver.
+    /// The entry: the team if teams compete, else the driver.
     pub fn entry(&self, driver: DriverId) -> EntryId {
         self.identity.entry(driver)
     }
@@ -68,74 +68,74 @@ impl CarState {
         self.identity.claim
     }
 
-    /// What its frames say of the start of the race.
+    /// What its frames show of the start of the race.
     pub fn start(&self) -> Start {
         Start { waiting: self.start.waiting, green_us: self.start.green_us }
     }
 
-    /// What the client knows of the session.
-    pub fn on_meta(&mut self, ctx: &Context, meta: &SessionMeta, out: &mut Reports) {
+    /// The session's metadata, as the client reports it.
+    pub fn on_meta(&mut self, ctx: &Context, meta: &SessionMeta, out: &mut Output) {
         self.identity.identify(ctx);
-        let (claim, view) = self.identity.described(ctx, meta);
+        let (claim, view) = self.identity.claim_and_view(ctx, meta);
         self.identity.claim = Some(claim);
         if ![view, View::Field(None)].contains(&self.identity.view) {
             self.forget_car(ctx, out);
         }
         self.identity.view = view;
-        self.lay_track(Track::of(meta, ctx.slot));
+        self.set_track(Track::of(meta, ctx.slot));
     }
 
     /// One frame of the own car.
-    pub fn on_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedCarFrame, out: &mut Reports) {
+    pub fn on_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedCarFrame, out: &mut Output) {
         let bits = CarBits::from(&frame.bits);
         if !bits.has(CarBits::REPLAY) {
             self.take(ctx, &Frame::of(frame, seq, bits), out);
         }
     }
 
-    /// What changes slowly on the own car.
-    pub fn on_slow(&mut self, ctx: &Context, frame: &ArchivedSlowFrame, out: &mut Reports) {
+    /// A slow frame of the own car.
+    pub fn on_slow(&mut self, ctx: &Context, frame: &ArchivedSlowFrame, out: &mut Output) {
         self.identity.identify(ctx);
         let tyre_sets = SlowPresence::from(&frame.presence).has(SlowPresence::TYRE_SETS).then(|| frame.tyre_sets_used.to_native());
-        let by = Reporter { ctx, identity: &self.identity };
-        self.parts.slow(&Slow { by, us: frame.sim_time_us.to_native(), tyre_sets }, out);
-        self.keep_marks(out);
+        let origin = Origin { ctx, identity: &self.identity };
+        self.parts.slow(&Slow { origin, us: frame.sim_time_us.to_native(), tyre_sets }, out);
+        self.mark_open_lap(out);
     }
 
     /// One frame of an observed car.
-    pub(super) fn on_field_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedFieldFrame, out: &mut Reports) {
-        if self.identity.view != View::Silent {
+    pub(super) fn on_field_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedFieldFrame, out: &mut Output) {
+        if self.identity.view != View::NotCompeting {
             self.take(ctx, &Frame::of_field(frame, seq), out);
         }
     }
 
-    /// What the observer of this car knows of the start (`start.seen`). The car's own frames come four times a second and need
-    /// not show it: the frame next to the light says where the car was.
-    pub(super) fn on_start(&mut self, ctx: &Context, start: Start, out: &mut Reports) {
+    /// What the observer of this car knows of the start (`start.seen`). Frames of an observed car come four times a second and do not show
+    /// the start, so the frame nearest to the green light says where the car was.
+    pub(super) fn on_start(&mut self, ctx: &Context, start: Start, out: &mut Output) {
         self.identity.identify(ctx);
         let Some(us) = self.start.learn(start, self.identity.track.kind) else { return };
         let there = |at: &Sample| !missing(at.us, us) && !missing(us, at.us) && at.lap.is_none_or(|n| n <= 1);
         let Some(at) = self.motion.at.filter(there) else { return };
-        if !self.laps.began_at_light(us) {
-            let by = Reporter { ctx, identity: &self.identity };
-            self.motion.at = Some(self.laps.begin_race(&by, us, at, self.motion.at, &mut out.facts));
+        if !self.laps.begin_at_light(us) {
+            let origin = Origin { ctx, identity: &self.identity };
+            self.motion.at = Some(self.laps.begin_race(&origin, us, at, self.motion.at, &mut out.facts));
         }
     }
 
     /// The observer's simulator went back.
-    pub(super) fn on_rewind(&mut self, ctx: &Context, to_tick: u32, to_us: i64, seq: u64, out: &mut Reports) {
+    pub(super) fn on_rewind(&mut self, ctx: &Context, to_tick: u32, to_us: i64, seq: u64, out: &mut Output) {
         self.identity.identify(ctx);
         self.rewind(ctx, (to_tick, to_us), seq, out);
     }
 
-    /// Something happened.
-    pub fn on_event(&mut self, ctx: &Context, seq: u64, event: &ArchivedEventFrame, out: &mut Reports) {
+    /// An event of the stream.
+    pub fn on_event(&mut self, ctx: &Context, seq: u64, event: &ArchivedEventFrame, out: &mut Output) {
         self.identity.identify(ctx);
         match EventCode::from(&event.code) {
             EventCode::REWIND => self.rewind(ctx, (event.tick.to_native(), event.sim_time_us.to_native()), seq, out),
             EventCode::RESET => {
-                let by = Reporter { ctx, identity: &self.identity };
-                self.laps.break_off(&by, self.motion.at, &mut out.facts);
+                let origin = Origin { ctx, identity: &self.identity };
+                self.laps.abandon_open_lap(&origin, self.motion.at, &mut out.facts);
                 self.motion.at = None;
             }
             EventCode::DRIVER_SWAP => self.laps.mark(Mark::Swap, event.sim_time_us.to_native()),
@@ -145,52 +145,52 @@ impl CarState {
 
     /// Sequence numbers `first` to `next` (exclusive) will never come: a gap, a void or a hole.
     ///
-    /// Time says how long the stretch was, so this only notes that an event may be among them.
-    pub fn on_missing(&mut self, ctx: &Context, first: u64, next: u64, _out: &mut Reports) {
+    /// The time of the next frame says how long the gap is. This call only notes that an event may be missing.
+    pub fn on_missing(&mut self, ctx: &Context, first: u64, next: u64, _out: &mut Output) {
         self.identity.identify(ctx);
         self.clock.lost |= next > first;
     }
 
-    /// The stream is over: what waits for the simulator's own time settles without it.
-    pub fn on_end(&mut self, ctx: &Context, out: &mut Reports) {
+    /// The stream is over: a lap that waits for the simulator's own time settles without it.
+    pub fn on_end(&mut self, ctx: &Context, out: &mut Output) {
         self.identity.identify(ctx);
-        let by = Reporter { ctx, identity: &self.identity };
-        self.laps.settle_now(&by, &mut out.facts);
-        self.laps.leave_car(&by, self.motion.at.as_ref(), &mut out.facts);
-        self.parts.end(&by, self.clock.last_us.unwrap_or(0), out);
-        self.keep_marks(out);
+        let origin = Origin { ctx, identity: &self.identity };
+        self.laps.settle_now(&origin, &mut out.facts);
+        self.laps.emit_head(&origin, self.motion.at.as_ref(), &mut out.facts);
+        self.parts.end(&origin, self.clock.last_us.unwrap_or(0), out);
+        self.mark_open_lap(out);
     }
 
-    /// E2: this run goes on where `from`, an earlier one of the same driver, ends (`resume.inherit`). A lap that is open stays open:
-    /// it will carry `RESUMED` and the frames of both runs. What this run has heard of its session already holds.
-    pub fn inherit(&mut self, from: &CarState, out: &mut Reports) {
-        // What a run has before its first frame: no field may be missing here.
+    /// This run continues the state `from` of an earlier run of the same driver (E2, `resume.inherit`). An open lap stays open: it gets
+    /// the tag `RESUMED` and the frames of both runs. Metadata that this run has received itself replaces the inherited metadata.
+    pub fn inherit(&mut self, from: &CarState, out: &mut Output) {
+        // The state of a run before its first frame. This pattern lists all fields, so that a new one is not forgotten.
         let Self { identity, clock, start: _, motion: _, laps: _, parts: _, shown: _ } = std::mem::replace(self, from.clone());
-        self.laps.go_on(self.identity.present_run(), self.motion.at.map_or(0, |at| at.seq + 1));
-        if self.identity.go_on_as(&identity) {
+        self.laps.continue_in_run(self.identity.present_run(), self.motion.at.map_or(0, |at| at.seq + 1));
+        if self.identity.start_run(&identity) {
             self.laps.forget_oldest_run();
         }
         self.motion.at_inherited = self.motion.at.is_some();
         (self.clock.ignored, self.clock.lost) = (clock.ignored, clock.lost);
         self.parts.hand_over(out);
-        self.keep_marks(out);
+        self.mark_open_lap(out);
         if identity.track.described {
-            self.lay_track(identity.track);
+            self.set_track(identity.track);
             (self.identity.claim, self.identity.view) = (identity.claim, identity.view);
         }
     }
 
     /// Where the car is; `None` before its first frame.
     pub fn now(&self, ctx: &Context) -> Option<CarNow> {
-        if self.identity.view == View::Silent {
+        if self.identity.view == View::NotCompeting {
             return None;
         }
         let (sim_time_us, tick) = (self.clock.last_us?, self.clock.last_tick?);
-        let begun = self.laps.begun_here();
+        let begun = self.laps.open_lap_times();
         let Shown { pct, speed_mps, off_track, in_pits, fuel_l, flags, state } = self.shown;
         Some(CarNow {
             session: ctx.session,
-            entry: Reporter { ctx, identity: &self.identity }.entry(),
+            entry: Origin { ctx, identity: &self.identity }.entry(),
             driver: ctx.driver,
             run: ctx.run,
             slot: ctx.slot,
@@ -202,7 +202,7 @@ impl CarState {
             loops_us: begun.map_or_else(Vec::new, |(_, loops_us)| loops_us.to_vec()),
             lap_pct: pct,
             speed_mps,
-            // A blank sample may say that it is in the garage or its stall; that it is not says nothing.
+            // A blank sample may show the car in the garage or its stall. If it shows neither, the car may still be in the pits.
             in_pits: in_pits.filter(|there| *there || pct.is_some()),
             off_track,
             fuel_l,
@@ -211,7 +211,7 @@ impl CarState {
         })
     }
 
-    fn take(&mut self, ctx: &Context, frame: &Frame, out: &mut Reports) {
+    fn take(&mut self, ctx: &Context, frame: &Frame, out: &mut Output) {
         self.identity.identify(ctx);
         if self.clock.rewind_was_lost(frame) {
             self.rewind(ctx, (frame.tick, frame.us), frame.seq, out);
@@ -231,9 +231,9 @@ impl CarState {
                 false
             }
         };
-        let by = Reporter { ctx, identity: &self.identity };
-        let moment = Moment {
-            by,
+        let origin = Origin { ctx, identity: &self.identity };
+        let at = FrameContext {
+            origin,
             frame,
             drove,
             before_us,
@@ -241,24 +241,24 @@ impl CarState {
             waiting: self.start.waiting,
             lap: self.laps.open_number(self.motion.at.as_ref()),
             lap_since_us: self.laps.open_since_us(),
-            lap_began: self.laps.began(),
+            lap_began: self.laps.take_began(),
         };
-        self.parts.take(&moment, out);
-        self.laps.settle_when_due(&by, frame.us, &mut out.facts);
-        self.keep_marks(out);
+        self.parts.take(&at, out);
+        self.laps.settle_when_due(&origin, frame.us, &mut out.facts);
+        self.mark_open_lap(out);
     }
 
-    /// A frame with a position. Whether the car drove there.
+    /// A frame with a position. True if the car drove there.
     #[inline]
-    fn take_position(&mut self, ctx: &Context, frame: &Frame, pct: f64, out: &mut Reports) -> bool {
+    fn take_position(&mut self, ctx: &Context, frame: &Frame, pct: f64, out: &mut Output) -> bool {
         if !self.identity.track.knows_length()
             && let Some(m) = frame.lap_dist_m
         {
             self.identity.track.learn_length(f64::from(m), pct);
         }
-        let by = Reporter { ctx, identity: &self.identity };
+        let origin = Origin { ctx, identity: &self.identity };
         let Self { start, motion, laps, shown, .. } = self;
-        let track = by.track();
+        let track = origin.track();
         let driven = motion.driven(track, frame, pct, || laps.section(track));
         let before_us = driven.map(|(from, _)| from.us);
         if let (None, Some((from, to))) = (frame.speed_mps, driven)
@@ -269,75 +269,73 @@ impl CarState {
         let edge = motion.pit_edge(frame, before_us);
         match driven {
             Some((from, mut to)) => {
-                laps.advance(&by, (motion, start), (from, &mut to), edge, &mut out.facts);
-                motion.arrive(to);
+                laps.advance(&origin, (motion, start), (from, &mut to), edge, &mut out.facts);
+                motion.set_position(to);
             }
             None => {
-                laps.break_off(&by, motion.at, &mut out.facts);
-                laps.take_over(&by, start, frame, pct, motion.at.is_some());
-                motion.arrive(Sample::at(frame, pct, pct));
+                laps.abandon_open_lap(&origin, motion.at, &mut out.facts);
+                laps.take_over_lap(&origin, start, frame, pct, motion.at.is_some());
+                motion.set_position(Sample::at(frame, pct, pct));
             }
         }
         // Race lap 1 begins at the green light, for a car that was there before it (`start.there`).
         if start.shows(frame, track.kind) && before_us.is_some_and(|us| !missing(us, frame.us)) && frame.before_first_lap() {
-            motion.at = Some(laps.begin_race(&by, frame.us, Sample::at(frame, pct, pct), motion.at, &mut out.facts));
+            motion.at = Some(laps.begin_race(&origin, frame.us, Sample::at(frame, pct, pct), motion.at, &mut out.facts));
         }
-        laps.judge(frame, before_us);
-        laps.sim_time(&by, frame.last_lap_us, &mut out.facts);
+        laps.mark_validity(frame, before_us);
+        laps.see_sim_lap_time(&origin, frame.last_lap_us, &mut out.facts);
         driven.is_some()
     }
 
     /// A frame without a position.
-    fn take_blank(&mut self, ctx: &Context, out: &mut Reports) {
+    fn take_blank(&mut self, ctx: &Context, out: &mut Output) {
         if !self.motion.blank && self.motion.in_pits == Some(true) {
-            let by = Reporter { ctx, identity: &self.identity };
-            self.laps.leave_car(&by, self.motion.at.as_ref(), &mut out.facts);
+            let origin = Origin { ctx, identity: &self.identity };
+            self.laps.emit_head(&origin, self.motion.at.as_ref(), &mut out.facts);
         }
         self.motion.blank = true;
     }
 
-    /// The simulator went back to `to`, a tick and a session time; `seq` is the sequence number of the event that says so
-    /// (`rewind.undo`).
-    fn rewind(&mut self, ctx: &Context, to: (u32, i64), seq: u64, out: &mut Reports) {
-        // What a rewind takes back: no field may be missing here. What the newest frame shows is shown until the next.
+    /// The simulator went back to `to`, a tick and a session time (`rewind.undo`); `seq` is the sequence number of the rewind event.
+    fn rewind(&mut self, ctx: &Context, to: (u32, i64), seq: u64, out: &mut Output) {
+        // All fields are listed, so that a new one is not forgotten. `shown` stays as it is until the next frame.
         let Self { identity, clock, start, motion, laps, parts, shown: _ } = self;
         let (to_tick, to_us) = to;
         identity.timeline += 1;
-        let by = Reporter { ctx, identity };
-        if by.own() {
-            let entry = by.entry();
-            let told = |run, timeline| Fact::Rewind { entry, driver: ctx.driver, run, timeline, to_us, to_tick };
-            out.facts.extend(identity.before.iter().map(|p| told(p.run, p.timeline + 1)));
-            out.facts.push(told(ctx.run, identity.timeline));
+        let origin = Origin { ctx, identity };
+        if origin.own() {
+            let entry = origin.entry();
+            let rewind = |run, timeline| Fact::Rewind { entry, driver: ctx.driver, run, timeline, to_us, to_tick };
+            out.facts.extend(identity.before.iter().map(|p| rewind(p.run, p.timeline + 1)));
+            out.facts.push(rewind(ctx.run, identity.timeline));
         }
-        let back = Back { to_us, seq, last_us: clock.last_us.unwrap_or(to_us), at: motion.at };
-        laps.rewind(&by, &back, &mut out.facts);
-        parts.rewind(&by, to_us, out);
+        let rewind = Rewind { to_us, seq, last_us: clock.last_us.unwrap_or(to_us), at: motion.at };
+        laps.rewind(&origin, &rewind, &mut out.facts);
+        parts.rewind(&origin, to_us, out);
         start.rewind(to_us);
         clock.rewind(to_tick, to_us);
-        *motion = Motion::returned_to(to_us);
-        self.keep_marks(out);
+        *motion = Motion::after_rewind(to_us);
+        self.mark_open_lap(out);
     }
 
-    /// Another car has taken the slot: nothing of the one before goes on (`seen.slot`), but whose stream it is and what belongs to the
-    /// session.
-    fn forget_car(&mut self, ctx: &Context, out: &mut Reports) {
-        let by = Reporter { ctx, identity: &self.identity };
-        self.laps.settle_now(&by, &mut out.facts);
+    /// Another car has taken the slot: the state begins again (`seen.slot`), except for the stream's identity and what belongs to the session.
+    fn forget_car(&mut self, ctx: &Context, out: &mut Output) {
+        let origin = Origin { ctx, identity: &self.identity };
+        self.laps.settle_now(&origin, &mut out.facts);
         let Self { identity, clock, start, motion: _, laps: _, parts: _, shown: _ } = std::mem::take(self);
         *self = Self { identity, clock, start: RaceStart { green_flag: false, ..start }, ..Self::default() };
     }
 
-    fn lay_track(&mut self, track: Track) {
+    fn set_track(&mut self, track: Track) {
         if track.lines() != self.identity.track.lines() {
             self.laps.lines_moved();
         }
         self.identity.track = track;
     }
 
-    /// What parts said of the open lap becomes part of it.
+    /// Give the open lap the marks that parts have set.
     #[inline]
-    pub(super) fn keep_marks(&mut self, out: &mut Reports) {
+    pub(super) fn mark_open_lap(&mut self, out: &mut Output) {
         if out.marks.is_empty() {
             return;
         }

@@ -1,4 +1,4 @@
-//! What the race logic is told beside frames, and the facts that it reports.
+//! The inputs of the race logic beside frames, and its output: facts.
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId, SessionId};
 use boxbox_schemas::results::{AnyRow, Lap, Row};
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::mark::Mark;
 
-/// What facts carry beside what frames say; it changes only with a stream's metadata or slot.
+/// The ids that every fact of a stream has. They change only with the stream's metadata or slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Context {
     /// The session.
     pub session: SessionId,
-    /// The driver whose stream it is.
+    /// The stream's driver.
     pub driver: DriverId,
     /// The stream's run.
     pub run: RunId,
@@ -30,37 +30,37 @@ pub struct Claim {
     pub slot: u16,
 }
 
-/// What a client knows of the start of a race, for the cars that it sees: their frames show neither lights nor state.
+/// What a client knows of the start of a race. The cars that it sees need this, because their frames show neither lights nor state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Start {
     /// The field waits for the green light.
     pub waiting: bool,
-    /// When the race was let go, µs.
+    /// When the race started (green light or green flag), µs.
     pub green_us: Option<i64>,
 }
 
-/// What one stream reports (E3).
+/// What the race logic derives from one stream (E3a).
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fact {
-    /// A timed lap, keyed by (session, entry, number, driver, run, timeline). It comes at the crossing, and once more
-    /// with a higher revision when the simulator's own time came or it settled without.
+    /// A timed lap, keyed by (session, entry, number, driver, run, timeline). It is emitted at the crossing, and once
+    /// more with a higher revision when the lap settles, with or without the simulator's own time.
     ///
-    /// Its spans hold every frame it was computed from. After a rewind an earlier span ends with frames that were undone:
+    /// Its spans contain every frame that it was computed from. After a rewind, an earlier span ends with frames that the rewind undid:
     /// those whose tick is not below the first tick of the next span.
     Lap(Lap),
-    /// A row of another kind, keyed by (session, kind, key): when it is reported again it replaces the row before. A change of the
-    /// driver's incident counter and a change of the flags shown to the car are reported once; a visit to the pit lane at its begin,
-    /// and again when the car stands, drives off and leaves.
+    /// A row of another kind, keyed by (session, kind, key): a row that is emitted again replaces the row before. A change of the
+    /// driver's incident counter and a change of the flags shown to the car are emitted once. A pit visit is emitted at its
+    /// entry, when it becomes a stop, when the car drives off, and at its exit.
     Row(AnyRow),
-    /// E4: the stream went back. Facts of (`driver`, `run`) of timelines below `timeline` that end after `to_us` are superseded.
+    /// The stream went back (E4). Facts of (`driver`, `run`) of timelines below `timeline` that end after `to_us` are superseded.
     ///
-    /// It means what the stream told of other cars, too. A visit to the pits whose end was not seen ends after any time: one that
-    /// was going on at `to_us` is told again, under the new timeline. A stream that inherited its state says this of the runs
-    /// before it too.
+    /// This includes the stream's facts about other cars. A pit visit whose exit was not seen counts as ending after any time: a visit
+    /// that was under way at `to_us` is emitted again under the new timeline. A stream that inherited its state emits a rewind
+    /// for each run before it too.
     Rewind {
         /// Who competes.
         entry: EntryId,
-        /// The driver whose stream it is.
+        /// The stream's driver.
         driver: DriverId,
         /// The run whose facts are meant.
         run: RunId,
@@ -74,25 +74,25 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// A row, reported.
+    /// The fact that consists of this row.
     pub fn row<T: Row>(row: &T) -> Self {
         Fact::Row(AnyRow::of(row))
     }
 }
 
-/// What came of one call or of many, in the order in which it came.
+/// The output of one call or of several, in order.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Reports {
+pub struct Output {
     /// Facts, for the book of the session.
     pub facts: Vec<Fact>,
-    /// Parts of a car's state that were switched off, by name: each panicked, or grew beyond its bound.
+    /// Names of the parts of a car's state that were switched off, because they panicked or exceeded their bound.
     pub failed: Vec<&'static str>,
-    /// What parts say of the open lap, and since when, µs; since its start if that is later.
+    /// Marks that parts set on the open lap, and since when, µs; since the start of the lap if that is later.
     pub(super) marks: Vec<(Mark, i64)>,
 }
 
-impl Reports {
-    /// The open lap is marked from `us` on, or from its start if that is later.
+impl Output {
+    /// Mark the open lap from `us` on, or from its start if that is later.
     pub(super) fn mark(&mut self, mark: Mark, us: i64) {
         self.marks.push((mark, us));
     }

@@ -1,18 +1,18 @@
-//! [`Frame`]: one frame as the race logic sees it. What is absent is `None`, a blank sample has no position (`motion.blank`).
+//! [`Frame`]: one frame as the race logic sees it. Absent values are `None`; a blank sample has no position (`motion.blank`).
 
 use boxbox_schemas::field::{ArchivedFieldFrame, FieldBits};
 use boxbox_schemas::frame::{ArchivedCarFrame, CarBits, Flags, Presence, SessionState, TrackLoc};
 
-/// A missing stretch of at least this long is named in the lap: more than a moment at any sensible sampling rate, µs.
+/// A gap between two frames is noted in the lap if it is at least this long, µs. No sensible sampling rate has such gaps.
 pub(super) const MISSING_US: i64 = 1_000_000;
 
-/// One frame. Every simulator's and every view's frame is one of these before a rule is applied to it.
+/// One frame. Frames of all simulators, of own and of observed cars, are converted to this before a rule is applied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     pub(super) us: i64,
     pub(super) tick: u32,
     pub(super) seq: u64,
-    /// Fraction of the lap; `None` in a blank sample: the car is not in the world, or nobody drives it.
+    /// Fraction of the lap; `None` in a blank sample: the car is not in the world, or it has no driver.
     pub(super) pct: Option<f64>,
     pub(super) speed_mps: Option<f32>,
     pub(super) lap_dist_m: Option<f32>,
@@ -28,16 +28,16 @@ pub(super) struct Frame {
     pub(super) in_stall: bool,
     /// On pit road, in the stall or the garage; `None` if the simulator does not say.
     pub(super) in_pits: Option<bool>,
-    /// The simulator says when the car is on pit road, not only when it is in its stall.
+    /// The simulator shows whether the car is on pit road, not only whether it is in its stall.
     pub(super) knows_pit_road: bool,
-    /// The simulator says when the car is in its stall.
+    /// The simulator shows whether the car is in its stall.
     pub(super) knows_stall: bool,
     /// Being serviced; `None` if the simulator does not say.
     pub(super) in_service: Option<bool>,
     pub(super) towing: bool,
     pub(super) electric: bool,
     pub(super) sim_invalid: bool,
-    /// The simulator shows flags, and they are this view's to report.
+    /// The simulator shows flags, and the frame is the own car's.
     pub(super) knows_flags: bool,
     pub(super) flags: Flags,
     pub(super) flags_seen: Flags,
@@ -58,7 +58,7 @@ impl Frame {
         let in_pits = if p.has(Presence::PIT_ROAD) {
             Some(bits.has(CarBits::ON_PIT_ROAD) || in_stall || in_garage)
         } else if let Some(loc) = loc {
-            // Without the simulator's own word, the approach, which includes pit road, is the best there is.
+            // Without the bit for pit road, the approach, which includes pit road, is the best approximation.
             Some(in_stall || in_garage || loc == TrackLoc::PIT_APPROACH)
         } else if p.any(Presence::IN_STALL.with(Presence::IN_GARAGE)) {
             Some(in_stall || in_garage)
@@ -121,7 +121,7 @@ impl Frame {
             knows_stall: true,
             in_service: None,
             electric: false,
-            // They are its own client's to report.
+            // Only the car's own client reports its flags.
             knows_flags: false,
             towing: false,
             sim_invalid: false,
@@ -137,18 +137,18 @@ impl Frame {
         u32::try_from(number).ok().filter(|n| *n > 0)
     }
 
-    /// Whether the counters allow that the race has not begun. Parade laps count 1/0, then 0/-1.
+    /// Whether the lap counters are still those before the start of the race. Parade laps count 1/0, then 0/-1.
     pub(super) fn before_first_lap(&self) -> bool {
         self.lap.is_none_or(|n| n <= 1) && self.laps_completed.is_none_or(|n| n <= 0)
     }
 
-    /// Whether the field has not been let go.
+    /// Whether the field still waits for the green light.
     pub(super) fn before_green(&self) -> bool {
         (SessionState::GET_IN_CAR..=SessionState::PARADE).contains(&self.state)
     }
 }
 
-/// Whether nothing was heard for long enough to name it.
+/// Whether the time between two frames is long enough to be noted as a gap.
 pub(crate) fn missing(from_us: i64, to_us: i64) -> bool {
     to_us - from_us >= MISSING_US
 }

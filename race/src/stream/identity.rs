@@ -1,4 +1,4 @@
-//! [`Identity`]: whose car a state is of, and in which run and timeline; [`Reporter`]: under whom its facts are reported.
+//! [`Identity`]: whose car a state describes, with run and timeline; [`Origin`]: the entry, driver, run and timeline of its facts.
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId};
 use boxbox_schemas::meta::SessionMeta;
@@ -8,10 +8,10 @@ use super::fact::{Claim, Context};
 use super::sparse::is_default;
 use super::track::Track;
 
-/// Runs of the same driver remembered before this one.
+/// Number of the driver's earlier runs that are kept.
 const RUNS_MAX: usize = 4;
 
-/// Whose car it is. See the [module](self).
+/// Whose car a state describes. See the [module](self).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Identity {
@@ -23,23 +23,24 @@ pub(super) struct Identity {
     /// How often the run has gone back (E4).
     #[serde(skip_serializing_if = "is_default")]
     pub(super) timeline: u32,
-    /// Who sees the car.
+    /// Which client sees the car.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) view: View,
     pub(super) claim: Option<Claim>,
     pub(super) track: Track,
 }
 
-/// Who sees the car.
+/// Which client sees the car.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) enum View {
     /// Its own client.
     #[default]
     Own,
-    /// Another client; `None` while no metadata says who competes in it.
+    /// Another client; `None` while no metadata names the car's entry.
     Field(Option<EntryId>),
-    /// Another client, and it does not compete: a pace car, a spectator.
-    Silent,
+    /// Another client, and the car does not compete: a pace car or a spectator.
+    #[serde(rename = "Silent")]
+    NotCompeting,
 }
 
 /// A run whose state was inherited, and how many timelines it had.
@@ -50,7 +51,7 @@ pub(super) struct PastRun {
 }
 
 impl Identity {
-    /// What every call says: which run it is, and the slot of the car.
+    /// Keep what every call passes: the run and the car's slot.
     pub(super) fn identify(&mut self, ctx: &Context) {
         self.run.get_or_insert(ctx.run);
         if self.claim.is_none_or(|claim| claim.slot != ctx.slot) {
@@ -58,7 +59,7 @@ impl Identity {
         }
     }
 
-    /// Who competes: the team where teams do, else the driver.
+    /// The entry: the team if teams compete, else the driver.
     pub(super) fn entry(&self, driver: DriverId) -> EntryId {
         match self.track.team_id {
             0 => EntryId(driver.0),
@@ -71,8 +72,8 @@ impl Identity {
         self.view == View::Own
     }
 
-    /// As whom the metadata has the car in the slot of `ctx`: whose it is, and who sees it.
-    pub(super) fn described(&self, ctx: &Context, meta: &SessionMeta) -> (Claim, View) {
+    /// What the metadata says about the car in the slot of `ctx`: whose car it is, and which client sees it.
+    pub(super) fn claim_and_view(&self, ctx: &Context, meta: &SessionMeta) -> (Claim, View) {
         let of_slot = meta.entries.iter().find(|e| e.slot == ctx.slot);
         let car = if self.own() { of_slot.or_else(|| meta.own()) } else { of_slot };
         let claim = Claim { user_id: car.map_or(0, |e| e.user_id), team_id: car.map_or(0, |e| e.team_id), slot: ctx.slot };
@@ -80,11 +81,11 @@ impl Identity {
             return (claim, View::Own);
         }
         let named = |entry: EntryId| of_slot.is_some_and(|e| e.user_id != 0 || e.team_id != 0).then_some(entry);
-        (claim, field_entry(Some(meta), ctx.slot).map_or(View::Silent, |entry| View::Field(named(entry))))
+        (claim, field_entry(Some(meta), ctx.slot).map_or(View::NotCompeting, |entry| View::Field(named(entry))))
     }
 
-    /// A new run, `own`, goes on with this state. True if a run was forgotten for it: the numbers of runs move down by one.
-    pub(super) fn go_on_as(&mut self, own: &Identity) -> bool {
+    /// A new run, `own`, continues this state. True if the oldest run was removed: then the numbers of all runs move down by one.
+    pub(super) fn start_run(&mut self, own: &Identity) -> bool {
         if let Some(run) = self.run.take() {
             self.before.push(PastRun { run, timeline: self.timeline });
         }
@@ -96,29 +97,29 @@ impl Identity {
         full
     }
 
-    /// The number under which runs of frames of this stream are kept.
+    /// The number of the present run in the spans of laps.
     pub(super) fn present_run(&self) -> u8 {
         self.before.len() as u8
     }
 
-    /// The run that is kept under `number`.
+    /// The run with this number.
     pub(super) fn run_of(&self, number: u8, present: RunId) -> RunId {
         self.before.get(usize::from(number)).map_or(present, |past| past.run)
     }
 }
 
-/// Under whom a car's facts are reported.
+/// Where a car's facts come from: entry, driver, run, timeline, and the track.
 #[derive(Clone, Copy)]
-pub(super) struct Reporter<'a> {
+pub(super) struct Origin<'a> {
     pub(super) ctx: &'a Context,
     pub(super) identity: &'a Identity,
 }
 
-impl Reporter<'_> {
+impl Origin<'_> {
     pub(super) fn entry(&self) -> EntryId {
         match self.identity.view {
             View::Field(Some(entry)) => entry,
-            View::Field(None) | View::Silent => field_entry(None, self.ctx.slot).unwrap_or(EntryId(self.ctx.driver.0)),
+            View::Field(None) | View::NotCompeting => field_entry(None, self.ctx.slot).unwrap_or(EntryId(self.ctx.driver.0)),
             View::Own => self.identity.entry(self.ctx.driver),
         }
     }
@@ -131,13 +132,13 @@ impl Reporter<'_> {
         self.identity.timeline
     }
 
-    /// The car's own client reports it.
+    /// The facts come from the car's own client.
     pub(super) fn own(&self) -> bool {
         self.identity.own()
     }
 }
 
-/// Entry under which an observed car's facts are reported: `t:TEAM` if teams race, else `u:USER_ID`, else (no user id, or no
+/// The entry of an observed car: `t:TEAM` if teams race, else `u:USER_ID`, else (no user id, or no
 /// metadata) `c:SLOT`; `None` for pace cars and spectators.
 pub fn field_entry(meta: Option<&SessionMeta>, slot: u16) -> Option<EntryId> {
     let car = meta.and_then(|m| m.entries.iter().find(|e| e.slot == slot));

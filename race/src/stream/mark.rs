@@ -1,10 +1,10 @@
-//! [`Mark`]: what is true of a lap from some moment on, and the reasons and tags that follow.
+//! [`Mark`]: a condition that holds for a lap from some moment on, and the reasons and tags that follow from it.
 
 use boxbox_schemas::results::{Reasons, Tags};
 
-/// What is true of a lap from some moment on. Kept with the moment, so that a rewind takes it back.
+/// A condition that holds for a lap from some moment on. It is kept with that moment, so that a rewind can remove it.
 ///
-/// Stored states hold a mark as its place in this list: new ones go to the end.
+/// Stored states contain a mark's position in this list, so new marks go to the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mark {
     OffTrack,
@@ -18,7 +18,7 @@ pub(super) enum Mark {
     Swap,
     Estimated,
     Resumed,
-    /// The fuel level rose, or it was not watched: what was used in the lap is not known.
+    /// The fuel level rose, or was not observed: the fuel used in the lap is unknown.
     Refuelled,
 }
 
@@ -38,8 +38,8 @@ impl Mark {
         Mark::Refuelled,
     ];
 
-    /// Why the lap does not count for best (`validity.best`), and what else is to be known of it.
-    pub(super) fn means(self) -> (Reasons, Tags) {
+    /// The reasons why the lap does not count for best (`validity.best`), and its tags.
+    pub(super) fn reasons_and_tags(self) -> (Reasons, Tags) {
         let (no_reason, no_tag) = (Reasons(0), Tags(0));
         match self {
             Mark::OffTrack => (Reasons::OFF_TRACK, no_tag),

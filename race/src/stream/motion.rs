@@ -1,4 +1,4 @@
-//! [`Motion`]: where the car is and how it came there.
+//! [`Motion`]: the car's last position, and what has happened since.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,26 +7,26 @@ use super::sparse::is_default;
 use super::step::{Sample, Section, progress, resume};
 use super::track::Track;
 
-/// Where the car is and how it came there. A rewind replaces it as a whole.
+/// The car's last position, and what has happened since. A rewind replaces all of it.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Motion {
     /// The last frame with a position.
     pub(super) at: Option<Sample>,
-    /// `at` is the last one of the run before.
+    /// `at` belongs to the run before this one.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) at_inherited: bool,
-    /// A rewind went back to this time, and no position came since, µs.
+    /// A rewind went back to this time, and no position has come since, µs.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) resume_us: Option<i64>,
-    /// There were blank samples since `at`.
+    /// Blank samples have come since `at`.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) blank: bool,
-    /// In the pits; `None` until the simulator says it.
+    /// In the pits; `None` until the simulator shows it.
     pub(super) in_pits: Option<bool>,
 }
 
-/// The pits were entered or left, at about this time.
+/// The car entered or left the pits, at about this time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PitEdge {
     pub(super) us: i64,
@@ -34,17 +34,17 @@ pub(super) struct PitEdge {
 }
 
 impl Motion {
-    /// After a rewind to `us`: where the car is, the next frame says.
-    pub(super) fn returned_to(us: i64) -> Self {
+    /// The state after a rewind to `us`: the next frame will show where the car is.
+    pub(super) fn after_rewind(us: i64) -> Self {
         Self { resume_us: Some(us), ..Self::default() }
     }
 
-    /// When the car's position before the next frame was, if one is known.
+    /// Time of the car's last position, or of the rewind; `None` if there is neither, µs.
     pub(super) fn last_us(&self) -> Option<i64> {
         self.at.map(|at| at.us).or(self.resume_us)
     }
 
-    /// From where to where the car drove by this frame; `None` if it jumped, or where it was is not known.
+    /// From where to where the car drove until this frame; `None` if it jumped, or if its last position is unknown.
     #[inline(always)]
     pub(super) fn driven(&self, track: &Track, frame: &Frame, pct: f64, section: impl FnOnce() -> Option<Section>) -> Option<(Sample, Sample)> {
         match self.at {
@@ -53,7 +53,7 @@ impl Motion {
         }
     }
 
-    /// The pits entered or left, taken half-way between the two frames: they are yes-or-no (`validity.pits`).
+    /// Whether the car entered or left the pits. Frames show only yes or no, so the time is half-way between two frames (`validity.pits`).
     #[inline]
     pub(super) fn pit_edge(&mut self, frame: &Frame, before_us: Option<i64>) -> Option<PitEdge> {
         let entered = frame.in_pits?;
@@ -62,10 +62,10 @@ impl Motion {
         (before != entered).then_some(PitEdge { us, entered })
     }
 
-    /// The car is at `at`.
+    /// Set the car's position.
     #[inline]
-    pub(super) fn arrive(&mut self, at: Sample) {
-        // One by one: a whole new struct would be copied twice for each frame.
+    pub(super) fn set_position(&mut self, at: Sample) {
+        // Fields are set one by one, because a new struct would be copied twice for each frame.
         let Self { at: place, at_inherited, resume_us, blank, in_pits: _ } = self;
         (*place, *at_inherited, *resume_us, *blank) = (Some(at), false, None, false);
     }

@@ -1,4 +1,4 @@
-//! [`OtherCars`]: the cars that a stream's client sees beside its own, and what the client knows of them.
+//! [`OtherCars`]: the cars that a stream's client sees beside its own, and the client's description of the session.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,41 +9,41 @@ use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::CarNow;
 
 use super::car::CarState;
-use super::fact::{Context, Reports, Start};
+use super::fact::{Context, Output, Start};
 use super::identity::field_entry;
 use super::other_car::OtherCar;
 use super::state::{VERSION, is_known};
 
-/// Cars kept for one client; of more, those that it saw first (`seen.bound`). iRacing has 64 slots.
+/// Number of cars kept for one client: the first ones that it sees (`seen.bound`). iRacing has 64 slots.
 const CARS_MAX: usize = 64;
-/// No car has this slot: under it, the client's own description of the session is kept.
+/// No car has this slot. The client's description of the session is stored under it.
 const DESCRIPTION_SLOT: u16 = u16::MAX;
 
-/// What a client sees of others. See the [module](self).
+/// The cars that a client sees. See the [module](self).
 #[derive(Clone, Default)]
 pub struct OtherCars {
-    /// The session as the client describes it, without names.
+    /// The client's description of the session, without names.
     description: Option<SessionMeta>,
     cars: BTreeMap<u16, OtherCar>,
-    /// Slots that have changed since they were last stored.
+    /// Slots whose state has changed since it was last stored.
     changed: BTreeSet<u16>,
 }
 
-/// What is stored of one slot.
+/// The stored state of one slot.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StoredCar {
-    /// The slot; not always one of a car.
+    /// The slot: that of a car, or the one that stands for the description.
     pub slot: u16,
     /// Its state.
     pub race: Vec<u8>,
     /// Where the car is.
     pub now: Option<CarNow>,
-    /// Why the state could not be kept; then the car begins anew.
-    pub given_up: Option<String>,
+    /// Why the state was dropped, if it was; the car then begins again.
+    pub dropped_because: Option<String>,
 }
 
 impl OtherCars {
-    /// As they were stored, by slot; the error says what cannot be read.
+    /// Restore stored states, by slot; the error says what cannot be read.
     pub fn restore<'a>(stored: impl Iterator<Item = (u16, &'a [u8])>) -> Result<Self, String> {
         let mut others = Self::default();
         for (slot, race) in stored {
@@ -57,30 +57,30 @@ impl OtherCars {
         Ok(others)
     }
 
-    /// What has changed since this was last asked for. `own` is the client's own context.
-    pub fn store(&mut self, own: &Context, out: &mut Reports) -> Vec<StoredCar> {
+    /// The states that have changed since the last call. `own` is the client's own context.
+    pub fn store(&mut self, own: &Context, out: &mut Output) -> Vec<StoredCar> {
         let slots = std::mem::take(&mut self.changed);
         slots.into_iter().filter_map(|slot| self.store_slot(&Context { slot, ..*own }, out)).collect()
     }
 
-    fn store_slot(&mut self, ctx: &Context, out: &mut Reports) -> Option<StoredCar> {
+    fn store_slot(&mut self, ctx: &Context, out: &mut Output) -> Option<StoredCar> {
         let slot = ctx.slot;
         if slot == DESCRIPTION_SLOT {
             let race = encode_description(&self.description).unwrap_or_default();
-            return Some(StoredCar { slot, race, now: None, given_up: None });
+            return Some(StoredCar { slot, race, now: None, dropped_because: None });
         }
         let car = self.cars.get_mut(&slot)?;
         Some(match car.encode(out) {
-            Ok(race) => StoredCar { slot, race, now: car.now(ctx), given_up: None },
+            Ok(race) => StoredCar { slot, race, now: car.now(ctx), dropped_because: None },
             Err(detail) => {
                 self.cars.remove(&slot);
-                StoredCar { slot, race: CarState::encode_none(), now: None, given_up: Some(detail) }
+                StoredCar { slot, race: CarState::encode_none(), now: None, dropped_because: Some(detail) }
             }
         })
     }
 
-    /// E2: the stream goes on from `before`, with what it has seen itself in the meantime.
-    pub fn inherit(&mut self, own: &Context, before: &Self, out: &mut Reports) {
+    /// The stream continues from `before` (E2). Cars that it has already seen itself keep their state.
+    pub fn inherit(&mut self, own: &Context, before: &Self, out: &mut Output) {
         for (slot, car) in &before.cars {
             if !self.cars.contains_key(slot) && self.cars.len() < CARS_MAX {
                 let mut car = OtherCar::inherit(car, out);
@@ -97,23 +97,23 @@ impl OtherCars {
         }
     }
 
-    /// What the client knows of the session.
-    pub fn on_meta(&mut self, own: &Context, meta: &SessionMeta, out: &mut Reports) {
-        let nameless = Some(nameless(meta));
-        if nameless == self.description {
+    /// The session's metadata, as the client reports it.
+    pub fn on_meta(&mut self, own: &Context, meta: &SessionMeta, out: &mut Output) {
+        let description = Some(without_names(meta));
+        if description == self.description {
             return;
         }
-        // Without a description cars are known by their slots.
-        self.description = if encode_description(&nameless).is_ok() { nameless } else { None };
+        // Without a description, cars are identified by their slots.
+        self.description = if encode_description(&description).is_ok() { description } else { None };
         self.changed.insert(DESCRIPTION_SLOT);
         if let Some(description) = self.description.clone() {
             self.each(own, |ctx, car| car.on_meta(ctx, &description, out));
         }
     }
 
-    /// Frames of other cars, with their sequence numbers; `start` is what the client's own car knows of the start.
-    pub fn on_frames<'a>(&mut self, own: &Context, start: Start, frames: impl Iterator<Item = (u64, &'a ArchivedFieldFrame)>, out: &mut Reports) {
-        let mut told = BTreeSet::new();
+    /// Frames of other cars, with their sequence numbers; `start` is what the client's own car shows of the start.
+    pub fn on_frames<'a>(&mut self, own: &Context, start: Start, frames: impl Iterator<Item = (u64, &'a ArchivedFieldFrame)>, out: &mut Output) {
+        let mut seen = BTreeSet::new();
         for (seq, frame) in frames {
             let slot = frame.slot.to_native();
             if slot == own.slot || slot == DESCRIPTION_SLOT {
@@ -130,31 +130,31 @@ impl OtherCars {
                 }
                 car
             });
-            if told.insert(slot) {
+            if seen.insert(slot) {
                 car.on_start(&ctx, start, out);
             }
             car.on_frame(&ctx, seq, frame, out);
         }
-        self.changed.extend(told);
+        self.changed.extend(seen);
     }
 
-    /// The client's simulator went back to `(tick, us)`; `seq` is the sequence number of the event that says so.
-    pub fn on_rewind(&mut self, own: &Context, (tick, us): (u32, i64), seq: u64, out: &mut Reports) {
+    /// The client's simulator went back to `(tick, us)`; `seq` is the sequence number of the rewind event.
+    pub fn on_rewind(&mut self, own: &Context, (tick, us): (u32, i64), seq: u64, out: &mut Output) {
         self.each(own, |ctx, car| car.on_rewind(ctx, tick, us, seq, out));
     }
 
     /// Sequence numbers `first` to `next` (exclusive) of the client will never come.
-    pub fn on_missing(&mut self, own: &Context, first: u64, next: u64, out: &mut Reports) {
+    pub fn on_missing(&mut self, own: &Context, first: u64, next: u64, out: &mut Output) {
         self.each(own, |ctx, car| car.on_missing(ctx, first, next, out));
     }
 
     /// The client's stream is over.
-    pub fn on_end(&mut self, own: &Context, out: &mut Reports) {
+    pub fn on_end(&mut self, own: &Context, out: &mut Output) {
         self.each(own, |ctx, car| car.on_end(ctx, out));
     }
 
-    /// Where the cars are that are seen as one of `entries` is to be stored again; whether there is any.
-    pub fn touch(&mut self, own: &Context, entries: &BTreeSet<EntryId>) -> bool {
+    /// Have the cars that are seen as one of `entries` stored again; true if there is any.
+    pub fn mark_changed(&mut self, own: &Context, entries: &BTreeSet<EntryId>) -> bool {
         let seen_as = |slot: u16, car: &OtherCar| car.now(&Context { slot, ..*own }).map(|now| now.entry);
         let slots: Vec<u16> = self
             .cars
@@ -166,16 +166,16 @@ impl OtherCars {
         !slots.is_empty()
     }
 
-    fn each(&mut self, own: &Context, mut tell: impl FnMut(&Context, &mut OtherCar)) {
+    fn each(&mut self, own: &Context, mut call: impl FnMut(&Context, &mut OtherCar)) {
         for (slot, car) in &mut self.cars {
-            tell(&Context { slot: *slot, ..*own }, car);
+            call(&Context { slot: *slot, ..*own }, car);
             self.changed.insert(*slot);
         }
     }
 }
 
-/// What a car's race logic needs to know of the session, within the bound of a car's state.
-fn nameless(meta: &SessionMeta) -> SessionMeta {
+/// The description without the texts that the race logic does not need, so that it fits in the bound of a car's state.
+fn without_names(meta: &SessionMeta) -> SessionMeta {
     let entry = |e: &MetaEntry| MetaEntry { slot: e.slot, user_id: e.user_id, team_id: e.team_id, special: e.special, ..MetaEntry::default() };
     SessionMeta {
         track_name: String::new(),
@@ -186,7 +186,7 @@ fn nameless(meta: &SessionMeta) -> SessionMeta {
     }
 }
 
-/// A description with its fields in order, for with their names 128 entries would not fit.
+/// A description as an array of its fields: as a map with names, 128 entries would not fit.
 fn encode_description(description: &Option<SessionMeta>) -> Result<Vec<u8>, String> {
     let mut bytes = vec![VERSION];
     rmp_serde::encode::write(&mut bytes, description).map_err(|e| e.to_string())?;
@@ -194,6 +194,6 @@ fn encode_description(description: &Option<SessionMeta>) -> Result<Vec<u8>, Stri
 }
 
 fn decode_description(bytes: &[u8]) -> Result<Option<SessionMeta>, String> {
-    // Its form has not changed since version 1.
+    // The encoding has not changed since version 1.
     rmp_serde::from_slice(is_known(bytes)?).map_err(|e| e.to_string())
 }

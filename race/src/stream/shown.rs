@@ -1,4 +1,4 @@
-//! [`Shown`]: what the newest frame shows of the car.
+//! [`Shown`]: the values of the newest frame that are shown to people.
 
 use boxbox_schemas::frame::{Flags, SessionState};
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::frame::Frame;
 use super::sparse::is_default;
 
-/// What the newest frame shows of the car.
+/// The values of the newest frame that are shown to people.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Shown {
     /// `None` in a blank sample.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pct: Option<f64>,
-    /// As the simulator shows it; of an observed car, as it moved.
+    /// The simulator's value; for an observed car, computed from its motion.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) speed_mps: Option<f32>,
     #[serde(skip_serializing_if = "is_default")]

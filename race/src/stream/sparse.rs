@@ -1,6 +1,6 @@
-//! What is not worth storing.
+//! Leaving default values out of stored states.
 
-/// What is not worth storing: it is what a missing field means.
+/// Whether a field need not be stored, because a missing field is read as its default.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -1,7 +1,7 @@
 //! A car's state as it is stored: a version, then MessagePack with named fields, so that a later build may add some (F8).
 //!
-//! Version 2 is a map of the parts, by name, and a map of the rest. Each part has its bound, and is given up alone; the rest has the
-//! bytes that the parts leave. Version 1 was one flat map (`v1`).
+//! Version 2 is a map of the parts, by name, and a map of the rest. Each part has its own bound and is dropped alone; the rest may use
+//! the bytes that the parts leave. Version 1 was one flat map (`v1`).
 
 mod v1;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::car::CarState;
 use super::clock::Clock;
-use super::fact::Reports;
+use super::fact::Output;
 use super::identity::Identity;
 use super::laps::Laps;
 use super::motion::Motion;
@@ -20,15 +20,15 @@ use super::start::RaceStart;
 
 pub(super) use self::v1::FlatState;
 
-/// The version that this build writes. It reads the one before as well.
+/// The version that this build writes. The build reads the previous version too.
 pub(super) const VERSION: u8 = 2;
-/// The version before.
+/// The previous version.
 pub(super) const VERSION_BEFORE: u8 = 1;
 
-/// What is stored with a car's state beside it is at most this long, bytes: two entries' ids and some small numbers.
-pub(super) const AROUND_MAX_BYTES: usize = 128;
-/// The state without its parts has the bytes that the parts leave, and never fewer than these.
-const CORE_BYTES: usize = STREAM_RACE_MAX_BYTES - AROUND_MAX_BYTES - Parts::MAX_BYTES;
+/// The header that is stored before a car's state is at most this long, bytes: ids of two entries and some small numbers.
+pub(super) const HEADER_MAX_BYTES: usize = 128;
+/// The state without its parts may use the bytes that the parts leave, at least this many.
+const CORE_BYTES: usize = STREAM_RACE_MAX_BYTES - HEADER_MAX_BYTES - Parts::MAX_BYTES;
 /// 64 sectors, and a restart and a rewind in every lap, need this much.
 const _: () = assert!(CORE_BYTES >= 2_350);
 
@@ -43,7 +43,7 @@ struct CoreRef<'a> {
     shown: &'a Shown,
 }
 
-/// As [`CoreRef`], read.
+/// [`CoreRef`], for reading.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Core {
@@ -56,20 +56,20 @@ struct Core {
 }
 
 impl CarState {
-    /// The state as it is stored, at most [`STREAM_RACE_MAX_BYTES`] long. A part that has outgrown its bound is switched off and
-    /// named in `out`; if the rest is too long, the error says so.
-    pub fn encode(&mut self, out: &mut Reports) -> Result<Vec<u8>, String> {
+    /// The state as it is stored, at most [`STREAM_RACE_MAX_BYTES`] long. A part that exceeds its bound is switched off and named in
+    /// `out`; if the rest is too long, the error says so.
+    pub fn encode(&mut self, out: &mut Output) -> Result<Vec<u8>, String> {
         let mut bytes = vec![VERSION];
         self.encode_into(&mut bytes, out)?;
         Ok(bytes)
     }
 
-    /// What is stored of a state that was given up.
+    /// The bytes that stand for a state that was dropped.
     pub(super) fn encode_none() -> Vec<u8> {
         vec![VERSION]
     }
 
-    /// A stored state; `None` if it was given up. The error says what cannot be read.
+    /// A stored state; `None` if it was dropped. The error says what cannot be read.
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, String> {
         match (is_known(bytes)?, bytes[0]) {
             (flat, VERSION_BEFORE) => {
@@ -81,10 +81,10 @@ impl CarState {
         }
     }
 
-    pub(super) fn encode_into(&mut self, bytes: &mut Vec<u8>, out: &mut Reports) -> Result<(), String> {
+    pub(super) fn encode_into(&mut self, bytes: &mut Vec<u8>, out: &mut Output) -> Result<(), String> {
         self.parts.encode(bytes, out).map_err(|e| e.to_string())?;
         // A part that was switched off may have marked the lap.
-        self.keep_marks(out);
+        self.mark_open_lap(out);
         let Self { identity, clock, start, motion, laps, parts: _, shown } = self;
         rmp_serde::encode::write_named(bytes, &CoreRef { identity, clock, start, motion, laps, shown }).map_err(|e| e.to_string())?;
         if bytes.len() <= STREAM_RACE_MAX_BYTES { Ok(()) } else { Err(format!("{} bytes, more than {STREAM_RACE_MAX_BYTES}", bytes.len())) }
@@ -98,7 +98,7 @@ impl CarState {
     }
 }
 
-/// What follows the version of a stored state, if this build reads that version.
+/// The bytes after the version of a stored state, if this build reads that version.
 pub(super) fn is_known(bytes: &[u8]) -> Result<&[u8], String> {
     match bytes.split_first() {
         Some((&(VERSION | VERSION_BEFORE), state)) => Ok(state),

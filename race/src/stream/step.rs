@@ -1,4 +1,4 @@
-//! From one position to the next: motion or jump, and when a line between them was crossed.
+//! From one position to the next: whether the car drove or jumped, and when it crossed a line.
 
 use boxbox_schemas::limits::SPEED_MAX_MPS;
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use super::frame::Frame;
 use super::sparse::is_default;
 use super::track::Track;
 
-/// Motion that is always believed, m: noise of a standing car, a bent centre line.
+/// Motion up to this distance is always accepted, m: noise of a standing car, a bent centre line.
 const MARGIN_M: f64 = 15.0;
-/// … after a blank sample, which is what a reset looks like, m.
+/// The same after a blank sample, because a reset shows as a blank sample, m.
 const MARGIN_AFTER_BLANK_M: f64 = 2.0;
-/// Where start and finish lines are at an angle, the fraction itself jumps there ("from 95 % to -4 %, from 104 % to 5 %"),
-/// and this part of a lap is believed of a moving car.
+/// If the start and finish line is at an angle, the fraction jumps there ("from 95 % to -4 %, from 104 % to 5 %"). A jump of up to this
+/// part of a lap is accepted from a moving car.
 const ANGLED_LINE: f64 = 0.02;
 /// A car is moving above this, m/s.
 const MOVING_MPS: f32 = 5.0;
@@ -20,17 +20,17 @@ const MOVING_MPS: f32 = 5.0;
 const INSIDE_FACTOR: f64 = 2.0;
 /// Speed gained between two frames beyond what both show, m/s per s.
 const SPEED_GAIN_MPS2: f64 = 30.0;
-/// Nobody drives into their stall within this time of being out on the track, µs.
+/// A car cannot drive from the track into its stall within this time, µs.
 const STALL_FROM_TRACK_US: i64 = 5_000_000;
-/// Longer stretches without a position are not bridged by the simulator's counter, µs: a client that was restarted with its
-/// computer is back by then; a driver who comes back later was reset.
+/// The simulator's lap counter bridges gaps without a position up to this long, µs. A client that was restarted with its computer is
+/// back by then; a driver who comes back later was reset.
 const BRIDGE_MAX_US: i64 = 300_000_000;
-/// Where the simulator's lap counter is settled: it lags, leads and flickers around the line.
+/// Fractions of the lap where the simulator's lap counter is reliable: near the line it lags, leads and flickers.
 const COUNTER_SETTLED: std::ops::RangeInclusive<f64> = 0.15..=0.97;
-/// Beyond the lines that it must lie between, a car that comes back from a rewind may be this far off, m.
+/// After a rewind a car must be between two known lines. It may be this far beyond them, m.
 const RESUME_MARGIN_M: f64 = 15.0;
 
-/// Where a car was.
+/// A car's position at one moment.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Sample {
     pub(super) us: i64,
@@ -55,7 +55,7 @@ impl Sample {
         Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: frame.in_pits.unwrap_or(false), fuel_l }
     }
 
-    /// The simulator's number of the lap that the car is in, where its counter is settled.
+    /// The simulator's number of the open lap, if its counter is reliable here.
     pub(super) fn counted(&self) -> Option<u32> {
         COUNTER_SETTLED.contains(&self.pct).then_some(self.lap?).and_then(|lap| u32::try_from(lap).ok())
     }
@@ -81,13 +81,13 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
     // The car can have gone round half the track or more, so several ways may lead here.
     let settled = COUNTER_SETTLED.contains(&a.pct) && COUNTER_SETTLED.contains(&pct);
     if let (Some(before), Some(after), true) = (a.lap, frame.lap, settled) {
-        // The simulator's own count of laps tells which. Of two whole laps that nobody saw, nothing is told.
+        // The simulator's own count of laps decides. If two whole laps are missing, their times are unknown, so this is a jump.
         let laps = i32::from(after) - i32::from(before);
         let driven = f64::from(laps) + d;
         let possible = (0..=1).contains(&laps) && (0.0..=reach).contains(&driven) && elapsed_us <= BRIDGE_MAX_US && !into_stall;
         return possible.then(|| unwrapped(a.x + driven, pct));
     }
-    // Without it, only the one way forward that was possible, if there is one.
+    // Without the counter, accept the way forward if only one is possible.
     let mut ahead = [nearest, nearest + 1.0, nearest + 2.0].into_iter().filter(|way| (-margin_m / length_m..=reach).contains(way));
     match (ahead.next(), ahead.next()) {
         (Some(way), None) => Some(unwrapped(a.x + way, pct)),
@@ -95,10 +95,10 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
     }
 }
 
-/// Between which lines a car is that comes back from a rewind.
+/// The two lines between which a car must be after a rewind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Section {
-    /// Progress near which the car is: it says which lap a fraction near the line belongs to.
+    /// Progress near the car's: it decides which lap a fraction near the line belongs to.
     pub(super) near: f64,
     /// Progress at the last line passed.
     pub(super) behind: f64,
@@ -106,11 +106,11 @@ pub(super) struct Section {
     pub(super) ahead: f64,
 }
 
-/// The first position of the stream, or after a rewind or reset: where the car came from, and where it is. `None` if it is not in
-/// the `section` in which it must be.
+/// The first position after a rewind: where the car came from, and where it is. `None` if the car is not in the `section` in which it
+/// must be.
 ///
-/// After a rewind the car is taken to have driven at its speed from the moment returned to, so that a line
-/// just behind it is not lost (`rewind.from`).
+/// The car is assumed to have driven at its speed since the moment returned to, so that a line just behind it is not lost
+/// (`rewind.from`).
 pub(super) fn resume(track: &Track, from_us: i64, frame: &Frame, pct: f64, section: Option<Section>) -> Option<(Sample, Sample)> {
     let here = |x: f64| Sample::at(frame, pct, x);
     let length_m = track.length_m();
@@ -130,7 +130,7 @@ fn reach_m(v0: Option<f32>, v1: Option<f32>, elapsed_us: i64, blank: bool) -> f6
     let seconds = elapsed_us as f64 / 1e6;
     let most = f64::from(SPEED_MAX_MPS);
     let mps = match (v0, v1) {
-        // A reset leaves a car standing that was moving, so the slower of the two speaks.
+        // After a reset a moving car stands, so the lower speed counts.
         (Some(v0), Some(v1)) if blank => INSIDE_FACTOR * f64::from(v0.min(v1)),
         (Some(v0), Some(v1)) => INSIDE_FACTOR * f64::from(v0.max(v1)) + SPEED_GAIN_MPS2 * seconds,
         _ => most,
@@ -148,12 +148,12 @@ fn margin_m(a: &Sample, frame: &Frame, pct: f64, blank: bool, length_m: f64) -> 
     if at_line && moving(a.speed_mps) && moving(frame.speed_mps) { margin_m.max(ANGLED_LINE * length_m) } else { margin_m }
 }
 
-/// `x` with the simulator's own fraction: whole laps are added to it, so that errors do not add up.
+/// Progress `x`, with its fraction replaced by the simulator's, so that errors do not add up.
 fn unwrapped(x: f64, pct: f64) -> f64 {
     pct + (x - pct).round_ties_even()
 }
 
-/// When progress `line` was passed between `a` and `b`, µs: linear, rounded once, ties to even.
+/// When the car passed progress `line` between `a` and `b`, µs: interpolated linearly, rounded once, ties to even.
 pub(super) fn crossed_us(a: &Sample, b: &Sample, line: f64) -> i64 {
     let part = if b.x > a.x { ((line - a.x) / (b.x - a.x)).clamp(0.0, 1.0) } else { 0.0 };
     a.us + ((b.us - a.us) as f64 * part).round_ties_even() as i64

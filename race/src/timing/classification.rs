@@ -1,4 +1,4 @@
-//! The result of a session: who is where at its end (docs/RULES.md: `race.end`, `race.rank`, `best.lap`).
+//! The final result of a session (docs/RULES.md: `race.end`, `race.rank`, `best.lap`).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use boxbox_schemas::frame::Flags;
 use boxbox_schemas::ids::{DriverId, EntryId};
 use boxbox_schemas::results::{FlagChange, Lap, SessionInfo, Tags};
 
-/// The chequered flag is shown as the winner crosses the line; simulators show it up to so much later, µs.
+/// The chequered flag is due when the winner crosses the line. Simulators show it up to this much later, µs.
 const FLAG_LAG_US: i64 = 3_000_000;
-/// … or a moment before: times of flags are those of frames, µs.
+/// The flag may also show up to this much early, because a change of flags has the time of a frame, µs.
 const FLAG_LEAD_US: i64 = 250_000;
 
 /// One entry in the classification of a session.
@@ -25,13 +25,13 @@ pub struct Classified {
     pub drivers: Vec<DriverId>,
     /// The car's slot.
     pub slot: u16,
-    /// The simulator's id of its class; 0 where nobody says.
+    /// The simulator's id of its class; 0 if the description does not say.
     pub class_id: u32,
     /// Laps that count.
     pub laps: u32,
     /// It took the chequered flag.
     pub finished: bool,
-    /// When it crossed the line for the last time that counts, session time, µs; `None` without a lap.
+    /// Its last crossing that counts, session time, µs; `None` without a lap.
     pub finish_us: Option<i64>,
     /// Races: from the start to that crossing, µs.
     pub total_us: Option<i64>,
@@ -45,11 +45,11 @@ pub struct Classified {
     pub best_lap: Option<u32>,
 }
 
-/// When the winner of a race crossed the line: a lap that begins then or later counts no more. `None` while nobody has,
-/// and for sessions that are no race.
+/// When the winner of a race crossed the line, session time, µs. A lap that begins then or later does not count. `None` while there is
+/// no winner, and if the session is not a race.
 ///
-/// Where the number of laps is set: when somebody first completed them. Else the chequered flag says it, and the leader's
-/// crossing about when the flag was shown gives the moment. `laps`: all laps, or at least those of that number.
+/// If the race has a number of laps, the first car to complete them is the winner. Otherwise the chequered flag ends the race, and
+/// the time is the leader's crossing nearest to it. `laps`: all laps, or at least those of that number.
 pub fn chequered_us(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -> Option<i64> {
     if Ranking::of(session) != Ranking::Distance {
         return None;
@@ -59,7 +59,7 @@ pub fn chequered_us(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -
         return laps.iter().filter(|l| l.number == limit).map(|l| l.end_us).min();
     }
     let flag_us = flag_shown_us(flags)?;
-    // Of the cars that crossed about then, the winner has the most laps, and is the first of those.
+    // Of the cars that crossed around the flag, the winner has the most laps; of those with equally many, it crossed first.
     let about_then = laps.iter().filter(|l| (flag_us - FLAG_LAG_US..=flag_us + FLAG_LEAD_US).contains(&l.end_us));
     let crossing = about_then.map(|l| (std::cmp::Reverse(l.number), l.end_us)).min();
     Some(crossing.map_or(flag_us, |(_, us)| us))
@@ -68,16 +68,16 @@ pub fn chequered_us(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -
 /// Which laps [`chequered_us`] needs of a session with these changes of flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FinishLaps {
-    /// None: it is no race, or no chequered flag was shown.
+    /// None: the session is not a race, or no chequered flag was shown.
     None,
     /// All laps of this number.
     Numbered(u32),
-    /// Of each entry the last two laps that began at or before this session time, µs: no lap is so short that the one which
-    /// ended about when the flag was shown is not among them.
+    /// Of each entry the last two laps that began at or before this session time, µs. No lap is so short that the lap which ended
+    /// around the flag is missing from these two.
     LastTwoBegunBy(i64),
 }
 
-/// Which laps [`chequered_us`] needs, so that a reader need not read all of them.
+/// Which laps [`chequered_us`] needs, so that a caller does not have to read all of them.
 pub fn finish_laps(session: &SessionInfo, flags: &[FlagChange]) -> FinishLaps {
     let limit = session.meta.as_ref().map_or(0, |m| m.laps_limit);
     match Ranking::of(session) {
@@ -87,7 +87,7 @@ pub fn finish_laps(session: &SessionInfo, flags: &[FlagChange]) -> FinishLaps {
     }
 }
 
-/// When the chequered flag was first shown to anybody.
+/// When the chequered flag was first shown to any car.
 fn flag_shown_us(flags: &[FlagChange]) -> Option<i64> {
     let shown = |f: &&FlagChange| !f.superseded && f.to.has(Flags::CHECKERED) && !f.from.has(Flags::CHECKERED);
     flags.iter().filter(shown).map(|f| f.sim_time_us).min()
@@ -95,8 +95,8 @@ fn flag_shown_us(flags: &[FlagChange]) -> Option<i64> {
 
 /// The classification of `session` from all its chosen laps and its changes of flags.
 ///
-/// A race: by laps completed, those who took the chequered flag before those who did not, then by the last crossing that
-/// counts, then by entry. Anything else: by best valid lap, the first of equal ones ahead.
+/// A race is ranked by laps completed, then cars that took the chequered flag before cars that did not, then by the last crossing that
+/// counts, then by entry. Any other session is ranked by best valid lap; of equal laps the earlier one is ahead.
 pub fn classification(session: &SessionInfo, laps: &[Lap], flags: &[FlagChange]) -> Vec<Classified> {
     let flag_us = chequered_us(session, laps, flags);
     let start_us = laps.iter().filter(|l| l.number == 1 && l.tags.has(Tags::FIRST_LAP)).map(|l| l.start_us).min();

@@ -1,16 +1,16 @@
-//! A fingerprint of a session's final results, to see that two histories gave the same.
+//! A fingerprint of a session's final results, which shows whether two runs of the processing gave the same.
 
 use sha2::{Digest, Sha256};
 
 use super::Classified;
 use boxbox_schemas::results::{IncidentStep, Lap, PitVisit, Tags};
 
-/// Tags that say how a lap came to be known, not what was driven.
+/// Tags that depend on how the facts arrived, not on what was driven.
 const OF_ARRIVAL: Tags = Tags(Tags::RESUMED.0 | Tags::LATE.0);
 
-/// SHA-256, as 64 hexadecimal digits, of everything that is a result: classification, laps, folded pit visits and incident
-/// steps, in canonical order. What depends on who told it, or when it arrived, is left out: runs, spans, frame counts,
-/// slots, ticks, revisions, and the tag `resumed`.
+/// SHA-256, as 64 hexadecimal digits, of all results: classification, laps, pit visits and incident steps after
+/// folding, in canonical order. Values that depend on the stream or on arrival are left out: runs, spans, frame counts, slots,
+/// ticks, revisions, and the tags `resumed` and `late`.
 pub fn digest(classified: &[Classified], laps: &[Lap], visits: &[PitVisit], incidents: &[IncidentStep]) -> String {
     let mut lines: Vec<String> = vec![];
     for c in classified {
@@ -54,7 +54,7 @@ pub fn digest(classified: &[Classified], laps: &[Lap], visits: &[PitVisit], inci
     for i in incidents {
         lines.push(format!("incident {} {} {:>15} {} {}", i.entry, i.driver, i.sim_time_us, i.from, i.to));
     }
-    // Rows are told apart by their texts, so any order of the same rows gives the same.
+    // Sorted by text, so the same rows in any order give the same digest.
     lines.sort_unstable();
     let mut hash = Sha256::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! Flags over time: raw changes of many clients folded into spans.
+//! Flags over time: the changes that many clients show, folded into spans.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use boxbox_schemas::results::FlagChange;
 pub struct FlagSpan {
     /// One bit.
     pub flag: Flags,
-    /// Whom it was shown to; `None`: everybody ([`FlagChange::COURSE`]).
+    /// The entry that it was shown to; `None`: all ([`FlagChange::COURSE`]).
     pub entry: Option<EntryId>,
     /// First shown, session time, µs.
     pub from_us: i64,
@@ -24,9 +24,9 @@ pub struct FlagSpan {
 /// From when to when one stream saw a flag, µs.
 type Seen = (i64, Option<i64>);
 
-/// Changes as clients tell them, in any order, into spans, by (from, flag, entry).
+/// Folds the changes of all clients, in any order, into spans, sorted by (from, flag, entry).
 ///
-/// A flag of the course is out while any client sees it; a car's own flags are those of its own clients.
+/// A flag of the course is out while any client sees it. A car's own flags come from its own clients only.
 pub fn flag_spans(changes: &[FlagChange]) -> Vec<FlagSpan> {
     let mut streams: BTreeMap<(EntryId, DriverId, RunId), Vec<&FlagChange>> = BTreeMap::new();
     for change in changes.iter().filter(|c| !c.superseded) {
@@ -62,8 +62,8 @@ pub fn flag_spans(changes: &[FlagChange]) -> Vec<FlagSpan> {
     spans
 }
 
-/// Intervals that overlap become one. One whose end its client did not see ends with those that it overlaps, or stays a
-/// moment if others saw the flag later: a client that went away while a flag was out must not keep it out.
+/// Joins intervals that overlap. If a client did not see the end of a flag, its interval ends with the intervals that it overlaps. If
+/// other clients saw the flag end later, the interval has no length: a client that disconnects must not keep a flag out.
 fn joined(seen: Vec<Seen>) -> impl Iterator<Item = Seen> {
     let (open, mut closed): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|(_, until)| until.is_none());
     let last_us = closed.iter().filter_map(|(_, until)| *until).max();

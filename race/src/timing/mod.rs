@@ -1,7 +1,7 @@
-//! What laps, pit visits, flags and cars say together: order, gaps, stints, bests, fuel, classification.
+//! Computes order, gaps, stints, best laps, fuel and classification from laps, pit visits, flags and cars (E3c).
 //!
-//! Pure folds over what stores keep: the same rows give the same answer in any order (E3), at any moment, provisional
-//! while a session runs and final once it is closed. Rules: docs/RULES.md, sections 10 to 15.
+//! Pure functions of stored rows: the same rows in any order give the same answer, for any moment. The answer is provisional while
+//! a session runs and final once it is closed. Rules: docs/RULES.md, sections 10 to 15.
 
 mod classification;
 mod digest;
@@ -25,7 +25,7 @@ use boxbox_schemas::results::SessionInfo;
 /// What decides the order of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ranking {
-    /// Laps, then who was there first: races.
+    /// Races: laps completed, then the earlier crossing.
     Distance,
     /// The best valid lap: practice, qualifying, and everything else.
     BestLap,
@@ -44,7 +44,7 @@ pub fn competitor(meta: Option<&SessionMeta>, slot: u16) -> Option<&MetaEntry> {
     meta?.entries.iter().find(|e| e.slot == slot && !matches!(e.special, 1 | 2))
 }
 
-/// The class of the car in `slot`; 0 where nobody says.
+/// The class of the car in `slot`; 0 if the description does not say.
 pub(crate) fn class_of(session: &SessionInfo, slot: u16) -> u32 {
     competitor(session.meta.as_ref(), slot).map_or(0, |e| e.class_id)
 }

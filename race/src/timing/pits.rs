@@ -1,22 +1,23 @@
-//! Visits to the pit lane: of what several streams tell, each visit once (E3).
+//! Pit visits: several streams may see the same visit, and each visit counts once (E3c).
 
 use std::cmp::Reverse;
 
 use super::by_entry;
 use boxbox_schemas::results::{PitKind, PitVisit};
 
-/// Two streams that tell of one visit see its entry by so much apart at most, µs: a frame at 1 Hz.
+/// Two streams see the entry of one visit at most this far apart, µs: one frame at 1 Hz.
 const SAME_ENTRY_US: i64 = 1_000_000;
 
-/// Two drivers of a car follow each other within this time, µs.
+/// The next driver takes over within this time, µs.
 const SWAP_MAX_US: i64 = 300_000_000;
 
-/// Of visits as streams tell them, in any order, each visit of each entry once, by (entry, enter).
+/// Folds the visits that all streams have seen, in any order, so that each visit of an entry is there once, sorted by (entry, enter).
 ///
-/// Where drivers swap, the one who came in does not see the car leave, and the other one's stream begins in the stall: one visit.
-pub fn pit_visits(told: &[PitVisit]) -> Vec<PitVisit> {
+/// At a driver swap the first driver's stream does not see the car leave, and the second driver's stream begins in the stall. The two
+/// rows become one visit.
+pub fn pit_visits(seen: &[PitVisit]) -> Vec<PitVisit> {
     let mut visits: Vec<PitVisit> = vec![];
-    for mut of in by_entry(told.iter().filter(|v| !v.superseded), |v| v.entry).into_values() {
+    for mut of in by_entry(seen.iter().filter(|v| !v.superseded), |v| v.entry).into_values() {
         of.sort_by_key(|v| (v.enter_us, v.exit_us, v.driver, v.run, v.slot, v.timeline));
         let mut from = 0;
         while from < of.len() {
@@ -56,7 +57,7 @@ fn joined(before: &PitVisit, after: &PitVisit) -> PitVisit {
     let sum = |a: Option<f32>, b: Option<f32>| a.map_or(b, |a| Some(a + b.unwrap_or(0.0)));
     let stationary_us = before.stationary_us + after.stationary_us;
     PitVisit {
-        // Each of the two may have seen too little of it to call it one.
+        // Each of the two streams may have seen too little standing for a stop.
         kind: if before.kind == PitKind::DRIVE_THROUGH && stationary_us >= PitVisit::STOP_US { PitKind::STOP } else { before.kind },
         exit_us: after.exit_us,
         stationary_us,

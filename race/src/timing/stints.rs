@@ -1,4 +1,4 @@
-//! Stints: laps between two stops, or two drivers (`stint.is`).
+//! Stints: the laps of one driver between two pit stops (`stint.is`).
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Stint {
     pub first_lap: u32,
     /// Number of its last lap so far.
     pub last_lap: u32,
-    /// Laps in it that are known.
+    /// Known laps in it.
     pub laps: u32,
     /// When it began, session time, µs.
     pub start_us: i64,
@@ -31,7 +31,7 @@ pub struct Stint {
     pub mean_us: Option<i64>,
     /// Fuel used in its laps, as far as known, l (kWh).
     pub fuel_used_l: Option<f32>,
-    /// It began with other tyres; `None` where nobody says.
+    /// It began with new tyres; `None` if the simulator does not say.
     pub new_tyres: Option<bool>,
 }
 
@@ -49,7 +49,7 @@ pub fn stints(laps: &[Lap], visits: &[PitVisit]) -> Vec<Stint> {
         for laps in of.chunk_by(|a, b| a.driver == b.driver && stops_before(a) == stops_before(b)) {
             number += 1;
             let stop = stops_before(laps[0]).checked_sub(1).map(|i| stops[i]);
-            // A driver who takes over without a stop goes on with the tyres there are.
+            // A driver who takes over without a stop keeps the tyres that are on the car.
             let began_with_it = stop.is_some_and(|v| stints.last().is_none_or(|s| s.entry != entry || s.start_us < v.enter_us));
             stints.push(stint(entry, number, laps, stop.filter(|_| began_with_it).and_then(|v| v.tyres_changed)));
         }

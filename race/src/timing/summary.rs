@@ -6,10 +6,10 @@ use super::by_entry;
 use boxbox_schemas::ids::{DriverId, EntryId};
 use boxbox_schemas::results::{CarNow, Lap, Tags};
 
-/// Laps that the mean fuel use is taken over.
+/// Number of laps over which fuel use is averaged.
 const FUEL_LAPS: usize = 5;
 
-/// What one entry did in a session.
+/// The laps, sectors and fuel of one entry in a session.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// Who competes.
@@ -18,7 +18,7 @@ pub struct Summary {
     pub drivers: Vec<DriverId>,
     /// The car's slot in its last lap.
     pub slot: u16,
-    /// Laps known.
+    /// Known laps.
     pub laps: u32,
     /// Of those, laps that count for best.
     pub valid_laps: u32,
@@ -38,7 +38,7 @@ pub struct Summary {
     pub fuel_laps_left: Option<f32>,
 }
 
-/// The best of these laps that counts for best; of equal ones the one that was first.
+/// The fastest lap of those that count for best; of equal laps the earlier one.
 pub fn best_lap<'a>(laps: impl IntoIterator<Item = &'a Lap>) -> Option<&'a Lap> {
     laps.into_iter().filter(|l| !l.superseded && l.valid()).min_by_key(|l| (l.time_us, l.end_us))
 }
@@ -58,7 +58,7 @@ fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow]) -> Summary {
     }
     let valid: Vec<&Lap> = laps.iter().copied().filter(|l| l.valid()).collect();
     let best = best_lap(laps.iter().copied());
-    // Sector lines are the session's, so laps have equally many; one that was driven before lines moved has others.
+    // All laps of a session have equally many sectors, except laps that were driven before the lines moved.
     let sectors = valid.iter().map(|l| l.sectors_us.len()).max().unwrap_or(0);
     let bests: Vec<(i64, u32)> =
         (0..sectors).filter_map(|k| valid.iter().filter(|l| l.sectors_us.len() == sectors).map(|l| (l.sectors_us[k], l.number)).min()).collect();

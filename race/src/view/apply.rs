@@ -1,44 +1,42 @@
-//! How a [`SessionView`] follows what processors commit, and what that changed.
-//!
-//! A step is looked into here and nowhere else.
+//! Applies the steps that processors commit to a [`SessionView`], and returns what changed. No other file reads a step.
 
 use std::collections::BTreeSet;
 
 use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo, Step};
 
-use super::rows::{Fate, Keyed, LapKey, Rows, Table};
+use super::rows::{Keyed, LapKey, RowChange, Rows, Table};
 use super::{SessionView, tables};
 
-/// What of a session changed.
+/// What changed in a session.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Changes {
-    /// Laps that were not there before.
+    /// Laps that are new.
     pub new: BTreeSet<LapKey>,
-    /// Laps that were there and are told anew.
+    /// Laps whose content changed.
     pub revised: BTreeSet<LapKey>,
-    /// Laps that are no more.
+    /// Laps that were removed.
     pub withdrawn: BTreeSet<LapKey>,
     /// Flags.
     pub flags: bool,
-    /// Visits to the pit lane.
+    /// Pit visits.
     pub pit_visits: bool,
     /// Incidents.
     pub incidents: bool,
     /// Where a car is.
     pub cars: bool,
-    /// What a client says of the session: its track, its cars, its limits.
+    /// The description of the session: its track, its cars, its limits.
     pub description: bool,
-    /// It was closed, opened again or retired (E9).
+    /// The session was closed, opened again or retired (E9).
     pub life: bool,
 }
 
 impl Changes {
-    fn lap(&mut self, key: LapKey, fate: Option<Fate>) {
-        match fate {
-            Some(Fate::New) if self.withdrawn.remove(&key) => _ = self.revised.insert(key),
-            Some(Fate::New) => _ = self.new.insert(key),
-            Some(Fate::Revised) if !self.new.contains(&key) => _ = self.revised.insert(key),
-            Some(Fate::Gone) if !self.new.remove(&key) => {
+    fn lap(&mut self, key: LapKey, change: Option<RowChange>) {
+        match change {
+            Some(RowChange::New) if self.withdrawn.remove(&key) => _ = self.revised.insert(key),
+            Some(RowChange::New) => _ = self.new.insert(key),
+            Some(RowChange::Revised) if !self.new.contains(&key) => _ = self.revised.insert(key),
+            Some(RowChange::Gone) if !self.new.remove(&key) => {
                 self.revised.remove(&key);
                 self.withdrawn.insert(key);
             }
@@ -55,17 +53,17 @@ impl Changes {
 }
 
 impl SessionView {
-    /// Take in what a processor committed; steps come in the order in which they were committed.
+    /// Apply a step that a processor committed. Steps must come in the order of their commits.
     ///
-    /// Steps that a store had when it was read for [`SessionView::replace`] may come again, as long as all that follow them come
-    /// too: each row that they take back to an older state is told again by a later one of them.
+    /// A step that is already part of the rows given to [`SessionView::replace`] may come again, if all steps after it come again too: a
+    /// row that it sets back to an older state is then set again by a later step.
     pub fn apply(&mut self, step: &Step) -> Changes {
         let (id, mut changes) = (self.session, Changes::default());
         if let Some(info) = step.sessions.iter().rfind(|s| s.id == id) {
             changes.session(self.info.as_ref(), Some(info));
             self.info = Some(info.clone());
         }
-        // Withdrawals come before the laps of their step.
+        // A step's withdrawals apply before its laps.
         for (_, entry, number) in step.withdrawn.iter().filter(|(session, ..)| *session == id) {
             changes.lap((*entry, *number), self.laps.remove((*entry, *number)));
         }
@@ -73,7 +71,7 @@ impl SessionView {
             changes.lap(lap.key(), self.laps.put(lap));
         }
         for row in step.rows.iter().filter(|row| row.head.session == id) {
-            // A row of another kind is a newer version's, which this view does not show.
+            // A row of another kind comes from a newer version. This view does not show it.
             if row.kind == FlagChange::KIND {
                 changes.flags |= put(&mut self.flags, row);
             } else if row.kind == PitVisit::KIND {
@@ -85,24 +83,24 @@ impl SessionView {
         for stream in step.streams.iter().filter(|s| s.ledger.stream.session == id) {
             let key = stream.ledger.stream;
             let own = std::iter::once((None, stream.now.as_ref()));
-            // Of the cars that it sees, those that are not named stay as they are.
+            // A step names only the seen cars that changed; the others stay as they are.
             let seen = stream.field.iter().map(|f| (Some(f.slot), f.now.as_ref()));
             for (slot, now) in own.chain(seen) {
-                let fate = match now {
+                let change = match now {
                     Some(now) => self.cars.put(now),
                     None => self.cars.remove((key.driver, key.run, slot)),
                 };
-                changes.cars |= fate.is_some();
+                changes.cars |= change.is_some();
             }
         }
         if step.retired.contains(&id) {
-            // A store keeps of a retired session where each stream's own car is, and not what it saw of others.
+            // A store keeps each stream's own car of a retired session, and removes the cars that it saw.
             changes.cars |= self.cars.retain(|c| !c.field);
         }
         changes
     }
 
-    /// Everything was read anew: what is not among `rows` is gone.
+    /// Replace all rows, after a store was read again: rows that are not among `rows` are removed.
     pub fn replace(&mut self, info: Option<SessionInfo>, rows: Rows) -> Changes {
         let next = Self { session: self.session, info, ..tables(rows) };
         let mut changes = Changes {
@@ -113,15 +111,15 @@ impl SessionView {
             ..Changes::default()
         };
         changes.session(self.info.as_ref(), next.info.as_ref());
-        for (key, fate) in self.laps.fates(&next.laps) {
-            changes.lap(key, Some(fate));
+        for (key, change) in self.laps.row_changes(&next.laps) {
+            changes.lap(key, Some(change));
         }
         *self = next;
         changes
     }
 }
 
-/// Take in a row; whether it changed anything. What cannot be read is a newer version's, and shows nothing.
+/// Put a row into its table; true if this changed it. A row that cannot be read comes from a newer version and is left out.
 fn put<R: Row + Keyed>(table: &mut Table<R>, row: &AnyRow) -> bool {
     row.read::<R>().is_ok_and(|row| table.put(&row).is_some())
 }

@@ -1,11 +1,10 @@
-//! [`SessionView`]: one session, rows in, and what they say together out: order, results, stints, flags, and what changed.
+//! [`SessionView`]: the rows of one session, and what [`timing`] computes from them: order, results, stints, flags.
 //!
-//! A program that shows a session (the API, a live board, a comparison) has its rows from a store, from what a processor
-//! commits, or from both in turn; the view keeps what counts and asks [`timing`], so that all of them answer alike.
+//! A program that shows a session (the API, a live board, a comparison) has its rows from a store, from the steps that a processor
+//! commits, or from both. All of them use this view, so all of them give the same answers.
 //!
-//! Rows are kept in order of their keys and given to the folds as they lie. [`SessionView::order`] looks at each lap once and
-//! folds three laps of each entry: a second's redraws of a long race cost little. The other folds go over all laps, and are for when
-//! somebody asks.
+//! Rows are kept sorted by key, and `timing` reads them in place. [`SessionView::order`] looks at each lap once and uses three laps of
+//! each entry, so that a program can call it every second in a long race. The other functions go over all laps: call them on demand.
 
 mod apply;
 mod rows;
@@ -20,7 +19,7 @@ use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, S
 use self::rows::Table;
 use crate::timing::{self, Classified, FinishLaps, FlagSpan, Moment, Standing, Stint, Summary};
 
-/// One session as it is known.
+/// The rows of one session that count.
 #[derive(Clone, Debug)]
 pub struct SessionView {
     session: SessionId,
@@ -42,17 +41,17 @@ pub struct SessionResult {
 }
 
 impl SessionView {
-    /// Of a session of which nothing is known yet. Until its [`SessionInfo`] comes, folds that need it give nothing.
+    /// An empty view. Functions that need the [`SessionInfo`] return nothing until it comes.
     pub fn new(session: SessionId) -> Self {
         Self { session, ..tables(Rows::default()) }
     }
 
-    /// Of a session without rows.
+    /// A view of a session without rows.
     pub fn of(info: SessionInfo) -> Self {
         Self { session: info.id, info: Some(info), ..tables(Rows::default()) }
     }
 
-    /// With these rows of the session too: a row replaces the row with its key.
+    /// Add these rows of the session: a row replaces the row with its key.
     #[must_use]
     pub fn with(mut self, rows: Rows) -> Self {
         self.laps.fill(rows.laps);
@@ -63,12 +62,12 @@ impl SessionView {
         self
     }
 
-    /// Which session.
+    /// The session's id.
     pub fn session(&self) -> SessionId {
         self.session
     }
 
-    /// What the platform knows of it.
+    /// The session's description and state; `None` until known.
     pub fn info(&self) -> Option<&SessionInfo> {
         self.info.as_ref()
     }
@@ -88,17 +87,17 @@ impl SessionView {
         self.laps.range((entry, 0), (entry, u32::MAX)).last()
     }
 
-    /// The fastest lap of all that count for best; of equal ones the one that was first.
+    /// The fastest lap of those that count for best; of equal laps the earlier one.
     pub fn fastest_lap(&self) -> Option<&Lap> {
         timing::best_lap(self.laps())
     }
 
-    /// The newest that is known of an entry's car, as [`SessionView::order`] takes it.
+    /// The newest row of an entry's car, the same that [`SessionView::order`] uses.
     pub fn car(&self, entry: EntryId) -> Option<&CarNow> {
         timing::newest_car(self.cars.all().iter().filter(|c| c.entry == entry))
     }
 
-    /// Which laps decide when the winner crossed the line: [`SessionView::chequered_us`] needs those, or more, and the flags.
+    /// Which laps [`SessionView::chequered_us`] needs, beside the flags. More laps change nothing.
     pub fn finish_laps(&self) -> FinishLaps {
         self.info.as_ref().map_or(FinishLaps::None, |info| timing::finish_laps(info, self.flags.all()))
     }
@@ -110,8 +109,8 @@ impl SessionView {
 
     /// The order at session time `at_us`; `None`: now.
     ///
-    /// All rows suffice. So do, for a reader who does not want all laps: flags, then [`SessionView::finish_laps`], then of each entry the
-    /// last two laps that began by [`SessionView::recent_until_us`] and the best that ended by `at_us`, and the cars.
+    /// A caller that does not want to read all laps needs: the flags, the laps of [`SessionView::finish_laps`], of each entry the last two
+    /// laps that began by [`SessionView::recent_until_us`] and the best lap that ended by `at_us`, and the cars.
     pub fn order(&self, at_us: Option<i64>) -> Vec<Standing> {
         let Some(session) = &self.info else { return vec![] };
         let chequered_us = self.chequered_us();
@@ -126,8 +125,8 @@ impl SessionView {
         timing::order(&Moment { session, at_us, chequered_us, recent: &recent, bests: &bests, cars: self.cars.all() })
     }
 
-    /// Up to when laps may have begun to matter for the order at `at_us`: what begins behind the chequered flag counts no more, and
-    /// the laps before it are wanted. Session time, µs.
+    /// The latest start of a lap that matters for the order at `at_us`, session time, µs. Laps that begin after the chequered flag do not
+    /// count.
     pub fn recent_until_us(&self, at_us: Option<i64>) -> i64 {
         until_us(at_us, self.chequered_us())
     }
@@ -144,7 +143,7 @@ impl SessionView {
         SessionResult { classified, digest }
     }
 
-    /// What each entry did, by entry.
+    /// The summary of each entry, by entry.
     pub fn summaries(&self) -> Vec<Summary> {
         timing::summaries(self.laps(), self.cars.all())
     }
@@ -154,7 +153,7 @@ impl SessionView {
         timing::stints(self.laps(), &self.pit_visits())
     }
 
-    /// Each visit to the pit lane once, by entry and time.
+    /// Each pit visit once, by entry and time.
     pub fn pit_visits(&self) -> Vec<PitVisit> {
         timing::pit_visits(self.pit_visits.all())
     }
@@ -164,7 +163,7 @@ impl SessionView {
         IncidentStep::fold(self.incidents.all().to_vec())
     }
 
-    /// Flags from when to when, by time.
+    /// The span of each flag, by time.
     pub fn flag_spans(&self) -> Vec<FlagSpan> {
         timing::flag_spans(self.flags.all())
     }
@@ -175,7 +174,7 @@ fn until_us(at_us: Option<i64>, chequered_us: Option<i64>) -> i64 {
     chequered_us.map_or(at_us, |flag| at_us.min(flag.saturating_sub(1)))
 }
 
-/// A view of these rows, of no session.
+/// A view of these rows without a session.
 fn tables(rows: Rows) -> SessionView {
     let (laps, flags, pit_visits, incidents, cars) = Default::default();
     SessionView { session: SessionId::default(), info: None, laps, flags, pit_visits, incidents, cars }.with(rows)

@@ -1,35 +1,35 @@
-//! Rows by key: a row replaces the row with its key, and one that a rewind took back is gone.
+//! Tables of rows by key. A row replaces the row with its key; a superseded row is removed.
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId};
 use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit};
 
-/// What stores keep of one session, as they give it: in any order, superseded rows or none.
+/// The rows of one session as a store returns them: in any order, with or without superseded rows.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Rows {
     /// Laps as chosen.
     pub laps: Vec<Lap>,
-    /// Changes of flags, as each stream tells them.
+    /// Changes of flags, of each stream.
     pub flags: Vec<FlagChange>,
-    /// Visits to the pit lane, as each stream tells them.
+    /// Pit visits, of each stream.
     pub pit_visits: Vec<PitVisit>,
-    /// Steps of incident counters, as each stream tells them.
+    /// Steps of incident counters, of each stream.
     pub incidents: Vec<IncidentStep>,
-    /// Where cars are, as each stream tells it.
+    /// Where cars are, of each stream.
     pub cars: Vec<CarNow>,
 }
 
-/// What tells the rows of one kind apart within a session.
+/// A row with a key that is unique among the rows of its kind within a session.
 pub(super) trait Keyed: Clone + PartialEq {
     type Key: Ord + Copy;
     fn key(&self) -> Self::Key;
-    /// Whether it counts: a superseded row is kept for the record only.
+    /// Whether the row counts; a superseded row does not.
     fn counts(&self) -> bool;
 }
 
 /// Entry and number of a lap.
 pub type LapKey = (EntryId, u32);
 
-/// A stream's own car has no slot in its key: it may change its slot, and is one car.
+/// A stream's own car has no slot in its key, because it stays the same car when its slot changes.
 pub(super) type CarKey = (DriverId, RunId, Option<u16>);
 
 impl Keyed for Lap {
@@ -82,15 +82,15 @@ impl Keyed for CarNow {
     }
 }
 
-/// What became of a key.
+/// What happened to the row of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fate {
+pub(super) enum RowChange {
     New,
     Revised,
     Gone,
 }
 
-/// The rows of one kind that count, in order of their keys: a slice, which every fold takes as it is.
+/// The rows of one kind that count, sorted by key, as one slice.
 #[derive(Clone, Debug)]
 pub(super) struct Table<R> {
     rows: Vec<R>,
@@ -107,7 +107,7 @@ impl<R: Keyed> Table<R> {
         &self.rows
     }
 
-    /// Take in many rows; of several with one key the last one stays. What a store gives in order of keys is not moved.
+    /// Add many rows; of several rows with one key the last one stays. Rows that come sorted are not moved.
     pub(super) fn fill(&mut self, rows: Vec<R>) {
         if self.rows.is_empty() {
             self.rows = rows;
@@ -115,7 +115,7 @@ impl<R: Keyed> Table<R> {
             self.rows.extend(rows);
         }
         if !self.rows.is_sorted_by(|a, b| a.key() < b.key()) {
-            // Stable: of equal keys the later one is still the later one. The last is wanted, and the first is what `dedup` leaves.
+            // The sort is stable, so of equal keys the last row is the newest. `dedup` keeps the first, so the order is reversed for it.
             self.rows.sort_by_key(Keyed::key);
             self.rows.reverse();
             self.rows.dedup_by(|a, b| a.key() == b.key());
@@ -124,30 +124,30 @@ impl<R: Keyed> Table<R> {
         self.rows.retain(Keyed::counts);
     }
 
-    /// Take in one row.
-    pub(super) fn put(&mut self, row: &R) -> Option<Fate> {
+    /// Add one row.
+    pub(super) fn put(&mut self, row: &R) -> Option<RowChange> {
         match self.rows.binary_search_by_key(&row.key(), Keyed::key) {
             Ok(at) if !row.counts() => {
                 self.rows.remove(at);
-                Some(Fate::Gone)
+                Some(RowChange::Gone)
             }
             Ok(at) if self.rows[at] == *row => None,
             Ok(at) => {
                 self.rows[at] = row.clone();
-                Some(Fate::Revised)
+                Some(RowChange::Revised)
             }
             Err(_) if !row.counts() => None,
             Err(at) => {
                 self.rows.insert(at, row.clone());
-                Some(Fate::New)
+                Some(RowChange::New)
             }
         }
     }
 
-    pub(super) fn remove(&mut self, key: R::Key) -> Option<Fate> {
+    pub(super) fn remove(&mut self, key: R::Key) -> Option<RowChange> {
         let at = self.rows.binary_search_by_key(&key, Keyed::key).ok()?;
         self.rows.remove(at);
-        Some(Fate::Gone)
+        Some(RowChange::Gone)
     }
 
     pub(super) fn get(&self, key: R::Key) -> Option<&R> {
@@ -161,20 +161,20 @@ impl<R: Keyed> Table<R> {
         &self.rows[from..until.max(from)]
     }
 
-    /// Drop what does not pass; whether anything did not.
+    /// Remove the rows that `keep` refuses; true if there was one.
     pub(super) fn retain(&mut self, keep: impl FnMut(&R) -> bool) -> bool {
         let before = self.rows.len();
         self.rows.retain(keep);
         self.rows.len() < before
     }
 
-    /// What becomes of each key if `self` is replaced by `next`; keys whose row is the same are left out.
-    pub(super) fn fates(&self, next: &Self) -> Vec<(R::Key, Fate)> {
-        let gone = self.rows.iter().filter(|r| next.get(r.key()).is_none()).map(|r| (r.key(), Fate::Gone));
-        let told = next.rows.iter().filter_map(|r| match self.get(r.key()) {
-            None => Some((r.key(), Fate::New)),
-            Some(before) => (before != r).then(|| (r.key(), Fate::Revised)),
+    /// What happens to each key if `next` replaces `self`; unchanged rows are left out.
+    pub(super) fn row_changes(&self, next: &Self) -> Vec<(R::Key, RowChange)> {
+        let gone = self.rows.iter().filter(|r| next.get(r.key()).is_none()).map(|r| (r.key(), RowChange::Gone));
+        let put = next.rows.iter().filter_map(|r| match self.get(r.key()) {
+            None => Some((r.key(), RowChange::New)),
+            Some(before) => (before != r).then(|| (r.key(), RowChange::Revised)),
         });
-        gone.chain(told).collect()
+        gone.chain(put).collect()
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::SessionMeta;
 
-/// The recording `name`, or `None` where the folder of recordings is absent: then the test says that it did not run.
+/// The recording `name`, or `None` without the folder of recordings; the test then prints that it did not run.
 pub fn recording(test: &str, name: &str) -> Option<Vec<CarFrame>> {
     let folder =
         std::env::var_os("BOXBOX_TESTDATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
@@ -23,7 +23,7 @@ pub fn recording(test: &str, name: &str) -> Option<Vec<CarFrame>> {
     Some(reader.records().map(|row| frame(&columns, &row.unwrap())).collect())
 }
 
-/// What the recordings' session strings say.
+/// The metadata from the recordings' session strings.
 pub fn meta(length_m: f64, sector_starts: &[f64], session_type: &str) -> SessionMeta {
     SessionMeta { track_length_m: length_m, sector_starts: sector_starts.to_vec(), session_type: session_type.into(), ..SessionMeta::default() }
 }

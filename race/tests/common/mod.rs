@@ -1,4 +1,4 @@
-//! What the race tests share: a stream to feed, the runner's book-keeping in small, recordings, and a car whose crossings are known.
+//! Shared by the race tests: a stream to feed, a small version of the book, recordings, and a car whose crossings are known.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 pub mod csv;
@@ -7,7 +7,7 @@ pub mod synth;
 use std::collections::BTreeMap;
 
 use boxbox_race::session::choose;
-use boxbox_race::stream::{Context, Fact, Reports};
+use boxbox_race::stream::{Context, Fact, Output};
 use boxbox_schemas::event::{EventCode, EventFrame};
 use boxbox_schemas::field::FieldFrame;
 use boxbox_schemas::frame::CarFrame;
@@ -23,13 +23,13 @@ pub fn context(run: u8) -> Context {
     Context { session: SessionId([7; 16]), driver: DriverId::new("driver-1").unwrap(), run: RunId([run; 16]), slot: 3 }
 }
 
-/// One stream, and what became of its facts: the book-keeping of a runner, in small.
+/// One stream and its facts, kept as a processor keeps them.
 #[derive(Clone)]
 pub struct Rig {
     pub ctx: Context,
     pub race: CarState,
     pub seq: u64,
-    pub out: Reports,
+    pub out: Output,
     meta: SessionMeta,
     seen: usize,
     book: BTreeMap<(u32, RunId, u32), Lap>,
@@ -44,7 +44,7 @@ impl Rig {
             ctx: context(1),
             race: CarState::new(),
             seq: 0,
-            out: Reports::default(),
+            out: Output::default(),
             meta: meta.clone(),
             seen: 0,
             book: BTreeMap::new(),
@@ -82,7 +82,7 @@ impl Rig {
         self.keep();
     }
 
-    /// Tyre sets used, told in a slow frame at `us`.
+    /// A slow frame at `us` with the number of tyre sets used.
     pub fn tyre_sets(&mut self, tick: u32, us: i64, sets: u16) {
         let presence = SlowPresence::TYRE_SETS;
         let record = record(Kind::SLOW, &archive(&SlowFrame { tick, sim_time_us: us, presence, tyre_sets_used: sets, ..SlowFrame::default() }));
@@ -172,14 +172,14 @@ impl Rig {
         self.laps().iter().map(|l| l.number).collect()
     }
 
-    /// Visits that stand, of all runs, by time.
+    /// Visits of all runs that are not superseded, by time.
     pub fn visits(&self) -> Vec<PitVisit> {
         let mut visits: Vec<_> = self.visits.values().filter(|v| !v.superseded).cloned().collect();
         visits.sort_by_key(|v| (v.enter_us, v.run));
         visits
     }
 
-    /// Changes of flags that stand, in order.
+    /// Changes of flags that are not superseded, in order.
     pub fn flag_changes(&self) -> Vec<FlagChange> {
         self.flags.iter().filter(|f| !f.superseded).cloned().collect()
     }
@@ -189,18 +189,18 @@ impl Rig {
     }
 }
 
-/// A car as another client sees it: the same frames, less in them.
+/// A car as another client sees it: the same frames with fewer values.
 #[derive(Clone)]
 pub struct FieldRig {
     pub ctx: Context,
     pub race: OtherCar,
     pub seq: u64,
-    pub out: Reports,
+    pub out: Output,
 }
 
 impl FieldRig {
     pub fn new(meta: &SessionMeta) -> Self {
-        let mut rig = Self { ctx: Context { slot: 8, ..context(1) }, race: OtherCar::new(), seq: 0, out: Reports::default() };
+        let mut rig = Self { ctx: Context { slot: 8, ..context(1) }, race: OtherCar::new(), seq: 0, out: Output::default() };
         rig.race.on_meta(&rig.ctx, meta, &mut rig.out);
         rig
     }
@@ -238,22 +238,22 @@ impl FieldRig {
 
     /// Its laps: the newest timeline and revision of each number.
     pub fn laps(&self) -> Vec<Lap> {
-        let told = self.out.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some(l) } else { None });
+        let laps = self.out.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some(l) } else { None });
         let mut laps: BTreeMap<u32, Lap> = BTreeMap::new();
-        for lap in told {
+        for lap in laps {
             laps.insert(lap.number, lap.clone());
         }
         laps.into_values().collect()
     }
 
     pub fn visits(&self) -> Vec<PitVisit> {
-        let told = self.out.facts.iter().filter_map(|f| if let Fact::Row(row) = f { row.read::<PitVisit>().ok() } else { None });
-        let visits: BTreeMap<(u32, u32), PitVisit> = told.map(|v| ((v.tick, v.timeline), v)).collect();
+        let laps = self.out.facts.iter().filter_map(|f| if let Fact::Row(row) = f { row.read::<PitVisit>().ok() } else { None });
+        let visits: BTreeMap<(u32, u32), PitVisit> = laps.map(|v| ((v.tick, v.timeline), v)).collect();
         visits.into_values().collect()
     }
 }
 
-/// What a processor does with a frame: read it, checked, out of a sealed record.
+/// Reads a frame as a processor does: checked, from a sealed record.
 fn record(kind: Kind, payload: &[u8]) -> Record {
     let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
     let prelude = Prelude { kind, run: RunId([1; 16]), source, slot: 3, meta_rev: 1, first_seq: 0, count: 1 };

@@ -202,7 +202,7 @@ pub fn seen(own: &CarFrame) -> FieldFrame {
 #[derive(Clone, Copy, Debug)]
 pub struct PitTrip {
     pub enter_s: f64,
-    /// From when to when it stands in its stall.
+    /// Start and end of standing in its stall.
     pub stands_s: Option<(f64, f64)>,
     pub exit_s: f64,
     /// Speed in the lane, m/s.
@@ -233,7 +233,7 @@ pub fn pitting(trip: &PitTrip, to_s: f64, hz: u32) -> Vec<CarFrame> {
             put(f, CarBits::IN_STALL);
             f.track_loc = TrackLoc::PIT_STALL;
         });
-        // Serviced after 0.25 s, until 0.25 s before it goes; 2 l/s come in.
+        // Service begins after 0.25 s and ends 0.25 s before the car drives off; 2 l/s are added.
         let (begin, done) = (from + 0.25, (to - 0.25).max(from + 0.25));
         within(&mut frames, begin, done, |f| put(f, CarBits::PIT_SERVICE));
         frames.iter_mut().for_each(|f| {

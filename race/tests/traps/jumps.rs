@@ -1,15 +1,15 @@
-//! Blank samples, resets and tows: what is no motion makes no lap.
+//! Blank samples, resets and tows: only motion makes a lap.
 
 use super::*;
 
 #[test]
 fn a_blank_sample_is_no_motion() {
     let mut frames = steady(1_000.0).frames(0.0, 170.0, 60);
-    let plain = told(&practice(), &frames).laps();
+    let plain = fed(&practice(), &frames).laps();
     for n in [0, 3_000, 4_321] {
         frames[n] = blank(frames[n]);
     }
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert_eq!(rig.laps().iter().map(|l| (l.number, l.time_us)).collect::<Vec<_>>(), plain.iter().map(|l| (l.number, l.time_us)).collect::<Vec<_>>());
     assert!(rig.laps().iter().all(|l| l.valid()));
 }
@@ -97,6 +97,6 @@ fn a_reset_event_over_the_line_opens_no_lap() {
 fn towing_in_place_is_a_reason() {
     let mut frames = steady(1_000.0).frames(0.0, 170.0, 60);
     within(&mut frames, 70.0, 71.0, |f| put(f, CarBits::TOWING));
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert_eq!(rig.laps().iter().map(|l| l.reasons).collect::<Vec<_>>(), [Reasons::TOW, Reasons(0)]);
 }

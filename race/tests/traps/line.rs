@@ -17,7 +17,7 @@ fn angled_lines() {
         }
         let jump = frames.windows(2).find(|w| (w[1].lap_pct - w[0].lap_pct).abs() > 0.5).unwrap();
         assert!((jump[0].lap_pct - from).abs() < 0.015 && (jump[1].lap_pct - to).abs() < 0.015, "{} → {}", jump[0].lap_pct, jump[1].lap_pct);
-        let rig = told(&practice(), &frames);
+        let rig = fed(&practice(), &frames);
         assert_eq!(rig.numbers(), [2, 3], "{from} → {to}");
         assert!(rig.laps().iter().all(|l| (l.time_us - 60_000_000).abs() <= 1 && l.valid()), "{:?}", rig.laps());
     }
@@ -30,7 +30,7 @@ fn an_angled_line_that_jumps_by_a_hundredth_of_the_lap() {
     for f in frames.iter_mut().filter(|f| f.lap_pct > 0.95) {
         f.lap_pct = (f.lap_pct - 1.0) * 0.8;
     }
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert_eq!(rig.numbers(), [2, 3]);
     assert!(rig.laps().iter().all(|l| (l.time_us - 60_000_000).abs() <= 1));
 }
@@ -46,7 +46,7 @@ fn backwards_over_the_line_and_forwards_again_is_one_lap() {
     }
     let mut frames = car.frames(0.0, 200.0, 60);
     frames.iter_mut().for_each(|f| f.speed_mps = f.speed_mps.abs());
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert_eq!(rig.laps().len(), 2);
     assert_eq!(rig.laps()[0].start_us, 40_000_000, "the first crossing counts");
 }
@@ -57,12 +57,12 @@ fn standing_on_the_line_makes_no_lap() {
     for (n, f) in frames.iter_mut().enumerate() {
         (f.lap_pct, f.speed_mps) = (if n % 2 == 0 { 0.999_995 } else { 0.000_005 }, 0.1);
     }
-    assert_eq!(told(&practice(), &frames).out.facts, []);
+    assert_eq!(fed(&practice(), &frames).out.facts, []);
 }
 
 #[test]
 fn driving_round_the_wrong_way_makes_no_lap() {
     let mut frames = Car::driving(Leg { from_s: 0.0, at_m: 10_000.0, mean_mps: -40.0, swing_m: 0.0, omega: 1.0 }).frames(0.0, 200.0, 20);
     frames.iter_mut().for_each(|f| f.speed_mps = 40.0);
-    assert_eq!(told(&practice(), &frames).out.facts, []);
+    assert_eq!(fed(&practice(), &frames).out.facts, []);
 }

@@ -14,7 +14,7 @@ mod start;
 mod stored;
 mod validity;
 
-use boxbox_race::stream::{Fact, Reports};
+use boxbox_race::stream::{Fact, Output};
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
@@ -28,7 +28,7 @@ fn steady(at_m: f64) -> Car {
     Car::driving(Leg { from_s: 0.0, at_m, mean_mps: 50.0, swing_m: 0.0, omega: 1.0 })
 }
 
-fn told(meta: &SessionMeta, frames: &[CarFrame]) -> Rig {
+fn fed(meta: &SessionMeta, frames: &[CarFrame]) -> Rig {
     let mut rig = Rig::new(meta);
     rig.frames(frames);
     rig.end();

@@ -1,10 +1,10 @@
-//! What the metadata says, says late, or does not say.
+//! Metadata that is complete, late or absent.
 
 use super::*;
 
 #[test]
 fn without_metadata_there_are_laps_of_one_sector() {
-    let rig = told(&SessionMeta::default(), &steady(1_000.0).frames(0.0, 170.0, 20));
+    let rig = fed(&SessionMeta::default(), &steady(1_000.0).frames(0.0, 170.0, 20));
     assert_eq!(rig.numbers(), [2, 3]);
     assert!(rig.laps().iter().all(|l| l.sectors_us == [l.time_us] && l.tags == Tags(0)));
 }
@@ -28,9 +28,9 @@ fn a_team_competes_where_teams_do() {
     assert_eq!(race.entry(ctx.driver).as_str(), "driver-1");
     let entry = |slot, team_id| MetaEntry { slot, team_id, ..MetaEntry::default() };
     let mut meta = SessionMeta { team_racing: 1, own_slot: 9, entries: vec![entry(9, 5), entry(ctx.slot, u64::MAX)], ..practice() };
-    race.on_meta(&ctx, &meta, &mut Reports::default());
+    race.on_meta(&ctx, &meta, &mut Output::default());
     assert_eq!(race.entry(ctx.driver).as_str(), format!("t:{}", u64::MAX));
     meta.team_racing = 0;
-    race.on_meta(&ctx, &meta, &mut Reports::default());
+    race.on_meta(&ctx, &meta, &mut Output::default());
     assert_eq!(race.entry(ctx.driver).as_str(), "driver-1");
 }

@@ -52,13 +52,13 @@ fn half_a_lap_missing_is_bridged_by_the_simulators_count() {
     let mut frames = steady(1_000.0).frames(0.0, 130.0, 60);
     frames.retain(|f| f.sim_time_us < 60_000_000 || f.sim_time_us > 64_000_000);
     within(&mut frames, 60.0, 500.0, |f| (f.tick, f.sim_time_us) = (f.tick + 24_000, f.sim_time_us + 400_000_000));
-    assert_eq!(told(&practice(), &frames).numbers(), [] as [u32; 0]);
+    assert_eq!(fed(&practice(), &frames).numbers(), [] as [u32; 0]);
     // Without a count, only where there is one way: 12 s are less than a lap at any speed, 40 s are not.
     let uncounted = |from_s: f64, to_s: f64| {
         let mut frames = steady(1_000.0).frames(0.0, 230.0, 60);
         frames.retain(|f| f.sim_time_us < (from_s * 1e6) as i64 || f.sim_time_us >= (to_s * 1e6) as i64);
         frames.iter_mut().for_each(|f| f.presence = f.presence.without(Presence::LAP));
-        told(&practice(), &frames).numbers()
+        fed(&practice(), &frames).numbers()
     };
     assert_eq!(uncounted(55.0, 67.0), [2, 3, 4]);
     assert_eq!(uncounted(92.0, 104.0), [2, 3, 4]);
@@ -79,15 +79,15 @@ fn half_a_lap_missing_is_bridged_by_the_simulators_count() {
     let mut frames = steady(1_000.0).frames(0.0, 130.0, 60);
     within(&mut frames, 99.8, 100.0, |f| f.lap += 1);
     frames.retain(|f| f.sim_time_us < 60_000_000 || f.sim_time_us > 99_850_000);
-    assert_eq!(told(&practice(), &frames).numbers(), [] as [u32; 0]);
-    // Not for laps whose two ends nobody saw.
+    assert_eq!(fed(&practice(), &frames).numbers(), [] as [u32; 0]);
+    // Two whole laps are not bridged, because no crossing was seen.
     assert_eq!(without_frames(85.0, 185.0).numbers(), [] as [u32; 0]);
 }
 
 #[test]
 fn frames_behind_the_last_are_left_out_and_counted() {
     let frames = steady(1_000.0).frames(0.0, 170.0, 60);
-    let plain = told(&practice(), &frames);
+    let plain = fed(&practice(), &frames);
     let mut rig = Rig::new(&practice());
     for (n, f) in frames.iter().enumerate() {
         rig.frame(f);

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_part_of_a_lap_at_join_is_no_lap() {
-    let rig = told(&practice(), &steady(1_000.0).frames(0.0, 170.0, 60));
+    let rig = fed(&practice(), &steady(1_000.0).frames(0.0, 170.0, 60));
     // Lines at 40, 100 and 160 s: two whole laps, the second and third the simulator counts.
     assert_eq!(
         rig.laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect::<Vec<_>>(),
@@ -21,14 +21,14 @@ fn numbers_are_the_simulators_and_survive_its_lag() {
         within(&mut frames, line, line + 0.3, |f| f.lap += 1);
         within(&mut frames, line + 0.3, line + 1.3, |f| f.lap -= 1);
     }
-    assert_eq!(told(&practice(), &frames).numbers(), [9, 10, 11, 12]);
+    assert_eq!(fed(&practice(), &frames).numbers(), [9, 10, 11, 12]);
 }
 
 #[test]
 fn without_a_counter_laps_are_counted_from_one() {
     let mut frames = steady(1_000.0).frames(0.0, 170.0, 20);
     frames.iter_mut().for_each(|f| f.presence = f.presence.without(Presence::LAP.with(Presence::LAPS_COMPLETED)));
-    assert_eq!(told(&practice(), &frames).numbers(), [1, 2]);
+    assert_eq!(fed(&practice(), &frames).numbers(), [1, 2]);
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn after_a_break_numbers_are_aligned_again() {
 fn a_length_that_no_lap_has_is_not_believed() {
     let frames = steady(1_000.0).frames(0.0, 290.0, 60);
     let unknown = SessionMeta { track_length_m: 0.0, ..practice() };
-    let expected: Vec<_> = told(&unknown, &frames).laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
+    let expected: Vec<_> = fed(&unknown, &frames).laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
     assert_eq!(expected.len(), 4);
     let as_expected = |meta: &SessionMeta, frames: &[CarFrame], of: &str| {
-        let laps: Vec<_> = told(meta, frames).laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
+        let laps: Vec<_> = fed(meta, frames).laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
         assert_eq!(laps, expected, "{of}");
     };
     for absurd in [1e30, -1e30, 2e6, f32::MAX, f32::MIN] {

@@ -7,7 +7,7 @@ fn with_pits(intervals: &[(f64, f64)], hz: u32) -> Vec<Reasons> {
     for (from, to) in intervals {
         within(&mut frames, *from, *to, |f| put(f, CarBits::ON_PIT_ROAD));
     }
-    told(&practice(), &frames).laps().iter().map(|l| l.reasons).collect()
+    fed(&practice(), &frames).laps().iter().map(|l| l.reasons).collect()
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn the_pits_entered_in_the_interval_of_the_line() {
         // Frames at 99.75 and 100.25 s.
         let mut frames = steady(3_000.0 - (line_s - 60.0) * 50.0).frames(0.25, 170.0, 2);
         within(&mut frames, 100.0, 110.0, |f| put(f, CarBits::ON_PIT_ROAD));
-        let rig = told(&practice(), &frames);
+        let rig = fed(&practice(), &frames);
         assert_eq!(rig.laps().iter().map(|l| l.reasons).collect::<Vec<_>>(), reasons, "line at {line_s} s");
     }
 }
@@ -42,6 +42,6 @@ fn the_pits_without_the_simulators_pit_road() {
     frames.iter_mut().for_each(|f| f.presence = f.presence.without(Presence::PIT_ROAD));
     within(&mut frames, 95.0, 105.0, |f| f.track_loc = TrackLoc::PIT_APPROACH);
     within(&mut frames, 101.0, 103.0, |f| f.track_loc = TrackLoc::PIT_STALL);
-    let reasons: Vec<_> = told(&practice(), &frames).laps().iter().map(|l| l.reasons).collect();
+    let reasons: Vec<_> = fed(&practice(), &frames).laps().iter().map(|l| l.reasons).collect();
     assert_eq!(reasons, [Reasons::IN_LAP, Reasons::OUT_LAP, Reasons(0)]);
 }

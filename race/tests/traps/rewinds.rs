@@ -31,7 +31,7 @@ fn a_lap_of_many_flashbacks_keeps_its_frames() {
     }
     rig.frames(&car.frames(58.0, 110.0, 10));
     let lap = rig.lap(2);
-    // The frame before the line has number 400; the oldest runs of frames are told as one.
+    // The frame before the line has number 400; the oldest ranges of frames are merged.
     assert_eq!((lap.spans[0].first_seq, lap.spans.len()), (400, 5), "{:?}", lap.spans);
     assert!(lap.spans.windows(2).all(|w| w[0].next_seq <= w[1].first_seq));
     assert!((595..=605).contains(&lap.frames), "{}", lap.frames);
@@ -64,8 +64,8 @@ fn a_line_between_the_moment_returned_to_and_the_next_frame() {
         rig.frames(&car.frames(0.0, line_s + back_s, 60));
         rig.event(EventCode::REWIND, tick, i64::from(tick) * 50_000 / 3);
         rig.frames(&car.frames((f64::from(tick) + 0.5) / 60.0, 230.0, 60));
-        let told: Vec<_> = rig.laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
-        assert_eq!(told, [(2, 40_000_000, 100_000_000), (3, 100_000_000, 160_000_000), (4, 160_000_000, 220_000_000)], "line at {line_s} s");
+        let laps: Vec<_> = rig.laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect();
+        assert_eq!(laps, [(2, 40_000_000, 100_000_000), (3, 100_000_000, 160_000_000), (4, 160_000_000, 220_000_000)], "line at {line_s} s");
         let splits: Vec<_> = [0.260837, 0.505260, 0.662425, 1.0].map(|x| (x * 60e6_f64).round() as i64).to_vec();
         let ends = |l: &boxbox_schemas::results::Lap| {
             l.sectors_us
@@ -165,7 +165,7 @@ fn a_restart_then_a_flashback_before_it_leaves_each_lap_once() {
     rig.frames(&car.frames(102.0, 104.0, 60));
     rig.event(EventCode::REWIND, 95 * 60, 95_000_000);
     let mut again = car.clone();
-    // Faster, so that the lap undone has more frames to speak for it.
+    // Faster, so that the lap that the rewind undoes has more frames than the new one.
     again.then(95.0, 62.5, 0.0, 1.0);
     rig.frames(&again.frames(95.0, 170.0, 60));
     let lap = rig.lap(2);

@@ -6,7 +6,7 @@ use super::*;
 fn with_last_lap(last: impl Fn(f64) -> i64) -> Rig {
     let mut frames = steady(1_000.0).frames(0.0, 230.0, 60);
     frames.iter_mut().for_each(|f| f.last_lap_time_us = last(f.sim_time_us as f64 / 1e6));
-    told(&practice(), &frames)
+    fed(&practice(), &frames)
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn a_time_that_never_comes_is_not_waited_for() {
     let rig = with_last_lap(|t| if t < 105.5 { 71_000_000 } else { 60_000_300 });
     let lap = rig.lap(2);
     assert_eq!((lap.sim_time_us, lap.settled, lap.revision), (None, true, 2));
-    let told: Vec<_> =
+    let laps: Vec<_> =
         rig.out.facts.iter().filter_map(|f| if let Fact::Lap(l) = f { Some((l.number, l.revision, l.settled)) } else { None }).collect();
-    assert_eq!(told[..2], [(2, 1, false), (2, 2, true)], "once at the line, once settled");
+    assert_eq!(laps[..2], [(2, 1, false), (2, 2, true)], "once at the line, once settled");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn race_lap_1_runs_from_the_green_light() {
-    let rig = told(&race(), &standing_start());
+    let rig = fed(&race(), &standing_start());
     assert_eq!(rig.numbers(), [1, 2, 3]);
     let first = rig.lap(1);
     assert_eq!((first.start_us, first.end_us), (20_000_000, 81_520_000));
@@ -17,26 +17,26 @@ fn race_lap_1_runs_from_the_green_light() {
 fn the_session_state_is_not_the_light() {
     let mut frames = standing_start();
     frames.iter_mut().for_each(|f| (f.flags, f.flags_seen) = (Flags(0), Flags(0)));
-    // Nobody saw the light: what is left of lap 1 is no lap.
-    assert_eq!(told(&race(), &frames).numbers(), [2, 3]);
+    // The light was not seen: the rest of lap 1 is not a lap.
+    assert_eq!(fed(&race(), &frames).numbers(), [2, 3]);
 }
 
 #[test]
 fn a_state_that_falls_back_in_mid_race_changes_nothing() {
     let mut frames = standing_start();
     within(&mut frames, 81.0, 82.0, |f| f.session_state = SessionState::PARADE);
-    assert_eq!(told(&race(), &frames).numbers(), [1, 2, 3]);
+    assert_eq!(fed(&race(), &frames).numbers(), [1, 2, 3]);
 }
 
 #[test]
 fn an_unknown_session_with_a_start_light_is_a_race() {
     let meta = SessionMeta { session_type: String::new(), ..race() };
-    assert_eq!(told(&meta, &standing_start()).lap(1).start_us, 20_000_000);
+    assert_eq!(fed(&meta, &standing_start()).lap(1).start_us, 20_000_000);
 }
 
 #[test]
 fn a_start_light_in_practice_means_nothing() {
-    let rig = told(&practice(), &standing_start());
+    let rig = fed(&practice(), &standing_start());
     assert_eq!(rig.lap(1).start_us, 21_520_000, "from line to line");
     assert!(!rig.lap(1).tags.has(Tags::FIRST_LAP));
 }
@@ -46,7 +46,7 @@ fn who_joins_after_the_light_has_no_lap_1() {
     let frames = standing_start();
     for joined_s in [20.5, 21.2, 22.0, 40.0] {
         let late: Vec<_> = frames.iter().copied().filter(|f| f.sim_time_us > (joined_s * 1e6) as i64).collect();
-        assert_eq!(told(&race(), &late).numbers(), [2, 3], "joined at {joined_s} s");
+        assert_eq!(fed(&race(), &late).numbers(), [2, 3], "joined at {joined_s} s");
     }
 }
 
@@ -54,14 +54,14 @@ fn who_joins_after_the_light_has_no_lap_1() {
 fn who_was_not_in_the_world_at_the_light_has_no_lap_1() {
     let mut frames = standing_start();
     within(&mut frames, 0.0, 20.5, |f| *f = blank(*f));
-    assert_eq!(told(&race(), &frames).numbers(), [2, 3]);
+    assert_eq!(fed(&race(), &frames).numbers(), [2, 3]);
 }
 
 #[test]
 fn a_second_light_is_no_second_start() {
     let mut frames = standing_start();
     within(&mut frames, 100.0, 103.0, |f| *f = flagged(*f, Flags::START_GO));
-    assert_eq!(told(&race(), &frames).numbers(), [1, 2, 3]);
+    assert_eq!(fed(&race(), &frames).numbers(), [1, 2, 3]);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_rolling_start_counts_from_the_green_flag() {
     let mut frames = car.frames(0.0, 270.0, 60);
     within(&mut frames, 0.0, 130.5, |f| (f.session_state, f.lap, f.laps_completed) = (SessionState::PARADE, 0, -1));
     within(&mut frames, 130.0, 160.0, |f| *f = flagged(*f, Flags::GREEN));
-    let rig = told(&race(), &frames);
+    let rig = fed(&race(), &frames);
     assert_eq!(
         rig.laps().iter().map(|l| (l.number, l.start_us, l.end_us)).collect::<Vec<_>>(),
         [(1, 130_000_000, 192_000_000), (2, 192_000_000, 252_000_000)]
@@ -83,14 +83,14 @@ fn a_light_in_mid_race_is_no_start() {
     let mut frames = standing_start();
     within(&mut frames, 110.0, 113.0, |f| *f = flagged(*f, Flags::START_GO));
     frames.retain(|f| f.sim_time_us > 40_000_000);
-    assert_eq!(told(&race(), &frames).numbers(), [2, 3]);
+    assert_eq!(fed(&race(), &frames).numbers(), [2, 3]);
 }
 
 #[test]
 fn a_start_from_the_pits_is_an_out_lap() {
     let mut frames = standing_start();
     within(&mut frames, 0.0, 30.0, |f| put(f, CarBits::ON_PIT_ROAD));
-    let rig = told(&race(), &frames);
+    let rig = fed(&race(), &frames);
     assert_eq!(rig.lap(1).reasons, Reasons::OUT_LAP);
     assert_eq!(rig.lap(2).reasons, Reasons(0));
 }

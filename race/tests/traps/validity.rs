@@ -1,11 +1,11 @@
-//! Reasons and tags: what a lap says of itself.
+//! Reasons and tags of laps.
 
 use super::*;
 
 fn reasons_of_laps(hz: u32, change: impl Fn(&mut [CarFrame])) -> Vec<Reasons> {
     let mut frames = steady(1_000.0).frames(0.0, 230.0, hz);
     change(&mut frames);
-    told(&practice(), &frames).laps().iter().map(|l| l.reasons).collect()
+    fed(&practice(), &frames).laps().iter().map(|l| l.reasons).collect()
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn off_track_for_long_enough_and_fast_enough() {
     car.then(73.0, 50.0, 0.0, 1.0);
     let mut frames = car.frames(0.0, 230.0, 60);
     within(&mut frames, 70.0, 73.0, |f| f.track_loc = TrackLoc::OFF_TRACK);
-    assert!(told(&practice(), &frames).laps().iter().all(|l| l.valid()));
+    assert!(fed(&practice(), &frames).laps().iter().all(|l| l.valid()));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_counter_that_is_absent_or_blank_makes_no_step() {
     });
     within(&mut frames, 80.0, 500.0, |f| f.incident_count = 1);
     within(&mut frames, 90.0, 500.0, |f| f.incident_count = 3);
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert_eq!(rig.incidents().iter().map(|s| (s.from, s.to, s.sim_time_us)).collect::<Vec<_>>(), [(1, 3, 90_000_000)]);
     assert_eq!(rig.lap(2).reasons, Reasons::INCIDENT);
 }
@@ -66,7 +66,7 @@ fn a_yellow_of_one_tick_tags_the_lap() {
     let mut frames = steady(1_000.0).frames(0.0, 170.0, 10);
     // A pulse between two frames: only the latch saw it.
     within(&mut frames, 70.0, 70.1, |f| f.flags_seen = Flags::YELLOW_WAVING);
-    let rig = told(&practice(), &frames);
+    let rig = fed(&practice(), &frames);
     assert_eq!(rig.laps().iter().map(|l| (l.tags, l.valid())).collect::<Vec<_>>(), [(Tags::HAD_YELLOW, true), (Tags(0), true)]);
 }
 

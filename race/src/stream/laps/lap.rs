@@ -1,4 +1,4 @@
-//! A lap while it is driven, and the laps before it that a rewind can go back to.
+//! The open lap, and the past laps that a rewind can reopen.
 
 use boxbox_schemas::results::{LOOPS, Reasons, Tags};
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::stream::mark::Mark;
 use crate::stream::sparse::is_default;
 
-/// Sealed runs of frames kept per lap; more rewinds or restarts within one lap are merged or forgotten, oldest first
+/// Number of finished frame ranges kept for each lap. After more rewinds or restarts within one lap, the oldest are merged or dropped
 /// (`lap.evidence`).
 const SPANS_MAX: usize = 4;
 
-/// A run of frames: (which of the state's runs, first sequence number, first after it).
+/// A range of frames: (number of the run, first sequence number, sequence number after the last).
 pub(crate) type Frames = (u8, u64, u64);
 
 /// A lap that has begun.
@@ -19,9 +19,9 @@ pub(crate) struct OpenLap {
     pub(crate) start_us: i64,
     /// Tick of the frame at or before the start.
     pub(crate) start_tick: u32,
-    /// Its number, once aligned with the simulator's counter.
+    /// Its number, once known from the simulator's counter.
     pub(crate) number: Option<u32>,
-    /// This stream did not see it begin: it was taken over in mid-lap, with so many sector lines passed.
+    /// The stream began in mid-lap, after a driver swap, with this many sector lines passed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) taken_over: Option<u8>,
     /// Race lap 1, from the green light.
@@ -32,23 +32,23 @@ pub(crate) struct OpenLap {
     /// A sector line was not crossed forward in this lap.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) no_sectors: bool,
-    /// When half of the lap was driven, µs.
+    /// When the car passed the middle of the lap, µs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) half_us: Option<i64>,
-    /// Mini-loops passed: µs after the start, -1 where the moment is not known.
+    /// Mini-loops passed: µs after the start, -1 if the time is unknown.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) loops_us: Vec<i64>,
     /// Fuel at the start, l (kWh).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) fuel_l: Option<f32>,
-    /// Each [`Mark`] that holds, and since when, µs after the start: short numbers in a long race.
+    /// Each [`Mark`] that holds, and since when, µs after the start. Relative times keep the numbers short in a long race.
     #[serde(default, skip_serializing_if = "is_default")]
     since_us: Vec<(u8, i64)>,
     /// Frames so far.
     pub(crate) frames: u32,
-    /// First sequence number in the present run of frames; `None` until its first frame.
+    /// First sequence number of the present range of frames; `None` before its first frame.
     pub(crate) first_seq: Option<u64>,
-    /// Runs of frames before it.
+    /// Ranges of frames before the present one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) spans: Vec<Frames>,
 }
@@ -73,7 +73,7 @@ impl OpenLap {
         }
     }
 
-    /// `mark` holds from `us` on, or already did.
+    /// Set `mark` from `us` on, unless it is set already.
     #[inline]
     pub(crate) fn mark(&mut self, mark: Mark, us: i64) {
         if !self.has(mark) {
@@ -87,19 +87,19 @@ impl OpenLap {
     }
 
     pub(crate) fn reasons(&self) -> Reasons {
-        self.marks().fold(Reasons(0), |all, m| all.with(m.means().0))
+        self.marks().fold(Reasons(0), |all, m| all.with(m.reasons_and_tags().0))
     }
 
     pub(crate) fn tags(&self) -> Tags {
         let own = if self.from_green { Tags::FIRST_LAP.with(Tags::START_ESTIMATED) } else { Tags(0) };
-        self.marks().fold(own, |all, m| all.with(m.means().1))
+        self.marks().fold(own, |all, m| all.with(m.reasons_and_tags().1))
     }
 
     fn marks(&self) -> impl Iterator<Item = Mark> {
         Mark::ALL.into_iter().filter(|m| self.has(*m))
     }
 
-    /// When the last line so far was crossed, the start included, µs.
+    /// Time of the last line crossed so far, including the start, µs.
     pub(crate) fn last_line_us(&self) -> i64 {
         self.start_us + self.splits_us.iter().sum::<i64>()
     }
@@ -117,21 +117,21 @@ impl OpenLap {
         (next < LOOPS).then(|| next as f64 / LOOPS as f64)
     }
 
-    /// The next mini-loop was passed at `us`; `None` if nobody knows when.
+    /// The next mini-loop was passed at `us`; `None` if the time is unknown.
     pub(crate) fn pass_loop(&mut self, us: Option<i64>) {
         self.loops_us.push(us.map_or(-1, |us| us - self.start_us));
     }
 
-    /// The lap began at `us` already: it is timed from there.
+    /// Move the start of the lap back to `us`.
     pub(crate) fn start_earlier(&mut self, us: i64) {
-        let by = self.start_us - us;
+        let earlier_us = self.start_us - us;
         self.start_us = us;
-        self.loops_us.iter_mut().filter(|l| **l >= 0).for_each(|l| *l += by);
-        self.splits_us.iter_mut().take(1).for_each(|split| *split += by);
-        self.since_us.iter_mut().for_each(|(_, since)| *since += by);
+        self.loops_us.iter_mut().filter(|l| **l >= 0).for_each(|l| *l += earlier_us);
+        self.splits_us.iter_mut().take(1).for_each(|split| *split += earlier_us);
+        self.since_us.iter_mut().for_each(|(_, since)| *since += earlier_us);
     }
 
-    /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is not known.
+    /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is unknown.
     pub(crate) fn sectors_us(&self, end_us: i64, lines: usize) -> Option<Vec<i64>> {
         (!self.no_sectors && self.splits_us.len() == lines).then(|| {
             let mut sectors = self.splits_us.clone();
@@ -140,7 +140,7 @@ impl OpenLap {
         })
     }
 
-    /// End the present run of frames of run `run` before `next_seq`.
+    /// End the present range of frames, which belongs to run `run`, before `next_seq`.
     pub(crate) fn seal(&mut self, run: u8, next_seq: u64) {
         let Some(first) = self.first_seq.take() else { return };
         if next_seq <= first {
@@ -155,21 +155,21 @@ impl OpenLap {
         self.spans.push((run, first, next_seq));
     }
 
-    /// The oldest run of the state is no more: frames of it are forgotten, the others move down by one.
+    /// The oldest run was removed: its frames are dropped, and the numbers of the other runs move down by one.
     pub(crate) fn forget_oldest_run(&mut self) {
         self.spans.retain(|s| s.0 > 0);
         self.spans.iter_mut().for_each(|s| s.0 -= 1);
     }
 
-    /// Take back what happened after `to_us`; `last_us` is when its last frame was.
+    /// Undo what happened after `to_us`; `last_us` is the time of the lap's last frame.
     pub(crate) fn rewind(&mut self, to_us: i64, last_us: i64) {
         self.since_us.retain(|(_, us)| self.start_us + *us <= to_us);
         self.half_us = self.half_us.filter(|us| *us <= to_us);
         while self.last_line_us() > to_us && self.splits_us.pop().is_some() {}
-        // Where an unknown one was passed nobody knows; if the car is beyond it, it will be unknown again.
+        // A mini-loop with an unknown time is removed too. If the car is beyond it, it becomes unknown again.
         let start_us = self.start_us;
         while self.loops_us.pop_if(|us| *us < 0 || start_us + *us > to_us).is_some() {}
-        // Frames are not kept one by one: the share that stays is by time.
+        // Only the number of frames is kept, so the remaining number is estimated by time.
         let (kept_us, all_us) = (to_us - self.start_us, last_us - self.start_us);
         if all_us > 0 && kept_us < all_us {
             self.frames = (i128::from(self.frames) * i128::from(kept_us.max(0)) / i128::from(all_us)) as u32;
@@ -177,15 +177,16 @@ impl OpenLap {
     }
 }
 
-/// A lap that is over: finished, or broken off.
+/// A lap that is over: finished or abandoned.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct PastLap {
     pub(crate) lap: OpenLap,
-    /// Crossed the line, and was reported as a fact.
-    pub(crate) told: bool,
+    /// The car crossed the line, and the lap was emitted as a fact.
+    #[serde(rename = "told")]
+    pub(crate) emitted: bool,
     /// When it ended, µs.
     pub(crate) until_us: i64,
-    /// Fuel then, l (kWh).
+    /// Fuel at the end, l (kWh).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) fuel_l: Option<f32>,
     /// Tick and sequence number of the frame at or after its end.
@@ -194,11 +195,11 @@ pub(crate) struct PastLap {
 }
 
 impl PastLap {
-    /// Fuel used in the lap, l (kWh), where it was driven whole and not refuelled (`fuel.used`).
+    /// Fuel used in the lap, l (kWh), if the whole lap was driven and the car not refuelled (`fuel.used`).
     pub(crate) fn fuel_used_l(&self) -> Option<f32> {
         let whole = ![Mark::Refuelled, Mark::Tow, Mark::Missing].into_iter().any(|mark| self.lap.has(mark));
         let used_l = self.lap.fuel_l? - self.fuel_l?;
-        // A car that coasts round uses nothing, and its gauge has noise.
-        (self.told && whole).then_some(used_l.max(0.0))
+        // A car that coasts uses no fuel, and noise of the gauge must not make that negative.
+        (self.emitted && whole).then_some(used_l.max(0.0))
     }
 }

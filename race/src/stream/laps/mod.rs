@@ -1,4 +1,4 @@
-//! The laps: the one that is open, those before it that a rewind can go back to, and what makes a lap valid.
+//! The laps of a car: the open lap, the past laps that a rewind can reopen, and what makes a lap valid.
 
 mod lap;
 mod lines;
@@ -11,22 +11,22 @@ use serde::{Deserialize, Serialize};
 
 use self::lap::{OpenLap, PastLap};
 use super::fact::Fact;
-use super::identity::Reporter;
+use super::identity::Origin;
 use super::mark::Mark;
 use super::sparse::is_default;
 use super::step::{Sample, Section};
 use super::track::Track;
 
-pub(crate) use self::rewind::Back;
-/// What laps are stored as, for a reader of the version before.
+pub(crate) use self::rewind::Rewind;
+/// The stored types, for the reader of the previous version.
 pub(crate) mod stored {
     pub(crate) use super::lap::{OpenLap, PastLap};
     pub(crate) use super::{Before, Pending};
 }
 
-/// Laps kept for a rewind to go back to. Flashbacks reach tens of seconds.
+/// Number of past laps kept for a rewind. Flashbacks reach back tens of seconds.
 const PAST_LAPS: usize = 3;
-/// … of an observed car: there is a state for each car of each observer.
+/// The same for an observed car. It is lower because there is a state for each car of each observer.
 const PAST_LAPS_FIELD: usize = 1;
 
 /// The laps of one car. See the [module](self).
@@ -35,32 +35,32 @@ const PAST_LAPS_FIELD: usize = 1;
 pub(crate) struct Laps {
     #[serde(skip_serializing_if = "is_default")]
     pub(super) open: Option<OpenLap>,
-    /// Laps before it, oldest first.
+    /// Past laps, oldest first.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) past: Vec<PastLap>,
-    /// The newest reported lap of `past` waits for the simulator's own time.
+    /// The newest emitted lap of `past` waits for the simulator's own time.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pending: Option<Pending>,
-    /// Number of the last lap reported.
+    /// Number of the last emitted lap.
     pub(super) last_number: u32,
-    /// A lap was opened since [`Laps::began`] was asked last.
+    /// A lap was opened since the last call of [`Laps::take_began`].
     #[serde(skip_serializing_if = "is_default")]
     pub(super) began: bool,
-    /// What the frame before showed; a rewind forgets it.
+    /// What the previous frame showed; a rewind resets it.
     pub(super) before: Before,
 }
 
-/// A lap reported at its crossing, not yet settled (`simtime.settled`).
+/// A lap that was emitted at its crossing and is not yet settled (`simtime.settled`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Pending {
-    /// When it ended: its key among the past laps, µs.
+    /// When it ended, µs; this identifies it among the past laps.
     pub(super) end_us: i64,
     pub(super) revision: u32,
     /// The simulator's "last lap" before the crossing, µs.
     pub(super) before_us: Option<i64>,
 }
 
-/// What the frame before showed, where a change matters.
+/// Values of the previous frame whose change matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Before {
@@ -75,7 +75,7 @@ pub(crate) struct Before {
 }
 
 impl Laps {
-    /// Number of the lap that is open; 0 if none is, or its number is not known yet. `at` is where the car is.
+    /// Number of the open lap; 0 if no lap is open, or if its number is not known yet. `at` is where the car is.
     #[inline]
     pub(crate) fn open_number(&self, at: Option<&Sample>) -> u32 {
         let Some(lap) = &self.open else { return 0 };
@@ -89,14 +89,14 @@ impl Laps {
         self.open.as_ref().map(|lap| lap.start_us)
     }
 
-    /// The open lap, unless somebody else began it: when it began, and its mini-loops, µs.
-    pub(crate) fn begun_here(&self) -> Option<(i64, &[i64])> {
+    /// Start and mini-loops of the open lap, µs, unless another driver began it.
+    pub(crate) fn open_lap_times(&self) -> Option<(i64, &[i64])> {
         self.open.as_ref().filter(|lap| lap.taken_over.is_none()).map(|lap| (lap.start_us, lap.loops_us.as_slice()))
     }
 
-    /// Whether a lap was opened since this was asked last.
+    /// Whether a lap was opened since the last call.
     #[inline]
-    pub(crate) fn began(&mut self) -> bool {
+    pub(crate) fn take_began(&mut self) -> bool {
         std::mem::take(&mut self.began)
     }
 
@@ -105,26 +105,26 @@ impl Laps {
         self.began = true;
     }
 
-    /// The open lap is marked from `us` on.
+    /// Mark the open lap from `us` on.
     pub(crate) fn mark(&mut self, mark: Mark, us: i64) {
         if let Some(lap) = &mut self.open {
             lap.mark(mark, us);
         }
     }
 
-    /// Lines moved under a lap: what was crossed so far cannot be told apart from what was not (`sector.moved`).
+    /// The sector lines moved during a lap: which of the new lines the car has crossed is unknown (`sector.moved`).
     pub(crate) fn lines_moved(&mut self) {
         for lap in self.past.iter_mut().map(|p| &mut p.lap).filter(|l| !l.splits_us.is_empty()).chain(&mut self.open) {
             lap.no_sectors = true;
         }
     }
 
-    /// Between which lines a car is that comes back from a rewind into the open lap.
+    /// The lines between which the car must be after a rewind into the open lap.
     pub(crate) fn section(&self, track: &Track) -> Option<Section> {
         let lap = self.open.as_ref()?;
         let passed = lap.splits_us.len();
         let line = |n: usize| if lap.no_sectors { None } else { track.line(n) };
-        // On the grid a car stands behind the line that its lap will be counted from.
+        // On the grid a car stands behind the line from which its lap counts.
         let start = if lap.from_green || lap.no_sectors { -0.5 } else { 0.0 };
         Some(Section {
             near: if lap.half_us.is_some() { 0.75 } else { 0.25 },
@@ -134,23 +134,23 @@ impl Laps {
     }
 
     /// The open lap will not be finished: the car jumped, or was reset (`lap.jump`, `lap.reset`).
-    pub(crate) fn break_off(&mut self, by: &Reporter<'_>, at: Option<Sample>, out: &mut Vec<Fact>) {
+    pub(crate) fn abandon_open_lap(&mut self, origin: &Origin<'_>, at: Option<Sample>, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (self.open.take(), at) else { return };
-        if self.past.len() >= past_max(by) && self.pending.is_some_and(|p| self.past[0].until_us == p.end_us) {
-            self.settle_now(by, out);
+        if self.past.len() >= past_max(origin) && self.pending.is_some_and(|p| self.past[0].until_us == p.end_us) {
+            self.settle_now(origin, out);
         }
         self.last_number = self.last_number.max(lap.number.map_or(0, |n| n.saturating_sub(1)));
-        self.remember(by, PastLap { lap, told: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None });
+        self.keep_past_lap(origin, PastLap { lap, emitted: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None });
     }
 
-    fn remember(&mut self, by: &Reporter<'_>, past: PastLap) {
-        while self.past.len() >= past_max(by) {
+    fn keep_past_lap(&mut self, origin: &Origin<'_>, past: PastLap) {
+        while self.past.len() >= past_max(origin) {
             self.past.remove(0);
         }
         self.past.push(past);
     }
 }
 
-fn past_max(by: &Reporter<'_>) -> usize {
-    if by.own() { PAST_LAPS } else { PAST_LAPS_FIELD }
+fn past_max(origin: &Origin<'_>) -> usize {
+    if origin.own() { PAST_LAPS } else { PAST_LAPS_FIELD }
 }

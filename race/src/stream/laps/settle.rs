@@ -1,60 +1,61 @@
-//! A lap is reported at its crossing, and once more when nothing more is waited for (`simtime.settled`).
+//! A lap is emitted at its crossing, and once more when it settles (`simtime.settled`).
 
 use boxbox_schemas::results::{Lap, Span, Tags};
 
 use super::Laps;
 use super::lap::PastLap;
 use crate::stream::fact::Fact;
-use crate::stream::identity::Reporter;
+use crate::stream::identity::Origin;
 
-/// The simulator's own lap time comes up to 2.2 s after the line; later than this it is not waited for, µs.
+/// The simulator's own lap time comes up to 2.2 s after the crossing. A lap waits for it this long, µs.
 const SETTLE_US: i64 = 5_000_000;
-/// Between ours and the simulator's lap time; beyond it the lap says that they differ, µs.
+/// If our lap time and the simulator's differ by more than this, the lap gets the tag `SIM_TIME_DIFFERS`, µs.
 const SIM_TIME_TOLERANCE_US: i64 = 50_000;
-/// An unchanged "last lap" that is this close to ours is this lap's too: two equal laps in a row, µs. The noise of a slow or sliding car's crossing.
+/// An unchanged "last lap" this close to our time belongs to this lap too: two equal laps in a row, µs. The value allows for noise at the
+/// crossing of a slow or sliding car.
 const SAME_TIME_US: i64 = 3_000;
 
 impl Laps {
-    /// The frame shows `us` as the simulator's last lap: it may be the time of the lap that waits for it (`simtime.match`).
+    /// The frame shows `us` as the simulator's last lap time. It may be the time of the pending lap (`simtime.match`).
     #[inline]
-    pub(crate) fn sim_time(&mut self, by: &Reporter<'_>, us: i64, out: &mut Vec<Fact>) {
-        self.sim_time_came(by, us, out);
+    pub(crate) fn see_sim_lap_time(&mut self, origin: &Origin<'_>, us: i64, out: &mut Vec<Fact>) {
+        self.match_sim_lap_time(origin, us, out);
         self.before.sim_last_us = Some(us);
     }
 
     #[inline]
-    fn sim_time_came(&mut self, by: &Reporter<'_>, us: i64, out: &mut Vec<Fact>) {
+    fn match_sim_lap_time(&mut self, origin: &Origin<'_>, us: i64, out: &mut Vec<Fact>) {
         let Some(pending) = self.pending else { return };
         let Some(measured_us) = self.pending_lap().map(|p| p.until_us - p.lap.start_us) else { return };
         let new = match pending.before_us {
             Some(before) => us != before,
-            // What it was before the line is not known, so only a time like ours can be this lap's.
+            // The value before the crossing is unknown, so only a time close to ours can belong to this lap.
             None => (us - measured_us).abs() <= SIM_TIME_TOLERANCE_US,
         };
         if new && us > 0 {
-            self.settle(by, Some(us), out);
+            self.settle(origin, Some(us), out);
         }
     }
 
-    /// The simulator's time was waited for long enough at `now_us`.
+    /// Settle the pending lap if it has waited long enough at `now_us`.
     #[inline]
-    pub(crate) fn settle_when_due(&mut self, by: &Reporter<'_>, now_us: i64, out: &mut Vec<Fact>) {
+    pub(crate) fn settle_when_due(&mut self, origin: &Origin<'_>, now_us: i64, out: &mut Vec<Fact>) {
         let Some(pending) = self.pending.filter(|p| now_us - p.end_us >= SETTLE_US) else { return };
-        // Unchanged since before the line, it may be this lap's too (`simtime.equal`).
+        // A value that has not changed since before the crossing may belong to this lap too (`simtime.equal`).
         let equal = |us: &i64| *us > 0 && self.before.sim_last_us == Some(*us) && self.is_pending_time(*us);
-        self.settle(by, pending.before_us.filter(equal), out);
+        self.settle(origin, pending.before_us.filter(equal), out);
     }
 
-    /// The stream ends, or the next lap: nothing more is waited for.
-    pub(crate) fn settle_now(&mut self, by: &Reporter<'_>, out: &mut Vec<Fact>) {
-        self.settle(by, None, out);
+    /// Settle the pending lap, because the stream or the next lap has ended.
+    pub(crate) fn settle_now(&mut self, origin: &Origin<'_>, out: &mut Vec<Fact>) {
+        self.settle(origin, None, out);
     }
 
-    /// The pending lap is reported for the last time, with the simulator's own time if it is known.
-    fn settle(&mut self, by: &Reporter<'_>, sim_time_us: Option<i64>, out: &mut Vec<Fact>) {
+    /// Emit the pending lap for the last time, with the simulator's own time if it is known.
+    fn settle(&mut self, origin: &Origin<'_>, sim_time_us: Option<i64>, out: &mut Vec<Fact>) {
         let Some(pending) = &mut self.pending else { return };
         pending.revision += 1;
-        self.report(by, sim_time_us, true, out);
+        self.emit(origin, sim_time_us, true, out);
         self.pending = None;
     }
 
@@ -64,16 +65,16 @@ impl Laps {
 
     fn pending_lap(&self) -> Option<&PastLap> {
         let end_us = self.pending?.end_us;
-        self.past.iter().rev().find(|p| p.told && p.until_us == end_us)
+        self.past.iter().rev().find(|p| p.emitted && p.until_us == end_us)
     }
 
-    pub(super) fn report(&self, by: &Reporter<'_>, sim_time_us: Option<i64>, settled: bool, out: &mut Vec<Fact>) {
+    pub(super) fn emit(&self, origin: &Origin<'_>, sim_time_us: Option<i64>, settled: bool, out: &mut Vec<Fact>) {
         let (Some(past), Some(pending)) = (self.pending_lap(), self.pending) else { return };
-        let (ctx, lap) = (by.ctx, &past.lap);
+        let (ctx, lap) = (origin.ctx, &past.lap);
         let time_us = past.until_us - lap.start_us;
-        let sectors_us = lap.sectors_us(past.until_us, by.track().lines().len());
+        let sectors_us = lap.sectors_us(past.until_us, origin.track().lines().len());
         let mut tags = lap.tags();
-        if !by.own() {
+        if !origin.own() {
             tags = tags.with(Tags::FIELD).with(Tags::TIMING_ESTIMATED);
         }
         if sectors_us.is_none() {
@@ -84,12 +85,12 @@ impl Laps {
         }
         out.push(Fact::Lap(Lap {
             session: ctx.session,
-            entry: by.entry(),
+            entry: origin.entry(),
             number: lap.number.unwrap_or(self.last_number),
             driver: ctx.driver,
             run: ctx.run,
             slot: ctx.slot,
-            timeline: by.timeline(),
+            timeline: origin.timeline(),
             revision: pending.revision,
             start_us: lap.start_us,
             end_us: past.until_us,
@@ -106,14 +107,16 @@ impl Laps {
             end_tick: past.until_tick,
             settled,
             superseded: false,
-            spans: if by.own() { spans(by, past) } else { vec![] },
+            spans: if origin.own() { spans(origin, past) } else { vec![] },
         }));
     }
 }
 
-/// The frames that the lap was computed from.
-pub(super) fn spans(by: &Reporter<'_>, past: &PastLap) -> Vec<Span> {
-    let live = past.lap.first_seq.map(|first| (by.identity.present_run(), first, past.until_seq + 1));
+/// The ranges of frames that the lap was computed from.
+pub(super) fn spans(origin: &Origin<'_>, past: &PastLap) -> Vec<Span> {
+    let live = past.lap.first_seq.map(|first| (origin.identity.present_run(), first, past.until_seq + 1));
     let spans = past.lap.spans.iter().copied().chain(live);
-    spans.map(|(run, first_seq, next_seq)| Span { driver: by.ctx.driver, run: by.identity.run_of(run, by.ctx.run), first_seq, next_seq }).collect()
+    spans
+        .map(|(run, first_seq, next_seq)| Span { driver: origin.ctx.driver, run: origin.identity.run_of(run, origin.ctx.run), first_seq, next_seq })
+        .collect()
 }

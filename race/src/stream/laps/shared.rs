@@ -1,5 +1,6 @@
-//! Parts of laps: of a lap that two drivers of a car drive, each one's stream reports what it saw, and the fold puts the
-//! parts together (E2, `swap.lap`). Only where teams compete; where drivers compete alone, the rest of a lap that a client sees after joining belongs to no other driver's lap.
+//! Partial laps: if two drivers share a lap, the first driver's stream emits its head and the second driver's its tail, and
+//! `session::choose` joins them (E2, `swap.lap`). This happens only if teams compete: if drivers compete alone, the rest of a lap that a
+//! client sees after joining belongs to no other driver's lap.
 
 use boxbox_schemas::results::{LOOPS, Lap, Tags};
 
@@ -8,22 +9,22 @@ use super::lap::{OpenLap, PastLap};
 use super::settle::spans;
 use crate::stream::fact::Fact;
 use crate::stream::frame::Frame;
-use crate::stream::identity::Reporter;
+use crate::stream::identity::Origin;
 use crate::stream::mark::Mark;
 use crate::stream::start::RaceStart;
 use crate::stream::step::Sample;
-use crate::stream::track::Kind;
+use crate::stream::track::SessionKind;
 
 impl Laps {
-    /// The car is seen in mid-lap, and how it came there is not known. If it is this stream's first position, somebody else may have
-    /// begun the lap. `known`: the stream knew where the car was.
-    pub(crate) fn take_over(&mut self, by: &Reporter<'_>, start: &RaceStart, frame: &Frame, pct: f64, known: bool) {
-        let waits = by.track().kind == Kind::Race && start.waiting;
-        let first = !known && self.past.is_empty() && by.timeline() == 0 && by.identity.before.is_empty();
-        if !by.own() || by.track().team_id == 0 || self.open.is_some() || !first || waits {
+    /// The car is seen in mid-lap, and its way there is unknown. If this is the stream's first position, another driver may have begun the
+    /// lap. `known`: the stream had a position before.
+    pub(crate) fn take_over_lap(&mut self, origin: &Origin<'_>, start: &RaceStart, frame: &Frame, pct: f64, known: bool) {
+        let waits = origin.track().kind == SessionKind::Race && start.waiting;
+        let first = !known && self.past.is_empty() && origin.timeline() == 0 && origin.identity.before.is_empty();
+        if !origin.own() || origin.track().team_id == 0 || self.open.is_some() || !first || waits {
             return;
         }
-        let lines = by.track().lines();
+        let lines = origin.track().lines();
         let passed = lines.iter().take_while(|line| pct >= **line).count();
         let mut lap = OpenLap::new(frame.us, frame.tick, frame.seq, lines.len() + 1);
         lap.taken_over = Some(passed as u8);
@@ -36,43 +37,44 @@ impl Laps {
         self.begin(lap);
     }
 
-    /// The driver leaves the car, or the stream ends: another driver may finish the lap. `at` is where the car is.
-    pub(crate) fn leave_car(&self, by: &Reporter<'_>, at: Option<&Sample>, out: &mut Vec<Fact>) {
+    /// The driver leaves the car, or the stream ends: emit the head of the open lap, because another driver may finish it. `at` is where the
+    /// car is.
+    pub(crate) fn emit_head(&self, origin: &Origin<'_>, at: Option<&Sample>, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (&self.open, at) else { return };
         let number = self.open_number(Some(at));
-        if !by.own() || by.track().team_id == 0 || lap.taken_over.is_some() || number == 0 {
+        if !origin.own() || origin.track().team_id == 0 || lap.taken_over.is_some() || number == 0 {
             return;
         }
         let sectors_us = if lap.no_sectors {
             vec![]
         } else {
-            let open = by.track().lines().len() + 1 - lap.splits_us.len();
+            let open = origin.track().lines().len() + 1 - lap.splits_us.len();
             lap.splits_us.iter().copied().chain(std::iter::repeat_n(-1, open)).collect()
         };
-        let past = PastLap { lap: lap.clone(), told: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None };
-        out.push(Fact::Lap(part(by, &past, number, sectors_us, Tags::HEAD)));
+        let past = PastLap { lap: lap.clone(), emitted: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None };
+        out.push(Fact::Lap(partial_lap(origin, &past, number, sectors_us, Tags::HEAD)));
     }
 
-    /// A lap that this stream did not begin ends at `us`.
-    pub(super) fn close_part(&mut self, by: &Reporter<'_>, lap: OpenLap, us: i64, b: &Sample, out: &mut Vec<Fact>) {
+    /// A lap that another driver began ends at `us`: emit its tail.
+    pub(super) fn emit_tail(&mut self, origin: &Origin<'_>, lap: OpenLap, us: i64, b: &Sample, out: &mut Vec<Fact>) {
         let (Some(number), Some(passed)) = (lap.number, lap.taken_over) else { return };
-        let sectors = lap.sectors_us(us, by.track().lines().len()).unwrap_or_default();
+        let sectors = lap.sectors_us(us, origin.track().lines().len()).unwrap_or_default();
         let sectors_us = sectors.into_iter().enumerate().map(|(k, us)| if k < usize::from(passed) { -1 } else { us }).collect();
-        let past = PastLap { lap, told: false, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: None };
-        out.push(Fact::Lap(part(by, &past, number, sectors_us, Tags::TAIL)));
+        let past = PastLap { lap, emitted: false, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: None };
+        out.push(Fact::Lap(partial_lap(origin, &past, number, sectors_us, Tags::TAIL)));
     }
 }
 
-fn part(by: &Reporter<'_>, past: &PastLap, number: u32, sectors_us: Vec<i64>, which: Tags) -> Lap {
-    let (ctx, lap) = (by.ctx, &past.lap);
+fn partial_lap(origin: &Origin<'_>, past: &PastLap, number: u32, sectors_us: Vec<i64>, which: Tags) -> Lap {
+    let (ctx, lap) = (origin.ctx, &past.lap);
     Lap {
         session: ctx.session,
-        entry: by.identity.entry(ctx.driver),
+        entry: origin.identity.entry(ctx.driver),
         number,
         driver: ctx.driver,
         run: ctx.run,
         slot: ctx.slot,
-        timeline: by.timeline(),
+        timeline: origin.timeline(),
         revision: 1,
         start_us: lap.start_us,
         end_us: past.until_us,
@@ -89,6 +91,6 @@ fn part(by: &Reporter<'_>, past: &PastLap, number: u32, sectors_us: Vec<i64>, wh
         end_tick: past.until_tick,
         settled: true,
         superseded: false,
-        spans: spans(by, past),
+        spans: spans(origin, past),
     }
 }

@@ -1,6 +1,6 @@
-//! Where a lap's validity is decided: what each frame says of the lap that is open after it (`validity.best`).
+//! Lap validity: marks that a frame sets on the open lap (`validity.best`).
 //!
-//! The rest comes from lines and gaps (`lines`: in and out laps, what is missing) and from parts (`Mark::Incident`).
+//! Other marks come from crossings and gaps (`lines`: in laps, out laps, missing frames) and from parts (`Mark::Incident`).
 
 use boxbox_schemas::frame::Flags;
 
@@ -8,17 +8,17 @@ use super::{Before, Laps};
 use crate::stream::frame::{Frame, missing};
 use crate::stream::mark::Mark;
 
-/// Off track for at least this long counts, µs.
+/// Being off track counts after this time, µs,
 const OFF_TRACK_US: i64 = 200_000;
-/// … and faster than this, m/s.
+/// at a speed above this, m/s.
 const OFF_TRACK_MPS: f32 = 2.0;
 /// Simulators reset "lap invalid" a little after the line; until then only a rising edge counts, µs.
 const SIM_INVALID_LAG_US: i64 = 1_000_000;
 
 impl Laps {
-    /// What this frame says of the lap that is open after it. `before_us` is when the car's position before it was.
+    /// Mark the open lap from this frame. `before_us` is the time of the car's previous position.
     #[inline]
-    pub(crate) fn judge(&mut self, frame: &Frame, before_us: Option<i64>) {
+    pub(crate) fn mark_validity(&mut self, frame: &Frame, before_us: Option<i64>) {
         let off_us = self.before.off_track(frame, before_us);
         let invalid_rose = frame.sim_invalid && !self.before.sim_invalid;
         self.before.sim_invalid = frame.sim_invalid;
@@ -36,15 +36,15 @@ impl Laps {
             lap.mark(Mark::Tow, frame.us);
         }
         if let (None, Some(_), Some(number)) = (lap.number, lap.half_us, frame.sim_lap_number()) {
-            // Aligned once, in the second half of the lap, where the counter neither lags nor flickers (`lap.number`).
+            // The number is set once, in the second half of the lap, where the counter neither lags nor flickers (`lap.number`).
             lap.number = Some(number);
         }
     }
 }
 
 impl Before {
-    /// When the car had been off track for long enough, if it has (`validity.off-track`). An excursion lasts from half-way before
-    /// its first frame to half-way after its last, so that every sampling rate sees the same on average.
+    /// The moment from which the car had been off track for long enough, if it has (`validity.off-track`). An excursion begins half-way
+    /// before its first frame and ends half-way after its last, so that all sampling rates give the same on average.
     #[inline]
     fn off_track(&mut self, frame: &Frame, before_us: Option<i64>) -> Option<i64> {
         let half_way = before_us.filter(|us| !missing(*us, frame.us)).map_or(frame.us, |us| us + (frame.us - us) / 2);

@@ -1,32 +1,32 @@
-//! The driver's incident counter: steps up are facts (`incident.step`); blank readings, new counts and rewinds are not.
+//! The driver's incident counter: each rise is a fact (`incident.step`); blank readings, resets and rewinds are not.
 
 use boxbox_schemas::results::IncidentStep;
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::frame_context::FrameContext;
 use super::part::Part;
-use crate::stream::fact::{Fact, Reports};
-use crate::stream::identity::Reporter;
+use crate::stream::fact::{Fact, Output};
+use crate::stream::identity::Origin;
 use crate::stream::mark::Mark;
 
-/// A counter that falls for less than this is a blank reading, not a new count, µs (`incident.dip`).
+/// A lower reading for less than this time is blank, not a reset of the counter, µs (`incident.dip`).
 const COUNTER_DIP_US: i64 = 1_000_000;
-/// Incident steps remembered for a rewind.
+/// Number of incident steps kept for a rewind.
 const STEPS_MAX: usize = 4;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Counter {
+pub(crate) struct IncidentCounter {
     /// The count so far.
     count: Option<u16>,
-    /// Since when readings are below it.
+    /// Since when readings are lower, µs.
     below_since_us: Option<i64>,
-    /// The last steps, oldest first: when, and from which count.
+    /// The last steps, oldest first: time in µs, and the count before.
     steps: Vec<(i64, u16)>,
 }
 
-impl Counter {
-    /// A reading at `us`: the step (from, to) if it rose.
+impl IncidentCounter {
+    /// A reading at `us`; returns the step (from, to) if the counter rose.
     #[inline]
     fn read(&mut self, us: i64, reading: u16) -> Option<(u16, u16)> {
         match self.count {
@@ -58,7 +58,7 @@ impl Counter {
         }
     }
 
-    /// Back to the count at `to_us`. The simulator may keep the points; then they are a step again (`incident.rewind`).
+    /// Go back to the count at `to_us`. If the simulator keeps the points, they become a step again (`incident.rewind`).
     fn go_back(&mut self, to_us: i64) {
         self.below_since_us = None;
         let kept = self.steps.partition_point(|(us, _)| *us <= to_us);
@@ -69,21 +69,21 @@ impl Counter {
     }
 }
 
-impl Part for Counter {
+impl Part for IncidentCounter {
     const MAX_BYTES: usize = 100;
 
     #[inline]
-    fn take(&mut self, at: &Moment<'_>, out: &mut Reports) {
+    fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         let (Some(_), Some(reading)) = (at.frame.pct, at.frame.incidents) else { return };
         let Some((from, to)) = self.read(at.frame.us, reading) else { return };
         out.mark(Mark::Incident, at.frame.us);
-        let ctx = at.by.ctx;
+        let ctx = at.origin.ctx;
         out.facts.push(Fact::row(&IncidentStep {
             session: ctx.session,
-            entry: at.by.entry(),
+            entry: at.origin.entry(),
             driver: ctx.driver,
             run: ctx.run,
-            timeline: at.by.timeline(),
+            timeline: at.origin.timeline(),
             tick: at.frame.tick,
             sim_time_us: at.frame.us,
             from,
@@ -93,7 +93,7 @@ impl Part for Counter {
         }));
     }
 
-    fn rewind(&mut self, _by: &Reporter<'_>, to_us: i64, _out: &mut Reports) {
+    fn rewind(&mut self, _by: &Origin<'_>, to_us: i64, _out: &mut Output) {
         self.go_back(to_us);
     }
 }
@@ -103,15 +103,15 @@ mod tests {
     use super::*;
 
     fn steps(readings: &[(i64, u16)]) -> Vec<(u16, u16)> {
-        let mut counter = Counter::default();
+        let mut counter = IncidentCounter::default();
         readings.iter().filter_map(|(ms, n)| counter.read(ms * 1_000, *n)).collect()
     }
 
     #[test]
     fn the_longest_state_fits() {
-        let counter = Counter { count: Some(u16::MAX), below_since_us: Some(i64::MAX), steps: vec![(i64::MAX, u16::MAX); STEPS_MAX] };
+        let counter = IncidentCounter { count: Some(u16::MAX), below_since_us: Some(i64::MAX), steps: vec![(i64::MAX, u16::MAX); STEPS_MAX] };
         let bytes = rmp_serde::to_vec_named(&counter).unwrap().len();
-        assert!((Counter::MAX_BYTES - 16..=Counter::MAX_BYTES).contains(&bytes), "{bytes}");
+        assert!((IncidentCounter::MAX_BYTES - 16..=IncidentCounter::MAX_BYTES).contains(&bytes), "{bytes}");
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn steps_undone_are_forgotten() {
-        let mut counter = Counter::default();
+        let mut counter = IncidentCounter::default();
         for (us, n) in [(0, 0), (10, 1), (20, 3)] {
             counter.read(us, n);
         }
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_rewind_goes_back_to_the_count_of_then() {
-        let mut counter = Counter::default();
+        let mut counter = IncidentCounter::default();
         for (us, n) in [(0, 0), (10, 1), (20, 3)] {
             counter.read(us, n);
         }

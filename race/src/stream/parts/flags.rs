@@ -1,31 +1,31 @@
 //! Flags shown to the car: each change is a fact, pulses included (`flag.change`, `flag.pulse`).
 //!
-//! A flag that was out between two frames only (`flags_seen`) is out from the second of them to the one after it, so that
-//! each frame reports one change at most and its tick is the change's key.
+//! A flag that was out only between two frames (`flags_seen`) counts as out from the second frame to the one after it. So each
+//! frame makes at most one change, and its tick is the key of the change.
 
 use boxbox_schemas::frame::Flags;
 use boxbox_schemas::results::FlagChange;
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::frame_context::FrameContext;
 use super::part::Part;
-use crate::stream::fact::{Fact, Reports};
-use crate::stream::identity::Reporter;
+use crate::stream::fact::{Fact, Output};
+use crate::stream::identity::Origin;
 use crate::stream::sparse::is_default;
 
-/// Changes remembered for a rewind.
+/// Number of changes kept for a rewind.
 const CHANGES_MAX: usize = 4;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct FlagsShown {
-    /// What was reported last.
-    #[serde(skip_serializing_if = "is_default")]
-    told: Flags,
-    /// The last changes, oldest first: when, and from which flags.
+    /// The flags of the last change.
+    #[serde(rename = "told", skip_serializing_if = "is_default")]
+    last: Flags,
+    /// The last changes, oldest first: time in µs, and the flags before.
     #[serde(skip_serializing_if = "is_default")]
     changes: Vec<(i64, Flags)>,
-    /// What the run before showed last, and the moment (tick, µs) since which it did.
+    /// The last flags of the run before, and since when (tick, µs).
     #[serde(skip_serializing_if = "is_default")]
     inherited: Option<(Flags, u32, i64)>,
     /// Tick of the last change.
@@ -34,10 +34,10 @@ pub(crate) struct FlagsShown {
 }
 
 impl FlagsShown {
-    /// The change to `flags`, with `seen` since the frame before: its tick and time, from which flags to which.
+    /// The frame shows `flags`, and `seen` were out since the frame before. Returns the change: tick, time, flags before, flags after.
     #[inline]
     fn read(&mut self, (mut tick, mut us): (u32, i64), flags: Flags, seen: Flags) -> Option<(u32, i64, Flags, Flags)> {
-        let from = self.told;
+        let from = self.last;
         let to = flags.with(seen.without(from));
         if to == from && self.inherited.is_none() {
             return None;
@@ -48,7 +48,7 @@ impl FlagsShown {
         if to == from {
             return None;
         }
-        self.told = to;
+        self.last = to;
         self.tick = tick;
         if self.changes.len() == CHANGES_MAX {
             self.changes.remove(0);
@@ -57,11 +57,11 @@ impl FlagsShown {
         Some((tick, us, from, to))
     }
 
-    /// Back to the flags of `to_us` (`flag.rewind`).
+    /// Go back to the flags at `to_us` (`flag.rewind`).
     fn go_back(&mut self, to_us: i64) {
         let kept = self.changes.partition_point(|(us, _)| *us <= to_us);
         if let Some((_, from)) = self.changes.get(kept) {
-            self.told = *from;
+            self.last = *from;
         }
         self.changes.truncate(kept);
     }
@@ -71,19 +71,19 @@ impl Part for FlagsShown {
     const MAX_BYTES: usize = 124;
 
     #[inline]
-    fn take(&mut self, at: &Moment<'_>, out: &mut Reports) {
+    fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         let frame = at.frame;
         if !frame.knows_flags {
             return;
         }
         let Some((tick, sim_time_us, from, to)) = self.read((frame.tick, frame.us), frame.flags, frame.flags_seen) else { return };
-        let ctx = at.by.ctx;
+        let ctx = at.origin.ctx;
         out.facts.push(Fact::row(&FlagChange {
             session: ctx.session,
-            entry: at.by.entry(),
+            entry: at.origin.entry(),
             driver: ctx.driver,
             run: ctx.run,
-            timeline: at.by.timeline(),
+            timeline: at.origin.timeline(),
             tick,
             sim_time_us,
             from,
@@ -93,15 +93,15 @@ impl Part for FlagsShown {
         }));
     }
 
-    fn rewind(&mut self, _by: &Reporter<'_>, to_us: i64, _out: &mut Reports) {
+    fn rewind(&mut self, _by: &Origin<'_>, to_us: i64, _out: &mut Output) {
         self.go_back(to_us);
     }
 
-    /// Flags are reported run by run, so a new run begins with all that are out. Those that were out when the run before ended
-    /// have been since then.
+    /// Changes of flags are facts of one run, so a new run begins with a change to all flags that are out. If the flags are the same as at the
+    /// end of the run before, that change has the time of the last change there.
     fn hand_over(&mut self) {
         let since_us = self.changes.last().map(|(us, _)| *us);
-        *self = Self { inherited: since_us.filter(|_| !self.told.is_empty()).map(|us| (self.told, self.tick, us)), ..Self::default() };
+        *self = Self { inherited: since_us.filter(|_| !self.last.is_empty()).map(|us| (self.last, self.tick, us)), ..Self::default() };
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
     const B: Flags = Flags::BLUE;
     const NONE: Flags = Flags(0);
 
-    fn told(readings: &[(Flags, Flags)]) -> Vec<(i64, Flags, Flags)> {
+    fn changes(readings: &[(Flags, Flags)]) -> Vec<(i64, Flags, Flags)> {
         let mut shown = FlagsShown::default();
         readings.iter().zip(0..).filter_map(|((f, s), us)| shown.read((0, us), *f, f.with(*s))).map(|(_, us, from, to)| (us, from, to)).collect()
     }
@@ -122,22 +122,22 @@ mod tests {
     fn the_longest_state_fits() {
         let all = Flags(u32::MAX);
         let inherited = Some((all, u32::MAX, i64::MAX));
-        let shown = FlagsShown { told: all, changes: vec![(i64::MAX, all); CHANGES_MAX], inherited, tick: u32::MAX };
+        let shown = FlagsShown { last: all, changes: vec![(i64::MAX, all); CHANGES_MAX], inherited, tick: u32::MAX };
         let bytes = rmp_serde::to_vec_named(&shown).unwrap().len();
         assert!((FlagsShown::MAX_BYTES - 16..=FlagsShown::MAX_BYTES).contains(&bytes), "{bytes}");
     }
 
     #[test]
     fn each_change_once() {
-        assert_eq!(told(&[(NONE, NONE), (Y, NONE), (Y, NONE), (B, NONE), (NONE, NONE)]), [(1, NONE, Y), (3, Y, B), (4, B, NONE)]);
+        assert_eq!(changes(&[(NONE, NONE), (Y, NONE), (Y, NONE), (B, NONE), (NONE, NONE)]), [(1, NONE, Y), (3, Y, B), (4, B, NONE)]);
     }
 
     #[test]
     fn a_pulse_is_on_and_off() {
-        assert_eq!(told(&[(NONE, NONE), (NONE, Y), (NONE, NONE)]), [(1, NONE, Y), (2, Y, NONE)]);
+        assert_eq!(changes(&[(NONE, NONE), (NONE, Y), (NONE, NONE)]), [(1, NONE, Y), (2, Y, NONE)]);
         // Seen since the frame before, in which it was out: it went away.
-        assert_eq!(told(&[(Y, NONE), (NONE, Y), (NONE, NONE)]), [(0, NONE, Y), (1, Y, NONE)]);
-        assert_eq!(told(&[(B, NONE), (B, Y), (B, NONE)]), [(0, NONE, B), (1, B, B.with(Y)), (2, B.with(Y), B)]);
+        assert_eq!(changes(&[(Y, NONE), (NONE, Y), (NONE, NONE)]), [(0, NONE, Y), (1, Y, NONE)]);
+        assert_eq!(changes(&[(B, NONE), (B, Y), (B, NONE)]), [(0, NONE, B), (1, B, B.with(Y)), (2, B.with(Y), B)]);
     }
 
     #[test]

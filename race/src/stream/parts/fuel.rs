@@ -1,34 +1,34 @@
-//! Fuel: whether a lap was refuelled (`fuel.refuelled`), so that the difference of two levels is not taken for what was used.
+//! Fuel: whether a lap was refuelled (`fuel.refuelled`), so that the difference of two levels is not taken for fuel used.
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::frame_context::FrameContext;
 use super::part::Part;
-use crate::stream::fact::Reports;
-use crate::stream::identity::Reporter;
+use crate::stream::fact::Output;
+use crate::stream::identity::Origin;
 use crate::stream::mark::Mark;
 use crate::stream::sparse::is_default;
 
-/// A level that rises by less is slosh, or a gauge's noise, l.
+/// A smaller rise of the level is slosh or noise of the gauge, l.
 pub(crate) const FUEL_NOISE_L: f32 = 0.1;
-/// … and of an electric car, what braking gives back, kWh.
+/// The same for an electric car, whose brakes charge the battery, kWh.
 const ENERGY_NOISE_KWH: f32 = 1.0;
 
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fuel {
-    /// Lowest level in the lap that is open, l (kWh).
+    /// Lowest level in the open lap, l (kWh).
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) low_l: Option<f32>,
 }
 
 impl Part for Fuel {
     const MAX_BYTES: usize = 12;
-    /// A level that was not watched may have risen.
-    const LAP_WITHOUT: Option<Mark> = Some(Mark::Refuelled);
+    /// A level that was not observed may have risen.
+    const MARK_WHILE_OFF: Option<Mark> = Some(Mark::Refuelled);
 
     #[inline]
-    fn take(&mut self, at: &Moment<'_>, out: &mut Reports) {
+    fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         if at.lap_began {
             self.low_l = None;
         }
@@ -40,7 +40,7 @@ impl Part for Fuel {
         }
     }
 
-    fn rewind(&mut self, _by: &Reporter<'_>, _to_us: i64, _out: &mut Reports) {
+    fn rewind(&mut self, _by: &Origin<'_>, _to_us: i64, _out: &mut Output) {
         self.low_l = None;
     }
 }

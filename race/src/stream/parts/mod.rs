@@ -1,12 +1,12 @@
-//! What watches a car beside its laps. A new part is one line in the list below, and its file.
+//! Parts: what is observed on a car beside its laps. A new part is one line in the list below, and its file.
 //!
-//! Each part has a guard: one that panics is switched off, and what it reported in that call is dropped; it is counted, and the
-//! other parts and the laps go on. With the next lap that opens it begins anew. The same happens to a part that outgrows its bound.
+//! A part that panics is switched off and counted, and its output of that call is dropped; the other parts and the laps continue (E5c).
+//! It begins again with the next lap. The same happens to a part that exceeds its bound.
 
 mod counter;
 mod flags;
+mod frame_context;
 mod fuel;
-mod moment;
 mod part;
 mod pits;
 #[cfg(test)]
@@ -19,17 +19,17 @@ use rmp_serde::encode::Error;
 use serde::Deserialize;
 
 use self::part::{Call, Part};
-use super::fact::Reports;
-use super::identity::Reporter;
+use super::fact::Output;
+use super::identity::Origin;
 
-pub(crate) use self::counter::Counter;
+pub(crate) use self::counter::IncidentCounter;
 pub(crate) use self::flags::FlagsShown;
+pub(crate) use self::frame_context::FrameContext;
 pub(crate) use self::fuel::Fuel;
-pub(crate) use self::moment::Moment;
 pub(crate) use self::part::{Guarded, Slow};
 pub(crate) use self::pits::Pits;
 
-/// The list of parts, in the order in which they see a frame. The name is what is stored and counted.
+/// The list of parts, in the order in which they see a frame. Stored states and metrics use these names.
 macro_rules! parts {
     ($($(#[$only:meta])* $name:ident: $Part:ty,)+) => {
         /// All parts of one car.
@@ -40,16 +40,16 @@ macro_rules! parts {
         }
 
         impl Parts {
-            /// Their states together are at most this long, bytes.
+            /// Bound of all parts' states together, bytes.
             pub(crate) const MAX_BYTES: usize = {
                 let mut bytes = 1;
                 $($(#[$only])* { bytes += 1 + stringify!($name).len() + <$Part>::MAX_BYTES; })+
                 bytes
             };
 
-            /// The call to each part in turn. What a part reports in a call in which it panics is dropped.
-            fn each(&mut self, call: Call<'_>, out: &mut Reports) {
-                // How many parts have had their turn, and what was reported before the last of them.
+            /// Make the call to each part in turn. If a part panics, its output of this call is dropped.
+            fn each(&mut self, call: Call<'_>, out: &mut Output) {
+                // How many parts have been called, and the lengths of the output before the last of them.
                 let (mut turn, mut facts, mut marks) = (0, 0, 0);
                 loop {
                     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -77,15 +77,14 @@ macro_rules! parts {
                 }
             }
 
-            /// Parts that are off begin anew.
+            /// Switch on the parts that are off, with their default state.
             fn begin_anew(&mut self) {
                 $($(#[$only])* self.$name.begin_anew();)+
             }
 
-            /// Their states, as a map by name of those that are not as at the beginning. A part whose state is longer than its
-            /// bound is switched off.
-            pub(crate) fn encode(&mut self, bytes: &mut Vec<u8>, out: &mut Reports) -> Result<(), Error> {
-                // A map of up to 15 has its length in its first byte, which is known at the end.
+            /// The states as a map by name, without default states. A part whose state exceeds its bound is switched off.
+            pub(crate) fn encode(&mut self, bytes: &mut Vec<u8>, out: &mut Output) -> Result<(), Error> {
+                // A map of up to 15 has its length in its first byte, which is written at the end.
                 let (head, mut stored) = (bytes.len(), 0);
                 bytes.push(0);
                 $($(#[$only])* {
@@ -113,7 +112,7 @@ parts! {
     pits: Pits,
     flags: FlagsShown,
     fuel: Fuel,
-    counter: Counter,
+    counter: IncidentCounter,
     #[cfg(test)]
     probe: probe::Probe,
 }
@@ -124,31 +123,31 @@ const FIXMAP: u8 = 0x80;
 impl Parts {
     /// A frame, after the laps have taken it.
     #[inline]
-    pub(crate) fn take(&mut self, at: &Moment<'_>, out: &mut Reports) {
+    pub(crate) fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         if at.lap_began {
             self.begin_anew();
         }
         self.each(Call::Take(at), out);
     }
 
-    /// What changes slowly on the car.
-    pub(crate) fn slow(&mut self, at: &Slow<'_>, out: &mut Reports) {
+    /// A slow frame.
+    pub(crate) fn slow(&mut self, at: &Slow<'_>, out: &mut Output) {
         self.each(Call::Slow(at), out);
     }
 
     /// The simulator went back to `to_us`.
-    pub(crate) fn rewind(&mut self, by: &Reporter<'_>, to_us: i64, out: &mut Reports) {
-        self.each(Call::Rewind(by, to_us), out);
+    pub(crate) fn rewind(&mut self, origin: &Origin<'_>, to_us: i64, out: &mut Output) {
+        self.each(Call::Rewind(origin, to_us), out);
     }
 
-    /// They become what the driver's next run begins with.
-    pub(crate) fn hand_over(&mut self, out: &mut Reports) {
+    /// The states become those with which the driver's next run begins.
+    pub(crate) fn hand_over(&mut self, out: &mut Output) {
         self.each(Call::HandOver, out);
     }
 
     /// The stream is over; its last frame was at `us`.
-    pub(crate) fn end(&mut self, by: &Reporter<'_>, us: i64, out: &mut Reports) {
-        self.each(Call::End(by, us), out);
+    pub(crate) fn end(&mut self, origin: &Origin<'_>, us: i64, out: &mut Output) {
+        self.each(Call::End(origin, us), out);
     }
 }
 

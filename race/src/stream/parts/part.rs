@@ -1,59 +1,59 @@
-//! [`Part`]: what watches a car beside its laps; [`Guarded`]: one that is on or off.
+//! [`Part`]: what is observed on a car beside its laps; [`Guarded`]: a part that is on or off.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::moment::Moment;
-use crate::stream::fact::Reports;
-use crate::stream::identity::Reporter;
+use super::frame_context::FrameContext;
+use crate::stream::fact::Output;
+use crate::stream::identity::Origin;
 use crate::stream::mark::Mark;
 
-/// A part of a car's state: it watches one thing, and reports facts and marks of the open lap.
+/// A part of a car's state: it observes one thing, emits facts, and marks the open lap.
 ///
-/// A part sees what the laps have made of a frame and changes nothing of them, so that laps are the same with it and without it,
-/// but for its marks. Its state is a function of the frames since its `default`, so that reprocessing gives the same (E11).
+/// A part sees a frame after the laps have processed it and cannot change the laps, so laps are the same with and without the part,
+/// except for its marks. Its state is a function of the frames since its `default`, so that reprocessing gives the same (E11).
 pub(crate) trait Part: Clone + PartialEq + Default + Serialize + DeserializeOwned {
-    /// Its state is at most this long, bytes of MessagePack. A longer one is given up: the part begins anew with the next lap.
+    /// Bound of its state, bytes of MessagePack. If the state is longer, the part is switched off and begins again with the next lap.
     const MAX_BYTES: usize;
-    /// What the open lap is marked with while the part is off, if its silence would be taken for something.
-    const LAP_WITHOUT: Option<Mark> = None;
+    /// The mark of the open lap while the part is off, if the missing facts of the part would be misread.
+    const MARK_WHILE_OFF: Option<Mark> = None;
 
-    /// A frame, after the laps have taken it.
-    fn take(&mut self, at: &Moment<'_>, out: &mut Reports);
+    /// A frame, after the laps have processed it.
+    fn take(&mut self, at: &FrameContext<'_>, out: &mut Output);
 
-    /// What changes slowly on the car.
-    fn slow(&mut self, _at: &Slow<'_>, _out: &mut Reports) {}
+    /// A slow frame.
+    fn slow(&mut self, _at: &Slow<'_>, _out: &mut Output) {}
 
-    /// The simulator went back to `to_us`: take back what happened after it. `by` reports in the new timeline already.
-    fn rewind(&mut self, by: &Reporter<'_>, to_us: i64, out: &mut Reports);
+    /// The simulator went back to `to_us`: undo what happened after it. `origin` has the new timeline already.
+    fn rewind(&mut self, origin: &Origin<'_>, to_us: i64, out: &mut Output);
 
-    /// The state becomes what the driver's next run begins with. Without a word it goes on as it is.
+    /// The state becomes the one with which the driver's next run begins. By default it stays as it is.
     fn hand_over(&mut self) {}
 
     /// The stream is over; its last frame was at `us`.
-    fn end(&mut self, _by: &Reporter<'_>, _us: i64, _out: &mut Reports) {}
+    fn end(&mut self, _by: &Origin<'_>, _us: i64, _out: &mut Output) {}
 }
 
-/// What a slow frame shows; absent is `None`.
+/// The values of a slow frame; absent values are `None`.
 #[derive(Clone, Copy)]
 pub(crate) struct Slow<'a> {
-    pub(crate) by: Reporter<'a>,
+    pub(crate) origin: Origin<'a>,
     pub(crate) us: i64,
     /// Sets of tyres used so far.
     pub(crate) tyre_sets: Option<u16>,
 }
 
-/// One of the calls of [`Part`], to be made to each.
+/// One of the methods of [`Part`], with its arguments.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
-    Take(&'a Moment<'a>),
+    Take(&'a FrameContext<'a>),
     Slow(&'a Slow<'a>),
-    Rewind(&'a Reporter<'a>, i64),
+    Rewind(&'a Origin<'a>, i64),
     HandOver,
-    End(&'a Reporter<'a>, i64),
+    End(&'a Origin<'a>, i64),
 }
 
-/// A part that is on, or was switched off after it panicked or grew beyond its bound.
+/// A part that is on, or that was switched off because it panicked or exceeded its bound.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Guarded<P> {
     On(P),
@@ -61,12 +61,12 @@ pub(crate) enum Guarded<P> {
 }
 
 impl<P: Part> Guarded<P> {
-    /// Make the call; a part that is off reports nothing.
+    /// Make the call; a part that is off emits no facts.
     #[inline]
-    pub(super) fn call(&mut self, call: Call<'_>, out: &mut Reports) {
+    pub(super) fn call(&mut self, call: Call<'_>, out: &mut Output) {
         let Self::On(part) = self else {
-            // The lap that a rewind opens again was not watched to its end either.
-            if let (Some(mark), Call::Rewind(..)) = (P::LAP_WITHOUT, call) {
+            // The lap that a rewind opens again was not observed to its end either.
+            if let (Some(mark), Call::Rewind(..)) = (P::MARK_WHILE_OFF, call) {
                 out.mark(mark, i64::MIN);
             }
             return;
@@ -74,21 +74,21 @@ impl<P: Part> Guarded<P> {
         match call {
             Call::Take(at) => part.take(at, out),
             Call::Slow(at) => part.slow(at, out),
-            Call::Rewind(by, to_us) => part.rewind(by, to_us, out),
+            Call::Rewind(origin, to_us) => part.rewind(origin, to_us, out),
             Call::HandOver => part.hand_over(),
-            Call::End(by, us) => part.end(by, us, out),
+            Call::End(origin, us) => part.end(origin, us, out),
         }
     }
 
-    pub(super) fn switch_off(&mut self, name: &'static str, out: &mut Reports) {
+    pub(super) fn switch_off(&mut self, name: &'static str, out: &mut Output) {
         *self = Self::Off;
         out.failed.push(name);
-        if let Some(mark) = P::LAP_WITHOUT {
+        if let Some(mark) = P::MARK_WHILE_OFF {
             out.mark(mark, i64::MIN);
         }
     }
 
-    /// A part that is off begins anew.
+    /// Switch the part on if it is off, with its default state.
     pub(super) fn begin_anew(&mut self) {
         if matches!(self, Self::Off) {
             *self = Self::default();
@@ -102,7 +102,7 @@ impl<P: Default> Default for Guarded<P> {
     }
 }
 
-/// Stored as the part, or nothing.
+/// Stored as the part's state, or as nil if the part is off.
 impl<P: Serialize> Serialize for Guarded<P> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -1,44 +1,44 @@
-//! Visits to the pit lane (`pit.visit`): from entering to leaving, what the car did in between.
+//! Pit visits (`pit.visit`): what a car does from entering the pits to leaving them.
 //!
-//! What a visit is: a *stop* if the car drove in and stood in its own stall for half a second in all, else a *drive-through*;
-//! a *tow* if it came there without driving, a *start* if the stream's first frame shows it there. Standing before the green
-//! light or in the cool-down is no stop. Pit road, stall and service are yes-or-no, so each edge is taken half-way between two
-//! frames, and every sampling rate sees the same times within half a frame.
+//! A visit is a *stop* if the car drove in and stood in its own stall for half a second in all, else a *drive-through*. It is a *tow*
+//! if the car came there without driving, and a *start* if the stream's first frame shows the car there. Standing before the green
+//! light or in the cool-down is not a stop. Frames show pit road, stall and service as yes or no, so the time of a change is
+//! half-way between two frames, and all sampling rates give the same times within half a frame.
 //!
-//! An observed car's speed is how it moved along the track: enough to see it stand, not to say that it was too fast, for the
-//! pit lane is not as long as the track beside it.
+//! The speed of an observed car is computed from its motion along the track. That is good enough to see it stand, but not to see it
+//! speeding, because the pit lane and the track beside it differ in length.
 
 use boxbox_schemas::frame::SessionState;
 use boxbox_schemas::results::{PitKind, PitVisit};
 use serde::{Deserialize, Serialize};
 
+use super::frame_context::FrameContext;
 use super::fuel::FUEL_NOISE_L;
-use super::moment::Moment;
 use super::part::{Part, Slow};
 use super::stopwatch::Stopwatch;
-use crate::stream::fact::{Fact, Reports};
+use crate::stream::fact::{Fact, Output};
 use crate::stream::frame::{Frame, missing};
-use crate::stream::identity::Reporter;
+use crate::stream::identity::Origin;
 use crate::stream::sparse::is_default;
 
-/// A car slower than this stands, m/s.
+/// A slower car counts as standing, m/s.
 const STANDING_MPS: f32 = 0.5;
-/// A stop is at least this long, all standing in the stall together, µs.
+/// A stop has at least this much standing time in the stall, µs.
 const STOP_US: i64 = PitVisit::STOP_US;
-/// Faster than the limit by more than this is speeding, m/s …
+/// A car is speeding if it exceeds the limit by more than this, m/s,
 const SPEEDING_TOLERANCE_MPS: f32 = 0.5;
-/// … if this many frames show it.
+/// in at least this many frames.
 const SPEEDING_FRAMES: u8 = 2;
-/// Visits kept for a rewind to go back to.
+/// Number of past visits kept for a rewind.
 const PAST_VISITS: usize = 2;
-/// Tyre sets are shown once a second, so the last change of a visit may come this much after it, µs.
+/// Slow frames come once a second, so the last change of tyre sets may come this long after the visit, µs.
 const TYRES_LAG_US: i64 = 2_000_000;
 
-/// A stream's visits to the pits.
+/// The pit visits of one car.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Pits {
-    /// Some frame has said whether the car is in the pits.
+    /// A frame has shown whether the car is in the pits.
     known: bool,
     #[serde(skip_serializing_if = "is_default")]
     open: Option<Visit>,
@@ -55,39 +55,40 @@ pub(crate) struct Pits {
 #[serde(default)]
 struct Visit {
     tick: u32,
-    /// What it is unless the car stops.
-    came: PitKind,
+    /// The kind of the visit unless the car stops.
+    #[serde(rename = "came")]
+    arrival: PitKind,
     lap: u32,
     enter_us: i64,
     #[serde(skip_serializing_if = "is_default")]
     exit_us: Option<i64>,
-    /// When it was over, seen or not; `None` while it goes on, µs.
+    /// When it ended, seen or not; `None` while it is under way, µs.
     #[serde(skip_serializing_if = "is_default")]
     over_us: Option<i64>,
     stood: Stopwatch,
-    /// It was reported as a stop.
-    #[serde(skip_serializing_if = "is_default")]
-    told_stop: bool,
+    /// It was emitted as a stop.
+    #[serde(rename = "told_stop", skip_serializing_if = "is_default")]
+    emitted_as_stop: bool,
     /// `None` if the simulator does not say.
     #[serde(skip_serializing_if = "is_default")]
     serviced: Option<Stopwatch>,
-    /// Half-way between the last two frames between which it moved, µs.
+    /// Half-way between the last two frames between which the car moved, µs.
     moved_us: i64,
     /// Lowest level so far, l.
     #[serde(skip_serializing_if = "is_default")]
     fuel_low_l: Option<f32>,
-    /// Largest rise, and when it was reached, l, µs.
+    /// Largest rise of the level, l, and when it was reached, µs.
     #[serde(skip_serializing_if = "is_default")]
     fuel_added: (f32, i64),
     /// Tyre sets used when it began.
     #[serde(skip_serializing_if = "is_default")]
     tyre_sets: Option<u16>,
-    /// When a set was first added, µs.
+    /// When the number of sets first rose, µs.
     #[serde(skip_serializing_if = "is_default")]
     tyres_us: Option<i64>,
-    /// Highest speed, and when, m/s, µs.
+    /// Highest speed, m/s, and when, µs.
     speed_max: (f32, i64),
-    /// Frames above the limit, and when the last that counts was, µs.
+    /// Number of frames above the limit, and time of the last counted one, µs.
     #[serde(skip_serializing_if = "is_default")]
     fast: (u8, i64),
 }
@@ -96,27 +97,27 @@ impl Part for Pits {
     const MAX_BYTES: usize = 1_280;
 
     #[inline]
-    fn take(&mut self, at: &Moment<'_>, out: &mut Reports) {
+    fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         let frame = at.frame;
-        // A blank sample may say that the car is in the garage or its stall; that it is not says nothing.
+        // A blank sample may show the car in the garage or its stall. If it shows neither, the car may still be in the pits.
         let Some(in_pits) = frame.in_pits.filter(|there| *there || frame.pct.is_some()) else { return };
         let known = std::mem::replace(&mut self.known, true);
         if !in_pits && self.open.is_none() {
             return;
         }
-        let half_us = at.before_us.map_or(frame.us, |us| us + (frame.us - us) / 2);
+        let midpoint_us = at.before_us.map_or(frame.us, |us| us + (frame.us - us) / 2);
         let near = at.before_us.is_some_and(|us| !missing(us, frame.us));
         match (self.open.is_some(), at.drove) {
-            (true, _) if in_pits => self.stay(at, half_us, out),
-            (true, _) => self.leave(at, half_us, near, out),
+            (true, _) if in_pits => self.stay(at, midpoint_us, out),
+            (true, _) => self.leave(at, midpoint_us, near, out),
             (false, _) if !known => self.enter(at, PitKind::START, frame.us, out),
-            (false, true) if !frame.towing => self.enter(at, PitKind::DRIVE_THROUGH, half_us, out),
-            (false, _) => self.enter(at, PitKind::TOW, if near { half_us } else { frame.us }, out),
+            (false, true) if !frame.towing => self.enter(at, PitKind::DRIVE_THROUGH, midpoint_us, out),
+            (false, _) => self.enter(at, PitKind::TOW, if near { midpoint_us } else { frame.us }, out),
         }
     }
 
-    /// The simulator says how many sets of tyres the car has used (`pit.tyres`).
-    fn slow(&mut self, at: &Slow<'_>, out: &mut Reports) {
+    /// The number of tyre sets that the car has used (`pit.tyres`).
+    fn slow(&mut self, at: &Slow<'_>, out: &mut Output) {
         let (us, Some(sets)) = (at.us, at.tyre_sets) else { return };
         let before = self.tyre_sets.replace(sets);
         if let Some(visit) = self.open.as_mut() {
@@ -130,68 +131,69 @@ impl Part for Pits {
         let late = |v: &&mut Visit| v.tyres_us.is_none() && v.over_us.is_some_and(|over| (0..TYRES_LAG_US).contains(&(us - over)));
         if let Some(visit) = self.past.last_mut().filter(late).filter(|_| rose) {
             visit.tyres_us = Some(us.min(visit.over_us.unwrap_or(us)));
-            visit.report(&at.by, us, out);
+            visit.emit(&at.origin, us, out);
         }
     }
 
-    /// The visit that was going on at `to_us` goes on. Those that the rewind takes back although they were over by then, because
-    /// their end was not seen, are reported again.
-    fn rewind(&mut self, by: &Reporter<'_>, to_us: i64, out: &mut Reports) {
+    /// The visit that was under way at `to_us` continues. A visit that had ended by then without a seen exit is superseded by the rewind
+    /// too, so it is emitted again.
+    fn rewind(&mut self, origin: &Origin<'_>, to_us: i64, out: &mut Output) {
         let mut all = std::mem::take(&mut self.past);
         all.extend(self.open.take());
         all.retain(|v| v.enter_us <= to_us);
         self.open = all.pop_if(|v| v.over_us.is_none_or(|over| over > to_us));
         for visit in all.iter().filter(|v| v.exit_us.is_none()) {
-            visit.report(by, visit.over_us.unwrap_or(to_us), out);
+            visit.emit(origin, visit.over_us.unwrap_or(to_us), out);
         }
         self.past = all;
         if let Some(visit) = &mut self.open {
             visit.rewind(to_us);
-            visit.told_stop = visit.kind(to_us) == PitKind::STOP;
-            visit.report(by, to_us, out);
+            visit.emitted_as_stop = visit.kind(to_us) == PitKind::STOP;
+            visit.emit(origin, to_us, out);
         }
     }
 
-    /// The visit that goes on is reported as it is at `us`.
-    fn end(&mut self, by: &Reporter<'_>, us: i64, out: &mut Reports) {
+    /// A visit that is under way is emitted as it is at `us`.
+    fn end(&mut self, origin: &Origin<'_>, us: i64, out: &mut Output) {
         if let Some(visit) = &self.open {
-            visit.report(by, us, out);
+            visit.emit(origin, us, out);
         }
     }
 }
 
 impl Pits {
-    fn enter(&mut self, at: &Moment<'_>, came: PitKind, enter_us: i64, out: &mut Reports) {
-        // The line may lie between the entry and this frame (`pit.lap`).
+    fn enter(&mut self, at: &FrameContext<'_>, arrival: PitKind, enter_us: i64, out: &mut Output) {
+        // The finish line may lie between the pit entry and this frame (`pit.lap`).
         let lap = if at.lap_since_us.is_some_and(|since| since > enter_us) { at.lap.saturating_sub(1) } else { at.lap };
-        let mut visit = Visit { tick: at.frame.tick, came, lap, enter_us, moved_us: enter_us, tyre_sets: self.tyre_sets, ..Visit::default() };
+        let mut visit = Visit { tick: at.frame.tick, arrival, lap, enter_us, moved_us: enter_us, tyre_sets: self.tyre_sets, ..Visit::default() };
         visit.see(at, enter_us);
-        visit.report(&at.by, at.frame.us, out);
+        visit.emit(&at.origin, at.frame.us, out);
         self.open = Some(visit);
     }
 
-    fn stay(&mut self, at: &Moment<'_>, half_us: i64, out: &mut Reports) {
+    fn stay(&mut self, at: &FrameContext<'_>, midpoint_us: i64, out: &mut Output) {
         let Some(visit) = &mut self.open else { return };
         let stood = visit.stood.running();
-        visit.see(at, half_us);
+        visit.see(at, midpoint_us);
         let stop = visit.kind(at.frame.us) == PitKind::STOP;
-        let became_stop = stop && !std::mem::replace(&mut visit.told_stop, stop);
+        let became_stop = stop && !std::mem::replace(&mut visit.emitted_as_stop, stop);
         let drove_off = stood && !visit.stood.running();
         if became_stop || (stop && drove_off) {
-            visit.report(&at.by, at.frame.us, out);
+            visit.emit(&at.origin, at.frame.us, out);
         }
     }
 
-    /// The car is out; `near` if a frame shortly before still showed it there, so that the moment is known (`pit.exit-unknown`).
-    fn leave(&mut self, at: &Moment<'_>, half_us: i64, near: bool, out: &mut Reports) {
+    /// The car has left the pits; `near` if a frame shortly before still showed it there, so that the time of the exit is known
+    /// (`pit.exit-unknown`).
+    fn leave(&mut self, at: &FrameContext<'_>, midpoint_us: i64, near: bool, out: &mut Output) {
         let Some(mut visit) = self.open.take() else { return };
-        let half_us = half_us.max(visit.enter_us);
-        visit.stood.stop(half_us);
-        visit.serviced.iter_mut().for_each(|s| s.stop(half_us));
-        visit.exit_us = near.then_some(half_us);
-        visit.over_us = Some(half_us);
+        let midpoint_us = midpoint_us.max(visit.enter_us);
+        visit.stood.stop(midpoint_us);
+        visit.serviced.iter_mut().for_each(|s| s.stop(midpoint_us));
+        visit.exit_us = near.then_some(midpoint_us);
+        visit.over_us = Some(midpoint_us);
         visit.see_fuel(at.frame);
-        visit.report(&at.by, half_us, out);
+        visit.emit(&at.origin, midpoint_us, out);
         while self.past.len() >= PAST_VISITS {
             self.past.remove(0);
         }
@@ -201,37 +203,37 @@ impl Pits {
 
 impl Visit {
     fn kind(&self, us: i64) -> PitKind {
-        if self.came == PitKind::DRIVE_THROUGH && self.stood.total_us(us) >= STOP_US { PitKind::STOP } else { self.came }
+        if self.arrival == PitKind::DRIVE_THROUGH && self.stood.total_us(us) >= STOP_US { PitKind::STOP } else { self.arrival }
     }
 
-    /// What a frame in the lane says of the visit; `half_us` is half-way between it and the one before.
-    fn see(&mut self, at: &Moment<'_>, half_us: i64) {
+    /// Update the visit from a frame in the pits; `midpoint_us` is half-way between this frame and the one before.
+    fn see(&mut self, at: &FrameContext<'_>, midpoint_us: i64) {
         let (frame, speed_mps) = (at.frame, at.speed_mps);
         if frame.pct.is_none() {
             return;
         }
-        let half_us = half_us.max(self.enter_us);
+        let midpoint_us = midpoint_us.max(self.enter_us);
         let racing = !at.waiting && frame.state != SessionState::COOL_DOWN;
         let in_stall = frame.in_stall || !frame.knows_stall;
         let standing = racing && in_stall && speed_mps.is_some_and(|v| v < STANDING_MPS);
         if standing {
-            // A speed that was measured between two frames says that the car stood at the first of them already.
-            self.stood.start(if frame.speed_mps.is_some() { half_us } else { self.moved_us });
+            // A speed that is computed from two frames shows that the car stood at the first of them already.
+            self.stood.start(if frame.speed_mps.is_some() { midpoint_us } else { self.moved_us });
         } else {
-            self.stood.stop(half_us);
-            self.moved_us = half_us;
+            self.stood.stop(midpoint_us);
+            self.moved_us = midpoint_us;
         }
         if let Some(serviced) = frame.in_service {
             let watch = self.serviced.get_or_insert_default();
-            if serviced { watch.start(half_us) } else { watch.stop(half_us) }
+            if serviced { watch.start(midpoint_us) } else { watch.stop(midpoint_us) }
         }
-        // One that was measured from before the lane is not the lane's.
+        // In the first frame of the visit, a computed speed includes the way before the pits, so it is not a speed in the pit lane.
         if let Some(v) = speed_mps.filter(|_| frame.speed_mps.is_some() || self.tick != frame.tick) {
             if v > self.speed_max.0 {
                 self.speed_max = (v, frame.us);
             }
-            let limit_mps = at.by.track().pit_limit_mps;
-            let fast = at.by.own() && limit_mps > 0.0 && v > limit_mps + SPEEDING_TOLERANCE_MPS;
+            let limit_mps = at.origin.track().pit_limit_mps;
+            let fast = at.origin.own() && limit_mps > 0.0 && v > limit_mps + SPEEDING_TOLERANCE_MPS;
             if fast && self.fast.0 < SPEEDING_FRAMES {
                 self.fast = (self.fast.0 + 1, frame.us);
             }
@@ -248,7 +250,7 @@ impl Visit {
         }
     }
 
-    /// Take back what happened after `to_us`. Of what is not kept moment by moment, only what comes after counts then.
+    /// Undo what happened after `to_us`. A maximum that was reached later begins again, because its history is not kept.
     fn rewind(&mut self, to_us: i64) {
         self.exit_us = None;
         self.over_us = None;
@@ -267,18 +269,18 @@ impl Visit {
         self.tyres_us = self.tyres_us.filter(|us| *us <= to_us);
     }
 
-    /// The visit as it is at `us`.
-    fn report(&self, by: &Reporter<'_>, us: i64, out: &mut Reports) {
-        let ctx = by.ctx;
+    /// Emit the visit as it is at `us`.
+    fn emit(&self, origin: &Origin<'_>, us: i64, out: &mut Output) {
+        let ctx = origin.ctx;
         out.facts.push(Fact::row(&PitVisit {
             session: ctx.session,
-            entry: by.entry(),
+            entry: origin.entry(),
             driver: ctx.driver,
             run: ctx.run,
             slot: ctx.slot,
-            timeline: by.timeline(),
+            timeline: origin.timeline(),
             tick: self.tick,
-            field: !by.own(),
+            field: !origin.own(),
             kind: self.kind(us),
             lap: self.lap,
             enter_us: self.enter_us,
@@ -305,13 +307,13 @@ mod tests {
         let us = i64::MAX;
         let visit = Visit {
             tick: u32::MAX,
-            came: PitKind(u8::MAX),
+            arrival: PitKind(u8::MAX),
             lap: u32::MAX,
             enter_us: us,
             exit_us: Some(us),
             over_us: Some(us),
             stood: Stopwatch::longest(),
-            told_stop: true,
+            emitted_as_stop: true,
             serviced: Some(Stopwatch::longest()),
             moved_us: us,
             fuel_low_l: Some(1.5),
@@ -321,7 +323,7 @@ mod tests {
             speed_max: (1.5, us),
             fast: (u8::MAX, us),
         };
-        // What goes on has no end, and what is over has stopped.
+        // A visit that is under way has no exit, and its stopwatches run.
         let open = Visit {
             exit_us: None,
             over_us: None,

@@ -1,13 +1,13 @@
-//! [`Probe`]: a part of tests only, which panics when it is asked to.
+//! [`Probe`]: a part for tests, which panics on request.
 
 use std::cell::{Cell, RefCell};
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
+use super::frame_context::FrameContext;
 use super::part::{Part, Slow};
-use crate::stream::fact::Reports;
-use crate::stream::identity::Reporter;
+use crate::stream::fact::Output;
+use crate::stream::identity::Origin;
 use crate::stream::mark::Mark;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -15,14 +15,14 @@ use crate::stream::mark::Mark;
 pub(crate) struct Probe {
     /// Frames since it began.
     pub(crate) frames: u64,
-    /// Makes its state long.
+    /// Makes the state long.
     pub(crate) ballast: Vec<u64>,
 }
 
 /// When the probe panics.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Plan {
-    /// At every so-manieth frame since it began.
+    /// At every n-th frame since it began.
     Frame(u64),
     Slow,
     Rewind,
@@ -35,14 +35,14 @@ pub(crate) enum Plan {
 thread_local! {
     /// What the probes of this thread do; nothing by default.
     pub(crate) static PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
-    /// How often they were asked to panic, and what the frames were that they saw as their first.
+    /// How often they panicked, and the times of the frames with which they began, µs.
     pub(crate) static PANICS: Cell<u64> = const { Cell::new(0) };
     pub(crate) static BEGINNINGS: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
 }
 
-fn panic_if(due: bool, out: &mut Reports) {
+fn panic_if(due: bool, out: &mut Output) {
     if due {
-        // What it reports in the call in which it panics must not come out.
+        // Output of a call that panics must be dropped.
         let reported = out.facts.last().cloned();
         out.facts.extend(reported);
         out.mark(Mark::Incident, i64::MIN);
@@ -54,7 +54,7 @@ fn panic_if(due: bool, out: &mut Reports) {
 impl Part for Probe {
     const MAX_BYTES: usize = 64;
 
-    fn take(&mut self, at: &Moment<'_>, out: &mut Reports) {
+    fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         let Some(plan) = PLAN.get() else { return };
         if self.frames == 0 {
             BEGINNINGS.with_borrow_mut(|all| all.push(at.frame.us));
@@ -66,19 +66,19 @@ impl Part for Probe {
         panic_if(matches!(plan, Plan::Frame(n) if self.frames.is_multiple_of(n)), out);
     }
 
-    fn slow(&mut self, _at: &Slow<'_>, out: &mut Reports) {
+    fn slow(&mut self, _at: &Slow<'_>, out: &mut Output) {
         panic_if(PLAN.get() == Some(Plan::Slow), out);
     }
 
-    fn rewind(&mut self, _by: &Reporter<'_>, _to_us: i64, out: &mut Reports) {
+    fn rewind(&mut self, _by: &Origin<'_>, _to_us: i64, out: &mut Output) {
         panic_if(PLAN.get() == Some(Plan::Rewind), out);
     }
 
     fn hand_over(&mut self) {
-        panic_if(PLAN.get() == Some(Plan::HandOver), &mut Reports::default());
+        panic_if(PLAN.get() == Some(Plan::HandOver), &mut Output::default());
     }
 
-    fn end(&mut self, _by: &Reporter<'_>, _us: i64, out: &mut Reports) {
+    fn end(&mut self, _by: &Origin<'_>, _us: i64, out: &mut Output) {
         panic_if(PLAN.get() == Some(Plan::End), out);
     }
 }

@@ -1,22 +1,22 @@
-//! [`Stopwatch`]: how long something lasted, over any number of intervals, with a rewind.
+//! [`Stopwatch`]: the total of any number of intervals, with rewind.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stream::sparse::is_default;
 
-/// Intervals kept one by one for a rewind; of more, the oldest are one sum.
+/// Number of intervals kept for a rewind; older ones are kept as a sum.
 const INTERVALS_MAX: usize = 3;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Stopwatch {
-    /// It goes on since, µs.
+    /// Start of the running interval, µs.
     #[serde(skip_serializing_if = "is_default")]
     since_us: Option<i64>,
-    /// From when to when it was, oldest first, µs.
+    /// Start and end of past intervals, oldest first, µs.
     #[serde(skip_serializing_if = "is_default")]
     done_us: Vec<(i64, i64)>,
-    /// The sum of those before, µs.
+    /// Sum of older intervals, µs.
     #[serde(skip_serializing_if = "is_default")]
     older_us: i64,
 }
@@ -26,12 +26,12 @@ impl Stopwatch {
         self.since_us.is_some()
     }
 
-    /// It goes on from `us` on, or already did.
+    /// Start at `us`, unless it runs already.
     pub(super) fn start(&mut self, us: i64) {
         self.since_us.get_or_insert(us);
     }
 
-    /// It is over at `us`, if it was going on.
+    /// Stop at `us`, if it runs.
     pub(super) fn stop(&mut self, us: i64) {
         let Some(since) = self.since_us.take() else { return };
         if self.done_us.len() >= INTERVALS_MAX {
@@ -41,17 +41,17 @@ impl Stopwatch {
         self.done_us.push((since, us.max(since)));
     }
 
-    /// All of it by `us`, µs.
+    /// Total up to `us`, µs.
     pub(super) fn total_us(&self, us: i64) -> i64 {
         let done: i64 = self.done_us.iter().map(|(from, to)| to - from).sum();
         self.older_us + done + self.since_us.map_or(0, |since| (us - since).max(0))
     }
 
-    /// As it was at `to_us`.
+    /// Go back to the state at `to_us`.
     pub(super) fn rewind(&mut self, to_us: i64) {
         self.since_us = self.since_us.filter(|since| *since <= to_us);
         self.done_us.retain(|(from, _)| *from <= to_us);
-        // It was going on then.
+        // The last interval was running at that time.
         if let Some((from, _)) = self.done_us.pop_if(|(_, to)| *to > to_us) {
             self.since_us = Some(from);
         }
@@ -60,12 +60,12 @@ impl Stopwatch {
 
 #[cfg(test)]
 impl Stopwatch {
-    /// One that takes as many bytes as any that has stopped.
+    /// A stopped one with the longest encoding.
     pub(super) fn longest() -> Self {
         Self { since_us: None, done_us: vec![(i64::MAX, i64::MAX); INTERVALS_MAX], older_us: i64::MAX }
     }
 
-    /// The same, going on since `us`.
+    /// The same, running since `us`.
     pub(super) fn running_on(&self, us: i64) -> Self {
         Self { since_us: Some(us), ..self.clone() }
     }

@@ -1,4 +1,4 @@
-//! A part that fails fails alone: laps and the other parts report what they report without it.
+//! A part that fails does not disturb the laps and the other parts: they emit the same facts as without it.
 
 use boxbox_schemas::event::{EventCode, EventFrame};
 use boxbox_schemas::frame::{CarFrame, Flags, TrackLoc};
@@ -21,7 +21,7 @@ use synth::{PitTrip, flagged, pitting, practice, within};
 const HZ: u32 = 10;
 const TO_S: f64 = 400.0;
 
-/// A drive with everything that a part watches: a stop, flags, incidents, fuel, tyres.
+/// A drive with everything that a part observes: a stop, flags, incidents, fuel, tyres.
 fn drive() -> Vec<CarFrame> {
     let trip = PitTrip { enter_s: 70.0, stands_s: Some((75.0, 85.0)), exit_s: 95.0, lane_mps: 20.0 };
     let mut frames = pitting(&trip, TO_S, HZ);
@@ -32,18 +32,18 @@ fn drive() -> Vec<CarFrame> {
     frames
 }
 
-/// One stream, fed with the drive and what interrupts it.
+/// One stream, fed with the drive and its interruptions.
 struct Stream {
     ctx: Context,
     race: CarState,
     seq: u64,
-    out: Reports,
+    out: Output,
 }
 
 impl Stream {
     fn new() -> Self {
         let ctx = Context { session: SessionId([7; 16]), driver: DriverId::new("driver-1").unwrap(), run: RunId([1; 16]), slot: 3 };
-        let mut stream = Self { ctx, race: CarState::new(), seq: 0, out: Reports::default() };
+        let mut stream = Self { ctx, race: CarState::new(), seq: 0, out: Output::default() };
         stream.race.on_meta(&ctx, &practice(), &mut stream.out);
         stream
     }
@@ -94,7 +94,7 @@ impl Stream {
     }
 }
 
-/// What interrupts the drive, by the frame before which it does.
+/// Each kind of interruption comes before every n-th frame.
 #[derive(Clone, Copy, Debug)]
 struct Interruptions {
     slow: usize,
@@ -103,7 +103,7 @@ struct Interruptions {
     store: usize,
 }
 
-/// The drive under `plan`: what was reported, how often the probe panicked, the frames with which it began.
+/// The drive under `plan`: its stream, how often the probe panicked, the times of the frames with which it began.
 fn run(plan: Option<Plan>, at: Interruptions) -> (Stream, u64, Vec<i64>) {
     PLAN.set(plan);
     PANICS.set(0);
@@ -114,7 +114,7 @@ fn run(plan: Option<Plan>, at: Interruptions) -> (Stream, u64, Vec<i64>) {
             stream.tyre_sets(frame.sim_time_us, (n / at.slow) as u16);
         }
         if n % at.rewind == at.rewind - 1 {
-            // Back by 20 s, and from there on in the time of the drive.
+            // Back by 20 s; the frames of the drive continue from there.
             stream.rewind(frame.tick - 20 * 60, frame.sim_time_us - 20_000_000);
         }
         if n % at.restart == at.restart - 1 {
@@ -152,7 +152,7 @@ proptest! {
         prop_assert_eq!(&with.out.facts, &without.out.facts);
         prop_assert!(with.out.failed.iter().all(|part| *part == "probe") && !with.out.failed.is_empty());
         prop_assert_eq!(with.out.failed.len() as u64, if plan == Plan::Grow { with.out.failed.len() as u64 } else { panics });
-        // But for the probe the states are equal too.
+        // The states are equal too, except for the probe.
         prop_assert_eq!(CarState { parts: Parts { probe: Guarded::Off, ..with.race.parts.clone() }, ..with.race.clone() },
             CarState { parts: Parts { probe: Guarded::Off, ..without.race.parts.clone() }, ..without.race.clone() });
     }
@@ -172,12 +172,12 @@ fn a_part_that_is_off_begins_anew_with_the_next_lap() {
     assert!(laps.len() >= 5, "{laps:?}");
     assert_eq!(beginnings, [vec![frames[0].sim_time_us], laps].concat());
     assert_eq!(panics, beginnings.len() as u64, "each lap is longer than 100 frames");
-    // That it is off is stored with the state.
+    // The stored state keeps that the part is off.
     let (_, _, stored) = run(Some(Plan::Frame(100)), Interruptions { store: 30, ..UNDISTURBED });
     assert_eq!(stored, beginnings);
 }
 
-/// While the fuel is not watched, what was used in the lap is not known; a rewind within the lap does not change that.
+/// While the fuel is not observed, the fuel used in the lap is unknown; a rewind within the lap does not change that.
 #[test]
 fn a_lap_without_its_fuel_has_no_fuel_used() {
     let frames = drive();
@@ -195,7 +195,7 @@ fn a_lap_without_its_fuel_has_no_fuel_used() {
         frames[..middle].iter().for_each(|f| stream.frame(f));
         let number = stream.race.now(&stream.ctx).unwrap().lap;
         stream.race.parts.fuel.switch_off("fuel", &mut stream.out);
-        stream.race.keep_marks(&mut stream.out);
+        stream.race.mark_open_lap(&mut stream.out);
         if back {
             let to = &frames[middle - 5 * HZ as usize];
             stream.rewind(to.tick, to.sim_time_us);

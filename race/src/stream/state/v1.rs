@@ -1,6 +1,6 @@
 //! Version 1 of a car's state: one flat struct. It is read and never written.
 //!
-//! What it is made of still has the form that it had then. If one of these types takes another form, its old one comes here.
+//! The types of its fields have not changed since. If one of them changes, its old form has to be added here.
 
 use boxbox_schemas::ids::RunId;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::stream::identity::{Identity, PastRun, View};
 use crate::stream::laps::Laps;
 use crate::stream::laps::stored::{Before, OpenLap, PastLap, Pending};
 use crate::stream::motion::Motion;
-use crate::stream::parts::{Counter, FlagsShown, Fuel, Guarded, Parts, Pits};
+use crate::stream::parts::{FlagsShown, Fuel, Guarded, IncidentCounter, Parts, Pits};
 use crate::stream::shown::Shown;
 use crate::stream::start::RaceStart;
 use crate::stream::step::Sample;
@@ -38,7 +38,7 @@ pub(crate) struct FlatState {
     off_since_us: Option<i64>,
     sim_invalid: bool,
     sim_last_us: Option<i64>,
-    counter: Counter,
+    counter: IncidentCounter,
     green_us: Option<i64>,
     green_flag: bool,
     before_green: bool,
