@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::file::{io_error, sync_folder};
 use super::format::VERSION;
+use super::options::DEFAULT_PARTITIONS;
 use crate::LogError;
 
 const META_FILE: &str = "log.json";
@@ -49,7 +50,7 @@ pub(super) fn take(folder: &Path, partitions: Option<u32>) -> Result<(File, Meta
     let lock = lock(folder)?;
     let meta = match read(folder)? {
         Some(meta) => meta,
-        None => create(folder, partitions.unwrap_or(super::DEFAULT_PARTITIONS))?,
+        None => create(folder, partitions.unwrap_or(DEFAULT_PARTITIONS))?,
     };
     if let Some(wanted) = partitions.filter(|wanted| *wanted != meta.partitions) {
         return Err(LogError::Mismatch(format!(

@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::Inner;
 use super::file::{Lack, ReadAt, io_error, lack};
 use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, BatchHead, MARKER_BYTES, MARKER_MAGIC, Marker, batch_length, batch_records};
+use super::inner::Inner;
 use super::segment::{Durable, Partition, read_footer, seek};
 use crate::{Entry, LogError, Offset, Reader};
 

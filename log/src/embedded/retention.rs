@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::options::Options;
 use super::segment::{Partition, Sealed};
 use crate::memory::now_us;
 

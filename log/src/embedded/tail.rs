@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use super::file::{Folder, Lack, ReadAt, io_error, lack, preallocate, write_all_at};
 use super::format::{FOOTER_TAIL_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
+use super::options::{Faults, Options};
 use super::recover::{COMMIT_FILE, COMMIT_SLOT_BYTES, Last, NEXT_FILE};
 use super::segment::{Active, file_name};
-use super::{Faults, Options};
 use crate::memory::now_us;
 use crate::{LogError, Offset};
 

@@ -16,11 +16,12 @@ use tokio::sync::watch;
 
 use super::file::{Folder, Lack, io_error, lack, preallocate, write_all_at};
 use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
+use super::options::{Faults, Options};
 use super::queue::Queue;
 use super::recover::Found;
+use super::retention;
 use super::segment::{Durable, Partition, Sealed, Segments, index_batch};
 use super::tail::{CommitFile, Tail, capacity_for, prepare_next};
-use super::{Faults, Options, retention};
 use crate::memory::now_us;
 use crate::metrics::LogMetrics;
 use crate::outcomes::{Outcomes, Pending};

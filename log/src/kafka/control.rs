@@ -5,10 +5,10 @@
 //! [`boxbox_schemas::control`]). Whoever may write to it decides for all nodes: a broker's access rules should let only those
 //! write who run `boxbox grant`; nodes read.
 
+mod changes;
 mod follower;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -16,9 +16,9 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
-use tokio::sync::mpsc;
 
-use super::blocking;
+pub use self::changes::{Change, Changes};
+use super::blocking::blocking;
 use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, log_line};
 use super::topic::{self, Kind, Metadata, bad_setting};
@@ -31,15 +31,6 @@ const SUFFIX: &str = ".control";
 const PUT_PATIENCE: Duration = Duration::from_secs(15);
 /// How long one look for the answer takes.
 const POLL: Duration = Duration::from_millis(50);
-
-/// A record of the topic.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// What it is about.
-    pub key: Vec<u8>,
-    /// What is so now; `None`: nothing any more.
-    pub value: Option<Vec<u8>>,
-}
 
 /// The control topic of a log. See the [module](self).
 pub struct Control {
@@ -105,31 +96,6 @@ impl Control {
     pub async fn delete(self) -> Result<(), LogError> {
         let runtime = tokio::runtime::Handle::current();
         blocking(move || topic::delete(&self.inner.config, &runtime)).await
-    }
-}
-
-/// What is put after the first reading. It goes on through outages, which are told in the program's log; dropping it ends it.
-pub struct Changes {
-    receiver: mpsc::Receiver<Change>,
-    closing: Arc<AtomicBool>,
-}
-
-impl Changes {
-    /// What somebody else sends; for tests of those who follow.
-    #[doc(hidden)]
-    pub fn of(receiver: mpsc::Receiver<Change>) -> Self {
-        Self { receiver, closing: Arc::default() }
-    }
-
-    /// The next change, as soon as there is one. `None`: the reading thread has died. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Change> {
-        self.receiver.recv().await
-    }
-}
-
-impl Drop for Changes {
-    fn drop(&mut self) {
-        self.closing.store(true, Ordering::Release);
     }
 }
 

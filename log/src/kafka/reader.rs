@@ -17,9 +17,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::mpsc;
 
-use super::Inner;
 use super::closing::Open;
 use super::config::log_line;
+use super::inner::Inner;
 use super::topic::bad_setting;
 use crate::{Entry, LogError, Offset, Reader};
 

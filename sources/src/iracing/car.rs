@@ -5,8 +5,9 @@
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, Surface, TrackLoc};
 use boxbox_schemas::limits::{DISTANCE_MAX_M, SPEED_MAX_MPS};
 
-use super::ReadStats;
-use super::column::*;
+use super::column::{Binder, Column};
+use super::stats::ReadStats;
+use super::units::*;
 
 /// Speeds and angles beyond these are no driving; specific force may spike in a crash, so its bound is wide.
 const VELOCITY_MAX_MPS: f64 = 2.0 * SPEED_MAX_MPS as f64;

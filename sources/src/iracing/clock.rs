@@ -2,8 +2,28 @@
 
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
 
-use super::column::{ClockColumns, micros};
-use super::{ReadStats, SessionText};
+use super::column::{Binder, Column};
+use super::meta::SessionText;
+use super::stats::ReadStats;
+use super::units::{MAX_TIME_S, SECONDS, micros};
+
+/// What places a record in time.
+#[derive(Debug, Clone)]
+pub(super) struct ClockColumns {
+    pub(super) time: Option<Column>,
+    pub(super) tick: Option<Column>,
+    pub(super) session_num: Option<Column>,
+}
+
+impl ClockColumns {
+    pub(super) fn bind(b: &mut Binder<'_>) -> Self {
+        Self {
+            time: b.number(&["SessionTime"], SECONDS, -MAX_TIME_S..=MAX_TIME_S),
+            tick: b.code("SessionTick", 0.0..=f64::from(i32::MAX)),
+            session_num: b.code("SessionNum", 0.0..=1_000.0),
+        }
+    }
+}
 
 /// When a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::UNPACKED_MAX_BYTES;
+use super::limits::UNPACKED_MAX_BYTES;
 
 /// Why a recording cannot be read. Nothing but [`IbtError::Io`] changes when tried again.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,9 @@
 //! Little endian, every field read where it stands (variables are packed without alignment). Offsets and lengths are
 //! signed 32-bit numbers that may say anything, so each is checked against the others before it is used.
 
+use super::error::{IbtError, Warning};
+use super::limits::{RECORD_MAX_BYTES, SESSION_TEXT_MAX_BYTES, TICK_RATE_DEFAULT, VARIABLES_MAX};
 use super::stream::{Origin, Stream};
-use super::{IbtError, RECORD_MAX_BYTES, SESSION_TEXT_MAX_BYTES, TICK_RATE_DEFAULT, VARIABLES_MAX, Warning};
 
 /// Bytes of the header with the disk sub-header.
 const HEADER_BYTES: usize = 144;

@@ -6,9 +6,10 @@ use boxbox_schemas::limits::{DISTANCE_MAX_M, META_ENTRIES_MAX, META_SECTORS_MAX,
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{PRELUDE_BYTES, archive};
 
-use super::column::{MAX_TIME_S, micros};
+use super::error::Warning;
+use super::limits::SESSIONS_MAX;
+use super::units::{MAX_TIME_S, micros};
 use super::yaml::{self, Node};
-use super::{SESSIONS_MAX, Warning};
 
 /// Longest texts tried, bytes, until the whole fits into one record: a full grid of long names may not.
 const STRING_BYTES: [usize; 5] = [META_STRING_MAX_BYTES, 64, 32, 16, 8];

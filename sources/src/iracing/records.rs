@@ -1,8 +1,9 @@
 //! The records of a recording, one after the other, as they stand in the file.
 
-use super::layout::Layout;
+use super::error::{IbtError, Warning};
+use super::layout::{Layout, Value, Variable};
+use super::limits::UNPACKED_MAX_BYTES;
 use super::stream::{Origin, Stream};
-use super::{IbtError, UNPACKED_MAX_BYTES, Value, Variable, Warning};
 
 /// The bytes of one whole record.
 #[derive(Debug, Clone, Copy)]

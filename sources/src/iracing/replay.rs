@@ -12,8 +12,11 @@ use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 use uuid::Uuid;
 
 use super::clock::{Clock, Step};
+use super::error::IbtError;
+use super::file::IbtFile;
+use super::limits::SESSIONS_MAX;
 use super::records::Records;
-use super::{IbtError, IbtFile, ReadStats, SESSIONS_MAX};
+use super::stats::ReadStats;
 
 /// How to replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +92,15 @@ struct Sample {
     record: Vec<u8>,
 }
 
+impl IbtFile {
+    /// The recording as a client would have sent it.
+    pub fn replay(&self, options: ReplayOptions) -> Result<Replay, IbtError> {
+        Replay::new(self.clone(), options)
+    }
+}
+
 impl Replay {
-    pub(super) fn new(file: IbtFile, options: ReplayOptions) -> Result<Self, IbtError> {
+    fn new(file: IbtFile, options: ReplayOptions) -> Result<Self, IbtError> {
         Ok(Self {
             records: file.records()?,
             file,

@@ -2,8 +2,9 @@
 
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 
-use super::ReadStats;
-use super::column::*;
+use super::column::{Binder, Column};
+use super::stats::ReadStats;
+use super::units::*;
 
 /// Temperatures and pressures that can be: a tyre on fire, an engine in pieces, but no more.
 const TEMPERATURE_C: std::ops::RangeInclusive<f64> = -100.0..=2_000.0;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Warning;
+use super::error::Warning;
 
 /// How often a value was left out of a frame though its variable exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

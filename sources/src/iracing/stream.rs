@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
-use super::{IbtError, UNPACKED_MAX_BYTES};
+use super::error::IbtError;
+use super::limits::UNPACKED_MAX_BYTES;
 
 /// Read-ahead of a file, bytes: some 200 records, so that system calls cost nothing.
 const BUFFER_BYTES: usize = 256 * 1024;

@@ -4,12 +4,13 @@
 use boxbox_schemas::frame::Presence;
 use ring::digest::{Context, SHA256};
 
-use super::column::Columns;
+use super::columns::Columns;
+use super::error::{IbtError, Warning};
 use super::layout::Layout;
 use super::meta::SessionText;
 use super::records::Records;
+use super::stats::ReadStats;
 use super::stream::Origin;
-use super::{IbtError, ReadStats, Warning};
 
 /// Samples whose median is the lap's length. Each is good to 1e-7 already, and a median bears damaged records.
 const LENGTH_SAMPLES: usize = 501;

@@ -11,12 +11,14 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as Turn;
 
 use super::encode::Rows;
+use super::error::at_login;
 use super::insert::{BLOCK_MAX_ROWS, Planned as Age, insert};
+use super::options::Options;
 use super::plans::{self, Work};
 use super::resume::{Held, Planned, resume};
 use super::schema::Checked;
 use super::server::Server;
-use super::{Options, at_login, laps, read, schema};
+use super::{laps, read, schema};
 use crate::crash::crash_point;
 use crate::postgres::Database;
 use crate::rules::check_block;
@@ -141,7 +143,7 @@ impl Archive for ClickHouseArchive {
     }
 
     async fn export_laps(&self, lease: &Lease) -> Result<u64, StoreError> {
-        self.alone(lease, async |inner, lease, _| laps::export(&inner, &lease).await).await
+        self.alone(lease, async |inner, lease, _| laps::export(&inner.plans, &inner.server, inner.replicated, &lease).await).await
     }
 
     async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {

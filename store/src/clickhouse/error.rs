@@ -7,6 +7,14 @@ use crate::StoreError;
 /// Characters of an error's text that are kept: a query that failed late has carried a megabyte of zeros in it.
 const TEXT_MAX_CHARS: usize = 500;
 
+/// What was said when logging in: who is not let in now will not be later, unless a person does something.
+pub(super) fn at_login<T>(outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    outcome.map_err(|e| match e {
+        StoreError::Unavailable(what) if is_for_a_person(&what) => StoreError::Refused(what),
+        e => e,
+    })
+}
+
 pub(super) fn from_clickhouse(e: Error) -> StoreError {
     match e {
         Error::BadResponse(text) => from_answer(&text),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::Options;
 use super::layout::{Column, FRAME, LABELS};
+use super::options::Options;
 use super::server::Server;
 use crate::StoreError;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use boxbox_schemas::LogId;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::database::Database;
 use super::error::from_sqlx;
-use super::store::PostgresResults;
 use crate::share::{Seat, turn};
 use crate::sql::{Found, number};
 use crate::{Lease, Member, Share, StoreError};
@@ -18,14 +18,14 @@ use crate::{Lease, Member, Share, StoreError};
 /// How long a beat may take: what waits longer is said to be unavailable, and beats again.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-pub(super) async fn beat(store: &PostgresResults, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
+pub(super) async fn beat(database: &Database, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
     let (of, member) = (log.clone(), member.clone());
-    store.database.beat(log, DEADLINE, move |c| Box::pin(beat_in(c, of, partitions, member))).await
+    database.beat(log, DEADLINE, move |c| Box::pin(beat_in(c, of, partitions, member))).await
 }
 
-pub(super) async fn release(store: &PostgresResults, lease: &Lease) -> Result<(), StoreError> {
+pub(super) async fn release(database: &Database, lease: &Lease) -> Result<(), StoreError> {
     let (log, partition, lease) = (&lease.log, lease.partition, lease.clone());
-    let work = store.database.transaction(log, partition, move |c| {
+    let work = database.transaction(log, partition, move |c| {
         Box::pin(async move {
             let free = sqlx::query("UPDATE partitions SET owner = NULL, leaving = FALSE WHERE log = $1 AND part = $2 AND epoch = $3");
             let free = free.bind(lease.log.0.as_str()).bind(i64::from(lease.partition)).bind(epoch(&lease)?);
@@ -33,13 +33,13 @@ pub(super) async fn release(store: &PostgresResults, lease: &Lease) -> Result<()
         })
     });
     work.await?;
-    store.database.forget(log, partition).await;
+    database.forget(log, partition).await;
     Ok(())
 }
 
-pub(super) async fn leave(store: &PostgresResults, log: &LogId, member: &Member) -> Result<(), StoreError> {
+pub(super) async fn leave(database: &Database, log: &LogId, member: &Member) -> Result<(), StoreError> {
     let (of, name) = (log.clone(), member.name.clone());
-    let work = store.database.beat(log, DEADLINE, move |c| {
+    let work = database.beat(log, DEADLINE, move |c| {
         Box::pin(async move {
             let gone = sqlx::query("DELETE FROM members WHERE log = $1 AND name = $2").bind(of.0.as_str()).bind(name);
             gone.execute(c).await.map(drop).map_err(from_sqlx)

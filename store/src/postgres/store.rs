@@ -87,14 +87,14 @@ impl SqlStore for PostgresResults {
     }
 
     async fn member_beats(&self, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
-        members::beat(self, log, partitions, member).await
+        members::beat(&self.database, log, partitions, member).await
     }
 
     async fn member_releases(&self, lease: &Lease) -> Result<(), StoreError> {
-        members::release(self, lease).await
+        members::release(&self.database, lease).await
     }
 
     async fn member_leaves(&self, log: &LogId, member: &Member) -> Result<(), StoreError> {
-        members::leave(self, log, member).await
+        members::leave(&self.database, log, member).await
     }
 }

@@ -5,16 +5,19 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{Checkpoint, Span};
-use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey, TenantId};
+use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey, TenantId};
 use futures::TryStreamExt;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
 
+use super::chunks;
 use super::error::from_sqlx;
-use super::{File, chunks, signed};
+use super::file::File;
+use super::streams::{clamped, stream, stream_values};
 use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
-use crate::sql::{Found, Value, id, number, select, short_id, write};
+use crate::sql::rows::signed;
+use crate::sql::{Found, number, select, write};
 use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
 
 /// ?1 to ?4 the stream, ?5 and ?6 the span. Both tables in one statement: what a fold moves between them is then in one of
@@ -181,24 +184,6 @@ async fn put_cursors(c: &mut SqliteConnection, checkpoint: &Checkpoint, cursors:
     .await
 }
 
-pub(super) fn stream_values(stream: &StreamKey) -> [Value<'_>; 4] {
-    values![&stream.tenant, &stream.session, &stream.driver, &stream.run]
-}
-
 fn cursor(row: &dyn Found) -> Result<(StreamKey, u64), StoreError> {
     Ok((stream(row)?, number(row, "next_seq")?))
-}
-
-pub(super) fn stream(row: &dyn Found) -> Result<StreamKey, StoreError> {
-    Ok(StreamKey {
-        tenant: TenantId(short_id(row, "tenant")?),
-        session: SessionId(id(row, "session")?),
-        driver: DriverId(short_id(row, "driver")?),
-        run: RunId(id(row, "run")?),
-    })
-}
-
-/// Sequence numbers are below 2^48 (W4); a question may ask for more.
-pub(super) fn clamped(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
 }

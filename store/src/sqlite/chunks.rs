@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxbox_schemas::StreamKey;
 use sqlx::sqlite::SqliteConnection;
 
-use super::archive::{clamped, stream, stream_values};
 use super::error::from_sqlx;
+use super::streams::{clamped, stream, stream_values};
 use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
 use crate::sql::{Found, number, select, write};
 use crate::{FrameRun, Removed, Retention, StoreError, run};

@@ -7,8 +7,8 @@ use boxbox_schemas::LogId;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteSynchronous;
 
-use super::File;
 use super::error::from_sqlx;
+use super::file::File;
 use crate::sql::{self, Sql, SqlStore, Work};
 use crate::{Quarantined, StoreError};
 

@@ -1,17 +1,24 @@
 //! The suites on files, and what only files can do: damage, another version, another process, no room.
 
+use std::path::Path;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, SessionInfo, Span};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
+use super::writer::Writer;
 use super::*;
+use crate::sql::Work;
 use crate::suite::migrated::Before;
 use crate::suite::samples::*;
 use crate::suite::{ArchiveFixture, ResultsFixture};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Sessions, Step, Steps};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Sessions, Step, Steps, StoreError};
 
 #[cfg(unix)]
 mod handles;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{once, pip};
+use super::once::once;
+use super::pip::pip;
 use crate::folders;
 use crate::tools::{self, Missing};
 use crate::version::Version;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::once;
+use super::once::once;
 use crate::folders;
 use crate::tools::{self, Missing};
 use crate::version::Version;

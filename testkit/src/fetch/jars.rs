@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::once;
+use super::once::once;
 use crate::tools::{self, Missing};
 use crate::{fetch, folders};
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use super::once;
+use super::once::once;
 use crate::tools::{self, Missing};
 use crate::{fetch, folders};
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 
 use super::clickhouse::{Clickhouse, ClickhouseOptions};
+use super::folder::wipe_hint;
 use super::kafka::{Kafka, KafkaOptions};
 use super::postgres::{Postgres, PostgresOptions};
 use super::record::{Kind, Part, Record};
-use super::{kafka_settings, ports, wipe_hint};
+use super::{kafka_settings, ports};
 use crate::fetch;
 
 /// How a stack is to be brought up. A part that a stack of this name has already stays, asked for or not.

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::process::{PidFile, State};
+use super::folder::lock;
+use super::handle::Stack;
+use super::ports;
+use super::process::{PidFile, State, stop_all};
 use super::record::{Kind, Part};
 use super::service::Place;
-use super::{Stack, lock, ports};
 use crate::tools;
 
 /// How long a part may take to answer: Kafka 4-6 s on two idle cores, several times that while they compile.
@@ -158,12 +160,6 @@ impl Stack {
     pub(super) fn pid_file(&self, part: &Part) -> PidFile {
         PidFile::new(self.place(part).file("pid"))
     }
-}
-
-/// Ends processes cleanly, all at once.
-pub(super) fn stop_all(pid_files: &[PidFile]) -> Result<()> {
-    pid_files.iter().try_for_each(PidFile::ask_to_stop)?;
-    pid_files.iter().try_for_each(|pid_file| pid_file.stop().map(drop))
 }
 
 /// Another part that was being started with this one could not be.

@@ -13,11 +13,11 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::family::is_gone;
-use super::process::command_line;
+use super::folder::OUTSIDE_PREFIX;
+use super::postgres_probe;
+use super::process_table::{command_line, is_gone};
 use super::secrets::{self, DATABASE, USER};
 use super::service::{Place, Service};
-use super::{OUTSIDE_PREFIX, postgres_probe};
 use crate::{fetch, tools};
 
 /// Who it runs as where xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.

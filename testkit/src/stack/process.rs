@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::family;
+use super::process_table::{self, command_line};
 
 /// How long after SIGTERM a part may take before it is killed: Kafka's clean stop takes 1-3 s on an idle machine.
 const TERM_PATIENCE: Duration = Duration::from_secs(20);
@@ -115,7 +115,7 @@ impl PidFile {
     pub(crate) fn stop(&self) -> Result<bool> {
         let pid = self.running();
         self.ask_to_stop()?;
-        let ended = pid.is_none_or(|pid| family::gone_within(pid, TERM_PATIENCE));
+        let ended = pid.is_none_or(|pid| process_table::gone_within(pid, TERM_PATIENCE));
         if !ended {
             self.kill()?;
         }
@@ -130,11 +130,11 @@ impl PidFile {
         };
         // Stopped first, so that it has no child that we do not see.
         send(pid, Signal::STOP)?;
-        family::paused_within(pid, PAUSE_PATIENCE); // one that cannot be stopped now forks nothing either
-        let children = family::children(pid);
+        process_table::paused_within(pid, PAUSE_PATIENCE); // one that cannot be stopped now forks nothing either
+        let children = process_table::children(pid);
         send(pid, Signal::KILL)?;
         children.iter().try_for_each(|child| send(*child, Signal::KILL))?;
-        if !std::iter::once(&pid).chain(&children).all(|pid| family::gone_within(*pid, KILL_PATIENCE)) {
+        if !std::iter::once(&pid).chain(&children).all(|pid| process_table::gone_within(*pid, KILL_PATIENCE)) {
             bail!("the process of {} is still there {KILL_PATIENCE:?} after kill -9", self.path.display());
         }
         Ok(())
@@ -144,22 +144,28 @@ impl PidFile {
     pub(crate) fn pause(&self) -> Result<()> {
         let pid = self.running().with_context(|| format!("there is nothing to pause: the process of {} does not run", self.path.display()))?;
         send(pid, Signal::STOP)?;
-        family::paused_within(pid, PAUSE_PATIENCE); // then it forks no more
-        let children = family::children(pid);
+        process_table::paused_within(pid, PAUSE_PATIENCE); // then it forks no more
+        let children = process_table::children(pid);
         children.iter().try_for_each(|child| send(*child, Signal::STOP))?;
-        let mut paused = std::iter::once(&pid).chain(&children).filter(|pid| !family::is_gone(pid.as_raw_nonzero().get()));
-        ensure!(paused.all(|pid| family::paused_within(*pid, PAUSE_PATIENCE)), "the process of {} does not stop", self.path.display());
+        let mut paused = std::iter::once(&pid).chain(&children).filter(|pid| !process_table::is_gone(pid.as_raw_nonzero().get()));
+        ensure!(paused.all(|pid| process_table::paused_within(*pid, PAUSE_PATIENCE)), "the process of {} does not stop", self.path.display());
         Ok(())
     }
 
     /// Lets it go on; nothing happens to one that is not paused.
     pub(crate) fn resume(&self) -> Result<()> {
-        let Some(pid) = self.running().filter(|pid| family::is_paused(*pid)) else {
+        let Some(pid) = self.running().filter(|pid| process_table::is_paused(*pid)) else {
             return Ok(());
         };
-        family::children(pid).into_iter().try_for_each(|child| send(child, Signal::CONT))?;
+        process_table::children(pid).into_iter().try_for_each(|child| send(child, Signal::CONT))?;
         send(pid, Signal::CONT)
     }
+}
+
+/// Ends processes cleanly, all at once.
+pub(super) fn stop_all(pid_files: &[PidFile]) -> Result<()> {
+    pid_files.iter().try_for_each(PidFile::ask_to_stop)?;
+    pid_files.iter().try_for_each(|pid_file| pid_file.stop().map(drop))
 }
 
 /// Sends a signal; a process that that is gone already needs none.
@@ -175,23 +181,14 @@ fn is_it(pid: i32, needle: &str) -> bool {
     pid > 0 && command_line(pid).is_some_and(|line| line.contains(needle))
 }
 
-/// The command line of a process, its arguments set apart by spaces.
-pub(super) fn command_line(pid: i32) -> Option<String> {
-    if Path::new("/proc/self").exists() {
-        let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
-    }
-    crate::tools::says(Path::new("ps"), &["-ww", "-o", "command=", "-p", &pid.to_string()])
-}
-
 /// True if a process's clock is stopped.
 pub(crate) fn is_paused(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(family::is_paused)
+    Pid::from_raw(pid).is_some_and(process_table::is_paused)
 }
 
 /// Resident memory of a process and its children in MiB, where the system tells. What they share counts for each of them.
 pub(crate) fn resident_mib(pid: i32) -> Option<u64> {
-    let children = Pid::from_raw(pid).map(family::children).unwrap_or_default();
+    let children = Pid::from_raw(pid).map(process_table::children).unwrap_or_default();
     let resident = children.iter().filter_map(|child| resident_kib(child.as_raw_nonzero().get())).sum::<u64>();
     Some((resident + resident_kib(pid)?) / 1024)
 }

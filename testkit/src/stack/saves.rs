@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use super::folder::lock;
+use super::handle::Stack;
 use super::process::State;
 use super::record::Part;
-use super::{Stack, lock};
 use crate::tools;
 
 impl Stack {

@@ -1,10 +1,13 @@
 //! What a stack refuses, without starting anything; and real parts through all that can be done to them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::folder::{OUTSIDE_PREFIX, folder_of, lock_file};
+use super::process::State;
 use super::*;
 use crate::{not_run, tools};
 
@@ -33,7 +36,7 @@ fn answers(stack: &Stack, part: &str) -> bool {
 fn processes(folder: &Path) -> Vec<i32> {
     let needle = folder.display().to_string();
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let names = |pid: &i32| process::command_line(*pid).is_some_and(|line| line.contains(&needle) && !line.contains(" tether "));
+    let names = |pid: &i32| process_table::command_line(*pid).is_some_and(|line| line.contains(&needle) && !line.contains(" tether "));
     let lives = |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
     pids.filter(|pid| names(pid) || lives(pid)).collect()
 }

@@ -133,7 +133,7 @@ mod tests {
         let child = rustix::process::Pid::from_raw(child.unwrap()).unwrap();
         drop(Tether::to(dir.path(), false).unwrap());
         assert_gone(&file);
-        assert!(crate::stack::family::gone_within(child, std::time::Duration::from_secs(5)));
+        assert!(crate::stack::process_table::gone_within(child, std::time::Duration::from_secs(5)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::closing::Open;
 use super::super::config::{KafkaConfig, log_line};
 use super::super::topic::bad_setting;
-use super::{Change, Changes};
+use super::changes::{Change, Changes};
 use crate::{LogError, Offset};
 
 /// How long the first reading may take.

@@ -1,11 +1,9 @@
-//! A process's children, as far as they must share its fate.
+//! What the system says of processes: their children, their state, their command line.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
-
-use super::process::command_line;
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -71,6 +69,15 @@ pub(super) fn is_gone(pid: i32) -> bool {
         Some((state, _)) => matches!(state, 'Z' | 'X'),
         None => command_line(pid).is_none_or(|line| line.trim().is_empty()),
     }
+}
+
+/// The command line of a process, its arguments set apart by spaces.
+pub(super) fn command_line(pid: i32) -> Option<String> {
+    if Path::new("/proc/self").exists() {
+        let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
+    }
+    crate::tools::says(Path::new("ps"), &["-ww", "-o", "command=", "-p", &pid.to_string()])
 }
 
 /// A process's state letter and parent, where there is a /proc.

@@ -1,0 +1,14 @@
+//! What an open log knows of its topic.
+
+use boxbox_schemas::LogId;
+
+use super::config::KafkaConfig;
+use super::topic::Metadata;
+
+/// Shared by the log and its readers.
+pub(super) struct Inner {
+    pub(super) config: KafkaConfig,
+    pub(super) id: LogId,
+    pub(super) partitions: u32,
+    pub(super) metadata: Metadata,
+}
