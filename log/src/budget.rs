@@ -10,7 +10,7 @@ use crate::{AppendError, Limits};
 /// a million tiny records through.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
-/// The budget of one writer. Taken at append, given back just before the outcome is told.
+/// The budget of one writer. Taken at append, given back just before the outcome is delivered.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: Limits,

@@ -13,7 +13,7 @@
 //! * [`Writer::append`] accepts a record and returns at once; *accepted* is not *durable*. Later, exactly once for each
 //!   accepted record, the writer's [`Completions`] hear its [`Outcome`]: durable at an offset, or failed.
 //! * Records that one writer appends to one partition become durable in the order of their appends, and their outcomes
-//!   are told in that order. After a failed record, later ones may still become durable: whoever needs order across a
+//!   are delivered in that order. After a failed record, later ones may still become durable: whoever needs order across a
 //!   failure must notice (W6).
 //! * A failed record may be in the log all the same (the answer was lost). Whoever appends it again makes a duplicate;
 //!   readers deduplicate by sequence (E1).
@@ -21,7 +21,7 @@
 //!   [`Limits::partition_bytes`] for one partition, so that a dead partition cannot starve the others (W9).
 //!   Beyond that [`Writer::append`] refuses at once with [`AppendError::Full`]; nothing ever waits inside.
 //! * [`Reader`]s see only durable records (E7), in order of offset, each once, and wait for more.
-//! * Damage is an error, never a silent cut: a record that was ever told durable is either read back byte for byte or its
+//! * Damage is an error, never a silent cut: a record that was ever confirmed as durable is either read back byte for byte or its
 //!   partition answers [`LogError::Damaged`].
 
 pub mod embedded;

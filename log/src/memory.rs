@@ -43,7 +43,7 @@ impl MemoryLog {
         log
     }
 
-    /// A log without a thread: outcomes are told inside `append` (and inside the calls that end a stall). For
+    /// A log without a thread: outcomes are delivered inside `append` (and inside the calls that end a stall). For
     /// deterministic simulations; the caller must hold no lock that its [`Completions`] takes.
     pub fn inline(partitions: u32, limits: Limits) -> Self {
         Self::build(partitions, limits, true)
@@ -62,7 +62,7 @@ impl MemoryLog {
                 ended: false,
             }),
             wake: Condvar::new(),
-            telling: Mutex::new(Outcomes::default()),
+            outcomes: Mutex::new(Outcomes::default()),
             ends: (0..partitions).map(|_| watch::Sender::new(0)).collect(),
         };
         Self { handle: Arc::new(Handle { core: Arc::new(core) }) }
@@ -188,8 +188,8 @@ struct Core {
     inline: bool,
     state: Mutex<State>,
     wake: Condvar,
-    // Held while outcomes are told, so that two callers of an inline log cannot swap them.
-    telling: Mutex<Outcomes>,
+    // Held while outcomes are delivered, so that two callers of an inline log cannot swap them.
+    outcomes: Mutex<Outcomes>,
     ends: Vec<watch::Sender<Offset>>,
 }
 
@@ -246,9 +246,9 @@ impl Core {
         }
     }
 
-    /// Decide and tell all outcomes that are due.
+    /// Decide and deliver all outcomes that are due.
     fn settle(&self) {
-        let mut outcomes = self.telling.lock();
+        let mut outcomes = self.outcomes.lock();
         let mut ends = Vec::new();
         {
             let mut state = self.state.lock();
@@ -273,7 +273,7 @@ impl Core {
         for (number, end) in ends {
             self.ends[number].send_replace(end);
         }
-        outcomes.tell();
+        outcomes.deliver();
     }
 }
 

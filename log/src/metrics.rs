@@ -21,7 +21,7 @@ boxbox_schemas::metrics! {
 }
 
 impl LogMetrics {
-    /// Count outcomes that are about to be told.
+    /// Count outcomes that are about to be delivered.
     pub(crate) fn count(&self, batch: &[crate::Completion]) {
         use crate::Outcome::{Durable, DurableUnplaced, Failed};
         let (mut durable, mut unplaced, mut failed) = (0, 0, 0);

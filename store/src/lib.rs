@@ -8,12 +8,12 @@
 //!
 //! * A partition is owned by the holder of its newest [`Lease`]; [`Steps::commit`] by any other is refused with
 //!   [`StoreError::Fenced`] and changes nothing (E5).
-//! * Where several processors share a store ([`Steps::shared`]), each beats ([`Steps::beat`]) and is told what it owns:
+//! * Where several processors share a store ([`Steps::shared`]), each beats ([`Steps::beat`]) and learns what it owns:
 //!   about as many partitions as any other. Who does not beat for its [`Member::ttl`], by the store's clock, loses what it had
 //!   to those that do; that it did not notice does no harm, since it is fenced.
 //! * A [`Step`] is one transaction: either all of it is there, the checkpoint included, or nothing. Committing is not
 //!   cancel-safe in its *answer* (it may have happened), but never leaves a transaction open.
-//! * Rows are replaced by key; a lap never by one of lower revision within the same stream's telling, which the
+//! * Rows are replaced by key; a lap never by one of lower revision from the same stream, which the
 //!   processor guarantees by owning the partition.
 //! * A row belongs to a session that its step or an earlier one brings. Withdrawals come before the laps of their step.
 //!   Of two rows with one key in a step the later one stays. What is marked superseded is kept and loaded, never shown.

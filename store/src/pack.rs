@@ -59,15 +59,15 @@ pub(crate) fn unpack(stream: StreamKey, first_seq: u64, count: u64, packed: &[u8
     let pieces = usize::try_from(u32::from_le_bytes(*pieces)).unwrap_or(usize::MAX);
     let cut = pieces.checked_mul(PIECE_BYTES).and_then(|bytes| body.split_at_checked(bytes));
     let (pieces, planes) = cut.filter(|(_, planes)| planes.len() == frames * CAR_FRAME_BYTES).ok_or_else(|| damaged("not as its row says"))?;
-    let (mut at, mut told) = (first_seq, vec![]);
+    let (mut at, mut listed) = (first_seq, vec![]);
     for piece in pieces.chunks_exact(PIECE_BYTES) {
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
         let (skip, count) = (number(&piece[..8]), number(&piece[8..]));
         let first_seq = at.checked_add(skip).ok_or_else(|| damaged("its numbers"))?;
         at = first_seq.checked_add(count).ok_or_else(|| damaged("its numbers"))?;
-        told.push(Piece { first_seq, count });
+        listed.push(Piece { first_seq, count });
     }
-    FrameRun::of(stream, told, from_planes(planes).into()).map_err(|e| damaged(&e.to_string()))
+    FrameRun::of(stream, listed, from_planes(planes).into()).map_err(|e| damaged(&e.to_string()))
 }
 
 fn failed(e: std::io::Error) -> StoreError {
@@ -152,14 +152,14 @@ mod tests {
         #[test]
         fn whatever_is_packed_is_unpacked(pieces in prop::collection::vec((1u64..1 << 40, 1u64..50), 1..9), first: u32, seed: u64) {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let (mut at, mut told) = (u64::from(first), vec![]);
+            let (mut at, mut listed) = (u64::from(first), vec![]);
             for (skip, count) in pieces {
-                told.push(Piece { first_seq: at + skip, count });
+                listed.push(Piece { first_seq: at + skip, count });
                 at += skip + count;
             }
-            let count: u64 = told.iter().map(|p| p.count).sum();
+            let count: u64 = listed.iter().map(|p| p.count).sum();
             let frames: Vec<u8> = (0..count as usize * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
-            let run = FrameRun::of(key(), told, frames.into()).unwrap();
+            let run = FrameRun::of(key(), listed, frames.into()).unwrap();
             prop_assert_eq!(unpack(key(), run.first_seq(), count, &pack(&run).unwrap()).unwrap(), run);
         }
 

@@ -54,10 +54,10 @@ pub trait Sessions: Send + Sync + 'static {
     async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// One lap.
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;
-    /// A session's rows of a kind, as each stream tells them, not superseded, in order of (entry, sim_time_us, driver, run, slot,
+    /// A session's rows of a kind, as each stream reports them, not superseded, in order of (entry, sim_time_us, driver, run, slot,
     /// timeline, tick).
     async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError>;
-    /// Where a session's cars are, as each stream tells it, in order of (entry, driver, run, slot).
+    /// Where a session's cars are, as each stream reports it, in order of (entry, driver, run, slot).
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError>;
     /// A session's ledgers in order of (driver, run).
     async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError>;

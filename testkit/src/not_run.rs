@@ -23,7 +23,7 @@ pub fn not_applicable(test: &str, reason: impl std::fmt::Display) {
     say(&format!("{NOT_APPLICABLE}{test}: {reason}"));
 }
 
-/// What was not run, gathered over a whole test run. Each line counts once, however often it is told.
+/// What was not run, gathered over a whole test run. Each line counts once, however often it is printed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NotRun {
     /// `what: why`, for what this machine could run with something more installed.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::version::Version;
 
 /// Something this machine lacks, and how to get it. Carried inside `anyhow::Error`; `missing` finds it again, so that a
-/// test can tell "cannot run here" from "failed".
+/// test can distinguish "cannot run here" from "failed".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// What is not there: "no Maven".
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_tool_is_told_from_a_failure_even_under_context() {
+    fn a_missing_tool_differs_from_a_failure_even_under_context() {
         let error = Missing::error("no Maven", "apt install maven").context("Kafka's jars");
         assert_eq!(missing(&error).unwrap().to_string(), "no Maven: apt install maven");
         assert!(missing(&anyhow::anyhow!("the broker ended")).is_none());

@@ -78,7 +78,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// A fresh folder for the run's logs; `name` tells runs of different commands apart.
+    /// A fresh folder for the run's logs; `name` distinguishes runs of different commands.
     pub fn new(name: &str) -> Result<Self> {
         let runs = folders::xtask().join("runs");
         prune(&runs);
@@ -101,7 +101,7 @@ impl Steps {
         let (reader, writer) = std::io::pipe()?;
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
-        // The command holds our writing ends until it is told otherwise; with them open the pipe never ends.
+        // The command holds our writing ends until it is closed; with them open the pipe never ends.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let group_file = self.folder.join("step.group");
         std::fs::write(&group_file, format!("{}\n", child.id()))?;

@@ -7,9 +7,9 @@
 //!          commit                     what was last synced, a second time
 //! ```
 //! Each partition has a thread that collects records for up to [`Options::commit_every`], writes them as one batch, syncs,
-//! writes a commit marker, and only then tells their outcomes. The next batch is written after that, so at a crash at most
+//! writes a commit marker, and only then delivers their outcomes. The next batch is written after that, so at a crash at most
 //! the last batch is incomplete, and a marker proves that everything before it was synced. What this gives (E7): after a
-//! killed process, a power cut, or damaged bytes, any one of them, no record that was told durable is ever cut; damage to
+//! killed process, a power cut, or damaged bytes, any one of them, no record that was confirmed as durable is ever cut; damage to
 //! such a record is [`LogError::Damaged`], at the start for the last two segments and for every footer, at the read for all.
 //!
 //! Readers read files, at most 256 KiB at a time: what was just written is in the page cache and is read in place (µs);

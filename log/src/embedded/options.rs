@@ -58,7 +58,7 @@ impl Default for Options {
     }
 }
 
-/// Exit status after a failed sync: sysexits' "internal software error", told apart from a usage error (2) or a crash.
+/// Exit status after a failed sync: sysexits' "internal software error", which differs from those of a usage error (2) or a crash.
 pub const EXIT_STATUS_FATAL: i32 = 70;
 
 impl fmt::Debug for Options {

@@ -27,13 +27,13 @@ pub(super) struct EmbeddedReader {
     durable: watch::Receiver<Durable>,
     /// Decoded and not yet given, in order.
     ready: VecDeque<Entry>,
-    place: Place,
+    cursor: Cursor,
 }
 
 impl EmbeddedReader {
     pub(super) fn new(log: Arc<Inner>, partition: Arc<Partition>, from: Offset) -> Self {
         let durable = partition.durable.subscribe();
-        Self { _log: log, partition, durable, ready: VecDeque::new(), place: Place { next: from, open: None } }
+        Self { _log: log, partition, durable, ready: VecDeque::new(), cursor: Cursor { next: from, open: None } }
     }
 
     fn give(&mut self, max_bytes: usize) -> Vec<Entry> {
@@ -50,29 +50,29 @@ impl EmbeddedReader {
 #[async_trait]
 impl Reader for EmbeddedReader {
     async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError> {
-        // Cancelled at any await, `ready` and `place` are as before.
+        // Cancelled at any await, `ready` and `cursor` are as before.
         while self.ready.is_empty() {
             let durable = *self.durable.borrow_and_update();
-            if durable.end <= self.place.next {
-                let next = self.place.next;
+            if durable.end <= self.cursor.next {
+                let next = self.cursor.next;
                 let more = tokio::time::timeout(wait, self.durable.wait_for(|d| d.end > next)).await;
                 if !matches!(more, Ok(Ok(_))) {
                     return Ok(Vec::new());
                 }
                 continue;
             }
-            let (entries, place) = if self.place.is_in_page_cache(&durable) {
-                fetch(&self.partition, self.place.clone(), &durable)?
+            let (entries, cursor) = if self.cursor.is_in_page_cache(&durable) {
+                fetch(&self.partition, self.cursor.clone(), &durable)?
             } else {
-                let (partition, place) = (self.partition.clone(), self.place.clone());
-                match tokio::task::spawn_blocking(move || fetch(&partition, place, &durable)).await {
+                let (partition, cursor) = (self.partition.clone(), self.cursor.clone());
+                match tokio::task::spawn_blocking(move || fetch(&partition, cursor, &durable)).await {
                     Ok(fetched) => fetched?,
                     Err(e) if e.is_cancelled() => return Err(LogError::Unavailable("the runtime is shutting down".into())),
                     Err(e) => std::panic::resume_unwind(e.into_panic()),
                 }
             };
             self.ready = entries;
-            self.place = place;
+            self.cursor = cursor;
         }
         Ok(self.give(max_bytes))
     }
@@ -84,7 +84,7 @@ impl Reader for EmbeddedReader {
 
 /// Where a reader stands.
 #[derive(Clone)]
-struct Place {
+struct Cursor {
     /// The first offset that is still wanted.
     next: Offset,
     open: Option<OpenSegment>,
@@ -100,37 +100,37 @@ struct OpenSegment {
     sealed_at: Option<(u64, Offset)>,
 }
 
-impl Place {
+impl Cursor {
     fn is_in_page_cache(&self, durable: &Durable) -> bool {
         self.open.as_ref().is_some_and(|open| open.base == durable.segment && durable.position.saturating_sub(open.position) <= CHUNK_BYTES)
     }
 }
 
 /// Read and check the next blocks. Blocks on file I/O.
-fn fetch(partition: &Partition, mut place: Place, durable: &Durable) -> Result<(VecDeque<Entry>, Place), LogError> {
+fn fetch(partition: &Partition, mut cursor: Cursor, durable: &Durable) -> Result<(VecDeque<Entry>, Cursor), LogError> {
     let mut entries = VecDeque::new();
-    while entries.is_empty() && place.next < durable.end {
-        let mut open = match place.open.take() {
+    while entries.is_empty() && cursor.next < durable.end {
+        let mut open = match cursor.open.take() {
             Some(open) => open,
-            None => open_segment(partition, place.next)?,
+            None => open_segment(partition, cursor.next)?,
         };
-        let limit = limit(partition, &mut open, durable, place.next)?;
+        let limit = limit(partition, &mut open, durable, cursor.next)?;
         if open.position >= limit {
             if open.base == durable.segment {
                 // The index was ahead of this view of the durable end; what is there is enough for now.
-                place.open = Some(open);
+                cursor.open = Some(open);
                 break;
             }
             // Sealed and read to its end: the next segment begins at the next offset.
             match open.sealed_at {
-                Some((_, end)) if end == place.next => continue,
+                Some((_, end)) if end == cursor.next => continue,
                 _ => return Err(partition.damaged(&open.path, limit, "records are missing before the end of the segment")),
             }
         }
-        read_blocks(partition, &mut open, limit, &mut place.next, &mut entries)?;
-        place.open = Some(open);
+        read_blocks(partition, &mut open, limit, &mut cursor.next, &mut entries)?;
+        cursor.open = Some(open);
     }
-    Ok((entries, place))
+    Ok((entries, cursor))
 }
 
 /// Where the segment's durable blocks end.

@@ -1,4 +1,4 @@
-//! One partition's thread: collects records, commits them in batches, tells the outcomes.
+//! One partition's thread: collects records, commits them in batches, delivers the outcomes.
 //!
 //! A commit is: write the batch, sync, write the marker into the segment and into the `commit` file, publish, complete.
 //! Markers become durable with the next batch's sync, or after a quiet second by one of their own.
@@ -85,7 +85,7 @@ pub(super) fn start(
             let _lock = lock;
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
             if ran.is_err() {
-                // Whoever hears outcomes may have panicked: nothing more is told.
+                // What receives the outcomes may have panicked: no more are delivered.
                 drop(writer.partition.queue.close(CLOSED));
                 writer.report("its thread panicked");
             }
@@ -178,7 +178,7 @@ impl PartitionWriter {
     fn while_quiet(&mut self) {
         if self.unsynced_marker {
             self.unsynced_marker = false;
-            // A failure here loses nothing that was told; the next commit's sync decides.
+            // A failure here loses no record that was confirmed; the next commit's sync decides.
             if let Err(e) = self.sync_markers() {
                 tracing::warn!(partition = self.partition.number, error = %e, "the log could not sync its last marker");
             }
@@ -310,7 +310,7 @@ impl PartitionWriter {
             let outcome = first.map_or(Outcome::Failed, |first| Outcome::Durable(first + n));
             self.outcomes.add(self.partition.number, pending, outcome);
         }
-        self.outcomes.tell();
+        self.outcomes.deliver();
     }
 
     /// Take no more records, fail what waits, and report.
@@ -318,7 +318,7 @@ impl PartitionWriter {
         for pending in &self.partition.queue.close(CLOSED) {
             self.outcomes.add(self.partition.number, pending, Outcome::Failed);
         }
-        self.outcomes.tell();
+        self.outcomes.deliver();
         self.report(what);
     }
 

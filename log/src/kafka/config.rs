@@ -1,4 +1,4 @@
-//! How the Kafka log is set up, and what librdkafka is told: every setting with its reason.
+//! How the Kafka log is set up, and which settings librdkafka gets, each with its reason.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct KafkaConfig {
     pub limits: Limits,
     /// How records are compressed on the wire and in the topic.
     pub compression: Compression,
-    /// A record that Kafka has not answered for after this time is told [`crate::Outcome::Failed`]. Longer than a broker
+    /// A record that Kafka has not answered for after this time has the outcome [`crate::Outcome::Failed`]. Longer than a broker
     /// restart or a change of leader takes, so that those fail nothing.
     pub deadline: Duration,
     /// TLS and login.

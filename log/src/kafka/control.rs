@@ -21,7 +21,7 @@ pub use self::changes::{Change, Changes};
 use super::blocking::blocking;
 use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, log_line};
-use super::topic::{self, Kind, Metadata, bad_setting};
+use super::topic::{self, Metadata, TopicRole, bad_setting};
 use crate::LogError;
 use crate::open::{Options, kafka_config};
 
@@ -58,7 +58,7 @@ impl Control {
         let runtime = tokio::runtime::Handle::current();
         let opened = blocking(move || {
             let metadata = Metadata::new(&config)?;
-            topic::ensure(&config, Kind::Control, &metadata, &runtime)?;
+            topic::ensure(&config, TopicRole::Control, &metadata, &runtime)?;
             Ok(Inner { config, metadata, producer: Mutex::default() })
         });
         Ok(Self { inner: Arc::new(opened.await?) })

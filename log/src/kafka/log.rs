@@ -9,7 +9,7 @@ use super::blocking::blocking;
 use super::config::KafkaConfig;
 use super::inner::Inner;
 use super::reader::KafkaReader;
-use super::topic::{self, Kind, Metadata};
+use super::topic::{self, Metadata, TopicRole};
 use super::writer::KafkaWriter;
 use crate::memory::no_partition;
 use crate::{Bounds, Completions, Log, LogError, Offset, Reader, Writer};
@@ -30,7 +30,7 @@ impl KafkaLog {
         let runtime = tokio::runtime::Handle::current();
         let opened = blocking(move || {
             let metadata = Metadata::new(&config)?;
-            let (id, partitions) = topic::ensure(&config, Kind::Records, &metadata, &runtime)?;
+            let (id, partitions) = topic::ensure(&config, TopicRole::Records, &metadata, &runtime)?;
             Ok(Inner { config, id, partitions, metadata })
         });
         Ok(Self { inner: Arc::new(opened.await?) })

@@ -151,7 +151,7 @@ impl Pump {
         }
     }
 
-    /// While behind: how far. (At the end, the broker tells.)
+    /// While the reader is behind, ask how far. (At the end, the broker says so.)
     fn ask_end(&mut self) {
         if self.shared.end.load(Ordering::Acquire) <= self.next || self.asked_end.elapsed() < END_EVERY {
             return;

@@ -110,7 +110,7 @@ impl Security {
         Ok(())
     }
 
-    /// Tell librdkafka.
+    /// Put these settings into a librdkafka configuration.
     pub(super) fn apply(&self, c: &mut ClientConfig) {
         let protocol = match (&self.tls, &self.sasl) {
             (None, None) => return,
@@ -175,19 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn librdkafka_is_told_what_was_asked() {
-        let told = |security: &Security| {
+    fn librdkafka_gets_the_settings_that_were_asked_for() {
+        let settings = |security: &Security| {
             let mut c = ClientConfig::new();
             security.apply(&mut c);
             ["security.protocol", "ssl.ca.location", "sasl.mechanism", "sasl.username"].map(|key| c.get(key).map(str::to_owned))
         };
         let sasl = Sasl { mechanism: Mechanism::ScramSha512, user: "u".into(), password: Secret::from_file_content(b"p").unwrap() };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(told(&Security::default()), [None, None, None, None]);
+        assert_eq!(settings(&Security::default()), [None, None, None, None]);
         let both = Security { tls: Some(Tls { ca: Some("/ca.pem".into()) }), sasl: Some(sasl.clone()) };
-        assert_eq!(told(&both), [some("SASL_SSL"), some("/ca.pem"), some("SCRAM-SHA-512"), some("u")]);
-        assert_eq!(told(&Security { tls: Some(Tls::default()), sasl: None }), [some("SSL"), some("probe"), None, None]);
-        assert_eq!(told(&Security { tls: None, sasl: Some(sasl) }), [some("SASL_PLAINTEXT"), None, some("SCRAM-SHA-512"), some("u")]);
+        assert_eq!(settings(&both), [some("SASL_SSL"), some("/ca.pem"), some("SCRAM-SHA-512"), some("u")]);
+        assert_eq!(settings(&Security { tls: Some(Tls::default()), sasl: None }), [some("SSL"), some("probe"), None, None]);
+        assert_eq!(settings(&Security { tls: None, sasl: Some(sasl) }), [some("SASL_PLAINTEXT"), None, some("SCRAM-SHA-512"), some("u")]);
     }
 
     #[cfg(not(feature = "kafka-tls"))]

@@ -1,4 +1,4 @@
-//! One writer: an idempotent producer, a ledger for each partition, and a thread that polls, tells and repairs.
+//! One writer: an idempotent producer, a ledger for each partition, and a thread that polls, delivers outcomes and repairs.
 //!
 //! Records wait in librdkafka through an outage and go out in order after it; so a short one fails nothing. A fatal error
 //! of the producer (its sequence is lost, its epoch fenced) fails what is outstanding, and a new producer takes its place.
@@ -25,14 +25,14 @@ use crate::budget::Budget;
 use crate::metrics::LogMetrics;
 use crate::{AppendError, Completion, Completions, LogError, Outcome, Ticket, Writer};
 
-/// How often answers are looked for, and told together; small beside linger and the broker's answer.
+/// How often answers are looked for, and delivered together; small beside linger and the broker's answer.
 const POLL: Duration = Duration::from_millis(2);
 /// How often a writer with nothing outstanding looks for events.
 const IDLE: Duration = Duration::from_millis(250);
 /// How often deadlines are looked at.
 const DEADLINE_EVERY: Duration = Duration::from_millis(100);
-/// Outcomes told at once.
-const TELL_MAX: usize = 512;
+/// Outcomes delivered at once.
+const DELIVER_MAX: usize = 512;
 /// A dropped writer waits this long for answers before it gives the rest up.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// A producer that holds a record for this many deadlines is replaced: what it holds has failed long ago.
@@ -59,7 +59,7 @@ impl KafkaWriter {
             answers: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
-            telling: Mutex::default(),
+            undelivered: Mutex::default(),
         });
         *shared.producer.write() = Some(Arc::new(shared.produce()?));
         let (own, open) = (shared.clone(), Open::new());
@@ -110,7 +110,7 @@ impl Writer for KafkaWriter {
         ledger.push(ticket, record.len(), Instant::now());
         let before = shared.outstanding.fetch_add(1, Ordering::AcqRel);
         if let Err(error) = sent {
-            // Accepted, and failed: the thread tells it in its turn.
+            // Accepted, and failed: the thread delivers that outcome in its turn.
             tracing::debug!(%error, partition, "kafka producer refused a record");
             shared.answer(&mut ledger, partition, number, Outcome::Failed);
             shared.broken.fetch_or(error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal), Ordering::AcqRel);
@@ -141,13 +141,13 @@ struct Shared {
     producer: RwLock<Option<Arc<Hooked>>>,
     /// Which producer answers count.
     generation: AtomicU64,
-    /// Records that librdkafka has not answered for, and outcomes that are not told.
+    /// Records that librdkafka has not answered for, and outcomes that are not delivered.
     outstanding: AtomicUsize,
     /// Answers heard, ever.
     answers: AtomicU64,
     closing: AtomicBool,
     broken: AtomicBool,
-    telling: Mutex<Vec<Completion>>,
+    undelivered: Mutex<Vec<Completion>>,
 }
 
 impl Shared {
@@ -164,7 +164,7 @@ impl Shared {
             if let Some(producer) = &producer {
                 self.poll(producer);
             }
-            self.tell();
+            self.deliver();
             let idle = self.outstanding.load(Ordering::Acquire) == 0 && !self.closing.load(Ordering::Acquire);
             std::thread::park_timeout(if idle { IDLE } else { POLL });
             if looked.elapsed() >= DEADLINE_EVERY {
@@ -205,10 +205,10 @@ impl Shared {
         }
     }
 
-    fn tell(&self) {
-        let mut out = self.telling.lock();
+    fn deliver(&self) {
+        let mut out = self.undelivered.lock();
         for (partition, ledger) in self.ledgers.iter().enumerate() {
-            ledger.lock().tell(partition as u32, &mut out);
+            ledger.lock().deliver(partition as u32, &mut out);
         }
         if !out.is_empty() {
             self.metrics.count(&out);
@@ -251,7 +251,7 @@ impl Shared {
             let new = new.inspect_err(|error| tracing::error!(%error, "no new Kafka producer; trying again")).ok().flatten();
             std::mem::replace(&mut *self.producer.write(), new.map(Arc::new))
         };
-        self.tell();
+        self.deliver();
         // Closing takes up to half a second; nobody waits for it but this thread.
         drop(old);
     }
@@ -294,12 +294,12 @@ impl ProducerContext for Hook {
         let full = {
             let mut ledger = shared.ledgers[partition as usize].lock();
             shared.answer(&mut ledger, partition, number as u64, outcome);
-            let mut out = shared.telling.lock();
-            ledger.tell(partition, &mut out);
-            out.len() >= TELL_MAX
+            let mut out = shared.undelivered.lock();
+            ledger.deliver(partition, &mut out);
+            out.len() >= DELIVER_MAX
         };
         if full {
-            shared.tell();
+            shared.deliver();
         }
     }
 }

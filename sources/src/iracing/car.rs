@@ -166,13 +166,13 @@ impl CarColumns {
         }
     }
 
-    /// Whether records can tell the length of the lap.
+    /// Whether records give the length of the lap.
     pub(super) fn gives_length(&self) -> bool {
         self.lap_pct.is_some() && self.lap_dist.is_some()
     }
 
     /// The frame of one record. Only what the record gives is present; what is there but impossible is counted.
-    /// Whether an incident report is a new one, and so `incident_reports`, only the record before can tell.
+    /// Whether an incident report is a new one, and so `incident_reports`, is known only from the record before.
     pub(super) fn frame(&self, tick: u32, sim_time_us: i64, record: &[u8], stats: &mut ReadStats) -> CarFrame {
         let mut f = CarFrame { tick, sim_time_us, ..CarFrame::default() };
         let mut r = Row { record, stats };

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn one_record_out_of_line_is_told_from_a_jump() {
+    fn one_record_out_of_line_is_not_a_jump() {
         let (before, after) = (at(100, 10_000_000), Some(at(102, 10_033_333)));
         for (clock, out) in [
             (at(101, 10_016_667), false),

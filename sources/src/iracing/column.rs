@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use super::error::Warning;
-use super::layout::{Kind, Value, Variable, read_value};
+use super::layout::{Value, ValueType, Variable, read_value};
 use super::stats::ReadStats;
 use super::units::{PLAIN, Units};
 
@@ -14,7 +14,7 @@ use super::units::{PLAIN, Units};
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: &'static str,
-    kind: Kind,
+    value_type: ValueType,
     offset: usize,
     scale: f64,
     add: f64,
@@ -25,7 +25,7 @@ impl Column {
     /// The number in our unit, if it is finite and in range; else it is counted.
     pub(super) fn number(&self, record: &[u8], stats: &mut ReadStats) -> Option<f64> {
         // The layout has checked that every variable lies within the record.
-        let number = read_value(self.kind, record, self.offset)?.as_f64() * self.scale + self.add;
+        let number = read_value(self.value_type, record, self.offset)?.as_f64() * self.scale + self.add;
         if !number.is_finite() {
             stats.not_finite(self.name);
             return None;
@@ -49,7 +49,7 @@ impl Column {
 
     /// 32 bits, whether the file calls them a bitfield or an integer.
     pub(super) fn word(&self, record: &[u8]) -> Option<u32> {
-        match read_value(self.kind, record, self.offset)? {
+        match read_value(self.value_type, record, self.offset)? {
             Value::Bits(v) => Some(v),
             Value::Int(v) => Some(v as u32),
             Value::Bool(v) => Some(v.into()),
@@ -88,7 +88,7 @@ impl<'a> Binder<'a> {
     /// A word of bits.
     pub(super) fn word(&mut self, name: &'static str) -> Option<Column> {
         let variable = self.find(name)?;
-        if matches!(variable.kind, Kind::Float | Kind::Double) {
+        if matches!(variable.value_type, ValueType::Float | ValueType::Double) {
             self.refuse_type(name, variable);
             return None;
         }
@@ -97,7 +97,7 @@ impl<'a> Binder<'a> {
 
     fn one(&mut self, name: &'static str, units: Units, range: RangeInclusive<f64>) -> Option<Column> {
         let variable = self.find(name)?;
-        if variable.kind == Kind::Char || variable.count != 1 {
+        if variable.value_type == ValueType::Char || variable.count != 1 {
             self.refuse_type(name, variable);
             return None;
         }
@@ -109,7 +109,7 @@ impl<'a> Binder<'a> {
             self.warnings.push(Warning::Unit { name, unit: variable.unit.clone() });
             return None;
         };
-        Some(Column { name, kind: variable.kind, offset: variable.offset, scale, add, range })
+        Some(Column { name, value_type: variable.value_type, offset: variable.offset, scale, add, range })
     }
 
     fn find(&self, name: &str) -> Option<&'a Variable> {
@@ -117,6 +117,6 @@ impl<'a> Binder<'a> {
     }
 
     fn refuse_type(&mut self, name: &'static str, variable: &Variable) {
-        self.warnings.push(Warning::Type { name, kind: variable.kind.name(), count: variable.count as u32 });
+        self.warnings.push(Warning::Type { name, kind: variable.value_type.name(), count: variable.count as u32 });
     }
 }

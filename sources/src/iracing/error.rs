@@ -44,7 +44,7 @@ pub enum IbtError {
         /// What it may say.
         allowed: String,
     },
-    /// No variable tells the time.
+    /// No variable gives the time.
     #[error("this .ibt file has neither a usable SessionTime nor a usable SessionTick, so nothing in it can be timed")]
     NoClock,
 }

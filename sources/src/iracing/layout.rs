@@ -54,7 +54,7 @@ impl Header {
 
 /// A variable's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// One byte of text.
     Char,
     /// One byte, zero or not.
@@ -69,30 +69,32 @@ pub enum Kind {
     Double,
 }
 
-impl Kind {
+impl ValueType {
     /// The type of that code.
     pub fn from_code(code: i32) -> Option<Self> {
-        [Kind::Char, Kind::Bool, Kind::Int, Kind::Bits, Kind::Float, Kind::Double].get(usize::try_from(code).ok()?).copied()
+        [ValueType::Char, ValueType::Bool, ValueType::Int, ValueType::Bits, ValueType::Float, ValueType::Double]
+            .get(usize::try_from(code).ok()?)
+            .copied()
     }
 
     /// Bytes of one value.
     pub const fn width(self) -> usize {
         match self {
-            Kind::Char | Kind::Bool => 1,
-            Kind::Int | Kind::Bits | Kind::Float => 4,
-            Kind::Double => 8,
+            ValueType::Char | ValueType::Bool => 1,
+            ValueType::Int | ValueType::Bits | ValueType::Float => 4,
+            ValueType::Double => 8,
         }
     }
 
     /// The type in a word.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Char => "char",
-            Kind::Bool => "bool",
-            Kind::Int => "int",
-            Kind::Bits => "bitfield",
-            Kind::Float => "float",
-            Kind::Double => "double",
+            ValueType::Char => "char",
+            ValueType::Bool => "bool",
+            ValueType::Int => "int",
+            ValueType::Bits => "bitfield",
+            ValueType::Float => "float",
+            ValueType::Double => "double",
         }
     }
 }
@@ -138,7 +140,7 @@ pub struct Variable {
     /// What the simulator says about it.
     pub description: String,
     /// Its type.
-    pub kind: Kind,
+    pub value_type: ValueType,
     /// Where its first value is in the record.
     pub offset: usize,
     /// How many values it has.
@@ -153,20 +155,20 @@ impl Variable {
         if index >= self.count {
             return None;
         }
-        read_value(self.kind, record, self.offset.checked_add(index.checked_mul(self.kind.width())?)?)
+        read_value(self.value_type, record, self.offset.checked_add(index.checked_mul(self.value_type.width())?)?)
     }
 }
 
-/// The value of type `kind` at byte `at` of `record`, if it lies within.
-pub(super) fn read_value(kind: Kind, record: &[u8], at: usize) -> Option<Value> {
-    let bytes = record.get(at..at.checked_add(kind.width())?)?;
-    Some(match kind {
-        Kind::Char => Value::Char(bytes[0]),
-        Kind::Bool => Value::Bool(bytes[0] != 0),
-        Kind::Int => Value::Int(i32::from_le_bytes(bytes.try_into().ok()?)),
-        Kind::Bits => Value::Bits(u32::from_le_bytes(bytes.try_into().ok()?)),
-        Kind::Float => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?)),
-        Kind::Double => Value::Double(f64::from_le_bytes(bytes.try_into().ok()?)),
+/// The value of `value_type` at byte `at` of `record`, if it lies within.
+pub(super) fn read_value(value_type: ValueType, record: &[u8], at: usize) -> Option<Value> {
+    let bytes = record.get(at..at.checked_add(value_type.width())?)?;
+    Some(match value_type {
+        ValueType::Char => Value::Char(bytes[0]),
+        ValueType::Bool => Value::Bool(bytes[0] != 0),
+        ValueType::Int => Value::Int(i32::from_le_bytes(bytes.try_into().ok()?)),
+        ValueType::Bits => Value::Bits(u32::from_le_bytes(bytes.try_into().ok()?)),
+        ValueType::Float => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?)),
+        ValueType::Double => Value::Double(f64::from_le_bytes(bytes.try_into().ok()?)),
     })
 }
 
@@ -331,21 +333,21 @@ fn parse_variables(bytes: &[u8], record_len: usize, warnings: &mut Vec<Warning>)
     for b in bytes.chunks_exact(VARIABLE_BYTES) {
         let int = |at: usize| i32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
         let name = text(&b[16..48]);
-        let checked = checked_place(int(0), int(4), int(8), record_len).and_then(|place| {
+        let checked = checked_range(int(0), int(4), int(8), record_len).and_then(|range| {
             if name.is_empty() {
                 Err("it has no name".into())
             } else if !names.insert(name.clone()) {
                 Err("another one has that name".into())
             } else {
-                Ok(place)
+                Ok(range)
             }
         });
         match checked {
-            Ok((kind, offset, count)) => variables.push(Variable {
+            Ok((value_type, offset, count)) => variables.push(Variable {
                 name,
                 unit: text(&b[112..144]),
                 description: text(&b[48..112]),
-                kind,
+                value_type,
                 offset,
                 count,
                 count_as_time: b[12] != 0,
@@ -356,14 +358,14 @@ fn parse_variables(bytes: &[u8], record_len: usize, warnings: &mut Vec<Warning>)
     variables
 }
 
-fn checked_place(kind: i32, offset: i32, count: i32, record_len: usize) -> Result<(Kind, usize, usize), String> {
-    let known = Kind::from_code(kind).ok_or_else(|| format!("its type {kind} is not known"))?;
-    let place = || {
+fn checked_range(code: i32, offset: i32, count: i32, record_len: usize) -> Result<(ValueType, usize, usize), String> {
+    let known = ValueType::from_code(code).ok_or_else(|| format!("its type {code} is not known"))?;
+    let range = || {
         let (offset, count) = (usize::try_from(offset).ok()?, usize::try_from(count).ok().filter(|c| *c > 0)?);
         let end = offset.checked_add(count.checked_mul(known.width())?)?;
         (end <= record_len).then_some((known, offset, count))
     };
-    place().ok_or_else(|| format!("its {count} values at {offset} do not fit into a record of {record_len} bytes"))
+    range().ok_or_else(|| format!("its {count} values at {offset} do not fit into a record of {record_len} bytes"))
 }
 
 /// Text up to the first NUL; names are ASCII, so other bytes are only made harmless.

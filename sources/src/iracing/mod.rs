@@ -2,7 +2,7 @@
 //!
 //! [`IbtFile::open`] checks a file's layout and session text, [`IbtFile::replay`] yields what a live client would have
 //! sent: sessions, car frames, slow frames, rewinds. Files are read from front to back and never held whole: memory is
-//! two records and a buffer, whatever the size. Plain and gzipped files are told apart by content.
+//! two records and a buffer, whatever the size. A gzipped file is recognised by its content.
 //!
 //! Nothing in a file is trusted. What cannot be read at all is an [`IbtError`]; what is damaged, missing or in an
 //! unexpected unit is left out, counted in [`ReadStats`] and named by a [`Warning`], and the rest is read.
@@ -27,7 +27,7 @@ mod yaml;
 
 pub use error::{IbtError, Warning};
 pub use file::IbtFile;
-pub use layout::{Header, Kind, Value, Variable};
+pub use layout::{Header, Value, ValueType, Variable};
 pub use limits::{RECORD_MAX_BYTES, SESSION_TEXT_MAX_BYTES, SESSIONS_MAX, TICK_RATE_DEFAULT, UNPACKED_MAX_BYTES, VARIABLES_MAX};
 pub use meta::{ListedSession, SessionText};
 pub use records::{Record, Records};

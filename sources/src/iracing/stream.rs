@@ -18,45 +18,45 @@ const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// A recording that can be read from the start any number of times.
 #[derive(Debug)]
 pub(super) struct Origin {
-    place: Place,
+    location: Location,
     packed: bool,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Location {
     File(PathBuf),
     Memory(Bytes),
 }
 
 impl Origin {
-    /// A file; whether it is packed is told by how it begins.
+    /// A file; its first bytes say whether it is packed.
     pub(super) fn file(path: PathBuf) -> Result<Self, IbtError> {
         let io = |cause| IbtError::Io { path: path.clone(), cause };
         let mut start = Vec::new();
         let file = File::open(&path).map_err(io)?;
         file.take(GZIP_MAGIC.len() as u64).read_to_end(&mut start).map_err(io)?;
-        Ok(Self { packed: start == GZIP_MAGIC, place: Place::File(path) })
+        Ok(Self { packed: start == GZIP_MAGIC, location: Location::File(path) })
     }
 
     /// A recording in memory.
     pub(super) fn memory(bytes: Bytes) -> Self {
-        Self { packed: bytes.starts_with(&GZIP_MAGIC), place: Place::Memory(bytes) }
+        Self { packed: bytes.starts_with(&GZIP_MAGIC), location: Location::Memory(bytes) }
     }
 
     /// Start reading at the first byte.
     pub(super) fn stream(&self) -> Result<Stream, IbtError> {
-        let path = match &self.place {
-            Place::File(path) => path.clone(),
-            Place::Memory(_) => PathBuf::from("memory"),
+        let path = match &self.location {
+            Location::File(path) => path.clone(),
+            Location::Memory(_) => PathBuf::from("memory"),
         };
-        let input = match (&self.place, self.packed) {
-            (Place::File(path), packed) => {
+        let input = match (&self.location, self.packed) {
+            (Location::File(path), packed) => {
                 let file = File::open(path).map_err(|cause| IbtError::Io { path: path.clone(), cause })?;
                 let file = BufReader::with_capacity(BUFFER_BYTES, file);
                 if packed { Input::Packed(Box::new(MultiGzDecoder::new(file))) } else { Input::Plain(Box::new(file)) }
             }
-            (Place::Memory(bytes), true) => Input::Packed(Box::new(MultiGzDecoder::new(Cursor::new(bytes.clone())))),
-            (Place::Memory(bytes), false) => Input::Plain(Box::new(Cursor::new(bytes.clone()))),
+            (Location::Memory(bytes), true) => Input::Packed(Box::new(MultiGzDecoder::new(Cursor::new(bytes.clone())))),
+            (Location::Memory(bytes), false) => Input::Plain(Box::new(Cursor::new(bytes.clone()))),
         };
         Ok(Stream { input, path, at: 0, damage: None })
     }

@@ -199,31 +199,31 @@ impl View<'_> {
     }
 
     fn dynamics(&self, t: f64, state: &State, frame: &mut CarFrame) {
-        let place = self.race.circuit.place(state.s_m);
+        let point = self.race.circuit.point(state.s_m);
         let class = &self.car.class;
         let (v, a) = (state.speed_mps, state.accel_mps2);
         // In a spin the nose turns once round while the car slides on.
         let turning = self.piece.spins.iter().find(|(from, until)| (*from..*until).contains(&t));
         let slip = turning.map_or(0.0, |(from, until)| TAU * (t - from) / (until - from));
         let slip_rate = turning.map_or(0.0, |(from, until)| TAU / (until - from));
-        let yaw = wrapped(place.heading_rad + slip);
-        let (lat, lon) = place.lat_lon_deg();
+        let yaw = wrapped(point.heading_rad + slip);
+        let (lat, lon) = point.lat_lon_deg();
         (frame.lat_deg, frame.lon_deg) = (lat, lon);
-        frame.position_m = [place.x_m as f32, place.y_m as f32, 0.0];
+        frame.position_m = [point.x_m as f32, point.y_m as f32, 0.0];
         frame.speed_mps = v as f32;
         frame.velocity_mps = [(v * libm::cos(slip)) as f32, (-v * libm::sin(slip)) as f32, 0.0];
-        let across = v * v * place.curvature_1pm;
+        let across = v * v * point.curvature_1pm;
         let touched = self.piece.points.iter().any(|p| p.report == 8 && (p.at_s..p.at_s + TICK_S).contains(&t));
         frame.accel_mps2 = [a as f32, (across + if touched { 55.0 } else { 0.0 }) as f32, GRAVITY as f32];
         frame.yaw_rad = yaw as f32;
         frame.pitch_rad = (-a * 0.002).clamp(-0.05, 0.05) as f32;
         frame.roll_rad = (across * 0.0015).clamp(-0.05, 0.05) as f32;
-        frame.yaw_rate_radps = (v * place.curvature_1pm + slip_rate) as f32;
+        frame.yaw_rate_radps = (v * point.curvature_1pm + slip_rate) as f32;
         frame.heading_north_rad = (PI / 2.0 - yaw).rem_euclid(TAU) as f32;
         frame.throttle =
             if a > 0.05 { (0.25 + 0.75 * a / (class.accel_mps2 * (1.0 - v / class.v_max_mps).max(0.02))).clamp(0.0, 1.0) as f32 } else { 0.0 };
         frame.brake = if a < -0.5 { (-a / class.brake_mps2).clamp(0.0, 1.0) as f32 } else { 0.0 };
-        frame.steer_rad = (place.curvature_1pm * 2.7 * 13.0).clamp(-7.0, 7.0) as f32;
+        frame.steer_rad = (point.curvature_1pm * 2.7 * 13.0).clamp(-7.0, 7.0) as f32;
         frame.steer_max_rad = 7.85;
         let gear = 1.0 + libm::floor(5.999 * v / class.v_max_mps);
         frame.gear = if v < 0.1 { 0 } else { gear as i8 };

@@ -322,7 +322,7 @@ impl Course<'_> {
         let form = 1.0 + 0.008 * (self.car.chance(1, lap as i64 as u64) - 0.5);
         // As fuel burns off, the car gets faster.
         let weight = 1.0 - 0.008 * (1.0 - (s / 1_000.0 * self.car.class.burn_lpkm / self.car.class.tank_l).clamp(0.0, 1.0));
-        let curvature = self.spec.circuit.place(s).curvature_1pm.abs().max(1e-5);
+        let curvature = self.spec.circuit.point(s).curvature_1pm.abs().max(1e-5);
         let corner = libm::sqrt(self.car.class.corner_mps2 / curvature);
         let grass = if Piece::within(off, s) { 0.6 } else { 1.0 };
         let slow_from = self.ahead.iter().find(|(_, what)| *what == What::Slow).map_or(f64::INFINITY, |(place, _)| *place);

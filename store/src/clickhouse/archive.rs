@@ -14,7 +14,7 @@ use super::encode::Rows;
 use super::error::at_login;
 use super::insert::{BLOCK_MAX_ROWS, Planned as Age, insert};
 use super::options::Options;
-use super::plans::{self, Work};
+use super::plans::{self, Planning};
 use super::resume::{Held, Planned, resume};
 use super::schema::Checked;
 use super::server::Server;
@@ -213,16 +213,16 @@ impl Inner {
         // Age counts from before the commit, which is the earlier moment.
         let age = Age::now();
         let (offset, appended_us) = (at, block.appended_at_us);
-        let work = self
+        let planning = self
             .plans
             .transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::plan(c, &lease_too, generation, &block).await }));
-        let work = work.await.inspect_err(|e| {
+        let planning = planning.await.inspect_err(|e| {
             if !e.is_retryable() {
                 partition.open = kept_open;
             }
         })?;
         crash_point("archive-plan-committed");
-        if let Work::Insert { runs, token, again } = work {
+        if let Planning::Insert { runs, token, again } = planning {
             self.insert(lease, (offset, appended_us), runs, token, again, age).await?;
         }
         partition.open = partition.open.filter(|open| *open > at);

@@ -25,7 +25,7 @@ const MADE_AGAIN: &str =
 
 /// What is to be done with a block.
 #[derive(Debug)]
-pub(super) enum Work {
+pub(super) enum Planning {
     /// Nothing: its frames are there, or it has none.
     Nothing,
     /// Insert these runs, in the table's order, under the token.
@@ -40,7 +40,7 @@ pub(super) enum Work {
 }
 
 /// Plan a block, or find that it is planned.
-pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, block: &ArchiveBlock) -> Result<Work, StoreError> {
+pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, block: &ArchiveBlock) -> Result<Planning, StoreError> {
     owned(c, lease).await?;
     let at = &block.checkpoint;
     let newest = one(c, lease, "last_offset <= $3", i64::MAX).await?;
@@ -58,7 +58,7 @@ pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, b
         let open = one(c, lease, MADE_AGAIN, signed(at.offset)?).await?;
         return match open {
             Some(open) => Err(StoreError::Refused(format!("a block up to {}, where that up to {} is made again", at.offset, open.last))),
-            None => Ok(Work::Nothing),
+            None => Ok(Planning::Nothing),
         };
     }
     let before = cursors_of(c, block).await?;
@@ -76,7 +76,7 @@ pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, b
     query.bind(packed(&before)).execute(&mut *c).await.map_err(from_sqlx)?;
     put_cursors(c, block).await?;
     forget_old(c, lease).await?;
-    Ok(if runs.is_empty() { Work::Nothing } else { Work::Insert { runs, token, again: None } })
+    Ok(if runs.is_empty() { Planning::Nothing } else { Planning::Insert { runs, token, again: None } })
 }
 
 /// The newest `depth` plans or more, see [`Planned`].
@@ -113,10 +113,10 @@ pub(super) async fn renew(c: &mut PgConnection, lease: &Lease, offsets: &[u64]) 
     query.fetch_all(c).await.map_err(from_sqlx)?.pop().ok_or_else(|| StoreError::Refused("there is no such plan".into()))
 }
 
-fn planned_before(block: &ArchiveBlock, plan: Plan) -> Result<Work, StoreError> {
+fn planned_before(block: &ArchiveBlock, plan: Plan) -> Result<Planning, StoreError> {
     let before: BTreeMap<StreamKey, u64> = plan.before.into_iter().collect();
     let runs = beyond(block, &before)?;
-    Ok(if plan.frames == 0 { Work::Nothing } else { Work::Insert { runs, token: plan.token, again: Some(plan.frames) } })
+    Ok(if plan.frames == 0 { Planning::Nothing } else { Planning::Insert { runs, token: plan.token, again: Some(plan.frames) } })
 }
 
 /// What of a block's runs is not below the cursors, in the table's order.

@@ -35,10 +35,10 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("car", "LowCardinality(String)", "The car in its slot, as the session was described then"),
     ("class", "LowCardinality(String)", "That car's class"),
     ("driver", "String", "Who crossed the line at its end"),
-    ("run", "FixedString(16)", "The run that tells it"),
+    ("run", "FixedString(16)", "The run that reports it"),
     ("slot", "UInt16", "The car's slot then"),
     ("timeline", "UInt32", "How many rewinds its stream had before it"),
-    ("revision", "UInt32", "How often it was told, 1-based"),
+    ("revision", "UInt32", "How often it was written, 1-based"),
     ("start_us", "Int64", "Session time at its start, µs"),
     ("end_us", "Int64", "Session time at its end, µs"),
     ("time_us", "Int64", "Its time, µs"),
@@ -49,7 +49,7 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("reasons", "UInt32", "Why it does not count for best, the platform's bits; 0: it counts"),
     ("tags", "UInt32", "What else is worth knowing, the platform's bits"),
     ("frames", "UInt32", "Frames it was computed from"),
-    ("log_offset", "UInt64", "The step that told it: of two rows of a lap the higher one is true"),
+    ("log_offset", "UInt64", "The step that wrote it: of two rows of a lap the higher one is true"),
     ("deleted", "UInt8", "1: there is no such lap any more"),
 ];
 
@@ -114,7 +114,7 @@ pub fn insert_sql(table: &str) -> String {
 pub fn columns_sql(codec: impl Fn(&Column) -> String) -> String {
     let one = |name: &str, sql: &str, codec: &str, comment: &str| format!("`{name}` {sql} CODEC({codec}) COMMENT '{}'", comment.replace('\'', "\\'"));
     let labels = LABELS.iter().map(|l| one(l.name, l.sql, l.codec, l.comment));
-    let frame = FRAME.iter().map(|c| one(c.name, &c.kind.sql(), &codec(c), c.comment));
+    let frame = FRAME.iter().map(|c| one(c.name, &c.column_type.sql(), &codec(c), c.comment));
     labels.chain(frame).collect::<Vec<_>>().join(",\n    ")
 }
 
@@ -190,7 +190,7 @@ impl Found {
     fn same_columns(&self, server: &Server, table: &str) -> Result<(), StoreError> {
         let labels = LABELS.iter().map(|l| (l.name.to_owned(), l.sql.to_owned()));
         let wanted: Vec<(String, String)> = match table {
-            "frames" => labels.chain(FRAME.iter().map(|c| (c.name.to_owned(), c.kind.sql()))).collect(),
+            "frames" => labels.chain(FRAME.iter().map(|c| (c.name.to_owned(), c.column_type.sql()))).collect(),
             _ => LAPS.iter().map(|(name, sql, _)| ((*name).to_owned(), (*sql).to_owned())).collect(),
         };
         let differs = wanted.iter().find(|column| !self.columns.contains(column));

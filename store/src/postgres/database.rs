@@ -1,6 +1,6 @@
 //! [`Database`]: connections, each used so that whoever goes away leaves nothing behind.
 //!
-//! Work runs in a task of its own that holds the connection, so a caller that goes away (a timeout, a dropped future) cannot
+//! A transaction runs in its own task, which holds the connection, so a caller that goes away (a timeout, a dropped future) cannot
 //! cut it in the middle: it ends by itself, whole or not at all. After any error or deadline the connection is closed, which
 //! rolls back whatever is open, and whoever calls next opens a new one. No connection is handed on that is not known to be
 //! in order.
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::error::from_sqlx;
 use super::server::{Server, close, close_soon};
 use crate::StoreError;
-use crate::sql::Work;
+use crate::sql::SqlFuture;
 
 /// How long a transaction may take from here; connecting comes on top.
 const DEADLINE: Duration = Duration::from_secs(12);
@@ -81,7 +81,7 @@ impl Database {
     pub(crate) async fn transaction<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.transaction_within(log, partition, DEADLINE, work).await
     }
@@ -90,7 +90,7 @@ impl Database {
     pub(super) async fn transaction_within<T, F>(&self, log: &LogId, partition: u32, deadline: Duration, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let slot = self.writers.lock().entry((log.clone(), partition)).or_default().clone();
         self.noted(in_transaction(self.server.clone(), slot, deadline, work).await)
@@ -101,7 +101,7 @@ impl Database {
     pub(super) async fn beat<T, F>(&self, log: &LogId, deadline: Duration, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let slot = self.beats.lock().entry(log.clone()).or_default().clone();
         let server = self.server.with([("idle_in_transaction_session_timeout", "2s"), ("statement_timeout", "4s"), ("lock_timeout", "3s")]);
@@ -140,7 +140,7 @@ impl Database {
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let Ok(Ok(permit)) = timeout(READER_TIMEOUT, self.readers.clone().acquire_owned()).await else {
             return Err(StoreError::Unavailable(format!("no connection was free for reading within {READER_TIMEOUT:?}")));
@@ -205,7 +205,7 @@ async fn usable(idle: &Mutex<Vec<Idle>>) -> Option<PgConnection> {
 async fn in_transaction<T, F>(server: Server, slot: Slot, deadline: Duration, work: F) -> Result<T, StoreError>
 where
     T: Send + 'static,
-    F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
 {
     let mut slot = within(deadline, async { Ok(slot.lock_owned().await) }).await?;
     let task = tokio::spawn(async move {
@@ -225,7 +225,7 @@ where
 
 async fn run<T, F>(connection: &mut PgConnection, work: F) -> Result<T, StoreError>
 where
-    F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T>,
 {
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(from_sqlx)?;
     match work(&mut transaction).await {

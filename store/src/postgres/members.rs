@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::database::Database;
 use super::error::from_sqlx;
-use crate::share::{Seat, turn};
+use crate::share::{PartitionOwner, turn};
 use crate::sql::{Found, number};
 use crate::{Lease, Member, Share, StoreError};
 
@@ -65,14 +65,14 @@ async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Memb
     let names = sqlx::query_scalar("SELECT name FROM members WHERE log = $1").bind(of).fetch_all(&mut *c).await.map_err(from_sqlx)?;
     let members: BTreeSet<String> = names.into_iter().collect();
 
-    let mut seats = seats(c, of, partitions).await?;
-    if seats.len() < partitions as usize {
+    let mut owners = owners(c, of, partitions).await?;
+    if owners.len() < partitions as usize {
         let missing =
             sqlx::query("INSERT INTO partitions (log, part, epoch) SELECT $1, n, 0 FROM generate_series(0, $2 - 1) n ON CONFLICT DO NOTHING");
         missing.bind(of).bind(i64::from(partitions)).execute(&mut *c).await.map_err(from_sqlx)?;
-        seats = self::seats(c, of, partitions).await?;
+        owners = self::owners(c, of, partitions).await?;
     }
-    let turn = turn(&seats, &members, me);
+    let turn = turn(&owners, &members, me);
     // A partition in which a step is being written, or hangs, is left for the next beat: no beat waits for a partition.
     if !turn.take.is_empty() {
         let take = sqlx::query(
@@ -99,12 +99,13 @@ async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Memb
     Ok(share)
 }
 
-async fn seats(c: &mut PgConnection, log: &str, partitions: u32) -> Result<Vec<Seat>, StoreError> {
+async fn owners(c: &mut PgConnection, log: &str, partitions: u32) -> Result<Vec<PartitionOwner>, StoreError> {
     let query = sqlx::query("SELECT part, owner, leaving FROM partitions WHERE log = $1 AND part < $2 ORDER BY part");
     let rows = query.bind(log).bind(i64::from(partitions)).fetch_all(c).await.map_err(from_sqlx)?;
-    let seat =
-        |row: &PgRow| Ok(Seat { partition: number(row, "part")?, owner: row.maybe_text("owner")?.map(str::to_owned), leaving: row.bool("leaving")? });
-    rows.iter().map(seat).collect()
+    let owner = |row: &PgRow| {
+        Ok(PartitionOwner { number: number(row, "part")?, owner: row.maybe_text("owner")?.map(str::to_owned), leaving: row.bool("leaving")? })
+    };
+    rows.iter().map(owner).collect()
 }
 
 fn numbers(partitions: &[u32]) -> Vec<i64> {

@@ -1,4 +1,4 @@
-//! [`Server`]: which database, as whom, and what each connection to it is told.
+//! [`Server`]: which database, as whom, and the settings of each connection.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    /// The first connection. Who is not let in now will not be later, unless a person does something: that is told at once.
+    /// The first connection. Who is not let in now will not be later, unless a person does something: that is an error at once.
     pub(crate) async fn login(&self) -> Result<PgConnection, StoreError> {
         match timeout(CONNECT_DEADLINE, self.options.connect()).await {
             Ok(Err(e)) if is_for_a_person(&e) => {
@@ -120,7 +120,7 @@ fn is_for_a_person(e: &sqlx::Error) -> bool {
     }
 }
 
-/// What every connection is told when it opens.
+/// The settings of every connection, made when it opens.
 const SETTINGS: [(&str, &str); 9] = [
     // A commit that was answered is on the disk, and on that of a synchronous standby.
     ("synchronous_commit", "on"),

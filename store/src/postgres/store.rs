@@ -7,7 +7,7 @@ use boxbox_schemas::LogId;
 
 use super::database::Database;
 use super::members;
-use crate::sql::{self, Sql, SqlStore, Work};
+use crate::sql::{self, Sql, SqlFuture, SqlStore};
 use crate::{Lease, Member, Quarantined, Share, StoreError};
 
 /// How long it may take to load a partition: laps and facts of every session that is not retired.
@@ -51,7 +51,7 @@ impl SqlStore for PostgresResults {
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.database.transaction(log, partition, |c| work(c)).await
     }
@@ -59,7 +59,7 @@ impl SqlStore for PostgresResults {
     async fn write_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         let patiently = self.database.transaction_within(log, partition, LOAD_DEADLINE, |c| {
             Box::pin(async move {
@@ -73,7 +73,7 @@ impl SqlStore for PostgresResults {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.database.read(|c| work(c)).await
     }

@@ -68,7 +68,7 @@ pub(crate) struct Dialect {
 }
 
 /// What runs on a connection.
-pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+pub(crate) type SqlFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
 /// Takes each row found.
 pub(crate) type Each<'f> = &'f mut (dyn FnMut(&dyn Found) -> Result<(), StoreError> + Send);

@@ -150,7 +150,7 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
-/// PostgreSQL has no text with a NUL in it; what is told to people has no need of one.
+/// PostgreSQL has no text with a NUL in it; what is shown to people needs none.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::commit::{acquire, commit};
 use super::load::load;
 use super::rows::StepRows;
-use super::{Sql, Work, all, number};
+use super::{Sql, SqlFuture, all, number};
 use crate::rules::check_step;
 use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, StoreError};
 
@@ -21,12 +21,12 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static;
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
     /// As `write`, for what may take long.
     async fn write_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.write(log, partition, work).await
     }
@@ -34,7 +34,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static;
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
     /// As [`Sessions::ping`](crate::Sessions::ping).
     async fn answers(&self) -> Result<(), StoreError>;
 

@@ -29,7 +29,7 @@ struct Chunk {
 }
 
 /// What becomes of a stream's frames in this transaction.
-struct Work {
+struct StreamWrite {
     stream: StreamKey,
     /// Its tails, when they are folded: their frames still packed.
     tails: Vec<(u64, u64, Vec<u8>)>,
@@ -51,17 +51,17 @@ pub(super) async fn put(c: &mut SqliteConnection, fresh: BTreeMap<StreamKey, Vec
     let folds = due(c, &fresh, received_us).await?;
     let streams: BTreeSet<StreamKey> = fresh.keys().chain(folds.keys()).copied().collect();
     let mut fresh = fresh;
-    let mut work = vec![];
+    let mut writes = vec![];
     for stream in streams {
         let fold = folds.get(&stream).copied();
-        let mut one = Work { stream, tails: vec![], fresh: fresh.remove(&stream).unwrap_or_default(), received_us, fold };
+        let mut one = StreamWrite { stream, tails: vec![], fresh: fresh.remove(&stream).unwrap_or_default(), received_us, fold };
         if fold.is_some() {
             take_tails(c, &mut one).await?;
         }
-        work.push(one);
+        writes.push(one);
     }
     // On a thread of its own: packing a full block takes longer than a task may hold its worker.
-    let packed = tokio::task::spawn_blocking(move || pack_all(work)).await.map_err(|e| StoreError::Refused(e.to_string()))?;
+    let packed = tokio::task::spawn_blocking(move || pack_all(writes)).await.map_err(|e| StoreError::Refused(e.to_string()))?;
     let (chunks, tails) = packed?;
     put_rows(c, "INSERT INTO chunks (tenant, session, driver, run, first_seq, next_seq, frames, received_us, packed) ", &chunks).await?;
     put_rows(c, "INSERT INTO tails (tenant, session, driver, run, first_seq, next_seq, frames, received_us, packed) ", &tails).await
@@ -91,11 +91,11 @@ async fn due(c: &mut SqliteConnection, fresh: &BTreeMap<StreamKey, Vec<FrameRun>
 }
 
 /// Take a stream's tails out of the table.
-async fn take_tails(c: &mut SqliteConnection, work: &mut Work) -> Result<(), StoreError> {
-    let key = [work.stream];
+async fn take_tails(c: &mut SqliteConnection, stream: &mut StreamWrite) -> Result<(), StoreError> {
+    let key = [stream.stream];
     let mut take = |row: &dyn Found| {
-        work.tails.push((number(row, "first_seq")?, number(row, "frames")?, row.bytes("packed")?.to_vec()));
-        work.received_us = work.received_us.max(row.int("received_us")?);
+        stream.tails.push((number(row, "first_seq")?, number(row, "frames")?, row.bytes("packed")?.to_vec()));
+        stream.received_us = stream.received_us.max(row.int("received_us")?);
         Ok(())
     };
     let head = "SELECT first_seq, frames, received_us, packed FROM tails WHERE (tenant, session, driver, run) IN (";
@@ -104,9 +104,9 @@ async fn take_tails(c: &mut SqliteConnection, work: &mut Work) -> Result<(), Sto
 }
 
 /// The rows of all streams: chunks, and tails.
-fn pack_all(work: Vec<Work>) -> Result<(Vec<Chunk>, Vec<Chunk>), StoreError> {
+fn pack_all(writes: Vec<StreamWrite>) -> Result<(Vec<Chunk>, Vec<Chunk>), StoreError> {
     let (mut chunks, mut tails) = (vec![], vec![]);
-    for Work { stream, tails: stored, fresh, received_us, fold } in work {
+    for StreamWrite { stream, tails: stored, fresh, received_us, fold } in writes {
         let stored = stored.into_iter().map(|(first_seq, frames, packed)| unpack(stream, first_seq, frames, &packed));
         let runs = stored.chain(fresh.into_iter().map(Ok)).collect::<Result<Vec<_>, _>>()?;
         let Some(run) = run::join(runs, u64::MAX)? else { continue };

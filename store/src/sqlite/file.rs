@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use super::error::from_sqlx;
 use super::writer::Writer;
 use crate::StoreError;
-use crate::sql::Work;
+use crate::sql::SqlFuture;
 
 /// How long a statement waits for another process's lock. Only a backup or a curious person holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ impl File {
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.noted(self.writer.transaction(work).await)
     }

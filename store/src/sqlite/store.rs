@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteSynchronous;
 
 use super::error::from_sqlx;
 use super::file::File;
-use crate::sql::{self, Sql, SqlStore, Work};
+use crate::sql::{self, Sql, SqlFuture, SqlStore};
 use crate::{Quarantined, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/results");
@@ -48,7 +48,7 @@ impl SqlStore for SqliteResults {
     async fn write<T, F>(&self, _log: &LogId, _partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.file.write(|c| work(c)).await
     }
@@ -56,7 +56,7 @@ impl SqlStore for SqliteResults {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         let read = async {
             let mut connection = self.file.readers.acquire().await.map_err(from_sqlx)?;

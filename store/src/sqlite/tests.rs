@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::writer::Writer;
 use super::*;
-use crate::sql::Work;
+use crate::sql::SqlFuture;
 use crate::suite::migrated::Before;
 use crate::suite::samples::*;
 use crate::suite::{ArchiveFixture, ResultsFixture};
@@ -79,7 +79,7 @@ async fn filled() -> (Folder, SqliteResults) {
     let folder: Folder = ResultsFixture::new();
     let store = ResultsFixture::open(&folder).await;
     let lease = store.acquire(&log(), 3).await.unwrap();
-    store.commit(&lease, &telling_step(&session(tenant("a"), 1), 1)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&session(tenant("a"), 1), 1)).await.unwrap();
     (folder, store)
 }
 
@@ -113,7 +113,7 @@ async fn what_is_no_database_is_refused_plainly() {
     assert!(e.is_retryable() && e.to_string().contains("folder.db"), "{e}");
 }
 
-/// Pages damaged in the middle of a file: whoever meets one is told so, and so is whoever asks how the store is, from then on.
+/// Pages damaged in the middle of a file: a call that meets one fails, and from then on so does a ping.
 #[tokio::test]
 async fn damaged_pages_show_in_the_ping() {
     let (folder, store) = filled().await;
@@ -143,11 +143,11 @@ async fn a_locked_file_is_unavailable_for_as_long_as_it_is_locked() {
     let mut other = raw(&folder.path()).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let home = session(tenant("a"), 1);
-    let refused = store.commit(&lease, &telling_step(&home, 2)).await.unwrap_err();
+    let refused = store.commit(&lease, &step_of_revision(&home, 2)).await.unwrap_err();
     assert!(refused.is_retryable(), "{refused}");
     assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap()[0].revision, 1, "readers are not locked out");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-    store.commit(&lease, &telling_step(&home, 2)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 2)).await.unwrap();
     assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap()[0].revision, 2);
 }
 
@@ -173,10 +173,10 @@ async fn a_full_disk_is_unavailable_and_loses_nothing() {
 #[tokio::test]
 async fn a_panic_in_a_transaction_leaves_no_lock() {
     let (_folder, store) = filled().await;
-    let panicked = store.file.writer.transaction(|_| -> Work<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
+    let panicked = store.file.writer.transaction(|_| -> SqlFuture<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
     assert!(panicked.unwrap_err().is_retryable());
     let lease = store.acquire(&log(), 3).await.unwrap();
-    store.commit(&lease, &telling_step(&session(tenant("a"), 1), 2)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&session(tenant("a"), 1), 2)).await.unwrap();
 }
 
 /// The process goes away in the midst of a transaction: its connection closes, and the file is as before or after.
@@ -193,14 +193,14 @@ fn a_runtime_that_ends_in_mid_commit_leaves_no_half_step() {
             let state = store.load(&lease).await.unwrap();
             let now = state.checkpoint.map_or(0, |c| c.offset as u32);
             if now > 0 {
-                let whole = telling_step(&home, now);
+                let whole = step_of_revision(&home, now);
                 assert_eq!((state.streams, state.facts, state.laps), (whole.streams, whole.facts, whole.laps));
             }
             tokio::spawn({
                 let home = home.clone();
                 async move {
                     for revision in now + 1.. {
-                        if store.commit(&lease, &telling_step(&home, revision)).await.is_err() {
+                        if store.commit(&lease, &step_of_revision(&home, revision)).await.is_err() {
                             return;
                         }
                     }
@@ -237,7 +237,7 @@ async fn write_the_golden_files() {
     }
 }
 
-/// F8: files as version 1 of the schema wrote them. They hold `telling_step(…, 9)` with a description and one of each
+/// F8: files as version 1 of the schema wrote them. They hold `step_of_revision(…, 9)` with a description and one of each
 /// other row, and 700 frames; made once, by the code of then.
 #[tokio::test]
 async fn files_of_version_1_are_readable() {
@@ -304,7 +304,7 @@ fn golden() -> (Step, ArchiveBlock) {
     let home = SessionInfo { meta: Some(meta), meta_from: Some((driver(1), run(1), 4)), ..session(tenant("a"), 1) };
     let quarantine = vec![Quarantined { offset: 8, reason: "crc".into(), record: vec![1, 2, 3].into() }];
     let rows = [rows(&[flag(home.id, 1, 30)]), rows(&[incident(home.id, 1, 30)]), rows(&[visit(home.id, 1, 30)])].concat();
-    let step = Step { rows, quarantine, ..telling_step(&home, 9) };
+    let step = Step { rows, quarantine, ..step_of_revision(&home, 9) };
     let run = FrameRun::new(stream(&home, 1), 5, frames(5, 700)).unwrap();
     (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, appended_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::error::{from_migration, from_sqlx};
 use crate::StoreError;
-use crate::sql::Work;
+use crate::sql::SqlFuture;
 
 pub(super) struct Writer {
     options: SqliteConnectOptions,
@@ -32,7 +32,7 @@ impl Writer {
     pub(super) async fn transaction<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let mut slot = self.connection.clone().lock_owned().await;
         let options = self.options.clone();
@@ -62,7 +62,7 @@ impl Writer {
 /// IMMEDIATE takes the write lock at once: a transaction that began by reading could be refused it later.
 async fn run<T, F>(connection: &mut SqliteConnection, work: F) -> Result<T, StoreError>
 where
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T>,
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> SqlFuture<'c, T>,
 {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(from_sqlx)?;
     let done = work(&mut transaction).await?;

@@ -53,7 +53,7 @@ pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
     }
 }
 
-/// Tell people and the test command that a test could not run.
+/// Show people and the test command that a test could not run.
 pub(crate) fn not_run(test: &str, why: &str) {
     use std::io::Write;
     eprintln!("NOT RUN: store {test}: {why}");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clickhouse_probe;
 use super::secrets::{self, DATABASE, USER};
-use super::service::{Place, Service};
+use super::service::{PartFiles, Service};
 use crate::fetch;
 
 /// What runs in the part's process.
@@ -61,10 +61,10 @@ impl Service for Clickhouse {
         self.url()
     }
 
-    fn command(&self, place: &Place<'_>) -> Result<Command> {
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command> {
         let wheel = fetch::clickhouse().context("cannot start ClickHouse")?;
         let python = fetch::python().context("cannot start ClickHouse")?;
-        let (home, password) = (place.home(), place.file("password"));
+        let (home, password) = (files.home(), files.file("password"));
         std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         secrets::password(&password)?;
         let launcher = home.join("launcher.py");
@@ -77,8 +77,8 @@ impl Service for Clickhouse {
         Ok(command)
     }
 
-    fn answers(&self, place: &Place<'_>) -> Result<bool> {
-        clickhouse_probe::is_ready(self.port, USER, &secrets::password(&place.file("password"))?, DATABASE)
+    fn answers(&self, files: &PartFiles<'_>) -> Result<bool> {
+        clickhouse_probe::is_ready(self.port, USER, &secrets::password(&files.file("password"))?, DATABASE)
     }
 
     fn landmark(&self) -> &'static str {

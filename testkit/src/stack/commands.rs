@@ -176,7 +176,7 @@ fn status() -> Result<()> {
                 State::Gone => ("crashed", String::new(), String::new()),
                 State::Stopped => ("down", String::new(), String::new()),
             };
-            let address = part.kind.service().address();
+            let address = part.engine.service().address();
             println!("{name:<20} {:<12} {state:<9} {pid:>8} {memory:>8}  {address:<45} {}", part.name, stack.folder().display());
         }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::kafka::Kafka;
-use super::service::{Place, Service};
+use super::service::{PartFiles, Service};
 use super::{kafka_probe, kafka_settings};
 use crate::{fetch, tools};
 
@@ -26,12 +26,12 @@ impl Service for Kafka {
         self.broker()
     }
 
-    fn command(&self, place: &Place<'_>) -> Result<Command> {
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command> {
         let jars = fetch::kafka_jars().context("cannot start Kafka")?;
         let java = fetch::java().context("cannot start Kafka")?;
-        let home = place.home();
+        let home = files.home();
         std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
-        let config = kafka_settings::write(self, place)?;
+        let config = kafka_settings::write(self, files)?;
         let logging = home.join("log4j2.properties");
         std::fs::write(&logging, LOGGING)?;
 
@@ -44,7 +44,7 @@ impl Service for Kafka {
             command.arg("-cp").arg(jars.join("*")).args(main);
             command
         };
-        if !place.data().join(self.landmark()).exists() {
+        if !files.data().join(self.landmark()).exists() {
             let mut format = run(&["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &self.cluster, "-c"]);
             tools::run(format.arg(&config)).context("cannot format Kafka's data folder")?;
         }
@@ -54,7 +54,7 @@ impl Service for Kafka {
     }
 
     /// As the node that it should be, not one of the cluster's others alone.
-    fn answers(&self, _: &Place<'_>) -> Result<bool> {
+    fn answers(&self, _: &PartFiles<'_>) -> Result<bool> {
         let Some(metadata) = kafka_probe::metadata(self.port) else {
             return Ok(false);
         };

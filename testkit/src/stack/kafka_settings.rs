@@ -7,14 +7,14 @@ use anyhow::{Context, Result};
 
 use super::kafka::Kafka;
 use super::secrets::{self, USER};
-use super::service::Place;
+use super::service::PartFiles;
 
 /// The most copies the broker's own topics get, however many nodes there are.
 const MOST_COPIES: usize = 3;
 
 /// What is Kafka's as a whole has its name, whichever nodes there are: `kafka.password`, `kafka.ca.pem`.
 pub(super) fn shared(stack: &Path, extension: &str) -> PathBuf {
-    Place { stack, part: "kafka" }.file(extension)
+    PartFiles { stack, part: "kafka" }.file(extension)
 }
 
 /// Makes what the nodes' listeners with security share, unless it is there. Before the nodes start, which they do side by side.
@@ -32,16 +32,16 @@ pub(super) fn make_secrets(stack: &Path, node: &Kafka) -> Result<()> {
 }
 
 /// Writes the node's `server.properties`, readable for its owner only: there may be a password in it.
-pub(super) fn write(node: &Kafka, place: &Place<'_>) -> Result<PathBuf> {
-    let file = place.home().join("server.properties");
-    let lines = all(node, place)?.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
+pub(super) fn write(node: &Kafka, files: &PartFiles<'_>) -> Result<PathBuf> {
+    let file = files.home().join("server.properties");
+    let lines = all(node, files)?.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
     secrets::private(&file, &lines)?;
     Ok(file)
 }
 
-fn all(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>> {
-    let mut all = own(node, &place.data());
-    all.extend(listeners(node, place)?);
+fn all(node: &Kafka, files: &PartFiles<'_>) -> Result<BTreeMap<String, String>> {
+    let mut all = own(node, &files.data());
+    all.extend(listeners(node, files)?);
     all.extend(node.settings.clone());
     Ok(all)
 }
@@ -86,7 +86,7 @@ fn own(node: &Kafka, data: &Path) -> BTreeMap<String, String> {
 }
 
 /// Plain text for who needs nothing else, and what of the two with a password there is.
-fn listeners(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>> {
+fn listeners(node: &Kafka, files: &PartFiles<'_>) -> Result<BTreeMap<String, String>> {
     let mut open = vec![("BROKER", "PLAINTEXT", node.port)];
     open.extend(node.sasl_port.map(|port| ("SASL", "SASL_PLAINTEXT", port)));
     open.extend(node.tls_port.map(|port| ("TLS", "SASL_SSL", port)));
@@ -98,7 +98,7 @@ fn listeners(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>
         ("listener.security.protocol.map".to_owned(), format!("{protocols},CONTROLLER:PLAINTEXT")),
     ]);
     for (name, _, _) in &open[1..] {
-        let password = secrets::password(&shared(place.stack, "password"))?;
+        let password = secrets::password(&shared(files.stack, "password"))?;
         let prefix = format!("listener.name.{}", name.to_lowercase());
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
         all.insert(format!("{prefix}.sasl.enabled.mechanisms"), "PLAIN".into());
@@ -106,7 +106,7 @@ fn listeners(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>
     }
     if node.tls_port.is_some() {
         all.insert("listener.name.tls.ssl.keystore.type".into(), "PEM".into());
-        all.insert("listener.name.tls.ssl.keystore.location".into(), shared(place.stack, "keystore.pem").display().to_string());
+        all.insert("listener.name.tls.ssl.keystore.location".into(), shared(files.stack, "keystore.pem").display().to_string());
     }
     Ok(all)
 }
@@ -126,7 +126,7 @@ mod tests {
         let mut nodes = Kafka::cluster(options, &mut port).unwrap();
         nodes[0].adopt(options, &mut port).unwrap();
         make_secrets(stack.path(), &nodes[0]).unwrap();
-        all(&nodes[0], &Place { stack: stack.path(), part: "kafka-1" }).unwrap()
+        all(&nodes[0], &PartFiles { stack: stack.path(), part: "kafka-1" }).unwrap()
     }
 
     #[test]

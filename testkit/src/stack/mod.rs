@@ -43,7 +43,7 @@ pub use handle::Stack;
 pub use kafka::{Kafka, KafkaOptions};
 pub use options::Options;
 pub use postgres::{Postgres, PostgresOptions};
-pub use record::{Kind, Part, Record};
+pub use record::{Engine, Part, Record};
 
 /// The stack a command means when it names none.
 pub const DEFAULT: &str = "default";

@@ -8,7 +8,7 @@ use super::clickhouse::{Clickhouse, ClickhouseOptions};
 use super::folder::wipe_hint;
 use super::kafka::{Kafka, KafkaOptions};
 use super::postgres::{Postgres, PostgresOptions};
-use super::record::{Kind, Part, Record};
+use super::record::{Engine, Part, Record};
 use super::{kafka_settings, ports};
 use crate::fetch;
 
@@ -63,7 +63,7 @@ impl Options {
     /// says which parts run.
     pub(super) fn adopt(&self, record: &mut Record, folder: &Path, reserved: &[u16], running: impl Fn(&Part) -> bool) -> Result<()> {
         for part in &record.parts {
-            let service = part.kind.service();
+            let service = part.engine.service();
             let (data, ours) = service.version();
             ensure!(data == ours, "stack {} holds data of {}, this xtask starts {ours}. {}", record.name, service.title(), wipe_hint(&record.name));
         }
@@ -78,16 +78,16 @@ impl Options {
         }
         if let Some(options) = &self.postgres {
             if record.postgres().is_none() {
-                record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(Postgres::new(port()?)) });
+                record.parts.push(Part { name: "postgres".into(), engine: Engine::Postgres(Postgres::new(port()?)) });
             }
-            let postgres = record.parts.iter_mut().find_map(|part| match &mut part.kind {
-                Kind::Postgres(postgres) => Some(postgres),
+            let postgres = record.parts.iter_mut().find_map(|part| match &mut part.engine {
+                Engine::Postgres(postgres) => Some(postgres),
                 _ => None,
             });
             postgres.into_iter().for_each(|postgres| postgres.adopt(options));
         }
         if self.clickhouse.is_some() && record.clickhouse().is_none() {
-            record.parts.push(Part { name: "clickhouse".into(), kind: Kind::Clickhouse(Clickhouse::new(port()?)) });
+            record.parts.push(Part { name: "clickhouse".into(), engine: Engine::Clickhouse(Clickhouse::new(port()?)) });
         }
         record.write(folder)
     }
@@ -105,7 +105,7 @@ fn adopt_kafka(
         _ if has == 0 => {
             let nodes = Kafka::cluster(options, &mut port)?;
             let alone = nodes.len() == 1;
-            let part = |node: Kafka| Part { name: if alone { "kafka".into() } else { format!("kafka-{}", node.node) }, kind: Kind::Kafka(node) };
+            let part = |node: Kafka| Part { name: if alone { "kafka".into() } else { format!("kafka-{}", node.node) }, engine: Engine::Kafka(node) };
             record.parts.extend(nodes.into_iter().map(part));
         }
         Some(wanted) if usize::from(wanted) != has => {
@@ -115,7 +115,7 @@ fn adopt_kafka(
     }
     for part in &mut record.parts {
         let runs = running(part);
-        let Kind::Kafka(node) = &mut part.kind else { continue };
+        let Engine::Kafka(node) = &mut part.engine else { continue };
         if node.adopt(options, &mut port)? && runs {
             bail!("stack {name} runs, and Kafka gets no new listener while it does: cargo xtask stack down --name {name}, then this again");
         }
@@ -170,7 +170,7 @@ mod tests {
         let mut record = Record::new("default");
         let mut old = Postgres::new(5432);
         old.version = "9.6".into();
-        record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(old) });
+        record.parts.push(Part { name: "postgres".into(), engine: Engine::Postgres(old) });
         let error = adopt(&Options::server(), &mut record, false).unwrap_err().to_string();
         assert!(error.contains("PostgreSQL 9.6") && error.contains("--wipe"), "{error}");
     }

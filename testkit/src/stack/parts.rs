@@ -10,8 +10,8 @@ use super::folder::lock;
 use super::handle::Stack;
 use super::ports;
 use super::process::{PidFile, State, stop_all};
-use super::record::{Kind, Part};
-use super::service::Place;
+use super::record::{Engine, Part};
+use super::service::PartFiles;
 use crate::tools;
 
 /// How long a part may take to answer: Kafka 4-6 s on two idle cores, several times that while they compile.
@@ -94,7 +94,7 @@ impl Stack {
             pid_file.resume()?;
             return self.wait_until(part, together, go_on).map(|()| false);
         }
-        let service = part.kind.service();
+        let service = part.engine.service();
         for port in service.ports() {
             ensure!(
                 ports::free_within(port, PORT_PATIENCE),
@@ -104,11 +104,11 @@ impl Stack {
                 self.record.name
             );
         }
-        let place = self.place(part);
-        let mut command = service.command(&place)?;
-        let log = place.file("log");
+        let files = self.files(part);
+        let mut command = service.command(&files)?;
+        let log = files.file("log");
         let log_begin = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let mut child = pid_file.spawn(&mut command, &log, &place.home().display().to_string(), service.stop_signal())?;
+        let mut child = pid_file.spawn(&mut command, &log, &files.home().display().to_string(), service.stop_signal())?;
         let failed = |why: String| {
             anyhow!("{} of stack {} {why}; the end of {}:\n{}", service.title(), self.record.name, log.display(), log_tail(&log, log_begin))
         };
@@ -117,7 +117,7 @@ impl Stack {
             None => go_on(),
         });
         started.map(|()| true).inspect_err(|_| {
-            // Half a start is none; the error tells why, a failure to kill adds nothing.
+            // Half a start is none; the error says why, a failure to kill adds nothing.
             drop(pid_file.kill());
             drop(child.wait());
             pid_file.remove();
@@ -128,15 +128,15 @@ impl Stack {
     fn wait_until(&self, part: &Part, nodes: usize, mut alive: impl FnMut() -> Result<()>) -> Result<()> {
         let since = Instant::now();
         loop {
-            let answers = match &part.kind {
-                Kind::Kafka(node) if !node.has_quorum(nodes) => node.waits_for_others(),
-                kind => kind.service().answers(&self.place(part))?,
+            let answers = match &part.engine {
+                Engine::Kafka(node) if !node.has_quorum(nodes) => node.waits_for_others(),
+                engine => engine.service().answers(&self.files(part))?,
             };
             if answers {
                 return Ok(());
             }
             alive()?;
-            let title = part.kind.service().title();
+            let title = part.engine.service().title();
             ensure!(since.elapsed() < START_PATIENCE, "{title} ({}) does not answer after {} s", part.name, START_PATIENCE.as_secs());
             std::thread::sleep(START_POLL);
         }
@@ -145,7 +145,7 @@ impl Stack {
     /// How many Kafka nodes run, with those that are being started.
     fn nodes_up_with(&self, starting: &[&Part]) -> usize {
         let up = |part: &&Part| starting.iter().any(|other| other.name == part.name) || matches!(self.state(part), State::Running(_));
-        self.record.parts.iter().filter(|part| matches!(part.kind, Kind::Kafka(_))).filter(up).count()
+        self.record.parts.iter().filter(|part| matches!(part.engine, Engine::Kafka(_))).filter(up).count()
     }
 
     /// What has become of a part's process.
@@ -153,12 +153,12 @@ impl Stack {
         self.pid_file(part).state()
     }
 
-    pub(super) fn place<'a>(&'a self, part: &'a Part) -> Place<'a> {
-        Place { stack: &self.folder, part: &part.name }
+    pub(super) fn files<'a>(&'a self, part: &'a Part) -> PartFiles<'a> {
+        PartFiles { stack: &self.folder, part: &part.name }
     }
 
     pub(super) fn pid_file(&self, part: &Part) -> PidFile {
-        PidFile::new(self.place(part).file("pid"))
+        PidFile::new(self.files(part).file("pid"))
     }
 }
 

@@ -17,7 +17,7 @@ use super::folder::OUTSIDE_PREFIX;
 use super::postgres_probe;
 use super::process_table::{command_line, is_gone};
 use super::secrets::{self, DATABASE, USER};
-use super::service::{Place, Service};
+use super::service::{PartFiles, Service};
 use crate::{fetch, tools};
 
 /// Who it runs as where xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.
@@ -123,24 +123,24 @@ impl Service for Postgres {
         self.url()
     }
 
-    fn command(&self, place: &Place<'_>) -> Result<Command> {
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command> {
         let program = fetch::postgres().context("cannot start PostgreSQL")?;
-        let (home, program) = settle(place, &program)?;
-        let password = secrets::password(&place.file("password"))?;
-        Self::make_identity(&home, &place.file("ca.pem"))?;
-        if !place.data().exists() {
+        let (home, program) = settle(files, &program)?;
+        let password = secrets::password(&files.file("password"))?;
+        Self::make_identity(&home, &files.file("ca.pem"))?;
+        if !files.data().exists() {
             Self::make_data(&home, &program, &password).with_context(|| format!("cannot make a database in {}", home.display()))?;
         }
-        forget_dead_postmaster(&place.data());
+        forget_dead_postmaster(&files.data());
         let mut server = as_its_user(&program.join("bin/postgres"), &home);
-        server.arg("-D").arg(place.data());
+        server.arg("-D").arg(files.data());
         for (key, value) in self.settings(&home) {
             server.arg("-c").arg(format!("{key}={value}"));
         }
         Ok(server)
     }
 
-    fn answers(&self, _: &Place<'_>) -> Result<bool> {
+    fn answers(&self, _: &PartFiles<'_>) -> Result<bool> {
         postgres_probe::is_ready(self.port, USER, DATABASE)
     }
 
@@ -167,12 +167,12 @@ fn forget_dead_postmaster(data: &Path) {
 }
 
 /// The folder to run in and the program to run, both where the one it runs as can get at them.
-fn settle(place: &Place<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
-    let home = place.stack.join(place.part);
+fn settle(files: &PartFiles<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
+    let home = files.stack.join(files.part);
     let is_link = home.is_symlink();
     if !home.exists() {
-        anyhow::ensure!(!is_link, "{} is gone, and the data with it; its link is {}", place.home().display(), home.display());
-        let within_reach = !runs_as_other() || (reachable(place.stack) && reachable(&program.join("bin/postgres")));
+        anyhow::ensure!(!is_link, "{} is gone, and the data with it; its link is {}", files.home().display(), home.display());
+        let within_reach = !runs_as_other() || (reachable(files.stack) && reachable(&program.join("bin/postgres")));
         if within_reach {
             make_folder(&home)?;
             give(&home)?;
@@ -185,8 +185,8 @@ fn settle(place: &Place<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
             symlink(&outside, &home).with_context(|| format!("cannot make {}", home.display()))?;
         }
     }
-    let own_program = place.home().join("program");
-    Ok((place.home(), if own_program.exists() { own_program } else { program.to_path_buf() }))
+    let own_program = files.home().join("program");
+    Ok((files.home(), if own_program.exists() { own_program } else { program.to_path_buf() }))
 }
 
 /// A new folder; an error if there is something already.
@@ -224,8 +224,8 @@ fn give(path: &Path) -> Result<()> {
 /// True if who runs the server may enter every folder above `path` and `path` itself.
 fn reachable(path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let enters = |place: &Path| {
-        std::fs::metadata(place).is_ok_and(|meta| {
+    let enters = |folder: &Path| {
+        std::fs::metadata(folder).is_ok_and(|meta| {
             let needed = if meta.uid() == UNPRIVILEGED { 0o100 } else { 0o001 };
             meta.permissions().mode() & needed != 0
         })

@@ -186,7 +186,7 @@ pub(crate) fn is_paused(pid: i32) -> bool {
     Pid::from_raw(pid).is_some_and(process_table::is_paused)
 }
 
-/// Resident memory of a process and its children in MiB, where the system tells. What they share counts for each of them.
+/// Resident memory of a process and its children in MiB, where the system says it. What they share counts for each of them.
 pub(crate) fn resident_mib(pid: i32) -> Option<u64> {
     let children = Pid::from_raw(pid).map(process_table::children).unwrap_or_default();
     let resident = children.iter().filter_map(|child| resident_kib(child.as_raw_nonzero().get())).sum::<u64>();

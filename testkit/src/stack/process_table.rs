@@ -63,7 +63,7 @@ pub(crate) fn gone_within(pid: Pid, patience: Duration) -> bool {
 }
 
 /// True if nothing of a process is left but perhaps its number. Its command line goes before its files and its ports do, so that
-/// is not asked where the system tells more.
+/// is not asked where the system says more.
 pub(super) fn is_gone(pid: i32) -> bool {
     match stat(pid) {
         Some((state, _)) => matches!(state, 'Z' | 'X'),

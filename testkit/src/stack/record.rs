@@ -36,13 +36,13 @@ pub struct Part {
     pub name: String,
     /// What it is.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub engine: Engine,
 }
 
 /// The kinds of part there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Kind {
+pub enum Engine {
     /// A Kafka broker.
     Kafka(Kafka),
     /// A PostgreSQL.
@@ -51,7 +51,7 @@ pub enum Kind {
     Clickhouse(Clickhouse),
 }
 
-impl Kind {
+impl Engine {
     /// What the part can do.
     pub(super) fn service(&self) -> &dyn Service {
         match self {
@@ -98,7 +98,7 @@ impl Record {
 
     /// The parts that a name means: one of its own, or `kafka` for all nodes of a cluster.
     pub fn parts(&self, name: &str) -> Result<Vec<&Part>> {
-        let of_cluster = |part: &&Part| name == "kafka" && matches!(part.kind, Kind::Kafka(_));
+        let of_cluster = |part: &&Part| name == "kafka" && matches!(part.engine, Engine::Kafka(_));
         let found: Vec<&Part> = self.parts.iter().filter(|part| part.name == name || of_cluster(part)).collect();
         ensure!(!found.is_empty(), "stack {} has no part {name:?}; it has: {}", self.name, self.names());
         Ok(found)
@@ -110,31 +110,31 @@ impl Record {
 
     /// The nodes of the stack's Kafka.
     pub fn kafka(&self) -> impl Iterator<Item = &Kafka> {
-        self.parts.iter().filter_map(|part| match &part.kind {
-            Kind::Kafka(kafka) => Some(kafka),
+        self.parts.iter().filter_map(|part| match &part.engine {
+            Engine::Kafka(kafka) => Some(kafka),
             _ => None,
         })
     }
 
     /// The stack's PostgreSQL, if it has one.
     pub fn postgres(&self) -> Option<&Postgres> {
-        self.parts.iter().find_map(|part| match &part.kind {
-            Kind::Postgres(postgres) => Some(postgres),
+        self.parts.iter().find_map(|part| match &part.engine {
+            Engine::Postgres(postgres) => Some(postgres),
             _ => None,
         })
     }
 
     /// The stack's ClickHouse, if it has one.
     pub fn clickhouse(&self) -> Option<&Clickhouse> {
-        self.parts.iter().find_map(|part| match &part.kind {
-            Kind::Clickhouse(clickhouse) => Some(clickhouse),
+        self.parts.iter().find_map(|part| match &part.engine {
+            Engine::Clickhouse(clickhouse) => Some(clickhouse),
             _ => None,
         })
     }
 
     /// Every port the stack holds, whether it runs or not.
     pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
-        self.parts.iter().flat_map(|part| part.kind.service().ports())
+        self.parts.iter().flat_map(|part| part.engine.service().ports())
     }
 }
 
@@ -151,9 +151,9 @@ mod tests {
             Ok(next)
         };
         let kafka = Kafka::cluster(&KafkaOptions { nodes: Some(nodes), ..KafkaOptions::default() }, port).unwrap();
-        record.parts.extend(kafka.into_iter().map(|node| Part { name: format!("kafka-{}", node.node), kind: Kind::Kafka(node) }));
-        record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(Postgres::new(5432)) });
-        record.parts.push(Part { name: "clickhouse".into(), kind: Kind::Clickhouse(Clickhouse::new(8123)) });
+        record.parts.extend(kafka.into_iter().map(|node| Part { name: format!("kafka-{}", node.node), engine: Engine::Kafka(node) }));
+        record.parts.push(Part { name: "postgres".into(), engine: Engine::Postgres(Postgres::new(5432)) });
+        record.parts.push(Part { name: "clickhouse".into(), engine: Engine::Clickhouse(Clickhouse::new(8123)) });
         record
     }
 

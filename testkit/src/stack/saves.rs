@@ -16,7 +16,7 @@ impl Stack {
     pub fn save(&self, part: &str, to: &Path) -> Result<()> {
         let _lock = lock(&self.folder)?;
         let part = self.record.part(part)?;
-        let data = self.place(part).data();
+        let data = self.files(part).data();
         ensure!(data.exists(), "{} of stack {} has no data yet", part.name, self.record.name);
         let ran = matches!(self.state(part), State::Running(_));
         if ran {
@@ -34,7 +34,7 @@ impl Stack {
     pub fn put_back(&self, part: &str, from: &Path) -> Result<()> {
         let _lock = lock(&self.folder)?;
         let part = self.record.part(part)?;
-        let (data, service) = (self.place(part).data(), part.kind.service());
+        let (data, service) = (self.files(part).data(), part.engine.service());
         ensure!(
             from.join(service.landmark()).exists(),
             "{} is no data folder of {}: it has no {}",
@@ -49,7 +49,7 @@ impl Stack {
 
     /// The copy is whole before the old data go.
     fn exchange(&self, part: &Part, from: &Path, data: &Path) -> Result<()> {
-        let [copy, old] = ["data.copy", "data.old"].map(|name| self.place(part).home().join(name));
+        let [copy, old] = ["data.copy", "data.old"].map(|name| self.files(part).home().join(name));
         for leftover in [&copy, &old] {
             remove(leftover)?;
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
-/// A kind of part. `Place` is where that part's files are.
+/// A kind of part. `PartFiles` is where that part's files are.
 pub(super) trait Service {
     /// What it is, for people: "Kafka 4.3.1".
     fn title(&self) -> String;
@@ -21,10 +21,10 @@ pub(super) trait Service {
     fn address(&self) -> String;
 
     /// Makes everything ready to start (what a first start needs once included) and says how to start it.
-    fn command(&self, place: &Place<'_>) -> Result<Command>;
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command>;
 
     /// True once it answers as what it should be; an error if something else answers at its port.
-    fn answers(&self, place: &Place<'_>) -> Result<bool>;
+    fn answers(&self, files: &PartFiles<'_>) -> Result<bool>;
 
     /// A file that every data folder of this kind has.
     fn landmark(&self) -> &'static str;
@@ -37,14 +37,14 @@ pub(super) trait Service {
 
 /// Where a part's files are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct PartFiles<'a> {
     /// The stack's folder.
     pub(super) stack: &'a Path,
     /// The part's name.
     pub(super) part: &'a str,
 }
 
-impl Place<'_> {
+impl PartFiles<'_> {
     /// The part's own folder. It may be a link to one elsewhere, where who runs it may not enter the stack's; then this is that.
     pub(super) fn home(&self) -> PathBuf {
         let home = self.stack.join(self.part);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use super::kafka_settings::shared;
 use super::record::Record;
 use super::secrets::USER;
-use super::service::Place;
+use super::service::PartFiles;
 
 impl Record {
     /// Names and values, for the stack in `folder`.
@@ -63,12 +63,12 @@ impl Record {
 
 /// A file of the PostgreSQL in the stack of this folder.
 pub(super) fn postgres_file(folder: &Path, extension: &str) -> PathBuf {
-    Place { stack: folder, part: "postgres" }.file(extension)
+    PartFiles { stack: folder, part: "postgres" }.file(extension)
 }
 
 /// The password file of the ClickHouse in the stack of this folder.
 pub(super) fn clickhouse_password(folder: &Path) -> PathBuf {
-    Place { stack: folder, part: "clickhouse" }.file("password")
+    PartFiles { stack: folder, part: "clickhouse" }.file("password")
 }
 
 fn show(path: PathBuf) -> String {

@@ -158,11 +158,12 @@ mod tests {
         let (mut not_run, mut found) = (NotRun::default(), Services::default());
         found.hear(start(WANTED.iter().filter(|wanted| wanted.title != "Kafka").collect()), &mut not_run, &|line| eprintln!("{line}"));
         for wanted in &WANTED[1..] {
-            let told = not_run.not_run.iter().find(|line| line.starts_with(&format!("everything on a real {}: ", wanted.title)));
+            let line_of_service = not_run.not_run.iter().find(|line| line.starts_with(&format!("everything on a real {}: ", wanted.title)));
             let given = found.env().any(|(name, value)| name == wanted.variable && !value.is_empty());
-            assert_ne!(told.is_some(), given, "{}", wanted.title);
+            assert_ne!(line_of_service.is_some(), given, "{}", wanted.title);
             // For the report: here it is this test, not everything, that could not be made in full.
-            told.into_iter()
+            line_of_service
+                .into_iter()
                 .for_each(|reason| boxbox_testkit::not_run::not_run("each_service_comes_with_its_variable_or_with_what_is_missing", reason));
         }
         found.down().unwrap();

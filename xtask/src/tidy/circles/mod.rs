@@ -33,7 +33,7 @@ pub(super) fn check(workspace: &Path, folders: &[String]) -> Result<Vec<String>>
         for circle in find(workspace, &root)? {
             match ALLOWED.iter().find(|(files, _)| circle.files.iter().eq(files.iter().map(Path::new))) {
                 Some((files, _)) => _ = seen.insert(*files),
-                None => wrong.push(circle.told),
+                None => wrong.push(circle.description),
             }
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn check(workspace: &Path, folders: &[String]) -> Result<Vec<String>>
 struct Circle {
     files: Vec<PathBuf>,
     /// A way round it: who names what of whom.
-    told: String,
+    description: String,
 }
 
 /// The circles of the crate whose root is the file `root`.
@@ -54,24 +54,24 @@ fn find(workspace: &Path, root: &Path) -> Result<Vec<Circle>> {
     let tree = Tree::read(workspace, root)?;
     let edges = resolve::edges(&tree);
     let graph = edges.iter().map(|(from, to)| (*from, to.keys().copied().collect())).collect();
-    let tell = |circle: &BTreeSet<usize>| {
+    let describe = |circle: &BTreeSet<usize>| {
         let mut files: Vec<PathBuf> = circle.iter().map(|file| tree.files[*file].clone()).collect();
         files.sort();
         let way = graph::way_round(&graph, circle);
-        let mut told = "circle: ".to_owned();
+        let mut description = "circle: ".to_owned();
         for (file, next) in way.iter().zip(way.iter().cycle().skip(1)) {
             let names = edges.get(file).and_then(|to| to.get(next)).cloned().unwrap_or_default();
             let names: Vec<String> = names.into_iter().collect();
-            told += &format!("{} names {} of ", tree.files[*file].display(), names.join(", "));
+            description += &format!("{} names {} of ", tree.files[*file].display(), names.join(", "));
         }
-        told += &way.first().map(|file| tree.files[*file].display().to_string()).unwrap_or_default();
+        description += &way.first().map(|file| tree.files[*file].display().to_string()).unwrap_or_default();
         if way.len() < files.len() {
             let all: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-            told += &format!("; in it are {}", all.join(", "));
+            description += &format!("; in it are {}", all.join(", "));
         }
-        Circle { files, told }
+        Circle { files, description }
     };
-    Ok(graph::circles(&graph).iter().map(tell).collect())
+    Ok(graph::circles(&graph).iter().map(describe).collect())
 }
 
 #[cfg(test)]
