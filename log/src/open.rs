@@ -1,4 +1,4 @@
-//! A log by its URL.
+//! Opening a log by its URL.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use crate::kafka::{KafkaConfig, KafkaLog, Security};
 use crate::memory::MemoryLog;
 use crate::{Limits, Log, LogError};
 
-/// What can be said of a log of any kind. Zero of everything, `Options::default()`, is right for most.
+/// Options of a log, whichever the backend. `Options::default()` is right for most logs.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Partitions that the log must have; a new log is made with them. `None`: what it has, or the backend's default.
+    /// Partitions that the log must have; a new log is made with them. `None`: as many as an existing log has, or the backend's default.
     pub partitions: Option<u32>,
-    /// What each writer may hold.
+    /// How much each writer may hold.
     pub limits: Limits,
     /// Further librdkafka settings, for a Kafka log: see [`KafkaConfig::settings`].
     pub kafka_settings: BTreeMap<String, String>,
-    /// The password of a Kafka log whose URL says `sasl=`; never in the URL, which others see.
+    /// The password of a Kafka log whose URL says `sasl=`; it is never in the URL, which others can see.
     pub kafka_password: Option<Secret>,
-    /// For logs in a folder: everything else.
+    /// Further options of a log in a folder.
     pub embedded: embedded::Options,
 }
 
-/// Open the log that `url` names, or make it: see the table in the [crate's documentation](crate).
+/// Open the log that `url` names, or create it: see the table in the [crate's documentation](crate).
 ///
 /// `?partitions=8` is understood everywhere (it wins over the options); Kafka also takes `replication`, `min_isr` and
 /// `compression` (`none`, `lz4`), `tls=on` with `ca=/path/ca.pem` (else the system's), and `sasl` (`plain`, `scram-sha-256`,
@@ -70,7 +70,7 @@ impl Backend {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it is no URL"))?;
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
         if has_login(scheme, address, query) {
-            // Nothing of it is repeated: it is not known where a password ends.
+            // The message repeats no part of the URL: it is not known where a password ends.
             return Err(LogError::Mismatch(
                 "a log's URL takes no password, and no user before an '@': command lines and environments are seen by others. Write \
                  kafka://host:9093/topic?sasl=plain&user=NAME, and give a file that holds the password with --log-password-file"
@@ -134,16 +134,16 @@ fn has_login(scheme: &str, address: &str, query: &str) -> bool {
     let named = query.split('&').any(|pair| pair.split('=').next().is_some_and(|name| name.to_ascii_lowercase().contains("pass")));
     named
         || match scheme {
-            // A path may have an '@' in it, but for where a host would be.
+            // A path may contain an '@', but not where a host would be.
             "file" => address.split('/').next().is_some_and(|host| host.contains('@')),
             _ => address.contains('@') || (!address.contains('/') && query.contains('@')),
         }
 }
 
-/// A URL as messages show it: the names of its options, not their values, among which somebody may have put a password.
+/// A URL as messages show it: the names of its options without their values, one of which may be a password.
 fn shown(url: &str) -> String {
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    // What is no URL of ours may be one with a login, cut short or with a slip in its scheme.
+    // A text that is not one of our URLs may be a URL with a login, cut short or with a mistyped scheme.
     let address = address.rsplit_once('@').map_or_else(|| address.to_owned(), |(_, rest)| format!("…@{rest}"));
     let options: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty()).collect();
     let values = if options.is_empty() { String::new() } else { format!("?{}=…", options.join("=…&")) };

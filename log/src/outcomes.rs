@@ -9,7 +9,7 @@ use crate::budget::Budget;
 use crate::metrics::LogMetrics;
 use crate::{AppendError, Completion, Completions, Limits, Outcome, Ticket};
 
-/// What a writer and the partitions that still hold records of it share.
+/// State that a writer shares with the partitions that still hold its records.
 pub(crate) struct WriterShared {
     completions: Arc<dyn Completions>,
     budget: Budget,
@@ -27,7 +27,7 @@ impl WriterShared {
         Ok(Pending { record, ticket, writer: self.clone() })
     }
 
-    /// Undo [`WriterShared::accept`] for a record that was not taken after all.
+    /// Undo [`WriterShared::accept`] for a record that was not taken in the end.
     pub(crate) fn refuse(&self, partition: u32, pending: &Pending) {
         self.budget.give(partition, pending.record.len());
     }
@@ -57,7 +57,7 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
-    /// Note what became of `pending` and give its budget back.
+    /// Record the outcome of `pending` and give its budget back.
     pub(crate) fn add(&mut self, partition: u32, pending: &Pending, outcome: Outcome) {
         let writer = &pending.writer;
         writer.budget.give(partition, pending.record.len());

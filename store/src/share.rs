@@ -1,23 +1,23 @@
 //! [`turn`]: which partitions a processor takes and which it gives back when it beats (E5). Pure, and the same for every
 //! backend that several processors share.
 //!
-//! Whoever beats sees all partitions at once and no other beat changes them meanwhile. Each takes what is nobody's up to its fair
-//! share, and gives back what others lack: after a few beats everyone has the same number, or one more.
+//! A member that beats sees all partitions at once, and no other beat changes them in the meantime. It takes partitions without an
+//! owner up to its fair share, and gives back those that others lack: after a few beats every member has the same number, or one more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A partition as a beat sees it.
+/// A partition and its owner, as a beat sees them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct PartitionOwner {
     /// The partition's number.
     pub(crate) number: u32,
-    /// Who has it; one that is not among the members alive is nobody.
+    /// The owner's name; an owner that is not among the live members does not count.
     pub(crate) owner: Option<String>,
-    /// Its owner is to give it back.
+    /// Whether its owner is to give it back.
     pub(crate) leaving: bool,
 }
 
-/// What one that beats is to do.
+/// What a member that beats must do.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(crate) struct Turn {
     /// Partitions to take, rising.
@@ -26,7 +26,7 @@ pub(crate) struct Turn {
     pub(crate) give_back: Vec<u32>,
 }
 
-/// What `me`, one of `members`, is to do.
+/// What `me`, one of `members`, must do.
 pub(crate) fn turn(partitions: &[PartitionOwner], members: &BTreeSet<String>, me: &str) -> Turn {
     let owner = |partition: &PartitionOwner| partition.owner.as_deref().filter(|name| members.contains(*name)).map(str::to_owned);
     let (all, people) = (partitions.len(), members.len().max(1));
@@ -47,7 +47,7 @@ pub(crate) fn turn(partitions: &[PartitionOwner], members: &BTreeSet<String>, me
 
     free.sort_unstable();
     let mut wanted = floor.saturating_sub(mine);
-    // One more than the others, while there are such to be had and nobody lacks them.
+    // Take one more than the others, as long as a partition is free and no other member lacks it.
     if mine + wanted == floor && extras_taken < extras && free.len() + leaving > wanted + lacking {
         wanted += 1;
     }
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// Partitions and members, and what they do to each other.
+    /// Partitions and members.
     struct Group {
         partitions: Vec<PartitionOwner>,
         members: BTreeSet<String>,
@@ -82,7 +82,7 @@ mod tests {
             }
         }
 
-        /// One beat; what was to be given back before is given back first if `prompt`.
+        /// One beat; if `prompt`, the partitions that were leaving before are given back first.
         fn beat(&mut self, me: &str, prompt: bool) {
             if prompt {
                 for partition in self.partitions.iter_mut().filter(|s| s.leaving && s.owner.as_deref() == Some(me)) {
@@ -111,7 +111,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whoever comes, goes or dies, and whoever beats when: soon all is owned, evenly, and then nothing moves any more.
+        /// Whichever members start, leave or die, and in whatever order they beat: soon all partitions are owned, evenly, and stay so.
         #[test]
         fn all_is_soon_owned_evenly_and_then_stays(
             partitions in 1u32..40,
@@ -121,7 +121,7 @@ mod tests {
             for (who, what, prompt) in turns {
                 let name = format!("m{who}");
                 match what {
-                    // It dies; what it has is nobody's then.
+                    // The member dies; its partitions have no owner then.
                     0 => _ = group.members.remove(&name),
                     _ => {
                         group.members.insert(name.clone());

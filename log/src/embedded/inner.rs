@@ -9,7 +9,7 @@ use super::segment::Partition;
 use crate::memory::no_partition;
 use crate::{Limits, LogError};
 
-/// Shared by the log, its writers and its readers; the folder's lock is free when the last of them is gone.
+/// Shared by the log, its writers and its readers; the folder's lock is released when the last of them is dropped.
 pub(super) struct Inner {
     pub(super) id: LogId,
     pub(super) limits: Limits,
@@ -28,7 +28,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.partitions.iter().for_each(|p| p.queue.end());
         for thread in self.threads.drain(..) {
-            // A partition's own thread can be the last owner, through a writer's completions: it ends by itself.
+            // A partition's own thread can be the last owner, through a writer's completions: it cannot join itself.
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
             }

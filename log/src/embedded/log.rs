@@ -21,17 +21,17 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
-    /// Open the log in `folder`, or make one there. Blocks while it reads the last segments of each partition.
+    /// Open the log in `folder`, or create one there. Blocks while it reads the last segments of each partition.
     ///
     /// # Errors
-    /// [`LogError::Mismatch`] if another process uses the folder or the log is not as asked for; [`LogError::Damaged`] if
+    /// [`LogError::Mismatch`] if another process uses the folder or the log does not have what `options` asks for; [`LogError::Damaged`] if
     /// synced records are damaged or missing (then nothing was changed on disk); [`LogError::Io`].
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, LogError> {
         let folder = folder.as_ref();
         let (lock, meta) = meta::take(folder, options.partitions)?;
         let lock = Arc::new(lock);
         let identity = |partition| Ident { log: meta.id.into_bytes(), key: meta.key.into_bytes(), partition, base: 0 };
-        // All are looked at before any is touched: a refused log stays as it is.
+        // All partitions are read before one is changed: a refused log stays as it is.
         let mut found = Vec::new();
         for number in 0..meta.partitions {
             let path = meta::partition_folder(folder, number);
@@ -94,7 +94,7 @@ impl Writer for EmbeddedWriter {
 
 impl Drop for EmbeddedWriter {
     fn drop(&mut self) {
-        // What it still holds is in the partitions' queues, and is completed from there.
+        // The writer's remaining records are in the partitions' queues and are completed from there.
         self.shared.mark_dropped();
     }
 }

@@ -7,32 +7,32 @@ use std::time::Duration;
 
 use crate::Limits;
 
-/// Partitions of a new log: more than a small machine's cores, few enough threads.
+/// Partitions of a new log: more than a small machine has cores, and not too many threads.
 pub const DEFAULT_PARTITIONS: u32 = 4;
 
 /// How a log in a folder behaves. `Options::default()` is right for one machine.
 #[derive(Clone)]
 pub struct Options {
-    /// Partitions that the log must have; a new log is made with them. `None`: whatever an existing log has,
+    /// Partitions that the log must have; a new log is made with them. `None`: as many as an existing log has,
     /// [`DEFAULT_PARTITIONS`] for a new one.
     pub partitions: Option<u32>,
-    /// What each writer may hold.
+    /// How much each writer may hold.
     pub limits: Limits,
-    /// A partition commits at most this often; a record waits at most this long for others (and then for the disk).
+    /// Shortest time between two commits of a partition; a record waits at most this long for others (and then for the disk).
     pub commit_every: Duration,
     /// A partition with this many bytes waiting commits at once.
     pub commit_bytes: usize,
-    /// Length of a segment file, bytes, reserved on disk when it is begun.
+    /// Length of a segment file, bytes; it is reserved on disk when the segment is begun.
     pub segment_bytes: u64,
     /// Remove the oldest segments when the log takes more than this on disk; every partition may use an equal share.
     pub retention_bytes: Option<u64>,
     /// Remove segments whose last record is older than this.
     pub retention_age: Option<Duration>,
-    /// On a full disk, or without file handles: try this long before the waiting records fail. Appends are accepted all the
-    /// while, within their budget, so that a short squeeze is not noticed.
+    /// On a full disk, or without file handles: retry for this long before the waiting records fail. Appends are still
+    /// accepted within their budget, so that a short shortage goes unnoticed.
     pub space_patience: Duration,
-    /// Called when a sync or write fails. Nobody knows then what is on disk, so the partition takes no more records; the
-    /// default writes an error to the log and ends the process with status 70, because only a restart reads the disk anew.
+    /// Called when a sync or write fails. The contents of the disk are then unknown, so the partition accepts no more records.
+    /// The default logs an error and ends the process with status 70, because only a restart reads the disk again.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     #[doc(hidden)]
     pub faults: Arc<Faults>,
@@ -58,7 +58,7 @@ impl Default for Options {
     }
 }
 
-/// Exit status after a failed sync: sysexits' "internal software error", which differs from those of a usage error (2) or a crash.
+/// Exit status after a failed sync: "internal software error" of sysexits.h, which differs from the status of a usage error (2) or a crash.
 pub const EXIT_STATUS_FATAL: i32 = 70;
 
 impl fmt::Debug for Options {

@@ -17,7 +17,7 @@ use super::inner::Inner;
 use super::segment::{Durable, Partition, read_footer, seek};
 use crate::{Entry, LogError, Offset, Reader};
 
-/// Bytes read at a time; also how far behind the durable end the page cache is trusted to hold the data.
+/// Bytes read at a time; also how far behind the durable end the data is assumed to be in the page cache.
 const CHUNK_BYTES: u64 = 256 << 10;
 
 pub(super) struct EmbeddedReader {
@@ -25,7 +25,7 @@ pub(super) struct EmbeddedReader {
     _log: Arc<Inner>,
     partition: Arc<Partition>,
     durable: watch::Receiver<Durable>,
-    /// Decoded and not yet given, in order.
+    /// Decoded and not yet returned, in order.
     ready: VecDeque<Entry>,
     cursor: Cursor,
 }
@@ -50,7 +50,7 @@ impl EmbeddedReader {
 #[async_trait]
 impl Reader for EmbeddedReader {
     async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError> {
-        // Cancelled at any await, `ready` and `cursor` are as before.
+        // If the future is dropped at an await, `ready` and `cursor` are unchanged.
         while self.ready.is_empty() {
             let durable = *self.durable.borrow_and_update();
             if durable.end <= self.cursor.next {
@@ -82,10 +82,10 @@ impl Reader for EmbeddedReader {
     }
 }
 
-/// Where a reader stands.
+/// A reader's position in its partition.
 #[derive(Clone)]
 struct Cursor {
-    /// The first offset that is still wanted.
+    /// The first offset that was not read yet.
     next: Offset,
     open: Option<OpenSegment>,
 }
@@ -117,7 +117,7 @@ fn fetch(partition: &Partition, mut cursor: Cursor, durable: &Durable) -> Result
         let limit = limit(partition, &mut open, durable, cursor.next)?;
         if open.position >= limit {
             if open.base == durable.segment {
-                // The index was ahead of this view of the durable end; what is there is enough for now.
+                // The index was ahead of this view of the durable end; the reader has what it can have for now.
                 cursor.open = Some(open);
                 break;
             }
@@ -144,7 +144,7 @@ fn limit(partition: &Partition, open: &mut OpenSegment, durable: &Durable, next:
     let segments = partition.segments.read();
     let sealed = segments.sealed.iter().rev().find(|s| s.base == open.base).map(|s| (s.position, s.end));
     drop(segments);
-    // Retention has removed it meanwhile.
+    // Retention has removed the segment in the meantime.
     let sealed = sealed.ok_or_else(|| partition.out_of_range(next))?;
     open.sealed_at = Some(sealed);
     Ok(sealed.0)
@@ -164,9 +164,9 @@ fn open_segment(partition: &Partition, from: Offset) -> Result<OpenSegment, LogE
     let sealed = sealed.ok_or_else(|| partition.out_of_range(from))?;
     let file = match File::open(&sealed.path) {
         Ok(file) => file,
-        // Retention removed it after the look at the list; if it did not, somebody else has.
+        // Retention removed the file after the list was read; if retention did not, it is an error.
         Err(e) if e.kind() == io::ErrorKind::NotFound && partition.bounds().start > from => return Err(partition.out_of_range(from)),
-        // The same call succeeds when there are some again.
+        // The same call succeeds when file handles are available again.
         Err(e) if lack(&e) == Some(Lack::Handles) => {
             return Err(LogError::Unavailable(format!("no file handle is left to open {}: {e}", sealed.path.display())));
         }
@@ -243,7 +243,7 @@ fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: 
 fn read_exactly(open: &OpenSegment, length: u64) -> Result<Bytes, LogError> {
     let mut chunk = vec![0; length as usize];
     let n = open.file.read_at(&mut chunk, open.position).map_err(|e| io_error("read", &open.path, e))?;
-    // A file that has become shorter shows as a block that is not there.
+    // If the file has become shorter, the missing bytes are found as an invalid block.
     chunk.truncate(n.max(1));
     Ok(chunk.into())
 }

@@ -1,8 +1,8 @@
-//! Blocking requests, beside the async workers.
+//! Blocking requests, on threads other than the async workers.
 
 use crate::LogError;
 
-/// librdkafka's requests block; they run beside the async workers.
+/// librdkafka's requests block; they run on tokio's blocking pool.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

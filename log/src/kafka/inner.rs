@@ -1,4 +1,4 @@
-//! What an open log knows of its topic.
+//! State of an open log: its settings, its identity, its client for metadata.
 
 use boxbox_schemas::LogId;
 

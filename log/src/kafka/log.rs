@@ -36,7 +36,7 @@ impl KafkaLog {
         Ok(Self { inner: Arc::new(opened.await?) })
     }
 
-    /// Delete the topic with all its records; for tests and for people who mean it.
+    /// Delete the topic with all its records, for tests and for operators.
     pub async fn delete(self) -> Result<(), LogError> {
         let runtime = tokio::runtime::Handle::current();
         blocking(move || topic::delete(&self.inner.config, &runtime)).await

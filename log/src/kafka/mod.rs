@@ -1,12 +1,12 @@
 //! The log on Apache Kafka: one topic, one idempotent producer per writer, one consumer thread per reader (E8).
 //!
-//! Nothing of Kafka's own bookkeeping is used: no consumer groups (partitions are assigned, offsets are the reader's
-//! business), no transactions, no client-side partitioner. The log's id is the cluster's id, the topic and the number of
+//! Kafka's own bookkeeping is not used: no consumer groups (partitions are assigned, and the reader keeps its
+//! offsets), no transactions, no client-side partitioner. The log's id is the cluster's id, the topic and the number of
 //! partitions, so that a checkpoint is never read against another topic. Durable means acknowledged by all in-sync
-//! replicas; with a replication factor of 1 that survives a killed broker, not a lost machine.
+//! replicas; with a replication factor of 1 a durable record survives a killed broker, but not a lost machine.
 //!
-//! A reader costs one thread and one set of broker connections, which is fine for the 16 or so partitions of one node;
-//! more belong on more nodes.
+//! A reader costs one thread and one set of broker connections, which suits the 16 or so partitions of one node;
+//! spread more partitions over more nodes.
 
 mod blocking;
 mod closing;

@@ -1,4 +1,4 @@
-//! How a Kafka log is reached where not everybody may: TLS and SASL, as the URL and the password file say.
+//! Secured access to a Kafka log: TLS and SASL, as the URL and the password file say.
 //!
 //! TLS and SCRAM need OpenSSL in librdkafka, which is built in by the cargo feature `kafka-tls`; SASL PLAIN does not.
 
@@ -10,15 +10,15 @@ use rdkafka::ClientConfig;
 
 use crate::LogError;
 
-/// Whether this build can do TLS and SCRAM.
+/// Whether this build supports TLS and SCRAM.
 const HAS_OPENSSL: bool = cfg!(feature = "kafka-tls");
 
-/// How brokers are spoken to. The default is plain text for anybody.
+/// How a client connects to the brokers. The default is plain text without a login.
 #[derive(Clone, Debug, Default)]
 pub struct Security {
     /// TLS, if wanted.
     pub tls: Option<Tls>,
-    /// Who logs in, if anybody.
+    /// The login, if there is one.
     pub sasl: Option<Sasl>,
 }
 
@@ -32,22 +32,22 @@ pub struct Tls {
 /// A login.
 #[derive(Clone, Debug)]
 pub struct Sasl {
-    /// How.
+    /// How the password is proved.
     pub mechanism: Mechanism,
-    /// Who.
+    /// The user.
     pub user: String,
-    /// The proof.
+    /// The password.
     pub password: Secret,
 }
 
 /// How a login proves its password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mechanism {
-    /// By sending it: only over TLS, or to this machine.
+    /// By sending it: use this only over TLS, or on this machine.
     Plain,
-    /// Without sending it, SHA-256.
+    /// SCRAM with SHA-256: the password is not sent.
     ScramSha256,
-    /// Without sending it, SHA-512.
+    /// SCRAM with SHA-512: the password is not sent.
     ScramSha512,
 }
 
@@ -62,7 +62,7 @@ impl Mechanism {
 }
 
 impl Security {
-    /// What the URL's options `tls`, `ca`, `sasl` and `user` say, with the password from elsewhere. The error says what is wrong.
+    /// Reads the URL's options `tls`, `ca`, `sasl` and `user`; the password comes separately. The error says what is wrong.
     pub(crate) fn from_query(query: &mut BTreeMap<&str, &str>, password: Option<Secret>) -> Result<Self, &'static str> {
         let mut text = |name| query.remove(name).map(|text| decoded(text).filter(|t| !t.is_empty()).ok_or("an option's value cannot be read"));
         let ca = text("ca").transpose()?.map(PathBuf::from);
@@ -87,7 +87,7 @@ impl Security {
         Ok(Self { tls, sasl: Some(Sasl { mechanism, user, password }) })
     }
 
-    /// Whether this build can do it; and a warning of what others can read.
+    /// Checks that this build supports these settings, and warns if others could read the password.
     ///
     /// # Errors
     /// [`LogError::Mismatch`] for TLS or SCRAM in a build without them.
@@ -120,7 +120,7 @@ impl Security {
         };
         c.set("security.protocol", protocol);
         if let Some(tls) = &self.tls {
-            // A library with OpenSSL inside has no place of its own for the system's certificates: look in the usual ones.
+            // A librdkafka with OpenSSL inside does not know where the system's certificates are: it looks in the usual places.
             c.set("ssl.ca.location", tls.ca.as_ref().map_or_else(|| "probe".into(), |path| path.to_string_lossy()));
             c.set("ssl.endpoint.identification.algorithm", "https");
         }
@@ -139,7 +139,7 @@ fn is_loopback(broker: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A value of a URL's query: `%26` stands for `&`, and so on. `None` if it is no text.
+/// A value of a URL's query: `%26` stands for `&`, and so on. `None` if it is not valid text.
 fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! The topic: looked up, created when missing, checked; and the questions that need no producer or consumer.
+//! The topic: found, created if it is missing, checked; and the requests that need no producer or consumer.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,17 @@ use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, Logging, log_line};
 use crate::{Bounds, LogError, Offset};
 
-/// How long a broker may take to answer a question, or a new topic to have its leaders.
+/// How long a broker may take to answer a request, or a new topic to get its leaders.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// One question of several within that time.
+/// Time for one request of several within that time.
 const QUESTION: Duration = Duration::from_millis(500);
-/// Long enough to hear all that a client has to say.
+/// Long enough to receive all of a client's events.
 const EVENTS: Duration = Duration::from_millis(20);
-/// Partitions of a new topic: spreads over a small cluster, and one node can still own them all.
+/// Partitions of a new topic: enough to spread over a small cluster, few enough for one node to own all.
 const DEFAULT_PARTITIONS: u32 = 8;
 const DEFAULT_REPLICATION: u32 = 3;
 
-/// A client for questions. It is a producer that never produces: that needs no group and is closed quickly.
+/// A client for metadata. It is a producer that never produces: a producer needs no group and is closed quickly.
 pub(super) struct Metadata {
     /// `None` only while it is dropped.
     client: Option<(BaseProducer<Asking>, Open)>,
@@ -34,7 +34,7 @@ pub(super) struct Metadata {
     brokers: String,
 }
 
-/// Remembers why a broker does not let the client in: librdkafka reports that here alone, and retries for ever.
+/// Remembers why a broker refused the client: librdkafka reports the reason only here, and retries for ever.
 #[derive(Default)]
 pub(super) struct Asking {
     refused: Mutex<Option<String>>,
@@ -103,16 +103,16 @@ impl Metadata {
         })
     }
 
-    /// The cluster's metadata; in short questions, so that a refused login is an error at once.
+    /// The cluster's metadata. It is asked for with short timeouts, so that a refused login is an error at once.
     fn ask(&self) -> Result<rdkafka::metadata::Metadata, LogError> {
         let began = Instant::now();
         loop {
-            // All topics: a question about one creates it at brokers that create topics by themselves.
+            // For all topics: a request for one topic would create it at brokers that create topics automatically.
             let error = match self.client().client().fetch_metadata(None, QUESTION) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
-            // Errors reach the context by polling, behind what the library has logged.
+            // Errors reach the context by polling, after the library's log lines.
             self.client().poll(EVENTS);
             if let Some(reason) = self.client().context().refused.lock().take() {
                 return Err(LogError::Refused(format!("Kafka at {} (topic {}): {reason}", self.brokers, self.topic)));
@@ -149,7 +149,7 @@ impl TopicRole {
     }
 }
 
-/// Find or create the topic; its identity and number of partitions.
+/// Find or create the topic; returns its identity and number of partitions.
 pub(super) fn ensure(config: &KafkaConfig, role: TopicRole, metadata: &Metadata, runtime: &Handle) -> Result<(LogId, u32), LogError> {
     let admin = admin(config)?;
     let mut seen = metadata.look()?;
@@ -189,13 +189,13 @@ fn create(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Logging>, s
         .set("cleanup.policy", role.cleanup_policy())
         .set("min.insync.replicas", &min_isr)
         .set("unclean.leader.election.enable", "false")
-        // Entries say when the log took them, by one clock.
+        // The broker's clock stamps each record when it is appended.
         .set("message.timestamp.type", "LogAppendTime")
-        // Brokers store what they get: no recompression.
+        // Brokers store batches as they get them, without compressing them again.
         .set("compression.type", "producer");
     let topic = match role {
         TopicRole::Records => topic.set("retention.ms", &retention_ms),
-        // A reader that was cut off for so long may miss that something was removed.
+        // A reader that was disconnected for longer than this may miss that a key was removed.
         TopicRole::Control => topic.set("delete.retention.ms", &retention_ms),
     };
     match one(runtime.block_on(admin.create_topics([&topic], &patient()))) {
@@ -203,7 +203,7 @@ fn create(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Logging>, s
             tracing::info!(topic = %config.topic, partitions, replication, "created the log's Kafka topic");
             Ok(())
         }
-        // Another node was quicker.
+        // Another node has created it in the meantime.
         Err(Refused::Topic(RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
         Err(Refused::Topic(
             code @ (RDKafkaErrorCode::InvalidReplicationFactor | RDKafkaErrorCode::PolicyViolation | RDKafkaErrorCode::InvalidPartitions),
@@ -215,13 +215,13 @@ fn create(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Logging>, s
     }
 }
 
-/// A topic that somebody else made must not lose records.
+/// Checks that a topic which this program did not create keeps its records.
 fn check_settings(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Logging>, runtime: &Handle) -> Result<(), LogError> {
     let began = Instant::now();
     let described = loop {
         let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &patient()));
         let resource = described.ok().and_then(|mut all| all.pop()).and_then(Result::ok);
-        // A node that has not heard of a new topic yet knows no setting of it.
+        // A broker that does not know a new topic yet has no settings of it.
         if resource.as_ref().is_some_and(|r| r.get("cleanup.policy").is_some_and(|entry| entry.value.is_some())) || began.elapsed() > PATIENCE {
             break resource;
         }
@@ -297,7 +297,7 @@ fn patient() -> AdminOptions {
 
 pub(super) fn bad_setting(error: KafkaError) -> LogError {
     match error {
-        // Without the value, which may be a password.
+        // The message leaves out the value, which may be a password.
         KafkaError::ClientConfig(_, why, key, _) => LogError::Mismatch(format!("the Kafka client cannot be set up: {key}: {why}")),
         error => LogError::Mismatch(format!("the Kafka client cannot be set up: {error}")),
     }

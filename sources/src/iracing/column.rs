@@ -1,7 +1,7 @@
-//! Which variable of a recording gives which number: found by name, accepted by unit and type.
+//! Columns: the variables of a recording that give numbers, found by name and accepted by unit and type.
 //!
-//! The unit in the file decides the conversion (AirPressure alone has been Pa and Hg). A unit that is not known leaves
-//! the number out, with a warning: no number is better than a wrong one.
+//! The unit in the file decides the conversion (AirPressure alone has been Pa and Hg). A number in an unknown
+//! unit is left out, with a warning: a missing number is better than a wrong one.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use super::layout::{Value, ValueType, Variable, read_value};
 use super::stats::ReadStats;
 use super::units::{PLAIN, Units};
 
-/// A number of each record.
+/// A number that each record has.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: &'static str,
@@ -22,7 +22,7 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// The number in our unit, if it is finite and in range; else it is counted.
+    /// The number in our unit, if it is finite and in range; otherwise it is counted.
     pub(super) fn number(&self, record: &[u8], stats: &mut ReadStats) -> Option<f64> {
         // The layout has checked that every variable lies within the record.
         let number = read_value(self.value_type, record, self.offset)?.as_f64() * self.scale + self.add;
@@ -59,7 +59,7 @@ impl Column {
     }
 }
 
-/// Finds variables and gathers what does not fit.
+/// Finds variables and collects warnings about those that do not fit.
 pub(super) struct Binder<'a> {
     variables: &'a [Variable],
     warnings: &'a mut Vec<Warning>,
@@ -80,7 +80,7 @@ impl<'a> Binder<'a> {
         self.one(name, PLAIN, range)
     }
 
-    /// A yes-or-no: any number, yes if it is not 0.
+    /// A boolean: any number, true if it is not 0.
     pub(super) fn yes_no(&mut self, name: &'static str) -> Option<Column> {
         self.one(name, PLAIN, f64::MIN..=f64::MAX)
     }

@@ -7,7 +7,7 @@ use super::error::Warning;
 use super::layout::Variable;
 use super::slow::SlowColumns;
 
-/// Every column that frames are made of.
+/// All columns from which frames are made.
 #[derive(Debug, Clone)]
 pub(super) struct Columns {
     pub(super) clock: ClockColumns,

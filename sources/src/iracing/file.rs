@@ -1,4 +1,4 @@
-//! A recording that is open: [`IbtFile`].
+//! An open recording: [`IbtFile`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,12 +32,12 @@ pub(super) struct Inner {
 }
 
 impl IbtFile {
-    /// Open a recording, .ibt or .ibt.gz. Reads as far as it takes to know the track's length.
+    /// Open a recording, .ibt or .ibt.gz. Reads until the track's length is known.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, IbtError> {
         Self::read(Origin::file(path.into())?)
     }
 
-    /// Take a recording from memory, plain or gzipped.
+    /// Read a recording from memory, plain or gzipped.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, IbtError> {
         Self::read(Origin::memory(bytes.into()))
     }
@@ -56,7 +56,7 @@ impl IbtFile {
         &self.inner.layout.header
     }
 
-    /// Every variable whose place in the record is sound, in the file's order.
+    /// Every variable whose position in the record is valid, in the file's order.
     pub fn variables(&self) -> &[Variable] {
         &self.inner.layout.variables
     }
@@ -66,12 +66,12 @@ impl IbtFile {
         self.variables().iter().find(|v| v.name == name)
     }
 
-    /// What the session text says.
+    /// The content of the session text.
     pub fn session_text(&self) -> &SessionText {
         &self.inner.text
     }
 
-    /// What is wrong with the layout or the session text; [`super::ReadStats::warnings`] has what is wrong with the records.
+    /// Faults of the layout and of the session text; [`super::ReadStats::warnings`] has those of the records.
     pub fn warnings(&self) -> &[Warning] {
         &self.inner.warnings
     }
@@ -86,7 +86,7 @@ impl IbtFile {
         self.inner.text.own_slot().or(self.inner.survey.slot).unwrap_or(0)
     }
 
-    /// The lobby's id. Where the simulator gives none, an id made of the file's content, so that the same recording
+    /// The lobby's id. If the simulator gives none, an id computed from the file's content, so that the same recording
     /// is the same session each time (F6).
     pub fn lobby_id(&self) -> u128 {
         match self.inner.text.sub_session_id() {
@@ -100,12 +100,12 @@ impl IbtFile {
         Source { sim: Sim::IRACING, id: self.lobby_id(), session_num }
     }
 
-    /// What the recording knows of session `session_num`.
+    /// The metadata of session `session_num`.
     pub fn meta(&self, session_num: u32) -> SessionMeta {
         self.inner.text.meta(session_num, self.slot(), self.track_length_m())
     }
 
-    /// The records as they stand in the file, from the first.
+    /// The records as they are in the file, from the first.
     pub fn records(&self) -> Result<Records, IbtError> {
         Records::open(&self.inner.origin, &self.inner.layout)
     }

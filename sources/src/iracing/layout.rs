@@ -1,7 +1,7 @@
-//! The layout of an .ibt file: header, variable headers, session text, and where the records are.
+//! The layout of an .ibt file: header, variable headers, session text, and the position of the records.
 //!
-//! Little endian, every field read where it stands (variables are packed without alignment). Offsets and lengths are
-//! signed 32-bit numbers that may say anything, so each is checked against the others before it is used.
+//! Numbers are little-endian and read in place (variables are packed without alignment). Offsets and lengths are
+//! signed 32-bit numbers that may have any value, so each is checked against the others before it is used.
 
 use super::error::{IbtError, Warning};
 use super::limits::{RECORD_MAX_BYTES, SESSION_TEXT_MAX_BYTES, TICK_RATE_DEFAULT, VARIABLES_MAX};
@@ -11,10 +11,10 @@ use super::stream::{Origin, Stream};
 const HEADER_BYTES: usize = 144;
 /// Bytes of one variable's header.
 const VARIABLE_BYTES: usize = 144;
-/// Versions of the format that are known; recordings of the last ten years have 2.
+/// Known versions of the format; recordings of the last ten years have 2.
 const VERSIONS: std::ops::RangeInclusive<i32> = 1..=2;
 
-/// The header, as the file says it.
+/// The header as the file has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// Version of the format.
@@ -70,7 +70,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// The type of that code.
+    /// The type with this code.
     pub fn from_code(code: i32) -> Option<Self> {
         [ValueType::Char, ValueType::Bool, ValueType::Int, ValueType::Bits, ValueType::Float, ValueType::Double]
             .get(usize::try_from(code).ok()?)
@@ -86,7 +86,7 @@ impl ValueType {
         }
     }
 
-    /// The type in a word.
+    /// The type's name.
     pub const fn name(self) -> &'static str {
         match self {
             ValueType::Char => "char",
@@ -130,14 +130,14 @@ impl Value {
     }
 }
 
-/// A variable and its place in the record, which is checked to lie within it.
+/// A variable and its position, which is checked to lie within the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
     pub name: String,
     /// Its unit, as the simulator writes it.
     pub unit: String,
-    /// What the simulator says about it.
+    /// The simulator's description of it.
     pub description: String,
     /// Its type.
     pub value_type: ValueType,
@@ -181,7 +181,7 @@ pub(super) struct Layout {
     pub(super) record_len: usize,
     /// Where the records begin.
     pub(super) data_start: u64,
-    /// Where they must end, if something else follows them.
+    /// Where they must end, if other data follows them.
     pub(super) data_end: Option<u64>,
 }
 
@@ -273,7 +273,7 @@ fn read_region(origin: &Origin, part: &'static str, start: u64, len: usize) -> R
     if bytes.len() < len { Err(IbtError::Cut { part, needed, have: stream.at() }) } else { Ok(bytes) }
 }
 
-/// Append up to `len` bytes, taking memory only as they come: a length in a header is only a claim.
+/// Append up to `len` bytes, allocating memory only as they arrive: a length in a header may be wrong.
 fn fill_vec(stream: &mut Stream, bytes: &mut Vec<u8>, len: usize) -> Result<(), IbtError> {
     let mut chunk = [0; 16 * 1024];
     while bytes.len() < len {
@@ -312,14 +312,14 @@ fn read_text(
     if start < HEADER_BYTES as u64 || start < variables.end && variables.start < end {
         return none(format!("bytes {start} to {end} belong to the headers"));
     }
-    // A length that reaches into the records is taken as far as it is plausible.
+    // A length that reaches into the records is cut at their beginning.
     let len = if start < data_start { len.min((data_start - start) as usize) } else { len };
     let mut stream = origin.stream()?;
     let mut text = Vec::new();
     if stream.skip_to(start)? {
         fill_vec(&mut stream, &mut text, len)?;
     }
-    // Text is recognised by what every session text has; a wrong offset must not take records for text.
+    // Text is recognised by a key that every session text has, so that records are not read as text if the offset is wrong.
     if text.starts_with(b"---") || text.windows(12).any(|w| w == b"WeekendInfo:") {
         Ok(text)
     } else {
@@ -368,7 +368,7 @@ fn checked_range(code: i32, offset: i32, count: i32, record_len: usize) -> Resul
     range().ok_or_else(|| format!("its {count} values at {offset} do not fit into a record of {record_len} bytes"))
 }
 
-/// Text up to the first NUL; names are ASCII, so other bytes are only made harmless.
+/// Text up to the first NUL; names are ASCII, so other bytes are only decoded safely.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let (decoded, _, _) = encoding_rs::WINDOWS_1252.decode(&bytes[..end]);

@@ -2,10 +2,10 @@
 //!
 //! [`IbtFile::open`] checks a file's layout and session text, [`IbtFile::replay`] yields what a live client would have
 //! sent: sessions, car frames, slow frames, rewinds. Files are read from front to back and never held whole: memory is
-//! two records and a buffer, whatever the size. A gzipped file is recognised by its content.
+//! two records and a buffer for a file of any size. A gzipped file is recognised by its content.
 //!
-//! Nothing in a file is trusted. What cannot be read at all is an [`IbtError`]; what is damaged, missing or in an
-//! unexpected unit is left out, counted in [`ReadStats`] and named by a [`Warning`], and the rest is read.
+//! No content of a file is trusted. A file that cannot be read at all gives an [`IbtError`]. Values that are damaged, missing or in
+//! an unexpected unit are left out, counted in [`ReadStats`] and named by a [`Warning`], and the rest is read.
 
 mod car;
 mod clock;

@@ -1,4 +1,4 @@
-//! Where a recording's bytes come from: a file, a gzip of one, or memory; always read from front to back.
+//! The bytes of a recording, from a file, a gzipped file, or memory; they are always read from front to back.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
@@ -10,9 +10,9 @@ use flate2::bufread::MultiGzDecoder;
 use super::error::IbtError;
 use super::limits::UNPACKED_MAX_BYTES;
 
-/// Read-ahead of a file, bytes: some 200 records, so that system calls cost nothing.
+/// Read-ahead of a file, bytes: some 200 records, so that system calls cost little.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// How a gzip begins: its magic and the one method there is.
+/// The beginning of a gzip: its magic number and its only method.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// A recording that can be read from the start any number of times.
@@ -84,12 +84,12 @@ impl Stream {
         self.at
     }
 
-    /// What the unpacker said where it could not go on.
+    /// The unpacker's message if it could not continue.
     pub(super) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
 
-    /// Fill `buf` as far as the recording goes. Fewer bytes than asked for are its end, its damage or the bound.
+    /// Fill `buf` as far as the recording goes. Fewer bytes than asked for mean its end, damage or the limit.
     pub(super) fn fill(&mut self, buf: &mut [u8]) -> Result<usize, IbtError> {
         let room = UNPACKED_MAX_BYTES.saturating_sub(self.at);
         let wanted = buf.len().min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -111,7 +111,7 @@ impl Stream {
         Ok(done)
     }
 
-    /// Go on to byte `to`; whether the recording reaches as far.
+    /// Skip to byte `to`; false if the recording is shorter.
     pub(super) fn skip_to(&mut self, to: u64) -> Result<bool, IbtError> {
         if let Input::Plain(input) = &mut self.input {
             let io = |cause| IbtError::Io { path: self.path.clone(), cause };

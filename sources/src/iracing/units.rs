@@ -4,9 +4,9 @@
 pub(super) type Units = &'static [(&'static str, f64, f64)];
 
 const DEGREE: f64 = std::f64::consts::PI / 180.0;
-/// Counts, codes and yes-or-no: no unit can change them, and the simulator writes the name of an enumeration there.
+/// Counts, codes and booleans: they have no unit, and the simulator writes the name of an enumeration there.
 pub(super) const PLAIN: Units = &[];
-/// iRacing writes % and means 0..1; ranges catch one that would mean 0..100.
+/// iRacing writes % for 0..1; the accepted ranges detect a value of 0..100.
 pub(super) const FRACTION: Units = &[("%", 1.0, 0.0), ("", 1.0, 0.0)];
 pub(super) const SECONDS: Units = &[("s", 1.0, 0.0)];
 pub(super) const METRES: Units = &[("m", 1.0, 0.0)];
@@ -16,7 +16,7 @@ pub(super) const RADIANS: Units = &[("rad", 1.0, 0.0), ("deg", DEGREE, 0.0)];
 pub(super) const RADIANS_PER_S: Units = &[("rad/s", 1.0, 0.0), ("deg/s", DEGREE, 0.0)];
 pub(super) const DEGREES: Units = &[("deg", 1.0, 0.0)];
 pub(super) const REVS_PER_MIN: Units = &[("revs/min", 1.0, 0.0), ("rpm", 1.0, 0.0), ("RPM", 1.0, 0.0)];
-/// Energy for electric cars; the session text says which.
+/// For electric cars this is energy; the session text says which cars are.
 pub(super) const FUEL: Units = &[("l", 1.0, 0.0), ("L", 1.0, 0.0), ("l or kWh", 1.0, 0.0), ("kWh", 1.0, 0.0)];
 pub(super) const KG_PER_H: Units = &[("kg/h", 1.0, 0.0)];
 pub(super) const CELSIUS: Units = &[("C", 1.0, 0.0), ("°C", 1.0, 0.0), ("K", 1.0, -273.15), ("F", 5.0 / 9.0, -160.0 / 9.0)];

@@ -11,7 +11,7 @@ const POINTS: usize = 1_024;
 const RAW: usize = 8_192;
 /// Metres of one degree of latitude.
 const METRES_PER_DEGREE: f64 = 111_320.0;
-/// Where the circuit is on Earth: nowhere that has one.
+/// Position of the circuit on Earth: a place without a real circuit.
 const HOME_DEG: (f64, f64) = (47.0, 9.0);
 
 /// A circuit.
@@ -21,11 +21,11 @@ pub struct Circuit {
     pub name: String,
     /// Length of the lap, m.
     pub length_m: f64,
-    /// Where sectors start, as fractions of the lap; the first is 0.
+    /// Starts of the sectors, as fractions of the lap; the first is 0.
     pub sector_starts: Vec<f64>,
-    /// Where the pit lane begins and ends, as fractions of the lap: it spans the line.
+    /// Beginning and end of the pit lane, as fractions of the lap: it passes the line.
     pub pit: (f64, f64),
-    /// Where the first and the last stall are, as fractions of the lap from the line: before it negative.
+    /// Positions of the first and the last stall, as fractions of the lap from the line: before it negative.
     pub stalls: (f64, f64),
     /// Pit lane speed limit, m/s.
     pub pit_limit_mps: f64,

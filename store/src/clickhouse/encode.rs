@@ -1,6 +1,6 @@
-//! A block of frames as ClickHouse's `Native` format has it: columns, each in one piece.
+//! A block of frames in ClickHouse's `Native` format: columns, each in one piece.
 //!
-//! It costs the server least: reading a column is copying it. Gathering the columns here costs 0.1 µs a frame, since a tile
+//! This format costs the server least: it reads a column by copying it. Gathering the columns here costs 0.1 µs a frame, since a tile
 //! of frames fits a core's cache.
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::FrameRun;
 /// Rows whose bytes, once read for the first column, are still in a core's cache for the last.
 const TILE_ROWS: usize = 256;
 
-/// What is to be written: the rows of one block.
+/// The rows of one block, to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     /// The log's id.
@@ -29,7 +29,7 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// How many.
+    /// Number of rows.
     pub fn count(&self) -> usize {
         self.runs.iter().map(|run| run.count() as usize).sum()
     }
@@ -95,7 +95,7 @@ impl Rows<'_> {
         }
     }
 
-    /// A column of texts, one for each run: the different ones, then for each row which of them it has.
+    /// A column of texts, one for each run: the different texts, then for each row the index of its text.
     fn dictionary<'r>(&'r self, out: &mut Vec<u8>, name: &str, text: impl Fn(&'r FrameRun) -> &'r str) {
         head(out, name, "LowCardinality(String)");
         let (mut texts, mut which) = (std::collections::BTreeMap::new(), Vec::with_capacity(self.runs.len()));
@@ -105,7 +105,7 @@ impl Rows<'_> {
         }
         let mut in_order: Vec<_> = texts.into_iter().collect();
         in_order.sort_by_key(|(_, n)| *n);
-        // The version of the keys; then: indexes of 32 bits, and the keys are here.
+        // The version of the keys; then the flags: indexes of 32 bits, keys included.
         out.extend_from_slice(&1u64.to_le_bytes());
         out.extend_from_slice(&(2u64 | 1 << 9).to_le_bytes());
         out.extend_from_slice(&(in_order.len() as u64).to_le_bytes());

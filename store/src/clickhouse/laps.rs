@@ -1,7 +1,7 @@
-//! Copying laps to ClickHouse, for questions over seasons.
+//! Copying laps to ClickHouse, for queries over seasons.
 //!
-//! What steps wrote or withdrew stands in an outbox in PostgreSQL. Laps go over as they are when they are copied; a row's
-//! `log_offset` says which of two rows of a lap is true, so that copying one twice, or late, changes nothing under `FINAL`.
+//! An outbox in PostgreSQL lists the laps that steps wrote or withdrew. A lap is copied as it is at that time; a row's
+//! `log_offset` says which of two rows of a lap is valid, so that copying one twice, or late, changes nothing under `FINAL`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::sql::owned;
 use crate::sql::rows::{Description, parse};
 use crate::{Lease, StoreError};
 
-/// Laps copied at once, at most.
+/// Most laps copied at once.
 const BATCH: i64 = 5_000;
 /// How long a piece may take to send, and ClickHouse to answer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub(super) async fn export(plans: &Database, server: &Server, replicated: bool, 
     Ok(copied)
 }
 
-/// The oldest rows of the partition's outbox, and what they are to be in ClickHouse.
+/// The oldest rows of the partition's outbox, and the rows that they become in ClickHouse.
 async fn outbox(c: &mut PgConnection, lease: &Lease) -> Result<(Vec<i64>, Vec<LapRow>), StoreError> {
     owned(c, lease).await?;
     let query = sqlx::query(

@@ -1,8 +1,8 @@
-//! The layout of table `frames`: where each column lies in a frame, and how it is kept.
+//! The layout of table `frames`: the position of each column in a frame, and its codec.
 //!
 //! The frame's columns are the fields of [`CarFrame`](boxbox_schemas::frame::CarFrame) in declared order, an element of an
 //! array as a column of its own, and every type has the frame's own bytes. So a frame's row in ClickHouse's `RowBinary` *is*
-//! the archived frame (F1): nothing is converted, whichever way it goes. DDL, insert and select are made from this one table.
+//! the archived frame (F1): neither writing nor reading converts anything. DDL, insert and select are made from this one table.
 //!
 //! The codecs were chosen by `examples/codecs.rs` on a real recording; its figures are in the project's measurements.
 
@@ -15,19 +15,19 @@ use boxbox_schemas::frame::{ArchivedCarFrame, CAR_FRAME_BYTES};
 pub struct Column {
     /// Its name, with its unit.
     pub name: &'static str,
-    /// The field of the frame that it is, or is an element of.
+    /// The frame's field that the column stores, or stores an element of.
     pub field: &'static str,
     /// Its type.
     pub column_type: ColumnType,
     /// Where in the frame it begins, bytes.
     pub offset: usize,
-    /// How it is compressed: what stands in `CODEC(…)`.
+    /// Its compression: the text in `CODEC(…)`.
     pub codec: &'static str,
-    /// What it is, for people: `COMMENT`.
+    /// Its description for people: `COMMENT`.
     pub comment: &'static str,
 }
 
-/// A type of ClickHouse's with a fixed size.
+/// A type of ClickHouse with a fixed size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
 pub enum ColumnType {
@@ -85,25 +85,25 @@ macro_rules! column {
     };
 }
 
-/// Numbers that mostly rise by the same.
+/// Numbers that usually rise by the same amount.
 const STEADY: &str = "DoubleDelta, ZSTD(1)";
-/// Numbers that rise a little. Of words, it keeps long times without a change well too.
+/// Numbers that rise a little. It also suits words that stay the same for long.
 const NEAR: &str = "Delta, ZSTD(1)";
-/// Signals of a car: each predicted from those before.
+/// Signals of a car: each value is predicted from those before.
 const SIGNAL: &str = "FPC, ZSTD(1)";
-/// What hardly ever changes.
+/// Values that rarely change.
 const STATE: &str = "ZSTD(1)";
 
-/// A column that says whose frame a row is, and which block brought it.
+/// A column that says whose frame a row is, and which block contained it.
 #[derive(Clone, Copy, Debug)]
 pub struct Label {
     /// Its name.
     pub name: &'static str,
     /// Its type, as ClickHouse spells it.
     pub sql: &'static str,
-    /// How it is compressed: what stands in `CODEC(…)`.
+    /// Its compression: the text in `CODEC(…)`.
     pub codec: &'static str,
-    /// What it is, for people: `COMMENT`.
+    /// Its description for people: `COMMENT`.
     pub comment: &'static str,
 }
 

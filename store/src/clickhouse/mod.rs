@@ -1,11 +1,11 @@
 //! [`Archive`] on ClickHouse, with its plans in PostgreSQL: the server profile.
 //!
-//! ClickHouse takes a block of frames whole or not at all, and the same block once however often it is sent, as long as it
-//! remembers the block's token. It cannot join that with a checkpoint, nor refuse who does not own the partition any more. So a
-//! block is first planned in one fenced transaction of PostgreSQL ([`plans`]) and then inserted ([`insert`]); where a start goes on
-//! follows from both ([`resume`]).
+//! ClickHouse stores a block of frames whole or not at all, and stores it once however often it is sent, as long as it
+//! remembers the block's token. It cannot write a checkpoint in the same transaction, nor refuse a process that no longer owns the
+//! partition. So a block is first planned in one fenced transaction of PostgreSQL ([`plans`]) and then inserted ([`insert`]); from
+//! both a start determines where to continue ([`resume`]).
 //!
-//! Every row says which block brought it: the log offset of the block's last record. A block is there if a row of it is.
+//! Every row names its block by the log offset of the block's last record. A block is stored if one of its rows is.
 //!
 //! Frames are removed by ClickHouse itself, a month's parts at a time, when they are older than [`Options::max_age`].
 

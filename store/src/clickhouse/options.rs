@@ -5,14 +5,15 @@ use std::time::Duration;
 /// How the archive is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// The tables' engine, when they are made: `MergeTree`, or for replicas
+    /// The engine of new tables: `MergeTree`, or for replicas
     /// `ReplicatedMergeTree('/clickhouse/tables/{shard}/{table}', '{replica}')`.
     pub engine: String,
-    /// Part of every block's token: raised where an operator has removed frames that are to be archived again.
+    /// Part of every block's token: raise it after removing frames that are to be archived again.
     pub generation: u32,
-    /// Frames whose records the log took longer ago than this, whole seconds, are removed; `None`: never. [`migrate`](super::migrate) settles it.
+    /// Frames whose records the log appended longer ago than this, whole seconds, are removed; `None`: never. [`migrate`](super::migrate)
+    /// puts this into the tables.
     pub max_age: Option<Duration>,
-    /// Compress what goes over the network, with LZ4. On one machine it costs more than it gives.
+    /// Compress the network traffic with LZ4. On one machine this costs more than it saves.
     pub compress: bool,
 }
 

@@ -1,7 +1,7 @@
-//! The tables: making them, changing them, and seeing whether they are there.
+//! The tables: creating, changing and checking them.
 //!
-//! A table says in its comment which version of this file made it. Whoever opens the archive changes nothing: `boxbox migrate`
-//! does, and may be run again and again.
+//! A table's comment names the version of this file that made it. Opening the archive changes nothing: `boxbox migrate`
+//! does, and may be run repeatedly.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::StoreError;
 const VERSION: u32 = 1;
 /// The comment of a table is this and its version.
 const COMMENT: &str = "Ok, Box Box, schema ";
-/// How many of the last blocks ClickHouse knows by their tokens. Blocks come every 10 s from each partition: three hours of 48.
+/// Number of last blocks whose tokens ClickHouse remembers. Each partition sends a block every 10 s: three hours for 48 partitions.
 const WINDOW_BLOCKS: u32 = 50_000;
-/// And for how long at most, where it is replicated, s.
+/// How long replicated tables remember a token at most, s.
 const WINDOW_SECONDS: u32 = 6 * 3_600;
 
 /// Columns of `laps`: name, type, comment.
@@ -53,11 +53,11 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("deleted", "UInt8", "1: there is no such lap any more"),
 ];
 
-/// Make the database and its tables, or bring them to this version and these options.
+/// Create the database and its tables, or change them to this version and these options.
 pub(super) async fn migrate(server: &Server, options: &Options) -> Result<(), StoreError> {
     let (frames, laps) = options.engines()?;
     let known = "SELECT count() FROM system.databases WHERE name = {name:String}";
-    // Asked of the server, not of the database, which may not be there yet.
+    // The query names no database, because it may not exist yet.
     let anywhere = server.client.clone().with_database("system");
     if server.row::<u64>(anywhere.query_raw(known).param("name", &server.database)).await? == 0 {
         server.execute(anywhere.query_raw(&format!("CREATE DATABASE IF NOT EXISTS `{}`", server.database))).await?;
@@ -77,11 +77,11 @@ pub(super) async fn migrate(server: &Server, options: &Options) -> Result<(), St
     Ok(())
 }
 
-/// Tables that are as they should be.
+/// The result of a check that the tables are right.
 pub(super) struct Checked {
-    /// Whether replicas keep them.
+    /// Whether the tables are replicated.
     pub(super) replicated: bool,
-    /// For how long frames are kept there.
+    /// For how long the tables keep frames.
     pub(super) max_age: Option<Duration>,
 }
 
@@ -137,7 +137,7 @@ fn table_settings(engine: &str) -> String {
     } else {
         format!("non_replicated_deduplication_window = {WINDOW_BLOCKS}")
     };
-    // A block that was answered is on the disk: what a power cut took away would only be missed at the next start.
+    // A confirmed block is on the disk: a loss in a power cut would only be noticed at the next start.
     format!("{window}, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1")
 }
 
@@ -159,7 +159,7 @@ fn kept_for(engine_full: &str) -> Option<Duration> {
     rest.split_once(')')?.0.parse().ok().map(Duration::from_secs)
 }
 
-/// A table as it is.
+/// A table as it exists.
 #[derive(Row, Deserialize)]
 struct Found {
     engine_full: String,

@@ -1,4 +1,4 @@
-//! [`Server`]: where ClickHouse is, how to get in, and statements in bounded time.
+//! [`Server`]: ClickHouse's address and login, and statements in bounded time.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::StoreError;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a statement may take that reads no frames.
 const SHORT: Duration = Duration::from_secs(15);
-/// An idle connection is closed after so long; ClickHouse closes it after 10 s, and must not be first.
+/// An idle connection is closed after this long: before ClickHouse closes it, after 10 s.
 const IDLE: Duration = Duration::from_secs(3);
-/// Frames and laps of a season are analysed under this name if the URL has none.
+/// The database if the URL names none.
 const DATABASE: &str = "boxbox";
 
-/// A database of a ClickHouse.
+/// A ClickHouse database.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) client: Client,
@@ -33,7 +33,7 @@ pub(super) struct Server {
     address: String,
 }
 
-/// What a URL says.
+/// The parts of a URL.
 #[derive(PartialEq, Eq, Debug)]
 struct Address {
     user: String,
@@ -49,7 +49,7 @@ impl Server {
     /// for the certificates (PEM) that its own may be signed by, instead of the system's.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none or has a password in it, which is not repeated, and for a file without
+    /// [`StoreError::Refused`] for an invalid URL, for one with a password, which the error does not repeat, and for a file without
     /// certificates.
     pub(super) fn parse(url: &str, password: Option<&str>, compress: bool) -> Result<Self, StoreError> {
         let Address { user, host, port, database, tls, ca } = Address::parse(url)?;
@@ -90,7 +90,7 @@ impl Server {
         self.within(SHORT, query.fetch_one()).await
     }
 
-    /// What `work` gives within `deadline`.
+    /// The result of `work`, if it comes within `deadline`.
     pub(super) async fn within<T>(&self, deadline: Duration, work: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, StoreError> {
         match timeout(deadline, work).await {
             Ok(done) => done.map_err(|e| self.at(from_clickhouse(e))),
@@ -98,7 +98,7 @@ impl Server {
         }
     }
 
-    /// An error with the address it comes from, which is no secret.
+    /// An error with the server's address, which is not secret.
     pub(super) fn at(&self, e: StoreError) -> StoreError {
         let address = &self.address;
         match e {

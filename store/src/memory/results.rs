@@ -25,7 +25,7 @@ type PartitionKey = (LogId, u32);
 struct Inner {
     down: bool,
     shared: bool,
-    /// Until when each member lives.
+    /// When each member's leases end.
     members: BTreeMap<(LogId, String), Instant>,
     partitions: BTreeMap<PartitionKey, Partition>,
     sessions: BTreeMap<SessionId, (PartitionKey, SessionInfo)>,
@@ -57,7 +57,7 @@ impl MemoryResults {
         store
     }
 
-    /// From now on answer, or fail as a store does that is down.
+    /// From now on answer, or fail like a store that is down.
     pub fn set_available(&self, up: bool) {
         self.inner.lock().down = !up;
     }
@@ -92,7 +92,7 @@ impl Inner {
         })
     }
 
-    /// Everything that could refuse the step, before anything is changed.
+    /// All checks of the step, before a change.
     fn check(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         check_step(lease, step)?;
         check_advance(self.owned(lease)?.checkpoint.as_ref(), &step.checkpoint)?;

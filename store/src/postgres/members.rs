@@ -1,7 +1,7 @@
-//! Processors that share the database: who lives, and who has which partition (E5). What a beat does is said by
-//! [`crate::share`]; beats of one log follow one another, by an advisory lock.
+//! Processors that share the database: which are alive, and which owns which partition (E5b). [`crate::share`] decides what a
+//! beat changes; an advisory lock orders the beats of one log.
 //!
-//! Time is the database's. A member's leases live as long as its row in `members` does.
+//! The database's clock counts. A member's leases last as long as its row in `members`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::share::{PartitionOwner, turn};
 use crate::sql::{Found, number};
 use crate::{Lease, Member, Share, StoreError};
 
-/// How long a beat may take: what waits longer is said to be unavailable, and beats again.
+/// How long a beat may take: a longer one is [`StoreError::Unavailable`], and the member beats again.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn beat(database: &Database, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
@@ -50,10 +50,10 @@ pub(super) async fn leave(database: &Database, log: &LogId, member: &Member) -> 
 
 async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Member) -> Result<Share, StoreError> {
     let (of, me) = (log.0.as_str(), member.name.as_str());
-    // Another log with the same hash would have to wait, no more.
+    // Another log with the same hash would only have to wait.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('boxbox members ' || $1, 0))").bind(of).execute(&mut *c).await.map_err(from_sqlx)?;
 
-    // By the clock, not by the transaction's time, which is that of before the lock.
+    // By the clock, not by the transaction's time, which is from before the lock.
     let alive = sqlx::query(
         "INSERT INTO members (log, name, alive_until) VALUES ($1, $2, clock_timestamp() + $3 * INTERVAL '1 microsecond') \
          ON CONFLICT (log, name) DO UPDATE SET alive_until = excluded.alive_until",

@@ -21,11 +21,11 @@ pub struct PostgresResults {
 
 impl PostgresResults {
     /// Use the database at `postgres://USER@HOST:PORT/DATABASE`, with `?sslmode=…&sslrootcert=…`, which [`migrate`](super::migrate)
-    /// has prepared. Without an `sslmode` the server's certificate is verified, unless the server is on this machine. A step that
-    /// was answered is on the server's disk.
+    /// has prepared. Without an `sslmode` the server's certificate is verified, unless the server is on this machine. A confirmed step
+    /// is on the server's disk.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none or has a password in it, and for a login that is not let in;
+    /// [`StoreError::Refused`] for an invalid URL, for one with a password, and for a refused login;
     /// [`StoreError::Unreadable`] for a schema that is not this program's; [`StoreError::Unavailable`].
     pub async fn open(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
         Ok(Self { database: Database::connect(url, password, "results").await? })
@@ -39,7 +39,7 @@ impl PostgresResults {
         sql::quarantine(self, log, partition).await
     }
 
-    /// Wait for what is being done, then close the connections.
+    /// Wait for running calls, then close the connections.
     pub async fn close(&self) {
         self.database.close().await;
     }

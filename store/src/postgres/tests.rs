@@ -1,6 +1,6 @@
-//! The suites on a real server, and what only a server can do: hang, vanish, let nobody in, be migrated by somebody else.
+//! The suites on a real server, and behaviour that only a server has: it hangs, vanishes, refuses logins, is migrated by another process.
 //!
-//! `POSTGRES_URL` and `POSTGRES_PASSWORD_FILE` say which; each test makes a database of its own there and drops it.
+//! `POSTGRES_URL` and `POSTGRES_PASSWORD_FILE` name the server; each test creates its own database there and drops it.
 
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
@@ -26,7 +26,7 @@ fn server() -> Option<(String, String)> {
 
 const MISSING: &str = "POSTGRES_URL and POSTGRES_PASSWORD_FILE are not set (cargo xtask stack up starts a server)";
 
-/// A database of its own, dropped at the end.
+/// A database for one test, dropped at the end.
 struct TestDatabase {
     url: String,
     password: String,
@@ -34,7 +34,7 @@ struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Not there yet.
+    /// A database that does not exist yet.
     fn new() -> Self {
         let (url, password) = server().expect("a test that needs a server asks for one first");
         let (address, query) = url.split_once('?').map_or((url.as_str(), String::new()), |(address, query)| (address, format!("?{query}")));
@@ -43,7 +43,7 @@ impl TestDatabase {
         Self { url, password, made: OnceCell::new() }
     }
 
-    /// There, and migrated.
+    /// A database that exists and is migrated.
     async fn ready() -> Self {
         let database = Self::new();
         database.make().await;
@@ -67,7 +67,7 @@ impl TestDatabase {
         PostgresResults::open(&self.url, Some(&self.password)).await.unwrap()
     }
 
-    /// A connection that nobody looks after.
+    /// A plain connection.
     async fn raw(&self) -> sqlx::PgConnection {
         Server::parse(&self.url, Some(&self.password)).unwrap().named("test").connection().await.unwrap()
     }
@@ -193,8 +193,8 @@ on_a_server! {
 }
 
 on_a_server! {
-    /// Each lap that a step writes or withdraws is one row, with the step's offset, in the order of the steps; none of a step
-    /// that was refused.
+    /// Each lap that a step writes or withdraws is one row, with the step's offset, in the order of the steps; none of a
+    /// refused step.
     async fn laps_go_through_the_outbox(database) {
         let store = database.store().await;
         let lease = store.acquire(&log(), 3).await.unwrap();
@@ -213,7 +213,7 @@ on_a_server! {
 }
 
 on_a_server! {
-    /// However many laps there are, a question begins at its first row: no table is scanned.
+    /// However many laps there are, a query begins at its first row: no table is scanned.
     async fn questions_about_laps_scan_nothing(database) {
         let store = database.store().await;
         let lease = store.acquire(&log(), 3).await.unwrap();

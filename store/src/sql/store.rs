@@ -1,4 +1,4 @@
-//! [`SqlStore`]: how a backend keeps its connections. Whatever is one has [`Steps`] here, and [`Sessions`](crate::Sessions) in
+//! [`SqlStore`]: how a backend keeps its connections. [`Steps`] is implemented for it here, and [`Sessions`](crate::Sessions) in
 //! [`read`](super::read).
 
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, Stor
 /// The connections of a results store.
 #[async_trait]
 pub(crate) trait SqlStore: Send + Sync + 'static {
-    /// Run `work` in one transaction of the partition. A caller that goes away leaves nothing half done.
+    /// Run `work` in one transaction of the partition. If the caller drops the future, no transaction is left half done.
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
-    /// As `write`, for what may take long.
+    /// As `write`, for work that may take long.
     async fn write_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

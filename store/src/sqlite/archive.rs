@@ -20,8 +20,8 @@ use crate::sql::rows::signed;
 use crate::sql::{Found, number, select, write};
 use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
 
-/// ?1 to ?4 the stream, ?5 and ?6 the span. Both tables in one statement: what a fold moves between them is then in one of
-/// them. Rows of a table do not overlap, so the first one wanted is the last that begins at or before the span.
+/// ?1 to ?4 the stream, ?5 and ?6 the span. One statement reads both tables, so that frames that are being folded are found in one of
+/// them. Rows of a table do not overlap, so the first row needed is the last that begins at or before the span.
 pub(super) const FRAMES: &str = "\
     SELECT first_seq, frames, packed FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq < ?6 AND first_seq >= \
     COALESCE((SELECT MAX(first_seq) FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq <= ?5), 0) \
@@ -37,15 +37,15 @@ pub struct SqliteArchive {
 }
 
 impl SqliteArchive {
-    /// Open the file at `path`, or make it.
+    /// Open the file at `path`, or create it.
     ///
-    /// A power cut may undo the last blocks, checkpoint and all (`synchronous = NORMAL` in WAL mode); they are then
-    /// taken from the log again. So a block costs no sync, and nothing is lost.
+    /// A power cut may undo the last blocks with their checkpoint (`synchronous = NORMAL` in WAL mode); they are then
+    /// read from the log again. So a block costs no sync, and no frame is lost.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { file: File::open(path, SqliteSynchronous::Normal, &MIGRATIONS).await? })
     }
 
-    /// Wait for what is being written, then close the file.
+    /// Wait for running writes, then close the file.
     pub async fn close(&self) {
         self.file.close().await;
     }
@@ -75,7 +75,7 @@ impl Archive for SqliteArchive {
     }
 
     async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {
-        // On the writer, so that what a caller before left being written is seen.
+        // On the writer, so that a write which an earlier caller no longer waits for is seen.
         let (log, partition) = (lease.log.clone(), lease.partition);
         self.file.write(move |c| Box::pin(load(c, log, partition))).await
     }

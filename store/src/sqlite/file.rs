@@ -13,31 +13,31 @@ use super::writer::Writer;
 use crate::StoreError;
 use crate::sql::SqlFuture;
 
-/// How long a statement waits for another process's lock. Only a backup or a curious person holds one.
+/// How long a statement waits for another process's lock. Only a backup or a person with a database tool holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read; a query takes well below a millisecond, so few serve many.
 const READERS: u32 = 4;
 /// How long a query waits for a reader that is free.
 const READER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Prepared statements kept for each connection: every text this crate has, in every batch size of [`upsert`].
+/// Prepared statements kept for each connection: every statement of this crate, in every batch size.
 const STATEMENTS: usize = 200;
-/// The write-ahead log is cut to this after a checkpoint, bytes, so that one burst does not hold the disk for ever.
+/// The write-ahead log is cut to this after a checkpoint, bytes, so that one burst does not occupy the disk for ever.
 const WAL_KEPT_BYTES: u32 = 64 * 1024 * 1024;
 
-/// What a person can do about a file that cannot be read.
+/// Advice about a file that cannot be read.
 const WHAT_TO_DO: &str = ". It is damaged, or was written by a newer version; it can be moved away with its -wal and -shm: what the log \
                           still holds is computed again";
 
-/// An open file: who writes it and who reads it.
+/// An open file with its writer and its readers.
 pub(super) struct File {
     pub(super) writer: Writer,
     pub(super) readers: SqlitePool,
-    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
+    /// The first error about unreadable data: it persists until a person repairs the data.
     pub(super) unreadable: Mutex<Option<String>>,
 }
 
 impl File {
-    /// Open or make `path` and bring it to the newest schema.
+    /// Open or create `path` and migrate it to the newest schema.
     pub(super) async fn open(path: &Path, synchronous: SqliteSynchronous, migrations: &Migrator) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -66,7 +66,7 @@ impl File {
         self.noted(self.writer.transaction(work).await)
     }
 
-    /// What was asked for, having remembered if it could not be read.
+    /// Returns `outcome`, and remembers an error about unreadable data.
     pub(super) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         outcome.map_err(|e| match e {
             StoreError::Unreadable(what) => {
@@ -78,7 +78,7 @@ impl File {
         })
     }
 
-    /// Whether the file answers, and everything that was asked of it so far could be read.
+    /// Checks that the file answers, and that all data read so far was readable.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         if let Some(what) = &*self.unreadable.lock() {
             return Err(StoreError::Unreadable(what.clone()));

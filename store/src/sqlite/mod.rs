@@ -1,6 +1,6 @@
 //! Both stores on SQLite: the embedded profile, two files, nothing to install.
 //!
-//! Each file has one connection that writes, inside tasks of its own ([`writer`]), and a few that read. WAL lets readers
+//! Each file has one connection that writes, in separate tasks ([`writer`]), and a few that read. With WAL, readers
 //! see the last committed step while the next is written.
 
 mod archive;

@@ -20,10 +20,10 @@ pub struct SqliteResults {
 }
 
 impl SqliteResults {
-    /// Open the file at `path`, or make it. Every committed step survives a power cut.
+    /// Open the file at `path`, or create it. Every committed step survives a power cut.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for a file of a newer version, and for what is no database.
+    /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for a file of a newer version, and for a file that is not a database.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { file: File::open(path, SqliteSynchronous::Full, &MIGRATIONS).await? })
     }
@@ -36,7 +36,7 @@ impl SqliteResults {
         sql::quarantine(self, log, partition).await
     }
 
-    /// Wait for what is being written, then close the file.
+    /// Wait for running writes, then close the file.
     pub async fn close(&self) {
         self.file.close().await;
     }

@@ -1,4 +1,4 @@
-//! A stream and its sequence numbers as the archive's columns have them.
+//! A stream and its sequence numbers, as the archive's columns store them.
 
 use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey, TenantId};
 
@@ -18,7 +18,7 @@ pub(super) fn stream(row: &dyn Found) -> Result<StreamKey, StoreError> {
     })
 }
 
-/// Sequence numbers are below 2^48 (W4); a question may ask for more.
+/// Sequence numbers are below 2^48 (W4); a query may ask for more.
 pub(super) fn clamped(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }

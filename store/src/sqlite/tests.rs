@@ -1,4 +1,4 @@
-//! The suites on files, and what only files can do: damage, another version, another process, no room.
+//! The suites on files, and situations that only files have: damage, another version, another process, a full disk.
 
 use std::path::Path;
 use std::time::Duration;
@@ -179,7 +179,7 @@ async fn a_panic_in_a_transaction_leaves_no_lock() {
     store.commit(&lease, &step_of_revision(&session(tenant("a"), 1), 2)).await.unwrap();
 }
 
-/// The process goes away in the midst of a transaction: its connection closes, and the file is as before or after.
+/// The process ends during a transaction: its connection closes, and the file is as before or after.
 #[test]
 fn a_runtime_that_ends_in_mid_commit_leaves_no_half_step() {
     let folder: Folder = ResultsFixture::new();
@@ -238,7 +238,7 @@ async fn write_the_golden_files() {
 }
 
 /// F8: files as version 1 of the schema wrote them. They hold `step_of_revision(…, 9)` with a description and one of each
-/// other row, and 700 frames; made once, by the code of then.
+/// other row, and 700 frames; made once, by the code of that version.
 #[tokio::test]
 async fn files_of_version_1_are_readable() {
     let folder = tempfile::tempdir().unwrap();
@@ -309,7 +309,7 @@ fn golden() -> (Step, ArchiveBlock) {
     (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, appended_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
 }
 
-/// However many laps there are, a question begins at its first row: no table is scanned, and no page sorted.
+/// However many laps there are, a query begins at its first row: no table is scanned, and no page sorted.
 #[tokio::test]
 async fn questions_about_laps_scan_nothing() {
     let (_folder, store) = filled().await;
@@ -392,7 +392,7 @@ async fn tails_are_folded_into_chunks() {
     assert_eq!(store.count(&home.tenant, &home.id, None).await.unwrap(), 5 * 95 * 60 + 75);
 }
 
-/// What retention frees is used again: a file that is filled and emptied over and over grows no more.
+/// What retention frees is used again: a file that is filled and emptied repeatedly stops growing.
 #[tokio::test]
 async fn the_file_stays_within_what_retention_allows() {
     const MAX: u64 = 3 << 20;
@@ -432,7 +432,7 @@ async fn the_file_stays_within_what_retention_allows() {
     assert_eq!((left.first_seq(), left.count()), (removed, kept), "the oldest are gone");
 }
 
-/// A reader that stops in the middle of its rows lets go of its snapshot; if not, the write-ahead log grows for ever.
+/// A reader that stops in the middle of its rows releases its snapshot; otherwise the write-ahead log grows for ever.
 #[tokio::test]
 async fn readers_that_stop_early_hold_nothing() {
     let folder: ArchiveFolder = ArchiveFixture::new();

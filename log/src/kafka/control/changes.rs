@@ -1,4 +1,4 @@
-//! What the control topic says, record by record.
+//! The records of the control topic, as changes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,26 +8,26 @@ use tokio::sync::mpsc;
 /// A record of the topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
-    /// What it is about.
+    /// The subject of the record.
     pub key: Vec<u8>,
-    /// What is so now; `None`: nothing any more.
+    /// The new value; `None`: there is none any more.
     pub value: Option<Vec<u8>>,
 }
 
-/// What is put after the first reading. It goes on through outages, which are told in the program's log; dropping it ends it.
+/// The changes after the first reading. Reading continues through outages, which are logged; dropping this value ends it.
 pub struct Changes {
     pub(super) receiver: mpsc::Receiver<Change>,
     pub(super) closing: Arc<AtomicBool>,
 }
 
 impl Changes {
-    /// What somebody else sends; for tests of those who follow.
+    /// Changes from another sender, for tests of code that follows the topic.
     #[doc(hidden)]
     pub fn of(receiver: mpsc::Receiver<Change>) -> Self {
         Self { receiver, closing: Arc::default() }
     }
 
-    /// The next change, as soon as there is one. `None`: the reading thread has died. Dropping the future loses nothing.
+    /// The next change, as soon as there is one. `None`: the reading thread has ended. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Change> {
         self.receiver.recv().await
     }
