@@ -83,12 +83,12 @@ impl MemoryLog {
         self.fault(Fault::Unplaced, n);
     }
 
-    /// Stop (or go on) storing and completing, in all partitions.
+    /// Stop (or resume) storing and completing, in all partitions.
     pub fn stall(&self, stalled: bool) {
         self.change(|state| state.partitions.iter_mut().for_each(|p| p.stalled = stalled));
     }
 
-    /// Stop (or go on) storing and completing in one partition.
+    /// Stop (or resume) storing and completing in one partition.
     pub fn stall_partition(&self, partition: u32, stalled: bool) {
         self.change(|state| state.partitions[partition as usize].stalled = stalled);
     }

@@ -50,7 +50,7 @@ impl Default for Options {
             retention_age: None,
             space_patience: Duration::from_secs(5),
             on_fatal: Arc::new(|what| {
-                tracing::error!(what, "the embedded log cannot go on; ending the process so that a restart recovers it");
+                tracing::error!(what, "the embedded log cannot continue; ending the process so that a restart recovers it");
                 std::process::exit(EXIT_STATUS_FATAL);
             }),
             faults: Arc::default(),

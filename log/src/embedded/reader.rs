@@ -202,7 +202,7 @@ fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: 
     while at < chunk.len() {
         let position = open.position + at as u64;
         let rest = &chunk[at..];
-        // Blocks may go on in the next chunk; the first is whole (above) unless it is damaged.
+        // A block may continue in the next chunk; the first block is whole (see above) unless it is damaged.
         let cut = || if at == 0 || position + rest.len() as u64 >= limit { Err(bad(position)) } else { Ok(()) };
         if rest.starts_with(&MARKER_MAGIC[..rest.len().min(MARKER_MAGIC.len())]) {
             if rest.len() < MARKER_BYTES {
@@ -227,7 +227,7 @@ fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: 
         }
         let head = BatchHead::read(block);
         if head.base > *next {
-            return Err(partition.damaged(&open.path, position, format!("it goes on at offset {}, but {next} should follow", head.base)));
+            return Err(partition.damaged(&open.path, position, format!("the next batch begins at offset {}, but {next} should follow", head.base)));
         }
         let records = batch_records(block).ok_or_else(|| bad(position))?;
         for (offset, record) in (head.base..).zip(records).filter(|(offset, _)| *offset >= *next) {

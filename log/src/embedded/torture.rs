@@ -244,7 +244,7 @@ fn a_refused_log_is_left_as_it_is() {
     assert_eq!(contents(built.folder.path()), before);
 }
 
-/// Every file below, except the lock, which holds the number of whoever looked last.
+/// Every file below, except the lock, which holds the pid of the last process that opened the log.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -85,7 +85,7 @@ pub(super) fn start(
             let _lock = lock;
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
             if ran.is_err() {
-                // What receives the outcomes may have panicked: no more are delivered.
+                // The receiver of the outcomes may have panicked: no further outcomes are delivered.
                 drop(writer.partition.queue.close(CLOSED));
                 writer.report("its thread panicked");
             }
@@ -230,12 +230,12 @@ impl PartitionWriter {
         now.map(gauge).inspect(|gauge| gauge.increment(1.0));
         let (partition, folder) = (self.partition.number, self.partition.folder.path().display());
         match now {
-            None => tracing::warn!(partition, %folder, "the log goes on: what it was short of is there again"),
-            Some(Lack::Space) => tracing::error!(partition, %folder, "the disk is full: the log takes no more records until there is space"),
+            None => tracing::warn!(partition, %folder, "the log continues: the space or the file handles that it lacked are available again"),
+            Some(Lack::Space) => tracing::error!(partition, %folder, "the disk is full: the log accepts no records until there is space"),
             Some(Lack::Handles) => tracing::error!(
                 partition,
                 %folder,
-                "no file handle is left for the next segment: the log takes no more records until there is one; a higher limit of open files helps (ulimit -n)"
+                "no file handle is left for the next segment: the log accepts no records until there is one; a higher limit of open files helps (ulimit -n)"
             ),
         }
     }

@@ -105,7 +105,7 @@ impl Security {
         }
         let readable = self.tls.is_none() && self.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == Mechanism::Plain);
         if readable && !brokers.split(',').all(is_loopback) {
-            tracing::warn!(brokers, "sasl=plain without tls=on: everybody on the way to Kafka can read the password");
+            tracing::warn!(brokers, "sasl=plain without tls=on: anyone on the network path to Kafka can read the password");
         }
         Ok(())
     }

@@ -229,7 +229,7 @@ fn check_settings(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Log
     };
     let Some(resource) = described.filter(|r| r.get("cleanup.policy").is_some()) else {
         let topic = &config.topic;
-        tracing::warn!(%topic, "the topic's settings cannot be read: nobody has checked that it keeps records");
+        tracing::warn!(%topic, "the topic's settings cannot be read: it was not checked that it keeps records");
         return Ok(());
     };
     let value = |name: &str| resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();

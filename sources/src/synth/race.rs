@@ -9,7 +9,7 @@ use super::{Circuit, plan};
 
 /// The session's state follows the light by this, s.
 const STATE_LAG_S: f64 = 1.1;
-/// A car goes on for this long after its flag, s.
+/// A car drives on for this long after it took the flag, s.
 pub(super) const RUN_OUT_S: f64 = 3.0;
 /// How long lights and flags are shown, s.
 const GO_SHOWN_S: f64 = 5.0;

@@ -178,7 +178,7 @@ pub enum What {
     },
     /// Stops in its stall, and another driver takes over, with another client.
     Swap,
-    /// The connection is lost for this long; the client goes on and sends all later.
+    /// The connection is lost for this long; the client continues and sends everything later.
     Disconnect {
         /// How long, µs.
         away_us: i64,

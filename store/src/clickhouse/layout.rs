@@ -1,7 +1,7 @@
 //! The layout of table `frames`: the position of each column in a frame, and its codec.
 //!
 //! The frame's columns are the fields of [`CarFrame`](boxbox_schemas::frame::CarFrame) in declared order, an element of an
-//! array as a column of its own, and every type has the frame's own bytes. So a frame's row in ClickHouse's `RowBinary` *is*
+//! array as a separate column, and every type has the frame's own bytes. So a frame's row in ClickHouse's `RowBinary` *is*
 //! the archived frame (F1): neither writing nor reading converts anything. DDL, insert and select are made from this one table.
 //!
 //! The codecs were chosen by `examples/codecs.rs` on a real recording; its figures are in the project's measurements.

@@ -10,7 +10,7 @@ pub struct Options {
     pub engine: String,
     /// Part of every block's token: raise it after removing frames that are to be archived again.
     pub generation: u32,
-    /// Frames whose records the log appended longer ago than this, whole seconds, are removed; `None`: never. [`migrate`](super::migrate)
+    /// Frames whose records the log appended longer ago than this, whole seconds, are removed; `None`: never. [`migrate`](fn@super::migrate)
     /// puts this into the tables.
     pub max_age: Option<Duration>,
     /// Compress the network traffic with LZ4. On one machine this costs more than it saves.

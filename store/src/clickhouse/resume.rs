@@ -98,8 +98,8 @@ pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Le
     let held_to = held.unplanned.filter(|held| stands.is_none_or(|stands| *held > stands));
     if let Some((held, plan)) = held_to.and_then(|held| Some((held, again.iter().find(|p| missing(p) && p.last <= held)?))) {
         return Err(StoreError::Unreadable(format!(
-            "the block that ends at offset {} of partition {} is not in ClickHouse, but one that nobody planned is, up to {held}: both databases were \
-             put back to earlier moments. {}",
+            "the block that ends at offset {} of partition {} is not in ClickHouse, but one without a plan is, up to {held}: both databases were \
+             restored to earlier moments. {}",
             plan.last,
             lease.partition,
             forget(lease)
@@ -119,7 +119,7 @@ pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Le
 fn lost(lease: &Lease, plans: &[Plan]) -> StoreError {
     let ends = plans.first().zip(plans.last()).map_or(String::new(), |(newest, oldest)| format!(", {} to {}", oldest.last, newest.last));
     StoreError::Unreadable(format!(
-        "ClickHouse has none of the last {} blocks of partition {} that PostgreSQL knows of{ends}: it is another database, or was put back to a moment \
+        "ClickHouse has none of the last {} blocks of partition {} that PostgreSQL knows of{ends}: it is another database, or was restored to a moment \
          before them. If it is the right one: {}",
         plans.len(),
         lease.partition,

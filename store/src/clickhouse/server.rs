@@ -123,7 +123,7 @@ impl Address {
         let (user, host) = authority.rsplit_once('@').ok_or_else(|| refused("names no user: clickhouse://USER@HOST:PORT/DATABASE"))?;
         let parameters: Vec<_> = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
         if user.contains(':') || parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("password")) {
-            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --archive-password-file"));
+            return Err(refused("has a password in it, where others can see it: give a file with --archive-password-file"));
         }
         let mut ca = None;
         for (name, value) in parameters {

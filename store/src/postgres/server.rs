@@ -44,7 +44,7 @@ impl Server {
         let (user, host) = authority.rsplit_once('@').ok_or_else(|| refused("names no user: postgres://USER@HOST:PORT/DATABASE"))?;
         let parameters: Vec<_> = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
         if user.contains(':') || parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("password")) {
-            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --results-password-file"));
+            return Err(refused("has a password in it, where others can see it: give a file with --results-password-file"));
         }
         if user.is_empty() || database.is_empty() {
             return Err(refused("names no user or no database: postgres://USER@HOST:PORT/DATABASE"));

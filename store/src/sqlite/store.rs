@@ -44,7 +44,7 @@ impl SqliteResults {
 
 #[async_trait]
 impl SqlStore for SqliteResults {
-    /// A file has one writer, whatever the partition.
+    /// A file has one writer for all partitions.
     async fn write<T, F>(&self, _log: &LogId, _partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

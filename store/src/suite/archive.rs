@@ -185,7 +185,7 @@ pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
     let max = |bytes: u64| Retention { max_bytes: Some(bytes), ..Retention::default() };
     assert_eq!(remove_all(&store, max(u64::MAX)).await, 0);
     assert_eq!(remove_all(&store, max(2 * 10 * 600 * CAR_FRAME_BYTES as u64)).await, 0);
-    // Bytes that cannot be packed: five chunks take the room of five, whatever else the backend needs.
+    // Bytes that cannot be packed: five chunks take the space of five, besides what the backend needs.
     let removed = remove_all(&store, max(6 * 600 * CAR_FRAME_BYTES as u64)).await;
     assert!((4 * 600..=6 * 600).contains(&removed), "{removed}");
     let left = read(&store, &key(1), 0, u64::MAX, ALL).await.unwrap();
@@ -195,7 +195,7 @@ pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
     assert!(read(&store, &key(1), 0, u64::MAX, ALL).await.is_none());
 }
 
-/// Whatever came when, in whatever blocks: what is young enough stays, and what is counted is what is read.
+/// For any times of arrival and any blocks: frames that are young enough stay, and the count is that of the frames read.
 pub(crate) async fn retention_takes_nothing_young<F: ArchiveFixture>(f: &F) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");

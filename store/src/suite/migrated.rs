@@ -1,4 +1,4 @@
-//! What a store holds that the version before `rows` wrote: incident steps, pit visits and flags in tables of their own.
+//! A store written by the version before `rows`: incident steps, pit visits and flags are in separate tables.
 
 use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo};
 use fastrand::Rng;
@@ -119,7 +119,7 @@ impl Before {
         }
         let shown = self.pit_visits.iter().filter(|v| !v.superseded).count();
         assert_eq!(rows_of::<PitVisit>(store, &self.home.tenant, &self.home.id).await.unwrap().len(), shown);
-        // It goes on from there: a row that is written again replaces what was migrated.
+        // The store continues from there: a row that is written again replaces what was migrated.
         let again = PitVisit { speeding: !self.pit_visits[0].speeding, superseded: false, ..self.pit_visits[0].clone() };
         store.commit(&lease, &Step { rows: rows(std::slice::from_ref(&again)), ..empty_step(2) }).await.unwrap();
         assert!(rows_of::<PitVisit>(store, &self.home.tenant, &self.home.id).await.unwrap().contains(&again));

@@ -40,7 +40,7 @@ pub(crate) trait ArchiveFixture: Sync {
     async fn open(&self) -> Self::Store;
 }
 
-/// Drive `call` while everybody else gets `turns` turns, then drop it, done or not.
+/// Poll `call` while other tasks get `turns` turns, then drop it, done or not.
 pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
     let turns = async {
         for _ in 0..turns {

@@ -324,7 +324,7 @@ pub(crate) async fn laps_at_a_moment<F: ResultsFixture>(f: &F) {
     }
 }
 
-/// E9: what nobody goes on from is gone, what is shown stays, and of the session only its own row is loaded.
+/// E9: state that is no longer needed to continue is dropped, visible rows stay, and of the session only its own row is loaded.
 pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
@@ -464,7 +464,7 @@ pub(crate) async fn readers_see_whole_steps_only<F: ResultsFixture>(f: &F) {
     reader.await.unwrap();
 }
 
-/// A commit dropped at any moment is there whole or not at all, and whoever comes next is not locked out.
+/// A commit dropped at any moment is stored whole or not at all, and the next caller is not locked out.
 pub(crate) async fn aborted_commits_are_whole_or_nothing<F: ResultsFixture>(f: &F) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");

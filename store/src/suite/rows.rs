@@ -1,4 +1,4 @@
-//! What every results store does with rows, whatever their kinds.
+//! The behaviour of every results store with rows of any kind.
 
 use boxbox_schemas::results::{AnyRow, PitVisit, Row, RowHead, SessionInfo};
 

@@ -135,7 +135,7 @@ pub(crate) async fn giving_back_what_is_lost_changes_nothing<F: ResultsFixture>(
     assert_eq!(beat(&two, &b).await, taken);
 }
 
-/// A tool takes a partition without beating, whoever has it; its owner is fenced, and may take it back with its next beat.
+/// A tool takes a partition without beating, even if it has an owner; the owner is fenced, and may take it back with its next beat.
 pub(crate) async fn acquiring_takes_from_any_owner<F: ResultsFixture>(f: &F) {
     let (one, two) = (f.open().await, f.open().await);
     let a = member("a", LONG);
@@ -208,7 +208,7 @@ pub(crate) async fn many_at_once_never_share_a_partition<F: ResultsFixture>(f: &
     println!("{} leases were given", holders.lock().len());
 }
 
-/// A beat dropped at any moment is there whole or not at all, and whoever beats next is not locked out.
+/// A beat dropped at any moment is stored whole or not at all, and the next beat is not locked out.
 pub(crate) async fn dropped_beats_lock_nobody_out<F: ResultsFixture>(f: &F) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");

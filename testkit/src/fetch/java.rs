@@ -1,4 +1,4 @@
-//! A Java runtime for the broker: the machine's, else one out of a Python wheel.
+//! A Java runtime for the broker: the machine's, else one from a Python wheel.
 
 use std::path::{Path, PathBuf};
 

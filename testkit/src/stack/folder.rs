@@ -8,17 +8,17 @@ use anyhow::{Context, Result, ensure};
 use super::process::PidFile;
 use crate::{fetch, folders};
 
-/// How the folders begin that parts have outside their stack's; the tether's script has it too.
+/// Prefix of the folders that parts have outside their stack's folder; the tether's script has it too.
 pub(super) const OUTSIDE_PREFIX: &str = "boxbox-stack-";
 
-/// Whatever processes a stack's folder knows of, with or without its record.
+/// The pid files in a stack's folder, with or without a record.
 pub(super) fn pid_files(folder: &Path) -> Result<Vec<PidFile>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let paths = entries.flatten().map(|entry| entry.path());
     Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "pid")).map(PidFile::new).collect())
 }
 
-/// Removes a stack's folder, with the folders of its own that it links to.
+/// Removes a stack's folder, with its folders elsewhere that it links to.
 pub(super) fn remove(folder: &Path) -> std::io::Result<()> {
     let links = std::fs::read_dir(folder)?.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
     for outside in links.filter(|link| link.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OUTSIDE_PREFIX))) {

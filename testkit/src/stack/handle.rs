@@ -19,7 +19,7 @@ use crate::{fetch, folders};
 pub struct Stack {
     pub(super) folder: PathBuf,
     pub(super) record: Record,
-    // Some for a stack that goes with this value.
+    // `Some` for a stack that ends with this value.
     tether: Option<Tether>,
 }
 
@@ -27,7 +27,7 @@ impl Stack {
     /// Makes the stack if there is none of this name, starts what does not run, and returns when every part answers.
     ///
     /// # Errors
-    /// What the machine lacks is found by `tools::missing`. Everything started by a call that fails is stopped again.
+    /// `tools::missing` finds in the error what the machine lacks. A call that fails stops everything that it has started.
     pub fn up(options: Options) -> Result<Self> {
         let folder = folder_of(&options.name)?;
         let lock = lock(&folder)?;
@@ -37,7 +37,7 @@ impl Stack {
             Ok(None) => Record::new(&options.name),
             Err(error) => return Err(error.context(wipe_hint(&options.name))),
         };
-        // Before the folder is made: what this machine lacks leaves no trace.
+        // Before the folder is made: if the machine lacks something no folder is left behind.
         options.fetch()?;
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let tether = if options.detached { None } else { Some(Tether::to(&folder, true)?) };
@@ -48,7 +48,7 @@ impl Stack {
         started.map(|()| stack)
     }
 
-    /// Gives the stack what it lacks of the options.
+    /// Adds to the stack what the options ask for and it does not have.
     fn adopt(&mut self, options: &Options) -> Result<()> {
         // One picker at a time: two stacks made at once must not get the same port.
         let _lock = fetch::lock(&folders::stacks().join("ports.lock"))?;
@@ -76,8 +76,8 @@ impl Stack {
         names
     }
 
-    /// Takes a stack down whatever state it is in, even one whose record is lost; with `wipe` its folder goes as well, and the
-    /// parts end by kill -9: what they could still write goes anyway.
+    /// Takes a stack down in any state, even if its record is lost; with `wipe` its folder goes as well, and the
+    /// parts end by kill -9, because their data is deleted anyway.
     pub fn down_by_name(name: &str, wipe: bool) -> Result<()> {
         let folder = folder_of(name)?;
         ensure!(folder.exists(), "there is no stack {name:?} in {}", folders::stacks().display());
@@ -99,14 +99,14 @@ impl Stack {
         }
     }
 
-    /// The end of an owned stack; nobody else knows its name, so its lock goes as well.
+    /// Removes an owned stack with its lock, because no other process knows its name.
     fn wipe(&self) -> Result<()> {
         Self::down_by_name(&self.record.name, true)?;
         drop(std::fs::remove_file(lock_file(&self.folder)));
         Ok(())
     }
 
-    /// What it is made of.
+    /// The record of its parts.
     pub fn record(&self) -> &Record {
         &self.record
     }
@@ -165,7 +165,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         if self.tether.is_some() {
-            // A stack that is down already, or a folder that is gone, is what was wanted. The tether ends the rest.
+            // An error means that the stack is down or its folder is gone already. The tether ends the rest.
             drop(self.wipe());
         }
     }

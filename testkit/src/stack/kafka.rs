@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::fetch;
 
-/// How a Kafka is to be.
+/// Options of a Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
-    /// How many nodes; `None` is one, or as many as the stack has already. Three bear the loss of one.
+    /// How many nodes; `None` is one, or as many as the stack has already. Three tolerate the loss of one.
     pub nodes: Option<u16>,
     /// Java heap of each node in MiB. 256 makes a process of 400 MB and is enough for 50,000 frames/s; 512 makes 690 MB.
     pub heap_mib: u32,
@@ -30,7 +30,7 @@ impl Default for KafkaOptions {
     }
 }
 
-/// What a stack records of one node of its Kafka: all that a restart needs to be the same broker again.
+/// The record of one node of a stack's Kafka: everything that a restart needs to be the same broker again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kafka {
     /// The broker's version; data of another one is not started.
@@ -43,9 +43,9 @@ pub struct Kafka {
     pub port: u16,
     /// The controllers' ports of all nodes, in their order; this node's is among them.
     pub controllers: Vec<u16>,
-    /// Where clients connect that have a user and a password.
+    /// The port for clients with a user and a password.
     pub sasl_port: Option<u16>,
-    /// Where they do so under TLS.
+    /// The same under TLS.
     pub tls_port: Option<u16>,
     /// Java heap in MiB.
     pub heap_mib: u32,
@@ -96,11 +96,11 @@ impl Kafka {
 
     /// Where this node's controller listens.
     pub(super) fn controller_port(&self) -> u16 {
-        // Nodes count from 1; a record that names a node beyond its cluster is damaged, and port 0 answers nobody.
+        // Nodes count from 1; a record that names a node beyond its cluster is damaged, and no server answers on port 0.
         self.controllers.get(usize::from(self.node).wrapping_sub(1)).copied().unwrap_or(0)
     }
 
-    /// True if `running` nodes can agree on anything.
+    /// True if `running` nodes are a quorum.
     pub(super) fn has_quorum(&self, running: usize) -> bool {
         running * 2 > self.controllers.len()
     }

@@ -1,4 +1,4 @@
-//! How a Kafka node is started and asked whether it answers.
+//! Starting a Kafka node, and checking that it answers.
 
 use std::process::Command;
 
@@ -38,7 +38,7 @@ impl Service for Kafka {
         let run = |main: &[&str]| {
             let mut command = Command::new(&java.program);
             command.args([format!("-Xms{}m", self.heap_mib), format!("-Xmx{}m", self.heap_mib)]);
-            // The serial collector has no threads of its own to compete with what is being tested.
+            // The serial collector has no threads that compete with the program under test.
             command.args(["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]);
             command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
             command.arg("-cp").arg(jars.join("*")).args(main);
@@ -53,7 +53,7 @@ impl Service for Kafka {
         Ok(broker)
     }
 
-    /// As the node that it should be, not one of the cluster's others alone.
+    /// True if this node itself is among the cluster's brokers, not only others.
     fn answers(&self, _: &PartFiles<'_>) -> Result<bool> {
         let Some(metadata) = kafka_probe::metadata(self.port) else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! `server.properties` of a Kafka node: its listeners, its place in the cluster, and what fits a test machine.
+//! `server.properties` of a Kafka node: its listeners, its place in the cluster, and settings for a test machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use super::service::PartFiles;
 /// The most copies the broker's own topics get, however many nodes there are.
 const MOST_COPIES: usize = 3;
 
-/// What is Kafka's as a whole has its name, whichever nodes there are: `kafka.password`, `kafka.ca.pem`.
+/// Files of the whole cluster are named after Kafka, whichever nodes there are: `kafka.password`, `kafka.ca.pem`.
 pub(super) fn shared(stack: &Path, extension: &str) -> PathBuf {
     PartFiles { stack, part: "kafka" }.file(extension)
 }
 
-/// Makes what the nodes' listeners with security share, unless it is there. Before the nodes start, which they do side by side.
+/// Makes the files that the nodes' secured listeners share, unless they exist. It is called before the nodes start in parallel.
 pub(super) fn make_secrets(stack: &Path, node: &Kafka) -> Result<()> {
     if node.sasl_port.or(node.tls_port).is_some() {
         secrets::password(&shared(stack, "password"))?;
@@ -59,10 +59,10 @@ fn own(node: &Kafka, data: &Path) -> BTreeMap<String, String> {
         ("controller.listener.names", "CONTROLLER".into()),
         ("inter.broker.listener.name", "BROKER".into()),
         ("log.dirs", data.display().to_string()),
-        // A typing mistake in a topic's name is an error, and acked data never goes with a leader that lacks it (E8).
+        // A typing mistake in a topic's name is an error, and acked data is never lost to a leader that lacks it (E8).
         ("auto.create.topics.enable", "false".into()),
         ("unclean.leader.election.enable", "false".into()),
-        // As many copies as there can be, of the broker's own topics and of those whose maker does not say.
+        // As many copies as there can be, of the broker's own topics and of topics created without a number.
         ("default.replication.factor", copies.to_string()),
         ("min.insync.replicas", in_sync.to_string()),
         ("offsets.topic.replication.factor", copies.to_string()),
@@ -85,7 +85,7 @@ fn own(node: &Kafka, data: &Path) -> BTreeMap<String, String> {
     own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Plain text for who needs nothing else, and what of the two with a password there is.
+/// The listener in plain text, and those of the two with a password that there are.
 fn listeners(node: &Kafka, files: &PartFiles<'_>) -> Result<BTreeMap<String, String>> {
     let mut open = vec![("BROKER", "PLAINTEXT", node.port)];
     open.extend(node.sasl_port.map(|port| ("SASL", "SASL_PLAINTEXT", port)));

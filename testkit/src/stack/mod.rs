@@ -2,7 +2,7 @@
 //!
 //! A stack is a folder under `<target>/xtask/stacks` with a record (`stack.json`) and, for each part, a data folder, a log and
 //! a pid file. Parts are detached processes on loopback ports picked once and kept, so that each can be killed and started
-//! again by itself, with its data, at the same address. The parts there are: Kafka (one node or a cluster), PostgreSQL, ClickHouse.
+//! again alone, with its data, at the same address. The parts are: Kafka (one node or a cluster), PostgreSQL, ClickHouse.
 //!
 //! ```no_run
 //! use boxbox_testkit::stack::{Options, Stack};

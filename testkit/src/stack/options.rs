@@ -1,4 +1,4 @@
-//! How a stack is to be, and how its record becomes that.
+//! The options of a stack, and how they change its record.
 
 use std::path::Path;
 
@@ -12,23 +12,23 @@ use super::record::{Engine, Part, Record};
 use super::{kafka_settings, ports};
 use crate::fetch;
 
-/// How a stack is to be brought up. A part that a stack of this name has already stays, asked for or not.
+/// How a stack is brought up. A part that a stack of this name has already stays, asked for or not.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its name, of `a-z`, `0-9` and `-`; several stacks of different names run side by side.
     pub name: String,
-    /// The Kafka it is to have.
+    /// The Kafka to add.
     pub kafka: Option<KafkaOptions>,
-    /// The PostgreSQL it is to have.
+    /// The PostgreSQL to add.
     pub postgres: Option<PostgresOptions>,
-    /// The ClickHouse it is to have.
+    /// The ClickHouse to add.
     pub clickhouse: Option<ClickhouseOptions>,
     /// True: it outlives the value and the process. False: it is taken down and wiped with the value, or killed with the process.
     pub detached: bool,
 }
 
 impl Options {
-    /// A stack for one test: a name of its own, one Kafka, gone with the test.
+    /// A stack for one test: with a new name and one Kafka; it ends with the test.
     pub fn owned() -> Self {
         Self { kafka: Some(KafkaOptions::default()), ..Self::empty() }
     }
@@ -38,13 +38,13 @@ impl Options {
         Self { postgres: Some(PostgresOptions::default()), clickhouse: Some(ClickhouseOptions::default()), ..Self::owned() }
     }
 
-    /// An owned stack of nothing, to put parts in.
+    /// An owned stack without parts, to which parts can be added.
     pub fn empty() -> Self {
         let name = format!("owned-{}-{:08x}", std::process::id(), fastrand::u32(..));
         Self { name, kafka: None, postgres: None, clickhouse: None, detached: false }
     }
 
-    /// Fetches what the parts need and this machine has not. An error that `tools::missing` knows says what it lacks.
+    /// Fetches what the parts need and this machine does not have. An error that `tools::missing` knows says what it lacks.
     pub(super) fn fetch(&self) -> Result<()> {
         use anyhow::Context;
         if self.kafka.is_some() {
@@ -59,7 +59,7 @@ impl Options {
         Ok(())
     }
 
-    /// Gives a record the parts it lacks, and those it has the new settings. `reserved` are the ports of other stacks, `running`
+    /// Adds missing parts to a record, and gives existing ones the new settings. `reserved` are the ports of other stacks, `running`
     /// says which parts run.
     pub(super) fn adopt(&self, record: &mut Record, folder: &Path, reserved: &[u16], running: impl Fn(&Part) -> bool) -> Result<()> {
         for part in &record.parts {

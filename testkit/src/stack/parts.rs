@@ -1,4 +1,4 @@
-//! What can be done to the parts of a stack one by one: started, stopped, killed, paused and let go on.
+//! Operations on single parts of a stack: start, stop, kill, pause and resume.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use crate::tools;
 /// How long a part may take to answer: Kafka 4-6 s on two idle cores, several times that while they compile.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long a port may still be held by what is just ending.
+/// How long an ending process may still hold a port.
 const PORT_PATIENCE: Duration = Duration::from_secs(2);
 
 const START_POLL: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ impl Stack {
         self.record.parts(part)?.into_iter().try_for_each(|part| self.pid_file(part).kill())
     }
 
-    /// Starts what does not run, on its port and data, and lets go on what is paused; returns when it answers. A node of a
+    /// Starts a part that does not run, on its port and data, or resumes a paused one; returns when it answers. A node of a
     /// cluster that has too few others to answer is waited for until it takes part in elections.
     pub fn start(&self, part: &str) -> Result<()> {
         let _lock = lock(&self.folder)?;
@@ -43,19 +43,19 @@ impl Stack {
         stop_all(&self.record.parts(part)?.into_iter().map(|part| self.pid_file(part)).collect::<Vec<_>>())
     }
 
-    /// Stops its clock (SIGSTOP): connections stay open and nothing answers, as when a machine hangs.
+    /// Pauses it (SIGSTOP): connections stay open and are not answered, as when a machine hangs.
     pub fn pause(&self, part: &str) -> Result<()> {
         let _lock = lock(&self.folder)?;
         self.record.parts(part)?.into_iter().try_for_each(|part| self.pid_file(part).pause())
     }
 
-    /// Lets it go on (SIGCONT); one that is not paused is left alone.
+    /// Resumes it (SIGCONT); a part that is not paused is not changed.
     pub fn resume(&self, part: &str) -> Result<()> {
         let _lock = lock(&self.folder)?;
         self.record.parts(part)?.into_iter().try_for_each(|part| self.pid_file(part).resume())
     }
 
-    /// Starts parts side by side: nodes of a cluster answer only together. If one fails, those started by this call are killed.
+    /// Starts parts in parallel: nodes of a cluster answer only together. If one fails, those started by this call are killed.
     pub(super) fn start_parts(&self, parts: &[&Part]) -> Result<()> {
         let given_up = AtomicBool::new(false);
         let results = std::thread::scope(|scope| {
@@ -117,7 +117,7 @@ impl Stack {
             None => go_on(),
         });
         started.map(|()| true).inspect_err(|_| {
-            // Half a start is none; the error says why, a failure to kill adds nothing.
+            // A part that does not answer is not started; the error says why, and a failure to kill it is ignored.
             drop(pid_file.kill());
             drop(child.wait());
             pid_file.remove();
@@ -148,7 +148,7 @@ impl Stack {
         self.record.parts.iter().filter(|part| matches!(part.engine, Engine::Kafka(_))).filter(up).count()
     }
 
-    /// What has become of a part's process.
+    /// The state of a part's process.
     pub(crate) fn state(&self, part: &Part) -> State {
         self.pid_file(part).state()
     }
@@ -162,7 +162,7 @@ impl Stack {
     }
 }
 
-/// Another part that was being started with this one could not be.
+/// Another part that was being started with this one failed.
 #[derive(Debug)]
 struct GivenUp;
 

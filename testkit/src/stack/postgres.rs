@@ -1,7 +1,7 @@
 //! A real PostgreSQL as a part of a stack: on 127.0.0.1 only, with a password, with and without TLS, with fsync on.
 //!
-//! It refuses to run as root. Started by root it runs as a user who owns nothing else, and where that user may not enter the
-//! target folder, its folder is one of its own among the system's temporary files, with a link to it in the stack's.
+//! PostgreSQL refuses to run as root. Started by root it runs as a user who owns nothing else. If that user may not enter the
+//! target folder, the server's folder is among the system's temporary files, with a link to it in the stack's folder.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
@@ -20,17 +20,17 @@ use super::secrets::{self, DATABASE, USER};
 use super::service::{PartFiles, Service};
 use crate::{fetch, tools};
 
-/// Who it runs as where xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.
+/// The user that it runs as if xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.
 const UNPRIVILEGED: u32 = 65534;
 
-/// How a PostgreSQL is to be.
+/// Options of a PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// Settings beyond those of `Postgres::settings`, or instead of them: ("max_connections", "20").
     pub settings: BTreeMap<String, String>,
 }
 
-/// What a stack records of its PostgreSQL.
+/// The record of a stack's PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postgres {
     /// The server's version; data of another one is not started.
@@ -61,7 +61,7 @@ impl Postgres {
         let own = [
             ("listen_addresses", "127.0.0.1".into()),
             ("port", self.port.to_string()),
-            // No socket: its path may be too long for one, and nobody needs it.
+            // No socket: its path may be too long, and no client needs it.
             ("unix_socket_directories", String::new()),
             ("ssl", "on".into()),
             ("ssl_cert_file", home.join("server.pem").display().to_string()),
@@ -72,7 +72,7 @@ impl Postgres {
         all
     }
 
-    /// A data folder with the database, its user and nobody else; the password goes in by a pipe, no command line shows it.
+    /// Makes a data folder with the database and one user. The password goes through a pipe, so that no command line shows it.
     fn make_data(home: &Path, program: &Path, password: &str) -> Result<()> {
         let part = home.join("data.part");
         if part.exists() {
@@ -154,19 +154,19 @@ impl Service for Postgres {
     }
 }
 
-/// PostgreSQL does not start where a process of its last pid seems to live, be it a zombie or a stranger. That its own children
-/// might live on it finds out without that file, by the memory that they share.
+/// PostgreSQL does not start if a process with its last pid seems to live, even if it is a zombie or another program. It detects
+/// surviving children of its own without that file, by the memory that they share.
 fn forget_dead_postmaster(data: &Path) {
     let file = data.join("postmaster.pid");
     let pid = std::fs::read_to_string(&file).ok().and_then(|text| text.lines().next()?.trim().parse::<i32>().ok());
     let is_ours = |pid| command_line(pid).is_some_and(|line| line.contains(&data.display().to_string()));
     if pid.is_some_and(|pid| is_gone(pid) || !is_ours(pid)) {
-        // If that fails PostgreSQL says what is the matter.
+        // If that fails PostgreSQL reports the cause.
         drop(std::fs::remove_file(file));
     }
 }
 
-/// The folder to run in and the program to run, both where the one it runs as can get at them.
+/// The folder to run in and the program to run, both accessible to the user that the server runs as.
 fn settle(files: &PartFiles<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
     let home = files.stack.join(files.part);
     let is_link = home.is_symlink();
@@ -180,7 +180,7 @@ fn settle(files: &PartFiles<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
             let outside = std::env::temp_dir().join(format!("{OUTSIDE_PREFIX}{:016x}", fastrand::u64(..)));
             make_folder(&outside)?;
             give(&outside)?;
-            // A copy for each stack: among temporary files others could put a program where a shared one is looked for.
+            // A copy for each stack: among temporary files another user could replace a shared program.
             tools::copy_folder(program, &outside.join("program"))?;
             symlink(&outside, &home).with_context(|| format!("cannot make {}", home.display()))?;
         }
@@ -194,12 +194,12 @@ fn make_folder(folder: &Path) -> Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
-/// True if it is to run as somebody else than who runs xtask.
+/// True if it must run as another user than xtask.
 fn runs_as_other() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A command of PostgreSQL's, run as who it is to run as, in its folder, without the settings of this terminal.
+/// A command of PostgreSQL, run as its user, in its folder, without the environment of this terminal.
 fn as_its_user(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("PG") || name.starts_with("LC_"))) {
@@ -207,13 +207,13 @@ fn as_its_user(program: &Path, home: &Path) -> Command {
     }
     command.env("LC_ALL", "C").current_dir(home);
     if runs_as_other() {
-        // The groups of root go with this, too.
+        // This also drops the groups of root.
         command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     command
 }
 
-/// Makes a file or folder the property of who runs the server.
+/// Gives a file or folder to the server's user.
 fn give(path: &Path) -> Result<()> {
     if runs_as_other() {
         chown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).with_context(|| format!("cannot give {} to user {UNPRIVILEGED}", path.display()))?;
@@ -221,7 +221,7 @@ fn give(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// True if who runs the server may enter every folder above `path` and `path` itself.
+/// True if the server's user may enter every folder above `path` and `path` itself.
 fn reachable(path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let enters = |folder: &Path| {

@@ -1,4 +1,4 @@
-//! What the system says of processes: their children, their state, their command line.
+//! The system's table of processes: children, state, command line.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 
 const POLL: Duration = Duration::from_millis(10);
 
-/// The children of a process right now. Theirs are not looked for: no part has any.
+/// The present children of a process, without grandchildren: no part has any.
 pub(super) fn children(parent: Pid) -> Vec<Pid> {
     let parent = parent.as_raw_nonzero().get();
     let pairs = match std::fs::read_dir("/proc") {
@@ -50,7 +50,7 @@ pub(crate) fn gone_within(pid: Pid, patience: Duration) -> bool {
     let since = Instant::now();
     loop {
         let gone = match waitpid(Some(pid), WaitOptions::NOHANG) {
-            // A child of this very process, and this was its end: a zombie of ours would look alive to others.
+            // It is a child of this process and has ended: waitpid removes the zombie, which would look alive to others.
             Ok(Some(_)) => true,
             Ok(None) => false,
             Err(_) => is_gone(pid.as_raw_nonzero().get()),
@@ -62,8 +62,8 @@ pub(crate) fn gone_within(pid: Pid, patience: Duration) -> bool {
     }
 }
 
-/// True if nothing of a process is left but perhaps its number. Its command line goes before its files and its ports do, so that
-/// is not asked where the system says more.
+/// True if a process is gone or a zombie. Its command line disappears before its files and ports are released, so the command
+/// line is used only if the system gives no state.
 pub(super) fn is_gone(pid: i32) -> bool {
     match stat(pid) {
         Some((state, _)) => matches!(state, 'Z' | 'X'),

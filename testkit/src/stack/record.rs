@@ -1,4 +1,4 @@
-//! `stack.json`: what a stack is made of and where it answers, kept beside its data so that a restart finds both.
+//! `stack.json`: a stack's parts and their addresses, kept beside its data so that a restart finds both.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,13 +11,13 @@ use super::kafka::Kafka;
 use super::postgres::Postgres;
 use super::service::Service;
 
-/// The form of `stack.json` written and read here.
+/// The format of `stack.json` that this version writes and reads.
 const FORMAT: u32 = 2;
 
 /// The file's name in a stack's folder.
 pub(super) const FILE: &str = "stack.json";
 
-/// What a stack is made of.
+/// A stack's parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     format: u32,
@@ -34,12 +34,12 @@ pub struct Record {
 pub struct Part {
     /// Its name within the stack, also that of its folder and pid file: `postgres`, `kafka`, or `kafka-2` of a cluster.
     pub name: String,
-    /// What it is.
+    /// The service that it runs.
     #[serde(flatten)]
     pub engine: Engine,
 }
 
-/// The kinds of part there are.
+/// The service of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Engine {
@@ -52,7 +52,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// What the part can do.
+    /// The operations of the service.
     pub(super) fn service(&self) -> &dyn Service {
         match self {
             Self::Kafka(kafka) => kafka,
@@ -74,7 +74,7 @@ impl Record {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.with_context(|| format!("cannot read {}", file.display()))?,
         };
-        // The format first: a record of another one need not read as one of ours.
+        // The format first: a record of another format may not parse as this one.
         let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
         let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
         ensure!(format == u64::from(FORMAT), "{} has format {format}, this xtask writes {FORMAT}", file.display());
@@ -96,7 +96,7 @@ impl Record {
         found.with_context(|| format!("stack {} has no part {name:?}; it has: {}", self.name, self.names()))
     }
 
-    /// The parts that a name means: one of its own, or `kafka` for all nodes of a cluster.
+    /// The parts that a name means: one part, or with `kafka` all nodes of a cluster.
     pub fn parts(&self, name: &str) -> Result<Vec<&Part>> {
         let of_cluster = |part: &&Part| name == "kafka" && matches!(part.engine, Engine::Kafka(_));
         let found: Vec<&Part> = self.parts.iter().filter(|part| part.name == name || of_cluster(part)).collect();

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | `KAFKA_BROKERS` | every node, as bootstrap.servers takes it; plain text, no user |
 //! | `KAFKA_SASL_BROKERS`, `KAFKA_TLS_BROKERS` | the listeners with SASL PLAIN and with SASL PLAIN under TLS, where asked for |
-//! | `KAFKA_SASL_USER`, `KAFKA_SASL_PASSWORD_FILE` | who to be on either |
-//! | `KAFKA_TLS_CA` | whom to trust on the latter, PEM |
+//! | `KAFKA_SASL_USER`, `KAFKA_SASL_PASSWORD_FILE` | the user of both |
+//! | `KAFKA_TLS_CA` | the authority to trust for TLS, PEM |
 //! | `POSTGRES_URL`, `POSTGRES_PASSWORD_FILE`, `POSTGRES_CA` | TLS is offered and not demanded |
 //! | `CLICKHOUSE_URL`, `CLICKHOUSE_PASSWORD_FILE` | the HTTP port |
 //!
-//! Passwords are in files of their own, readable for their owner only: a variable is in every process list and core dump.
+//! Passwords are in separate files, readable for their owner only: a variable is in every process list and core dump.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What keeps the tree pleasant and the documents true: rules that no compiler checks.
+//! Rules for source files and documents that no compiler checks.
 
 mod circles;
 mod text;
@@ -10,7 +10,7 @@ use boxbox_testkit::folders;
 /// Folders that still have circles of files.
 const CIRCLES_REMAIN: &[&str] = &["race", "ingest", "processor", "api", "boxbox", "bench"];
 
-/// Checks the workspace. Each line is one thing to mend.
+/// Checks the workspace. Each line is one fault.
 pub(crate) fn check() -> Result<Vec<String>> {
     let root = folders::workspace();
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;

@@ -23,7 +23,7 @@ use crate::{LogError, Offset};
 
 /// How long the first reading may take.
 const FIRST_PATIENCE: Duration = Duration::from_secs(30);
-/// A partition that says "no more" below its end, and adds nothing for this long, has no records there: compaction made a gap.
+/// If a partition reports its end below the known end, and no record follows for this long, there are none: compaction left a gap.
 const GAP_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the thread waits in the consumer before it checks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
@@ -100,7 +100,7 @@ impl Follower {
                     if let Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::Authentication) = error.rdkafka_error_code() {
                         return Err(LogError::Refused(format!("Kafka at {}: topic {}: {error}", self.brokers, self.topic)));
                     }
-                    // A "no more" from before an error proves nothing.
+                    // A report of the end from before an error does not count.
                     (no_more, last_error) = (None, Some(error));
                 }
             }
