@@ -3,7 +3,7 @@
 /// Why a request to a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another owner has the partition (E5): stop working on it.
+    /// Another owner has the partition (E5a): stop working on it.
     #[error("partition {partition} has a newer owner (epoch {newer} > {mine}): this process must stop writing it")]
     Fenced {
         /// The partition.

@@ -7,7 +7,7 @@
 //! change anything.
 //!
 //! * A partition is owned by the holder of its newest [`Lease`]; [`Steps::commit`] by any other is refused with
-//!   [`StoreError::Fenced`] and changes nothing (E5).
+//!   [`StoreError::Fenced`] and changes nothing (E5a).
 //! * Where several processors share a store ([`Steps::shared`]), each beats ([`Steps::beat`]) and learns what it owns:
 //!   about as many partitions as any other. A processor that has not beaten for its [`Member::ttl`], by the store's clock, loses
 //!   its partitions to those that do. If it has not noticed that does no harm, because it is fenced.

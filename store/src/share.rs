@@ -1,4 +1,4 @@
-//! [`turn`]: which partitions a processor takes and which it gives back when it beats (E5). Pure, and the same for every
+//! [`turn`]: which partitions a processor takes and which it gives back when it beats (E5b). Pure, and the same for every
 //! backend that several processors share.
 //!
 //! A member that beats sees all partitions at once, and no other beat changes them in the meantime. It takes partitions without an

@@ -1,4 +1,4 @@
-//! What every [`Steps`] must do that several processors share (E5).
+//! What every [`Steps`] must do that several processors share (E5b).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
