@@ -1,4 +1,4 @@
-//! What a writer may hold that is not completed (W9), counted the same way by every backend.
+//! How many bytes of uncompleted records a writer may hold (W9), counted the same way by every backend.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,11 +6,11 @@ use boxbox_schemas::stamp::LOG_RECORD_MAX_BYTES;
 
 use crate::{AppendError, Limits};
 
-/// What a record on its way costs beside its own bytes: queue slots, ticket, allocator. A bound on bytes alone would let
-/// a million tiny records through.
+/// Overhead of an uncompleted record beyond its own bytes: queue slots, ticket, allocator. A bound on the records' bytes alone
+/// would admit a million tiny records.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
-/// The budget of one writer. Taken at append, given back just before the outcome is told.
+/// The budget of one writer. Taken at append, given back just before the outcome is delivered.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: Limits,
@@ -23,7 +23,7 @@ impl Budget {
         Self { limits, held: AtomicUsize::new(0), by_partition: (0..partitions).map(|_| AtomicUsize::new(0)).collect() }
     }
 
-    /// Reserve room for a record, or say why not.
+    /// Reserve room for a record, or return why there is none.
     pub(crate) fn take(&self, partition: u32, length: usize) -> Result<(), AppendError> {
         let Some(in_partition) = self.by_partition.get(partition as usize) else {
             return Err(AppendError::Invalid("the log has no such partition"));

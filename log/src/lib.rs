@@ -2,26 +2,26 @@
 //!
 //! | backend | URL | for |
 //! |---|---|---|
-//! | [`memory`] | `memory://` | tests; the reference that the others are held against |
+//! | [`memory`] | `memory://` | tests; the reference for the other two |
 //! | [`embedded`] | `file:///var/lib/boxbox/log` | one machine, nothing to install |
 //! | [`kafka`] | `kafka://host:9092/topic` | several machines |
 //!
 //! # The contract
 //!
-//! * A log has an identity ([`Log::id`]) and a number of partitions that never change. Each partition is a sequence of
+//! * The identity of a log ([`Log::id`]) and its number of partitions never change. Each partition is a sequence of
 //!   records with rising offsets; offsets may have gaps (Kafka's do) but never repeat or go back.
 //! * [`Writer::append`] accepts a record and returns at once; *accepted* is not *durable*. Later, exactly once for each
-//!   accepted record, the writer's [`Completions`] hear its [`Outcome`]: durable at an offset, or failed.
+//!   accepted record, the writer's [`Completions`] receive its [`Outcome`]: durable at an offset, or failed.
 //! * Records that one writer appends to one partition become durable in the order of their appends, and their outcomes
-//!   are told in that order. After a failed record, later ones may still become durable: whoever needs order across a
-//!   failure must notice (W6).
-//! * A failed record may be in the log all the same (the answer was lost). Whoever appends it again makes a duplicate;
+//!   are delivered in that order. After a failed record, later ones may still become durable: a caller that needs order across a
+//!   failure must watch for it (W6).
+//! * A failed record may still be in the log (if only the answer was lost). Appending it again makes a duplicate;
 //!   readers deduplicate by sequence (E1).
 //! * Bounds: a writer holds at most [`Limits::writer_bytes`] of records that are not completed, and at most
 //!   [`Limits::partition_bytes`] for one partition, so that a dead partition cannot starve the others (W9).
-//!   Beyond that [`Writer::append`] refuses at once with [`AppendError::Full`]; nothing ever waits inside.
-//! * [`Reader`]s see only durable records (E7), in order of offset, each once, and wait for more.
-//! * Damage is an error, never a silent cut: a record that was ever told durable is either read back byte for byte or its
+//!   Beyond that [`Writer::append`] refuses at once with [`AppendError::Full`]; it never waits.
+//! * [`Reader`]s read only durable records (E7), in order of offset, each once, and wait for more.
+//! * Damage is an error, never a silent cut: a record that was confirmed as durable is read back byte for byte, or its
 //!   partition answers [`LogError::Damaged`].
 
 pub mod embedded;
@@ -43,16 +43,16 @@ use async_trait::async_trait;
 use boxbox_schemas::{LogId, SessionId};
 use bytes::Bytes;
 
-/// A record's place in its partition.
+/// A record's position in its partition.
 pub type Offset = u64;
 
 /// A durable, partitioned log. See the [contract](self).
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// Which log this is; checkpoints name it.
+    /// The log's identity; checkpoints name it.
     fn id(&self) -> &LogId;
 
-    /// How many partitions, ≥ 1; fixed for the log's life.
+    /// Number of partitions, ≥ 1; it never changes.
     fn partitions(&self) -> u32;
 
     /// A writer whose outcomes go to `completions`. Several writers may be open at once.
@@ -93,23 +93,23 @@ impl Default for Limits {
     }
 }
 
-/// Two numbers of the appender's choice, given back with the outcome: for an edge, which stream, and its next sequence.
+/// Two numbers that the appender chooses and gets back with the outcome: an edge uses them for the stream and its next sequence number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Ticket {
-    /// Whose record it is.
+    /// The owner of the record.
     pub owner: u64,
-    /// Where in the owner's order.
+    /// The record's position in the owner's order.
     pub mark: u64,
 }
 
-/// What became of an accepted record.
+/// The result of an accepted record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Durable at this offset.
     Durable(Offset),
-    /// Durable, but the backend does not know where (librdkafka after an answered retry); W6 treats it as a failure.
+    /// Durable, but the backend does not know at which offset (librdkafka after an answered retry); W6 treats this as a failure.
     DurableUnplaced,
-    /// Not known to be durable; it may be there or not.
+    /// Not known to be durable: the record may or may not be in the log.
     Failed,
 }
 
@@ -120,18 +120,18 @@ pub struct Completion {
     pub ticket: Ticket,
     /// The partition.
     pub partition: u32,
-    /// What became of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// Hears outcomes. Called from the log's own thread: must not block, and should pass batches on whole.
+/// Receives outcomes. Called from the log's own thread: an implementation must not block, and should pass batches on whole.
 pub trait Completions: Send + Sync + 'static {
     /// Outcomes, in order of append within each partition.
     fn completed(&self, batch: &[Completion]);
 }
 
 /// Appends records. Dropping a writer completes what it still holds (durable or failed) before the drop returns
-/// or shortly after; nothing is forgotten.
+/// or shortly after; every accepted record gets its outcome.
 pub trait Writer: Send + Sync {
     /// Accept `record` for `partition`. `key` is the session (F6); the caller has chosen the partition by it.
     fn append(&self, partition: u32, key: SessionId, record: Bytes, ticket: Ticket) -> Result<(), AppendError>;
@@ -141,19 +141,19 @@ pub trait Writer: Send + Sync {
 #[async_trait]
 pub trait Reader: Send {
     /// The next records, at least one if any is durable: at most `max_bytes` of them (but always one, however long).
-    /// Waits up to `wait` for the first; an empty vector means that none came. Dropping the future loses no record.
+    /// Waits up to `wait` for the first record; an empty vector means that none came. Dropping the future loses no record.
     async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError>;
 
-    /// The durable end as this reader last knew it: a reader that has given everything below is level with the log.
+    /// The durable end as this reader last knew it: a reader that has returned every record below it has caught up with the log.
     fn end(&self) -> Offset;
 }
 
 /// A durable record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Its place.
+    /// The record's offset.
     pub offset: Offset,
-    /// When the log took it, Unix µs, by the log's clock; rises with offsets except where that clock was set back.
+    /// When the log accepted the record, Unix µs, by the log's clock; it rises with the offsets unless that clock was set back.
     pub appended_at_us: i64,
     /// The record, byte for byte.
     pub record: Bytes,
@@ -162,11 +162,11 @@ pub struct Entry {
 /// Why a record was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// A budget of [`Limits`] is used up: try again when outcomes have come.
-    #[error("the log's budget for records on their way is used up")]
+    /// A budget of [`Limits`] is used up: try again after outcomes have arrived.
+    #[error("the log's budget for records that are not yet completed is used up")]
     Full,
     /// The log has failed for good in this process, or is shutting down: no append will succeed.
-    #[error("the log takes no more records: {0}")]
+    #[error("the log accepts no more records: {0}")]
     Closed(&'static str),
     /// No such partition, or a record longer than the log can hold.
     #[error("the record cannot be in this log: {0}")]
@@ -176,7 +176,7 @@ pub enum AppendError {
 /// Why a log could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// An offset that is not, or no longer, in the partition (E7).
+    /// The offset is not in the partition, or no longer (E7).
     #[error("partition {partition} holds offsets {start}..{end}, not {asked}: is this another log, or has retention removed it?")]
     OutOfRange {
         /// The partition.
@@ -188,7 +188,7 @@ pub enum LogError {
         /// The durable end.
         end: Offset,
     },
-    /// Durable data is damaged; a person must look (E7).
+    /// Durable data is damaged; a person must repair it (E7).
     #[error(
         "partition {partition} is damaged at {place}: {detail}. Nothing was cut. Restore the file from a backup, or move the log away to start a new one"
     )]
@@ -197,13 +197,13 @@ pub enum LogError {
         partition: u32,
         /// File and position.
         place: String,
-        /// What is wrong there.
+        /// The kind of damage.
         detail: String,
     },
     /// The log is not what the caller expects: another version, another number of partitions, a folder in use.
     #[error("{0}")]
     Mismatch(String),
-    /// The backend answers, and does not let this client in; a person must look.
+    /// The backend answers, but refuses this client; a person must change the login, a certificate or an access rule.
     #[error("the log refuses this client: {0}")]
     Refused(String),
     /// The backend does not answer; trying again can help.
@@ -220,7 +220,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether the same call can succeed later without anybody's help.
+    /// Whether the same call can succeed later without a person doing anything.
     pub fn is_retryable(&self) -> bool {
         matches!(self, LogError::Unavailable(_))
     }

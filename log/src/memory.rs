@@ -1,4 +1,4 @@
-//! The reference log: records in memory, with faults on request. For tests, and for trying things out.
+//! The reference log: records in memory, with faults on request. For tests and experiments.
 //!
 //! ```
 //! use boxbox_log::memory::MemoryLog;
@@ -6,7 +6,7 @@
 //! log.fail_next(1);            // the next record is not stored, and its outcome is `Failed`
 //! log.stall(true);             // nothing completes until `stall(false)`
 //! ```
-//! Clones are the same log, so that a test keeps one as its remote control. Nothing is ever removed unless
+//! Clones share one log, so that a test can keep a clone to control it. No record is removed unless
 //! [`MemoryLog::remove_below`] is called.
 
 use std::collections::VecDeque;
@@ -38,12 +38,12 @@ impl MemoryLog {
     pub fn with_limits(partitions: u32, limits: Limits) -> Self {
         let log = Self::build(partitions, limits, false);
         let core = log.handle.core.clone();
-        // It ends when the log and its writers are gone; it owns nothing that would need a join.
+        // The thread ends when the log and its writers are dropped; nothing needs to join it.
         std::thread::Builder::new().name("memory-log".into()).spawn(move || core.serve()).expect("a test process can start a thread");
         log
     }
 
-    /// A log without a thread: outcomes are told inside `append` (and inside the calls that end a stall). For
+    /// A log without a thread: outcomes are delivered inside `append` (and inside the calls that end a stall). For
     /// deterministic simulations; the caller must hold no lock that its [`Completions`] takes.
     pub fn inline(partitions: u32, limits: Limits) -> Self {
         Self::build(partitions, limits, true)
@@ -62,13 +62,13 @@ impl MemoryLog {
                 ended: false,
             }),
             wake: Condvar::new(),
-            telling: Mutex::new(Outcomes::default()),
+            outcomes: Mutex::new(Outcomes::default()),
             ends: (0..partitions).map(|_| watch::Sender::new(0)).collect(),
         };
         Self { handle: Arc::new(Handle { core: Arc::new(core) }) }
     }
 
-    /// The next `n` records that would be stored, of whatever partition, are not: their outcome is [`Outcome::Failed`].
+    /// The next `n` records, of any partition, are not stored: their outcome is [`Outcome::Failed`].
     pub fn fail_next(&self, n: usize) {
         self.fault(Fault::Fail, n);
     }
@@ -83,17 +83,17 @@ impl MemoryLog {
         self.fault(Fault::Unplaced, n);
     }
 
-    /// Stop (or go on) storing and completing, in all partitions.
+    /// Stop (or resume) storing and completing, in all partitions.
     pub fn stall(&self, stalled: bool) {
         self.change(|state| state.partitions.iter_mut().for_each(|p| p.stalled = stalled));
     }
 
-    /// Stop (or go on) storing and completing in one partition.
+    /// Stop (or resume) storing and completing in one partition.
     pub fn stall_partition(&self, partition: u32, stalled: bool) {
         self.change(|state| state.partitions[partition as usize].stalled = stalled);
     }
 
-    /// Fail for good: what is outstanding fails, and appends answer [`AppendError::Closed`] with this reason.
+    /// Fail for good: outstanding records fail, and appends answer [`AppendError::Closed`] with this reason.
     pub fn close(&self, reason: &'static str) {
         self.change(|state| state.closed = Some(reason));
     }
@@ -113,7 +113,7 @@ impl MemoryLog {
         self.handle.core.state.lock().partitions[partition as usize].entries.iter().cloned().collect()
     }
 
-    /// Records accepted and not completed.
+    /// Number of records that are accepted and not completed.
     pub fn outstanding(&self) -> usize {
         self.handle.core.state.lock().partitions.iter().map(|p| p.pending.len()).sum()
     }
@@ -160,7 +160,7 @@ impl Log for MemoryLog {
     }
 }
 
-/// The answer of every backend to a partition that is not there.
+/// The error of every backend for a partition that does not exist.
 pub(crate) fn no_partition(asked: u32, partitions: u32) -> LogError {
     LogError::Mismatch(format!("the log has partitions 0 to {}, not {asked}", partitions - 1))
 }
@@ -170,7 +170,7 @@ pub(crate) fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 
-// Held by the log and its writers; when the last goes, the thread ends.
+// Held by the log and its writers; the thread ends when the last of them is dropped.
 struct Handle {
     core: Arc<Core>,
 }
@@ -188,8 +188,8 @@ struct Core {
     inline: bool,
     state: Mutex<State>,
     wake: Condvar,
-    // Held while outcomes are told, so that two callers of an inline log cannot swap them.
-    telling: Mutex<Outcomes>,
+    // Held while outcomes are delivered, so that two callers of an inline log cannot swap them.
+    outcomes: Mutex<Outcomes>,
     ends: Vec<watch::Sender<Offset>>,
 }
 
@@ -246,9 +246,9 @@ impl Core {
         }
     }
 
-    /// Decide and tell all outcomes that are due.
+    /// Determine and deliver all outcomes that are due.
     fn settle(&self) {
-        let mut outcomes = self.telling.lock();
+        let mut outcomes = self.outcomes.lock();
         let mut ends = Vec::new();
         {
             let mut state = self.state.lock();
@@ -273,7 +273,7 @@ impl Core {
         for (number, end) in ends {
             self.ends[number].send_replace(end);
         }
-        outcomes.tell();
+        outcomes.deliver();
     }
 }
 
@@ -343,7 +343,7 @@ impl Reader for MemoryReader {
     async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError> {
         if *self.ends.borrow_and_update() == self.next {
             let next = self.next;
-            // An error means that the log is gone: there will be nothing more.
+            // An error means that the log is dropped: no more records will come.
             let _ = tokio::time::timeout(wait, self.ends.wait_for(|end| *end > next)).await;
         }
         let state = self.core.state.lock();

@@ -1,4 +1,4 @@
-//! What logs count, for every service that writes to one.
+//! The log's metrics, for every service that writes to a log.
 
 boxbox_schemas::metrics! {
     /// Metrics of the durable log.
@@ -21,7 +21,7 @@ boxbox_schemas::metrics! {
 }
 
 impl LogMetrics {
-    /// Count outcomes that are about to be told.
+    /// Count outcomes that are about to be delivered.
     pub(crate) fn count(&self, batch: &[crate::Completion]) {
         use crate::Outcome::{Durable, DurableUnplaced, Failed};
         let (mut durable, mut unplaced, mut failed) = (0, 0, 0);
@@ -32,7 +32,7 @@ impl LogMetrics {
                 Failed => failed += 1,
             }
         }
-        // Mostly all are durable: counters that do not move are not touched.
+        // Usually all records are durable: counters that do not change are not touched.
         for (counter, n) in [(&self.durable, durable), (&self.unplaced, unplaced), (&self.failed, failed)] {
             if n > 0 {
                 counter.increment(n);

@@ -1,4 +1,4 @@
-//! A log by its URL.
+//! Opening a log by its URL.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use crate::kafka::{KafkaConfig, KafkaLog, Security};
 use crate::memory::MemoryLog;
 use crate::{Limits, Log, LogError};
 
-/// What can be said of a log of any kind. Zero of everything, `Options::default()`, is right for most.
+/// Options of a log, whichever the backend. `Options::default()` is right for most logs.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Partitions that the log must have; a new log is made with them. `None`: what it has, or the backend's default.
+    /// Partitions that the log must have; a new log is made with them. `None`: as many as an existing log has, or the backend's default.
     pub partitions: Option<u32>,
-    /// What each writer may hold.
+    /// How much each writer may hold.
     pub limits: Limits,
     /// Further librdkafka settings, for a Kafka log: see [`KafkaConfig::settings`].
     pub kafka_settings: BTreeMap<String, String>,
-    /// The password of a Kafka log whose URL says `sasl=`; never in the URL, which others see.
+    /// The password of a Kafka log whose URL says `sasl=`; it is never in the URL, which others can see.
     pub kafka_password: Option<Secret>,
-    /// For logs in a folder: everything else.
+    /// Further options of a log in a folder.
     pub embedded: embedded::Options,
 }
 
-/// Open the log that `url` names, or make it: see the table in the [crate's documentation](crate).
+/// Open the log that `url` names, or create it: see the table in the [crate's documentation](crate).
 ///
 /// `?partitions=8` is understood everywhere (it wins over the options); Kafka also takes `replication`, `min_isr` and
 /// `compression` (`none`, `lz4`), `tls=on` with `ca=/path/ca.pem` (else the system's), and `sasl` (`plain`, `scram-sha-256`,
@@ -35,42 +35,42 @@ pub struct Options {
 /// # Errors
 /// [`LogError::Mismatch`] for a URL that names no log or has a password in it; else as the backend's `open`.
 pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Log>, LogError> {
-    match Place::parse(url, options)? {
-        Place::Memory { partitions, limits } => Ok(Arc::new(MemoryLog::with_limits(partitions, limits))),
-        Place::Folder(path, options) => match tokio::task::spawn_blocking(move || EmbeddedLog::open(path, options)).await {
+    match Backend::parse(url, options)? {
+        Backend::Memory { partitions, limits } => Ok(Arc::new(MemoryLog::with_limits(partitions, limits))),
+        Backend::Folder(path, options) => match tokio::task::spawn_blocking(move || EmbeddedLog::open(path, options)).await {
             Ok(log) => Ok(Arc::new(log?)),
             Err(e) if e.is_cancelled() => Err(LogError::Unavailable("the runtime is shutting down".into())),
             Err(e) => std::panic::resume_unwind(e.into_panic()),
         },
-        Place::Kafka(config) => Ok(Arc::new(KafkaLog::open(config).await?)),
+        Backend::Kafka(config) => Ok(Arc::new(KafkaLog::open(config).await?)),
     }
 }
 
 /// The Kafka log that `url` names.
 pub(crate) fn kafka_config(url: &str, options: Options) -> Result<KafkaConfig, LogError> {
-    match Place::parse(url, options)? {
-        Place::Kafka(config) => Ok(config),
+    match Backend::parse(url, options)? {
+        Backend::Kafka(config) => Ok(config),
         _ => Err(LogError::Mismatch("only a Kafka log has a control topic: kafka://host:9092/topic".into())),
     }
 }
 
 #[derive(Debug)]
-enum Place {
+enum Backend {
     Memory { partitions: u32, limits: Limits },
     Folder(PathBuf, embedded::Options),
     Kafka(KafkaConfig),
 }
 
-impl Place {
+impl Backend {
     fn parse(url: &str, options: Options) -> Result<Self, LogError> {
         let wrong = |why: &str| {
             let shown = shown(url);
             LogError::Mismatch(format!("{shown:?} names no log ({why}); write file:///path/to/folder, kafka://host:9092/topic or memory://"))
         };
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it is no URL"))?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if has_login(scheme, place, query) {
-            // Nothing of it is repeated: where a password ends cannot be told.
+        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if has_login(scheme, address, query) {
+            // The message repeats no part of the URL: it is not known where a password ends.
             return Err(LogError::Mismatch(
                 "a log's URL takes no password, and no user before an '@': command lines and environments are seen by others. Write \
                  kafka://host:9093/topic?sasl=plain&user=NAME, and give a file that holds the password with --log-password-file"
@@ -84,13 +84,15 @@ impl Place {
             text.parse().ok().filter(|n| *n > 0).map(Some).ok_or_else(|| wrong(&format!("{name} must be a number from 1")))
         };
         let partitions = number("partitions")?.or(options.partitions);
-        let place = match scheme {
-            "memory" if place.is_empty() => Place::Memory { partitions: partitions.unwrap_or(embedded::DEFAULT_PARTITIONS), limits: options.limits },
+        let backend = match scheme {
+            "memory" if address.is_empty() => {
+                Backend::Memory { partitions: partitions.unwrap_or(embedded::DEFAULT_PARTITIONS), limits: options.limits }
+            }
             "memory" => return Err(wrong("a log in memory has no path")),
-            "file" if place.is_empty() => return Err(wrong("the path is missing")),
-            "file" => Place::Folder(place.into(), embedded::Options { partitions, limits: options.limits, ..options.embedded }),
+            "file" if address.is_empty() => return Err(wrong("the path is missing")),
+            "file" => Backend::Folder(address.into(), embedded::Options { partitions, limits: options.limits, ..options.embedded }),
             "kafka" => {
-                let (brokers, topic) = place.split_once('/').ok_or_else(|| wrong("the topic is missing"))?;
+                let (brokers, topic) = address.split_once('/').ok_or_else(|| wrong("the topic is missing"))?;
                 let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
                 if brokers.is_empty()
                     || !brokers.split(',').all(|b| b.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()))
@@ -107,7 +109,7 @@ impl Place {
                     Some(_) => return Err(wrong("compression is none or lz4")),
                 };
                 let security = Security::from_query(&mut query, options.kafka_password).map_err(wrong)?;
-                Place::Kafka(KafkaConfig {
+                Backend::Kafka(KafkaConfig {
                     security,
                     partitions,
                     replication,
@@ -122,46 +124,46 @@ impl Place {
         };
         match query.keys().next() {
             Some(unknown) => Err(wrong(&format!("{unknown} is no option of it"))),
-            None => Ok(place),
+            None => Ok(backend),
         }
     }
 }
 
 /// Whether something like `user:password@` or `?password=` is in a URL. A password may have any characters, also `/` and `?`.
-fn has_login(scheme: &str, place: &str, query: &str) -> bool {
+fn has_login(scheme: &str, address: &str, query: &str) -> bool {
     let named = query.split('&').any(|pair| pair.split('=').next().is_some_and(|name| name.to_ascii_lowercase().contains("pass")));
     named
         || match scheme {
-            // A path may have an '@' in it, but for where a host would be.
-            "file" => place.split('/').next().is_some_and(|host| host.contains('@')),
-            _ => place.contains('@') || (!place.contains('/') && query.contains('@')),
+            // A path may contain an '@', but not where a host would be.
+            "file" => address.split('/').next().is_some_and(|host| host.contains('@')),
+            _ => address.contains('@') || (!address.contains('/') && query.contains('@')),
         }
 }
 
-/// A URL as messages show it: the names of its options, not their values, among which somebody may have put a password.
+/// A URL as messages show it: the names of its options without their values, one of which may be a password.
 fn shown(url: &str) -> String {
-    let (place, query) = url.split_once('?').unwrap_or((url, ""));
-    // What is no URL of ours may be one with a login, cut short or with a slip in its scheme.
-    let place = place.rsplit_once('@').map_or_else(|| place.to_owned(), |(_, rest)| format!("…@{rest}"));
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    // A text that is not one of our URLs may be a URL with a login, cut short or with a mistyped scheme.
+    let address = address.rsplit_once('@').map_or_else(|| address.to_owned(), |(_, rest)| format!("…@{rest}"));
     let options: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty()).collect();
     let values = if options.is_empty() { String::new() } else { format!("?{}=…", options.join("=…&")) };
-    place + &values
+    address + &values
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Result<Place, LogError> {
-        Place::parse(url, Options::default())
+    fn parse(url: &str) -> Result<Backend, LogError> {
+        Backend::parse(url, Options::default())
     }
 
     #[test]
     fn urls_name_their_backend() {
-        assert!(matches!(parse("memory://?partitions=2"), Ok(Place::Memory { partitions: 2, .. })));
-        let Ok(Place::Folder(path, options)) = parse("file:///var/lib/boxbox/log") else { panic!() };
+        assert!(matches!(parse("memory://?partitions=2"), Ok(Backend::Memory { partitions: 2, .. })));
+        let Ok(Backend::Folder(path, options)) = parse("file:///var/lib/boxbox/log") else { panic!() };
         assert_eq!((path.to_str(), options.partitions), (Some("/var/lib/boxbox/log"), None));
-        let Ok(Place::Kafka(config)) = parse("kafka://a:9092,b:9093/boxbox.frames?partitions=12&replication=1&compression=lz4") else { panic!() };
+        let Ok(Backend::Kafka(config)) = parse("kafka://a:9092,b:9093/boxbox.frames?partitions=12&replication=1&compression=lz4") else { panic!() };
         assert_eq!((config.brokers.as_str(), config.topic.as_str()), ("a:9092,b:9093", "boxbox.frames"));
         assert_eq!((config.partitions, config.replication, config.min_isr), (Some(12), Some(1), None));
     }
@@ -197,9 +199,9 @@ mod tests {
         assert_eq!((sasl.mechanism, sasl.user.as_str(), sasl.password.expose()), (Mechanism::ScramSha512, "league@example", "hunter2"));
         assert_eq!(config.security.tls.as_ref().unwrap().ca.as_deref(), Some("/etc/ca s.pem".as_ref()));
         assert!(!format!("{config:?}").contains("hunter2"));
-        let Ok(Place::Kafka(open)) = parse("kafka://a:9092/t") else { panic!() };
+        let Ok(Backend::Kafka(open)) = parse("kafka://a:9092/t") else { panic!() };
         assert!(open.security.tls.is_none() && open.security.sasl.is_none());
-        assert!(matches!(parse("kafka://a:9092/t?tls=on"), Ok(Place::Kafka(config)) if config.security.tls.as_ref().unwrap().ca.is_none()));
+        assert!(matches!(parse("kafka://a:9092/t?tls=on"), Ok(Backend::Kafka(config)) if config.security.tls.as_ref().unwrap().ca.is_none()));
         for (url, why) in [
             ("kafka://a:9092/t?sasl=plain", "user=NAME"),
             ("kafka://a:9092/t?sasl=gssapi&user=x", "sasl is plain"),
@@ -234,6 +236,6 @@ mod tests {
             let error = parse(url).expect_err(url).to_string();
             assert!(!error.contains("hunter2"), "{url}: {error}");
         }
-        assert!(matches!(parse("file:///srv/me@home/log"), Ok(Place::Folder(..))));
+        assert!(matches!(parse("file:///srv/me@home/log"), Ok(Backend::Folder(..))));
     }
 }

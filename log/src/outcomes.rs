@@ -1,4 +1,4 @@
-//! Records on their way to a partition, and the telling of their outcomes: to each writer its own, in order of append.
+//! Records on their way to a partition, and their outcomes: each writer gets its own, in order of append.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use crate::budget::Budget;
 use crate::metrics::LogMetrics;
 use crate::{AppendError, Completion, Completions, Limits, Outcome, Ticket};
 
-/// What a writer and the partitions that still hold records of it share.
+/// State that a writer shares with the partitions that still hold its records.
 pub(crate) struct WriterShared {
     completions: Arc<dyn Completions>,
     budget: Budget,
@@ -21,13 +21,13 @@ impl WriterShared {
         Arc::new(Self { completions, budget: Budget::new(limits, partitions), dropped: AtomicBool::new(false) })
     }
 
-    /// Reserve room for `record`; the [`Pending`] gives it back when its outcome is told.
+    /// Reserve room for `record`; the [`Pending`] gives it back when its outcome is delivered.
     pub(crate) fn accept(self: &Arc<Self>, partition: u32, record: Bytes, ticket: Ticket) -> Result<Pending, AppendError> {
         self.budget.take(partition, record.len())?;
         Ok(Pending { record, ticket, writer: self.clone() })
     }
 
-    /// Undo [`WriterShared::accept`] for a record that was not taken after all.
+    /// Undo [`WriterShared::accept`] for a record that was not taken in the end.
     pub(crate) fn refuse(&self, partition: u32, pending: &Pending) {
         self.budget.give(partition, pending.record.len());
     }
@@ -48,7 +48,7 @@ pub(crate) struct Pending {
     pub(crate) writer: Arc<WriterShared>,
 }
 
-/// Outcomes collected for telling. Kept between batches, so that a busy partition allocates nothing.
+/// Outcomes that are collected to be delivered. Kept between batches, so that a busy partition allocates nothing.
 #[derive(Default)]
 pub(crate) struct Outcomes {
     metrics: LogMetrics,
@@ -57,7 +57,7 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
-    /// Note what became of `pending` and give its budget back.
+    /// Record the outcome of `pending` and give its budget back.
     pub(crate) fn add(&mut self, partition: u32, pending: &Pending, outcome: Outcome) {
         let writer = &pending.writer;
         writer.budget.give(partition, pending.record.len());
@@ -71,8 +71,8 @@ impl Outcomes {
         self.by_writer[at].1.push(Completion { ticket: pending.ticket, partition, outcome });
     }
 
-    /// Tell every writer, and forget writers that are gone.
-    pub(crate) fn tell(&mut self) {
+    /// Deliver the outcomes to every writer, and forget writers that are dropped.
+    pub(crate) fn deliver(&mut self) {
         for (writer, batch) in &mut self.by_writer {
             if !batch.is_empty() {
                 self.metrics.count(batch);

@@ -18,7 +18,7 @@ use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey, TenantId};
 use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use boxbox_store::FrameRun;
 use boxbox_store::clickhouse::encode::Rows;
-use boxbox_store::clickhouse::layout::{Column, FRAME, Kind};
+use boxbox_store::clickhouse::layout::{Column, ColumnType, FRAME};
 use boxbox_store::clickhouse::schema;
 use bytes::Bytes;
 use clickhouse::{Client, Compression};
@@ -32,10 +32,10 @@ const ROUNDS: u64 = 12;
 
 /// What may be put before a general codec, by type.
 fn filters(column: &Column) -> &'static [&'static str] {
-    match column.kind {
-        Kind::Float32 | Kind::Float64 => &["", "Delta, ", "DoubleDelta, ", "Gorilla, ", "FPC, ", "ALP, "],
-        Kind::FixedString(_) => &[""],
-        Kind::Int8 | Kind::UInt8 => &["", "Delta, ", "T64, "],
+    match column.column_type {
+        ColumnType::Float32 | ColumnType::Float64 => &["", "Delta, ", "DoubleDelta, ", "Gorilla, ", "FPC, ", "ALP, "],
+        ColumnType::FixedString(_) => &[""],
+        ColumnType::Int8 | ColumnType::UInt8 => &["", "Delta, ", "T64, "],
         _ => &["", "Delta, ", "DoubleDelta, ", "Gorilla, ", "T64, ", "GCD, "],
     }
 }

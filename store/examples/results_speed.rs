@@ -47,10 +47,10 @@ async fn measure(store: impl Steps + Sessions, laps: u32) {
     let home = session(tenant, 0);
     store.commit(&lease, &Step { sessions: vec![home.clone()], ..step() }).await.unwrap();
     for streams in [28, 834] {
-        for told in [false, true] {
+        for reported in [false, true] {
             let (mut spent, cpu) = (vec![], cpu_time());
             for round in 0..60 {
-                let streams = (0..streams).map(|n| state(&home, n, round, told)).collect();
+                let streams = (0..streams).map(|n| state(&home, n, round, reported)).collect();
                 let step = Step { sessions: vec![home.clone()], streams, ..step() };
                 let began = Instant::now();
                 store.commit(&lease, &step).await.unwrap();
@@ -59,7 +59,7 @@ async fn measure(store: impl Steps + Sessions, laps: u32) {
             let cpu = (cpu_time() - cpu) / 60;
             println!(
                 "a step of {streams} streams, {} where cars are: {}; CPU {cpu:.0?} a step, {:.1?} a stream",
-                if told { "with" } else { "without" },
+                if reported { "with" } else { "without" },
                 quantiles(spent),
                 cpu / streams
             );
@@ -128,10 +128,10 @@ fn entry(n: u32) -> EntryId {
     EntryId::new(&format!("entry-{n:02}")).unwrap()
 }
 
-fn state(home: &SessionInfo, n: u32, round: i64, told: bool) -> StreamState {
+fn state(home: &SessionInfo, n: u32, round: i64, reported: bool) -> StreamState {
     let driver = DriverId::new(&format!("driver-{n:04}")).unwrap();
     let stream = StreamKey { tenant: home.tenant, session: home.id, driver, run: RunId([1; 16]) };
-    let now = told.then(|| CarNow {
+    let now = reported.then(|| CarNow {
         session: home.id,
         entry: entry(n % 100),
         driver,

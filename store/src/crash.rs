@@ -1,16 +1,16 @@
-//! [`crash_point`]: places where tests let a process die.
+//! [`crash_point`]: points at which tests make a process die.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Where to die: `NAME`, or `NAME:N` for the N-th time that the place is passed.
+/// Where to die: `NAME`, or `NAME:N` for the N-th time that the point is reached.
 const VARIABLE: &str = "BOXBOX_CRASH_AT";
 
-/// Whether there may be such a place: what a process pays that is not under test.
+/// Whether a crash point is set: the only cost for a process that is not under test.
 static ARMED: AtomicBool = AtomicBool::new(true);
 static PLACE: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
 
-/// Abort the process if `BOXBOX_CRASH_AT` names this place, as a power cut would: nothing is flushed, no destructor runs.
+/// Abort the process if `BOXBOX_CRASH_AT` names this point. As in a power cut, no buffer is flushed and no destructor runs.
 pub fn crash_point(name: &'static str) {
     if ARMED.load(Ordering::Relaxed) && is_due(name) {
         eprintln!("{VARIABLE}: {name}");

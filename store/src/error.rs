@@ -1,9 +1,9 @@
-//! [`StoreError`]: why a store did not do what it was asked.
+//! [`StoreError`]: why a request to a store failed.
 
-/// Why a store did not do what it was asked.
+/// Why a request to a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another owner has the partition (E5): stop working on it.
+    /// Another owner has the partition (E5a): stop working on it.
     #[error("partition {partition} has a newer owner (epoch {newer} > {mine}): this process must stop writing it")]
     Fenced {
         /// The partition.
@@ -16,16 +16,16 @@ pub enum StoreError {
     /// The store does not answer, or is busy; trying again can help.
     #[error("the store does not answer: {0}")]
     Unavailable(String),
-    /// What is stored cannot be read by this version: it is damaged, was written by a newer version, or is to be migrated.
-    #[error("the store holds something this version cannot read: {0}")]
+    /// This version cannot read the stored data: it is damaged, was written by a newer version, or must be migrated.
+    #[error("the store holds data that this version cannot read: {0}")]
     Unreadable(String),
-    /// The store refused what it was asked: a fault of this program, or of how it was started.
+    /// The store refused the request: a fault of this program, or of its options.
     #[error("the store refused: {0}")]
     Refused(String),
 }
 
 impl StoreError {
-    /// Whether the same call can succeed later without anybody's help.
+    /// Whether the same call can succeed later without a person doing anything.
     pub fn is_retryable(&self) -> bool {
         matches!(self, StoreError::Unavailable(_))
     }

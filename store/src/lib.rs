@@ -1,36 +1,36 @@
-//! What processors write and the API reads: results (laps, incidents, sessions, ledgers, checkpoints) by [`Steps`] and
+//! The stores that processors write and the API reads: results (laps, incidents, sessions, ledgers, checkpoints) by [`Steps`] and
 //! [`Sessions`], and every admitted frame, once, by [`Archive`].
 //!
 //! # The contract of [`Steps`] and [`Sessions`]
 //!
-//! A results store is both: processors write it by [`Steps`], and readers have [`Sessions`] alone, so that they can change
-//! nothing.
+//! A results store implements both: processors write with [`Steps`], and readers have only [`Sessions`], so that they cannot
+//! change anything.
 //!
 //! * A partition is owned by the holder of its newest [`Lease`]; [`Steps::commit`] by any other is refused with
-//!   [`StoreError::Fenced`] and changes nothing (E5).
-//! * Where several processors share a store ([`Steps::shared`]), each beats ([`Steps::beat`]) and is told what it owns:
-//!   about as many partitions as any other. Who does not beat for its [`Member::ttl`], by the store's clock, loses what it had
-//!   to those that do; that it did not notice does no harm, since it is fenced.
-//! * A [`Step`] is one transaction: either all of it is there, the checkpoint included, or nothing. Committing is not
-//!   cancel-safe in its *answer* (it may have happened), but never leaves a transaction open.
-//! * Rows are replaced by key; a lap never by one of lower revision within the same stream's telling, which the
-//!   processor guarantees by owning the partition.
-//! * A row belongs to a session that its step or an earlier one brings. Withdrawals come before the laps of their step.
-//!   Of two rows with one key in a step the later one stays. What is marked superseded is kept and loaded, never shown.
-//! * Rows of a kind that this version does not know are kept, loaded and given back as they are.
+//!   [`StoreError::Fenced`] and changes nothing (E5a).
+//! * Where several processors share a store ([`Steps::shared`]), each beats ([`Steps::beat`]) and learns what it owns:
+//!   about as many partitions as any other. A processor that has not beaten for its [`Member::ttl`], by the store's clock, loses
+//!   its partitions to those that do. If it has not noticed that does no harm, because it is fenced.
+//! * A [`Step`] is one transaction: either all of it is stored, with the checkpoint, or nothing. After a cancelled commit
+//!   it is not known whether it happened, but no transaction stays open.
+//! * Rows are replaced by key; the processor, which owns the partition, guarantees that a stream's lap is
+//!   never replaced by one of a lower revision.
+//! * A row belongs to a session that its step or an earlier one contains. Withdrawals apply before the laps of their step.
+//!   Of two rows with one key in a step the later one stays. Rows marked superseded are kept and loaded, never shown.
+//! * Rows of a kind that this version does not know are stored, loaded and returned unchanged.
 //! * Reads see committed steps only and are limited to one tenant.
 //!
 //! # The contract of [`Archive`]
 //!
-//! * Its own checkpoint per partition, so that an archive that is down delays no lap (E6). [`Archive::append`] is all or
-//!   nothing: frames, stream cursors and checkpoint (E10).
-//! * A frame is kept once, however often its range is appended: what lies below a stream's cursor is there already and is
-//!   skipped, and the same block again changes nothing, whether or not the answer to the first was heard. After a restart
-//!   [`Archive::load`] says where to go on, what is there already, and where the next blocks must end.
-//! * [`Archive::retain`] removes the oldest; what it has removed never comes back.
+//! * An archive has its own checkpoint for each partition, so that an archive that is down delays no lap (E6b). [`Archive::append`] is all or
+//!   nothing: frames, stream cursors and checkpoint (E6a).
+//! * A frame is stored once, however often its range is appended: frames below a stream's cursor are stored already and are
+//!   skipped, and appending a block again changes nothing, even if the first answer was lost. After a restart
+//!   [`Archive::load`] says where to continue, which frames are stored already, and where the next blocks must end.
+//! * [`Archive::retain`] removes the oldest frames; removed frames never come back.
 //!
 //! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile; [`postgres`] and [`clickhouse`] are
-//! the server profile. One behaviour suite runs on all.
+//! the server profile. One behaviour suite for each trait runs on all of them.
 
 #[macro_use]
 mod sql;

@@ -1,11 +1,11 @@
-//! How a chunk of frames is kept: second differences of its words, in byte planes, then zstd.
+//! The format of a chunk of frames: second differences of its words, in byte planes, then zstd.
 //!
 //! Byte 0 is the version, byte 1 the width of a frame, then one zstd frame with a checksum: the number of pieces of the
 //! run (u32), each piece as the numbers skipped before it and its count (u64 each), and the planes of the frames.
 //!
-//! A car's fields change steadily, so what a little-endian 32-bit word is off from going on as it did is small; of it,
-//! zigzagged, the n-th bytes of all frames stand together. Every field is one or two aligned words, so no field need be
-//! known, which an archive had better not. Measured on 11,800 frames of a real race at 60 Hz, 600 a chunk, bytes per frame
+//! A car's fields change steadily, so the difference between a little-endian 32-bit word and its linear continuation is small. It is
+//! zigzag-encoded, and the n-th bytes of all frames are stored together. Every field is one or two aligned words, so the archive
+//! need not know the fields. Measured on 11,800 frames of a real race at 60 Hz, 600 a chunk, bytes per frame
 //! of 200: zstd alone 89, planes 62, planes of byte differences 54.2, of word differences 51.5, of second word differences
 //! 46.9 (60 a chunk: 53.7); planes of bits 44.2, for twice the code and time. Levels above 3 gain 1 byte.
 
@@ -14,7 +14,7 @@ use boxbox_schemas::frame::CAR_FRAME_BYTES;
 
 use crate::{FrameRun, Piece, StoreError};
 
-/// Frames in a chunk at most: 10 s at 60 Hz (E10). Longer ones pack hardly better, and a read unpacks whole chunks.
+/// Most frames of a chunk: 10 s at 60 Hz. Longer chunks pack hardly better, and a read unpacks whole chunks.
 pub(crate) const CHUNK_MAX_FRAMES: u64 = 600;
 
 const VERSION: u8 = 1;
@@ -22,7 +22,7 @@ const WIDTH: u8 = CAR_FRAME_BYTES as u8;
 const LEVEL: i32 = 3;
 const WORDS: usize = CAR_FRAME_BYTES / 4;
 const _: () = assert!(CAR_FRAME_BYTES.is_multiple_of(4) && CAR_FRAME_BYTES <= u8::MAX as usize);
-/// What one chunk may unpack to, whatever its row says: room for a later version's longer chunks.
+/// Most bytes that one chunk may unpack to, whatever its row says: this leaves room for longer chunks of a later version.
 const CHUNK_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 const PIECE_BYTES: usize = 16;
 
@@ -59,22 +59,22 @@ pub(crate) fn unpack(stream: StreamKey, first_seq: u64, count: u64, packed: &[u8
     let pieces = usize::try_from(u32::from_le_bytes(*pieces)).unwrap_or(usize::MAX);
     let cut = pieces.checked_mul(PIECE_BYTES).and_then(|bytes| body.split_at_checked(bytes));
     let (pieces, planes) = cut.filter(|(_, planes)| planes.len() == frames * CAR_FRAME_BYTES).ok_or_else(|| damaged("not as its row says"))?;
-    let (mut at, mut told) = (first_seq, vec![]);
+    let (mut at, mut listed) = (first_seq, vec![]);
     for piece in pieces.chunks_exact(PIECE_BYTES) {
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
         let (skip, count) = (number(&piece[..8]), number(&piece[8..]));
         let first_seq = at.checked_add(skip).ok_or_else(|| damaged("its numbers"))?;
         at = first_seq.checked_add(count).ok_or_else(|| damaged("its numbers"))?;
-        told.push(Piece { first_seq, count });
+        listed.push(Piece { first_seq, count });
     }
-    FrameRun::of(stream, told, from_planes(planes).into()).map_err(|e| damaged(&e.to_string()))
+    FrameRun::of(stream, listed, from_planes(planes).into()).map_err(|e| damaged(&e.to_string()))
 }
 
 fn failed(e: std::io::Error) -> StoreError {
     StoreError::Refused(format!("frames could not be packed: {e}"))
 }
 
-/// What of a word comes as a surprise to whoever has seen the two before it. The first is its own surprise.
+/// The difference between a word and the linear continuation of the two before it. The first word is its own difference.
 #[derive(Default)]
 struct Steady {
     last: Option<u32>,
@@ -152,18 +152,18 @@ mod tests {
         #[test]
         fn whatever_is_packed_is_unpacked(pieces in prop::collection::vec((1u64..1 << 40, 1u64..50), 1..9), first: u32, seed: u64) {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let (mut at, mut told) = (u64::from(first), vec![]);
+            let (mut at, mut listed) = (u64::from(first), vec![]);
             for (skip, count) in pieces {
-                told.push(Piece { first_seq: at + skip, count });
+                listed.push(Piece { first_seq: at + skip, count });
                 at += skip + count;
             }
-            let count: u64 = told.iter().map(|p| p.count).sum();
+            let count: u64 = listed.iter().map(|p| p.count).sum();
             let frames: Vec<u8> = (0..count as usize * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
-            let run = FrameRun::of(key(), told, frames.into()).unwrap();
+            let run = FrameRun::of(key(), listed, frames.into()).unwrap();
             prop_assert_eq!(unpack(key(), run.first_seq(), count, &pack(&run).unwrap()).unwrap(), run);
         }
 
-        /// Every single damaged byte is noticed: by the version, zstd's framing, or its checksum.
+        /// Each damaged byte is detected: by the version, zstd's framing, or its checksum.
         #[test]
         fn damage_is_noticed(at in any::<prop::sample::Index>(), flip in 1u8..) {
             let run = run((0..20 * CAR_FRAME_BYTES).map(|i| (i / 7) as u8).collect::<Vec<u8>>());
@@ -172,7 +172,7 @@ mod tests {
             packed[at] ^= flip;
             match unpack(key(), 77, 20, &packed) {
                 Err(StoreError::Unreadable(_)) => {}
-                // zstd ignores a few header bits; what it then gives is still exactly what was packed.
+                // zstd ignores a few header bits; the result is then still exactly what was packed.
                 Ok(same) => prop_assert_eq!(same, run),
                 Err(other) => prop_assert!(false, "{}", other),
             }
@@ -183,7 +183,7 @@ mod tests {
             prop_assert!(matches!(unpack(key(), first, count, &bytes), Err(StoreError::Unreadable(_))));
         }
 
-        /// Rubbish that is packed well: no number in it makes a panic, or a run that is not one.
+        /// Random bytes that are packed correctly: no number in them causes a panic or an invalid run.
         #[test]
         fn packed_rubbish_is_unreadable_or_a_run(pieces in prop::collection::vec((any::<u64>(), any::<u64>()), 0..4), first: u64, count in 0u64..9) {
             let mut body = (pieces.len() as u32).to_le_bytes().to_vec();
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(unpack(key(), 77, 3, include_bytes!("../tests/golden/chunk_v1.bin")).unwrap(), golden());
     }
 
-    /// What the file's head says was measured, on the recording that comes as CSV.
+    /// The measurement in the module's documentation, on the recording that comes as CSV.
     #[test]
     fn a_real_recording_packs_to_a_quarter() {
         let folder = std::env::var("BOXBOX_TESTDATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());

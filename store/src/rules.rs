@@ -1,4 +1,4 @@
-//! What every backend asks of a write before it touches anything, so that all of them refuse the same.
+//! The checks that every backend makes before a write, so that all of them refuse the same writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,12 @@ use boxbox_schemas::{SessionId, TenantId};
 
 use crate::{ArchiveBlock, LapFilter, Lease, Step, StoreError};
 
-/// Quarantined records kept for each partition, the newest: enough to see what is wrong, and at 32 KiB each no more
-/// than 32 MiB of disk, however long something broken keeps sending.
+/// Quarantined records kept for each partition, the newest: enough to find the cause, and at 32 KiB each no more
+/// than 32 MiB of disk, however long a broken client keeps sending.
 pub const QUARANTINE_MAX_ROWS: usize = 1_000;
 
 impl LapFilter {
-    /// Whether the lap is wanted.
+    /// Whether the filter matches the lap.
     pub fn lets_pass(&self, lap: &Lap) -> bool {
         self.entry.is_none_or(|e| lap.entry == e)
             && self.driver.is_none_or(|d| lap.driver == d)
@@ -23,7 +23,7 @@ impl LapFilter {
     }
 }
 
-/// Whether the step is of the lease's partition, and its parts are within bounds.
+/// Checks that the step is for the lease's partition, and that its parts are within bounds.
 pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
     let Checkpoint { log, partition, .. } = &step.checkpoint;
     if (log, partition) != (&lease.log, &lease.partition) {
@@ -45,14 +45,14 @@ pub(crate) fn check_step(lease: &Lease, step: &Step) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Every session that the step's rows name, and those it brings.
+/// Every session that the step's rows name, and those that the step contains.
 pub(crate) fn sessions_named(step: &Step) -> BTreeSet<SessionId> {
     let rows = step.facts.iter().chain(&step.laps).map(|lap| lap.session).chain(step.rows.iter().map(|row| row.head.session));
     let rows = rows.chain(step.retired.iter().copied());
     rows.chain(step.streams.iter().map(|s| s.ledger.stream.session)).chain(step.sessions.iter().map(|s| s.id)).collect()
 }
 
-/// Whether each row's session is known, here or to `stored`, and nothing goes to another tenant's.
+/// Checks that each row's session is in the step or in `stored`, and that no row goes to another tenant's session.
 pub(crate) fn check_sessions(step: &Step, stored: impl Fn(&SessionId) -> Option<TenantId>) -> Result<(), StoreError> {
     let mut tenants: BTreeMap<SessionId, TenantId> = sessions_named(step).into_iter().filter_map(|id| Some((id, stored(&id)?))).collect();
     for info in &step.sessions {
@@ -61,13 +61,13 @@ pub(crate) fn check_sessions(step: &Step, stored: impl Fn(&SessionId) -> Option<
         }
     }
     if let Some(unknown) = sessions_named(step).into_iter().find(|id| !tenants.contains_key(id)) {
-        return Err(StoreError::Refused(format!("a row of session {unknown}, which no step has brought")));
+        return Err(StoreError::Refused(format!("a row of session {unknown}, which no step has contained")));
     }
     let stray = step.streams.iter().map(|s| &s.ledger.stream).find(|s| tenants.get(&s.session) != Some(&s.tenant));
     stray.map_or(Ok(()), |s| Err(other_tenant(&s.session, &s.tenant)))
 }
 
-/// Whether the block's runs are whole frames below their streams' cursors, those of one stream one after another.
+/// Checks that the block's runs are whole frames below their streams' cursors, and that runs of one stream do not overlap.
 pub(crate) fn check_block(block: &ArchiveBlock) -> Result<(), StoreError> {
     let cursors: BTreeMap<_, _> = block.cursors.iter().copied().collect();
     let mut ranges = vec![];
@@ -86,7 +86,7 @@ pub(crate) fn check_block(block: &ArchiveBlock) -> Result<(), StoreError> {
     }
 }
 
-/// Whether a partition may go from checkpoint `old` to `new`: never back, and at the same offset only to the same record.
+/// Checks that a partition may go from checkpoint `old` to `new`: never back, and at the same offset only to the same record.
 pub(crate) fn check_advance(old: Option<&Checkpoint>, new: &Checkpoint) -> Result<(), StoreError> {
     match old {
         Some(old) if new.offset < old.offset => Err(StoreError::Refused(format!("a checkpoint at {} behind the one at {}", new.offset, old.offset))),
@@ -95,7 +95,7 @@ pub(crate) fn check_advance(old: Option<&Checkpoint>, new: &Checkpoint) -> Resul
     }
 }
 
-/// E7: whether two checkpoints, if at one offset, are of one record.
+/// E7: checks that two checkpoints at one offset are of one record.
 pub(crate) fn check_same_record(old: &Checkpoint, new: &Checkpoint) -> Result<(), StoreError> {
     if new.offset == old.offset && new.crc != old.crc {
         return Err(StoreError::Refused(format!("another record at offset {}: this is not the log that was processed before", new.offset)));

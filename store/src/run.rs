@@ -13,7 +13,7 @@ impl Piece {
         self.first_seq + self.count
     }
 
-    /// Put it behind `pieces`, whose numbers are all below: joined with the last if they touch.
+    /// Append it to `pieces`, whose numbers are all lower: it is joined with the last one if they adjoin.
     pub fn put_behind(self, pieces: &mut Vec<Piece>) {
         match pieces.last_mut() {
             Some(last) if last.next_seq() == self.first_seq => last.count += self.count,
@@ -29,7 +29,7 @@ impl FrameRun {
         Self::of(stream, vec![Piece { first_seq, count }], frames)
     }
 
-    /// A run of `frames` with the sequence numbers of `pieces`, which rise, do not touch, and are as many.
+    /// A run of `frames` with the sequence numbers of `pieces`, which rise, do not adjoin, and are as many as the frames.
     pub fn of(stream: StreamKey, pieces: Vec<Piece>, frames: Bytes) -> Result<Self, StoreError> {
         let refused = |why: String| Err(StoreError::Refused(why));
         if frames.is_empty() || !frames.len().is_multiple_of(CAR_FRAME_BYTES) {
@@ -51,12 +51,12 @@ impl FrameRun {
         Ok(Self { stream, pieces, first_us, last_us, frames })
     }
 
-    /// How many frames it has.
+    /// Number of frames.
     pub fn count(&self) -> u64 {
         (self.frames.len() / CAR_FRAME_BYTES) as u64
     }
 
-    /// Its first sequence number.
+    /// The run's first sequence number.
     pub fn first_seq(&self) -> u64 {
         self.pieces.first().map_or(0, |piece| piece.first_seq)
     }
@@ -66,19 +66,19 @@ impl FrameRun {
         self.pieces.last().map_or(0, Piece::next_seq)
     }
 
-    /// Its frames with their sequence numbers.
+    /// The frames with their sequence numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &ArchivedCarFrame)> {
         let numbers = self.pieces.iter().flat_map(|piece| piece.first_seq..piece.next_seq());
         numbers.zip(self.frames.chunks_exact(CAR_FRAME_BYTES)).filter_map(|(seq, bytes)| Some((seq, archived(bytes).ok()?)))
     }
 
-    /// The part of it with numbers within `from..to`, sharing its bytes; `None` if there is none.
+    /// The part of the run with numbers within `from..to`, sharing its bytes; `None` if it is empty.
     pub(crate) fn within(&self, from: u64, to: u64) -> Result<Option<Self>, StoreError> {
         let below = |seq: u64| self.pieces.iter().map(|piece| seq.saturating_sub(piece.first_seq).min(piece.count)).sum();
         self.part(below(from), below(to))
     }
 
-    /// Its frames `from..to`, counted from its first, sharing its bytes; `None` if there is none.
+    /// The frames `from..to`, counted from the run's first, sharing its bytes; `None` if there are none.
     pub(crate) fn part(&self, from: u64, to: u64) -> Result<Option<Self>, StoreError> {
         let to = to.min(self.count());
         if from >= to {
@@ -97,7 +97,7 @@ impl FrameRun {
     }
 }
 
-/// Runs of one stream in order as one run, `limit` frames at most; `None` if there is none.
+/// Joins runs of one stream, in order, to one run of at most `limit` frames; `None` if there are none.
 pub(crate) fn join(runs: impl IntoIterator<Item = FrameRun>, limit: u64) -> Result<Option<FrameRun>, StoreError> {
     let (mut of, mut left, mut pieces, mut frames) = (None, limit, vec![], BytesMut::new());
     for run in runs {

@@ -1,4 +1,4 @@
-//! [`Sessions`]: what is read of a results store: committed sessions, laps and everything beside them, one tenant's at a time.
+//! [`Sessions`]: reading a results store: committed sessions, laps and other rows, of one tenant at a time.
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{AnyRow, CarNow, Lap, Ledger, Row, RowKind, SessionInfo};
@@ -6,7 +6,7 @@ use boxbox_schemas::{DriverId, EntryId, SessionId, TenantId};
 
 use crate::StoreError;
 
-/// Which laps are wanted; empty: all.
+/// Selects laps; an empty filter selects all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LapFilter {
     /// Of this entry.
@@ -21,23 +21,23 @@ pub struct LapFilter {
     pub valid: Option<bool>,
 }
 
-/// Where a list of sessions goes on.
+/// Where a list of sessions continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionCursor {
-    /// `opened_at_us` of the last one given.
+    /// `opened_at_us` of the last session returned.
     pub opened_at_us: i64,
     /// Its id.
     pub id: SessionId,
 }
 
-/// Everything that is read of a results store. A reader can change nothing through it.
+/// Read access to a results store. A reader cannot change anything through it.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
     /// A tenant's sessions, newest first by `opened_at_us` then id; those after `after`, at most `limit`.
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError>;
     /// One session.
     async fn session(&self, tenant: &TenantId, session: &SessionId) -> Result<Option<SessionInfo>, StoreError>;
-    /// A session's chosen laps that `filter` lets pass, in order of (entry, number); those after `after`, at most `limit`.
+    /// A session's chosen laps that match `filter`, in order of (entry, number); those after `after`, at most `limit`.
     async fn laps(
         &self,
         tenant: &TenantId,
@@ -47,17 +47,17 @@ pub trait Sessions: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Lap>, StoreError>;
     /// For each entry of a session the last two chosen laps by (start, number) that began at or before session time
-    /// `at_us`, in order of (entry, number): what order and gaps at that moment are made from.
+    /// `at_us`, in order of (entry, number): order and gaps at that moment are computed from them.
     async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// For each entry of a session its fastest chosen lap that counts for best and ended by session time `until_us`, the
     /// first of equal ones by (end, number), in order of entries.
     async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError>;
     /// One lap.
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;
-    /// A session's rows of a kind, as each stream tells them, not superseded, in order of (entry, sim_time_us, driver, run, slot,
+    /// A session's rows of a kind, as each stream reports them, not superseded, in order of (entry, sim_time_us, driver, run, slot,
     /// timeline, tick).
     async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError>;
-    /// Where a session's cars are, as each stream tells it, in order of (entry, driver, run, slot).
+    /// Where a session's cars are, as each stream reports it, in order of (entry, driver, run, slot).
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError>;
     /// A session's ledgers in order of (driver, run).
     async fn ledgers(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<Ledger>, StoreError>;
@@ -65,10 +65,10 @@ pub trait Sessions: Send + Sync + 'static {
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// As [`Sessions::rows`], of the kind `T` and read.
+/// As [`Sessions::rows`], for the kind `T`, parsed.
 ///
 /// # Errors
-/// What [`Sessions::rows`] says; [`StoreError::Unreadable`] where a newer version has written what this one cannot read.
+/// Those of [`Sessions::rows`]; [`StoreError::Unreadable`] if a newer version wrote a row that this one cannot read.
 pub async fn rows_of<T: Row>(sessions: &(impl Sessions + ?Sized), tenant: &TenantId, session: &SessionId) -> Result<Vec<T>, StoreError> {
     let rows = sessions.rows(tenant, session, T::KIND).await?;
     AnyRow::read_all(&rows).map_err(|e| StoreError::Unreadable(e.to_string()))

@@ -1,23 +1,23 @@
-//! [`turn`]: which partitions a processor takes and which it gives back when it beats (E5). Pure, and the same for every
+//! [`turn`]: which partitions a processor takes and which it gives back when it beats (E5b). Pure, and the same for every
 //! backend that several processors share.
 //!
-//! Whoever beats sees all seats at once and no other beat changes them meanwhile. Each takes what is nobody's up to its fair
-//! share, and gives back what others lack: after a few beats everyone has the same number, or one more.
+//! A member that beats sees all partitions at once, and no other beat changes them in the meantime. It takes partitions without an
+//! owner up to its fair share, and gives back those that others lack: after a few beats every member has the same number, or one more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A partition as a beat sees it.
+/// A partition and its owner, as a beat sees them.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Seat {
-    /// The partition.
-    pub(crate) partition: u32,
-    /// Who has it; one that is not among the members alive is nobody.
+pub(crate) struct PartitionOwner {
+    /// The partition's number.
+    pub(crate) number: u32,
+    /// The owner's name; an owner that is not among the live members does not count.
     pub(crate) owner: Option<String>,
-    /// Its owner has been told to give it back.
+    /// Whether its owner is to give it back.
     pub(crate) leaving: bool,
 }
 
-/// What one that beats is to do.
+/// What a member that beats must do.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(crate) struct Turn {
     /// Partitions to take, rising.
@@ -26,17 +26,17 @@ pub(crate) struct Turn {
     pub(crate) give_back: Vec<u32>,
 }
 
-/// What `me`, one of `members`, is to do.
-pub(crate) fn turn(seats: &[Seat], members: &BTreeSet<String>, me: &str) -> Turn {
-    let owner = |seat: &Seat| seat.owner.as_deref().filter(|name| members.contains(*name)).map(str::to_owned);
-    let (all, people) = (seats.len(), members.len().max(1));
+/// What `me`, one of `members`, must do.
+pub(crate) fn turn(partitions: &[PartitionOwner], members: &BTreeSet<String>, me: &str) -> Turn {
+    let owner = |partition: &PartitionOwner| partition.owner.as_deref().filter(|name| members.contains(*name)).map(str::to_owned);
+    let (all, people) = (partitions.len(), members.len().max(1));
     let (floor, extras) = (all / people, all % people);
     let mut staying: BTreeMap<&str, usize> = members.iter().map(|m| (m.as_str(), 0)).collect();
     let (mut free, mut leaving) = (vec![], 0);
-    for seat in seats {
-        match owner(seat) {
-            None => free.push(seat.partition),
-            Some(_) if seat.leaving => leaving += 1,
+    for partition in partitions {
+        match owner(partition) {
+            None => free.push(partition.number),
+            Some(_) if partition.leaving => leaving += 1,
             Some(name) => *staying.entry(members.get(&name).map_or("", String::as_str)).or_default() += 1,
         }
     }
@@ -47,16 +47,16 @@ pub(crate) fn turn(seats: &[Seat], members: &BTreeSet<String>, me: &str) -> Turn
 
     free.sort_unstable();
     let mut wanted = floor.saturating_sub(mine);
-    // One more than the others, while there are such to be had and nobody lacks them.
+    // Take one more than the others, as long as a partition is free and no other member lacks it.
     if mine + wanted == floor && extras_taken < extras && free.len() + leaving > wanted + lacking {
         wanted += 1;
     }
     free.truncate(wanted);
 
     let most = floor + usize::from(extras_taken < extras);
-    let there = seats.iter().filter(|seat| owner(seat).is_none()).count() + leaving;
+    let there = partitions.iter().filter(|partition| owner(partition).is_none()).count() + leaving;
     let surplus = mine.saturating_sub(most).max(lacking.saturating_sub(there).min(mine.saturating_sub(floor)));
-    let mut held: Vec<u32> = seats.iter().filter(|s| !s.leaving && owner(s).as_deref() == Some(me)).map(|s| s.partition).collect();
+    let mut held: Vec<u32> = partitions.iter().filter(|s| !s.leaving && owner(s).as_deref() == Some(me)).map(|s| s.number).collect();
     held.sort_unstable_by(|a, b| b.cmp(a));
     held.truncate(surplus);
     Turn { take: free, give_back: held }
@@ -68,90 +68,93 @@ mod tests {
 
     use super::*;
 
-    /// Partitions and members, and what they do to each other.
-    struct Hall {
-        seats: Vec<Seat>,
+    /// Partitions and members.
+    struct Group {
+        partitions: Vec<PartitionOwner>,
         members: BTreeSet<String>,
     }
 
-    impl Hall {
+    impl Group {
         fn new(partitions: u32) -> Self {
-            Self { seats: (0..partitions).map(|partition| Seat { partition, owner: None, leaving: false }).collect(), members: BTreeSet::new() }
+            Self {
+                partitions: (0..partitions).map(|number| PartitionOwner { number, owner: None, leaving: false }).collect(),
+                members: BTreeSet::new(),
+            }
         }
 
-        /// One beat; what was to be given back before is given back first if `prompt`.
+        /// One beat; if `prompt`, the partitions that were leaving before are given back first.
         fn beat(&mut self, me: &str, prompt: bool) {
             if prompt {
-                for seat in self.seats.iter_mut().filter(|s| s.leaving && s.owner.as_deref() == Some(me)) {
-                    (seat.owner, seat.leaving) = (None, false);
+                for partition in self.partitions.iter_mut().filter(|s| s.leaving && s.owner.as_deref() == Some(me)) {
+                    (partition.owner, partition.leaving) = (None, false);
                 }
             }
-            let turn = turn(&self.seats, &self.members, me);
-            for seat in &mut self.seats {
-                if turn.take.contains(&seat.partition) {
-                    let taken = seat.owner.as_ref().is_some_and(|owner| self.members.contains(owner));
+            let turn = turn(&self.partitions, &self.members, me);
+            for partition in &mut self.partitions {
+                if turn.take.contains(&partition.number) {
+                    let taken = partition.owner.as_ref().is_some_and(|owner| self.members.contains(owner));
                     assert!(!taken, "what somebody has is not taken");
-                    (seat.owner, seat.leaving) = (Some(me.to_owned()), false);
+                    (partition.owner, partition.leaving) = (Some(me.to_owned()), false);
                 }
-                if turn.give_back.contains(&seat.partition) {
-                    assert_eq!(seat.owner.as_deref(), Some(me));
-                    seat.leaving = true;
+                if turn.give_back.contains(&partition.number) {
+                    assert_eq!(partition.owner.as_deref(), Some(me));
+                    partition.leaving = true;
                 }
             }
         }
 
         fn counts(&self) -> Vec<usize> {
-            self.members.iter().map(|m| self.seats.iter().filter(|s| !s.leaving && s.owner.as_ref() == Some(m)).count()).collect()
+            self.members.iter().map(|m| self.partitions.iter().filter(|s| !s.leaving && s.owner.as_ref() == Some(m)).count()).collect()
         }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whoever comes, goes or dies, and whoever beats when: soon all is owned, evenly, and then nothing moves any more.
+        /// Whichever members start, leave or die, and in whatever order they beat: soon all partitions are owned, evenly, and stay so.
         #[test]
         fn all_is_soon_owned_evenly_and_then_stays(
             partitions in 1u32..40,
             turns in prop::collection::vec((0usize..6, 0u8..8, any::<bool>()), 0..120),
         ) {
-            let mut hall = Hall::new(partitions);
+            let mut group = Group::new(partitions);
             for (who, what, prompt) in turns {
                 let name = format!("m{who}");
                 match what {
-                    // It dies; what it has is nobody's then.
-                    0 => _ = hall.members.remove(&name),
+                    // The member dies; its partitions have no owner then.
+                    0 => _ = group.members.remove(&name),
                     _ => {
-                        hall.members.insert(name.clone());
-                        hall.beat(&name, prompt);
+                        group.members.insert(name.clone());
+                        group.beat(&name, prompt);
                     }
                 }
             }
-            hall.members.insert("m0".into());
-            let everyone: Vec<String> = hall.members.iter().cloned().collect();
+            group.members.insert("m0".into());
+            let everyone: Vec<String> = group.members.iter().cloned().collect();
             for _ in 0..6 {
-                everyone.iter().for_each(|m| hall.beat(m, true));
+                everyone.iter().for_each(|m| group.beat(m, true));
             }
-            let counts = hall.counts();
+            let counts = group.counts();
             prop_assert_eq!(counts.iter().sum::<usize>(), partitions as usize, "{:?}", counts);
             prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{:?}", counts);
-            let before = hall.seats.clone();
-            everyone.iter().for_each(|m| hall.beat(m, true));
-            prop_assert_eq!(hall.seats, before);
+            let before = group.partitions.clone();
+            everyone.iter().for_each(|m| group.beat(m, true));
+            prop_assert_eq!(group.partitions, before);
         }
     }
 
     #[test]
     fn one_alone_takes_everything_at_once() {
-        let mut hall = Hall::new(8);
-        hall.members.insert("a".into());
-        hall.beat("a", true);
-        assert_eq!(hall.counts(), [8]);
-        hall.members.insert("b".into());
-        hall.beat("b", true);
-        hall.beat("a", true);
-        assert_eq!(hall.counts(), [4, 0], "what is in use is given back first");
-        hall.beat("a", true);
-        hall.beat("b", true);
-        assert_eq!(hall.counts(), [4, 4]);
+        let mut group = Group::new(8);
+        group.members.insert("a".into());
+        group.beat("a", true);
+        assert_eq!(group.counts(), [8]);
+        group.members.insert("b".into());
+        group.beat("b", true);
+        group.beat("a", true);
+        assert_eq!(group.counts(), [4, 0], "what is in use is given back first");
+        group.beat("a", true);
+        group.beat("b", true);
+        assert_eq!(group.counts(), [4, 4]);
     }
 }

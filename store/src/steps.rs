@@ -1,4 +1,4 @@
-//! [`Steps`]: what a processor asks of a results store: leases, the state to go on from, and commits.
+//! [`Steps`]: how a processor uses a results store: leases, the state to continue from, and commits.
 
 use std::time::Duration;
 
@@ -19,46 +19,46 @@ pub struct Lease {
     pub epoch: u64,
 }
 
-/// A processor among others that share a store.
+/// One of several processors that share a store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Its name: another one for each start of a process, so that none takes over what it had before it died.
+    /// The member's name: a new one for each start of a process, so that a restarted process does not count as its predecessor.
     pub name: String,
-    /// How long it may be silent before others take what it owns.
+    /// How long it may miss beats before others take its partitions.
     pub ttl: Duration,
 }
 
-/// What a member owns after a beat.
+/// A member's leases after a beat.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Share {
-    /// Its leases, in order of partitions; with another epoch than before if somebody else had the partition meanwhile.
+    /// Its leases, in order of partitions; with a new epoch if another member had the partition in the meantime.
     pub leases: Vec<Lease>,
-    /// Partitions among them to be given back with [`Steps::release`], once what is pending is committed: others have
-    /// too few.
+    /// Partitions among them that are to be given back with [`Steps::release`], once pending work is committed: other members
+    /// have too few.
     pub give_back: Vec<u32>,
-    /// Members alive, this one included.
+    /// Number of live members, this one included.
     pub members: u32,
 }
 
-/// What a processor asks of a results store: leases, the state to go on from, and steps.
+/// A processor's access to a results store: leases, the state to continue from, and steps.
 #[async_trait]
 pub trait Steps: Send + Sync + 'static {
-    /// Take the partition over from its owner, if it has one: raises its epoch, so that the owner before can commit nothing more.
+    /// Take over the partition from its owner, if it has one: its epoch rises, so that the previous owner can no longer commit.
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError>;
-    /// Whether several processors may share this store, and so must beat. `false`: there is one, which acquires everything.
+    /// Whether several processors may share this store, and so must beat. `false`: there is one processor, which acquires every partition.
     fn shared(&self) -> bool {
         false
     }
-    /// Say that `member` is alive, take partitions without an owner up to a fair share, and learn what it owns. To be called several
+    /// Report that `member` is alive, take partitions without an owner up to a fair share, and return what it owns. Call this several
     /// times within [`Member::ttl`].
     async fn beat(&self, _log: &LogId, _partitions: u32, _member: &Member) -> Result<Share, StoreError> {
         Err(StoreError::Refused("a store that is not shared has one processor, which does not beat".into()))
     }
-    /// Give a partition back, for the member that beats next; a partition that is not owned any more is left alone.
+    /// Give a partition back, for the member that beats next; a partition that is no longer owned stays as it is.
     async fn release(&self, _lease: &Lease) -> Result<(), StoreError> {
         Ok(())
     }
-    /// Leave: everything that `member` still owns is free at once.
+    /// Leave: all partitions that `member` still owns are free at once.
     async fn leave(&self, _log: &LogId, _member: &Member) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! Where things are: the workspace, cargo's target folder, and the corner of it that xtask keeps its own things in.
+//! Paths: the workspace, cargo's target folder, and xtask's folder in it.
 //!
-//! Everything xtask fetches or starts lives under `<target>/xtask`, so that `cargo clean` is the whole of the uninstall.
+//! Everything xtask fetches or starts lives under `<target>/xtask`, so that `cargo clean` removes all of it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// The corner of the target folder that belongs to xtask: jars, wheels, recordings, stacks, logs of test runs.
+/// The folder of xtask in the target folder: jars, wheels, recordings, stacks, logs of test runs.
 pub fn xtask() -> PathBuf {
     target().join("xtask")
 }

@@ -1,4 +1,4 @@
-//! What tests of all crates share: stacks of real engines ([`stack::Stack`]), what a test says that was not run
+//! Helpers for the tests of all crates: stacks of real services ([`stack::Stack`]), reports of tests that were not run
 //! ([`not_run`]), and the tools and downloads that both need.
 
 #[cfg(not(unix))]

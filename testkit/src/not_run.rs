@@ -13,27 +13,27 @@ pub const FILE_VARIABLE: &str = "BOXBOX_NOT_RUN";
 const NOT_RUN: &str = "NOT RUN: ";
 const NOT_APPLICABLE: &str = "NOT APPLICABLE: ";
 
-/// Says that `test` cannot run on this machine as it is, and what it lacks: "the_suite_on_kafka", "no Maven: apt install maven".
+/// Prints that `test` cannot run on this machine, and what the machine lacks: "the_suite_on_kafka", "no Maven: apt install maven".
 pub fn not_run(test: &str, reason: impl std::fmt::Display) {
     say(&format!("{NOT_RUN}{test}: {reason}"));
 }
 
-/// Says that `test` can never run on this platform, and why.
+/// Prints that `test` can never run on this platform, and why.
 pub fn not_applicable(test: &str, reason: impl std::fmt::Display) {
     say(&format!("{NOT_APPLICABLE}{test}: {reason}"));
 }
 
-/// What was not run, gathered over a whole test run. Each line counts once, however often it is told.
+/// What was not run, gathered over a whole test run. Each line counts once, however often it is printed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NotRun {
-    /// `what: why`, for what this machine could run with something more installed.
+    /// `what: why`, for tests that this machine could run if more were installed.
     pub not_run: BTreeSet<String>,
-    /// `what: why`, for what this platform cannot run at all.
+    /// `what: why`, for tests that this platform cannot run at all.
     pub not_applicable: BTreeSet<String>,
 }
 
 impl NotRun {
-    /// Takes note of a line of a test's output. A line without either marker is no business of ours.
+    /// Reads a line of a test's output. A line without either marker is ignored.
     pub fn hear(&mut self, line: &str) {
         let line = line.trim();
         if let Some(rest) = line.strip_prefix(NOT_RUN) {
@@ -43,7 +43,7 @@ impl NotRun {
         }
     }
 
-    /// Takes note of the file's lines; there one without a marker is `NOT RUN` too.
+    /// Reads the file's lines; a line without a marker counts as `NOT RUN` there.
     pub fn read(&mut self, file: &str) {
         for line in file.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if line.starts_with(NOT_RUN) || line.starts_with(NOT_APPLICABLE) {
@@ -54,7 +54,7 @@ impl NotRun {
         }
     }
 
-    /// How many things were not run, of either kind.
+    /// Number of lines of both kinds.
     pub fn count(&self) -> usize {
         self.not_run.len() + self.not_applicable.len()
     }

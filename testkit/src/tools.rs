@@ -1,4 +1,4 @@
-//! Programs of the machine: finding one on PATH, asking its version, running it with its words kept for the error message.
+//! Programs of the machine: finding one on PATH, asking its version, running it and keeping its output for the error message.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::version::Version;
 
-/// Something this machine lacks, and how to get it. Carried inside `anyhow::Error`; `missing` finds it again, so that a
-/// test can tell "cannot run here" from "failed".
+/// A program or file that this machine lacks, and how to get it. Carried inside `anyhow::Error`; `missing` finds it again, so that a
+/// test can distinguish "cannot run here" from "failed".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// What is not there: "no Maven".
+    /// What is missing: "no Maven".
     pub what: String,
-    /// What to do about it: "apt install maven".
+    /// How to get it: "apt install maven".
     pub install: String,
 }
 
@@ -27,13 +27,13 @@ impl std::fmt::Display for Missing {
 impl std::error::Error for Missing {}
 
 impl Missing {
-    /// The error for it.
+    /// The error that carries it.
     pub fn error(what: impl Into<String>, install: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self { what: what.into(), install: install.into() })
     }
 }
 
-/// What the machine lacks, if that is why `error` came about.
+/// What the machine lacks, if that caused `error`.
 pub fn missing(error: &anyhow::Error) -> Option<&Missing> {
     error.downcast_ref()
 }
@@ -44,7 +44,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| is_program(file))
 }
 
-/// What `program args` prints (stdout and stderr together, `java -version` uses the latter), if it ends well.
+/// The output of `program args` (stdout and stderr together, `java -version` uses the latter), if it succeeds.
 pub fn says(program: &Path, args: &[&str]) -> Option<String> {
     let out = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     let text = [out.stdout, out.stderr].concat();
@@ -73,7 +73,7 @@ fn finish(command: &mut Command) -> Result<String> {
 
 /// As `run`, with `words` for the command to read.
 pub fn feed(command: &mut Command, words: &str) -> Result<String> {
-    // A pipe holds 64 KiB unread, far more than anybody feeds here: written whole before the command runs, it needs no thread.
+    // A pipe holds 64 KiB unread, far more than any caller writes: it is written whole before the command runs, without a thread.
     let (reader, mut writer) = std::io::pipe()?;
     writer.write_all(words.as_bytes())?;
     drop(writer);
@@ -86,7 +86,7 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     run(Command::new("cp").arg("-a").arg(from).arg(to)).map(drop).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
-/// The last `lines` lines of a text, each indented: what an error message quotes of a log.
+/// The last `lines` lines of a text, each indented, as an error message quotes a log.
 pub fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     let last = &all[all.len().saturating_sub(lines)..];
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_tool_is_told_from_a_failure_even_under_context() {
+    fn a_missing_tool_differs_from_a_failure_even_under_context() {
         let error = Missing::error("no Maven", "apt install maven").context("Kafka's jars");
         assert_eq!(missing(&error).unwrap().to_string(), "no Maven: apt install maven");
         assert!(missing(&anyhow::anyhow!("the broker ended")).is_none());

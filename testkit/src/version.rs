@@ -33,7 +33,7 @@ impl Version {
         self.0[0]
     }
 
-    /// The numbers up to and including the first that is not 0: what cargo holds to be one compatible line.
+    /// The numbers up to and including the first that is not 0: cargo treats versions that agree in these as compatible.
     pub fn line(self) -> (u32, u32) {
         let [major, minor, patch, _] = self.0;
         match (major, minor) {

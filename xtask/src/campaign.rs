@@ -21,7 +21,7 @@ use crate::test::report::{Outcome, Report, Verdict};
 use crate::test::services::Services;
 use crate::test::{begin, cargo_with, run_tests, seeded, show, words};
 
-/// A round that is not done by then hangs.
+/// A round that takes longer is considered hanging.
 const ROUND_DEADLINE: Duration = Duration::from_secs(12 * 3600);
 
 /// Options of `campaign`.
@@ -39,7 +39,7 @@ pub struct CampaignArgs {
 }
 
 impl CampaignArgs {
-    /// Runs the rounds, until one fails or the time is over; true if all went well.
+    /// Runs the rounds, until one fails or the time is over; true if all succeeded.
     pub fn run(self) -> Result<bool> {
         let (steps, mut report) = (Steps::new("campaign")?, Report::default());
         let first = self.seed.unwrap_or_else(|| fastrand::u64(..));

@@ -11,10 +11,10 @@ use boxbox_testkit::folders;
 use boxbox_testkit::tools;
 use boxbox_testkit::version::Version;
 
-/// What the target folder takes once everything is built and tested, with room for a test's data, GiB.
+/// Size of the target folder once everything is built and tested, with room for a test's data, GiB.
 const DISK_GIB: u64 = 10;
 
-/// What the linker and the tests take together, GiB.
+/// Memory that the linker and the tests need together, GiB.
 const MEMORY_GIB: u64 = 4;
 
 /// Socket buffers the edge asks for, bytes; with the usual 208 KiB a burst loses packets.
@@ -24,7 +24,7 @@ const SOCKET_BUFFER_BYTES: u64 = 4 << 20;
 #[derive(Debug, Args)]
 pub struct DoctorArgs {}
 
-/// How much a thing is needed.
+/// How much an item is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Build,
@@ -32,14 +32,14 @@ enum Need {
     Useful,
 }
 
-/// One thing looked at.
+/// One checked item.
 #[derive(Debug)]
 struct Finding {
     what: &'static str,
     need: Need,
-    /// What was found, or what is wrong with it.
+    /// The result, or what is wrong.
     found: Result<String, String>,
-    /// What it is for.
+    /// Its purpose.
     purpose: &'static str,
     /// How to get it.
     cure: &'static str,

@@ -1,7 +1,7 @@
 //! The project's own commands.
 //!
 //! Each command is one module: `test` runs everything, `campaign` the fault runs for longer, `doctor` says what the machine
-//! lacks; `stack`, real services, is testkit's. `supply` and `tidy` are checks that `test` makes.
+//! lacks; `stack`, for real services, is in testkit. `supply` and `tidy` are checks that `test` makes.
 
 #[cfg(not(unix))]
 compile_error!("xtask starts and signals processes as Unix does; on Windows use WSL 2. The client itself builds: cargo build -p boxbox-client");

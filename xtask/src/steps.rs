@@ -1,5 +1,5 @@
-//! Running a long command as a step: in a process group of its own, its output shown as it comes and read on the way, with a
-//! deadline, and with nothing of it left running afterwards.
+//! Running a long command as a step: in its own process group, with its output shown and read as it comes, with a
+//! deadline, and without processes left running afterwards.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, PipeReader};
@@ -15,13 +15,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use boxbox_testkit::folders;
 use boxbox_testkit::stack::tether::Tether;
 
-/// Lines read ahead of the reader's pace; a command that prints faster waits, as it would on a terminal.
+/// Lines buffered for the reader; a command that prints faster waits, as it would on a terminal.
 const LINES_AHEAD: usize = 1024;
 
-/// How long after its end a command's output is still read: what it left running may hold the pipe open for ever.
+/// How long after its end a command's output is still read: processes that it left running may hold the pipe open for ever.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long after SIGTERM a step that ran out of time may tidy up.
+/// How long a step that ran out of time may clean up after SIGTERM.
 const TERM_PATIENCE: Duration = Duration::from_secs(5);
 
 const POLL: Duration = Duration::from_millis(100);
@@ -34,8 +34,8 @@ pub fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// A command at the workspace root, in the environment a person's shell would give it: without what `cargo run` adds for
-/// the program it runs.
+/// A command at the workspace root, in the environment of a person's shell: without the variables that `cargo run` adds for
+/// its program.
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folders::workspace());
@@ -49,9 +49,9 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// By itself, with success.
+    /// With success.
     Well,
-    /// By itself, without.
+    /// With a failure.
     Badly(ExitStatus),
     /// It was ended, after this long.
     TooLate(Duration),
@@ -69,7 +69,7 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// Where the steps of one run of xtask keep what is theirs. While it lives, steps die with this process, however that ends.
+/// The folder of the steps of one run of xtask. While this value lives, steps end with this process, however it ends.
 #[derive(Debug)]
 pub struct Steps {
     folder: PathBuf,
@@ -78,7 +78,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// A fresh folder for the run's logs; `name` tells runs of different commands apart.
+    /// A fresh folder for the run's logs; `name` distinguishes runs of different commands.
     pub fn new(name: &str) -> Result<Self> {
         let runs = folders::xtask().join("runs");
         prune(&runs);
@@ -101,7 +101,7 @@ impl Steps {
         let (reader, writer) = std::io::pipe()?;
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
-        // The command holds our writing ends until it is told otherwise; with them open the pipe never ends.
+        // The `Command` still holds writing ends of the pipe; while they are open the pipe does not end.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let group_file = self.folder.join("step.group");
         std::fs::write(&group_file, format!("{}\n", child.id()))?;
@@ -127,7 +127,7 @@ impl Steps {
                 read_until = ended.map(|_| Instant::now() + DRAIN_PATIENCE);
             }
         }
-        // What a broken step left behind in its group.
+        // Processes that a failed step left in its group.
         signal_group(&child, Signal::KILL);
         drop(std::fs::remove_file(group_file));
         Ok(ended.unwrap_or(Ended::TooLate(since.elapsed())))
@@ -139,12 +139,12 @@ impl Steps {
     }
 }
 
-/// Removes what runs of other days left: their logs were for reading then.
+/// Removes the logs of runs of other days.
 fn prune(runs: &Path) {
     for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
         if age.is_some_and(|age| age > KEPT) {
-            // It may be a run that goes on for days and holds its files; that one's log is lost, no more.
+            // It may be a run that takes days and holds its files; then only its log is lost.
             drop(std::fs::remove_dir_all(entry.path()));
         }
     }
@@ -170,7 +170,7 @@ fn signal_group(child: &Child, signal: Signal) {
     let _ = group.map(|group| kill_process_group(group, signal));
 }
 
-/// A thread that turns a pipe into lines; it ends with the pipe, or when nobody listens any more.
+/// A thread that turns a pipe into lines; it ends with the pipe, or when the receiver is dropped.
 fn read_lines(pipe: PipeReader) -> Receiver<String> {
     let (send, lines) = sync_channel(LINES_AHEAD);
     std::thread::spawn(move || {

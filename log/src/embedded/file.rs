@@ -10,7 +10,7 @@ use crate::LogError;
 pub(super) trait ReadAt {
     /// Read up to `buffer.len()` bytes; fewer only at the end.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
-    /// Length now.
+    /// Current length.
     fn length(&self) -> io::Result<u64>;
 }
 
@@ -92,8 +92,8 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-/// A folder whose entries are made durable again and again. It is kept open: when a segment has been renamed, its folder must be
-/// synced, and there may be no handle left by then.
+/// A folder whose entries are synced repeatedly. It is kept open: after a segment was renamed its folder must be
+/// synced, and no file handle may be left at that time.
 pub(super) struct Folder {
     path: PathBuf,
     #[cfg(unix)]
@@ -121,7 +121,7 @@ impl Folder {
     }
 }
 
-/// What a file operation was short of, which may come back, and nothing else is wrong.
+/// A resource that a file operation lacked, and that may be available again later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Lack {
     /// Space on the disk.
@@ -130,7 +130,7 @@ pub(super) enum Lack {
     Handles,
 }
 
-/// What an operation that failed was short of, if that is all.
+/// The resource that a failed operation lacked, if that was the reason.
 pub(super) fn lack(error: &io::Error) -> Option<Lack> {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     match error.kind() {
@@ -139,7 +139,7 @@ pub(super) fn lack(error: &io::Error) -> Option<Lack> {
     }
 }
 
-/// The system's codes for it: EMFILE and ENFILE.
+/// The system's codes for a lack of file handles: EMFILE and ENFILE.
 #[cfg(unix)]
 const NO_HANDLES: &[i32] = &[rustix::io::Errno::MFILE.raw_os_error(), rustix::io::Errno::NFILE.raw_os_error()];
 /// ERROR_TOO_MANY_OPEN_FILES.

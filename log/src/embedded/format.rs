@@ -1,4 +1,4 @@
-//! What a segment file holds, byte for byte. Little-endian; every byte is under a checksum.
+//! The layout of a segment file, byte for byte. Little-endian; every byte is under a checksum.
 //!
 //! | block | layout |
 //! |---|---|
@@ -9,8 +9,8 @@
 //!
 //! header, (batch, marker)*, then zeros in the active segment, the footer in a sealed one. A marker says that everything
 //! before it is synced. CRCs (CRC32C) begin with the log's key, the partition, the segment and the block's position, so
-//! that a block is valid in its own place only. A marker's seal is a keyed SHA-256: recovery looks for markers in
-//! arbitrary bytes, and neither chance nor a sender of records who does not know the key can make one.
+//! that a block is valid only at its own position. A marker's seal is a keyed SHA-256: recovery looks for markers in
+//! arbitrary bytes, and no bytes look like one by chance, and a sender of records who does not know the key cannot forge one.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -23,7 +23,7 @@ pub(super) const HEADER_BYTES: u64 = 64;
 pub(super) const BATCH_HEAD_BYTES: usize = 32;
 pub(super) const MARKER_BYTES: usize = 48;
 pub(super) const FOOTER_TAIL_BYTES: usize = 40;
-/// Longest batch block. Readers hold one in memory; a commit takes several if more is waiting.
+/// Longest batch block. A reader holds one in memory; a commit writes several if more records are waiting.
 pub(super) const BATCH_MAX_BYTES: usize = 1 << 20;
 
 const HEADER_MAGIC: [u8; 8] = *b"boxbxSG1";
@@ -33,7 +33,7 @@ const FOOTER_MAGIC: [u8; 8] = *b"boxbxFT1";
 const FOOTER_END_MAGIC: [u8; 8] = *b"boxbxEND";
 const SEAL_DOMAIN: &[u8] = b"boxbox.log.marker.v1";
 
-/// Which segment of which partition of which log: the beginning of every checksum.
+/// Identifies a segment of a partition of a log: the beginning of every checksum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ident {
     pub(super) log: [u8; 16],
@@ -74,15 +74,15 @@ impl Ident {
         h
     }
 
-    /// Whether `block` is this segment's header; else why not.
+    /// Checks that `block` is this segment's header; the error says why it is not.
     pub(super) fn check_header(&self, block: &[u8]) -> Result<(), &'static str> {
         if block.len() != HEADER_BYTES as usize || block[..8] != HEADER_MAGIC {
             return Err("it has no segment header");
         }
         if u32_at(block, 60) != self.crc(0, &[&block[..60]]) {
-            return Err("the segment header's checksum does not match: it is damaged, or of another log, partition or place");
+            return Err("the segment header's checksum does not match: it is damaged, or of another log, partition or position");
         }
-        // Under the checksum, so these hold unless another version wrote them.
+        // The checksum covers these, so they are right unless another version wrote them.
         let known = u32_at(block, 8) == VERSION && u64_at(block, 16) == self.base && block[32..48] == self.log;
         if known { Ok(()) } else { Err("the segment header is of another version or log") }
     }
@@ -120,7 +120,7 @@ impl Ident {
         block[12..16].copy_from_slice(&crc.to_le_bytes());
     }
 
-    /// Whether `block` is a whole batch in its place.
+    /// Whether `block` is a whole batch at its position.
     pub(super) fn check_batch(&self, block: &[u8], position: u64) -> bool {
         batch_length(block) == Some(block.len()) && u32_at(block, 12) == self.crc(position, &[&block[..12], &block[16..]])
     }
@@ -157,7 +157,7 @@ impl Ident {
     }
 }
 
-/// What a batch's head says. Only meaningful after [`Ident::check_batch`].
+/// The fields of a batch's head. Only meaningful after [`Ident::check_batch`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchHead {
     pub(super) count: u32,
@@ -200,7 +200,7 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// Read a marker of this log and partition, of whatever segment; `None` for anything else.
+    /// Read a marker of this log and partition, of any segment; `None` for anything else.
     pub(super) fn read(ident: &Ident, bytes: &[u8]) -> Option<Self> {
         let m = bytes.get(..MARKER_BYTES)?;
         if m[..8] != MARKER_MAGIC || m[32..] != ident.seal(&m[..32]) {
@@ -209,13 +209,13 @@ impl Marker {
         Some(Self { segment: u64_at(m, 8), position: u64_at(m, 16), end: u64_at(m, 24) })
     }
 
-    /// Read a marker in its own place of its own segment.
+    /// Read a marker at its own position in its own segment.
     pub(super) fn read_at(ident: &Ident, bytes: &[u8], position: u64) -> Option<Self> {
         Self::read(ident, bytes).filter(|m| m.segment == ident.base && m.position == position)
     }
 }
 
-/// What a sealed segment says of itself.
+/// The description of a sealed segment, at its end.
 #[derive(Clone, Debug)]
 pub(super) struct Footer {
     pub(super) end: Offset,
@@ -253,7 +253,7 @@ pub(super) fn is_footer(bytes: &[u8]) -> bool {
     bytes.starts_with(&FOOTER_MAGIC)
 }
 
-// Callers have checked the length; these panic on a bug, not on bytes from a disk.
+// Callers have checked the length: a panic here is a bug, whatever the bytes on the disk are.
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[at..at + N]);

@@ -9,19 +9,20 @@ use uuid::Uuid;
 
 use super::file::{io_error, sync_folder};
 use super::format::VERSION;
+use super::options::DEFAULT_PARTITIONS;
 use crate::LogError;
 
 const META_FILE: &str = "log.json";
 const LOCK_FILE: &str = "lock";
-/// More partitions than a machine has use for; each has a thread.
+/// More partitions than a machine needs; each has a thread.
 const PARTITIONS_MAX: u32 = 64;
 
-/// Which log a folder holds.
+/// The identity of the log in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Meta {
     version: u32,
     pub(super) id: Uuid,
-    /// Begins every checksum, so that no other bytes can look like this log's.
+    /// Begins every checksum, so that other bytes do not pass for this log's.
     pub(super) key: Uuid,
     pub(super) partitions: u32,
     crc32c: u32,
@@ -42,14 +43,14 @@ impl Meta {
     }
 }
 
-/// Take the folder for this process: create it if need be, lock it, and read or write `log.json`.
+/// Take the folder for this process: create it if it is missing, lock it, and read or write `log.json`.
 /// The lock lasts until the file is closed.
 pub(super) fn take(folder: &Path, partitions: Option<u32>) -> Result<(File, Meta), LogError> {
     fs::create_dir_all(folder).map_err(|e| io_error("create the log's folder", folder, e))?;
     let lock = lock(folder)?;
     let meta = match read(folder)? {
         Some(meta) => meta,
-        None => create(folder, partitions.unwrap_or(super::DEFAULT_PARTITIONS))?,
+        None => create(folder, partitions.unwrap_or(DEFAULT_PARTITIONS))?,
     };
     if let Some(wanted) = partitions.filter(|wanted| *wanted != meta.partitions) {
         return Err(LogError::Mismatch(format!(
@@ -85,7 +86,7 @@ fn lock(folder: &Path) -> Result<File, LogError> {
         }
         Err(TryLockError::Error(e)) => return Err(io_error("lock", &path, e)),
     }
-    // A help for people, nothing depends on it.
+    // For people only: no program reads it.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
@@ -101,7 +102,7 @@ fn read(folder: &Path) -> Result<Option<Meta>, LogError> {
         LogError::Mismatch(format!("{} is damaged ({why}): restore it from a backup; the log cannot be read without it", path.display()))
     };
     let json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
-    // The version alone first: another version may have other fields.
+    // The version is read first and alone: another version may have other fields.
     match json.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
         Some(version) => {
@@ -119,7 +120,7 @@ fn read(folder: &Path) -> Result<Option<Meta>, LogError> {
     Ok(Some(meta))
 }
 
-/// Make a new log. `log.json` comes last: without it there is no log, and a crash half-way is begun again.
+/// Make a new log. `log.json` comes last: without it there is no log, and after a crash half-way the next start begins again.
 fn create(folder: &Path, partitions: u32) -> Result<Meta, LogError> {
     if !(1..=PARTITIONS_MAX).contains(&partitions) {
         return Err(LogError::Mismatch(format!("a log in a folder has 1 to {PARTITIONS_MAX} partitions, not {partitions}")));

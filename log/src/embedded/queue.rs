@@ -16,7 +16,7 @@ pub(super) struct Queue {
 pub(super) struct Waiting {
     pub(super) records: Vec<Pending>,
     pub(super) bytes: usize,
-    /// The thread waits for a first record; otherwise it comes by itself.
+    /// The thread waits for a first record and must be woken; otherwise it wakes up by its own timer.
     pub(super) idle: bool,
     pub(super) ended: bool,
     closed: Option<&'static str>,
@@ -27,7 +27,7 @@ impl Queue {
         Self { state: Mutex::default(), wake: Condvar::new(), commit_bytes }
     }
 
-    /// Hand a record to the thread, or get it back with the reason.
+    /// Give a record to the thread, or get it back with the reason.
     pub(super) fn push(&self, pending: Pending) -> Result<(), (Pending, &'static str)> {
         let mut waiting = self.state.lock();
         if let Some(reason) = waiting.closed {
@@ -45,13 +45,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Let the thread end when it has committed what waits.
+    /// Let the thread end after it has committed the waiting records.
     pub(super) fn end(&self) {
         self.state.lock().ended = true;
         self.wake.notify_one();
     }
 
-    /// Take no more, and give back what waits.
+    /// Accept no more records, and return the waiting ones.
     pub(super) fn close(&self, reason: &'static str) -> Vec<Pending> {
         let mut waiting = self.state.lock();
         waiting.closed = Some(reason);

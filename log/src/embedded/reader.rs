@@ -11,13 +11,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::Inner;
 use super::file::{Lack, ReadAt, io_error, lack};
 use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, BatchHead, MARKER_BYTES, MARKER_MAGIC, Marker, batch_length, batch_records};
+use super::inner::Inner;
 use super::segment::{Durable, Partition, read_footer, seek};
 use crate::{Entry, LogError, Offset, Reader};
 
-/// Bytes read at a time; also how far behind the durable end the page cache is trusted to hold the data.
+/// Bytes read at a time; also how far behind the durable end the data is assumed to be in the page cache.
 const CHUNK_BYTES: u64 = 256 << 10;
 
 pub(super) struct EmbeddedReader {
@@ -25,15 +25,15 @@ pub(super) struct EmbeddedReader {
     _log: Arc<Inner>,
     partition: Arc<Partition>,
     durable: watch::Receiver<Durable>,
-    /// Decoded and not yet given, in order.
+    /// Decoded and not yet returned, in order.
     ready: VecDeque<Entry>,
-    place: Place,
+    cursor: Cursor,
 }
 
 impl EmbeddedReader {
     pub(super) fn new(log: Arc<Inner>, partition: Arc<Partition>, from: Offset) -> Self {
         let durable = partition.durable.subscribe();
-        Self { _log: log, partition, durable, ready: VecDeque::new(), place: Place { next: from, open: None } }
+        Self { _log: log, partition, durable, ready: VecDeque::new(), cursor: Cursor { next: from, open: None } }
     }
 
     fn give(&mut self, max_bytes: usize) -> Vec<Entry> {
@@ -50,29 +50,29 @@ impl EmbeddedReader {
 #[async_trait]
 impl Reader for EmbeddedReader {
     async fn next(&mut self, max_bytes: usize, wait: Duration) -> Result<Vec<Entry>, LogError> {
-        // Cancelled at any await, `ready` and `place` are as before.
+        // If the future is dropped at an await, `ready` and `cursor` are unchanged.
         while self.ready.is_empty() {
             let durable = *self.durable.borrow_and_update();
-            if durable.end <= self.place.next {
-                let next = self.place.next;
+            if durable.end <= self.cursor.next {
+                let next = self.cursor.next;
                 let more = tokio::time::timeout(wait, self.durable.wait_for(|d| d.end > next)).await;
                 if !matches!(more, Ok(Ok(_))) {
                     return Ok(Vec::new());
                 }
                 continue;
             }
-            let (entries, place) = if self.place.is_in_page_cache(&durable) {
-                fetch(&self.partition, self.place.clone(), &durable)?
+            let (entries, cursor) = if self.cursor.is_in_page_cache(&durable) {
+                fetch(&self.partition, self.cursor.clone(), &durable)?
             } else {
-                let (partition, place) = (self.partition.clone(), self.place.clone());
-                match tokio::task::spawn_blocking(move || fetch(&partition, place, &durable)).await {
+                let (partition, cursor) = (self.partition.clone(), self.cursor.clone());
+                match tokio::task::spawn_blocking(move || fetch(&partition, cursor, &durable)).await {
                     Ok(fetched) => fetched?,
                     Err(e) if e.is_cancelled() => return Err(LogError::Unavailable("the runtime is shutting down".into())),
                     Err(e) => std::panic::resume_unwind(e.into_panic()),
                 }
             };
             self.ready = entries;
-            self.place = place;
+            self.cursor = cursor;
         }
         Ok(self.give(max_bytes))
     }
@@ -82,10 +82,10 @@ impl Reader for EmbeddedReader {
     }
 }
 
-/// Where a reader stands.
+/// A reader's position in its partition.
 #[derive(Clone)]
-struct Place {
-    /// The first offset that is still wanted.
+struct Cursor {
+    /// The first offset that was not read yet.
     next: Offset,
     open: Option<OpenSegment>,
 }
@@ -100,37 +100,37 @@ struct OpenSegment {
     sealed_at: Option<(u64, Offset)>,
 }
 
-impl Place {
+impl Cursor {
     fn is_in_page_cache(&self, durable: &Durable) -> bool {
         self.open.as_ref().is_some_and(|open| open.base == durable.segment && durable.position.saturating_sub(open.position) <= CHUNK_BYTES)
     }
 }
 
 /// Read and check the next blocks. Blocks on file I/O.
-fn fetch(partition: &Partition, mut place: Place, durable: &Durable) -> Result<(VecDeque<Entry>, Place), LogError> {
+fn fetch(partition: &Partition, mut cursor: Cursor, durable: &Durable) -> Result<(VecDeque<Entry>, Cursor), LogError> {
     let mut entries = VecDeque::new();
-    while entries.is_empty() && place.next < durable.end {
-        let mut open = match place.open.take() {
+    while entries.is_empty() && cursor.next < durable.end {
+        let mut open = match cursor.open.take() {
             Some(open) => open,
-            None => open_segment(partition, place.next)?,
+            None => open_segment(partition, cursor.next)?,
         };
-        let limit = limit(partition, &mut open, durable, place.next)?;
+        let limit = limit(partition, &mut open, durable, cursor.next)?;
         if open.position >= limit {
             if open.base == durable.segment {
-                // The index was ahead of this view of the durable end; what is there is enough for now.
-                place.open = Some(open);
+                // The index was ahead of this view of the durable end; the reader has what it can have for now.
+                cursor.open = Some(open);
                 break;
             }
             // Sealed and read to its end: the next segment begins at the next offset.
             match open.sealed_at {
-                Some((_, end)) if end == place.next => continue,
+                Some((_, end)) if end == cursor.next => continue,
                 _ => return Err(partition.damaged(&open.path, limit, "records are missing before the end of the segment")),
             }
         }
-        read_blocks(partition, &mut open, limit, &mut place.next, &mut entries)?;
-        place.open = Some(open);
+        read_blocks(partition, &mut open, limit, &mut cursor.next, &mut entries)?;
+        cursor.open = Some(open);
     }
-    Ok((entries, place))
+    Ok((entries, cursor))
 }
 
 /// Where the segment's durable blocks end.
@@ -144,7 +144,7 @@ fn limit(partition: &Partition, open: &mut OpenSegment, durable: &Durable, next:
     let segments = partition.segments.read();
     let sealed = segments.sealed.iter().rev().find(|s| s.base == open.base).map(|s| (s.position, s.end));
     drop(segments);
-    // Retention has removed it meanwhile.
+    // Retention has removed the segment in the meantime.
     let sealed = sealed.ok_or_else(|| partition.out_of_range(next))?;
     open.sealed_at = Some(sealed);
     Ok(sealed.0)
@@ -164,9 +164,9 @@ fn open_segment(partition: &Partition, from: Offset) -> Result<OpenSegment, LogE
     let sealed = sealed.ok_or_else(|| partition.out_of_range(from))?;
     let file = match File::open(&sealed.path) {
         Ok(file) => file,
-        // Retention removed it after the look at the list; if it did not, somebody else has.
+        // Retention removed the file after the list was read; if retention did not, it is an error.
         Err(e) if e.kind() == io::ErrorKind::NotFound && partition.bounds().start > from => return Err(partition.out_of_range(from)),
-        // The same call succeeds when there are some again.
+        // The same call succeeds when file handles are available again.
         Err(e) if lack(&e) == Some(Lack::Handles) => {
             return Err(LogError::Unavailable(format!("no file handle is left to open {}: {e}", sealed.path.display())));
         }
@@ -202,7 +202,7 @@ fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: 
     while at < chunk.len() {
         let position = open.position + at as u64;
         let rest = &chunk[at..];
-        // Blocks may go on in the next chunk; the first is whole (above) unless it is damaged.
+        // A block may continue in the next chunk; the first block is whole (see above) unless it is damaged.
         let cut = || if at == 0 || position + rest.len() as u64 >= limit { Err(bad(position)) } else { Ok(()) };
         if rest.starts_with(&MARKER_MAGIC[..rest.len().min(MARKER_MAGIC.len())]) {
             if rest.len() < MARKER_BYTES {
@@ -227,7 +227,7 @@ fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: 
         }
         let head = BatchHead::read(block);
         if head.base > *next {
-            return Err(partition.damaged(&open.path, position, format!("it goes on at offset {}, but {next} should follow", head.base)));
+            return Err(partition.damaged(&open.path, position, format!("the next batch begins at offset {}, but {next} should follow", head.base)));
         }
         let records = batch_records(block).ok_or_else(|| bad(position))?;
         for (offset, record) in (head.base..).zip(records).filter(|(offset, _)| *offset >= *next) {
@@ -243,7 +243,7 @@ fn read_blocks(partition: &Partition, open: &mut OpenSegment, limit: u64, next: 
 fn read_exactly(open: &OpenSegment, length: u64) -> Result<Bytes, LogError> {
     let mut chunk = vec![0; length as usize];
     let n = open.file.read_at(&mut chunk, open.position).map_err(|e| io_error("read", &open.path, e))?;
-    // A file that has become shorter shows as a block that is not there.
+    // If the file has become shorter, the missing bytes are found as an invalid block.
     chunk.truncate(n.max(1));
     Ok(chunk.into())
 }

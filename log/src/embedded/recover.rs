@@ -1,9 +1,9 @@
-//! What a start finds on disk. This only reads: a damaged log is refused as it is, with nothing changed.
+//! Reads at a start what is on the disk. It changes nothing: a damaged log is refused as it is.
 //!
-//! At a crash at most one batch is unsynced, and it is the last. So whatever is not a whole valid block and stands after
-//! the last commit marker was never confirmed and may be cut; anything before a marker was, and is damage. Markers are
-//! searched for byte by byte beyond the first bad byte, and the partition's `commit` file is a second witness, so that
-//! damage over a batch and its marker together does not pass for a crash.
+//! At a crash at most one batch is unsynced, and it is the last. So an incomplete or invalid block after
+//! the last commit marker was never confirmed and may be cut; one before a marker was confirmed, and is damage. Markers are
+//! searched for byte by byte beyond the first bad byte, and the partition's `commit` file is a second proof, so that
+//! damage to a batch and its marker together is not mistaken for a crash.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use super::format::{
 use super::segment::{Index, Sealed, base_of, damaged, file_name, index_batch, read_footer};
 use crate::{LogError, Offset};
 
-/// The second witness: two slots, written in turn, so that a torn write leaves one.
+/// The second proof: two slots, written in turn, so that a torn write leaves one of them valid.
 pub(super) const COMMIT_FILE: &str = "commit";
 /// Distance of the slots: a sector or page is never shared.
 pub(super) const COMMIT_SLOT_BYTES: u64 = 4096;
@@ -25,14 +25,14 @@ pub(super) const COMMIT_SLOT_BYTES: u64 = 4096;
 pub(super) const NEXT_FILE: &str = "segment.next";
 
 const SCAN_CHUNK_BYTES: usize = 1 << 20;
-/// To see quickly that nothing was ever written: most of the active segment is such.
+/// To recognise quickly that nothing was written: most of the active segment is zeros.
 static ZEROS: [u8; SCAN_CHUNK_BYTES] = [0; SCAN_CHUNK_BYTES];
 
 /// A partition as found on disk.
 pub(super) struct Found {
     /// Complete segments, oldest first, contiguous.
     pub(super) sealed: Vec<Sealed>,
-    /// The segment to go on with; `None` for a new partition or after a crash between two segments.
+    /// The segment to continue; `None` for a new partition or after a crash between two segments.
     pub(super) last: Option<Last>,
     /// Which slot of the commit file to write next.
     pub(super) next_slot: u64,
@@ -48,7 +48,7 @@ pub(super) struct Last {
 /// What one segment holds.
 #[derive(Debug)]
 pub(super) struct Scan {
-    /// Where valid blocks end; 0 if not even the header is there.
+    /// Where valid blocks end; 0 if even the header is missing.
     pub(super) position: u64,
     /// One past the last valid record.
     pub(super) end: Offset,
@@ -75,7 +75,7 @@ impl From<io::Error> for ScanError {
     }
 }
 
-/// Look at a partition's folder. `identity` names log and partition.
+/// Read a partition's folder. `identity` names log and partition.
 pub(super) fn inspect(folder: &Path, identity: &Ident) -> Result<Found, LogError> {
     let number = identity.partition;
     let mut bases = list(folder)?;
@@ -111,7 +111,7 @@ pub(super) fn inspect(folder: &Path, identity: &Ident) -> Result<Found, LogError
     Ok(Found { sealed, last: None, next_slot })
 }
 
-/// Read a segment from its beginning. `witness` is the commit file's word on this segment.
+/// Read a segment from its beginning. `witness` is the commit file's entry for this segment.
 pub(super) fn scan(source: &impl ReadAt, ident: &Ident, witness: Option<Marker>) -> Result<Scan, ScanError> {
     let mut window = Window::new(source)?;
     let mut found = Scan { position: 0, end: ident.base, confirmed: 0, torn: false, index: Index::new(), last_us: 0, footer: None };
@@ -192,7 +192,7 @@ struct Beyond {
     any_bytes: bool,
 }
 
-/// Search everything from `from` on, byte by byte, for a marker in its own place.
+/// Search everything from `from` on, byte by byte, for a marker at its own position.
 fn find_marker<S: ReadAt>(source: &S, window: &Window<'_, S>, ident: &Ident, from: u64) -> Result<Beyond, ScanError> {
     let mut chunk = vec![0; window.length.saturating_sub(from).min(SCAN_CHUNK_BYTES as u64) as usize];
     let (mut at, mut any_bytes) = (from, false);

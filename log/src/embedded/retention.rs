@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::options::Options;
 use super::segment::{Partition, Sealed};
 use crate::memory::now_us;
 
-/// Remove what the options no longer want kept. A failure is logged and tried again later: keeping too much harms nobody.
+/// Remove the segments that the options no longer keep. A failure is logged and tried again later: keeping too much does no harm.
 pub(super) fn apply(partition: &Partition, options: &Options, partitions: u32) {
     let budget = options.retention_bytes.map(|bytes| (bytes / u64::from(partitions)).saturating_sub(options.segment_bytes));
     let oldest_us = options.retention_age.map(|age| now_us() - age.min(Duration::from_secs(100 * 365 * 86_400)).as_micros() as i64);
     loop {
         let Some(first) = too_much(partition, budget, oldest_us) else { return };
-        // Readers and bounds first: nobody is sent to a file that is about to go.
+        // The list of segments changes first, so that no reader opens a file that is about to be removed.
         partition.segments.write().sealed.pop_front();
-        // The folder is synced after each file, so that a crash never leaves a hole between segments.
+        // The folder is synced after each file, so that a crash never leaves a gap between segments.
         let removed = std::fs::remove_file(&first.path).map_err(|e| e.to_string()).and_then(|()| partition.folder.sync().map_err(|e| e.to_string()));
         match removed {
             Ok(()) => {

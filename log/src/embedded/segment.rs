@@ -13,13 +13,13 @@ use super::format::{FOOTER_TAIL_BYTES, Footer, FooterTail, HEADER_BYTES, Ident};
 use super::queue::Queue;
 use crate::{Bounds, LogError, Offset};
 
-/// One index entry about every this many bytes of batches: 16 KiB of memory per 64 MiB, and a seek reads at most this much for nothing.
+/// One index entry about every this many bytes of batches: 16 KiB of memory per 64 MiB, and a seek reads at most this much too much.
 pub(super) const INDEX_EVERY_BYTES: u64 = 64 << 10;
 
 /// Offset and position of some batches, in order.
 pub(super) type Index = Vec<(Offset, u64)>;
 
-/// Note the batch at `position` if the last entry is far enough back.
+/// Add the batch at `position` to the index if the last entry is far enough back.
 pub(super) fn index_batch(index: &mut Index, offset: Offset, position: u64) {
     if index.last().is_none_or(|(_, last)| position >= last + INDEX_EVERY_BYTES) {
         index.push((offset, position));
@@ -65,7 +65,7 @@ pub(super) struct Active {
     pub(super) index: Mutex<Index>,
 }
 
-/// How far a partition is durable: readers never look beyond.
+/// How far a partition is durable: readers never read beyond.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Durable {
     /// One past the last durable record.
@@ -88,7 +88,7 @@ impl Segments {
     }
 }
 
-/// What a partition's thread, the writers and the readers share.
+/// State that a partition's thread, the writers and the readers share.
 pub(super) struct Partition {
     pub(super) number: u32,
     pub(super) folder: Folder,
@@ -100,7 +100,7 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// What the checksums of the segment at `base` begin with.
+    /// The identity that begins the checksums of the segment at `base`.
     pub(super) fn ident(&self, base: Offset) -> Ident {
         Ident { base, ..self.identity }
     }

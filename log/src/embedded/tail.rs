@@ -1,4 +1,4 @@
-//! The segment that is written to: gone on with after a start, sealed and followed by the next when it is full.
+//! The active segment: it is continued after a start, and sealed and followed by the next when it is full.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 
 use super::file::{Folder, Lack, ReadAt, io_error, lack, preallocate, write_all_at};
 use super::format::{FOOTER_TAIL_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
+use super::options::{Faults, Options};
 use super::recover::{COMMIT_FILE, COMMIT_SLOT_BYTES, Last, NEXT_FILE};
 use super::segment::{Active, file_name};
-use super::{Faults, Options};
 use crate::memory::now_us;
 use crate::{LogError, Offset};
 
-/// The segment that is written to, and where.
+/// The active segment and the position in it.
 pub(super) struct Tail {
     pub(super) active: Arc<Active>,
     /// Bytes reserved on disk.
@@ -30,7 +30,7 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Go on with a segment: cut what is torn, confirm what is whole, make all of it durable before anyone sees it.
+    /// Continue a segment: cut an incomplete batch, confirm whole ones, and make all of it durable before a reader sees it.
     pub(super) fn resume(last: Last, identity: &Ident, options: &Options) -> Result<Self, LogError> {
         let Last { path, base, scan } = last;
         let ident = Ident { base, ..*identity };
@@ -47,12 +47,12 @@ impl Tail {
         if capacity < options.segment_bytes {
             match preallocate(&file, options.segment_bytes) {
                 Ok(()) => capacity = options.segment_bytes,
-                // The segment is sealed where it stands, and space is tried for again with the next.
+                // The segment is sealed at its present end, and space is requested again for the next one.
                 Err(e) if lack(&e) == Some(Lack::Space) => tracing::warn!(path = %path.display(), "the disk is full: the log cannot reserve space"),
                 Err(e) => return Err(error("reserve space for")(e)),
             }
         }
-        // The size and the zeros first, then blocks again.
+        // First the size and the zeros are durable, then blocks are written.
         file.sync_all().map_err(error("sync"))?;
         let mut position = scan.position;
         if position == 0 {
@@ -60,7 +60,7 @@ impl Tail {
             position = HEADER_BYTES;
         }
         if scan.confirmed < scan.position {
-            // Written again: if the last sync failed, the page cache may hold what the disk does not, and call it clean.
+            // The batches are written again: after a failed sync the page cache may mark data as clean that is not on the disk.
             let mut unconfirmed = vec![0; (scan.position - scan.confirmed) as usize];
             file.read_at(&mut unconfirmed, scan.confirmed).map_err(error("read"))?;
             write_all_at(&file, &unconfirmed, scan.confirmed).map_err(error("write"))?;
@@ -75,7 +75,7 @@ impl Tail {
         Ok(Self { active: Arc::new(active), capacity, position, next: scan.end, last_us: scan.last_us })
     }
 
-    /// Give a prepared segment its name. Opens nothing: this does not fail for want of handles.
+    /// Give a prepared segment its name. Opens no file, so it cannot fail for lack of handles.
     pub(super) fn begin(folder: &Folder, base: Offset, next: Next) -> Result<Self, LogError> {
         let path = folder.path().join(file_name(base));
         std::fs::rename(folder.path().join(NEXT_FILE), &path).map_err(|e| io_error("rename", &path, e))?;
@@ -115,14 +115,14 @@ pub(super) fn prepare_next(folder: &Path, ident: &Ident, capacity: u64, faults: 
         file.sync_all()
     };
     if let Err(e) = fill() {
-        // Give back what was reserved; the next try begins anew whether or not this works.
+        // Free the reserved space; the next attempt starts from the beginning whether or not this works.
         let _ = std::fs::remove_file(&path);
         return Err(e);
     }
     Ok(Next { file, capacity })
 }
 
-/// The partition's second record of what is synced.
+/// The partition's second copy of the last synced position.
 pub(super) struct CommitFile {
     pub(super) file: File,
     slot: u64,

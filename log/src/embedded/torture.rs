@@ -21,7 +21,7 @@ use crate::{Log, LogError, Ticket};
 
 const TAIL_BYTES: usize = 16 << 10;
 
-/// A log of one partition, closed: which records it was told were durable, and which it wrote without confirming.
+/// A log of one partition, closed: which records were confirmed as durable, and which it wrote without confirming.
 struct Built {
     folder: tempfile::TempDir,
     ident: Ident,
@@ -244,7 +244,7 @@ fn a_refused_log_is_left_as_it_is() {
     assert_eq!(contents(built.folder.path()), before);
 }
 
-/// Every file below, except the lock, which holds the number of whoever looked last.
+/// Every file below, except the lock, which holds the pid of the last process that opened the log.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -261,7 +261,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn damage_in_an_old_segment_is_told_by_the_reader() {
+fn damage_in_an_old_segment_is_an_error_of_the_reader() {
     let built = Built::new(7 << 10, 150, 0);
     assert!(built.segments.len() > 3);
     let path = &built.segments[1];
@@ -271,7 +271,7 @@ fn damage_in_an_old_segment_is_told_by_the_reader() {
         fs::write(path, Harm::Overwrite.apply(&bytes, at, &mut rng)).unwrap();
         let log = EmbeddedLog::open(built.folder.path(), Options { segment_bytes: 7 << 10, ..options(1) }).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let told = runtime.block_on(async {
+        let read = runtime.block_on(async {
             let mut reader = log.reader(0, 0).await.unwrap();
             let mut given = Vec::new();
             loop {
@@ -282,7 +282,7 @@ fn damage_in_an_old_segment_is_told_by_the_reader() {
                 }
             }
         });
-        let (given, error) = told;
+        let (given, error) = read;
         assert!(matches!(error, LogError::Damaged { partition: 0, .. }), "{error}");
         assert!(given.len() < built.all.len() && given == built.all[..given.len()]);
     }

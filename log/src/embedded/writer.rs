@@ -1,7 +1,7 @@
-//! One partition's thread: collects records, commits them in batches, tells the outcomes.
+//! One partition's thread: collects records, commits them in batches, delivers the outcomes.
 //!
 //! A commit is: write the batch, sync, write the marker into the segment and into the `commit` file, publish, complete.
-//! Markers become durable with the next batch's sync, or after a quiet second by one of their own.
+//! Markers become durable with the next batch's sync, or by a separate sync after a second without records.
 
 use std::fs::File;
 use std::io;
@@ -16,11 +16,12 @@ use tokio::sync::watch;
 
 use super::file::{Folder, Lack, io_error, lack, preallocate, write_all_at};
 use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, HEADER_BYTES, Ident, MARKER_BYTES};
+use super::options::{Faults, Options};
 use super::queue::Queue;
 use super::recover::Found;
+use super::retention;
 use super::segment::{Durable, Partition, Sealed, Segments, index_batch};
 use super::tail::{CommitFile, Tail, capacity_for, prepare_next};
-use super::{Faults, Options, retention};
 use crate::memory::now_us;
 use crate::metrics::LogMetrics;
 use crate::outcomes::{Outcomes, Pending};
@@ -30,12 +31,12 @@ use crate::{LogError, Offset, Outcome};
 const QUIET: Duration = Duration::from_secs(1);
 /// How often a quiet partition looks for segments that have become too old.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
-/// How often space or handles are tried for when there are none: well below the 2 s in which acks resume when there are again.
+/// How often a commit is retried while space or handles are lacking: well below the 2 s within which acks must resume.
 const LACK_RETRY: Duration = Duration::from_millis(250);
 
 const CLOSED: &str = "a partition of the embedded log has failed; see the error before";
 
-/// Make the partition ready from what was found on disk, and start its thread.
+/// Prepare the partition from what recovery found on disk, and start its thread.
 pub(super) fn start(
     folder: PathBuf,
     identity: Ident,
@@ -84,7 +85,7 @@ pub(super) fn start(
             let _lock = lock;
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
             if ran.is_err() {
-                // Whoever hears outcomes may have panicked: nothing more is told.
+                // The receiver of the outcomes may have panicked: no further outcomes are delivered.
                 drop(writer.partition.queue.close(CLOSED));
                 writer.report("its thread panicked");
             }
@@ -95,9 +96,9 @@ pub(super) fn start(
 
 /// Why a batch was not committed.
 enum Trouble {
-    /// Something is lacking, and nothing was written: it can be tried again.
+    /// A resource is lacking and nothing was written: the commit can be retried.
     Lack(Lack),
-    /// What is on disk is not known any more.
+    /// The contents of the disk are no longer known.
     Fatal(String),
 }
 
@@ -114,7 +115,7 @@ struct PartitionWriter {
     buffer: Vec<u8>,
     outcomes: Outcomes,
     metrics: LogMetrics,
-    /// What the last batch was short of.
+    /// The resource that the last batch lacked.
     lacking: Option<Lack>,
     unsynced_marker: bool,
     retained_at: Instant,
@@ -147,12 +148,12 @@ impl PartitionWriter {
         }
     }
 
-    /// Wait until a commit is due; `false` when the log has ended and nothing waits.
+    /// Wait until a commit is due; `false` when the log has ended and no record waits.
     fn wait(&mut self, batch: &mut Vec<Pending>, due: Instant) -> bool {
         let partition = self.partition.clone();
         let queue = &partition.queue;
         let mut waiting = queue.state.lock();
-        // Never twice within `commit_every`, unless much is waiting. A busy partition wakes up once per commit for this.
+        // Never commits twice within `commit_every`, unless many bytes are waiting. A busy partition wakes up once per commit for this.
         while !waiting.ended && waiting.bytes < queue.commit_bytes && !queue.wake.wait_until(&mut waiting, due).timed_out() {}
         while waiting.records.is_empty() {
             if waiting.ended {
@@ -177,7 +178,7 @@ impl PartitionWriter {
     fn while_quiet(&mut self) {
         if self.unsynced_marker {
             self.unsynced_marker = false;
-            // A failure here loses nothing that was told; the next commit's sync decides.
+            // A failure here loses no record that was confirmed; the next commit's sync decides.
             if let Err(e) = self.sync_markers() {
                 tracing::warn!(partition = self.partition.number, error = %e, "the log could not sync its last marker");
             }
@@ -193,7 +194,7 @@ impl PartitionWriter {
         self.commit_file.file.sync_data()
     }
 
-    /// Commit; on a full disk or without handles keep trying for [`Options::space_patience`], then give the batch up.
+    /// Commit; on a full disk or without handles retry for [`Options::space_patience`], then give up the batch.
     fn commit_patiently(&mut self, batch: &[Pending]) -> Result<Option<Offset>, String> {
         let began = Instant::now();
         loop {
@@ -215,7 +216,7 @@ impl PartitionWriter {
         }
     }
 
-    /// Say what is lacking now; once until it is there again, however many batches fail meanwhile.
+    /// Log which resource is lacking: once until it is available again, however many batches fail in the meantime.
     fn lacks(&mut self, now: Option<Lack>) {
         let before = std::mem::replace(&mut self.lacking, now);
         if before == now {
@@ -229,12 +230,12 @@ impl PartitionWriter {
         now.map(gauge).inspect(|gauge| gauge.increment(1.0));
         let (partition, folder) = (self.partition.number, self.partition.folder.path().display());
         match now {
-            None => tracing::warn!(partition, %folder, "the log goes on: what it was short of is there again"),
-            Some(Lack::Space) => tracing::error!(partition, %folder, "the disk is full: the log takes no more records until there is space"),
+            None => tracing::warn!(partition, %folder, "the log continues: the space or the file handles that it lacked are available again"),
+            Some(Lack::Space) => tracing::error!(partition, %folder, "the disk is full: the log accepts no records until there is space"),
             Some(Lack::Handles) => tracing::error!(
                 partition,
                 %folder,
-                "no file handle is left for the next segment: the log takes no more records until there is one; a higher limit of open files helps (ulimit -n)"
+                "no file handle is left for the next segment: the log accepts no records until there is one; a higher limit of open files helps (ulimit -n)"
             ),
         }
     }
@@ -279,7 +280,7 @@ impl PartitionWriter {
         let (base, partition) = (self.tail.next, self.partition.clone());
         let (active, capacity) = (self.tail.active.clone(), capacity_for(length, &self.options));
         if base == active.base {
-            // An empty segment that is too short: a full disk left it so, or the batch is longer than the setting.
+            // The segment is empty but too short: the disk was full when it was made, or the batch is longer than the setting.
             preallocate(&active.file, capacity).map_err(lack_or_fatal("reserve space"))?;
             active.file.sync_all().map_err(fatal("sync a segment"))?;
             self.tail.capacity = capacity;
@@ -309,15 +310,15 @@ impl PartitionWriter {
             let outcome = first.map_or(Outcome::Failed, |first| Outcome::Durable(first + n));
             self.outcomes.add(self.partition.number, pending, outcome);
         }
-        self.outcomes.tell();
+        self.outcomes.deliver();
     }
 
-    /// Take no more records, fail what waits, and report.
+    /// Accept no more records, fail the waiting ones, and report the error.
     fn fail_for_good(&mut self, what: &str) {
         for pending in &self.partition.queue.close(CLOSED) {
             self.outcomes.add(self.partition.number, pending, Outcome::Failed);
         }
-        self.outcomes.tell();
+        self.outcomes.deliver();
         self.report(what);
     }
 

@@ -1,7 +1,7 @@
-//! Waiting for librdkafka's clients to close, which they do on threads of their own, before the process ends.
+//! Waiting for librdkafka's clients to close, which they do on their own threads, before the process ends.
 //!
-//! OpenSSL frees what it holds when a process exits. A client that is just then closing its connections frees it too, and the
-//! process ends with a crash after all its work was done.
+//! OpenSSL frees its memory when a process exits. If a client is closing its connections at that moment it frees the same memory,
+//! and the process crashes after all its work was done.
 
 use std::time::{Duration, Instant};
 
@@ -40,12 +40,12 @@ pub fn wait_until_closed(within: Duration) -> bool {
     true
 }
 
-/// Drop a client elsewhere: closing it blocks, and this may be an async worker.
+/// Drop a client on another thread: closing it blocks, and this may be an async worker.
 pub(super) fn elsewhere<T: Send + 'static>(client: T, open: Open) {
     let closing = std::thread::Builder::new().name("kafka-close".into()).spawn(move || {
         drop(client);
         drop(open);
     });
-    // Without a thread, the closure and the client in it were dropped here.
+    // If no thread could be started, the closure and the client in it were dropped here.
     drop(closing);
 }

@@ -1,4 +1,4 @@
-//! How the Kafka log is set up, and what librdkafka is told: every setting with its reason.
+//! How the Kafka log is set up, and which settings librdkafka gets, each with its reason.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use rdkafka::error::KafkaError;
 use super::security::Security;
 use crate::Limits;
 
-/// A Kafka log's settings; `KafkaConfig::new` has what is right for a cluster of three.
+/// A Kafka log's settings; the values of `KafkaConfig::new` suit a cluster of three brokers.
 #[derive(Clone, Debug)]
 pub struct KafkaConfig {
     /// `host:port`, several separated by commas.
     pub brokers: String,
     /// The topic; created if it is missing.
     pub topic: String,
-    /// Partitions that the topic must have; it is created with them. `None`: whatever it has, 8 for a new one.
+    /// Partitions that the topic must have; it is created with them. `None`: as many as it has, 8 for a new one.
     pub partitions: Option<u32>,
     /// Replicas of a new topic. `None`: 3, or as many as there are brokers.
     pub replication: Option<u32>,
@@ -26,12 +26,12 @@ pub struct KafkaConfig {
     pub min_isr: Option<u32>,
     /// How long a new topic keeps records.
     pub retention: Duration,
-    /// What each writer may hold.
+    /// How much each writer may hold.
     pub limits: Limits,
     /// How records are compressed on the wire and in the topic.
     pub compression: Compression,
-    /// A record that Kafka has not answered for after this time is told [`crate::Outcome::Failed`]. Longer than a broker
-    /// restart or a change of leader takes, so that those fail nothing.
+    /// A record that Kafka has not answered for after this time has the outcome [`crate::Outcome::Failed`]. Longer than a broker
+    /// restart or a change of leader takes, so that these make no record fail.
     pub deadline: Duration,
     /// TLS and login.
     pub security: Security,
@@ -46,7 +46,7 @@ pub enum Compression {
     /// None: least CPU here and at the broker.
     #[default]
     None,
-    /// LZ4: for slow links and dear disks.
+    /// LZ4: for slow links and expensive disks.
     Lz4,
 }
 
@@ -78,7 +78,7 @@ impl KafkaConfig {
             .set("retry.backoff.ms", "50")
             .set("retry.backoff.max.ms", "500")
             .set("topic.metadata.refresh.fast.interval.ms", "100")
-            // A broker that has vanished without a word is given up and looked for again.
+            // The connection to a broker that has gone silent is closed and opened again.
             .set("socket.connection.setup.timeout.ms", "2000")
             .set("socket.keepalive.enable", "true")
             .set("socket.nagle.disable", "true")
@@ -105,7 +105,7 @@ impl KafkaConfig {
         let mut c = self.client();
         c.set("enable.idempotence", "true")
             .set("acks", "all")
-            // The log's own budgets are the bound: the queue must never be full before they are.
+            // The log's own budgets are the limit: the queue must not be full before they are used up.
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2147483647")
             .set("linger.ms", "5")
@@ -116,8 +116,8 @@ impl KafkaConfig {
                     Compression::Lz4 => "lz4",
                 },
             )
-            // The log has a deadline of its own. librdkafka's would take messages out of the middle of an idempotent
-            // sequence, which it must then drain and renumber; kept, they go out in order when the broker is back.
+            // The log has its own deadline. librdkafka's would take messages out of the middle of an idempotent
+            // sequence, which it must then drain and renumber; if it keeps them, they go out in order when the broker is back.
             .set("message.timeout.ms", "0")
             .set("request.timeout.ms", "5000")
             .set("socket.timeout.ms", "10000");
@@ -127,16 +127,16 @@ impl KafkaConfig {
     /// For a reader.
     pub(super) fn consumer(&self) -> ClientConfig {
         let mut c = self.client();
-        // librdkafka wants a name, though partitions are assigned and nothing is ever committed.
+        // librdkafka requires a group name, although partitions are assigned and offsets are never committed.
         c.set("group.id", "boxbox-reader")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // An offset that is gone is an error, never a jump.
+            // An offset that no longer exists is an error; the reader never skips ahead.
             .set("auto.offset.reset", "error")
             .set("check.crcs", "true")
-            // How a reader knows that it is level with the log.
+            // This event shows a reader that it has caught up with the log.
             .set("enable.partition.eof", "true")
-            // Read ahead about 4 MiB, and go on at once when there is room again.
+            // Read ahead about 4 MiB, and continue at once when there is room again.
             .set("queued.min.messages", "20000")
             .set("queued.max.messages.kbytes", "4096")
             .set("fetch.queue.backoff.ms", "5")
@@ -216,7 +216,7 @@ impl ClientContext for Logging {
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
     match level {
-        // librdkafka calls every refused connection an error; it tries again, and the log's own lines say what it means.
+        // librdkafka calls every refused connection an error; it retries, and the log's own messages say what it means.
         Emerg | Alert | Critical | Error | Warning => tracing::warn!(facility, message, "kafka client"),
         Notice | Info => tracing::info!(facility, message, "kafka client"),
         Debug => tracing::debug!(facility, message, "kafka client"),

@@ -1,14 +1,14 @@
-//! W10: the control topic beside a Kafka log: small records by key, of which the last counts; for what nodes that share no
-//! folder must know while they run.
+//! W10: the control topic of a Kafka log: small records with keys, of which the last of each key counts. Nodes that share no
+//! folder learn from it while they run.
 //!
-//! The topic `<topic>.control` has one partition and is compacted. What its records mean is not known here (see
-//! [`boxbox_schemas::control`]). Whoever may write to it decides for all nodes: a broker's access rules should let only those
-//! write who run `boxbox grant`; nodes read.
+//! The topic `<topic>.control` has one partition and is compacted. This module does not interpret its records (see
+//! [`boxbox_schemas::control`]). A client that may write to it decides for all nodes: the broker's access rules should let only
+//! the machine that runs `boxbox grant` write; nodes only read.
 
+mod changes;
 mod follower;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -16,30 +16,21 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
-use tokio::sync::mpsc;
 
-use super::blocking;
+pub use self::changes::{Change, Changes};
+use super::blocking::blocking;
 use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, log_line};
-use super::topic::{self, Kind, Metadata, bad_setting};
+use super::topic::{self, Metadata, TopicRole, bad_setting};
 use crate::LogError;
 use crate::open::{Options, kafka_config};
 
-/// What the control topic's name has behind the log's.
+/// Ends the control topic's name, after the log's.
 const SUFFIX: &str = ".control";
-/// How long a record may take to be durable: a change of leader fits in.
+/// How long a record may take to be durable: long enough for a change of leader.
 const PUT_PATIENCE: Duration = Duration::from_secs(15);
-/// How long one look for the answer takes.
+/// How long one poll for the answer takes.
 const POLL: Duration = Duration::from_millis(50);
-
-/// A record of the topic.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// What it is about.
-    pub key: Vec<u8>,
-    /// What is so now; `None`: nothing any more.
-    pub value: Option<Vec<u8>>,
-}
 
 /// The control topic of a log. See the [module](self).
 pub struct Control {
@@ -67,7 +58,7 @@ impl Control {
         let runtime = tokio::runtime::Handle::current();
         let opened = blocking(move || {
             let metadata = Metadata::new(&config)?;
-            topic::ensure(&config, Kind::Control, &metadata, &runtime)?;
+            topic::ensure(&config, TopicRole::Control, &metadata, &runtime)?;
             Ok(Inner { config, metadata, producer: Mutex::default() })
         });
         Ok(Self { inner: Arc::new(opened.await?) })
@@ -78,58 +69,33 @@ impl Control {
         &self.inner.config.topic
     }
 
-    /// Say what is so now of `key`, or (`None`) that nothing is any more. It is durable when this returns.
+    /// Set the value of `key`, or (`None`) remove it. The change is durable when this returns.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if it is not known to be durable within 15 s (it may be all the same);
+    /// [`LogError::Unavailable`] if it is not known to be durable within 15 s (it may be durable nevertheless);
     /// [`LogError::Refused`] if this client may not write.
     pub async fn put(&self, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Result<(), LogError> {
         let (inner, change) = (self.inner.clone(), Change { key: key.into(), value });
         blocking(move || inner.put(&change)).await
     }
 
-    /// Everything that the topic holds up to its end as it is now, in order, and what comes after it.
+    /// Everything that the topic holds up to its present end, in order, and the changes that follow.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if not all of it could be read within 30 s: a part would be worse than nothing.
+    /// [`LogError::Unavailable`] if not all of it could be read within 30 s: a part of it would be worse than nothing.
     pub async fn read(&self) -> Result<(Vec<Change>, Changes), LogError> {
         let inner = self.inner.clone();
         let bounds = blocking(move || inner.metadata.bounds(0)).await?;
         follower::start(&self.inner.config, bounds.end).await
     }
 
-    /// Delete the topic; for tests and for people who mean it.
+    /// Delete the topic, for tests and for operators.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if Kafka does not do it.
+    /// [`LogError::Unavailable`] if Kafka does not delete it.
     pub async fn delete(self) -> Result<(), LogError> {
         let runtime = tokio::runtime::Handle::current();
         blocking(move || topic::delete(&self.inner.config, &runtime)).await
-    }
-}
-
-/// What is put after the first reading. It goes on through outages, which are told in the program's log; dropping it ends it.
-pub struct Changes {
-    receiver: mpsc::Receiver<Change>,
-    closing: Arc<AtomicBool>,
-}
-
-impl Changes {
-    /// What somebody else sends; for tests of those who follow.
-    #[doc(hidden)]
-    pub fn of(receiver: mpsc::Receiver<Change>) -> Self {
-        Self { receiver, closing: Arc::default() }
-    }
-
-    /// The next change, as soon as there is one. `None`: the reading thread has died. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Change> {
-        self.receiver.recv().await
-    }
-}
-
-impl Drop for Changes {
-    fn drop(&mut self) {
-        self.closing.store(true, Ordering::Release);
     }
 }
 

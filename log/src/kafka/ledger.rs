@@ -1,6 +1,6 @@
-//! A partition's records between append and answer: outcomes are told in order of append, whatever order answers come in.
+//! A partition's records between append and answer: outcomes are delivered in order of append, in whatever order the answers come.
 //!
-//! A record that is past its deadline is told as failed, yet its slot, and its share of the budget, stay until librdkafka
+//! A record that is past its deadline is delivered as failed, yet its slot, and its share of the budget, stay until librdkafka
 //! lets go of it: memory is bounded even while a broker is away.
 
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ pub(super) struct Ledger {
     slots: VecDeque<Slot>,
     /// Number of the first slot.
     first: u64,
-    /// Slots whose outcome has been told: all before all others.
-    told: usize,
+    /// Slots whose outcome has been delivered; they come before all others.
+    delivered: usize,
 }
 
 struct Slot {
@@ -41,14 +41,14 @@ impl Ledger {
         if std::mem::replace(&mut slot.answered, true) {
             return None;
         }
-        // Past its deadline it was told as failed, and stays so.
+        // Past its deadline it was delivered as failed, and stays so.
         slot.outcome.get_or_insert(outcome);
         Some(slot.length)
     }
 
     /// Give up on records appended before `deadline`.
     pub(super) fn expire(&mut self, deadline: Instant) {
-        for slot in self.slots.iter_mut().skip(self.told).take_while(|slot| slot.appended < deadline) {
+        for slot in self.slots.iter_mut().skip(self.delivered).take_while(|slot| slot.appended < deadline) {
             slot.outcome.get_or_insert(Outcome::Failed);
         }
     }
@@ -64,17 +64,17 @@ impl Ledger {
         lengths
     }
 
-    /// Outcomes that can be told now, in order, each once.
-    pub(super) fn tell(&mut self, partition: u32, out: &mut Vec<Completion>) {
-        for slot in self.slots.iter().skip(self.told) {
+    /// Outcomes that can be delivered now, in order, each once.
+    pub(super) fn deliver(&mut self, partition: u32, out: &mut Vec<Completion>) {
+        for slot in self.slots.iter().skip(self.delivered) {
             let Some(outcome) = slot.outcome else { break };
             out.push(Completion { ticket: slot.ticket, partition, outcome });
-            self.told += 1;
+            self.delivered += 1;
         }
-        while self.told > 0 && self.slots.front().is_some_and(|slot| slot.answered) {
+        while self.delivered > 0 && self.slots.front().is_some_and(|slot| slot.answered) {
             self.slots.pop_front();
             self.first += 1;
-            self.told -= 1;
+            self.delivered -= 1;
         }
     }
 
@@ -93,11 +93,11 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever order answers and deadlines come in: each outcome is told once, in order of append, and the budget is
+        /// Whatever order answers and deadlines come in: each outcome is delivered once, in order of append, and the budget is
         /// given back exactly once.
         #[test]
-        fn outcomes_are_told_once_and_in_order(n in 1_usize..40, steps in proptest::collection::vec((0_usize..40, 0_u8..10), 0..120)) {
-            let (start, mut ledger, mut told, mut given) = (Instant::now(), Ledger::default(), Vec::new(), 0);
+        fn outcomes_are_delivered_once_and_in_order(n in 1_usize..40, steps in proptest::collection::vec((0_usize..40, 0_u8..10), 0..120)) {
+            let (start, mut ledger, mut delivered, mut given) = (Instant::now(), Ledger::default(), Vec::new(), 0);
             let at = |i: usize| start + Duration::from_millis(i as u64);
             for i in 0..n {
                 prop_assert_eq!(ledger.next(), i as u64);
@@ -109,14 +109,14 @@ mod tests {
                     1 => given += ledger.answer(i as u64, Outcome::DurableUnplaced).unwrap_or(0),
                     _ => given += ledger.answer(i as u64, Outcome::Durable(i as u64 * 10)).unwrap_or(0),
                 }
-                ledger.tell(3, &mut told);
+                ledger.deliver(3, &mut delivered);
             }
             given += ledger.abandon().iter().sum::<usize>();
-            ledger.tell(3, &mut told);
-            prop_assert_eq!(told.iter().map(|c| c.ticket.mark).collect::<Vec<_>>(), (0..n as u64).collect::<Vec<_>>());
-            prop_assert!(told.iter().all(|c| c.partition == 3));
+            ledger.deliver(3, &mut delivered);
+            prop_assert_eq!(delivered.iter().map(|c| c.ticket.mark).collect::<Vec<_>>(), (0..n as u64).collect::<Vec<_>>());
+            prop_assert!(delivered.iter().all(|c| c.partition == 3));
             let own = |c: &Completion| !matches!(c.outcome, Outcome::Durable(offset) if offset != c.ticket.mark * 10);
-            prop_assert!(told.iter().all(own), "an outcome is the record's own");
+            prop_assert!(delivered.iter().all(own), "an outcome is the record's own");
             prop_assert_eq!(given, (1..=n).sum::<usize>());
             prop_assert!(ledger.oldest().is_none(), "nothing is left behind");
         }

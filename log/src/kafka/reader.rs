@@ -1,6 +1,6 @@
-//! One reader: a consumer on a thread of its own, a bounded channel, and the async side.
+//! One reader: a consumer on its own thread, a bounded channel, and the async side.
 //!
-//! The consumer never sees an async worker: polling it blocks, and so does dropping it.
+//! The consumer is never used on an async worker: polling it blocks, and so does dropping it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::mpsc;
 
-use super::Inner;
 use super::closing::Open;
 use super::config::log_line;
+use super::inner::Inner;
 use super::topic::bad_setting;
 use crate::{Entry, LogError, Offset, Reader};
 
 /// Chunks between the thread and the async side; with librdkafka's own 4 MiB this bounds what is read ahead.
 const CHUNKS: usize = 2;
 const CHUNK_BYTES: usize = 256 << 10;
-/// How long the thread sleeps in the consumer before it looks whether it is still wanted.
+/// How long the thread waits in the consumer before it checks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
 /// How often the end is asked for while the reader is behind it.
 const END_EVERY: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ pub(super) struct KafkaReader {
 }
 
 struct Shared {
-    /// See [`Reader::end`]. While the broker has not said that there is no more, one beyond what would be level.
+    /// See [`Reader::end`]. Until the broker has reported the end of the partition it is one more than the next offset.
     end: AtomicU64,
     closing: AtomicBool,
 }
@@ -77,7 +77,7 @@ impl Reader for KafkaReader {
             match tokio::time::timeout(wait, self.chunks.recv()).await {
                 Err(_) => return Ok(Vec::new()),
                 Ok(Some(chunk)) => self.ready = chunk?.into(),
-                Ok(None) => return Err(LogError::Unavailable("this Kafka reader has ended with an error: open a new one".into())),
+                Ok(None) => return Err(LogError::Unavailable("this Kafka reader ended with an error: open a new one".into())),
             }
         }
         let mut room = max_bytes;
@@ -151,7 +151,7 @@ impl Pump {
         }
     }
 
-    /// While behind: how far. (At the end, the broker tells.)
+    /// While the reader is behind, ask how far. (At the end, the broker says so.)
     fn ask_end(&mut self) {
         if self.shared.end.load(Ordering::Acquire) <= self.next || self.asked_end.elapsed() < END_EVERY {
             return;
@@ -162,7 +162,7 @@ impl Pump {
         }
     }
 
-    /// Whether the caller must hear of an error; librdkafka gets over most by itself.
+    /// The error for the caller, if there is one; librdkafka recovers from most errors itself.
     fn judge(&self, error: &KafkaError) -> Option<LogError> {
         use RDKafkaErrorCode as Code;
         let (topic, partition) = (&self.log.config.topic, self.partition);

@@ -1,4 +1,4 @@
-//! How a Kafka log is reached where not everybody may: TLS and SASL, as the URL and the password file say.
+//! Secured access to a Kafka log: TLS and SASL, as the URL and the password file say.
 //!
 //! TLS and SCRAM need OpenSSL in librdkafka, which is built in by the cargo feature `kafka-tls`; SASL PLAIN does not.
 
@@ -10,15 +10,15 @@ use rdkafka::ClientConfig;
 
 use crate::LogError;
 
-/// Whether this build can do TLS and SCRAM.
+/// Whether this build supports TLS and SCRAM.
 const HAS_OPENSSL: bool = cfg!(feature = "kafka-tls");
 
-/// How brokers are spoken to. The default is plain text for anybody.
+/// How a client connects to the brokers. The default is plain text without a login.
 #[derive(Clone, Debug, Default)]
 pub struct Security {
     /// TLS, if wanted.
     pub tls: Option<Tls>,
-    /// Who logs in, if anybody.
+    /// The login, if there is one.
     pub sasl: Option<Sasl>,
 }
 
@@ -32,22 +32,22 @@ pub struct Tls {
 /// A login.
 #[derive(Clone, Debug)]
 pub struct Sasl {
-    /// How.
+    /// How the password is proved.
     pub mechanism: Mechanism,
-    /// Who.
+    /// The user.
     pub user: String,
-    /// The proof.
+    /// The password.
     pub password: Secret,
 }
 
 /// How a login proves its password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mechanism {
-    /// By sending it: only over TLS, or to this machine.
+    /// By sending it: use this only over TLS, or on this machine.
     Plain,
-    /// Without sending it, SHA-256.
+    /// SCRAM with SHA-256: the password is not sent.
     ScramSha256,
-    /// Without sending it, SHA-512.
+    /// SCRAM with SHA-512: the password is not sent.
     ScramSha512,
 }
 
@@ -62,7 +62,7 @@ impl Mechanism {
 }
 
 impl Security {
-    /// What the URL's options `tls`, `ca`, `sasl` and `user` say, with the password from elsewhere. The error says what is wrong.
+    /// Reads the URL's options `tls`, `ca`, `sasl` and `user`; the password comes separately. The error says what is wrong.
     pub(crate) fn from_query(query: &mut BTreeMap<&str, &str>, password: Option<Secret>) -> Result<Self, &'static str> {
         let mut text = |name| query.remove(name).map(|text| decoded(text).filter(|t| !t.is_empty()).ok_or("an option's value cannot be read"));
         let ca = text("ca").transpose()?.map(PathBuf::from);
@@ -87,7 +87,7 @@ impl Security {
         Ok(Self { tls, sasl: Some(Sasl { mechanism, user, password }) })
     }
 
-    /// Whether this build can do it; and a warning of what others can read.
+    /// Checks that this build supports these settings, and warns if others could read the password.
     ///
     /// # Errors
     /// [`LogError::Mismatch`] for TLS or SCRAM in a build without them.
@@ -105,12 +105,12 @@ impl Security {
         }
         let readable = self.tls.is_none() && self.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == Mechanism::Plain);
         if readable && !brokers.split(',').all(is_loopback) {
-            tracing::warn!(brokers, "sasl=plain without tls=on: everybody on the way to Kafka can read the password");
+            tracing::warn!(brokers, "sasl=plain without tls=on: anyone on the network path to Kafka can read the password");
         }
         Ok(())
     }
 
-    /// Tell librdkafka.
+    /// Put these settings into a librdkafka configuration.
     pub(super) fn apply(&self, c: &mut ClientConfig) {
         let protocol = match (&self.tls, &self.sasl) {
             (None, None) => return,
@@ -120,7 +120,7 @@ impl Security {
         };
         c.set("security.protocol", protocol);
         if let Some(tls) = &self.tls {
-            // A library with OpenSSL inside has no place of its own for the system's certificates: look in the usual ones.
+            // A librdkafka with OpenSSL inside does not know where the system's certificates are: it looks in the usual places.
             c.set("ssl.ca.location", tls.ca.as_ref().map_or_else(|| "probe".into(), |path| path.to_string_lossy()));
             c.set("ssl.endpoint.identification.algorithm", "https");
         }
@@ -139,7 +139,7 @@ fn is_loopback(broker: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A value of a URL's query: `%26` stands for `&`, and so on. `None` if it is no text.
+/// A value of a URL's query: `%26` stands for `&`, and so on. `None` if it is not valid text.
 fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -175,19 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn librdkafka_is_told_what_was_asked() {
-        let told = |security: &Security| {
+    fn librdkafka_gets_the_settings_that_were_asked_for() {
+        let settings = |security: &Security| {
             let mut c = ClientConfig::new();
             security.apply(&mut c);
             ["security.protocol", "ssl.ca.location", "sasl.mechanism", "sasl.username"].map(|key| c.get(key).map(str::to_owned))
         };
         let sasl = Sasl { mechanism: Mechanism::ScramSha512, user: "u".into(), password: Secret::from_file_content(b"p").unwrap() };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(told(&Security::default()), [None, None, None, None]);
+        assert_eq!(settings(&Security::default()), [None, None, None, None]);
         let both = Security { tls: Some(Tls { ca: Some("/ca.pem".into()) }), sasl: Some(sasl.clone()) };
-        assert_eq!(told(&both), [some("SASL_SSL"), some("/ca.pem"), some("SCRAM-SHA-512"), some("u")]);
-        assert_eq!(told(&Security { tls: Some(Tls::default()), sasl: None }), [some("SSL"), some("probe"), None, None]);
-        assert_eq!(told(&Security { tls: None, sasl: Some(sasl) }), [some("SASL_PLAINTEXT"), None, some("SCRAM-SHA-512"), some("u")]);
+        assert_eq!(settings(&both), [some("SASL_SSL"), some("/ca.pem"), some("SCRAM-SHA-512"), some("u")]);
+        assert_eq!(settings(&Security { tls: Some(Tls::default()), sasl: None }), [some("SSL"), some("probe"), None, None]);
+        assert_eq!(settings(&Security { tls: None, sasl: Some(sasl) }), [some("SASL_PLAINTEXT"), None, some("SCRAM-SHA-512"), some("u")]);
     }
 
     #[cfg(not(feature = "kafka-tls"))]

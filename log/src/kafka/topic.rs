@@ -1,4 +1,4 @@
-//! The topic: looked up, created when missing, checked; and the questions that need no producer or consumer.
+//! The topic: found, created if it is missing, checked; and the requests that need no producer or consumer.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,17 @@ use super::closing::{Open, elsewhere};
 use super::config::{KafkaConfig, Logging, log_line};
 use crate::{Bounds, LogError, Offset};
 
-/// How long a broker may take to answer a question, or a new topic to have its leaders.
+/// How long a broker may take to answer a request, or a new topic to get its leaders.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// One question of several within that time.
+/// Time for one request of several within that time.
 const QUESTION: Duration = Duration::from_millis(500);
-/// Long enough to hear all that a client has to say.
+/// Long enough to receive all of a client's events.
 const EVENTS: Duration = Duration::from_millis(20);
-/// Partitions of a new topic: spreads over a small cluster, and one node can still own them all.
+/// Partitions of a new topic: enough to spread over a small cluster, few enough for one node to own all.
 const DEFAULT_PARTITIONS: u32 = 8;
 const DEFAULT_REPLICATION: u32 = 3;
 
-/// A client for questions. It is a producer that never produces: that needs no group and is closed quickly.
+/// A client for metadata. It is a producer that never produces: a producer needs no group and is closed quickly.
 pub(super) struct Metadata {
     /// `None` only while it is dropped.
     client: Option<(BaseProducer<Asking>, Open)>,
@@ -34,7 +34,7 @@ pub(super) struct Metadata {
     brokers: String,
 }
 
-/// Remembers why a broker does not let the client in: librdkafka tells that here alone, and tries again for ever.
+/// Remembers why a broker refused the client: librdkafka reports the reason only here, and retries for ever.
 #[derive(Default)]
 pub(super) struct Asking {
     refused: Mutex<Option<String>>,
@@ -103,16 +103,16 @@ impl Metadata {
         })
     }
 
-    /// The cluster's metadata; in short questions, so that a login that is refused is told at once.
+    /// The cluster's metadata. It is asked for with short timeouts, so that a refused login is an error at once.
     fn ask(&self) -> Result<rdkafka::metadata::Metadata, LogError> {
         let began = Instant::now();
         loop {
-            // All topics: a question about one creates it at brokers that create topics by themselves.
+            // For all topics: a request for one topic would create it at brokers that create topics automatically.
             let error = match self.client().client().fetch_metadata(None, QUESTION) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => error,
             };
-            // Errors are told to the context by polling, behind what the library has logged.
+            // Errors reach the context by polling, after the library's log lines.
             self.client().poll(EVENTS);
             if let Some(reason) = self.client().context().refused.lock().take() {
                 return Err(LogError::Refused(format!("Kafka at {} (topic {}): {reason}", self.brokers, self.topic)));
@@ -133,28 +133,28 @@ struct Seen {
 
 /// What a topic is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TopicRole {
     /// The log's records: kept for a time.
     Records,
     /// W10: the last record of each key is kept for ever.
     Control,
 }
 
-impl Kind {
+impl TopicRole {
     const fn cleanup_policy(self) -> &'static str {
         match self {
-            Kind::Records => "delete",
-            Kind::Control => "compact",
+            TopicRole::Records => "delete",
+            TopicRole::Control => "compact",
         }
     }
 }
 
-/// Find or create the topic; its identity and number of partitions.
-pub(super) fn ensure(config: &KafkaConfig, kind: Kind, metadata: &Metadata, runtime: &Handle) -> Result<(LogId, u32), LogError> {
+/// Find or create the topic; returns its identity and number of partitions.
+pub(super) fn ensure(config: &KafkaConfig, role: TopicRole, metadata: &Metadata, runtime: &Handle) -> Result<(LogId, u32), LogError> {
     let admin = admin(config)?;
     let mut seen = metadata.look()?;
     if seen.partitions.is_none() {
-        create(config, kind, &admin, &seen, runtime)?;
+        create(config, role, &admin, &seen, runtime)?;
         let began = Instant::now();
         while seen.partitions.is_none() || !seen.led {
             if began.elapsed() > PATIENCE {
@@ -171,39 +171,39 @@ pub(super) fn ensure(config: &KafkaConfig, kind: Kind, metadata: &Metadata, runt
             config.topic
         )));
     }
-    if seen.replicas < DEFAULT_REPLICATION && kind == Kind::Records {
+    if seen.replicas < DEFAULT_REPLICATION && role == TopicRole::Records {
         tracing::warn!(topic = %config.topic, replicas = seen.replicas, "the topic has few replicas: what is acknowledged survives a killed broker, not a lost machine");
     }
-    check_settings(config, kind, &admin, runtime)?;
+    check_settings(config, role, &admin, runtime)?;
     let cluster = metadata.client().client().fetch_cluster_id(PATIENCE);
-    let cluster = cluster.ok_or_else(|| LogError::Unavailable(format!("Kafka at {} does not tell its cluster id", config.brokers)))?;
+    let cluster = cluster.ok_or_else(|| LogError::Unavailable(format!("Kafka at {} does not say its cluster id", config.brokers)))?;
     Ok((LogId(format!("kafka:{cluster}:{}:{partitions}", config.topic)), partitions))
 }
 
-fn create(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, seen: &Seen, runtime: &Handle) -> Result<(), LogError> {
+fn create(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Logging>, seen: &Seen, runtime: &Handle) -> Result<(), LogError> {
     let partitions = config.partitions.unwrap_or(DEFAULT_PARTITIONS);
     let replication = config.replication.unwrap_or(DEFAULT_REPLICATION.min(seen.brokers.max(1)));
     let min_isr = config.min_isr.unwrap_or(replication.saturating_sub(1).max(1)).to_string();
     let retention_ms = config.retention.as_millis().to_string();
     let topic = NewTopic::new(&config.topic, partitions as i32, TopicReplication::Fixed(replication as i32))
-        .set("cleanup.policy", kind.cleanup_policy())
+        .set("cleanup.policy", role.cleanup_policy())
         .set("min.insync.replicas", &min_isr)
         .set("unclean.leader.election.enable", "false")
-        // Entries say when the log took them, by one clock.
+        // The broker's clock stamps each record when it is appended.
         .set("message.timestamp.type", "LogAppendTime")
-        // Brokers store what they get: no recompression.
+        // Brokers store batches as they get them, without compressing them again.
         .set("compression.type", "producer");
-    let topic = match kind {
-        Kind::Records => topic.set("retention.ms", &retention_ms),
-        // A reader that was cut off for so long may miss that something was removed.
-        Kind::Control => topic.set("delete.retention.ms", &retention_ms),
+    let topic = match role {
+        TopicRole::Records => topic.set("retention.ms", &retention_ms),
+        // A reader that was disconnected for longer than this may miss that a key was removed.
+        TopicRole::Control => topic.set("delete.retention.ms", &retention_ms),
     };
     match one(runtime.block_on(admin.create_topics([&topic], &patient()))) {
         Ok(()) => {
             tracing::info!(topic = %config.topic, partitions, replication, "created the log's Kafka topic");
             Ok(())
         }
-        // Another node was quicker.
+        // Another node has created it in the meantime.
         Err(Refused::Topic(RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
         Err(Refused::Topic(
             code @ (RDKafkaErrorCode::InvalidReplicationFactor | RDKafkaErrorCode::PolicyViolation | RDKafkaErrorCode::InvalidPartitions),
@@ -215,13 +215,13 @@ fn create(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, seen: 
     }
 }
 
-/// A topic that somebody else made must not lose records.
-fn check_settings(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>, runtime: &Handle) -> Result<(), LogError> {
+/// Checks that a topic which this program did not create keeps its records.
+fn check_settings(config: &KafkaConfig, role: TopicRole, admin: &AdminClient<Logging>, runtime: &Handle) -> Result<(), LogError> {
     let began = Instant::now();
     let described = loop {
         let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &patient()));
         let resource = described.ok().and_then(|mut all| all.pop()).and_then(Result::ok);
-        // A node that has not heard of a new topic yet knows no setting of it.
+        // A broker that does not know a new topic yet has no settings of it.
         if resource.as_ref().is_some_and(|r| r.get("cleanup.policy").is_some_and(|entry| entry.value.is_some())) || began.elapsed() > PATIENCE {
             break resource;
         }
@@ -229,11 +229,11 @@ fn check_settings(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>
     };
     let Some(resource) = described.filter(|r| r.get("cleanup.policy").is_some()) else {
         let topic = &config.topic;
-        tracing::warn!(%topic, "the topic's settings cannot be read: nobody has checked that it keeps records");
+        tracing::warn!(%topic, "the topic's settings cannot be read: it was not checked that it keeps records");
         return Ok(());
     };
     let value = |name: &str| resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
-    let (policy, wanted) = (value("cleanup.policy"), kind.cleanup_policy());
+    let (policy, wanted) = (value("cleanup.policy"), role.cleanup_policy());
     if policy != wanted {
         return Err(LogError::Mismatch(format!(
             "the Kafka topic {} has cleanup.policy={policy}, which removes records that are still needed: use cleanup.policy={wanted}",
@@ -243,7 +243,7 @@ fn check_settings(config: &KafkaConfig, kind: Kind, admin: &AdminClient<Logging>
     if value("unclean.leader.election.enable") == "true" {
         tracing::warn!(topic = %config.topic, "the topic allows unclean leader election: acknowledged records can be lost");
     }
-    if kind == Kind::Records && value("message.timestamp.type") != "LogAppendTime" {
+    if role == TopicRole::Records && value("message.timestamp.type") != "LogAppendTime" {
         tracing::warn!(topic = %config.topic, "the topic has message.timestamp.type other than LogAppendTime: times of append come from the edges' clocks");
     }
     Ok(())
@@ -297,7 +297,7 @@ fn patient() -> AdminOptions {
 
 pub(super) fn bad_setting(error: KafkaError) -> LogError {
     match error {
-        // Without the value, which may be a password.
+        // The message leaves out the value, which may be a password.
         KafkaError::ClientConfig(_, why, key, _) => LogError::Mismatch(format!("the Kafka client cannot be set up: {key}: {why}")),
         error => LogError::Mismatch(format!("the Kafka client cannot be set up: {error}")),
     }

@@ -1,7 +1,7 @@
-//! One writer: an idempotent producer, a ledger for each partition, and a thread that polls, tells and repairs.
+//! One writer: an idempotent producer, a ledger for each partition, and a thread that polls, delivers outcomes and repairs.
 //!
-//! Records wait in librdkafka through an outage and go out in order after it; so a short one fails nothing. A fatal error
-//! of the producer (its sequence is lost, its epoch fenced) fails what is outstanding, and a new producer takes its place.
+//! Records wait in librdkafka through an outage and go out in order after it; so in a short outage no record fails. A fatal error
+//! of the producer (its sequence is lost, its epoch fenced) fails all outstanding records, and a new producer replaces it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -25,17 +25,17 @@ use crate::budget::Budget;
 use crate::metrics::LogMetrics;
 use crate::{AppendError, Completion, Completions, LogError, Outcome, Ticket, Writer};
 
-/// How often answers are looked for, and told together; small beside linger and the broker's answer.
+/// How often answers are polled for and delivered together; short compared with linger and the broker's answer.
 const POLL: Duration = Duration::from_millis(2);
-/// How often a writer with nothing outstanding looks for events.
+/// How often a writer without outstanding records polls for events.
 const IDLE: Duration = Duration::from_millis(250);
-/// How often deadlines are looked at.
+/// How often deadlines are checked.
 const DEADLINE_EVERY: Duration = Duration::from_millis(100);
-/// Outcomes told at once.
-const TELL_MAX: usize = 512;
-/// A dropped writer waits this long for answers before it gives the rest up.
+/// Outcomes delivered at once.
+const DELIVER_MAX: usize = 512;
+/// A dropped writer waits this long for answers before it gives up the rest.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
-/// A producer that holds a record for this many deadlines is replaced: what it holds has failed long ago.
+/// A producer that holds a record for this many deadlines is replaced: the outcome of that record was delivered long ago.
 const REPLACE_AFTER_DEADLINES: u32 = 4;
 
 type Hooked = BaseProducer<Hook>;
@@ -59,14 +59,14 @@ impl KafkaWriter {
             answers: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             broken: AtomicBool::new(false),
-            telling: Mutex::default(),
+            undelivered: Mutex::default(),
         });
         *shared.producer.write() = Some(Arc::new(shared.produce()?));
         let (own, open) = (shared.clone(), Open::new());
         let thread = std::thread::Builder::new()
             .name("kafka-writer".into())
             .spawn(move || {
-                // Drops its producer before it returns.
+                // This drops its producer before it returns.
                 own.run();
                 drop(open);
             })
@@ -110,7 +110,7 @@ impl Writer for KafkaWriter {
         ledger.push(ticket, record.len(), Instant::now());
         let before = shared.outstanding.fetch_add(1, Ordering::AcqRel);
         if let Err(error) = sent {
-            // Accepted, and failed: the thread tells it in its turn.
+            // The record was accepted and has failed: the thread delivers this outcome in its order.
             tracing::debug!(%error, partition, "kafka producer refused a record");
             shared.answer(&mut ledger, partition, number, Outcome::Failed);
             shared.broken.fetch_or(error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal), Ordering::AcqRel);
@@ -135,19 +135,19 @@ struct Shared {
     completions: Arc<dyn Completions>,
     metrics: LogMetrics,
     budget: Budget,
-    // Locked before `producer`, wherever both are.
+    // Locked before `producer` wherever both are locked.
     ledgers: Box<[Mutex<Ledger>]>,
-    /// `None` only while a new one cannot be made, and after the end.
+    /// `None` only while a new producer cannot be made, and after the end.
     producer: RwLock<Option<Arc<Hooked>>>,
-    /// Which producer answers count.
+    /// The generation of the present producer: answers of earlier ones are ignored.
     generation: AtomicU64,
-    /// Records that librdkafka has not answered for, and outcomes that are not told.
+    /// Records that librdkafka has not answered for, and outcomes that are not delivered.
     outstanding: AtomicUsize,
-    /// Answers heard, ever.
+    /// Number of answers so far.
     answers: AtomicU64,
     closing: AtomicBool,
     broken: AtomicBool,
-    telling: Mutex<Vec<Completion>>,
+    undelivered: Mutex<Vec<Completion>>,
 }
 
 impl Shared {
@@ -164,7 +164,7 @@ impl Shared {
             if let Some(producer) = &producer {
                 self.poll(producer);
             }
-            self.tell();
+            self.deliver();
             let idle = self.outstanding.load(Ordering::Acquire) == 0 && !self.closing.load(Ordering::Acquire);
             std::thread::park_timeout(if idle { IDLE } else { POLL });
             if looked.elapsed() >= DEADLINE_EVERY {
@@ -185,7 +185,7 @@ impl Shared {
         self.abandon(None);
     }
 
-    /// Serve what librdkafka has ready. It does not wait: its waits end in up to a millisecond of spinning.
+    /// Handle the events that librdkafka has ready. This does not wait: librdkafka's waits end with up to a millisecond of spinning.
     fn poll(&self, producer: &Hooked) {
         loop {
             let before = self.answers.load(Ordering::Relaxed);
@@ -197,7 +197,7 @@ impl Shared {
         }
     }
 
-    /// Note an answer; the caller holds the partition's ledger.
+    /// Record an answer; the caller holds the partition's ledger.
     fn answer(&self, ledger: &mut Ledger, partition: u32, number: u64, outcome: Outcome) {
         if let Some(length) = ledger.answer(number, outcome) {
             self.budget.give(partition, length);
@@ -205,10 +205,10 @@ impl Shared {
         }
     }
 
-    fn tell(&self) {
-        let mut out = self.telling.lock();
+    fn deliver(&self) {
+        let mut out = self.undelivered.lock();
         for (partition, ledger) in self.ledgers.iter().enumerate() {
-            ledger.lock().tell(partition as u32, &mut out);
+            ledger.lock().deliver(partition as u32, &mut out);
         }
         if !out.is_empty() {
             self.metrics.count(&out);
@@ -228,7 +228,7 @@ impl Shared {
         }
     }
 
-    /// Give up on the producer and what it holds, and go on with a new one.
+    /// Give up the producer with its records, and continue with a new one.
     fn replace(self: &Arc<Self>, fatal: Option<(RDKafkaErrorCode, String)>) {
         let reason = fatal.map_or_else(|| "it has not answered for long".to_owned(), |(code, text)| format!("{code}: {text}"));
         tracing::warn!(topic = %self.config.topic, reason, "replacing the Kafka producer; records on their way fail and are sent again by their clients");
@@ -236,7 +236,7 @@ impl Shared {
         self.abandon(Some(self));
     }
 
-    /// Fail what is outstanding; with `again`, start a new producer before anyone can append.
+    /// Fail all outstanding records; with `again`, start a new producer before a caller can append.
     fn abandon(&self, again: Option<&Arc<Self>>) {
         let old = {
             let mut ledgers: Vec<_> = self.ledgers.iter().map(Mutex::lock).collect();
@@ -251,13 +251,13 @@ impl Shared {
             let new = new.inspect_err(|error| tracing::error!(%error, "no new Kafka producer; trying again")).ok().flatten();
             std::mem::replace(&mut *self.producer.write(), new.map(Arc::new))
         };
-        self.tell();
-        // Closing takes up to half a second; nobody waits for it but this thread.
+        self.deliver();
+        // Closing takes up to half a second; only this thread waits for it.
         drop(old);
     }
 }
 
-/// What librdkafka calls back.
+/// The context that librdkafka calls back.
 pub(super) struct Hook {
     shared: Arc<Shared>,
     generation: u64,
@@ -283,7 +283,7 @@ impl ProducerContext for Hook {
             return;
         }
         let (message, outcome) = match result {
-            // An answered retry has no offset: the broker says only that it had the record already.
+            // An answered retry has no offset: the broker only says that it already has the record.
             Ok(message) => (message, u64::try_from(message.offset()).map_or(Outcome::DurableUnplaced, Outcome::Durable)),
             Err((error, message)) => {
                 tracing::debug!(%error, partition = message.partition(), "kafka did not take a record");
@@ -294,12 +294,12 @@ impl ProducerContext for Hook {
         let full = {
             let mut ledger = shared.ledgers[partition as usize].lock();
             shared.answer(&mut ledger, partition, number as u64, outcome);
-            let mut out = shared.telling.lock();
-            ledger.tell(partition, &mut out);
-            out.len() >= TELL_MAX
+            let mut out = shared.undelivered.lock();
+            ledger.deliver(partition, &mut out);
+            out.len() >= DELIVER_MAX
         };
         if full {
-            shared.tell();
+            shared.deliver();
         }
     }
 }

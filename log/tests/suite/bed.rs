@@ -46,7 +46,7 @@ pub(crate) trait Bed: Send + Sync {
     async fn clear(&self) {}
 }
 
-/// Keeps outcomes in the order in which they were told.
+/// Keeps outcomes in the order in which they were delivered.
 pub(crate) struct Heard {
     all: watch::Sender<Vec<Completion>>,
 }
@@ -67,7 +67,7 @@ impl Heard {
         assert!(came, "{} of {n} outcomes came in time", self.so_far().len());
         tokio::time::sleep(Duration::from_millis(30)).await;
         let all = self.so_far();
-        assert_eq!(all.len(), n, "each outcome is told once");
+        assert_eq!(all.len(), n, "each outcome is delivered once");
         all
     }
 }

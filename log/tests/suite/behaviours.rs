@@ -17,14 +17,14 @@ pub(crate) async fn records_come_back_in_order_with_outcomes_in_order(bed: &dyn 
     }
     let outcomes = heard.exactly(2_000).await;
     for partition in 0..4 {
-        let told = of_partition(&outcomes, partition);
-        let marks: Vec<u64> = told.iter().map(|c| c.ticket.mark).collect();
+        let completed = of_partition(&outcomes, partition);
+        let marks: Vec<u64> = completed.iter().map(|c| c.ticket.mark).collect();
         assert_eq!(marks, (0..2_000).filter(|m| m % 4 == u64::from(partition)).collect::<Vec<_>>(), "outcomes in order of append");
-        let offsets = offsets(&told);
+        let offsets = offsets(&completed);
         assert!(offsets.windows(2).all(|w| w[0] < w[1]), "offsets rise");
         let mut reader = log.reader(partition, 0).await.unwrap();
         let entries = read(&mut *reader, 500).await;
-        for ((entry, completion), offset) in entries.iter().zip(&told).zip(offsets) {
+        for ((entry, completion), offset) in entries.iter().zip(&completed).zip(offsets) {
             let mark = completion.ticket.mark;
             assert_eq!((entry.offset, &entry.record), (offset, &record(1, mark, 20 + (mark as usize * 37) % 2_000)));
         }
@@ -324,7 +324,7 @@ pub(crate) async fn a_log_opened_again_is_the_same_log(bed: &dyn Bed) {
     if !bed.persists() {
         return;
     }
-    let mut told = Vec::new();
+    let mut completed = Vec::new();
     let mut log: Option<Arc<dyn Log>> = Some(log);
     for round in 0..3_u64 {
         let open = match log.take() {
@@ -333,7 +333,7 @@ pub(crate) async fn a_log_opened_again_is_the_same_log(bed: &dyn Bed) {
         };
         assert_eq!((open.id(), open.partitions()), (&id, 4));
         for partition in 0..4 {
-            let before = of_partition(&told, partition);
+            let before = of_partition(&completed, partition);
             let mut reader = open.reader(partition, 0).await.unwrap();
             for (entry, c) in read(&mut *reader, before.len()).await.iter().zip(&before) {
                 assert_eq!((Outcome::Durable(entry.offset), &entry.record), (c.outcome, &record(c.ticket.owner, c.ticket.mark, 700)));
@@ -344,9 +344,9 @@ pub(crate) async fn a_log_opened_again_is_the_same_log(bed: &dyn Bed) {
         for mark in 0..200 {
             append(&*writer, (mark % 4) as u32, round, mark, 700).await;
         }
-        told.extend(heard.exactly(200).await);
+        completed.extend(heard.exactly(200).await);
         for partition in 0..4 {
-            assert!(offsets(&of_partition(&told, partition)).windows(2).all(|w| w[0] < w[1]), "offsets rise across openings");
+            assert!(offsets(&of_partition(&completed, partition)).windows(2).all(|w| w[0] < w[1]), "offsets rise across openings");
         }
     }
 }

@@ -86,17 +86,17 @@ async fn squeeze(retention_bytes: Option<u64>, free: usize) -> bool {
     for mark in 2 * RECORDS..3 * RECORDS {
         append(&*writer, 0, 1, mark, LENGTH).await;
     }
-    // Somebody who reads meanwhile is told to come again, or gets what there is.
-    let mut told = 0;
+    // A reader gets `Unavailable` meanwhile, or the records that are there.
+    let mut refused = 0;
     for _ in 0..20 {
         if let Err(error) = behind.next(1, Duration::from_millis(20)).await {
             let removed = retention_bytes.is_some() && matches!(error, LogError::OutOfRange { .. });
             assert!(error.is_retryable() || removed, "{error}");
-            told += 1;
+            refused += 1;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(free > 0 || told > 0, "there was no handle to read a segment with");
+    assert!(free > 0 || refused > 0, "there was no handle to read a segment with");
     let before = heard.so_far();
     assert!(before.iter().all(|c| matches!(c.outcome, Outcome::Durable(_))), "held, not failed: {before:?}");
     let waits = before.len() < 3 * RECORDS as usize;

@@ -1,4 +1,4 @@
-//! A process that appends to a log in a folder is killed at a random moment: everything that it was told durable is there.
+//! A process that appends to a log in a folder is killed at a random moment: every record that was confirmed as durable is there.
 //!
 //! Three rounds; in `BOXBOX_CAMPAIGN=1` as many as `BOXBOX_RUNS` says (20). The seed is printed; `BOXBOX_SEED` sets it.
 
@@ -26,7 +26,7 @@ fn length(mark: u64) -> usize {
 }
 
 #[test]
-fn a_killed_process_loses_nothing_that_it_was_told() {
+fn a_killed_process_loses_no_confirmed_record() {
     if let Ok(child) = std::env::var(CHILD) {
         return append_until_killed(&child);
     }
@@ -37,22 +37,22 @@ fn a_killed_process_loses_nothing_that_it_was_told() {
     eprintln!("BOXBOX_SEED={seed}");
     let mut dice = fastrand::Rng::with_seed(seed);
     let folder = tempfile::tempdir().unwrap();
-    let mut told = BTreeMap::new();
+    let mut confirmed = BTreeMap::new();
     for round in 0..rounds {
-        let before = told.len();
-        kill_one(folder.path(), round, Duration::from_millis(dice.u64(0..600)), &mut told);
-        eprintln!("round {round}: {} records were told durable before the kill", told.len() - before);
-        assert!(told.len() > before, "the child appended");
-        check(folder.path(), &told);
+        let before = confirmed.len();
+        kill_one(folder.path(), round, Duration::from_millis(dice.u64(0..600)), &mut confirmed);
+        eprintln!("round {round}: {} records were confirmed as durable before the kill", confirmed.len() - before);
+        assert!(confirmed.len() > before, "the child appended");
+        check(folder.path(), &confirmed);
     }
 }
 
-type Told = BTreeMap<(u32, u64), (u64, u64)>;
+type Confirmed = BTreeMap<(u32, u64), (u64, u64)>;
 
 /// Start a child, kill it `after` its first ack, and note all that it said.
-fn kill_one(folder: &std::path::Path, round: u64, after: Duration, told: &mut Told) {
+fn kill_one(folder: &std::path::Path, round: u64, after: Duration, confirmed: &mut Confirmed) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kill::a_killed_process_loses_nothing_that_it_was_told", "--nocapture"])
+        .args(["--exact", "kill::a_killed_process_loses_no_confirmed_record", "--nocapture"])
         .env(CHILD, format!("{round} {}", folder.display()))
         .stdout(Stdio::piped())
         .spawn()
@@ -79,11 +79,11 @@ fn kill_one(folder: &std::path::Path, round: u64, after: Duration, told: &mut To
         let mut numbers = numbers.split(' ').map(|n| n.parse::<u64>().unwrap());
         let mut next = || numbers.next().unwrap();
         let (partition, offset, owner, mark) = (next() as u32, next(), next(), next());
-        assert_eq!(told.insert((partition, offset), (owner, mark)), None, "an offset is told once");
+        assert_eq!(confirmed.insert((partition, offset), (owner, mark)), None, "an offset is confirmed once");
     }
 }
 
-fn check(folder: &std::path::Path, told: &Told) {
+fn check(folder: &std::path::Path, confirmed: &Confirmed) {
     let log = EmbeddedLog::open(folder, options()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     runtime.block_on(async {
@@ -92,13 +92,13 @@ fn check(folder: &std::path::Path, told: &Told) {
             let bounds = log.bounds(partition).await.unwrap();
             let mut reader = log.reader(partition, 0).await.unwrap();
             for entry in read(&mut *reader, bounds.end as usize).await {
-                if let Some((owner, mark)) = told.get(&(partition, entry.offset)) {
+                if let Some((owner, mark)) = confirmed.get(&(partition, entry.offset)) {
                     assert_eq!(entry.record, record(*owner, *mark, length(*mark)), "partition {partition} offset {}", entry.offset);
                     found += 1;
                 }
             }
         }
-        assert_eq!(found, told.len(), "every record that was told durable is there");
+        assert_eq!(found, confirmed.len(), "every record that was confirmed as durable is there");
     });
 }
 

@@ -69,7 +69,7 @@ behaviour_suite!(kafka => KafkaBed::new);
 behaviour_suite!(@tests memory_stalls, MemoryBed::new, a_stalled_partition_stops_only_itself);
 behaviour_suite!(@tests embedded_stalls, EmbeddedBed::new, a_stalled_partition_stops_only_itself);
 
-/// Tell people and the test command that a test could not run.
+/// Show people and the test command that a test could not run.
 fn not_run(test: &str, why: &str) {
     use std::io::Write;
     eprintln!("NOT RUN: {test}: {why}");

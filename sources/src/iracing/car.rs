@@ -1,18 +1,19 @@
-//! A record to a [`CarFrame`]: which variable fills which field, and iRacing's codes to ours.
+//! Converts a record to a [`CarFrame`]: which variable fills which field, and how iRacing's codes become ours.
 //!
-//! Axes and signs need no change, iRacing's are ISO 8855; the clutch does: iRacing's is 1 when engaged, ours when pressed.
+//! Axes and signs need no change, because iRacing uses ISO 8855. The clutch is inverted: iRacing's is 1 when engaged, ours when pressed.
 
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, Surface, TrackLoc};
 use boxbox_schemas::limits::{DISTANCE_MAX_M, SPEED_MAX_MPS};
 
-use super::ReadStats;
-use super::column::*;
+use super::column::{Binder, Column};
+use super::stats::ReadStats;
+use super::units::*;
 
-/// Speeds and angles beyond these are no driving; specific force may spike in a crash, so its bound is wide.
+/// Speeds and angles beyond these are not possible; the specific force may spike in a crash, so its bound is wide.
 const VELOCITY_MAX_MPS: f64 = 2.0 * SPEED_MAX_MPS as f64;
 const ACCEL_MAX_MPS2: f64 = 100_000.0;
 const ANGLE_MAX_RAD: f64 = 1_000.0;
-/// Pedals as far as they may overshoot their range.
+/// The range of pedals, with the overshoot that is accepted.
 const PEDAL: std::ops::RangeInclusive<f64> = -0.01..=1.01;
 
 /// iRacing's flag bits and ours. Caution waving is a caution too; crossed, random waving, ten and five to go,
@@ -44,7 +45,7 @@ pub(super) fn flags(raw: u32) -> Flags {
     FLAGS.iter().filter(|(bit, _)| raw & bit != 0).fold(Flags::default(), |all, (_, flag)| all.with(*flag))
 }
 
-/// What lies under the car, of iRacing's 28 materials; `None` where the car is not in the world or it is undefined.
+/// The surface under the car, from iRacing's 28 materials; `None` if the car is not in the world or the material is undefined.
 pub(super) fn surface(material: i64) -> Option<Surface> {
     match material {
         ..=0 => None,
@@ -60,10 +61,10 @@ pub(super) fn surface(material: i64) -> Option<Surface> {
     }
 }
 
-/// Three numbers that are real together or not at all.
+/// Three numbers that are present together or not at all.
 type Triple = [Option<Column>; 3];
 
-/// Where a car frame's fields come from.
+/// The columns that fill a car frame's fields.
 #[derive(Debug, Clone)]
 pub(super) struct CarColumns {
     electric: bool,
@@ -165,13 +166,13 @@ impl CarColumns {
         }
     }
 
-    /// Whether records can tell the length of the lap.
+    /// Whether records give the length of the lap.
     pub(super) fn gives_length(&self) -> bool {
         self.lap_pct.is_some() && self.lap_dist.is_some()
     }
 
-    /// The frame of one record. Only what the record gives is present; what is there but impossible is counted.
-    /// Whether an incident report is a new one, and so `incident_reports`, only the record before can tell.
+    /// The frame of one record. Only fields that the record gives are present; impossible values are counted.
+    /// Whether an incident report is a new one, and so `incident_reports`, is known only from the record before.
     pub(super) fn frame(&self, tick: u32, sim_time_us: i64, record: &[u8], stats: &mut ReadStats) -> CarFrame {
         let mut f = CarFrame { tick, sim_time_us, ..CarFrame::default() };
         let mut r = Row { record, stats };
@@ -199,11 +200,11 @@ impl CarColumns {
             RPM: rpm = r.single(&self.rpm);
             FUEL: fuel_l = r.single(&self.fuel);
             FUEL_RATE: fuel_rate_kgph = r.single(&self.fuel_rate);
-            // 0 or -1 until there is one.
+            // 0 or -1 until a lap is complete.
             LAST_LAP_TIME: last_lap_time_us = r.number(&self.last_lap_time).map(micros).filter(|us| *us > 0);
             LAP: lap = r.whole(&self.lap);
             LAPS_COMPLETED: laps_completed = r.whole(&self.laps_completed);
-            // -1 while they are not known.
+            // -1 while the count is not known.
             INCIDENTS: incident_count = r.whole(&self.incidents);
             TEAM_INCIDENTS: team_incident_count = r.whole(&self.team_incidents);
             TRACK_LOC: track_loc = r.whole(&self.track_loc).map(TrackLoc);

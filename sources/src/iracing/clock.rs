@@ -1,11 +1,31 @@
-//! When a record is, and what it means that one record comes after another.
+//! The time of a record, and how one record follows another.
 
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
 
-use super::column::{ClockColumns, micros};
-use super::{ReadStats, SessionText};
+use super::column::{Binder, Column};
+use super::meta::SessionText;
+use super::stats::ReadStats;
+use super::units::{MAX_TIME_S, SECONDS, micros};
 
-/// When a record is.
+/// The columns that give a record's time.
+#[derive(Debug, Clone)]
+pub(super) struct ClockColumns {
+    pub(super) time: Option<Column>,
+    pub(super) tick: Option<Column>,
+    pub(super) session_num: Option<Column>,
+}
+
+impl ClockColumns {
+    pub(super) fn bind(b: &mut Binder<'_>) -> Self {
+        Self {
+            time: b.number(&["SessionTime"], SECONDS, -MAX_TIME_S..=MAX_TIME_S),
+            tick: b.code("SessionTick", 0.0..=f64::from(i32::MAX)),
+            session_num: b.code("SessionNum", 0.0..=1_000.0),
+        }
+    }
+}
+
+/// The time of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Clock {
     pub(super) num: u32,
@@ -16,25 +36,25 @@ pub(super) struct Clock {
 /// How a record follows the one before it in its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Later, with so many ticks missing between.
+    /// Later, with this many ticks missing in between.
     Forward(u32),
-    /// The same tick once more.
+    /// The same tick again.
     Duplicate,
-    /// Later by the tick, earlier by less than a tick's time: the clock was set, nobody went anywhere.
+    /// Later by the tick, earlier by less than a tick's time: the clock was adjusted, it is not a rewind.
     Jitter,
     /// F4: earlier.
     Back,
 }
 
 impl Clock {
-    /// The clock of `record`, if it is possible. Where the recording has no time or no tick, the other one gives it.
+    /// The clock of `record`, if it is possible. If the recording has no time or no tick, it is computed from the other one.
     pub(super) fn read(columns: &ClockColumns, text: &SessionText, rate: u32, record: &[u8], stats: &mut ReadStats) -> Option<Self> {
         let rate = i64::from(rate);
         let num = match &columns.session_num {
             Some(c) => u32::try_from(c.whole(record, stats)?).ok()?,
             None => text.current_session().unwrap_or(0),
         };
-        // Ticks are below 2^31 and times within 30 days, by their columns' ranges: nothing here overflows.
+        // Ticks are below 2^31 and times within 30 days, by their columns' ranges: no computation here overflows.
         let (tick, time_us) = match (&columns.tick, &columns.time) {
             (Some(tick), Some(time)) => (tick.whole(record, stats)?, micros(time.number(record, stats)?)),
             (Some(tick), None) => {
@@ -47,7 +67,7 @@ impl Clock {
             }
             (None, None) => return None,
         };
-        // A tick alone may count further than a session can last.
+        // Ticks may count further than a session can last.
         let possible = (-SIM_TIME_MAX_US..=SIM_TIME_MAX_US).contains(&time_us);
         Some(Self { num, tick: u32::try_from(tick).ok()?, time_us }).filter(|_| possible)
     }
@@ -68,7 +88,7 @@ impl Clock {
     }
 
     /// Whether this record does not fit between its neighbours although they fit each other; for the last record,
-    /// whether it neither goes on from the one before nor begins a session that the session text lists.
+    /// whether it neither continues from the one before nor begins a session that the session text lists.
     pub(super) fn out_of_line(self, before: Clock, after: Option<Clock>, rate: u32, listed: bool) -> bool {
         match after {
             Some(after) => {
@@ -76,7 +96,7 @@ impl Clock {
                     && after.tick > before.tick
                     && after.tick - before.tick <= rate
                     && (before.time_us + 1..=before.time_us + 1_000_000).contains(&after.time_us);
-                // Tick and time agree on how far it is from `before`: then what follows is to blame, if anything.
+                // Tick and time agree on how far it is from `before`: then a fault, if there is one, is in what follows.
                 let goes_on = self.tick >= before.tick && self.disagreement_us(before, rate) < 500_000 / i64::from(rate);
                 let between = before.tick < self.tick && self.tick < after.tick && (before.time_us..=after.time_us).contains(&self.time_us);
                 neighbours_fit && !(self.num == before.num && (goes_on && self.tick <= after.tick || between || self == after))
@@ -122,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn one_record_out_of_line_is_told_from_a_jump() {
+    fn one_record_out_of_line_is_not_a_jump() {
         let (before, after) = (at(100, 10_000_000), Some(at(102, 10_033_333)));
         for (clock, out) in [
             (at(101, 10_016_667), false),

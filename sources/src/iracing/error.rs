@@ -1,10 +1,10 @@
-//! What can be wrong with a recording: [`IbtError`] where nothing can be read, [`Warning`] where the rest still can.
+//! Errors of a recording: [`IbtError`] if it cannot be read at all, [`Warning`] if the rest can still be read.
 
 use std::path::PathBuf;
 
-use super::UNPACKED_MAX_BYTES;
+use super::limits::UNPACKED_MAX_BYTES;
 
-/// Why a recording cannot be read. Nothing but [`IbtError::Io`] changes when tried again.
+/// Why a recording cannot be read. Only [`IbtError::Io`] can change on another attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum IbtError {
     /// The file cannot be opened or read.
@@ -12,14 +12,14 @@ pub enum IbtError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
     /// Neither an .ibt file nor a gzip of one.
     #[error("this is no .ibt file: {why}")]
     NotIbt {
-        /// What gave it away.
+        /// How this was recognised.
         why: String,
     },
     /// It begins like an .ibt file, but ends or is damaged before the first record.
@@ -31,7 +31,7 @@ pub enum IbtError {
         part: &'static str,
         /// Where that part ends, bytes from the start (of the unpacked file).
         needed: u64,
-        /// How many bytes there are.
+        /// Number of bytes that can be read.
         have: u64,
     },
     /// A number in the header that the rest depends on is impossible.
@@ -39,24 +39,24 @@ pub enum IbtError {
     Header {
         /// The header's field.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         value: i64,
-        /// What it may say.
+        /// The allowed values.
         allowed: String,
     },
-    /// No variable tells the time.
-    #[error("this .ibt file has neither a usable SessionTime nor a usable SessionTick, so nothing in it can be timed")]
+    /// No variable gives the time.
+    #[error("this .ibt file has neither a usable SessionTime nor a usable SessionTick, so no lap in it can be timed")]
     NoClock,
 }
 
 impl IbtError {
-    /// Whether trying again can help: only where the system failed, not the file.
+    /// Whether another attempt can succeed: only if the system failed, not the file.
     pub fn is_retryable(&self) -> bool {
         matches!(self, IbtError::Io { cause, .. } if matches!(cause.kind(), std::io::ErrorKind::Interrupted | std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
     }
 }
 
-/// Something in a recording that is not as it should be, and what was done about it.
+/// A fault in a recording, and how it was handled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// The file ends inside a record.
@@ -76,32 +76,32 @@ pub enum Warning {
         at: u64,
         /// Whole records before it.
         records: u64,
-        /// What the unpacker said.
+        /// The unpacker's message.
         cause: String,
     },
-    /// Unpacking stopped at the bound.
+    /// Unpacking stopped at the limit.
     #[error("unpacks to more than {UNPACKED_MAX_BYTES} bytes: {records} records read up to there")]
     UnpacksTooLarge {
         /// Whole records before the bound.
         records: u64,
     },
-    /// The header promises another number of records than the file holds; the file counts.
+    /// The header's number of records differs from the file's; the file's is right.
     #[error("the header says {declared} records, the file holds {found}: the recording was cut, or the simulator did not close it")]
     RecordCount {
-        /// What the header says.
+        /// The header's value.
         declared: i64,
-        /// What the file holds.
+        /// Number of records in the file.
         found: u64,
     },
-    /// There is not one record.
+    /// The recording has no record.
     #[error("the recording holds no record")]
     NoRecords,
     /// The header's tick rate is impossible.
     #[error("the header's tick rate is {declared}: taken as {used} per second")]
     TickRate {
-        /// What the header says.
+        /// The header's value.
         declared: i32,
-        /// What was taken.
+        /// The value used instead.
         used: u32,
     },
     /// A variable's header does not fit the records.
@@ -112,7 +112,7 @@ pub enum Warning {
         /// What does not fit.
         why: String,
     },
-    /// A variable has a unit from which the frame's cannot be had.
+    /// A variable has a unit that cannot be converted to the frame's.
     #[error("variable {name} is in {unit:?}, which is not a unit known for it; it is left out")]
     Unit {
         /// The variable.
@@ -130,26 +130,26 @@ pub enum Warning {
         /// How many values it has.
         count: u32,
     },
-    /// There is no session text, or its place in the file is impossible.
+    /// There is no session text, or its position in the file is impossible.
     #[error("no session text: {why}; track, entries and rules are not known")]
     NoSessionText {
         /// Why.
         why: String,
     },
-    /// Some lines of the session text make no sense.
+    /// Some lines of the session text cannot be parsed.
     #[error("{lines} lines of the session text were not understood and left out")]
     SessionText {
-        /// How many.
+        /// Number of lines.
         lines: usize,
     },
-    /// A value of the session text makes no sense.
+    /// A value of the session text is invalid.
     #[error("session text: {key} is {value:?}: {done}")]
     SessionValue {
         /// Its key.
         key: &'static str,
-        /// What it says.
+        /// Its value.
         value: String,
-        /// What was done about it.
+        /// How it was handled.
         done: &'static str,
     },
     /// There is no SessionTime.
@@ -167,7 +167,7 @@ pub enum Warning {
     /// There is no SessionNum.
     #[error("no usable SessionNum: everything is taken as session {used}")]
     SessionNum {
-        /// What was taken.
+        /// The value used instead.
         used: u32,
     },
 }

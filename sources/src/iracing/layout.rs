@@ -1,19 +1,20 @@
-//! The layout of an .ibt file: header, variable headers, session text, and where the records are.
+//! The layout of an .ibt file: header, variable headers, session text, and the position of the records.
 //!
-//! Little endian, every field read where it stands (variables are packed without alignment). Offsets and lengths are
-//! signed 32-bit numbers that may say anything, so each is checked against the others before it is used.
+//! Numbers are little-endian and read in place (variables are packed without alignment). Offsets and lengths are
+//! signed 32-bit numbers that may have any value, so each is checked against the others before it is used.
 
+use super::error::{IbtError, Warning};
+use super::limits::{RECORD_MAX_BYTES, SESSION_TEXT_MAX_BYTES, TICK_RATE_DEFAULT, VARIABLES_MAX};
 use super::stream::{Origin, Stream};
-use super::{IbtError, RECORD_MAX_BYTES, SESSION_TEXT_MAX_BYTES, TICK_RATE_DEFAULT, VARIABLES_MAX, Warning};
 
 /// Bytes of the header with the disk sub-header.
 const HEADER_BYTES: usize = 144;
 /// Bytes of one variable's header.
 const VARIABLE_BYTES: usize = 144;
-/// Versions of the format that are known; recordings of the last ten years have 2.
+/// Known versions of the format; recordings of the last ten years have 2.
 const VERSIONS: std::ops::RangeInclusive<i32> = 1..=2;
 
-/// The header, as the file says it.
+/// The header as the file has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// Version of the format.
@@ -53,7 +54,7 @@ impl Header {
 
 /// A variable's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// One byte of text.
     Char,
     /// One byte, zero or not.
@@ -68,30 +69,32 @@ pub enum Kind {
     Double,
 }
 
-impl Kind {
-    /// The type of that code.
+impl ValueType {
+    /// The type with this code.
     pub fn from_code(code: i32) -> Option<Self> {
-        [Kind::Char, Kind::Bool, Kind::Int, Kind::Bits, Kind::Float, Kind::Double].get(usize::try_from(code).ok()?).copied()
+        [ValueType::Char, ValueType::Bool, ValueType::Int, ValueType::Bits, ValueType::Float, ValueType::Double]
+            .get(usize::try_from(code).ok()?)
+            .copied()
     }
 
     /// Bytes of one value.
     pub const fn width(self) -> usize {
         match self {
-            Kind::Char | Kind::Bool => 1,
-            Kind::Int | Kind::Bits | Kind::Float => 4,
-            Kind::Double => 8,
+            ValueType::Char | ValueType::Bool => 1,
+            ValueType::Int | ValueType::Bits | ValueType::Float => 4,
+            ValueType::Double => 8,
         }
     }
 
-    /// The type in a word.
+    /// The type's name.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Char => "char",
-            Kind::Bool => "bool",
-            Kind::Int => "int",
-            Kind::Bits => "bitfield",
-            Kind::Float => "float",
-            Kind::Double => "double",
+            ValueType::Char => "char",
+            ValueType::Bool => "bool",
+            ValueType::Int => "int",
+            ValueType::Bits => "bitfield",
+            ValueType::Float => "float",
+            ValueType::Double => "double",
         }
     }
 }
@@ -127,17 +130,17 @@ impl Value {
     }
 }
 
-/// A variable and its place in the record, which is checked to lie within it.
+/// A variable and its position, which is checked to lie within the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
     pub name: String,
     /// Its unit, as the simulator writes it.
     pub unit: String,
-    /// What the simulator says about it.
+    /// The simulator's description of it.
     pub description: String,
     /// Its type.
-    pub kind: Kind,
+    pub value_type: ValueType,
     /// Where its first value is in the record.
     pub offset: usize,
     /// How many values it has.
@@ -152,20 +155,20 @@ impl Variable {
         if index >= self.count {
             return None;
         }
-        read_value(self.kind, record, self.offset.checked_add(index.checked_mul(self.kind.width())?)?)
+        read_value(self.value_type, record, self.offset.checked_add(index.checked_mul(self.value_type.width())?)?)
     }
 }
 
-/// The value of type `kind` at byte `at` of `record`, if it lies within.
-pub(super) fn read_value(kind: Kind, record: &[u8], at: usize) -> Option<Value> {
-    let bytes = record.get(at..at.checked_add(kind.width())?)?;
-    Some(match kind {
-        Kind::Char => Value::Char(bytes[0]),
-        Kind::Bool => Value::Bool(bytes[0] != 0),
-        Kind::Int => Value::Int(i32::from_le_bytes(bytes.try_into().ok()?)),
-        Kind::Bits => Value::Bits(u32::from_le_bytes(bytes.try_into().ok()?)),
-        Kind::Float => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?)),
-        Kind::Double => Value::Double(f64::from_le_bytes(bytes.try_into().ok()?)),
+/// The value of `value_type` at byte `at` of `record`, if it lies within.
+pub(super) fn read_value(value_type: ValueType, record: &[u8], at: usize) -> Option<Value> {
+    let bytes = record.get(at..at.checked_add(value_type.width())?)?;
+    Some(match value_type {
+        ValueType::Char => Value::Char(bytes[0]),
+        ValueType::Bool => Value::Bool(bytes[0] != 0),
+        ValueType::Int => Value::Int(i32::from_le_bytes(bytes.try_into().ok()?)),
+        ValueType::Bits => Value::Bits(u32::from_le_bytes(bytes.try_into().ok()?)),
+        ValueType::Float => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?)),
+        ValueType::Double => Value::Double(f64::from_le_bytes(bytes.try_into().ok()?)),
     })
 }
 
@@ -178,7 +181,7 @@ pub(super) struct Layout {
     pub(super) record_len: usize,
     /// Where the records begin.
     pub(super) data_start: u64,
-    /// Where they must end, if something else follows them.
+    /// Where they must end, if other data follows them.
     pub(super) data_end: Option<u64>,
 }
 
@@ -270,7 +273,7 @@ fn read_region(origin: &Origin, part: &'static str, start: u64, len: usize) -> R
     if bytes.len() < len { Err(IbtError::Cut { part, needed, have: stream.at() }) } else { Ok(bytes) }
 }
 
-/// Append up to `len` bytes, taking memory only as they come: a length in a header is only a claim.
+/// Append up to `len` bytes, allocating memory only as they arrive: a length in a header may be wrong.
 fn fill_vec(stream: &mut Stream, bytes: &mut Vec<u8>, len: usize) -> Result<(), IbtError> {
     let mut chunk = [0; 16 * 1024];
     while bytes.len() < len {
@@ -309,14 +312,14 @@ fn read_text(
     if start < HEADER_BYTES as u64 || start < variables.end && variables.start < end {
         return none(format!("bytes {start} to {end} belong to the headers"));
     }
-    // A length that reaches into the records is taken as far as it is plausible.
+    // A length that reaches into the records is cut at their beginning.
     let len = if start < data_start { len.min((data_start - start) as usize) } else { len };
     let mut stream = origin.stream()?;
     let mut text = Vec::new();
     if stream.skip_to(start)? {
         fill_vec(&mut stream, &mut text, len)?;
     }
-    // Text is recognised by what every session text has; a wrong offset must not take records for text.
+    // Text is recognised by a key that every session text has, so that records are not read as text if the offset is wrong.
     if text.starts_with(b"---") || text.windows(12).any(|w| w == b"WeekendInfo:") {
         Ok(text)
     } else {
@@ -330,21 +333,21 @@ fn parse_variables(bytes: &[u8], record_len: usize, warnings: &mut Vec<Warning>)
     for b in bytes.chunks_exact(VARIABLE_BYTES) {
         let int = |at: usize| i32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
         let name = text(&b[16..48]);
-        let checked = checked_place(int(0), int(4), int(8), record_len).and_then(|place| {
+        let checked = checked_range(int(0), int(4), int(8), record_len).and_then(|range| {
             if name.is_empty() {
                 Err("it has no name".into())
             } else if !names.insert(name.clone()) {
                 Err("another one has that name".into())
             } else {
-                Ok(place)
+                Ok(range)
             }
         });
         match checked {
-            Ok((kind, offset, count)) => variables.push(Variable {
+            Ok((value_type, offset, count)) => variables.push(Variable {
                 name,
                 unit: text(&b[112..144]),
                 description: text(&b[48..112]),
-                kind,
+                value_type,
                 offset,
                 count,
                 count_as_time: b[12] != 0,
@@ -355,17 +358,17 @@ fn parse_variables(bytes: &[u8], record_len: usize, warnings: &mut Vec<Warning>)
     variables
 }
 
-fn checked_place(kind: i32, offset: i32, count: i32, record_len: usize) -> Result<(Kind, usize, usize), String> {
-    let known = Kind::from_code(kind).ok_or_else(|| format!("its type {kind} is not known"))?;
-    let place = || {
+fn checked_range(code: i32, offset: i32, count: i32, record_len: usize) -> Result<(ValueType, usize, usize), String> {
+    let known = ValueType::from_code(code).ok_or_else(|| format!("its type {code} is not known"))?;
+    let range = || {
         let (offset, count) = (usize::try_from(offset).ok()?, usize::try_from(count).ok().filter(|c| *c > 0)?);
         let end = offset.checked_add(count.checked_mul(known.width())?)?;
         (end <= record_len).then_some((known, offset, count))
     };
-    place().ok_or_else(|| format!("its {count} values at {offset} do not fit into a record of {record_len} bytes"))
+    range().ok_or_else(|| format!("its {count} values at {offset} do not fit into a record of {record_len} bytes"))
 }
 
-/// Text up to the first NUL; names are ASCII, so other bytes are only made harmless.
+/// Text up to the first NUL; names are ASCII, so other bytes are only decoded safely.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let (decoded, _, _) = encoding_rs::WINDOWS_1252.decode(&bytes[..end]);

@@ -6,9 +6,10 @@ use boxbox_schemas::limits::{DISTANCE_MAX_M, META_ENTRIES_MAX, META_SECTORS_MAX,
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{PRELUDE_BYTES, archive};
 
-use super::column::{MAX_TIME_S, micros};
+use super::error::Warning;
+use super::limits::SESSIONS_MAX;
+use super::units::{MAX_TIME_S, micros};
 use super::yaml::{self, Node};
-use super::{SESSIONS_MAX, Warning};
 
 /// Longest texts tried, bytes, until the whole fits into one record: a full grid of long names may not.
 const STRING_BYTES: [usize; 5] = [META_STRING_MAX_BYTES, 64, 32, 16, 8];
@@ -162,7 +163,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// A number with a unit; 0 and a warning if it is not understood, 0 if it is not there.
+    /// A number with a unit; 0 and a warning if it is not understood, 0 if it is missing.
     fn quantity(&mut self, path: &[&'static str], units: &[(&str, f64)], max: f64) -> f64 {
         let Some(text) = self.root.text(path) else { return 0.0 };
         let (number, unit) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -228,7 +229,7 @@ impl Reader<'_, '_> {
         for node in self.root.items(&["DriverInfo", "Drivers"]) {
             let text = |key: &str| node.text(&[key]).map(harmless).unwrap_or_default();
             let flag = |key: &str| node.text(&[key]).is_some_and(|v| v != "0");
-            // By the number it says, not by its place in the list: places shift when somebody leaves.
+            // By its own number, not by its index in the list: indexes shift when a driver leaves.
             let Some(slot) = node.text(&["CarIdx"]).and_then(whole).filter(|slot: &u16| *slot < 256) else {
                 self.odd("CarIdx", node.text(&["CarIdx"]).unwrap_or_default(), "that entry is left out");
                 continue;
@@ -262,7 +263,7 @@ impl Reader<'_, '_> {
     fn odd(&mut self, key: &'static str, value: &str, done: &'static str) {
         let value = value.chars().take(64).collect();
         let warning = Warning::SessionValue { key, value, done };
-        // One of a kind is enough; a broken list would repeat it for each item.
+        // One warning of each text is enough; a broken list would repeat it for each item.
         if !self.warnings.contains(&warning) && self.warnings.len() < 1_000 {
             self.warnings.push(warning);
         }
@@ -271,7 +272,7 @@ impl Reader<'_, '_> {
 
 fn session_kind(name: &str) -> String {
     let name = harmless(name).to_lowercase();
-    // "Open Qualify" and "Lone Qualify" differ in who is on track, not in what counts.
+    // "Open Qualify" and "Lone Qualify" differ in which cars are on track, not in the rules.
     if name.contains("qualify") { "qualify".into() } else { name }
 }
 

@@ -1,8 +1,9 @@
-//! The records of a recording, one after the other, as they stand in the file.
+//! The records of a recording, one after the other, as they are in the file.
 
-use super::layout::Layout;
+use super::error::{IbtError, Warning};
+use super::layout::{Layout, Value, Variable};
+use super::limits::UNPACKED_MAX_BYTES;
 use super::stream::{Origin, Stream};
-use super::{IbtError, UNPACKED_MAX_BYTES, Value, Variable, Warning};
 
 /// The bytes of one whole record.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +19,7 @@ impl Record<'_> {
     }
 }
 
-/// Reads records from the first to the last whole one. How many there are is known only at the end: the header's
+/// Reads records from the first to the last whole one. Their number is known only at the end: the header's
 /// count is 0 or wrong where the simulator did not close the file.
 pub struct Records {
     stream: Stream,
@@ -45,7 +46,7 @@ impl Records {
         })
     }
 
-    /// The next record, or `None` after the last whole one. Fails only where the system does.
+    /// The next record, or `None` after the last whole one. Fails only if the system does.
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend its buffer")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, IbtError> {
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -59,7 +60,7 @@ impl Records {
         self.read
     }
 
-    /// What is wrong with where the records end; empty before that.
+    /// Faults found at the end of the records; empty before the end.
     pub fn warnings(&self) -> &[Warning] {
         self.warnings.as_deref().unwrap_or_default()
     }

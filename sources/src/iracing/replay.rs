@@ -1,7 +1,7 @@
 //! A recording as a client would have sent it: [`Replay`] turns records into frames, sessions and rewinds.
 //!
 //! One record is read ahead, so that a single record out of line (a torn sector, a flipped bit in a tick) is dropped
-//! instead of becoming a session or a rewind of its own.
+//! instead of becoming a session or a rewind.
 
 use std::collections::VecDeque;
 
@@ -12,13 +12,16 @@ use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 use uuid::Uuid;
 
 use super::clock::{Clock, Step};
+use super::error::IbtError;
+use super::file::IbtFile;
+use super::limits::SESSIONS_MAX;
 use super::records::Records;
-use super::{IbtError, IbtFile, ReadStats, SESSIONS_MAX};
+use super::stats::ReadStats;
 
-/// How to replay.
+/// Options of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// Give out a car frame every so many ticks, 1 (or 0) for each. Pulses of the ticks between are in the next frame.
+    /// Return a car frame every this many ticks, 1 (or 0) for each. Pulses of the ticks between are in the next frame.
     pub every: u32,
     /// Use this id for the lobby instead of the recording's own, so that it is imported as a new session.
     pub new_session: Option<Uuid>,
@@ -30,16 +33,16 @@ impl Default for ReplayOptions {
     }
 }
 
-/// One thing a client would have sent.
+/// One item that a client would have sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    /// What follows belongs to this session, up to the next one. A session may come again: then it goes on.
+    /// The following items belong to this session, until the next one. A session may come again: then it continues.
     Session {
-        /// Which session.
+        /// The session.
         source: Source,
         /// The slot of the recording's own car.
         slot: u16,
-        /// What is known of it.
+        /// Its metadata.
         meta: Box<SessionMeta>,
     },
     /// One tick of the car.
@@ -55,7 +58,7 @@ pub enum Item {
     },
 }
 
-/// An iterator over a recording. An error is its last item; damage is none, it ends the replay with a warning.
+/// An iterator over a recording. An error is its last item; damage is not an error, it ends the replay with a warning.
 pub struct Replay {
     file: IbtFile,
     options: ReplayOptions,
@@ -64,20 +67,20 @@ pub struct Replay {
     items: VecDeque<Item>,
     ahead: Ahead,
     spare: Vec<u8>,
-    /// The last record taken, of whatever session.
+    /// The last record used, of any session.
     before: Option<Clock>,
     session: Option<u32>,
     /// Each session so far with its last record.
     sessions: Vec<(u32, Option<Clock>)>,
     pulses: Pulses,
-    /// The last record passed over, in case nothing follows.
+    /// The last record skipped, in case none follows.
     passed_over: Option<CarFrame>,
     car_tick: Option<u32>,
     last_slow: Option<SlowFrame>,
     done: bool,
 }
 
-/// The record after the one at hand.
+/// The record after the current one.
 enum Ahead {
     NotRead,
     Record(Sample),
@@ -89,8 +92,15 @@ struct Sample {
     record: Vec<u8>,
 }
 
+impl IbtFile {
+    /// The recording as a client would have sent it.
+    pub fn replay(&self, options: ReplayOptions) -> Result<Replay, IbtError> {
+        Replay::new(self.clone(), options)
+    }
+}
+
 impl Replay {
-    pub(super) fn new(file: IbtFile, options: ReplayOptions) -> Result<Self, IbtError> {
+    fn new(file: IbtFile, options: ReplayOptions) -> Result<Self, IbtError> {
         Ok(Self {
             records: file.records()?,
             file,
@@ -144,7 +154,7 @@ impl Replay {
         while self.records.next_into(&mut record)? {
             self.stats.records += 1;
             let inner = &self.file.inner;
-            // The first record of a recording may well be zero: session time, tick and all.
+            // The first record of a recording may be all zeros, with its session time and tick.
             if self.stats.records > 1 && record.iter().all(|b| *b == 0) {
                 self.stats.zeroed += 1;
             } else if let Some(clock) = Clock::read(&inner.columns.clock, &inner.text, inner.layout.header.tick_rate(), &record, &mut self.stats) {
@@ -189,7 +199,7 @@ impl Replay {
         self.slow(clock, record);
     }
 
-    /// Go on to session `num`; false if there are too many.
+    /// Change to session `num`; false if there are too many.
     fn enter(&mut self, num: u32) -> bool {
         if !self.sessions.iter().any(|(known, _)| *known == num) {
             if self.sessions.len() >= SESSIONS_MAX {
@@ -209,7 +219,7 @@ impl Replay {
         true
     }
 
-    /// Begin counting anew: the next frames are given out whatever came before.
+    /// Restart the decimation: the next frames are returned whatever came before.
     fn restart(&mut self) {
         self.car_tick = None;
         self.last_slow = None;
@@ -233,7 +243,7 @@ impl Replay {
         self.items.push_back(Item::Car(self.pulses.put_into(frame)));
     }
 
-    /// Give out the last record passed over, so that its pulses are not lost where the ticks end.
+    /// Return the last skipped record, so that its pulses are not lost where the ticks end.
     fn flush(&mut self) {
         if let Some(frame) = self.passed_over.take() {
             self.stats.decimated -= 1;
@@ -288,14 +298,14 @@ impl Iterator for Replay {
     }
 }
 
-/// What was seen since the last frame given out: a pulse of one tick must survive decimation.
+/// The pulses since the last frame returned: a pulse of one tick must survive decimation.
 #[derive(Default)]
 struct Pulses {
     flags: Flags,
     bits: CarBits,
     reports: u8,
     last_report: (u8, u8),
-    /// The report as of the last tick. Reports last one tick as a rule; one that stays up is still one report.
+    /// The report as of the last tick. A report usually lasts one tick; one that lasts longer is still one report.
     standing: (u8, u8),
 }
 
@@ -311,7 +321,7 @@ impl Pulses {
         self.standing = report;
     }
 
-    /// `frame` with everything seen up to it.
+    /// `frame` with the pulses seen up to it.
     fn put_into(&mut self, frame: CarFrame) -> CarFrame {
         let seen = std::mem::replace(self, Self { standing: self.standing, ..Self::default() });
         let (incident_report, incident_penalty) = seen.last_report;

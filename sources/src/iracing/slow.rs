@@ -1,11 +1,12 @@
-//! A record to a [`SlowFrame`]: tyres, fluids, weather.
+//! Converts a record to a [`SlowFrame`]: tyres, fluids, weather.
 
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 
-use super::ReadStats;
-use super::column::*;
+use super::column::{Binder, Column};
+use super::stats::ReadStats;
+use super::units::*;
 
-/// Temperatures and pressures that can be: a tyre on fire, an engine in pieces, but no more.
+/// Possible temperatures and pressures: wide enough for a burning tyre or a broken engine.
 const TEMPERATURE_C: std::ops::RangeInclusive<f64> = -100.0..=2_000.0;
 const PRESSURE_KPA: std::ops::RangeInclusive<f64> = 0.0..=2_000.0;
 const OIL_BAR: std::ops::RangeInclusive<f64> = -1.0..=100.0;
@@ -21,7 +22,7 @@ const CARCASS: [[&str; 3]; 4] = [
 ];
 const PRESSURE: [&str; 4] = ["LFpressure", "RFpressure", "LRpressure", "RRpressure"];
 
-/// Where a slow frame's fields come from.
+/// The columns that fill a slow frame's fields.
 #[derive(Debug, Clone)]
 pub(super) struct SlowColumns {
     wear: [[Option<Column>; 3]; 4],
@@ -92,7 +93,7 @@ impl SlowColumns {
     }
 }
 
-/// All of them, or none: a group is real as a whole.
+/// All of them, or none: a group is present as a whole.
 fn all<T: Copy + Default, const N: usize>(values: [Option<T>; N]) -> Option<[T; N]> {
     let mut out = [T::default(); N];
     for (to, value) in out.iter_mut().zip(values) {

@@ -1,15 +1,15 @@
-//! What happened to the records of a recording on their way to frames.
+//! Counts of the records of a recording that became frames or were dropped.
 
 use std::collections::BTreeMap;
 
-use super::Warning;
+use super::error::Warning;
 
-/// How often a value was left out of a frame though its variable exists.
+/// How often a value was left out of a frame although its variable exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AbsentCount {
     /// NaN or infinite.
     pub not_finite: u64,
-    /// Outside what is possible.
+    /// Outside the possible range.
     pub out_of_range: u64,
 }
 
@@ -18,13 +18,13 @@ pub struct AbsentCount {
 pub struct ReadStats {
     /// Whole records in the file.
     pub records: u64,
-    /// Car frames given out.
+    /// Car frames returned.
     pub frames: u64,
-    /// Slow frames given out.
+    /// Slow frames returned.
     pub slow_frames: u64,
-    /// Records passed over by [`super::ReplayOptions::every`]; their pulses are in the next frame.
+    /// Records skipped by [`super::ReplayOptions::every`]; their pulses are in the next frame.
     pub decimated: u64,
-    /// Dropped: the tick of the record before once more.
+    /// Dropped: the same tick as the record before.
     pub duplicates: u64,
     /// Dropped: no possible time, tick or session number.
     pub bad_clock: u64,
@@ -34,13 +34,13 @@ pub struct ReadStats {
     pub zeroed: u64,
     /// Ticks missing between records of a session.
     pub missing_ticks: u64,
-    /// Rewinds given out.
+    /// Rewinds returned.
     pub rewinds: u64,
-    /// Sessions given out.
+    /// Sessions returned.
     pub sessions: u64,
     /// Values left out, by variable.
     pub absent: BTreeMap<&'static str, AbsentCount>,
-    /// What is wrong with the records; complete when the replay is.
+    /// Faults of the records; complete at the end of the replay.
     pub warnings: Vec<Warning>,
 }
 

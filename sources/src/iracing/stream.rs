@@ -1,4 +1,4 @@
-//! Where a recording's bytes come from: a file, a gzip of one, or memory; always read from front to back.
+//! The bytes of a recording, from a file, a gzipped file, or memory; they are always read from front to back.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom};
@@ -7,55 +7,56 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
-use super::{IbtError, UNPACKED_MAX_BYTES};
+use super::error::IbtError;
+use super::limits::UNPACKED_MAX_BYTES;
 
-/// Read-ahead of a file, bytes: some 200 records, so that system calls cost nothing.
+/// Read-ahead of a file, bytes: some 200 records, so that system calls cost little.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// How a gzip begins: its magic and the one method there is.
+/// The beginning of a gzip: its magic number and its only method.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// A recording that can be read from the start any number of times.
 #[derive(Debug)]
 pub(super) struct Origin {
-    place: Place,
+    location: Location,
     packed: bool,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Location {
     File(PathBuf),
     Memory(Bytes),
 }
 
 impl Origin {
-    /// A file; whether it is packed is told by how it begins.
+    /// A file; its first bytes say whether it is packed.
     pub(super) fn file(path: PathBuf) -> Result<Self, IbtError> {
         let io = |cause| IbtError::Io { path: path.clone(), cause };
         let mut start = Vec::new();
         let file = File::open(&path).map_err(io)?;
         file.take(GZIP_MAGIC.len() as u64).read_to_end(&mut start).map_err(io)?;
-        Ok(Self { packed: start == GZIP_MAGIC, place: Place::File(path) })
+        Ok(Self { packed: start == GZIP_MAGIC, location: Location::File(path) })
     }
 
     /// A recording in memory.
     pub(super) fn memory(bytes: Bytes) -> Self {
-        Self { packed: bytes.starts_with(&GZIP_MAGIC), place: Place::Memory(bytes) }
+        Self { packed: bytes.starts_with(&GZIP_MAGIC), location: Location::Memory(bytes) }
     }
 
     /// Start reading at the first byte.
     pub(super) fn stream(&self) -> Result<Stream, IbtError> {
-        let path = match &self.place {
-            Place::File(path) => path.clone(),
-            Place::Memory(_) => PathBuf::from("memory"),
+        let path = match &self.location {
+            Location::File(path) => path.clone(),
+            Location::Memory(_) => PathBuf::from("memory"),
         };
-        let input = match (&self.place, self.packed) {
-            (Place::File(path), packed) => {
+        let input = match (&self.location, self.packed) {
+            (Location::File(path), packed) => {
                 let file = File::open(path).map_err(|cause| IbtError::Io { path: path.clone(), cause })?;
                 let file = BufReader::with_capacity(BUFFER_BYTES, file);
                 if packed { Input::Packed(Box::new(MultiGzDecoder::new(file))) } else { Input::Plain(Box::new(file)) }
             }
-            (Place::Memory(bytes), true) => Input::Packed(Box::new(MultiGzDecoder::new(Cursor::new(bytes.clone())))),
-            (Place::Memory(bytes), false) => Input::Plain(Box::new(Cursor::new(bytes.clone()))),
+            (Location::Memory(bytes), true) => Input::Packed(Box::new(MultiGzDecoder::new(Cursor::new(bytes.clone())))),
+            (Location::Memory(bytes), false) => Input::Plain(Box::new(Cursor::new(bytes.clone()))),
         };
         Ok(Stream { input, path, at: 0, damage: None })
     }
@@ -83,12 +84,12 @@ impl Stream {
         self.at
     }
 
-    /// What the unpacker said where it could not go on.
+    /// The unpacker's message if it could not continue.
     pub(super) fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
 
-    /// Fill `buf` as far as the recording goes. Fewer bytes than asked for are its end, its damage or the bound.
+    /// Fill `buf` as far as the recording goes. Fewer bytes than asked for mean its end, damage or the limit.
     pub(super) fn fill(&mut self, buf: &mut [u8]) -> Result<usize, IbtError> {
         let room = UNPACKED_MAX_BYTES.saturating_sub(self.at);
         let wanted = buf.len().min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -110,7 +111,7 @@ impl Stream {
         Ok(done)
     }
 
-    /// Go on to byte `to`; whether the recording reaches as far.
+    /// Skip to byte `to`; false if the recording is shorter.
     pub(super) fn skip_to(&mut self, to: u64) -> Result<bool, IbtError> {
         if let Input::Plain(input) = &mut self.input {
             let io = |cause| IbtError::Io { path: self.path.clone(), cause };

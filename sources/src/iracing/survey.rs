@@ -1,22 +1,23 @@
-//! What has to be known of the records before the first frame: the lap's exact length, which recording this is, and
+//! Reads from the records what must be known before the first frame: the lap's exact length, the recording's identity, and
 //! whether its clock can be used.
 
 use boxbox_schemas::frame::Presence;
 use ring::digest::{Context, SHA256};
 
-use super::column::Columns;
+use super::columns::Columns;
+use super::error::{IbtError, Warning};
 use super::layout::Layout;
 use super::meta::SessionText;
 use super::records::Records;
+use super::stats::ReadStats;
 use super::stream::Origin;
-use super::{IbtError, ReadStats, Warning};
 
-/// Samples whose median is the lap's length. Each is good to 1e-7 already, and a median bears damaged records.
+/// Samples whose median is the lap's length. Each is good to 1e-7 already, and a median is robust against damaged records.
 const LENGTH_SAMPLES: usize = 501;
 /// Records after which a tick that never changed counts as standing still.
 const TICK_RECORDS: u64 = 30;
-/// Where on the lap a sample is good: not near the line, where distance and fraction may belong to different laps, and
-/// far enough from it that the division loses nothing.
+/// The part of the lap where a sample is good: not near the line, where distance and fraction may belong to different laps, and
+/// far enough from it that the division is exact enough.
 const GOOD_PCT: std::ops::RangeInclusive<f64> = 0.05..=0.97;
 /// Lengths a lap can have, m.
 const LENGTH_M: std::ops::RangeInclusive<f64> = 50.0..=200_000.0;
@@ -26,14 +27,14 @@ const CONTENT_DOMAIN: &[u8] = b"boxbox.ibt.v1";
 pub(super) struct Survey {
     /// LapDist / LapDistPct.
     pub(super) lap_length_m: Option<f64>,
-    /// Own slot as the records say it.
+    /// The own slot, from the records.
     pub(super) slot: Option<u16>,
-    /// An id made of the content, the same each time the recording is read.
+    /// An id computed from the content, the same each time the recording is read.
     pub(super) content_id: u128,
 }
 
 impl Survey {
-    /// Read as many records as it takes; also settles which columns make the clock.
+    /// Read as many records as needed; this also decides which columns give the clock.
     pub(super) fn read(
         origin: &Origin,
         layout: &Layout,
@@ -85,7 +86,7 @@ impl Survey {
     }
 }
 
-/// A version 8 UUID of what does not change when a recording is cut, repaired or closed later: not the counts in the
+/// A version 8 UUID of the content that does not change when a recording is cut, repaired or closed later: not the counts in the
 /// header, not the records after the first.
 fn content_id(layout: &Layout, text: &[u8], first_record: &[u8]) -> u128 {
     let mut h = Context::new(&SHA256);
@@ -103,7 +104,7 @@ fn content_id(layout: &Layout, text: &[u8], first_record: &[u8]) -> u128 {
     u128::from_be_bytes(id)
 }
 
-/// The least and the greatest of some numbers.
+/// The smallest and the largest of some numbers.
 #[derive(Default)]
 struct Spread {
     ends: Option<(f64, f64)>,

@@ -1,17 +1,17 @@
 //! A tolerant reader of the session text: YAML's block style as iRacing writes it, line by line.
 //!
 //! A strict YAML reader would be wrong here. The simulator quotes almost nothing: a driver may be called `Team: #1`,
-//! `- "Ace" -`, or `@home`, and strictly read such a line is an error that costs the whole text, or a comment that
-//! costs half the name. So a value is everything after `key: `, and a line that makes no sense is left out alone.
+//! `- "Ace" -`, or `@home`. A strict reader would reject the whole text because of such a line, or cut the name at what looks like
+//! a comment. So a value is everything after `key: `, and only lines that cannot be parsed are left out.
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-/// Deepest nesting; iRacing's is 6. A bound for the stack.
+/// Deepest nesting; iRacing's is 6. This limits the stack.
 const DEPTH_MAX: usize = 32;
-/// Most lines taken. A full grid with results of every session has about 15,000. A bound for memory.
+/// Most lines read. A full grid with results of every session has about 15,000. This limits memory.
 const LINES_MAX: usize = 500_000;
 
 /// A value, a list, or keys with values.
@@ -53,7 +53,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Read `text`; also how many lines were left out.
+/// Parse `text`; also returns the number of lines left out.
 pub(super) fn parse(text: &str) -> (Node<'_>, usize) {
     let mut tokens = Vec::new();
     let mut skipped = 0;
@@ -67,7 +67,7 @@ pub(super) fn parse(text: &str) -> (Node<'_>, usize) {
     }
     let mut parser = Parser { tokens, next: 0, skipped };
     let mut pairs = Vec::new();
-    // A line that fits nowhere ends a block early; go on behind it, so that it costs itself and nothing more.
+    // A misplaced line ends a block early; continue after it, so that only this line is lost.
     while parser.next < parser.tokens.len() {
         let before = parser.next;
         match parser.block(0, 0) {
@@ -90,14 +90,14 @@ struct Token<'a> {
 
 #[derive(Clone, Copy)]
 enum What<'a> {
-    /// `- `, with what follows as tokens of their own.
+    /// `- `; what follows on the line are further tokens.
     Item,
     Pair(&'a str, &'a str),
     /// Text without a key; a list's plain value.
     Text(&'a str),
 }
 
-/// Split a line into tokens; false if it makes no sense.
+/// Split a line into tokens; false if it cannot be parsed.
 fn tokenise<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> bool {
     let line = line.trim_end_matches(['\r', ' ', '\t']);
     let mut rest = line.trim_start_matches([' ', '\t']);
@@ -124,7 +124,7 @@ fn tokenise<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> bool {
             continue;
         }
         tokens.push(Token { indent, what: What::Text(rest) });
-        // Text that is no list's value has no place; the parser counts it.
+        // Text that is not a list's value is misplaced; the parser counts it.
         return true;
     }
 }
@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
         Node::Map(pairs)
     }
 
-    /// What a key without a value holds: lines indented further, or a list that is not.
+    /// The content of a key without a value: lines that are indented further, or a list that is not.
     fn child(&mut self, indent: usize, depth: usize) -> Node<'a> {
         match self.peek() {
             Some(Token { indent: at, what: What::Item }) if at == indent => self.list(indent, depth + 1),
@@ -254,7 +254,7 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
                         rest.next();
                         continue;
                     }
-                    // A backslash at the end escapes the closing quote: then it was none.
+                    // A backslash at the end escapes the closing quote: then it was not a closing quote.
                     None => return None,
                     Some(_) => 0,
                 };

@@ -1,4 +1,4 @@
-//! [`Car`]: who it is, and everything that it does in the race, piece by piece.
+//! [`Car`]: its driver, and everything that it does in the race, as a list of pieces.
 
 use boxbox_schemas::{DriverId, EntryId, ShortId};
 
@@ -20,15 +20,15 @@ pub(super) fn seconds(us: i64) -> f64 {
 pub struct Car {
     /// Its slot.
     pub slot: u16,
-    /// The number on it.
+    /// Its start number.
     pub number: String,
     /// Its class.
     pub class: Class,
-    /// Who drives: the first at the start; a second only where drivers swap.
+    /// Its drivers: the first at the start; a second only if drivers swap.
     pub drivers: Vec<Person>,
     /// The simulator's id of its team, 0 without teams.
     pub team_id: u64,
-    /// Its place on the grid, from 1.
+    /// Its grid position, from 1.
     pub grid: u32,
     pub(super) seed: u64,
     pub(super) stall_m: f64,
@@ -39,22 +39,22 @@ pub struct Car {
     pub(super) contacts: Vec<f64>,
     /// Stretches of time without connection or client.
     pub(super) away: Vec<Away>,
-    /// Its client sends until then, µs.
+    /// When its client stops sending, µs.
     pub(super) until_us: i64,
-    /// When it passed line k (s = k laps), s, on the timeline that stands.
+    /// When it passed line k (s = k laps), s, on the final timeline.
     pub(super) lines: Vec<Option<f64>>,
-    /// Its place at each of them, overall and in class.
+    /// Its position at each of these lines, overall and in class.
     pub(super) places: Vec<(u8, u8)>,
     /// The last line that counts.
     pub(super) last_line: usize,
-    /// It took the flag.
+    /// Whether it took the chequered flag.
     pub(super) finished: bool,
 }
 
 /// A driver.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Person {
-    /// As the platform knows them.
+    /// The driver's id on the platform.
     pub driver: DriverId,
     /// The simulator's id.
     pub user_id: u64,
@@ -62,7 +62,7 @@ pub struct Person {
     pub name: String,
 }
 
-/// A client that is not connected, or not there.
+/// A time without a connection or a client.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Away {
     pub(super) from_s: f64,
@@ -77,18 +77,18 @@ pub(super) enum Begin {
     Start,
     /// In the stall, after a jump.
     Jump { towed: bool },
-    /// Where the car was a while ago.
+    /// The car's earlier position, after a flashback.
     Flashback,
 }
 
-/// A stretch of driving without a jump in place or time.
+/// A stretch of driving without a jump in position or time.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub(super) begin: Begin,
     /// When it begins and ends as it is played, s.
     pub(super) from_s: f64,
     pub(super) until_s: f64,
-    /// When it ends in what stands: a later flashback may undo its end, s.
+    /// When it ends on the final timeline, s: a later flashback may undo its end.
     pub(super) stands_until_s: f64,
     pub(super) motion: Motion,
     /// Off track, m.
@@ -156,7 +156,7 @@ impl Piece {
 }
 
 impl Car {
-    /// Who competes: the team where teams do, else the driver.
+    /// The entry: the team in team races, else the driver.
     pub fn entry(&self) -> EntryId {
         match self.team_id {
             0 => EntryId(self.drivers[0].driver.0),
@@ -170,12 +170,12 @@ impl Car {
         green_s.filter(|green| self.pieces[0].from_s <= *green)
     }
 
-    /// Which of its drivers is at the wheel at `t`.
+    /// The driver in the car at `t`.
     pub(super) fn driver_at(&self, t: f64) -> usize {
         usize::from(self.swap_s.is_some_and(|swap| t >= swap))
     }
 
-    /// The piece that stands at `t`.
+    /// The piece of the final timeline at `t`.
     pub(super) fn piece_at(&self, t: f64) -> &Piece {
         self.pieces.iter().find(|p| (p.from_s..p.stands_until_s).contains(&t)).unwrap_or(&self.pieces[self.pieces.len() - 1])
     }
@@ -191,14 +191,14 @@ impl Car {
         self.pieces.iter().find_map(|p| p.motion.when(s_m).filter(|t| (p.from_s..p.stands_until_s).contains(t)))
     }
 
-    /// Points that the plan did not know of.
+    /// Adds incident points that the plan did not have.
     pub(super) fn add_points(&mut self, points: Points) {
         let Some(i) = self.pieces.iter().position(|p| (p.from_s..p.stands_until_s).contains(&points.at_s)) else { return };
         self.pieces[i].points.push(points);
         self.pieces[i + 1..].iter_mut().for_each(|p| p.count += points.points);
     }
 
-    /// A number of 0..1 that belongs to this car, `kind` and `n`: the same whenever it is asked for.
+    /// A pseudo-random number in 0..1 that depends only on this car, `kind` and `n`.
     pub(super) fn chance(&self, kind: u64, n: u64) -> f64 {
         fastrand::Rng::with_seed(self.seed ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n.wrapping_mul(0xd1b5_4a32_d192_ed03)).f64()
     }

@@ -18,7 +18,7 @@ const RAMP: f64 = 0.1;
 pub struct ChartCar {
     /// Number on the car.
     pub number: String,
-    /// Who drives.
+    /// The driver.
     pub driver: DriverId,
     /// When it crosses the line, session time, µs, strictly rising: each pair of neighbours is a lap.
     pub crossings_us: Vec<i64>,
@@ -63,7 +63,7 @@ fn charted(circuit: &Circuit, index: usize, chart: ChartCar) -> Car {
     let length = circuit.length_m;
     let lines: Vec<f64> = chart.crossings_us.iter().map(|at| seconds(*at)).collect();
     let mean: Vec<f64> = lines.windows(2).map(|w| length / (w[1] - w[0])).collect();
-    // At a line the speed of the slower of its two laps, so that neither needs to go backwards to be as long as it is.
+    // At a line the car has the speed of the slower of the two laps, so that in neither it must drive backwards to take its time.
     let usual = mean.iter().copied().fold(40.0, f64::min);
     let at_line = |k: usize| match (k.checked_sub(1).and_then(|k| mean.get(k)), mean.get(k)) {
         (Some(a), Some(b)) => a.min(*b),
@@ -133,7 +133,7 @@ impl Motion {
         self.drive(up, v0, between);
         self.drive(ds - up - down, between, between);
         self.drive(down, between, v1);
-        // What rounding left: below a nanosecond.
+        // The rounding error: below a nanosecond.
         self.end_at(end_s, end_m);
     }
 }

@@ -1,4 +1,4 @@
-//! Frames: what a simulator shows of a car at a tick, with counters that lag and flicker (`lap.number`).
+//! Frames: a car's values at a tick as a simulator reports them, with counters that lag and flicker (`lap.number`).
 
 use std::f64::consts::{PI, TAU};
 
@@ -42,7 +42,7 @@ struct Counters {
     class_place: u8,
 }
 
-/// What is always shown.
+/// The fields that are always present.
 const SHOWN: [Presence; 30] = [
     Presence::LAP_PCT,
     Presence::LAP_DIST,
@@ -76,7 +76,7 @@ const SHOWN: [Presence; 30] = [
     Presence::ON_TRACK,
 ];
 
-/// One car as one of its pieces plays.
+/// One car during one of its pieces.
 pub(super) struct View<'a> {
     pub(super) race: &'a Race,
     pub(super) car: &'a Car,
@@ -84,7 +84,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// The frame of `tick`; its pulses are those of this tick alone.
+    /// The frame of `tick`; its pulses are only those of this tick.
     pub(super) fn frame(&self, tick: u32) -> CarFrame {
         let t = seconds(tick_us(tick));
         let mut frame = CarFrame { tick, sim_time_us: tick_us(tick), ..CarFrame::default() };
@@ -95,7 +95,7 @@ impl View<'_> {
         frame.session_state = self.race.state(t);
         frame.bits = CarBits::ON_TRACK;
         if self.blank(t) {
-            // The first sample, and the one at a reset: on track, it says, and nowhere.
+            // The first sample, and that of a reset, reports the car on track but without a position.
             frame.track_loc = TrackLoc::NOT_IN_WORLD;
             frame.bits_seen = frame.bits;
             return frame;
@@ -128,7 +128,7 @@ impl View<'_> {
         let length = self.race.circuit.length_m;
         for (k, at) in self.known_lines().enumerate() {
             let Some(at) = at else {
-                // Not passed but jumped over: it counts as soon as the car is beyond.
+                // The car jumped over the line: the line counts as soon as the car is beyond it.
                 if self.piece.motion.at(t).s_m >= k as f64 * length && self.piece.motion.at(self.piece.from_s).s_m >= k as f64 * length {
                     (lap, completed, last_us) = (k as i16 + 1, k as i16, 0);
                 }
@@ -136,7 +136,7 @@ impl View<'_> {
             };
             // The lap may tick over while the fraction is still a little short of the line.
             if t >= at - 0.02 + 0.2 * car.chance(3, k as u64) {
-                // Not where a chart has the line passed at the light.
+                // Not if a chart has the car cross the line at the green light.
                 let from_grid = k == 0 && self.race.green_s.is_some_and(|green| at > green + FLICKER_S);
                 let flickers = from_grid && t < at + FLICKER_S;
                 lap = k as i16 + 1 + i16::from(flickers);
@@ -154,7 +154,7 @@ impl View<'_> {
         Counters { lap, completed, last_us, place, class_place }
     }
 
-    /// Lines as this piece knows them: what a flashback will undo has happened, too.
+    /// Lines passed until this piece, with those that a later flashback undoes.
     fn known_lines(&self) -> impl Iterator<Item = Option<f64>> {
         let (length, piece) = (self.race.circuit.length_m, self.piece);
         let undone = piece.stands_until_s < piece.until_s;
@@ -199,31 +199,31 @@ impl View<'_> {
     }
 
     fn dynamics(&self, t: f64, state: &State, frame: &mut CarFrame) {
-        let place = self.race.circuit.place(state.s_m);
+        let point = self.race.circuit.point(state.s_m);
         let class = &self.car.class;
         let (v, a) = (state.speed_mps, state.accel_mps2);
-        // In a spin the nose turns once round while the car slides on.
+        // In a spin the car turns once round while it slides on.
         let turning = self.piece.spins.iter().find(|(from, until)| (*from..*until).contains(&t));
         let slip = turning.map_or(0.0, |(from, until)| TAU * (t - from) / (until - from));
         let slip_rate = turning.map_or(0.0, |(from, until)| TAU / (until - from));
-        let yaw = wrapped(place.heading_rad + slip);
-        let (lat, lon) = place.lat_lon_deg();
+        let yaw = wrapped(point.heading_rad + slip);
+        let (lat, lon) = point.lat_lon_deg();
         (frame.lat_deg, frame.lon_deg) = (lat, lon);
-        frame.position_m = [place.x_m as f32, place.y_m as f32, 0.0];
+        frame.position_m = [point.x_m as f32, point.y_m as f32, 0.0];
         frame.speed_mps = v as f32;
         frame.velocity_mps = [(v * libm::cos(slip)) as f32, (-v * libm::sin(slip)) as f32, 0.0];
-        let across = v * v * place.curvature_1pm;
+        let across = v * v * point.curvature_1pm;
         let touched = self.piece.points.iter().any(|p| p.report == 8 && (p.at_s..p.at_s + TICK_S).contains(&t));
         frame.accel_mps2 = [a as f32, (across + if touched { 55.0 } else { 0.0 }) as f32, GRAVITY as f32];
         frame.yaw_rad = yaw as f32;
         frame.pitch_rad = (-a * 0.002).clamp(-0.05, 0.05) as f32;
         frame.roll_rad = (across * 0.0015).clamp(-0.05, 0.05) as f32;
-        frame.yaw_rate_radps = (v * place.curvature_1pm + slip_rate) as f32;
+        frame.yaw_rate_radps = (v * point.curvature_1pm + slip_rate) as f32;
         frame.heading_north_rad = (PI / 2.0 - yaw).rem_euclid(TAU) as f32;
         frame.throttle =
             if a > 0.05 { (0.25 + 0.75 * a / (class.accel_mps2 * (1.0 - v / class.v_max_mps).max(0.02))).clamp(0.0, 1.0) as f32 } else { 0.0 };
         frame.brake = if a < -0.5 { (-a / class.brake_mps2).clamp(0.0, 1.0) as f32 } else { 0.0 };
-        frame.steer_rad = (place.curvature_1pm * 2.7 * 13.0).clamp(-7.0, 7.0) as f32;
+        frame.steer_rad = (point.curvature_1pm * 2.7 * 13.0).clamp(-7.0, 7.0) as f32;
         frame.steer_max_rad = 7.85;
         let gear = 1.0 + libm::floor(5.999 * v / class.v_max_mps);
         frame.gear = if v < 0.1 { 0 } else { gear as i8 };
@@ -265,7 +265,7 @@ impl View<'_> {
         }
     }
 
-    /// As another client sees it at `tick`.
+    /// The car as another client sees it at `tick`.
     pub(super) fn field(&self, tick: u32) -> Option<FieldFrame> {
         let f = self.frame(tick);
         if f.track_loc == TrackLoc::NOT_IN_WORLD {
@@ -308,13 +308,13 @@ impl Counters {
 }
 
 impl Car {
-    /// Whether the car was put elsewhere between two moments, s: a jump that ends on the line is no crossing of it.
+    /// Whether the car was put elsewhere between two moments, s: a jump that ends on the line does not cross it.
     pub(super) fn jumped_between(&self, from_s: f64, until_s: f64) -> bool {
         self.pieces.iter().any(|p| matches!(p.begin, Begin::Jump { .. }) && p.from_s >= from_s && p.from_s <= until_s)
     }
 }
 
-/// Frames of ticks in between are not sent: what pulsed in them is seen in the next that is.
+/// Frames of ticks in between are not sent: their pulses are in the next frame that is sent.
 #[derive(Default)]
 pub(super) struct Latch {
     flags: Flags,
@@ -342,7 +342,7 @@ impl Latch {
     }
 }
 
-/// What a client says when a piece begins.
+/// The event that a client sends when a piece begins.
 pub(super) fn begin_event(piece: &Piece) -> Option<(EventCode, u32, i64)> {
     let tick = tick_from(us(piece.from_s));
     match piece.begin {

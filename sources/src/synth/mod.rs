@@ -1,11 +1,11 @@
-//! A synthetic race whose truth is known to the microsecond: what demos drive and tests compare with.
+//! A synthetic race whose truth is known to the microsecond, for demos and tests.
 //!
-//! [`Race::new`] drives a whole race from a [`Spec`]: cars of several classes on a [`Circuit`], with stops, trouble and
-//! counters that lag and flicker as a simulator's do. [`Race::script`] is what one car's client sends and what happens to it,
-//! [`Race::truth`] what must come out. All of it is pure: no clock, no I/O; one seed, one race, byte for byte.
+//! [`Race::new`] drives a whole race from a [`Spec`]: cars of several classes on a [`Circuit`], with stops, incidents and
+//! counters that lag and flicker like a simulator's. [`Race::script`] has what one car's client sends and what happens to it,
+//! [`Race::truth`] the results to expect. The race is pure, without clock and I/O: one seed gives one race, byte for byte.
 //!
 //! Position is an analytic function of time (constant acceleration between knots, closed form both ways), so that crossings
-//! are known beyond the microsecond to which they are told. [`Race::from_chart`] drives cars by given crossing times.
+//! are known beyond the microsecond to which they are given. [`Race::from_chart`] drives cars by given crossing times.
 //!
 //! ```
 //! use boxbox_sources::synth::{Action, Race, Spec, What};
@@ -36,5 +36,5 @@ pub use frames::{TICK_HZ, tick_us};
 pub use race::Race;
 pub use script::{Action, Script};
 pub use spec::{Class, Distance, Incident, Spec, Start, What};
-pub use track::{Circuit, Place};
+pub use track::{Circuit, TrackPoint};
 pub use truth::{CarTruth, Classified, Lap, Rise, Truth, Visit};

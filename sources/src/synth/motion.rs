@@ -1,4 +1,4 @@
-//! [`Motion`]: where a car is as a function of time, and when it is where, both in closed form.
+//! [`Motion`]: a car's position as a function of time, and its inverse, both in closed form.
 //!
 //! Between two knots acceleration is constant, so `s(t)` is a parabola and its inverse a square root: no search, no error
 //! beyond that of `f64` (about 10⁻¹² s over an hour). Speed is continuous.
@@ -8,7 +8,7 @@
 struct Stretch {
     /// When it begins, s.
     t: f64,
-    /// Where, m, unwrapped: 0 is the line from which lap 1 is counted.
+    /// Position, m, unwrapped: 0 is the line from which lap 1 is counted.
     s: f64,
     /// Speed there, m/s.
     v: f64,
@@ -16,10 +16,10 @@ struct Stretch {
     a: f64,
 }
 
-/// What a car does at a moment.
+/// A car's motion at a moment.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct State {
-    /// Where, m, unwrapped.
+    /// Position, m, unwrapped.
     pub(super) s_m: f64,
     /// Speed, m/s.
     pub(super) speed_mps: f64,
@@ -27,10 +27,10 @@ pub(super) struct State {
     pub(super) accel_mps2: f64,
 }
 
-/// A place of a plan: how fast the car may be there, and how long it stands.
+/// A point of a plan: the car's highest speed there, and how long it stands.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Knot {
-    /// Where, m.
+    /// Position, m.
     pub(super) s: f64,
     /// Highest speed, m/s.
     pub(super) v: f64,
@@ -38,7 +38,7 @@ pub(super) struct Knot {
     pub(super) stand: f64,
 }
 
-/// What a car can do.
+/// A car's performance.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Limits {
     /// Acceleration from a standstill, m/s².
@@ -66,7 +66,7 @@ pub(super) struct Motion {
 impl Motion {
     /// The fastest way along `knots`, from `t` on at speed `v`, s and m/s.
     pub(super) fn along(knots: &[Knot], limits: Limits, t: f64, v: f64) -> Self {
-        // As fast as allowed; then no faster than braking for what comes; then no faster than the engine can.
+        // First the highest allowed speeds; then limited by braking for what comes; then limited by acceleration.
         let mut speed: Vec<f64> = knots.iter().map(|k| if k.stand > 0.0 { 0.0 } else { k.v.min(limits.v_max) }).collect();
         for i in (1..speed.len()).rev() {
             let ds = knots[i].s - knots[i - 1].s;
@@ -122,17 +122,17 @@ impl Motion {
         self.end.1
     }
 
-    /// It ends exactly here; what it was before may differ by rounding only.
+    /// Set the end exactly; the computed end may differ from it by rounding only.
     pub(super) fn end_at(&mut self, t: f64, s: f64) {
         self.end = (t, s);
     }
 
-    /// From when to when it is known, s.
+    /// The span of time that it covers, s.
     pub(super) fn span_s(&self) -> (f64, f64) {
         (self.stretches.first().map_or(self.end.0, |s| s.t), self.end.0)
     }
 
-    /// What the car does at `t` s; before and after the span it stands.
+    /// The car's motion at `t` s; before and after the span it stands.
     pub(super) fn at(&self, t: f64) -> State {
         let i = self.stretches.partition_point(|s| s.t <= t);
         if t >= self.end.0 {

@@ -1,4 +1,4 @@
-//! From a [`Spec`] to cars that know what they will do: pieces of motion with what happens in them.
+//! Makes the cars of a [`Spec`] with their plans: pieces of motion and the events in them.
 
 use boxbox_schemas::DriverId;
 
@@ -6,17 +6,17 @@ use super::car::{Away, Begin, Car, Person, Piece, Points, Service, seconds, us};
 use super::motion::{Knot, Limits, Motion, State};
 use super::spec::{Incident, Spec, Start, What};
 
-/// Between knots of a plan, m.
+/// Distance between knots of a plan, m.
 const STEP_M: f64 = 6.0;
 /// Length of an excursion, m.
 const OFF_M: f64 = 90.0;
-/// Between places on the grid, m.
+/// Distance between grid positions, m.
 const GRID_M: f64 = 8.0;
 /// Pole position stands this far behind the line, m.
 const POLE_M: f64 = 12.0;
 /// Speed before a rolling start, m/s.
 const PACE_MPS: f64 = 24.0;
-/// Where the leader is when a rolling start is let go, m before the line.
+/// Position of the leader at the green light of a rolling start, m before the line.
 const PACE_ENDS_M: f64 = 90.0;
 /// A towed car stands before it is taken, and its tow takes, s.
 const TOW_WAIT_S: f64 = 2.5;
@@ -37,15 +37,15 @@ const OFF_LINE_M: f64 = 12.0;
 /// A driver swap takes, s.
 const SWAP_S: f64 = 8.0;
 
-/// How a driver drives.
+/// A driver's style.
 struct Style {
-    /// Of the speed that is possible.
+    /// Share of the possible speed.
     skill: f64,
     /// From the light to moving, s.
     reaction_s: f64,
 }
 
-/// The cars of `spec`, in order of the grid, driving on for longer than anybody needs.
+/// The cars of `spec`, in order of the grid, with plans that are longer than any race.
 pub(super) fn cars(spec: &Spec) -> Vec<Car> {
     let count = spec.cars_in_bounds();
     let mut random = fastrand::Rng::with_seed(spec.seed);
@@ -58,7 +58,7 @@ pub(super) fn cars(spec: &Spec) -> Vec<Car> {
 
 fn plan(spec: &Spec, index: usize, number: u32, class: &super::spec::Class, teams: bool, random: &mut fastrand::Rng) -> Car {
     let per_class = spec.cars_in_bounds().div_ceil(spec.classes.len().max(1));
-    // The better start further ahead, roughly.
+    // Better drivers start further ahead, roughly.
     let rank = (index % per_class) as f64 / per_class as f64;
     let style = Style { skill: 1.0 - 0.022 * rank - 0.008 * random.f64(), reaction_s: 0.18 + 0.25 * random.f64() };
     let mut events: Vec<Incident> = spec.script.iter().copied().filter(|i| i.car == index).collect();
@@ -76,7 +76,7 @@ fn plan(spec: &Spec, index: usize, number: u32, class: &super::spec::Class, team
         team_id: if teams { 5_000 + u64::from(number) } else { 0 },
         grid: index as u32 + 1,
         seed: random.u64(..),
-        // Nobody stands on the line: when a standing car is there is no question for a stopwatch.
+        // No car stands on the line, because a standing car has no crossing time.
         stall_m: if stall_m.abs() < OFF_LINE_M { OFF_LINE_M.copysign(stall_m) } else { stall_m },
         pieces: vec![],
         swap_s: None,
@@ -98,7 +98,7 @@ fn driver_id(number: u32, n: u64) -> DriverId {
     DriverId::new(&text).expect("letters, digits and dashes, far below the longest")
 }
 
-/// A name of its own for each of the first 192 numbers.
+/// A different name for each of the first 192 numbers.
 fn name(number: u64) -> String {
     const FIRST: [&str; 12] = ["Ada", "Bo", "Cleo", "Dario", "Esra", "Finn", "Gita", "Hugo", "Ines", "Jonas", "Kira", "Luca"];
     const LAST: [&str; 16] = [
@@ -123,7 +123,7 @@ fn name(number: u64) -> String {
     format!("{} {}", FIRST[first as usize], LAST[last as usize])
 }
 
-/// What the seed does to a car.
+/// Events that the seed adds to a car.
 fn by_seed(spec: &Spec, index: usize, class: &super::spec::Class, random: &mut fastrand::Rng) -> Vec<Incident> {
     let laps = spec.laps_at_most();
     let at = |lap: u32, at: f64, what: What| Incident { car: index, lap, at, what };
@@ -134,7 +134,7 @@ fn by_seed(spec: &Spec, index: usize, class: &super::spec::Class, random: &mut f
         let fuel_l = class.tank_l * (0.05 + 0.1 * random.f64());
         events.push(at(lap, 1.0, What::Pit { fuel_l, tyres: random.bool() }));
     }
-    // Drawn whether used or not, so that other wishes change no other car.
+    // Drawn whether used or not, so that other options do not change another car.
     let (hit, kind, lap, place) = (random.f64(), random.f64(), random.f64(), 0.15 + 0.6 * random.f64());
     if hit < spec.trouble && laps >= 3 {
         let lap = 2 + (lap * f64::from(laps - 2)) as u32;
@@ -150,12 +150,12 @@ fn by_seed(spec: &Spec, index: usize, class: &super::spec::Class, random: &mut f
     events
 }
 
-/// What a plan for a piece is made from.
+/// The input for the plan of a piece.
 struct Course<'a> {
     spec: &'a Spec,
     car: &'a Car,
     style: &'a Style,
-    /// What happens ahead, by place: m.
+    /// The events ahead, by position, m.
     ahead: Vec<(f64, What)>,
     /// Driven at the pace until there, m.
     pace_until_m: f64,
@@ -180,7 +180,7 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
             (State { s_m, speed_mps: PACE_MPS, accel_mps2: 0.0 }, 0.0, s_m + PACE_MPS * (green + style.reaction_s))
         }
     };
-    // Enough for two thirds of the race, and for a stop to make sense.
+    // Enough for two thirds of the race, but at least enough for a stop to be useful.
     let fuel_l = (car.class.burn_lpkm * end_m / 1_000.0 * 0.7 + 4.0).min(car.class.tank_l);
     let (mut t, mut from, mut stand_s) = (0.0, start, stand_s);
     let mut piece_start = Begun { begin: Begin::Start, fuel_l, count: 0, tyre_sets: 1, tow_until_s: 0.0 };
@@ -211,7 +211,7 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
                 t = piece.stands_until_s;
                 from = piece.motion.at(t);
                 piece_start = Begun::after(&piece, car, t, &from, Begin::Flashback);
-                // Otherwise than before, and without what was undone.
+                // Driven differently than before, and without the events that were undone.
                 slow *= 0.985;
                 stand_s = 0.0;
             }
@@ -236,7 +236,7 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
     }
 }
 
-/// What a piece begins with.
+/// The state at the beginning of a piece.
 struct Begun {
     begin: Begin,
     fuel_l: f64,
@@ -322,7 +322,7 @@ impl Course<'_> {
         let form = 1.0 + 0.008 * (self.car.chance(1, lap as i64 as u64) - 0.5);
         // As fuel burns off, the car gets faster.
         let weight = 1.0 - 0.008 * (1.0 - (s / 1_000.0 * self.car.class.burn_lpkm / self.car.class.tank_l).clamp(0.0, 1.0));
-        let curvature = self.spec.circuit.place(s).curvature_1pm.abs().max(1e-5);
+        let curvature = self.spec.circuit.point(s).curvature_1pm.abs().max(1e-5);
         let corner = libm::sqrt(self.car.class.corner_mps2 / curvature);
         let grass = if Piece::within(off, s) { 0.6 } else { 1.0 };
         let slow_from = self.ahead.iter().find(|(_, what)| *what == What::Slow).map_or(f64::INFINITY, |(place, _)| *place);

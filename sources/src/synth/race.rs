@@ -1,4 +1,4 @@
-//! [`Race`]: all cars together: who leads, when the flag falls, who was where.
+//! [`Race`]: all cars together, with the leader, the chequered flag and the order at each line.
 
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
@@ -9,7 +9,7 @@ use super::{Circuit, plan};
 
 /// The session's state follows the light by this, s.
 const STATE_LAG_S: f64 = 1.1;
-/// A car goes on for this long after its flag, s.
+/// A car drives on for this long after it took the flag, s.
 pub(super) const RUN_OUT_S: f64 = 3.0;
 /// How long lights and flags are shown, s.
 const GO_SHOWN_S: f64 = 5.0;
@@ -17,7 +17,7 @@ const SET_SHOWN_S: f64 = 2.0;
 const YELLOW_AFTER_S: f64 = 0.8;
 const YELLOW_SHOWN_S: f64 = 6.0;
 
-/// A race that has been driven: everything about it is known.
+/// A race that was driven to its end.
 #[derive(Clone, Debug)]
 pub struct Race {
     pub(super) circuit: Circuit,
@@ -58,12 +58,12 @@ impl Race {
         race
     }
 
-    /// Who competes, in order of the grid; a car's slot is its index.
+    /// The cars in grid order; a car's slot is its index.
     pub fn cars(&self) -> &[Car] {
         &self.cars
     }
 
-    /// Where.
+    /// The circuit.
     pub fn circuit(&self) -> &Circuit {
         &self.circuit
     }
@@ -121,7 +121,7 @@ impl Race {
         }
     }
 
-    /// What race control shows to everybody at `t`.
+    /// The flags and lights that all drivers see at `t`.
     pub(super) fn flags(&self, t: f64) -> Flags {
         let mut flags = Flags(0);
         let Some(green) = self.green_s else { return Flags::GREEN };
@@ -167,7 +167,7 @@ impl Race {
         };
         let first = |line: usize| self.cars.iter().filter_map(|c| c.lines.get(line).copied().flatten()).min_by(f64::total_cmp);
         self.chequered_s = first(last);
-        // With a limit in time nobody knows the last lap before it ends.
+        // With a time limit the last lap is not known before it ends.
         self.white_s = if matches!(spec.distance, Distance::Laps(_)) { first(last - 1).filter(|_| last > 1) } else { None };
     }
 
@@ -197,7 +197,7 @@ impl Race {
         self.over_s = ends.fold(flag, f64::max);
     }
 
-    /// Contacts happen to the car that asked for them and to the nearest other.
+    /// A contact happens to the car that has it in its plan and to the nearest other car.
     fn touch(&mut self) {
         let length = self.circuit.length_m;
         let asked: Vec<(usize, f64)> = self.cars.iter().enumerate().flat_map(|(i, c)| c.contacts.iter().map(move |t| (i, *t))).collect();
@@ -219,7 +219,7 @@ impl Race {
         }
     }
 
-    /// Where every car was when it passed each line: places change only there, as simulators show them.
+    /// The position of every car when it passed each line: positions change only there, as in simulators.
     pub(super) fn place(&mut self) {
         let places: Vec<Vec<(u8, u8)>> = self.cars.iter().map(|car| (0..car.lines.len()).map(|line| self.place_at(car, line)).collect()).collect();
         for (car, places) in self.cars.iter_mut().zip(places) {

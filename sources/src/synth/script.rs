@@ -1,4 +1,4 @@
-//! [`Script`]: what one car's client does, in order: the frames it sends, and what happens to it.
+//! [`Script`]: the actions of one car's client, in order: the frames that it sends, and what happens to it.
 
 use boxbox_schemas::event::{EndReason, EventCode};
 use boxbox_schemas::field::FieldFrame;
@@ -10,13 +10,13 @@ use super::Race;
 use super::car::{Car, seconds, us};
 use super::frames::{Latch, TICK_HZ, View, begin_event, tick_from, tick_us};
 
-/// One thing that a client does, or that happens to it.
+/// One action of a client, or an event that happens to it.
 #[derive(Clone, PartialEq, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a frame is what nearly all of them are")]
 pub enum Action {
     /// From here on another driver's client sends: the one with this index in [`Car::drivers`].
     Driver(usize),
-    /// What the client knows of the session changed.
+    /// The client's metadata of the session changed.
     Meta(SessionMeta),
     /// A frame of the car.
     Frame(CarFrame),
@@ -24,15 +24,15 @@ pub enum Action {
     Slow(SlowFrame),
     /// Another car as this client sees it.
     Field(FieldFrame),
-    /// A moment: what, its tick, its session time in µs.
+    /// An event: its code, its tick, its session time in µs.
     Event(EventCode, u32, i64),
-    /// The connection is lost; frames go on and wait.
+    /// The connection is lost; further frames wait.
     Disconnect,
     /// The connection is back.
     Reconnect,
     /// The client was closed and is started again: what follows is a new run.
     Restart,
-    /// The client says that it leaves: tick, session time in µs, why.
+    /// The client reports that it leaves: tick, session time in µs, reason.
     End(u32, i64, EndReason),
 }
 

@@ -1,4 +1,4 @@
-//! [`Spec`]: what a synthetic race is made from.
+//! [`Spec`]: the specification of a synthetic race.
 
 use boxbox_schemas::limits::META_ENTRIES_MAX;
 
@@ -7,30 +7,30 @@ use super::Circuit;
 /// A race to be driven. Equal specifications give equal races, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// Where everything that is not said comes from.
+    /// The seed for everything that is not specified.
     pub seed: u64,
     /// Cars, 1 to 128.
     pub cars: usize,
-    /// Where.
+    /// The circuit.
     pub circuit: Circuit,
     /// Classes, the fastest first; cars are spread over them evenly.
     pub classes: Vec<Class>,
-    /// How long.
+    /// The length.
     pub distance: Distance,
-    /// How it starts.
+    /// The start.
     pub start: Start,
     /// When the lights go green, session time, µs.
     pub green_us: i64,
-    /// Pit stops of each car that the script does not ask for.
+    /// Pit stops of each car beyond those in the script.
     pub stops: u32,
-    /// Share of cars, 0..1, to which the seed does something: off track, a spin, a contact, a tow, a retirement.
+    /// Share of cars, 0..1, that get an event from the seed: off track, a spin, a contact, a tow, a retirement.
     pub trouble: f64,
-    /// What happens for certain.
+    /// The events that happen in any case.
     pub script: Vec<Incident>,
 }
 
 impl Spec {
-    /// 24 cars in three classes, 8 laps of a short circuit from a standing start, one stop each, some trouble.
+    /// 24 cars in three classes, 8 laps of a short circuit from a standing start, one stop each, some incidents.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -46,7 +46,7 @@ impl Spec {
         }
     }
 
-    /// As [`Spec::new`], without stops and trouble: only what the script says.
+    /// As [`Spec::new`], without stops and incidents: only the events of the script.
     pub fn calm(seed: u64) -> Self {
         Self { stops: 0, trouble: 0.0, ..Self::new(seed) }
     }
@@ -63,11 +63,11 @@ impl Spec {
         self.cars.clamp(1, META_ENTRIES_MAX)
     }
 
-    /// Laps that anybody can drive at all.
+    /// Most laps that any car can drive.
     pub(super) fn laps_at_most(&self) -> u32 {
         match self.distance {
             Distance::Laps(laps) => laps.max(1),
-            // Nobody averages 90 m/s.
+            // No car averages 90 m/s.
             Distance::Time(us) => (us.max(0) as f64 / 1e6 * 90.0 / self.circuit.length_m) as u32 + 2,
         }
     }
@@ -87,7 +87,7 @@ pub enum Distance {
 pub enum Start {
     /// From the grid.
     Standing,
-    /// Behind a pace that ends at the light.
+    /// A rolling start at a pace that ends at the green light.
     Rolling,
 }
 
@@ -136,27 +136,27 @@ impl Class {
     }
 }
 
-/// Something that happens to a car.
+/// An event that happens to a car.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Incident {
-    /// To which, from 0.
+    /// The car, from 0.
     pub car: usize,
-    /// In which lap, from 1.
+    /// The lap, from 1.
     pub lap: u32,
-    /// Where in it, as a fraction. A stop is where the stall is.
+    /// Position in the lap, as a fraction. A stop is at the stall.
     pub at: f64,
-    /// What.
+    /// The kind of event.
     pub what: What,
 }
 
-/// What can happen.
+/// The kinds of events.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum What {
     /// In at the end of the lap, service in the stall, out.
     Pit {
         /// Fuel to add, l.
         fuel_l: f64,
-        /// Other tyres.
+        /// Whether tyres are changed.
         tyres: bool,
     },
     /// Through the pit lane without a stop.
@@ -171,19 +171,19 @@ pub enum What {
     Tow,
     /// Reset to the pits from full speed, at once.
     Reset,
-    /// A second later the driver goes back by this long, and drives on otherwise.
+    /// A second later the driver goes back by this long, and drives on differently.
     Flashback {
-        /// How far, µs.
+        /// How far back, µs.
         back_us: i64,
     },
-    /// Stops in its stall, and another driver, with a client of their own, takes over.
+    /// Stops in its stall, and another driver takes over, with another client.
     Swap,
-    /// The connection is lost for this long; the client goes on and sends all later.
+    /// The connection is lost for this long; the client continues and sends everything later.
     Disconnect {
         /// How long, µs.
         away_us: i64,
     },
-    /// The client is closed and started again this much later: a new run, and nothing of the time between.
+    /// The client is closed and started again this much later: a new run, without frames of the time in between.
     Restart {
         /// How long, µs.
         away_us: i64,

@@ -173,11 +173,11 @@ fn counters_lag_and_flicker() {
     laps.dedup();
     assert_eq!(laps, [0, 1, 2, 1, 2, 3, 4]);
     for lap in &truth.cars[0].laps {
-        let told = all.iter().find(|f| i32::from(f.laps_completed) == lap.number as i32);
-        if let Some(told) = told {
-            let lag = told.sim_time_us - lap.end_us;
+        let report = all.iter().find(|f| i32::from(f.laps_completed) == lap.number as i32);
+        if let Some(report) = report {
+            let lag = report.sim_time_us - lap.end_us;
             assert!((500_000..2_250_000).contains(&lag), "{lag}");
-            assert!((told.last_lap_time_us - lap.time_us()).abs() <= 51, "{} {}", told.last_lap_time_us, lap.time_us());
+            assert!((report.last_lap_time_us - lap.time_us()).abs() <= 51, "{} {}", report.last_lap_time_us, lap.time_us());
         }
     }
     let light = all.iter().find(|f| f.flags.has(Flags::START_GO)).unwrap();

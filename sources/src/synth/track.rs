@@ -11,7 +11,7 @@ const POINTS: usize = 1_024;
 const RAW: usize = 8_192;
 /// Metres of one degree of latitude.
 const METRES_PER_DEGREE: f64 = 111_320.0;
-/// Where the circuit is on Earth: nowhere that has one.
+/// Position of the circuit on Earth: a place without a real circuit.
 const HOME_DEG: (f64, f64) = (47.0, 9.0);
 
 /// A circuit.
@@ -21,11 +21,11 @@ pub struct Circuit {
     pub name: String,
     /// Length of the lap, m.
     pub length_m: f64,
-    /// Where sectors start, as fractions of the lap; the first is 0.
+    /// Starts of the sectors, as fractions of the lap; the first is 0.
     pub sector_starts: Vec<f64>,
-    /// Where the pit lane begins and ends, as fractions of the lap: it spans the line.
+    /// Beginning and end of the pit lane, as fractions of the lap: it passes the line.
     pub pit: (f64, f64),
-    /// Where the first and the last stall are, as fractions of the lap from the line: before it negative.
+    /// Positions of the first and the last stall, as fractions of the lap from the line: before it negative.
     pub stalls: (f64, f64),
     /// Pit lane speed limit, m/s.
     pub pit_limit_mps: f64,
@@ -40,9 +40,9 @@ struct Point {
     curvature_1pm: f64,
 }
 
-/// A place on the circuit.
+/// A point of the circuit, with the direction and the curvature there.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Place {
+pub struct TrackPoint {
     /// East, m.
     pub x_m: f64,
     /// North, m.
@@ -53,7 +53,7 @@ pub struct Place {
     pub curvature_1pm: f64,
 }
 
-impl Place {
+impl TrackPoint {
     /// Latitude and longitude, degrees.
     pub fn lat_lon_deg(&self) -> (f64, f64) {
         let (lat, lon) = HOME_DEG;
@@ -86,13 +86,13 @@ impl Circuit {
         }
     }
 
-    /// The place at `s_m` metres from the line; any number of laps.
-    pub fn place(&self, s_m: f64) -> Place {
+    /// The point at `s_m` metres from the line; any number of laps.
+    pub fn point(&self, s_m: f64) -> TrackPoint {
         let at = (s_m / self.length_m).rem_euclid(1.0) * POINTS as f64;
         let (i, part) = (at as usize % POINTS, at - libm::floor(at));
         let (a, b) = (self.points[i], self.points[(i + 1) % POINTS]);
         let mix = |a: f64, b: f64| a + (b - a) * part;
-        Place {
+        TrackPoint {
             x_m: mix(a.x_m, b.x_m),
             y_m: mix(a.y_m, b.y_m),
             heading_rad: a.heading_rad + wrapped(b.heading_rad - a.heading_rad) * part,
@@ -160,8 +160,8 @@ mod tests {
             let circuit = Circuit::new("", 2_500.0, seed);
             let turned: f64 = circuit.points.iter().map(|p| p.curvature_1pm).sum::<f64>() * circuit.length_m / POINTS as f64;
             assert!((turned - TAU).abs() < 1e-6, "{turned}");
-            let places: Vec<Place> = (0..=2_500).map(|m| circuit.place(f64::from(m))).collect();
-            let driven: f64 = places.windows(2).map(|w| libm::hypot(w[1].x_m - w[0].x_m, w[1].y_m - w[0].y_m)).sum();
+            let points: Vec<TrackPoint> = (0..=2_500).map(|m| circuit.point(f64::from(m))).collect();
+            let driven: f64 = points.windows(2).map(|w| libm::hypot(w[1].x_m - w[0].x_m, w[1].y_m - w[0].y_m)).sum();
             assert!((driven / 2_500.0 - 1.0).abs() < 1e-3, "{driven}");
             let tightest = circuit.points.iter().map(|p| p.curvature_1pm.abs()).fold(0.0, f64::max);
             assert!(tightest < 0.2, "a bend of {} m", 1.0 / tightest);

@@ -1,4 +1,4 @@
-//! [`Truth`]: what really happened, to the microsecond: what laps, visits, incidents and places must come out.
+//! [`Truth`]: what really happened, to the microsecond: the laps, visits, incidents and positions to expect.
 
 use boxbox_schemas::results::{LOOPS, PitKind, Reasons, Tags};
 use boxbox_schemas::{DriverId, EntryId};
@@ -7,7 +7,7 @@ use super::car::{Begin, Car, Piece, seconds, us};
 use super::motion::State;
 use super::{Race, tick_us};
 
-/// Longer without frames than this, a lap names it, s.
+/// A lap with a longer time without frames gets a reason for it, s.
 const MISSING_S: f64 = 1.0;
 /// Off track for at least this long counts, s.
 const OFF_TRACK_S: f64 = 0.2;
@@ -32,7 +32,7 @@ pub struct Truth {
 pub struct CarTruth {
     /// Its slot.
     pub slot: u16,
-    /// Who competes.
+    /// The entry.
     pub entry: EntryId,
     /// Laps that count, timed or not, by number from 1.
     pub laps: Vec<Lap>,
@@ -44,7 +44,7 @@ pub struct CarTruth {
     pub incidents: Vec<Rise>,
     /// When each line was passed, µs: element k is that between laps k and k + 1; `None` where the car was put beyond it.
     pub lines_us: Vec<Option<i64>>,
-    /// Where it jumped, and to where it went back, µs.
+    /// When it jumped, and the time to which it went back, µs.
     pub jumps_us: Vec<i64>,
 }
 
@@ -53,9 +53,9 @@ pub struct CarTruth {
 pub struct Lap {
     /// Its number, from 1.
     pub number: u32,
-    /// Who crossed the line at its end.
+    /// The driver who crossed the line at its end.
     pub driver: DriverId,
-    /// It was driven from line to line (lap 1: from the light), so that it has a time.
+    /// Whether it was driven from line to line (lap 1: from the green light), so that it has a time.
     pub timed: bool,
     /// Session time at its start, µs; of lap 1 the green light.
     pub start_us: i64,
@@ -67,15 +67,15 @@ pub struct Lap {
     pub loops_us: Vec<i64>,
     /// Why it does not count for best.
     pub reasons: Reasons,
-    /// What else is to be said of it.
+    /// Its other tags.
     pub tags: Tags,
     /// Fuel at its end, l.
     pub fuel_l: f64,
     /// Fuel used in it, l; `None` if it was refuelled or not timed.
     pub fuel_used_l: Option<f64>,
-    /// Its place at its end.
+    /// Position at its end.
     pub place: u8,
-    /// Its place in class at its end.
+    /// Position in class at its end.
     pub class_place: u8,
 }
 
@@ -89,7 +89,7 @@ impl Lap {
 /// A visit to the pit lane.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Visit {
-    /// What it was.
+    /// The kind of visit.
     pub kind: PitKind,
     /// Number of the lap in which the car came in.
     pub lap: u32,
@@ -103,7 +103,7 @@ pub struct Visit {
     pub service_us: i64,
     /// Fuel added, l.
     pub fuel_l: f64,
-    /// Tyres were changed.
+    /// Whether tyres were changed.
     pub tyres: bool,
 }
 
@@ -114,24 +114,24 @@ pub struct Rise {
     pub reported_us: i64,
     /// Session time of the first tick with the new count, µs.
     pub counted_us: i64,
-    /// By how much.
+    /// The points added.
     pub points: u16,
 }
 
-/// A place in the result.
+/// A line of the result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Classified {
-    /// Place overall, from 1.
+    /// Position overall, from 1.
     pub position: u32,
-    /// Place in class, from 1.
+    /// Position in class, from 1.
     pub class_position: u32,
     /// The car's slot.
     pub slot: u16,
-    /// Who competes.
+    /// The entry.
     pub entry: EntryId,
     /// Laps completed.
     pub laps: u32,
-    /// It took the flag.
+    /// Whether it took the chequered flag.
     pub finished: bool,
     /// When it completed the last of them, µs.
     pub finish_us: Option<i64>,
@@ -252,7 +252,7 @@ impl Race {
     fn visits(&self, car: &Car) -> Vec<Visit> {
         let mut visits: Vec<Visit> = car.pieces.iter().flat_map(|p| p.lane.iter().filter_map(|lane| self.visit(car, p, *lane))).collect();
         visits.retain(|v| v.enter_us < car.until_us);
-        // Whoever comes in for two reasons comes in once.
+        // A car that comes in for two reasons comes in once.
         visits.dedup_by_key(|v| v.enter_us);
         visits
     }

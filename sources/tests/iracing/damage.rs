@@ -207,17 +207,17 @@ fn a_count_the_simulator_never_wrote_does_not_matter() {
 }
 
 #[test]
-fn no_ibt_file_is_told_plainly() {
-    let told = |bytes: &[u8]| match IbtFile::from_bytes(bytes.to_vec()) {
+fn what_is_no_ibt_file_is_a_plain_error() {
+    let message = |bytes: &[u8]| match IbtFile::from_bytes(bytes.to_vec()) {
         Err(e) => e.to_string(),
         Ok(_) => panic!("taken for an .ibt file: {bytes:?}"),
     };
-    assert_eq!(told(b""), "this is no .ibt file: it is empty");
-    assert_eq!(told(b"ibt"), "this is no .ibt file: it has only 3 bytes");
-    assert!(told(b"SessionTime,Lap,LapDistPct\n1,2,3\n").starts_with("this is no .ibt file: it begins with [53, 65, 73, 73]"));
-    assert!(told(&[0x1f, 0x8b, 8, 0, 1, 2, 3]).starts_with("this is no .ibt file: it is a gzip that cannot be unpacked"));
-    assert!(told(&gz(b"PNG and so on")).starts_with("this is no .ibt file"));
-    assert!(told(&[2, 0, 0, 0, 1, 0, 0, 0]).contains("its header should end at byte 144, but only 8 bytes"));
+    assert_eq!(message(b""), "this is no .ibt file: it is empty");
+    assert_eq!(message(b"ibt"), "this is no .ibt file: it has only 3 bytes");
+    assert!(message(b"SessionTime,Lap,LapDistPct\n1,2,3\n").starts_with("this is no .ibt file: it begins with [53, 65, 73, 73]"));
+    assert!(message(&[0x1f, 0x8b, 8, 0, 1, 2, 3]).starts_with("this is no .ibt file: it is a gzip that cannot be unpacked"));
+    assert!(message(&gz(b"PNG and so on")).starts_with("this is no .ibt file"));
+    assert!(message(&[2, 0, 0, 0, 1, 0, 0, 0]).contains("its header should end at byte 144, but only 8 bytes"));
     let missing = IbtFile::open("/no/such/file.ibt").err().unwrap();
     assert!(matches!(missing, IbtError::Io { .. }) && missing.to_string().contains("/no/such/file.ibt"));
     assert!(matches!(IbtFile::open(std::env::temp_dir()), Err(IbtError::Io { .. })), "a folder is no file");

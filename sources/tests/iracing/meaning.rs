@@ -66,13 +66,13 @@ fn clocked(rows: &[(i32, i32)]) -> Vec<u8> {
 
 /// Items in short: session number, tick, or tick returned to.
 fn story(items: &[Item]) -> Vec<String> {
-    let tell = |item: &Item| match item {
+    let describe = |item: &Item| match item {
         Item::Session { source, .. } => format!("session {}", source.session_num),
         Item::Car(f) => f.tick.to_string(),
         Item::Rewind { tick, .. } => format!("back to {tick}"),
         Item::Slow(_) => "slow".into(),
     };
-    items.iter().map(tell).collect()
+    items.iter().map(describe).collect()
 }
 
 /// A replay can be moved to the thread that may wait for the disk.
@@ -541,13 +541,13 @@ fn a_report_is_one_however_long_it_stands() {
     let words = [0, 263, 0, 520, 520, 520, 519, 0, 519, 519];
     let rows: Vec<_> = words.iter().enumerate().map(|(i, word)| vec![V::F64(i as f64 / 60.0), V::Int(i as i32), V::Int(*word)]).collect();
     let bytes = Ibt::table(&[("SessionTime", "s"), ("SessionTick", ""), ("PlayerIncidents", "irsdk_IncidentFlags")], &rows).bytes();
-    let told = |every| -> Vec<_> {
+    let reports = |every| -> Vec<_> {
         let (items, _) = replay(bytes.clone(), ReplayOptions { every, ..ReplayOptions::default() });
         cars(&items).iter().map(|f| (f.incident_reports, f.incident_report, f.incident_penalty)).collect()
     };
     let none = (0, 0, 0);
-    assert_eq!(told(1), [none, (1, 7, 1), none, (1, 8, 2), none, none, (1, 7, 2), none, (1, 7, 2), none]);
-    assert_eq!(told(4), [none, (2, 8, 2), (2, 7, 2), none]);
+    assert_eq!(reports(1), [none, (1, 7, 1), none, (1, 8, 2), none, none, (1, 7, 2), none, (1, 7, 2), none]);
+    assert_eq!(reports(4), [none, (2, 8, 2), (2, 7, 2), none]);
 }
 
 /// One tick of the real variables: flags, reports and pit road come and go within a tick.

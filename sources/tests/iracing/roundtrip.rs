@@ -117,7 +117,7 @@ proptest! {
 }
 
 #[test]
-fn files_are_read_like_memory_and_gzip_is_told_by_content() {
+fn files_are_read_like_memory_and_gzip_is_recognised_by_content() {
     let rows: Vec<_> = (0..3_000).map(|i| vec![V::F64(f64::from(i) / 60.0), V::Int(i), V::Int(2)]).collect();
     let written = Ibt::table(&[("SessionTime", "s"), ("SessionTick", ""), ("SessionNum", "")], &rows).with_text(TEXT);
     let values: Vec<Vec<Vec<V>>> = rows.iter().map(|row| row.iter().map(|v| vec![*v]).collect()).collect();

@@ -11,12 +11,14 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as Turn;
 
 use super::encode::Rows;
+use super::error::at_login;
 use super::insert::{BLOCK_MAX_ROWS, Planned as Age, insert};
-use super::plans::{self, Work};
+use super::options::Options;
+use super::plans::{self, Planning};
 use super::resume::{Held, Planned, resume};
 use super::schema::Checked;
 use super::server::Server;
-use super::{Options, at_login, laps, read, schema};
+use super::{laps, read, schema};
 use crate::crash::crash_point;
 use crate::postgres::Database;
 use crate::rules::check_block;
@@ -24,22 +26,22 @@ use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed,
 
 /// Blocks of some 100,000 frames: ClickHouse makes a part of each, and many small parts cost it more than their frames.
 const PACE: Pace = Pace { every: Duration::from_secs(10), idle: Duration::from_secs(2), bytes: 20_000_000 };
-/// Plans looked at first when a partition is loaded; mostly the newest says it all.
+/// Plans read first when a partition is loaded; usually the newest is enough.
 const DEPTH: i64 = 64;
-/// How long looking for a partition's blocks may take.
+/// How long the search for a partition's blocks may take.
 const HELD_DEADLINE: Duration = Duration::from_secs(120);
 /// How long a replica may take to catch up.
 const SYNC_DEADLINE: Duration = Duration::from_secs(60);
-/// How long ClickHouse may take to say that it is there.
+/// How long ClickHouse may take to answer a ping.
 const PING_DEADLINE: Duration = Duration::from_secs(3);
-/// Blocks of a partition are looked for among those appended since a day before the oldest that is asked for: logs' clocks are
-/// not that wrong.
+/// Blocks of a partition are searched from a day before the append of the oldest one sought: the clocks of logs
+/// are not wrong by more.
 const CLOCK_SLACK_US: i64 = 86_400_000_000;
 
 /// [`Archive`] on ClickHouse and PostgreSQL.
 ///
-/// Appending runs in a task of its own, so that whoever goes away leaves nothing half known: the next call for the partition
-/// waits for what is under way.
+/// Appending runs in its own task, so that it ends even if the caller drops the future: the next call for the partition
+/// waits for it.
 pub struct ClickHouseArchive {
     inner: Arc<Inner>,
 }
@@ -52,17 +54,17 @@ pub(super) struct Inner {
     max_age: Option<Duration>,
     pub(super) replicated: bool,
     partitions: Mutex<HashMap<(LogId, u32), Slot>>,
-    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
+    /// The first error about unreadable data: it persists until a person repairs the data.
     unreadable: Mutex<Option<String>>,
 }
 
-/// A partition, and whose turn it is to work on it.
+/// A partition, behind a lock: one task at a time works on it.
 type Slot = Arc<Turn<Partition>>;
 
-/// What this process knows of a partition.
+/// This process's state of a partition.
 #[derive(Default)]
 struct Partition {
-    /// The block that was begun last, by its last record, if it is not known to be there.
+    /// The last record of the block that was begun last, if the block is not known to be stored.
     open: Option<u64>,
 }
 
@@ -72,8 +74,8 @@ impl ClickHouseArchive {
     /// certificates it is signed by, and as [`PostgresResults`](crate::postgres) takes them.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none and a login that is not let in;
-    /// [`StoreError::Unreadable`] for tables that are not there or are another version's; [`StoreError::Unavailable`].
+    /// [`StoreError::Refused`] for an invalid URL and for a refused login;
+    /// [`StoreError::Unreadable`] for tables that are missing or of another version; [`StoreError::Unavailable`].
     pub async fn open(url: &str, password: Option<&str>, postgres: (&str, Option<&str>), options: Options) -> Result<Self, StoreError> {
         let server = Server::parse(url, password, options.compress)?;
         let Checked { replicated, max_age } = at_login(schema::check(&server).await)?;
@@ -135,13 +137,13 @@ impl Archive for ClickHouseArchive {
         self.alone(lease, async move |inner, lease, mut partition| inner.append(&lease, &mut partition, block).await).await
     }
 
-    /// Nothing: the tables' TTL removes by age, and what an archive of many servers may take is not counted in bytes.
+    /// Does nothing: the tables' TTL removes by age, and there is no limit of bytes for an archive of many servers.
     async fn retain(&self, _: &Retention) -> Result<Removed, StoreError> {
         Ok(Removed::default())
     }
 
     async fn export_laps(&self, lease: &Lease) -> Result<u64, StoreError> {
-        self.alone(lease, async |inner, lease, _| laps::export(&inner, &lease).await).await
+        self.alone(lease, async |inner, lease, _| laps::export(&inner.plans, &inner.server, inner.replicated, &lease).await).await
     }
 
     async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
@@ -164,7 +166,7 @@ impl Archive for ClickHouseArchive {
 }
 
 impl Inner {
-    /// What was asked for, having remembered if it could not be read.
+    /// Returns `outcome`, and remembers an error about unreadable data.
     fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Unreadable(what)) = &outcome {
             self.unreadable.lock().get_or_insert_with(|| what.clone());
@@ -198,7 +200,7 @@ impl Inner {
 
     async fn append(&self, lease: &Lease, partition: &mut Partition, block: ArchiveBlock) -> Result<(), StoreError> {
         let at = block.checkpoint.offset;
-        // What a plan says to be there must come to be there: going on to another block would leave a hole.
+        // A planned block must be stored before the next one: otherwise there would be a gap.
         if let Some(open) = partition.open.filter(|open| *open < at) {
             return Err(StoreError::Refused(format!(
                 "a block up to {at}, where that up to {open} has not been answered: it must be made again first"
@@ -208,26 +210,26 @@ impl Inner {
         let (lease_too, generation) = (lease.clone(), self.generation);
         let kept_open = partition.open;
         partition.open = Some(at.max(kept_open.unwrap_or(0)));
-        // Age counts from before the commit, which is the earlier moment.
+        // The age is counted from before the commit, which is the earlier moment.
         let age = Age::now();
         let (offset, appended_us) = (at, block.appended_at_us);
-        let work = self
+        let planning = self
             .plans
             .transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::plan(c, &lease_too, generation, &block).await }));
-        let work = work.await.inspect_err(|e| {
+        let planning = planning.await.inspect_err(|e| {
             if !e.is_retryable() {
                 partition.open = kept_open;
             }
         })?;
         crash_point("archive-plan-committed");
-        if let Work::Insert { runs, token, again } = work {
+        if let Planning::Insert { runs, token, again } = planning {
             self.insert(lease, (offset, appended_us), runs, token, again, age).await?;
         }
         partition.open = partition.open.filter(|open| *open > at);
         Ok(())
     }
 
-    /// Insert the runs of the block up to `offset`, planned with `again` frames before if it was.
+    /// Insert the runs of the block up to `offset`. If the block was planned before, `again` is its number of frames then.
     async fn insert(
         &self,
         lease: &Lease,
@@ -249,7 +251,7 @@ impl Inner {
         let rows = tokio::task::spawn_blocking(encode).await.map_err(|e| StoreError::Unavailable(format!("encoding a block: {e}")))?;
         insert(&self.server, self.replicated, rows.clone(), &token, age).await?;
         if again.is_some() && !self.is_held(lease, offset).await? {
-            // ClickHouse knows the token, so what it was for had come, and was taken away since: nothing is under way.
+            // ClickHouse knows the token, so the block was stored and has been removed since: no INSERT is in progress.
             let token = self.renew(lease, vec![offset]).await?;
             insert(&self.server, self.replicated, rows, &token, Age::now()).await?;
         }
@@ -264,13 +266,13 @@ impl Inner {
         renew.await
     }
 
-    /// Rows of blocks that were appended before this need not be there any more, Unix µs.
+    /// Rows of blocks that were appended before this time may have been removed, Unix µs.
     fn expired_us(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.max_age.map_or(i64::MIN, |age| now.as_micros() as i64 - age.as_micros() as i64)
     }
 
-    /// Which of the plans ClickHouse has rows of, and what else.
+    /// The plans of which ClickHouse has rows, and the newest row without a plan.
     async fn held(&self, lease: &Lease, planned: &Planned) -> Result<Held, StoreError> {
         let ends: Vec<String> = planned.plans.iter().filter(|p| p.frames > 0).map(|p| p.last.to_string()).collect();
         let is_end = if ends.is_empty() { "0".into() } else { format!("log_offset IN ({})", ends.join(", ")) };
@@ -289,7 +291,7 @@ impl Inner {
         Ok(Held { plans: plans.into_iter().collect(), unplanned: (others > 0).then_some(unplanned) })
     }
 
-    /// Whether rows of the block up to `offset` are there.
+    /// Whether rows of the block up to `offset` are stored.
     async fn is_held(&self, lease: &Lease, offset: u64) -> Result<bool, StoreError> {
         self.catch_up().await?;
         let sql =
@@ -298,7 +300,7 @@ impl Inner {
         Ok(self.server.within::<u64>(HELD_DEADLINE, query.fetch_one()).await? > 0)
     }
 
-    /// Let the replica that answers know of everything that any replica took.
+    /// Wait until the replica that answers has everything that any replica accepted.
     async fn catch_up(&self) -> Result<(), StoreError> {
         if !self.replicated {
             return Ok(());

@@ -1,11 +1,11 @@
-//! A block of frames as ClickHouse's `Native` format has it: columns, each in one piece.
+//! A block of frames in ClickHouse's `Native` format: columns, each in one piece.
 //!
-//! It costs the server least: reading a column is copying it. Gathering the columns here costs 0.1 µs a frame, since a tile
+//! This format costs the server least: it reads a column by copying it. Gathering the columns here costs 0.1 µs a frame, since a tile
 //! of frames fits a core's cache.
 
 use bytes::Bytes;
 
-use super::layout::{FRAME, Kind, LABELS};
+use super::layout::{ColumnType, FRAME, LABELS};
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
 
 use crate::FrameRun;
@@ -13,7 +13,7 @@ use crate::FrameRun;
 /// Rows whose bytes, once read for the first column, are still in a core's cache for the last.
 const TILE_ROWS: usize = 256;
 
-/// What is to be written: the rows of one block.
+/// The rows of one block, to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     /// The log's id.
@@ -29,7 +29,7 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// How many.
+    /// Number of rows.
     pub fn count(&self) -> usize {
         self.runs.iter().map(|run| run.count() as usize).sum()
     }
@@ -59,22 +59,22 @@ impl Rows<'_> {
     fn fields(&self, out: &mut Vec<u8>, rows: usize) {
         let mut starts = Vec::with_capacity(FRAME.len());
         for column in FRAME {
-            head(out, column.name, &column.kind.sql());
+            head(out, column.name, &column.column_type.sql());
             starts.push(out.len());
-            out.resize(out.len() + rows * column.kind.width(), 0);
+            out.resize(out.len() + rows * column.column_type.width(), 0);
         }
         let mut row = 0;
         for run in self.runs {
             for tile in run.frames.chunks(TILE_ROWS * CAR_FRAME_BYTES) {
                 for (column, start) in FRAME.iter().zip(&starts) {
-                    let width = column.kind.width();
+                    let width = column.column_type.width();
                     let to = &mut out[start + row * width..];
-                    match column.kind {
-                        Kind::Int8 | Kind::UInt8 => gather::<1>(tile, column.offset, to),
-                        Kind::Int16 | Kind::UInt16 => gather::<2>(tile, column.offset, to),
-                        Kind::UInt32 | Kind::Float32 => gather::<4>(tile, column.offset, to),
-                        Kind::Int64 | Kind::UInt64 | Kind::Float64 => gather::<8>(tile, column.offset, to),
-                        Kind::FixedString(_) => {
+                    match column.column_type {
+                        ColumnType::Int8 | ColumnType::UInt8 => gather::<1>(tile, column.offset, to),
+                        ColumnType::Int16 | ColumnType::UInt16 => gather::<2>(tile, column.offset, to),
+                        ColumnType::UInt32 | ColumnType::Float32 => gather::<4>(tile, column.offset, to),
+                        ColumnType::Int64 | ColumnType::UInt64 | ColumnType::Float64 => gather::<8>(tile, column.offset, to),
+                        ColumnType::FixedString(_) => {
                             let frames = tile.chunks_exact(CAR_FRAME_BYTES);
                             to.chunks_exact_mut(width).zip(frames).for_each(|(to, frame)| to.copy_from_slice(&frame[column.offset..][..width]));
                         }
@@ -86,8 +86,8 @@ impl Rows<'_> {
     }
 
     /// A column with one value for each run.
-    fn repeated<const N: usize>(&self, out: &mut Vec<u8>, name: &str, kind: &str, value: impl Fn(&FrameRun) -> [u8; N]) {
-        head(out, name, kind);
+    fn repeated<const N: usize>(&self, out: &mut Vec<u8>, name: &str, column_type: &str, value: impl Fn(&FrameRun) -> [u8; N]) {
+        head(out, name, column_type);
         for run in self.runs {
             let (value, from) = (value(run), out.len());
             out.resize(from + run.count() as usize * N, 0);
@@ -95,7 +95,7 @@ impl Rows<'_> {
         }
     }
 
-    /// A column of texts, one for each run: the different ones, then for each row which of them it has.
+    /// A column of texts, one for each run: the different texts, then for each row the index of its text.
     fn dictionary<'r>(&'r self, out: &mut Vec<u8>, name: &str, text: impl Fn(&'r FrameRun) -> &'r str) {
         head(out, name, "LowCardinality(String)");
         let (mut texts, mut which) = (std::collections::BTreeMap::new(), Vec::with_capacity(self.runs.len()));
@@ -105,7 +105,7 @@ impl Rows<'_> {
         }
         let mut in_order: Vec<_> = texts.into_iter().collect();
         in_order.sort_by_key(|(_, n)| *n);
-        // The version of the keys; then: indexes of 32 bits, and the keys are here.
+        // The version of the keys; then the flags: indexes of 32 bits, keys included.
         out.extend_from_slice(&1u64.to_le_bytes());
         out.extend_from_slice(&(2u64 | 1 << 9).to_le_bytes());
         out.extend_from_slice(&(in_order.len() as u64).to_le_bytes());
@@ -129,8 +129,8 @@ fn gather<const N: usize>(frames: &[u8], offset: usize, to: &mut [u8]) {
     }
 }
 
-fn head(out: &mut Vec<u8>, name: &str, kind: &str) {
-    for text in [name, kind] {
+fn head(out: &mut Vec<u8>, name: &str, column_type: &str) {
+    for text in [name, column_type] {
         varuint(out, text.len() as u64);
         out.extend_from_slice(text.as_bytes());
     }

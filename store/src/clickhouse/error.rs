@@ -1,16 +1,24 @@
-//! What ClickHouse's errors mean to the caller.
+//! The meaning of ClickHouse's errors for the caller.
 
 use clickhouse::error::Error;
 
 use crate::StoreError;
 
-/// Characters of an error's text that are kept: a query that failed late has carried a megabyte of zeros in it.
+/// Characters of an error's text that are kept: the text of a query that failed late contained a megabyte of zeros.
 const TEXT_MAX_CHARS: usize = 500;
+
+/// Maps the result of a first login: a refused login stays refused until a person changes something.
+pub(super) fn at_login<T>(outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    outcome.map_err(|e| match e {
+        StoreError::Unavailable(what) if is_for_a_person(&what) => StoreError::Refused(what),
+        e => e,
+    })
+}
 
 pub(super) fn from_clickhouse(e: Error) -> StoreError {
     match e {
         Error::BadResponse(text) => from_answer(&text),
-        // An answer that was cut short is a connection that was.
+        // An incomplete answer means a broken connection.
         e @ (Error::Network(_) | Error::TimedOut | Error::Decompression(_) | Error::NotEnoughData | Error::Other(_)) => {
             StoreError::Unavailable(readable(&with_sources(&e)))
         }
@@ -35,13 +43,13 @@ fn from_answer(text: &str) -> StoreError {
         Some(40 | 226 | 246 | 271 | 354 | 432) => StoreError::Unreadable(what),
         // What this program sent, or asked, was wrong.
         Some(6 | 20 | 27 | 36 | 42 | 43 | 44 | 46 | 53 | 62 | 70 | 115 | 117 | 125) => StoreError::Refused(what),
-        // Everything else can pass: memory, disks, replicas, too many parts, rights that a person can give. And who answers
-        // without a code is no ClickHouse, but something before it.
+        // Every other error can be temporary: memory, disks, replicas, too many parts, rights that a person can grant. An answer
+        // without a code does not come from ClickHouse, but from a proxy in front of it.
         _ => StoreError::Unavailable(what),
     }
 }
 
-/// Whether a login has failed in a way that does not heal unless a person does something.
+/// Whether a login failed for a reason that a person must remove.
 pub(super) fn is_for_a_person(what: &str) -> bool {
     ["invalid peer certificate", "Code: 516.", "Code: 497.", "Code: 192.", "Code: 193.", "Code: 194."].iter().any(|code| what.contains(code))
 }
@@ -52,7 +60,7 @@ fn with_sources(e: &dyn std::error::Error) -> String {
     deeper.fold(e.to_string(), |text, more| if text.contains(&more) { text } else { text + &more })
 }
 
-/// The beginning of `text`, without what no terminal should be shown.
+/// The beginning of `text`, without control characters.
 fn readable(text: &str) -> String {
     let mut kept = String::new();
     for c in text.chars().filter(|c| !c.is_control() || c.is_whitespace()).map(|c| if c.is_whitespace() { ' ' } else { c }) {

@@ -1,4 +1,4 @@
-//! Sending a block: one INSERT, one block of ClickHouse's, one token.
+//! Sending a block: one INSERT, which ClickHouse stores as one block, under one token.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,15 +14,15 @@ use crate::crash::crash_point;
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
 /// How long ClickHouse may take to answer.
 const END_DEADLINE: Duration = Duration::from_secs(30);
-/// What is handed to the connection at once.
+/// Bytes given to the connection at once.
 const PIECE_BYTES: usize = 1 << 20;
-/// Rows and bytes of a block that ClickHouse takes whole; it would split a larger one, and each part would have a token of its own.
+/// Most rows and bytes of a block that ClickHouse stores whole; it would split a larger one, and each part would have its own token.
 pub(super) const BLOCK_MAX_ROWS: u64 = 1 << 20;
 const BLOCK_MAX_BYTES: u64 = 1 << 30;
-/// A plan's INSERT is sent by when the plan is so old, or not at all: long before ClickHouse can have forgotten its token.
+/// A plan's INSERT is sent before the plan reaches this age, or not at all: long before ClickHouse can have forgotten its token.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// When a plan was committed, by a clock that only rises and by one that goes on while the machine sleeps.
+/// When a plan was committed, by a monotonic clock and by one that runs on while the machine sleeps.
 #[derive(Clone, Copy)]
 pub(super) struct Planned {
     risen: Instant,
@@ -34,7 +34,7 @@ impl Planned {
         Self { risen: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// Whoever slept longer than this must ask first whether it may still write: the next try asks, in the plan's transaction.
+    /// A process that slept longer than this must check first that it may still write: the next attempt checks, in the plan's transaction.
     pub(super) fn check(self) -> Result<(), StoreError> {
         let age = self.risen.elapsed().max(self.wall.elapsed().unwrap_or_default());
         if age < FRESH {
@@ -52,11 +52,11 @@ impl Planned {
 /// Insert a block's rows, all or none of them, once for each token.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`], after which they may be there, or come later; and as [`from_clickhouse`].
+/// [`StoreError::Unavailable`], after which the rows may be stored, or be stored later; and as [`from_clickhouse`].
 pub(super) async fn insert(server: &Server, replicated: bool, rows: Bytes, token: &str, planned: Planned) -> Result<(), StoreError> {
     let most_rows = BLOCK_MAX_ROWS.to_string();
     let most_bytes = BLOCK_MAX_BYTES.to_string();
-    // What the defaults are changes with ClickHouse's versions and with what its operator sets; what this rests on does not.
+    // ClickHouse's defaults change with its version and its operator's settings; the settings that this code relies on are set here.
     let mut settings = vec![
         ("async_insert", "0"),
         ("insert_deduplicate", "1"),
@@ -70,7 +70,7 @@ pub(super) async fn insert(server: &Server, replicated: bool, rows: Bytes, token
         ("wait_end_of_query", "1"),
     ];
     if replicated {
-        // Parallel, since every partition inserts by itself. What a start then asks is asked of a replica that has caught up.
+        // Parallel, because every partition inserts separately. At a start the replica that answers must first catch up.
         settings.extend([("insert_quorum", "auto"), ("insert_quorum_parallel", "1"), ("insert_quorum_timeout", "20000")]);
     }
     let insert = server.client.insert_formatted_with(format!("{}Native", insert_sql("frames")));

@@ -1,7 +1,7 @@
-//! Copying laps to ClickHouse, for questions over seasons.
+//! Copying laps to ClickHouse, for queries over seasons.
 //!
-//! What steps wrote or withdrew stands in an outbox in PostgreSQL. Laps go over as they are when they are copied; a row's
-//! `log_offset` says which of two rows of a lap is true, so that copying one twice, or late, changes nothing under `FINAL`.
+//! An outbox in PostgreSQL lists the laps that steps wrote or withdrew. A lap is copied as it is at that time; a row's
+//! `log_offset` says which of two rows of a lap is valid, so that copying one twice, or late, changes nothing under `FINAL`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use serde::Serialize;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::archive::Inner;
 use super::error::from_clickhouse;
-use crate::postgres::from_sqlx;
+use super::server::Server;
+use crate::postgres::{Database, from_sqlx};
 use crate::sql::owned;
 use crate::sql::rows::{Description, parse};
 use crate::{Lease, StoreError};
 
-/// Laps copied at once, at most.
+/// Most laps copied at once.
 const BATCH: i64 = 5_000;
 /// How long a piece may take to send, and ClickHouse to answer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -59,26 +59,25 @@ struct LapRow {
 }
 
 /// As [`Archive::export_laps`](crate::Archive::export_laps).
-pub(super) async fn export(inner: &Inner, lease: &Lease) -> Result<u64, StoreError> {
+pub(super) async fn export(plans: &Database, server: &Server, replicated: bool, lease: &Lease) -> Result<u64, StoreError> {
     let lease_too = lease.clone();
-    let (ids, rows) = inner.plans.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { outbox(c, &lease_too).await })).await?;
+    let (ids, rows) = plans.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { outbox(c, &lease_too).await })).await?;
     if ids.is_empty() {
         return Ok(0);
     }
-    let server = &inner.server;
     let mut insert = server.within(DEADLINE, server.client.insert::<LapRow>("laps")).await?.with_timeouts(Some(DEADLINE), Some(DEADLINE));
     let settings = [("async_insert", "0"), ("wait_end_of_query", "1")].into_iter();
-    insert = settings.chain(inner.replicated.then_some(("insert_quorum", "auto"))).fold(insert, |i, (name, value)| i.with_setting(name, value));
+    insert = settings.chain(replicated.then_some(("insert_quorum", "auto"))).fold(insert, |i, (name, value)| i.with_setting(name, value));
     for row in &rows {
         insert.write(row).await.map_err(|e| server.at(from_clickhouse(e)))?;
     }
     insert.end().await.map_err(|e| server.at(from_clickhouse(e)))?;
     let (copied, lease_too) = (ids.len() as u64, lease.clone());
-    inner.plans.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { copied_all(c, &lease_too, ids).await })).await?;
+    plans.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { copied_all(c, &lease_too, ids).await })).await?;
     Ok(copied)
 }
 
-/// The oldest rows of the partition's outbox, and what they are to be in ClickHouse.
+/// The oldest rows of the partition's outbox, and the rows that they become in ClickHouse.
 async fn outbox(c: &mut PgConnection, lease: &Lease) -> Result<(Vec<i64>, Vec<LapRow>), StoreError> {
     owned(c, lease).await?;
     let query = sqlx::query(

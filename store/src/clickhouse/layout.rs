@@ -1,8 +1,8 @@
-//! The layout of table `frames`: where each column lies in a frame, and how it is kept.
+//! The layout of table `frames`: the position of each column in a frame, and its codec.
 //!
 //! The frame's columns are the fields of [`CarFrame`](boxbox_schemas::frame::CarFrame) in declared order, an element of an
-//! array as a column of its own, and every type has the frame's own bytes. So a frame's row in ClickHouse's `RowBinary` *is*
-//! the archived frame (F1): nothing is converted, whichever way it goes. DDL, insert and select are made from this one table.
+//! array as a separate column, and every type has the frame's own bytes. So a frame's row in ClickHouse's `RowBinary` *is*
+//! the archived frame (F1): neither writing nor reading converts anything. DDL, insert and select are made from this one table.
 //!
 //! The codecs were chosen by `examples/codecs.rs` on a real recording; its figures are in the project's measurements.
 
@@ -15,22 +15,22 @@ use boxbox_schemas::frame::{ArchivedCarFrame, CAR_FRAME_BYTES};
 pub struct Column {
     /// Its name, with its unit.
     pub name: &'static str,
-    /// The field of the frame that it is, or is an element of.
+    /// The frame's field that the column stores, or stores an element of.
     pub field: &'static str,
     /// Its type.
-    pub kind: Kind,
+    pub column_type: ColumnType,
     /// Where in the frame it begins, bytes.
     pub offset: usize,
-    /// How it is compressed: what stands in `CODEC(…)`.
+    /// Its compression: the text in `CODEC(…)`.
     pub codec: &'static str,
-    /// What it is, for people: `COMMENT`.
+    /// Its description for people: `COMMENT`.
     pub comment: &'static str,
 }
 
-/// A type of ClickHouse's with a fixed size.
+/// A type of ClickHouse with a fixed size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
-pub enum Kind {
+pub enum ColumnType {
     Int8,
     UInt8,
     Int16,
@@ -43,15 +43,15 @@ pub enum Kind {
     FixedString(usize),
 }
 
-impl Kind {
+impl ColumnType {
     /// Bytes of a value.
     pub const fn width(self) -> usize {
         match self {
-            Kind::Int8 | Kind::UInt8 => 1,
-            Kind::Int16 | Kind::UInt16 => 2,
-            Kind::UInt32 | Kind::Float32 => 4,
-            Kind::Int64 | Kind::UInt64 | Kind::Float64 => 8,
-            Kind::FixedString(bytes) => bytes,
+            ColumnType::Int8 | ColumnType::UInt8 => 1,
+            ColumnType::Int16 | ColumnType::UInt16 => 2,
+            ColumnType::UInt32 | ColumnType::Float32 => 4,
+            ColumnType::Int64 | ColumnType::UInt64 | ColumnType::Float64 => 8,
+            ColumnType::FixedString(bytes) => bytes,
         }
     }
 
@@ -63,47 +63,47 @@ impl Kind {
 }
 
 macro_rules! column {
-    ($field:ident, $kind:expr, $codec:expr, $comment:expr) => {
+    ($field:ident, $type:expr, $codec:expr, $comment:expr) => {
         Column {
             name: stringify!($field),
             field: stringify!($field),
-            kind: $kind,
+            column_type: $type,
             offset: offset_of!(ArchivedCarFrame, $field),
             codec: $codec,
             comment: $comment,
         }
     };
-    ($field:ident[$element:literal] as $name:ident, $kind:expr, $codec:expr, $comment:expr) => {
+    ($field:ident[$element:literal] as $name:ident, $type:expr, $codec:expr, $comment:expr) => {
         Column {
             name: stringify!($name),
             field: stringify!($field),
-            kind: $kind,
-            offset: offset_of!(ArchivedCarFrame, $field) + $element * $kind.width(),
+            column_type: $type,
+            offset: offset_of!(ArchivedCarFrame, $field) + $element * $type.width(),
             codec: $codec,
             comment: $comment,
         }
     };
 }
 
-/// Numbers that mostly rise by the same.
+/// Numbers that usually rise by the same amount.
 const STEADY: &str = "DoubleDelta, ZSTD(1)";
-/// Numbers that rise a little. Of words, it keeps long times without a change well too.
+/// Numbers that rise a little. It also suits words that stay the same for long.
 const NEAR: &str = "Delta, ZSTD(1)";
-/// Signals of a car: each predicted from those before.
+/// Signals of a car: each value is predicted from those before.
 const SIGNAL: &str = "FPC, ZSTD(1)";
-/// What hardly ever changes.
+/// Values that rarely change.
 const STATE: &str = "ZSTD(1)";
 
-/// A column that says whose frame a row is, and which block brought it.
+/// A column that says whose frame a row is, and which block contained it.
 #[derive(Clone, Copy, Debug)]
 pub struct Label {
     /// Its name.
     pub name: &'static str,
     /// Its type, as ClickHouse spells it.
     pub sql: &'static str,
-    /// How it is compressed: what stands in `CODEC(…)`.
+    /// Its compression: the text in `CODEC(…)`.
     pub codec: &'static str,
-    /// What it is, for people: `COMMENT`.
+    /// Its description for people: `COMMENT`.
     pub comment: &'static str,
 }
 
@@ -122,57 +122,57 @@ pub const LABELS: &[Label] = &[
 
 /// The frame's columns, in the order of its bytes.
 pub const FRAME: &[Column] = &[
-    column!(tick, Kind::UInt32, NEAR, "The simulator's own tick"),
-    column!(sim_time_us, Kind::Int64, STEADY, "Session time, µs"),
-    column!(presence, Kind::UInt64, STEADY, "Which fields are real: a bit for each, 0 bits have the value 0"),
-    column!(lap_pct, Kind::Float64, NEAR, "Fraction of the lap, 0..1"),
-    column!(lat_deg, Kind::Float64, NEAR, "Latitude, degrees"),
-    column!(lon_deg, Kind::Float64, NEAR, "Longitude, degrees"),
-    column!(last_lap_time_us, Kind::Int64, STEADY, "The simulator's own time of the last lap, µs"),
-    column!(lap_dist_m, Kind::Float32, STEADY, "Distance round the lap, m"),
-    column!(speed_mps, Kind::Float32, SIGNAL, "Speed, m/s"),
-    column!(velocity_mps[0] as velocity_x_mps, Kind::Float32, SIGNAL, "Velocity forward, m/s"),
-    column!(velocity_mps[1] as velocity_y_mps, Kind::Float32, SIGNAL, "Velocity to the left, m/s"),
-    column!(velocity_mps[2] as velocity_z_mps, Kind::Float32, SIGNAL, "Velocity upward, m/s"),
-    column!(accel_mps2[0] as accel_x_mps2, Kind::Float32, SIGNAL, "Specific force forward, m/s², gravity included"),
-    column!(accel_mps2[1] as accel_y_mps2, Kind::Float32, SIGNAL, "Specific force to the left, m/s², gravity included"),
-    column!(accel_mps2[2] as accel_z_mps2, Kind::Float32, SIGNAL, "Specific force upward, m/s², gravity included"),
-    column!(yaw_rad, Kind::Float32, SIGNAL, "Yaw, rad, counter-clockwise positive"),
-    column!(pitch_rad, Kind::Float32, SIGNAL, "Pitch, rad, nose down positive"),
-    column!(roll_rad, Kind::Float32, SIGNAL, "Roll, rad, right side down positive"),
-    column!(yaw_rate_radps, Kind::Float32, SIGNAL, "Yaw rate, rad/s"),
-    column!(heading_north_rad, Kind::Float32, SIGNAL, "Compass heading, rad, clockwise from north"),
-    column!(position_m[0] as position_x_m, Kind::Float32, SIGNAL, "Position in the world's axes, m"),
-    column!(position_m[1] as position_y_m, Kind::Float32, SIGNAL, "Position in the world's axes, m"),
-    column!(position_m[2] as position_z_m, Kind::Float32, SIGNAL, "Position in the world's axes, or altitude, m"),
-    column!(throttle, Kind::Float32, SIGNAL, "Throttle, 0..1"),
-    column!(brake, Kind::Float32, SIGNAL, "Brake, 0..1"),
-    column!(clutch, Kind::Float32, SIGNAL, "Clutch pedal, 0 released .. 1 pressed"),
-    column!(steer_rad, Kind::Float32, SIGNAL, "Steering wheel angle, rad, left positive"),
-    column!(steer_max_rad, Kind::Float32, SIGNAL, "Steering wheel angle at full lock, rad"),
-    column!(rpm, Kind::Float32, SIGNAL, "Engine speed, rev/min"),
-    column!(fuel_l, Kind::Float32, STEADY, "Fuel, litres (kWh for electric cars)"),
-    column!(fuel_rate_kgph, Kind::Float32, SIGNAL, "Fuel flow, kg/h"),
-    column!(flags, Kind::UInt32, NEAR, "Flags at this tick, the platform's bits"),
-    column!(flags_seen, Kind::UInt32, NEAR, "Flags at this tick or any since the frame before"),
-    column!(flags_raw, Kind::UInt32, NEAR, "The simulator's own flag word"),
-    column!(lap, Kind::Int16, STATE, "Laps started, the simulator's counter"),
-    column!(laps_completed, Kind::Int16, STATE, "Laps completed, the simulator's counter"),
-    column!(bits, Kind::UInt16, STATE, "Yes-or-no facts, the platform's bits"),
-    column!(bits_seen, Kind::UInt16, STATE, "Yes-or-no facts at this tick or any since the frame before"),
-    column!(incident_count, Kind::UInt16, STATE, "The driver's own incident points so far"),
-    column!(team_incident_count, Kind::UInt16, STATE, "The team's incident points so far"),
-    column!(incident_reports, Kind::UInt8, STATE, "Incident reports of the simulator since the frame before"),
-    column!(incident_report, Kind::UInt8, STATE, "Code of the last of them"),
-    column!(incident_penalty, Kind::UInt8, STATE, "Penalty code of the last of them"),
-    column!(place, Kind::UInt8, STATE, "Overall position, 1-based, 0 unknown"),
-    column!(class_place, Kind::UInt8, STATE, "Position in class, 1-based, 0 unknown"),
-    column!(gear, Kind::Int8, STATE, "Gear: -1 reverse, 0 neutral"),
-    column!(track_loc, Kind::Int8, STATE, "Where the car is: -1 not in the world, 0 off track, 1 pit stall, 2 pit approach, 3 on track"),
-    column!(surface, Kind::UInt8, STATE, "What is under the car, the platform's code"),
-    column!(car_left_right, Kind::UInt8, STATE, "Cars alongside, iRacing's code"),
-    column!(session_state, Kind::UInt8, STATE, "The session's state, the platform's code"),
-    column!(spare, Kind::FixedString(18), STATE, "Zero; for fields to come"),
+    column!(tick, ColumnType::UInt32, NEAR, "The simulator's own tick"),
+    column!(sim_time_us, ColumnType::Int64, STEADY, "Session time, µs"),
+    column!(presence, ColumnType::UInt64, STEADY, "Which fields are real: a bit for each, 0 bits have the value 0"),
+    column!(lap_pct, ColumnType::Float64, NEAR, "Fraction of the lap, 0..1"),
+    column!(lat_deg, ColumnType::Float64, NEAR, "Latitude, degrees"),
+    column!(lon_deg, ColumnType::Float64, NEAR, "Longitude, degrees"),
+    column!(last_lap_time_us, ColumnType::Int64, STEADY, "The simulator's own time of the last lap, µs"),
+    column!(lap_dist_m, ColumnType::Float32, STEADY, "Distance round the lap, m"),
+    column!(speed_mps, ColumnType::Float32, SIGNAL, "Speed, m/s"),
+    column!(velocity_mps[0] as velocity_x_mps, ColumnType::Float32, SIGNAL, "Velocity forward, m/s"),
+    column!(velocity_mps[1] as velocity_y_mps, ColumnType::Float32, SIGNAL, "Velocity to the left, m/s"),
+    column!(velocity_mps[2] as velocity_z_mps, ColumnType::Float32, SIGNAL, "Velocity upward, m/s"),
+    column!(accel_mps2[0] as accel_x_mps2, ColumnType::Float32, SIGNAL, "Specific force forward, m/s², gravity included"),
+    column!(accel_mps2[1] as accel_y_mps2, ColumnType::Float32, SIGNAL, "Specific force to the left, m/s², gravity included"),
+    column!(accel_mps2[2] as accel_z_mps2, ColumnType::Float32, SIGNAL, "Specific force upward, m/s², gravity included"),
+    column!(yaw_rad, ColumnType::Float32, SIGNAL, "Yaw, rad, counter-clockwise positive"),
+    column!(pitch_rad, ColumnType::Float32, SIGNAL, "Pitch, rad, nose down positive"),
+    column!(roll_rad, ColumnType::Float32, SIGNAL, "Roll, rad, right side down positive"),
+    column!(yaw_rate_radps, ColumnType::Float32, SIGNAL, "Yaw rate, rad/s"),
+    column!(heading_north_rad, ColumnType::Float32, SIGNAL, "Compass heading, rad, clockwise from north"),
+    column!(position_m[0] as position_x_m, ColumnType::Float32, SIGNAL, "Position in the world's axes, m"),
+    column!(position_m[1] as position_y_m, ColumnType::Float32, SIGNAL, "Position in the world's axes, m"),
+    column!(position_m[2] as position_z_m, ColumnType::Float32, SIGNAL, "Position in the world's axes, or altitude, m"),
+    column!(throttle, ColumnType::Float32, SIGNAL, "Throttle, 0..1"),
+    column!(brake, ColumnType::Float32, SIGNAL, "Brake, 0..1"),
+    column!(clutch, ColumnType::Float32, SIGNAL, "Clutch pedal, 0 released .. 1 pressed"),
+    column!(steer_rad, ColumnType::Float32, SIGNAL, "Steering wheel angle, rad, left positive"),
+    column!(steer_max_rad, ColumnType::Float32, SIGNAL, "Steering wheel angle at full lock, rad"),
+    column!(rpm, ColumnType::Float32, SIGNAL, "Engine speed, rev/min"),
+    column!(fuel_l, ColumnType::Float32, STEADY, "Fuel, litres (kWh for electric cars)"),
+    column!(fuel_rate_kgph, ColumnType::Float32, SIGNAL, "Fuel flow, kg/h"),
+    column!(flags, ColumnType::UInt32, NEAR, "Flags at this tick, the platform's bits"),
+    column!(flags_seen, ColumnType::UInt32, NEAR, "Flags at this tick or any since the frame before"),
+    column!(flags_raw, ColumnType::UInt32, NEAR, "The simulator's own flag word"),
+    column!(lap, ColumnType::Int16, STATE, "Laps started, the simulator's counter"),
+    column!(laps_completed, ColumnType::Int16, STATE, "Laps completed, the simulator's counter"),
+    column!(bits, ColumnType::UInt16, STATE, "Yes-or-no facts, the platform's bits"),
+    column!(bits_seen, ColumnType::UInt16, STATE, "Yes-or-no facts at this tick or any since the frame before"),
+    column!(incident_count, ColumnType::UInt16, STATE, "The driver's own incident points so far"),
+    column!(team_incident_count, ColumnType::UInt16, STATE, "The team's incident points so far"),
+    column!(incident_reports, ColumnType::UInt8, STATE, "Incident reports of the simulator since the frame before"),
+    column!(incident_report, ColumnType::UInt8, STATE, "Code of the last of them"),
+    column!(incident_penalty, ColumnType::UInt8, STATE, "Penalty code of the last of them"),
+    column!(place, ColumnType::UInt8, STATE, "Overall position, 1-based, 0 unknown"),
+    column!(class_place, ColumnType::UInt8, STATE, "Position in class, 1-based, 0 unknown"),
+    column!(gear, ColumnType::Int8, STATE, "Gear: -1 reverse, 0 neutral"),
+    column!(track_loc, ColumnType::Int8, STATE, "Where the car is: -1 not in the world, 0 off track, 1 pit stall, 2 pit approach, 3 on track"),
+    column!(surface, ColumnType::UInt8, STATE, "What is under the car, the platform's code"),
+    column!(car_left_right, ColumnType::UInt8, STATE, "Cars alongside, iRacing's code"),
+    column!(session_state, ColumnType::UInt8, STATE, "The session's state, the platform's code"),
+    column!(spare, ColumnType::FixedString(18), STATE, "Zero; for fields to come"),
 ];
 
 // The columns are the frame, byte for byte: none is left out and none overlaps.
@@ -180,7 +180,7 @@ const _: () = {
     let (mut at, mut column) = (0, 0);
     while column < FRAME.len() {
         assert!(FRAME[column].offset == at);
-        at += FRAME[column].kind.width();
+        at += FRAME[column].column_type.width();
         column += 1;
     }
     assert!(at == CAR_FRAME_BYTES);

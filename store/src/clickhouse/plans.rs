@@ -1,4 +1,8 @@
-//! Plans and cursors in PostgreSQL: what a block's INSERT is, decided in one fenced transaction.
+//! Plans and cursors in PostgreSQL: the content of a block's INSERT, decided in one fenced transaction.
+//!
+//! A plan is a block's last offset, the CRC of its last record, the cursors of its streams before it, and a token. The token names
+//! the generation, the log, the partition and the offsets of the block ([`plan`]), so that the same block has the same token when it
+//! is made again. A block that ClickHouse lost gets a new token, which ClickHouse cannot know ([`renew`]).
 
 use std::collections::BTreeMap;
 
@@ -13,34 +17,34 @@ use crate::rules::check_same_record;
 use crate::sql::owned;
 use crate::{ArchiveBlock, FrameRun, Lease, StoreError};
 
-/// Plans kept for each partition at least, and for how long: as far back as ClickHouse may be put.
+/// Plans are kept for this time, and at least this many of each partition: ClickHouse can be restored as far back.
 const KEPT_PLANS: i64 = 1_000;
 const KEPT_FOR: &str = "7 days";
 
 const COLUMNS: &str = "last_offset, crc, behind, token, frames, appended_us, confirmed, before";
 
-/// Plans beyond `$3` whose blocks are made again, of which the newest is no sign: it is always open.
+/// Plans beyond `$3` whose blocks are made again. The newest plan does not count: it is always unconfirmed.
 const MADE_AGAIN: &str =
     "NOT confirmed AND last_offset > $3 AND last_offset < (SELECT max(last_offset) FROM archive_plans WHERE log = $1 AND part = $2)";
 
 /// What is to be done with a block.
 #[derive(Debug)]
-pub(super) enum Work {
-    /// Nothing: its frames are there, or it has none.
+pub(super) enum Planning {
+    /// Nothing: its frames are stored, or it has none.
     Nothing,
     /// Insert these runs, in the table's order, under the token.
     Insert {
         /// The rows.
         runs: Vec<FrameRun>,
-        /// The plan's.
+        /// The plan's token.
         token: String,
-        /// It was planned before, with so many frames: they may be there.
+        /// The number of frames if the block was planned before: they may be stored already.
         again: Option<u64>,
     },
 }
 
 /// Plan a block, or find that it is planned.
-pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, block: &ArchiveBlock) -> Result<Work, StoreError> {
+pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, block: &ArchiveBlock) -> Result<Planning, StoreError> {
     owned(c, lease).await?;
     let at = &block.checkpoint;
     let newest = one(c, lease, "last_offset <= $3", i64::MAX).await?;
@@ -58,7 +62,7 @@ pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, b
         let open = one(c, lease, MADE_AGAIN, signed(at.offset)?).await?;
         return match open {
             Some(open) => Err(StoreError::Refused(format!("a block up to {}, where that up to {} is made again", at.offset, open.last))),
-            None => Ok(Work::Nothing),
+            None => Ok(Planning::Nothing),
         };
     }
     let before = cursors_of(c, block).await?;
@@ -76,10 +80,10 @@ pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, b
     query.bind(packed(&before)).execute(&mut *c).await.map_err(from_sqlx)?;
     put_cursors(c, block).await?;
     forget_old(c, lease).await?;
-    Ok(if runs.is_empty() { Work::Nothing } else { Work::Insert { runs, token, again: None } })
+    Ok(if runs.is_empty() { Planning::Nothing } else { Planning::Insert { runs, token, again: None } })
 }
 
-/// The newest `depth` plans or more, see [`Planned`].
+/// The newest plans, `depth` or more: see [`Planned`].
 pub(super) async fn planned(c: &mut PgConnection, lease: &Lease, depth: i64) -> Result<Planned, StoreError> {
     owned(c, lease).await?;
     let sql = format!(
@@ -100,7 +104,7 @@ pub(super) async fn planned(c: &mut PgConnection, lease: &Lease, depth: i64) -> 
     Ok(Planned { plans, all: older.is_none(), cursors })
 }
 
-/// Give the plans of `offsets`, whose rows are gone, tokens that ClickHouse cannot know; the newest of these.
+/// Give the plans of `offsets`, whose rows are gone, tokens that ClickHouse cannot know; returns the newest of these tokens.
 pub(super) async fn renew(c: &mut PgConnection, lease: &Lease, offsets: &[u64]) -> Result<String, StoreError> {
     owned(c, lease).await?;
     let offsets: Vec<i64> = offsets.iter().map(|o| signed(*o)).collect::<Result<_, _>>()?;
@@ -113,13 +117,13 @@ pub(super) async fn renew(c: &mut PgConnection, lease: &Lease, offsets: &[u64]) 
     query.fetch_all(c).await.map_err(from_sqlx)?.pop().ok_or_else(|| StoreError::Refused("there is no such plan".into()))
 }
 
-fn planned_before(block: &ArchiveBlock, plan: Plan) -> Result<Work, StoreError> {
+fn planned_before(block: &ArchiveBlock, plan: Plan) -> Result<Planning, StoreError> {
     let before: BTreeMap<StreamKey, u64> = plan.before.into_iter().collect();
     let runs = beyond(block, &before)?;
-    Ok(if plan.frames == 0 { Work::Nothing } else { Work::Insert { runs, token: plan.token, again: Some(plan.frames) } })
+    Ok(if plan.frames == 0 { Planning::Nothing } else { Planning::Insert { runs, token: plan.token, again: Some(plan.frames) } })
 }
 
-/// What of a block's runs is not below the cursors, in the table's order.
+/// The part of a block's runs that is not below the cursors, in the table's order.
 fn beyond(block: &ArchiveBlock, before: &BTreeMap<StreamKey, u64>) -> Result<Vec<FrameRun>, StoreError> {
     let cut = |run: &FrameRun| run.within(before.get(&run.stream).copied().unwrap_or(0), u64::MAX);
     let mut runs: Vec<FrameRun> = block.runs.iter().filter_map(|run| cut(run).transpose()).collect::<Result<_, _>>()?;
@@ -138,7 +142,7 @@ async fn one(c: &mut PgConnection, lease: &Lease, condition: &'static str, offse
     query.fetch_optional(c).await.map_err(from_sqlx)?.as_ref().map(read_plan).transpose()
 }
 
-/// Whoever begins or repeats the block up to `offset` has been answered to all before it.
+/// Confirm all plans before `offset`: a process begins or repeats that block only after the earlier ones were stored.
 async fn confirm(c: &mut PgConnection, lease: &Lease, offset: u64) -> Result<(), StoreError> {
     let query = sqlx::query("UPDATE archive_plans SET confirmed = TRUE WHERE log = $1 AND part = $2 AND last_offset < $3 AND NOT confirmed");
     let query = query.bind(lease.log.0.as_str()).bind(i64::from(lease.partition)).bind(signed(offset)?);
@@ -154,7 +158,7 @@ async fn forget_old(c: &mut PgConnection, lease: &Lease) -> Result<(), StoreErro
     query.execute(c).await.map(drop).map_err(from_sqlx)
 }
 
-/// The streams that the block touches, with their cursors; 0: none yet.
+/// The cursors of the block's streams; 0: there is none yet.
 async fn cursors_of(c: &mut PgConnection, block: &ArchiveBlock) -> Result<BTreeMap<StreamKey, u64>, StoreError> {
     let mut found: BTreeMap<StreamKey, u64> = block.cursors.iter().map(|(stream, _)| (*stream, 0)).collect();
     let keys = Keys::of(found.keys());

@@ -11,7 +11,7 @@ use super::layout::FRAME;
 use super::server::Server;
 use crate::{FrameRun, Piece, StoreError};
 
-/// How long reading may take.
+/// How long a read may take.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
 /// Bytes of a row: the number, then the frame.
 const SEQ_BYTES: usize = size_of::<u64>();
@@ -19,7 +19,7 @@ const SEQ_BYTES: usize = size_of::<u64>();
 /// As [`Archive::frames`](crate::Archive::frames).
 pub(super) async fn frames(server: &Server, stream: StreamKey, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
     let columns: Vec<&str> = FRAME.iter().map(|c| c.name).collect();
-    // Ids have no character that SQL would mistake.
+    // Ids contain no character with a meaning in SQL.
     let sql = format!(
         "SELECT seq, {} FROM frames WHERE tenant = '{}' AND session = unhex('{}') AND driver = '{}' AND run = unhex('{}') \
          AND seq >= {} AND seq < {} ORDER BY seq LIMIT {limit}",
@@ -64,9 +64,9 @@ pub(super) async fn count(server: &Server, tenant: &TenantId, session: &SessionI
 struct Rows {
     pieces: Vec<Piece>,
     frames: BytesMut,
-    /// The beginning of a row whose end has not come.
+    /// The beginning of a row whose end has not arrived.
     rest: Vec<u8>,
-    /// Rows with a number that was there already: E6 is broken, but what was asked for is here.
+    /// Rows with a number that was read already: this breaks E6a, but the frames are still returned.
     twice: u64,
 }
 

@@ -1,11 +1,15 @@
-//! [`resume`]: where an archive goes on, from what PostgreSQL planned and what ClickHouse has. Pure.
+//! [`resume`]: where an archive continues, determined from the plans in PostgreSQL and the rows in ClickHouse. Pure.
 //!
-//! A block is planned, then inserted; beginning the next one confirms it (E6). So of the plans that nobody confirmed, the rows
-//! may be there, or may be lost, or may still be under way: their blocks are made again, the same, under the same token. Rows
-//! of confirmed plans that are not there were taken away: ClickHouse was put back to an earlier moment. Their blocks are made
-//! again too, under a new token, since ClickHouse may know the old one.
+//! A block is planned, then inserted; beginning the next one confirms it (E6c). So the rows of an unconfirmed plan
+//! may be stored, or lost, or still on their way: the same block is made again under the same token. If rows
+//! of a confirmed plan are missing, ClickHouse was restored to an earlier moment. These blocks are made
+//! again too, under a new token, because ClickHouse may know the old one (E6d).
 //!
-//! Rows of blocks that nobody planned: PostgreSQL was put back to an earlier moment. Their frames are left out of blocks.
+//! If there are rows of blocks without a plan, PostgreSQL was restored to an earlier moment. Their frames are left out of new blocks.
+//!
+//! In one case neither the plans nor the log reach back to the state of ClickHouse: both databases were restored to earlier moments,
+//! or ClickHouse was restored to a moment before the oldest plan that is kept (`KEPT_FOR` in `plans.rs`, 7 days, and at least
+//! `KEPT_PLANS` plans). This is an error, which stops the archive of that partition until a person decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,63 +21,63 @@ use crate::{ArchiveState, Lease, StoreError};
 /// A block that was to be inserted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Plan {
-    /// Its last record.
+    /// The block's last record.
     pub(super) last: u64,
     /// That record's checksum.
     pub(super) crc: u32,
     /// The last record of the block before; `None`: it begins at the log's beginning.
     pub(super) behind: Option<u64>,
-    /// Under which its rows are inserted.
+    /// The token of its INSERT.
     pub(super) token: String,
-    /// Its rows.
+    /// Number of its rows.
     pub(super) frames: u64,
-    /// When the log took its last record, Unix µs.
+    /// When the log appended its last record, Unix µs.
     pub(super) appended_us: i64,
-    /// Its rows were in ClickHouse once.
+    /// Whether its rows are known to have been in ClickHouse.
     pub(super) confirmed: bool,
     /// Its streams' cursors before it; 0: there was none.
     pub(super) before: Vec<(StreamKey, u64)>,
 }
 
-/// What PostgreSQL says of a partition.
+/// A partition's plans and cursors in PostgreSQL.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Planned {
-    /// The newest plans, newest first: at least back to the oldest that nobody confirmed.
+    /// The newest plans, newest first: at least back to the oldest unconfirmed one.
     pub(super) plans: Vec<Plan>,
-    /// Whether these are all.
+    /// Whether these are all plans.
     pub(super) all: bool,
-    /// Cursors behind the newest.
+    /// The cursors after the newest plan.
     pub(super) cursors: BTreeMap<StreamKey, u64>,
 }
 
-/// What ClickHouse has of a partition.
+/// A partition's rows in ClickHouse.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Held {
-    /// The plans of which rows are there, by their last records.
+    /// The last records of the plans of which there are rows.
     pub(super) plans: BTreeSet<u64>,
-    /// The newest block there, by its last record, of those that are of no plan.
+    /// The last record of the newest block without a plan.
     pub(super) unplanned: Option<u64>,
 }
 
-/// Where to go on.
+/// Where to continue.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Resumed {
-    /// For the caller.
+    /// The state for the caller.
     pub(super) state: ArchiveState,
     /// Plans that need a new token, by their last records.
     pub(super) renewed: Vec<u64>,
 }
 
-/// Where to go on; `None`: more plans are needed to say it. Rows older than `expired_us` need not be there any more.
+/// Where to continue; `None`: more plans are needed to decide. Rows older than `expired_us` may have been removed.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] if neither plans nor log reach back to where ClickHouse stands.
+/// [`StoreError::Unreadable`] if neither the plans nor the log reach back to the state of ClickHouse.
 pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Lease) -> Result<Option<Resumed>, StoreError> {
     let plans = &planned.plans;
     let there = |p: &Plan| held.plans.contains(&p.last) || p.appended_us < expired_us;
     let missing = |p: &Plan| p.frames > 0 && !there(p);
-    // Whatever is older than the newest plan whose rows are there, was there before it; but what is made again is so in order,
-    // while the rows of a later plan may be there already.
+    // Blocks older than the newest plan with rows were stored before it. But blocks that are made again are made in order,
+    // while the rows of a later plan may be stored already.
     let open = plans.iter().rposition(|p| !p.confirmed).unwrap_or(0);
     let surely = plans.iter().enumerate().position(|(at, p)| at >= open && p.frames > 0 && there(p));
     if surely.is_none() && !planned.all {
@@ -94,8 +98,8 @@ pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Le
     let held_to = held.unplanned.filter(|held| stands.is_none_or(|stands| *held > stands));
     if let Some((held, plan)) = held_to.and_then(|held| Some((held, again.iter().find(|p| missing(p) && p.last <= held)?))) {
         return Err(StoreError::Unreadable(format!(
-            "the block that ends at offset {} of partition {} is not in ClickHouse, but one that nobody planned is, up to {held}: both databases were \
-             put back to earlier moments. {}",
+            "the block that ends at offset {} of partition {} is not in ClickHouse, but one without a plan is, up to {held}: both databases were \
+             restored to earlier moments. {}",
             plan.last,
             lease.partition,
             forget(lease)
@@ -115,7 +119,7 @@ pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Le
 fn lost(lease: &Lease, plans: &[Plan]) -> StoreError {
     let ends = plans.first().zip(plans.last()).map_or(String::new(), |(newest, oldest)| format!(", {} to {}", oldest.last, newest.last));
     StoreError::Unreadable(format!(
-        "ClickHouse has none of the last {} blocks of partition {} that PostgreSQL knows of{ends}: it is another database, or was put back to a moment \
+        "ClickHouse has none of the last {} blocks of partition {} that PostgreSQL knows of{ends}: it is another database, or was restored to a moment \
          before them. If it is the right one: {}",
         plans.len(),
         lease.partition,
@@ -123,7 +127,7 @@ fn lost(lease: &Lease, plans: &[Plan]) -> StoreError {
     ))
 }
 
-/// What to do where plans and rows do not fit together: what ClickHouse has up to its newest block then counts as all there is.
+/// Advice for a person if plans and rows do not fit together: everything up to ClickHouse's newest block then counts as archived.
 fn forget(lease: &Lease) -> String {
     format!(
         "stop every processor, delete from archive_plans and archive_cursors what has log = '{}' and part = {}, raise the archive's generation, and \

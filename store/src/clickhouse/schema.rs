@@ -1,15 +1,15 @@
-//! The tables: making them, changing them, and seeing whether they are there.
+//! The tables: creating, changing and checking them.
 //!
-//! A table says in its comment which version of this file made it. Whoever opens the archive changes nothing: `boxbox migrate`
-//! does, and may be run again and again.
+//! A table's comment names the version of this file that made it. Opening the archive changes nothing: `boxbox migrate`
+//! does, and may be run repeatedly.
 
 use std::time::Duration;
 
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::Options;
 use super::layout::{Column, FRAME, LABELS};
+use super::options::Options;
 use super::server::Server;
 use crate::StoreError;
 
@@ -17,9 +17,9 @@ use crate::StoreError;
 const VERSION: u32 = 1;
 /// The comment of a table is this and its version.
 const COMMENT: &str = "Ok, Box Box, schema ";
-/// How many of the last blocks ClickHouse knows by their tokens. Blocks come every 10 s from each partition: three hours of 48.
+/// Number of last blocks whose tokens ClickHouse remembers. Each partition sends a block every 10 s: three hours for 48 partitions.
 const WINDOW_BLOCKS: u32 = 50_000;
-/// And for how long at most, where it is replicated, s.
+/// How long replicated tables remember a token at most, s.
 const WINDOW_SECONDS: u32 = 6 * 3_600;
 
 /// Columns of `laps`: name, type, comment.
@@ -35,10 +35,10 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("car", "LowCardinality(String)", "The car in its slot, as the session was described then"),
     ("class", "LowCardinality(String)", "That car's class"),
     ("driver", "String", "Who crossed the line at its end"),
-    ("run", "FixedString(16)", "The run that tells it"),
+    ("run", "FixedString(16)", "The run that reports it"),
     ("slot", "UInt16", "The car's slot then"),
     ("timeline", "UInt32", "How many rewinds its stream had before it"),
-    ("revision", "UInt32", "How often it was told, 1-based"),
+    ("revision", "UInt32", "How often it was written, 1-based"),
     ("start_us", "Int64", "Session time at its start, µs"),
     ("end_us", "Int64", "Session time at its end, µs"),
     ("time_us", "Int64", "Its time, µs"),
@@ -49,15 +49,15 @@ const LAPS: &[(&str, &str, &str)] = &[
     ("reasons", "UInt32", "Why it does not count for best, the platform's bits; 0: it counts"),
     ("tags", "UInt32", "What else is worth knowing, the platform's bits"),
     ("frames", "UInt32", "Frames it was computed from"),
-    ("log_offset", "UInt64", "The step that told it: of two rows of a lap the higher one is true"),
+    ("log_offset", "UInt64", "The step that wrote it: of two rows of a lap the higher one is true"),
     ("deleted", "UInt8", "1: there is no such lap any more"),
 ];
 
-/// Make the database and its tables, or bring them to this version and these options.
+/// Create the database and its tables, or change them to this version and these options.
 pub(super) async fn migrate(server: &Server, options: &Options) -> Result<(), StoreError> {
     let (frames, laps) = options.engines()?;
     let known = "SELECT count() FROM system.databases WHERE name = {name:String}";
-    // Asked of the server, not of the database, which may not be there yet.
+    // The query names no database, because it may not exist yet.
     let anywhere = server.client.clone().with_database("system");
     if server.row::<u64>(anywhere.query_raw(known).param("name", &server.database)).await? == 0 {
         server.execute(anywhere.query_raw(&format!("CREATE DATABASE IF NOT EXISTS `{}`", server.database))).await?;
@@ -77,11 +77,11 @@ pub(super) async fn migrate(server: &Server, options: &Options) -> Result<(), St
     Ok(())
 }
 
-/// Tables that are as they should be.
+/// The result of a check that the tables are right.
 pub(super) struct Checked {
-    /// Whether replicas keep them.
+    /// Whether the tables are replicated.
     pub(super) replicated: bool,
-    /// For how long frames are kept there.
+    /// For how long the tables keep frames.
     pub(super) max_age: Option<Duration>,
 }
 
@@ -114,7 +114,7 @@ pub fn insert_sql(table: &str) -> String {
 pub fn columns_sql(codec: impl Fn(&Column) -> String) -> String {
     let one = |name: &str, sql: &str, codec: &str, comment: &str| format!("`{name}` {sql} CODEC({codec}) COMMENT '{}'", comment.replace('\'', "\\'"));
     let labels = LABELS.iter().map(|l| one(l.name, l.sql, l.codec, l.comment));
-    let frame = FRAME.iter().map(|c| one(c.name, &c.kind.sql(), &codec(c), c.comment));
+    let frame = FRAME.iter().map(|c| one(c.name, &c.column_type.sql(), &codec(c), c.comment));
     labels.chain(frame).collect::<Vec<_>>().join(",\n    ")
 }
 
@@ -137,7 +137,7 @@ fn table_settings(engine: &str) -> String {
     } else {
         format!("non_replicated_deduplication_window = {WINDOW_BLOCKS}")
     };
-    // A block that was answered is on the disk: what a power cut took away would only be missed at the next start.
+    // A confirmed block is on the disk: a loss in a power cut would only be noticed at the next start.
     format!("{window}, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1")
 }
 
@@ -159,7 +159,7 @@ fn kept_for(engine_full: &str) -> Option<Duration> {
     rest.split_once(')')?.0.parse().ok().map(Duration::from_secs)
 }
 
-/// A table as it is.
+/// A table as it exists.
 #[derive(Row, Deserialize)]
 struct Found {
     engine_full: String,
@@ -190,7 +190,7 @@ impl Found {
     fn same_columns(&self, server: &Server, table: &str) -> Result<(), StoreError> {
         let labels = LABELS.iter().map(|l| (l.name.to_owned(), l.sql.to_owned()));
         let wanted: Vec<(String, String)> = match table {
-            "frames" => labels.chain(FRAME.iter().map(|c| (c.name.to_owned(), c.kind.sql()))).collect(),
+            "frames" => labels.chain(FRAME.iter().map(|c| (c.name.to_owned(), c.column_type.sql()))).collect(),
             _ => LAPS.iter().map(|(name, sql, _)| ((*name).to_owned(), (*sql).to_owned())).collect(),
         };
         let differs = wanted.iter().find(|column| !self.columns.contains(column));

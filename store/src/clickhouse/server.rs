@@ -1,4 +1,4 @@
-//! [`Server`]: where ClickHouse is, how to get in, and statements in bounded time.
+//! [`Server`]: ClickHouse's address and login, and statements in bounded time.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,22 +20,22 @@ use crate::StoreError;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a statement may take that reads no frames.
 const SHORT: Duration = Duration::from_secs(15);
-/// An idle connection is closed after so long; ClickHouse closes it after 10 s, and must not be first.
+/// An idle connection is closed after this long: before ClickHouse closes it, after 10 s.
 const IDLE: Duration = Duration::from_secs(3);
-/// Frames and laps of a season are analysed under this name if the URL has none.
+/// The database if the URL names none.
 const DATABASE: &str = "boxbox";
 
-/// A database of a ClickHouse.
+/// A ClickHouse database.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) client: Client,
     pub(super) database: String,
-    place: String,
+    address: String,
 }
 
-/// What a URL says.
+/// The parts of a URL.
 #[derive(PartialEq, Eq, Debug)]
-struct Place {
+struct Address {
     user: String,
     host: String,
     port: u16,
@@ -49,10 +49,10 @@ impl Server {
     /// for the certificates (PEM) that its own may be signed by, instead of the system's.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none or has a password in it, which is not repeated, and for a file without
+    /// [`StoreError::Refused`] for an invalid URL, for one with a password, which the error does not repeat, and for a file without
     /// certificates.
     pub(super) fn parse(url: &str, password: Option<&str>, compress: bool) -> Result<Self, StoreError> {
-        let Place { user, host, port, database, tls, ca } = Place::parse(url)?;
+        let Address { user, host, port, database, tls, ca } = Address::parse(url)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -72,7 +72,7 @@ impl Server {
         let scheme = if tls { "https" } else { "http" };
         let client = client.with_url(format!("{scheme}://{host}:{port}")).with_user(&user).with_password(password.unwrap_or_default());
         let client = client.with_database(&database).with_compression(if compress { Compression::Lz4 } else { Compression::None });
-        Ok(Self { client, place: format!("ClickHouse, {user}@{host}:{port}/{database}"), database })
+        Ok(Self { client, address: format!("ClickHouse, {user}@{host}:{port}/{database}"), database })
     }
 
     /// A statement without a result.
@@ -90,7 +90,7 @@ impl Server {
         self.within(SHORT, query.fetch_one()).await
     }
 
-    /// What `work` gives within `deadline`.
+    /// The result of `work`, if it comes within `deadline`.
     pub(super) async fn within<T>(&self, deadline: Duration, work: impl Future<Output = clickhouse::error::Result<T>>) -> Result<T, StoreError> {
         match timeout(deadline, work).await {
             Ok(done) => done.map_err(|e| self.at(from_clickhouse(e))),
@@ -98,19 +98,19 @@ impl Server {
         }
     }
 
-    /// An error with the place it comes from, which is no secret.
+    /// An error with the server's address, which is not secret.
     pub(super) fn at(&self, e: StoreError) -> StoreError {
-        let place = &self.place;
+        let address = &self.address;
         match e {
-            StoreError::Unavailable(what) => StoreError::Unavailable(format!("{place}: {what}")),
-            StoreError::Unreadable(what) => StoreError::Unreadable(format!("{place}: {what}")),
-            StoreError::Refused(what) => StoreError::Refused(format!("{place}: {what}")),
+            StoreError::Unavailable(what) => StoreError::Unavailable(format!("{address}: {what}")),
+            StoreError::Unreadable(what) => StoreError::Unreadable(format!("{address}: {what}")),
+            StoreError::Refused(what) => StoreError::Refused(format!("{address}: {what}")),
             fenced @ StoreError::Fenced { .. } => fenced,
         }
     }
 }
 
-impl Place {
+impl Address {
     fn parse(url: &str) -> Result<Self, StoreError> {
         let refused = |why: &str| StoreError::Refused(format!("the URL of ClickHouse {why}"));
         let (rest, mut tls) = match (url.strip_prefix("clickhouse://"), url.strip_prefix("clickhouses://")) {
@@ -118,12 +118,12 @@ impl Place {
             (_, Some(rest)) => (rest, true),
             _ => return Err(refused("does not begin with clickhouse:// or clickhouses://")),
         };
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = location.split_once('/').unwrap_or((location, ""));
         let (user, host) = authority.rsplit_once('@').ok_or_else(|| refused("names no user: clickhouse://USER@HOST:PORT/DATABASE"))?;
         let parameters: Vec<_> = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
         if user.contains(':') || parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("password")) {
-            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --archive-password-file"));
+            return Err(refused("has a password in it, where others can see it: give a file with --archive-password-file"));
         }
         let mut ca = None;
         for (name, value) in parameters {
@@ -143,9 +143,9 @@ impl Place {
             _ => (host, if tls { 8443 } else { 8123 }),
         };
         let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-        let address = |text: &str| text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).is_some_and(|t| t.parse::<std::net::Ipv6Addr>().is_ok());
+        let ipv6 = |text: &str| text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).is_some_and(|t| t.parse::<std::net::Ipv6Addr>().is_ok());
         let database = if database.is_empty() { DATABASE } else { database };
-        if !name(user) || !(name(host) || address(host)) || !name(database) || database.contains(['-', '.']) {
+        if !name(user) || !(name(host) || ipv6(host)) || !name(database) || database.contains(['-', '.']) {
             return Err(refused("is none: clickhouse://USER@HOST:PORT/DATABASE, the database of letters, digits and _"));
         }
         Ok(Self { user: user.into(), host: host.into(), port, database: database.into(), tls, ca })
@@ -177,25 +177,25 @@ fn trusting(ca: Option<PathBuf>) -> Result<rustls::ClientConfig, StoreError> {
 mod tests {
     use super::*;
 
-    fn place(url: &str) -> Result<Place, String> {
-        Place::parse(url).map_err(|e| e.to_string())
+    fn address(url: &str) -> Result<Address, String> {
+        Address::parse(url).map_err(|e| e.to_string())
     }
 
     #[test]
     fn urls_say_where_and_how() {
-        let plain = Place { user: "app".into(), host: "db".into(), port: 8123, database: "boxbox".into(), tls: false, ca: None };
-        assert_eq!(place("clickhouse://app@db").unwrap(), plain);
-        assert_eq!(place("clickhouse://app@db:8123/boxbox?tls=off").unwrap(), plain);
-        let tls = place("clickhouses://app@[::1]/telemetry?ca=/etc/ca.pem").unwrap();
+        let plain = Address { user: "app".into(), host: "db".into(), port: 8123, database: "boxbox".into(), tls: false, ca: None };
+        assert_eq!(address("clickhouse://app@db").unwrap(), plain);
+        assert_eq!(address("clickhouse://app@db:8123/boxbox?tls=off").unwrap(), plain);
+        let tls = address("clickhouses://app@[::1]/telemetry?ca=/etc/ca.pem").unwrap();
         assert_eq!((tls.host.as_str(), tls.port, tls.database.as_str(), tls.tls), ("[::1]", 8443, "telemetry", true));
         assert_eq!(tls.ca, Some("/etc/ca.pem".into()));
-        assert!(place("clickhouse://app@db:9440/x?tls=on").unwrap().tls);
+        assert!(address("clickhouse://app@db:9440/x?tls=on").unwrap().tls);
     }
 
     #[test]
     fn a_password_in_the_url_is_refused_and_not_repeated() {
         for url in ["clickhouse://app:hunter2@db/x", "clickhouse://app@db/x?password=hunter2", "clickhouse://a:hunter2@b@db/x"] {
-            let e = place(url).unwrap_err();
+            let e = address(url).unwrap_err();
             assert!(e.contains("--archive-password-file") && !e.contains("hunter2"), "{e}");
         }
     }
@@ -212,7 +212,7 @@ mod tests {
             ("clickhouses://app@db/x?tls=off", "tls=on"),
             ("clickhouse://app@[db]/x", "is none"),
         ] {
-            let e = place(url).unwrap_err();
+            let e = address(url).unwrap_err();
             assert!(e.contains(why), "{url}: {e}");
         }
     }

@@ -40,7 +40,7 @@ impl MemoryArchive {
         Self::default()
     }
 
-    /// From now on answer, or fail as an archive does that is down.
+    /// From now on answer, or fail like an archive that is down.
     pub fn set_available(&self, up: bool) {
         self.inner.lock().down = !up;
     }

@@ -1,7 +1,7 @@
-//! Both stores in memory: the reference that says what the contract means, and a store for other crates' tests.
+//! Both stores in memory: the reference for the contract, and a store for other crates' tests.
 //!
 //! A clone is another handle to the same store, as a second process would have it. `set_available(false)` makes every
-//! call fail as a store does that is down.
+//! call fail, like those of a store that is down.
 
 mod archive;
 mod results;

@@ -10,7 +10,7 @@ use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
-use crate::share::{self, Seat};
+use crate::share::{self, PartitionOwner};
 use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError, StreamState};
 
 /// Results in memory.
@@ -25,7 +25,7 @@ type PartitionKey = (LogId, u32);
 struct Inner {
     down: bool,
     shared: bool,
-    /// Until when each member lives.
+    /// When each member's leases end.
     members: BTreeMap<(LogId, String), Instant>,
     partitions: BTreeMap<PartitionKey, Partition>,
     sessions: BTreeMap<SessionId, (PartitionKey, SessionInfo)>,
@@ -57,7 +57,7 @@ impl MemoryResults {
         store
     }
 
-    /// From now on answer, or fail as a store does that is down.
+    /// From now on answer, or fail like a store that is down.
     pub fn set_available(&self, up: bool) {
         self.inner.lock().down = !up;
     }
@@ -92,7 +92,7 @@ impl Inner {
         })
     }
 
-    /// Everything that could refuse the step, before anything is changed.
+    /// All checks of the step, before a change.
     fn check(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         check_step(lease, step)?;
         check_advance(self.owned(lease)?.checkpoint.as_ref(), &step.checkpoint)?;
@@ -154,13 +154,13 @@ impl Steps for MemoryResults {
         inner.members.insert((log.clone(), member.name.clone()), now + member.ttl);
         inner.members.retain(|_, until| *until > now);
         let members: BTreeSet<String> = inner.members.keys().filter(|(of, _)| of == log).map(|(_, name)| name.clone()).collect();
-        let seats: Vec<Seat> = (0..partitions)
+        let owners: Vec<PartitionOwner> = (0..partitions)
             .map(|partition| match inner.partitions.get(&(log.clone(), partition)) {
-                Some(p) => Seat { partition, owner: p.owner.clone(), leaving: p.leaving },
-                None => Seat { partition, owner: None, leaving: false },
+                Some(p) => PartitionOwner { number: partition, owner: p.owner.clone(), leaving: p.leaving },
+                None => PartitionOwner { number: partition, owner: None, leaving: false },
             })
             .collect();
-        let turn = share::turn(&seats, &members, &member.name);
+        let turn = share::turn(&owners, &members, &member.name);
         for partition in turn.take {
             let taken = inner.partitions.entry((log.clone(), partition)).or_default();
             (taken.epoch, taken.owner, taken.leaving) = (taken.epoch + 1, Some(member.name.clone()), false);

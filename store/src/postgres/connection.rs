@@ -1,5 +1,5 @@
 //! [`Sql`] on a PostgreSQL connection: many rows in one statement. A column of values is one array, so that each statement has
-//! one text, whatever the number of rows, and is prepared once.
+//! one text for any number of rows, and is prepared once.
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -24,11 +24,11 @@ static DIALECT: Dialect = Dialect {
     outbox: true,
 };
 
-/// Bytes of values in a statement, about. What is longer than a TLS record, 16 KiB, goes out in several writes, and on a socket
-/// that is not set to send at once, which sqlx's are not, the last of them waits for the server's delayed ack: 40 ms for nothing.
+/// Approximate bytes of values in a statement. A statement longer than a TLS record, 16 KiB, goes out in several writes. sqlx's
+/// sockets do not set TCP_NODELAY, so the last write waits for the server's delayed ack: a loss of 40 ms.
 /// A few short statements are faster.
 const SHORT_BYTES: usize = 12_000;
-/// So many statements are short. Where there is more to say, what is on its way keeps the acks coming.
+/// This many statements are short. With more rows the packets in flight keep the acks coming.
 const SHORT_STATEMENTS: usize = 8;
 /// Bytes of values in a statement after those.
 const LONG_BYTES: usize = 1 << 20;
@@ -141,7 +141,7 @@ impl Column {
     }
 
     fn put_bytes(&mut self, value: &[u8]) {
-        // A value is a few KiB: far below 2 GiB, at which PostgreSQL would end anyway.
+        // A value is a few KiB: far below 2 GiB, which is PostgreSQL's limit.
         self.values.extend((value.len() as i32).to_be_bytes());
         self.values.extend(value);
     }

@@ -1,12 +1,12 @@
-//! [`Database`]: connections, each used so that whoever goes away leaves nothing behind.
+//! [`Database`]: connections, used such that a dropped call leaves nothing behind.
 //!
-//! Work runs in a task of its own that holds the connection, so a caller that goes away (a timeout, a dropped future) cannot
-//! cut it in the middle: it ends by itself, whole or not at all. After any error or deadline the connection is closed, which
-//! rolls back whatever is open, and whoever calls next opens a new one. No connection is handed on that is not known to be
+//! A transaction runs in its own task, which holds the connection, so a caller that gives up (a timeout, a dropped future) cannot
+//! interrupt it: it ends on its own, whole or not at all. After any error or deadline the connection is closed, which
+//! rolls back an open transaction, and the next call opens a new one. A connection is used again only if it is known to be
 //! in order.
 //!
-//! Each partition has a connection of its own for its transactions, and reads have a few more: what hangs in one partition
-//! stalls only that. A deadline on this side bounds every call, for a server that vanishes without a word.
+//! Each partition has its own connection for its transactions, and reads have a few more: a hanging partition
+//! stalls only itself. A deadline in this process bounds every call, in case the server vanishes silently.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,42 +22,42 @@ use tokio::time::timeout;
 use super::error::from_sqlx;
 use super::server::{Server, close, close_soon};
 use crate::StoreError;
-use crate::sql::Work;
+use crate::sql::SqlFuture;
 
-/// How long a transaction may take from here; connecting comes on top.
+/// How long a transaction may take, measured here, without the time to connect.
 const DEADLINE: Duration = Duration::from_secs(12);
-/// How long a read may take from here.
+/// How long a read may take, measured here.
 const READ_DEADLINE: Duration = Duration::from_secs(12);
 /// Connections that read; a query takes about a millisecond, so few serve many.
 const READERS: usize = 8;
 /// How long a read waits for a connection that is free.
 const READER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection for reading that was used so lately is taken to be in order.
+/// A connection for reading that was used this recently is assumed to be in order.
 const UNCHECKED: Duration = Duration::from_secs(1);
 
-/// A connection, or none yet, and whose turn it is to use it.
+/// A connection, or none yet, behind a lock for its user.
 type Slot = Arc<Turn<Option<PgConnection>>>;
 
-/// A connection that nobody uses, and since when.
+/// An unused connection, and since when it is unused.
 type Idle = (PgConnection, Instant);
 
-/// A database that is in use.
+/// An open database.
 pub(crate) struct Database {
     server: Server,
     writers: Mutex<HashMap<(LogId, u32), Slot>>,
     beats: Mutex<HashMap<LogId, Slot>>,
     idle_readers: Arc<Mutex<Vec<Idle>>>,
     readers: Arc<Semaphore>,
-    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
+    /// The first error about unreadable data: it persists until a person repairs the data.
     unreadable: Mutex<Option<String>>,
 }
 
 impl Database {
-    /// Log in, see whether the schema is the one that this program knows, and go on with connections called `boxbox-NAME`.
+    /// Log in, check that the schema is the one that this program knows, and use connections named `boxbox-NAME`.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none and a login that is not let in; [`StoreError::Unreadable`] for another
+    /// [`StoreError::Refused`] for an invalid URL and for a refused login; [`StoreError::Unreadable`] for another
     /// schema; [`StoreError::Unavailable`].
     pub(crate) async fn connect(url: &str, password: Option<&str>, name: &str) -> Result<Self, StoreError> {
         let server = Server::parse(url, password)?.named(name);
@@ -72,16 +72,16 @@ impl Database {
         })
     }
 
-    /// Run `work` in one transaction on the partition's own connection. When the caller goes away before the connection is
-    /// free, nothing happens; later, the transaction goes on to its end. `work` must hand on every error that it meets: a
-    /// transaction with a failed statement in it cannot be committed any more.
+    /// Run `work` in one transaction on the partition's own connection. If the caller drops the future before the connection is
+    /// free, nothing happens; after that the transaction runs to its end. `work` must return every error that it meets: a
+    /// transaction with a failed statement cannot be committed.
     ///
     /// # Errors
-    /// What `work` says; [`StoreError::Unavailable`], after which it may have happened.
+    /// Those of `work`; [`StoreError::Unavailable`], after which the transaction may have happened.
     pub(crate) async fn transaction<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.transaction_within(log, partition, DEADLINE, work).await
     }
@@ -90,25 +90,25 @@ impl Database {
     pub(super) async fn transaction_within<T, F>(&self, log: &LogId, partition: u32, deadline: Duration, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let slot = self.writers.lock().entry((log.clone(), partition)).or_default().clone();
         self.noted(in_transaction(self.server.clone(), slot, deadline, work).await)
     }
 
-    /// One transaction on the connection of the log's beats, see [`members`](super::members). Others wait for it to end: the
-    /// server ends it soon if nothing is heard of it.
+    /// One transaction on the connection of the log's beats, see [`members`](super::members). Other members wait for it to end: the
+    /// server ends it soon if this process falls silent.
     pub(super) async fn beat<T, F>(&self, log: &LogId, deadline: Duration, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let slot = self.beats.lock().entry(log.clone()).or_default().clone();
         let server = self.server.with([("idle_in_transaction_session_timeout", "2s"), ("statement_timeout", "4s"), ("lock_timeout", "3s")]);
         self.noted(in_transaction(server, slot, deadline, work).await)
     }
 
-    /// Close the partition's connection: somebody else has the partition.
+    /// Close the partition's connection: another process has the partition.
     pub(super) async fn forget(&self, log: &LogId, partition: u32) {
         let slot = self.writers.lock().remove(&(log.clone(), partition));
         if let Some(slot) = slot
@@ -118,7 +118,7 @@ impl Database {
         }
     }
 
-    /// Wait for what is being done, then close all connections.
+    /// Wait for running calls, then close all connections.
     pub(crate) async fn close(&self) {
         let slots: Vec<Slot> = self.writers.lock().drain().map(|(_, slot)| slot).chain(self.beats.lock().drain().map(|(_, slot)| slot)).collect();
         for slot in slots {
@@ -136,11 +136,11 @@ impl Database {
     /// Run `work`, single statements that only read, on a connection for reading.
     ///
     /// # Errors
-    /// What `work` says; [`StoreError::Unavailable`].
+    /// Those of `work`; [`StoreError::Unavailable`].
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let Ok(Ok(permit)) = timeout(READER_TIMEOUT, self.readers.clone().acquire_owned()).await else {
             return Err(StoreError::Unavailable(format!("no connection was free for reading within {READER_TIMEOUT:?}")));
@@ -157,7 +157,7 @@ impl Database {
                 Ok(_) => idle.lock().push((connection, Instant::now())),
                 Err(e) => {
                     close_soon(connection);
-                    // What has ended one connection has probably ended all.
+                    // The cause that ended one connection has probably ended all.
                     if e.is_retryable() {
                         idle.lock().clear();
                     }
@@ -168,7 +168,7 @@ impl Database {
         self.noted(task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the reading task ended: {e}")))))
     }
 
-    /// Whether the database answers, and everything that was asked of it so far could be read.
+    /// Checks that the database answers, and that all data read so far was readable.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         if let Some(what) = &*self.unreadable.lock() {
             return Err(StoreError::Unreadable(what.clone()));
@@ -177,7 +177,7 @@ impl Database {
         self.read(|c| Box::pin(async move { ping.fetch_optional(c).await.map(drop).map_err(from_sqlx) })).await
     }
 
-    /// What was asked for, having remembered if it could not be read.
+    /// Returns `outcome`, and remembers an error about unreadable data.
     pub(super) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Unreadable(what)) = &outcome {
             self.unreadable.lock().get_or_insert_with(|| what.clone());
@@ -186,7 +186,7 @@ impl Database {
     }
 }
 
-/// A connection from those that nobody uses, if one is in order.
+/// An unused connection that is in order, if there is one.
 async fn usable(idle: &Mutex<Vec<Idle>>) -> Option<PgConnection> {
     let (mut connection, since) = idle.lock().pop()?;
     if since.elapsed() < UNCHECKED {
@@ -205,7 +205,7 @@ async fn usable(idle: &Mutex<Vec<Idle>>) -> Option<PgConnection> {
 async fn in_transaction<T, F>(server: Server, slot: Slot, deadline: Duration, work: F) -> Result<T, StoreError>
 where
     T: Send + 'static,
-    F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send + 'static,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
 {
     let mut slot = within(deadline, async { Ok(slot.lock_owned().await) }).await?;
     let task = tokio::spawn(async move {
@@ -225,12 +225,12 @@ where
 
 async fn run<T, F>(connection: &mut PgConnection, work: F) -> Result<T, StoreError>
 where
-    F: for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T>,
 {
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(from_sqlx)?;
     match work(&mut transaction).await {
         Ok(done) => transaction.commit().await.map_err(from_sqlx).map(|()| done),
-        // The connection is closed anyway, but its locks are to be gone before anybody is answered.
+        // The connection is closed anyway, but its locks must be released before a caller gets an answer.
         Err(e) => {
             drop(transaction.rollback().await);
             Err(e)

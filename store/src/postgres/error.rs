@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean to the caller.
+//! The meaning of PostgreSQL's errors for the caller.
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
@@ -12,7 +12,7 @@ pub(crate) fn from_sqlx(e: sqlx::Error) -> StoreError {
             let said = e.try_downcast_ref::<PgDatabaseError>().map_or(String::new(), |e| e.code().to_owned());
             from_state(&said, e.message())
         }
-        // A protocol error is a connection that was cut in mid-message, or no PostgreSQL at the other end.
+        // A protocol error means that the connection broke within a message, or that the other end is not PostgreSQL.
         E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
             StoreError::Unavailable(e.to_string())
         }
@@ -39,7 +39,7 @@ fn from_state(state: &str, message: &str) -> StoreError {
         tests::IN_FAILED_TRANSACTION.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
     match state {
-        // Somebody has to make room, but then the same call succeeds.
+        // A person has to free space, but then the same call succeeds.
         "53100" => StoreError::Unavailable(format!("the database's disk is full: {message}")),
         "25006" => StoreError::Unavailable(format!("the database only reads, as a standby does: {message}")),
         "55P03" => StoreError::Unavailable(format!("a lock was not given in time: {message}")),
@@ -47,7 +47,7 @@ fn from_state(state: &str, message: &str) -> StoreError {
         "42P01" | "42703" | "3F000" => StoreError::Unreadable(format!("its schema is another one ({message}): run `boxbox migrate`")),
         "42501" => StoreError::Unavailable(format!("the database does not let this user do that: {message}")),
         _ => match state.get(..2).unwrap_or("") {
-            // Who may log in is settled on the server, and a person can settle it again while this runs.
+            // The server decides who may log in, and a person can change that while this program runs.
             "28" | "3D" => StoreError::Unavailable(format!("no way into the database: {message}")),
             // Connections, resources, operators, deadlocks; a transaction that the server ended; I/O; a statement that was prepared
             // before a migration, which the next connection prepares again.
@@ -63,7 +63,7 @@ fn from_state(state: &str, message: &str) -> StoreError {
 pub(super) mod tests {
     use super::*;
 
-    /// Statements in a transaction that had failed before: somebody went on where it was over.
+    /// Statements in a transaction that had failed before: the program continued after the failure.
     pub(in crate::postgres) static IN_FAILED_TRANSACTION: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
     #[test]

@@ -1,7 +1,7 @@
-//! Processors that share the database: who lives, and who has which partition (E5). What a beat does is said by
-//! [`crate::share`]; beats of one log follow one another, by an advisory lock.
+//! Processors that share the database: which are alive, and which owns which partition (E5b). [`crate::share`] decides what a
+//! beat changes; an advisory lock orders the beats of one log.
 //!
-//! Time is the database's. A member's leases live as long as its row in `members` does.
+//! The database's clock counts. A member's leases last as long as its row in `members`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use std::time::Duration;
 use boxbox_schemas::LogId;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::database::Database;
 use super::error::from_sqlx;
-use super::store::PostgresResults;
-use crate::share::{Seat, turn};
+use crate::share::{PartitionOwner, turn};
 use crate::sql::{Found, number};
 use crate::{Lease, Member, Share, StoreError};
 
-/// How long a beat may take: what waits longer is said to be unavailable, and beats again.
+/// How long a beat may take: a longer one is [`StoreError::Unavailable`], and the member beats again.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-pub(super) async fn beat(store: &PostgresResults, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
+pub(super) async fn beat(database: &Database, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
     let (of, member) = (log.clone(), member.clone());
-    store.database.beat(log, DEADLINE, move |c| Box::pin(beat_in(c, of, partitions, member))).await
+    database.beat(log, DEADLINE, move |c| Box::pin(beat_in(c, of, partitions, member))).await
 }
 
-pub(super) async fn release(store: &PostgresResults, lease: &Lease) -> Result<(), StoreError> {
+pub(super) async fn release(database: &Database, lease: &Lease) -> Result<(), StoreError> {
     let (log, partition, lease) = (&lease.log, lease.partition, lease.clone());
-    let work = store.database.transaction(log, partition, move |c| {
+    let work = database.transaction(log, partition, move |c| {
         Box::pin(async move {
             let free = sqlx::query("UPDATE partitions SET owner = NULL, leaving = FALSE WHERE log = $1 AND part = $2 AND epoch = $3");
             let free = free.bind(lease.log.0.as_str()).bind(i64::from(lease.partition)).bind(epoch(&lease)?);
@@ -33,13 +33,13 @@ pub(super) async fn release(store: &PostgresResults, lease: &Lease) -> Result<()
         })
     });
     work.await?;
-    store.database.forget(log, partition).await;
+    database.forget(log, partition).await;
     Ok(())
 }
 
-pub(super) async fn leave(store: &PostgresResults, log: &LogId, member: &Member) -> Result<(), StoreError> {
+pub(super) async fn leave(database: &Database, log: &LogId, member: &Member) -> Result<(), StoreError> {
     let (of, name) = (log.clone(), member.name.clone());
-    let work = store.database.beat(log, DEADLINE, move |c| {
+    let work = database.beat(log, DEADLINE, move |c| {
         Box::pin(async move {
             let gone = sqlx::query("DELETE FROM members WHERE log = $1 AND name = $2").bind(of.0.as_str()).bind(name);
             gone.execute(c).await.map(drop).map_err(from_sqlx)
@@ -50,10 +50,10 @@ pub(super) async fn leave(store: &PostgresResults, log: &LogId, member: &Member)
 
 async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Member) -> Result<Share, StoreError> {
     let (of, me) = (log.0.as_str(), member.name.as_str());
-    // Another log with the same hash would have to wait, no more.
+    // Another log with the same hash would only have to wait.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('boxbox members ' || $1, 0))").bind(of).execute(&mut *c).await.map_err(from_sqlx)?;
 
-    // By the clock, not by the transaction's time, which is that of before the lock.
+    // By the clock, not by the transaction's time, which is from before the lock.
     let alive = sqlx::query(
         "INSERT INTO members (log, name, alive_until) VALUES ($1, $2, clock_timestamp() + $3 * INTERVAL '1 microsecond') \
          ON CONFLICT (log, name) DO UPDATE SET alive_until = excluded.alive_until",
@@ -65,14 +65,14 @@ async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Memb
     let names = sqlx::query_scalar("SELECT name FROM members WHERE log = $1").bind(of).fetch_all(&mut *c).await.map_err(from_sqlx)?;
     let members: BTreeSet<String> = names.into_iter().collect();
 
-    let mut seats = seats(c, of, partitions).await?;
-    if seats.len() < partitions as usize {
+    let mut owners = owners(c, of, partitions).await?;
+    if owners.len() < partitions as usize {
         let missing =
             sqlx::query("INSERT INTO partitions (log, part, epoch) SELECT $1, n, 0 FROM generate_series(0, $2 - 1) n ON CONFLICT DO NOTHING");
         missing.bind(of).bind(i64::from(partitions)).execute(&mut *c).await.map_err(from_sqlx)?;
-        seats = self::seats(c, of, partitions).await?;
+        owners = self::owners(c, of, partitions).await?;
     }
-    let turn = turn(&seats, &members, me);
+    let turn = turn(&owners, &members, me);
     // A partition in which a step is being written, or hangs, is left for the next beat: no beat waits for a partition.
     if !turn.take.is_empty() {
         let take = sqlx::query(
@@ -99,12 +99,13 @@ async fn beat_in(c: &mut PgConnection, log: LogId, partitions: u32, member: Memb
     Ok(share)
 }
 
-async fn seats(c: &mut PgConnection, log: &str, partitions: u32) -> Result<Vec<Seat>, StoreError> {
+async fn owners(c: &mut PgConnection, log: &str, partitions: u32) -> Result<Vec<PartitionOwner>, StoreError> {
     let query = sqlx::query("SELECT part, owner, leaving FROM partitions WHERE log = $1 AND part < $2 ORDER BY part");
     let rows = query.bind(log).bind(i64::from(partitions)).fetch_all(c).await.map_err(from_sqlx)?;
-    let seat =
-        |row: &PgRow| Ok(Seat { partition: number(row, "part")?, owner: row.maybe_text("owner")?.map(str::to_owned), leaving: row.bool("leaving")? });
-    rows.iter().map(seat).collect()
+    let owner = |row: &PgRow| {
+        Ok(PartitionOwner { number: number(row, "part")?, owner: row.maybe_text("owner")?.map(str::to_owned), leaving: row.bool("leaving")? })
+    };
+    rows.iter().map(owner).collect()
 }
 
 fn numbers(partitions: &[u32]) -> Vec<i64> {

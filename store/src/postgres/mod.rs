@@ -1,9 +1,9 @@
 //! Results on PostgreSQL: the server profile, which several processors share.
 //!
-//! What a step writes and what a question asks is that of SQLite (see [`crate::sql`]); what is different is how connections are
-//! kept ([`database`]), who owns a partition ([`members`]) and the outbox of laps.
+//! The statements of steps and queries are shared with SQLite (see [`crate::sql`]). Different are the handling of connections
+//! ([`database`]), the ownership of partitions ([`members`]) and the outbox of laps.
 //!
-//! A pooler between this and the server must give each connection a server session of its own (PgBouncer: session mode):
+//! A pooler between this and the server must give each connection its own server session (PgBouncer: session mode):
 //! statements are prepared once, and settings are made when a connection opens.
 
 mod connection;

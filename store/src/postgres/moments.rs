@@ -1,4 +1,4 @@
-//! Questions about a moment of a session, as PostgreSQL answers them by a few steps in an index.
+//! Queries for a moment of a session, which PostgreSQL answers with a few index lookups.
 
 /// $3 the moment.
 pub(super) const LAPS_AT: &str = concat!(

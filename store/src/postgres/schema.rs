@@ -1,4 +1,4 @@
-//! The schema: bringing a database to it, and seeing whether one has it.
+//! The schema: migrating a database to it, and checking whether a database has it.
 
 use sqlx::migrate::{Migrate, Migrator};
 
@@ -8,17 +8,17 @@ use crate::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Bring the database at `url` to the schema of this program. Doing so again, or from several places at once, does no harm.
+/// Migrate the database at `url` to the schema of this program. Doing so again, or from several processes at once, does no harm.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for a database that a newer program has migrated; else as [`PostgresResults::open`](super::PostgresResults::open).
 pub async fn migrate(url: &str, password: Option<&str>) -> Result<(), StoreError> {
-    // A migration may rewrite tables, and waits for others that migrate.
+    // A migration may rewrite tables, and waits for other processes that migrate.
     let patient = [("statement_timeout", "0"), ("lock_timeout", "0")];
     let server = Server::parse(url, password)?.named("migrate").with(patient);
     let mut connection = server.login().await?;
     let done = MIGRATIONS.run_direct(None, &mut connection, false).await;
-    // Closed in any case: a migration that failed keeps its lock for as long as its connection.
+    // The connection is closed in any case: a failed migration keeps its lock as long as its connection.
     close_soon(connection);
     done.map_err(|e| server.at(from_migration(e)))
 }

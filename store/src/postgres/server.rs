@@ -1,4 +1,4 @@
-//! [`Server`]: which database, as whom, and what each connection to it is told.
+//! [`Server`]: the database's address, its user, and the settings of each connection.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use tokio::time::timeout;
 use super::error::from_sqlx;
 use crate::StoreError;
 
-/// How long a statement may take on the server. What is asked here takes milliseconds.
+/// How long a statement may take on the server. Those of this crate take milliseconds.
 const STATEMENT_TIMEOUT: &str = "10s";
-/// How long a statement waits for a lock. Whoever holds one has [`IDLE_IN_TRANSACTION`] and [`STATEMENT_TIMEOUT`] against it.
+/// How long a statement waits for a lock. [`IDLE_IN_TRANSACTION`] and [`STATEMENT_TIMEOUT`] bound how long another holds it.
 const LOCK_TIMEOUT: &str = "5s";
-/// The server ends a transaction of which nothing has been heard for so long, and so frees its locks.
+/// The server ends a transaction after this long without a statement, which frees its locks.
 const IDLE_IN_TRANSACTION: &str = "10s";
 /// How long connecting and logging in may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Prepared statements kept for each connection: more than this crate has texts.
+/// Prepared statements kept for each connection: more than this crate's different statements.
 const STATEMENTS: usize = 200;
-/// What may stand behind the `?` of a URL. What else there is would be settled here, or change what the settings below say.
+/// Parameters allowed after the `?` of a URL. Others are set here, or would change the settings below.
 const PARAMETERS: [&str; 5] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "host"];
 
-/// A database and how to get in.
+/// A database and its login.
 #[derive(Clone)]
 pub(crate) struct Server {
     options: PgConnectOptions,
@@ -30,11 +30,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// `postgres://USER@HOST:PORT/DATABASE`, with `?sslmode=…&sslrootcert=…`. Without an `sslmode` the server's certificate is
-    /// verified, unless the server is on this machine. Without a password, `PGPASSWORD` and `~/.pgpass` are looked into, as
+    /// verified, unless the server is on this machine. Without a password, `PGPASSWORD` and `~/.pgpass` are used, as
     /// PostgreSQL's own programs do.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none or has a password in it, which is not repeated.
+    /// [`StoreError::Refused`] for an invalid URL, and for one with a password, which the error does not repeat.
     pub(crate) fn parse(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
         let refused = |why: &str| StoreError::Refused(format!("the URL of the PostgreSQL database {why}"));
         let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
@@ -44,7 +44,7 @@ impl Server {
         let (user, host) = authority.rsplit_once('@').ok_or_else(|| refused("names no user: postgres://USER@HOST:PORT/DATABASE"))?;
         let parameters: Vec<_> = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
         if user.contains(':') || parameters.iter().any(|(name, _)| name.eq_ignore_ascii_case("password")) {
-            return Err(refused("has a password in it, where it would be seen by everybody: give a file with --results-password-file"));
+            return Err(refused("has a password in it, where others can see it: give a file with --results-password-file"));
         }
         if user.is_empty() || database.is_empty() {
             return Err(refused("names no user or no database: postgres://USER@HOST:PORT/DATABASE"));
@@ -65,7 +65,7 @@ impl Server {
         Ok(Self { options: options.statement_cache_capacity(STATEMENTS).options(SETTINGS) })
     }
 
-    /// The same, with connections that call themselves `boxbox-NAME`.
+    /// The same, with connections named `boxbox-NAME`.
     pub(crate) fn named(&self, name: &str) -> Self {
         Self { options: self.options.clone().application_name(&format!("boxbox-{name}")) }
     }
@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    /// The first connection. Who is not let in now will not be later, unless a person does something: that is told at once.
+    /// The first connection. A login that is refused now stays refused until a person changes something, so that is an error at once.
     pub(crate) async fn login(&self) -> Result<PgConnection, StoreError> {
         match timeout(CONNECT_DEADLINE, self.options.connect()).await {
             Ok(Err(e)) if is_for_a_person(&e) => {
@@ -95,7 +95,7 @@ impl Server {
         }
     }
 
-    /// An error with the place it comes from, which is no secret.
+    /// An error with the server's address, which is not secret.
     pub(crate) fn at(&self, e: StoreError) -> StoreError {
         let o = &self.options;
         let place = format!("PostgreSQL, {}@{}:{}/{}", o.get_username(), o.get_host(), o.get_port(), o.get_database().unwrap_or_default());
@@ -108,26 +108,26 @@ impl Server {
     }
 }
 
-/// Whether a login has failed in a way that does not heal: a wrong password, no such user or database, a certificate that
-/// proves nothing.
+/// Whether a login failed for a reason that a person must remove: a wrong password, no such user or database, an invalid
+/// certificate.
 fn is_for_a_person(e: &sqlx::Error) -> bool {
     match e {
         sqlx::Error::Database(e) => e.code().is_some_and(|state| state.starts_with("28") || state.starts_with("3D")),
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => true,
-        // What rustls makes of a certificate.
+        // Errors of rustls about a certificate.
         sqlx::Error::Io(e) => e.kind() == std::io::ErrorKind::InvalidData,
         _ => false,
     }
 }
 
-/// What every connection is told when it opens.
+/// The settings of every connection, made when it opens.
 const SETTINGS: [(&str, &str); 9] = [
-    // A commit that was answered is on the disk, and on that of a synchronous standby.
+    // A confirmed commit is on the disk, and on that of a synchronous standby.
     ("synchronous_commit", "on"),
     ("statement_timeout", STATEMENT_TIMEOUT),
     ("lock_timeout", LOCK_TIMEOUT),
     ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-    // A client that is gone is noticed in the midst of a statement, and a machine that is gone within half a minute.
+    // The server notices during a statement that a client is gone, and within half a minute that a machine is gone.
     ("client_connection_check_interval", "1s"),
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
@@ -135,7 +135,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("tcp_user_timeout", "20s"),
 ];
 
-/// Say goodbye; a server that does not listen is left alone.
+/// Close the connection in order; a server that does not answer is not waited for.
 pub(super) async fn close(connection: PgConnection) {
     drop(timeout(CONNECT_DEADLINE, connection.close()).await);
 }

@@ -7,7 +7,7 @@ use boxbox_schemas::LogId;
 
 use super::database::Database;
 use super::members;
-use crate::sql::{self, Sql, SqlStore, Work};
+use crate::sql::{self, Sql, SqlFuture, SqlStore};
 use crate::{Lease, Member, Quarantined, Share, StoreError};
 
 /// How long it may take to load a partition: laps and facts of every session that is not retired.
@@ -21,11 +21,11 @@ pub struct PostgresResults {
 
 impl PostgresResults {
     /// Use the database at `postgres://USER@HOST:PORT/DATABASE`, with `?sslmode=…&sslrootcert=…`, which [`migrate`](super::migrate)
-    /// has prepared. Without an `sslmode` the server's certificate is verified, unless the server is on this machine. A step that
-    /// was answered is on the server's disk.
+    /// has prepared. Without an `sslmode` the server's certificate is verified, unless the server is on this machine. A confirmed step
+    /// is on the server's disk.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] for a URL that is none or has a password in it, and for a login that is not let in;
+    /// [`StoreError::Refused`] for an invalid URL, for one with a password, and for a refused login;
     /// [`StoreError::Unreadable`] for a schema that is not this program's; [`StoreError::Unavailable`].
     pub async fn open(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
         Ok(Self { database: Database::connect(url, password, "results").await? })
@@ -39,7 +39,7 @@ impl PostgresResults {
         sql::quarantine(self, log, partition).await
     }
 
-    /// Wait for what is being done, then close the connections.
+    /// Wait for running calls, then close the connections.
     pub async fn close(&self) {
         self.database.close().await;
     }
@@ -51,7 +51,7 @@ impl SqlStore for PostgresResults {
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.database.transaction(log, partition, |c| work(c)).await
     }
@@ -59,7 +59,7 @@ impl SqlStore for PostgresResults {
     async fn write_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         let patiently = self.database.transaction_within(log, partition, LOAD_DEADLINE, |c| {
             Box::pin(async move {
@@ -73,7 +73,7 @@ impl SqlStore for PostgresResults {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.database.read(|c| work(c)).await
     }
@@ -87,14 +87,14 @@ impl SqlStore for PostgresResults {
     }
 
     async fn member_beats(&self, log: &LogId, partitions: u32, member: &Member) -> Result<Share, StoreError> {
-        members::beat(self, log, partitions, member).await
+        members::beat(&self.database, log, partitions, member).await
     }
 
     async fn member_releases(&self, lease: &Lease) -> Result<(), StoreError> {
-        members::release(self, lease).await
+        members::release(&self.database, lease).await
     }
 
     async fn member_leaves(&self, log: &LogId, member: &Member) -> Result<(), StoreError> {
-        members::leave(self, log, member).await
+        members::leave(&self.database, log, member).await
     }
 }

@@ -1,4 +1,4 @@
-//! A partition's ownership and steps: what a results store writes.
+//! The writes of a results store: a partition's ownership, and steps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) async fn acquire(c: &mut dyn Sql, log: LogId, partition: u32) -> Resu
     Ok(Lease { epoch, log, partition })
 }
 
-/// E5: the partition's checkpoint, if the lease is still the newest. Nobody else writes the partition, or takes it over, until the
+/// E5: the partition's checkpoint, if the lease is still the newest. No other process writes the partition or takes it over until the
 /// transaction ends.
 pub(crate) async fn owned(c: &mut dyn Sql, lease: &Lease) -> Result<Option<Checkpoint>, StoreError> {
     let sql = format!("SELECT epoch, log_offset, crc FROM partitions WHERE log = $1 AND part = $2{}", c.dialect().for_update);
@@ -181,7 +181,7 @@ async fn put_rows(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
     .await
 }
 
-/// E9: what nobody will go on from is dropped; what is shown stays.
+/// E9: state that is no longer needed to continue is dropped; what readers see stays.
 async fn retire(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
     let no_race = format!("UPDATE streams SET race = {} WHERE session IN (", c.dialect().no_bytes);
     for head in [

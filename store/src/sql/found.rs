@@ -1,4 +1,4 @@
-//! [`Found`]: a row that a statement found, and what its columns say.
+//! [`Found`]: a row that a statement found, and the values of its columns.
 
 use boxbox_schemas::results::{AnyRow, CarNow, RowHead, RowKey, RowKind, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, Sim, Source, TenantId};
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::rows::{Description, parse};
 use crate::StoreError;
 
-/// A row, by the names of its columns. A column that is not there, or is of another type, is [`StoreError::Unreadable`].
+/// A row, read by the names of its columns. A column that is missing, or has another type, is [`StoreError::Unreadable`].
 pub(crate) trait Found {
     /// A whole number.
     fn int(&self, name: &str) -> Result<i64, StoreError>;

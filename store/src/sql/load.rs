@@ -1,4 +1,4 @@
-//! What a partition's owner goes on from.
+//! Loading the state from which a partition's owner continues.
 
 use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey};
 use bytes::Bytes;
@@ -51,7 +51,7 @@ fn stream(row: &dyn Found) -> Result<StreamState, StoreError> {
     Ok(StreamState { ledger: json(row, "ledger")?, race: race(row)?, now: found::now(row)?, field: vec![] })
 }
 
-/// A car that a stream sees, and whose stream that is.
+/// A car that a stream sees, and the stream.
 fn seen(row: &dyn Found) -> Result<((SessionId, DriverId, RunId), FieldState), StoreError> {
     let by = (SessionId(found::id(row, "session")?), DriverId(short_id(row, "driver")?), found::run(row)?);
     Ok((by, FieldState { slot: number(row, "slot")?, race: race(row)?, now: found::now(row)? }))

@@ -1,12 +1,12 @@
-//! What the SQL backends share: a step as rows, what a commit writes, what a load and a question read.
+//! The part that the SQL backends share: steps as rows, the writes of a commit, the reads of a load and of queries.
 //!
-//! All of it is written once, on [`Sql`]: a connection that takes many rows at once and gives rows found one by one. SQLite and
-//! PostgreSQL each implement it for their connections, in the way that is fast there ([`write`]: SQLite wants many values,
-//! PostgreSQL arrays), and [`SqlStore`] for how their connections are kept. Pieces of SQL that differ are in a [`Dialect`].
+//! It is written once, on [`Sql`]: a connection that writes many rows at once and returns found rows one by one. SQLite and
+//! PostgreSQL each implement it for their connections, in the way that is fast there ([`write`]: many values on SQLite,
+//! arrays on PostgreSQL), and [`SqlStore`] for how their connections are kept. Pieces of SQL that differ are in a [`Dialect`].
 //!
-//! Parameters are `$1`, which both take, and whole numbers are `i64`, which both have.
+//! Parameters are `$1`, which both accept, and whole numbers are `i64`, which both have.
 
-/// $1 tenant, $2 session. Each entry of a session by one step in the index to the next: few, whatever laps there are.
+/// $1 tenant, $2 session. Finds each entry of a session with one index lookup, however many laps there are.
 macro_rules! entries {
     () => {
         "WITH RECURSIVE entries (entry) AS ( \
@@ -55,7 +55,7 @@ use crate::StoreError;
 pub(crate) struct Dialect {
     /// Behind a `SELECT`: no other connection writes the rows found until the transaction ends.
     pub(crate) for_update: &'static str,
-    /// In a `SET` of `partitions`: no processor that beats has it any more.
+    /// In a `SET` of `partitions`: the partition has no owner any more.
     pub(crate) to_no_owner: &'static str,
     /// A value of no bytes.
     pub(crate) no_bytes: &'static str,
@@ -63,32 +63,32 @@ pub(crate) struct Dialect {
     pub(crate) laps_at: &'static str,
     /// For each entry its best lap that had ended: parameters as of `laps_at`.
     pub(crate) best_laps: &'static str,
-    /// Whether steps say in `lap_outbox` which laps they touch, for the task that copies laps elsewhere.
+    /// Whether steps record in `lap_outbox` which laps they change, for the task that copies laps to another database.
     pub(crate) outbox: bool,
 }
 
-/// What runs on a connection.
-pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+/// The future of statements on a connection.
+pub(crate) type SqlFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-/// Takes each row found.
+/// A function that is called with each row found.
 pub(crate) type Each<'f> = &'f mut (dyn FnMut(&dyn Found) -> Result<(), StoreError> + Send);
 
 /// A connection, within a transaction or not.
 #[async_trait]
 pub(crate) trait Sql: Send {
-    /// What its database writes differently.
+    /// The SQL in which its database differs.
     fn dialect(&self) -> &'static Dialect;
     /// `head`, then rows of `columns` values each, all of them in order, in as many statements as are fast, then `tail`.
     async fn write_values(&mut self, head: &str, columns: usize, values: &[Value<'_>], tail: &str) -> Result<(), StoreError>;
     /// As `write_values` for a statement that finds rows.
     async fn select_values(&mut self, head: &str, columns: usize, values: &[Value<'_>], tail: &str, each: Each<'_>) -> Result<(), StoreError>;
-    /// What a statement with `parameters` finds, row by row as they come.
+    /// Calls `each` with every row that a statement with `parameters` finds, as the rows come.
     async fn query(&mut self, sql: &str, parameters: &[Value<'_>], each: Each<'_>) -> Result<(), StoreError>;
-    /// A statement that finds nothing.
+    /// A statement without rows.
     async fn execute(&mut self, sql: &str, parameters: &[Value<'_>]) -> Result<(), StoreError>;
 }
 
-/// `head` all rows `tail`, where `of` says the values of a row: `INSERT INTO … ` rows, or `… IN (` rows `)`.
+/// `head` all rows `tail`, where `of` gives the values of a row: `INSERT INTO … ` rows, or `… IN (` rows `)`.
 pub(crate) async fn write<'a, R, const N: usize>(
     c: &mut dyn Sql,
     head: &str,
@@ -119,7 +119,7 @@ pub(crate) async fn select<'a, K, const N: usize>(
     c.select_values(head, N, &values, tail, each).await
 }
 
-/// Everything that a statement finds, as `one` reads it.
+/// All rows that a statement finds, each read by `one`.
 pub(crate) async fn all<T: Send>(
     c: &mut dyn Sql,
     sql: &str,

@@ -1,4 +1,4 @@
-//! Which laps a step writes or withdraws, for whoever copies laps elsewhere: in the same transaction, so that none is missed.
+//! Which laps a step writes or withdraws, for the task that copies laps to another database: in the same transaction, so that none is missed.
 
 use std::collections::BTreeSet;
 

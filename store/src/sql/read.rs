@@ -1,4 +1,4 @@
-//! [`Sessions`] of a SQL store: its questions.
+//! [`Sessions`] of an SQL store: its queries.
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{AnyRow, CarNow, Lap, Ledger, RowKind, SessionInfo};
@@ -20,7 +20,7 @@ const LAP: &str = "SELECT l.body FROM laps l JOIN sessions s ON s.id = l.session
 const ROWS: &str = "SELECT r.* FROM rows r JOIN sessions s ON s.id = r.session \
                     WHERE s.tenant = $1 AND r.session = $2 AND r.kind = $3 AND NOT r.superseded \
                     ORDER BY r.entry, r.sim_time_us, r.driver, r.run, r.slot, r.timeline, r.tick";
-/// A stream's own car first, then those that it sees; the entry is known to the body alone.
+/// A stream's own car first, then the cars that it sees; the entry is only in the body.
 const CARS: &str = "SELECT t.now, t.driver AS driver, t.run AS run, -1 AS slot FROM streams t JOIN sessions s ON s.id = t.session \
                     WHERE s.tenant = $1 AND t.session = $2 AND t.now IS NOT NULL \
                     UNION ALL SELECT f.now, f.driver, f.run, f.slot FROM field f JOIN sessions s ON s.id = f.session \
@@ -102,7 +102,7 @@ impl<S: SqlStore> Sessions for S {
     }
 }
 
-/// What `sql` finds, of $1 the tenant and $2 the session.
+/// The rows that `sql` finds; $1 is the tenant and $2 the session.
 async fn of_session<T: Send + 'static>(
     store: &impl SqlStore,
     tenant: &TenantId,
@@ -114,7 +114,7 @@ async fn of_session<T: Send + 'static>(
     store.read(move |c| Box::pin(async move { all(c, sql, &values![&tenant, &session], one).await })).await
 }
 
-/// The laps that a question about a moment finds.
+/// The laps that a query for a moment finds.
 async fn moment(
     store: &impl SqlStore,
     tenant: &TenantId,
@@ -132,10 +132,10 @@ async fn moment(
     ask.await
 }
 
-/// The laps asked for, as a question and its parameters; `None` if there can be none.
+/// A query for the laps that the filter selects, with its parameters; `None` if there can be none.
 ///
-/// Conditions are put into the text as they are needed, so that each text has a plan that begins where its first row is:
-/// of one entry by number, of all by (entry, number).
+/// The text has only the conditions that are needed, so that each text has a plan that begins at its first row:
+/// by number for one entry, by (entry, number) for all.
 pub(crate) fn laps_query<'a>(
     tenant: &'a TenantId,
     session: &'a SessionId,
@@ -146,7 +146,7 @@ pub(crate) fn laps_query<'a>(
     let mut sql =
         "SELECT l.body FROM laps l JOIN sessions s ON s.id = l.session WHERE NOT l.superseded AND s.tenant = $1 AND l.session = $2".to_owned();
     let mut parameters = values![tenant, session].to_vec();
-    // The text so far, with the place of `value` at its end.
+    // The text so far, followed by the placeholder of `value`.
     let mut with = |sql: &mut String, text: &str, value: Value<'a>| {
         parameters.push(value);
         *sql += &format!("{text}${}", parameters.len());

@@ -65,7 +65,7 @@ pub(crate) struct LapRow {
     pub(crate) body: String,
 }
 
-/// What a `descriptions` row holds.
+/// The content of a `descriptions` row.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Description {
     pub(crate) meta: Option<SessionMeta>,
@@ -140,17 +140,17 @@ impl LapRow {
     }
 }
 
-/// Unsigned numbers as SQL's signed ones; what does not fit is a fault of the caller.
+/// Unsigned numbers as SQL's signed ones; a number that does not fit is a fault of the caller.
 pub(crate) fn signed(n: u64) -> Result<i64, StoreError> {
     i64::try_from(n).map_err(|_| StoreError::Refused(format!("{n} is no number that a database can hold")))
 }
 
-/// What a column of JSON holds.
+/// Parses a column of JSON.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
-/// PostgreSQL has no text with a NUL in it; what is told to people has no need of one.
+/// PostgreSQL's text cannot contain a NUL, and a text for people needs none.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
@@ -163,7 +163,7 @@ fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| StoreError::Refused(e.to_string()))
 }
 
-/// SQL refuses to touch a row twice in one statement; the contract says that the later one stays.
+/// SQL refuses to change a row twice in one statement; the contract says that the later one stays.
 fn last_by_key<T, K: Ord>(rows: &[T], key: impl Fn(&T) -> K) -> Vec<&T> {
     rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
 }

@@ -1,4 +1,4 @@
-//! [`SqlStore`]: how a backend keeps its connections. Whatever is one has [`Steps`] here, and [`Sessions`](crate::Sessions) in
+//! [`SqlStore`]: how a backend keeps its connections. [`Steps`] is implemented for it here, and [`Sessions`](crate::Sessions) in
 //! [`read`](super::read).
 
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use bytes::Bytes;
 use super::commit::{acquire, commit};
 use super::load::load;
 use super::rows::StepRows;
-use super::{Sql, Work, all, number};
+use super::{Sql, SqlFuture, all, number};
 use crate::rules::check_step;
 use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, StoreError};
 
 /// The connections of a results store.
 #[async_trait]
 pub(crate) trait SqlStore: Send + Sync + 'static {
-    /// Run `work` in one transaction of the partition. A caller that goes away leaves nothing half done.
+    /// Run `work` in one transaction of the partition. If the caller drops the future, no transaction is left half done.
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static;
-    /// As `write`, for what may take long.
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
+    /// As `write`, for work that may take long.
     async fn write_at_length<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.write(log, partition, work).await
     }
@@ -34,7 +34,7 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static;
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
     /// As [`Sessions::ping`](crate::Sessions::ping).
     async fn answers(&self) -> Result<(), StoreError>;
 

@@ -1,12 +1,12 @@
-//! [`Value`]: what is bound to a statement.
+//! [`Value`]: a value that is bound to a statement.
 
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
 use bytes::Bytes;
 
-/// A value of a column or a parameter, of the type that it has even if there is none.
+/// A value of a column or a parameter; a missing value has a type too.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Value<'a> {
-    /// Every whole number is this.
+    /// Any whole number.
     Int(Option<i64>),
     /// Text, also JSON.
     Text(Option<&'a str>),

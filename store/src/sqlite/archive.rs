@@ -5,20 +5,23 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{Checkpoint, Span};
-use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey, TenantId};
+use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey, TenantId};
 use futures::TryStreamExt;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
 
+use super::chunks;
 use super::error::from_sqlx;
-use super::{File, chunks, signed};
+use super::file::File;
+use super::streams::{clamped, stream, stream_values};
 use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
-use crate::sql::{Found, Value, id, number, select, short_id, write};
+use crate::sql::rows::signed;
+use crate::sql::{Found, number, select, write};
 use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
 
-/// ?1 to ?4 the stream, ?5 and ?6 the span. Both tables in one statement: what a fold moves between them is then in one of
-/// them. Rows of a table do not overlap, so the first one wanted is the last that begins at or before the span.
+/// ?1 to ?4 the stream, ?5 and ?6 the span. One statement reads both tables, so that frames that are being folded are found in one of
+/// them. Rows of a table do not overlap, so the first row needed is the last that begins at or before the span.
 pub(super) const FRAMES: &str = "\
     SELECT first_seq, frames, packed FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq < ?6 AND first_seq >= \
     COALESCE((SELECT MAX(first_seq) FROM chunks WHERE tenant = ?1 AND session = ?2 AND driver = ?3 AND run = ?4 AND first_seq <= ?5), 0) \
@@ -34,15 +37,15 @@ pub struct SqliteArchive {
 }
 
 impl SqliteArchive {
-    /// Open the file at `path`, or make it.
+    /// Open the file at `path`, or create it.
     ///
-    /// A power cut may undo the last blocks, checkpoint and all (`synchronous = NORMAL` in WAL mode); they are then
-    /// taken from the log again. So a block costs no sync, and nothing is lost.
+    /// A power cut may undo the last blocks with their checkpoint (`synchronous = NORMAL` in WAL mode); they are then
+    /// read from the log again. So a block costs no sync, and no frame is lost.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { file: File::open(path, SqliteSynchronous::Normal, &MIGRATIONS).await? })
     }
 
-    /// Wait for what is being written, then close the file.
+    /// Wait for running writes, then close the file.
     pub async fn close(&self) {
         self.file.close().await;
     }
@@ -72,7 +75,7 @@ impl Archive for SqliteArchive {
     }
 
     async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {
-        // On the writer, so that what a caller before left being written is seen.
+        // On the writer, so that a write which an earlier caller no longer waits for is seen.
         let (log, partition) = (lease.log.clone(), lease.partition);
         self.file.write(move |c| Box::pin(load(c, log, partition))).await
     }
@@ -181,24 +184,6 @@ async fn put_cursors(c: &mut SqliteConnection, checkpoint: &Checkpoint, cursors:
     .await
 }
 
-pub(super) fn stream_values(stream: &StreamKey) -> [Value<'_>; 4] {
-    values![&stream.tenant, &stream.session, &stream.driver, &stream.run]
-}
-
 fn cursor(row: &dyn Found) -> Result<(StreamKey, u64), StoreError> {
     Ok((stream(row)?, number(row, "next_seq")?))
-}
-
-pub(super) fn stream(row: &dyn Found) -> Result<StreamKey, StoreError> {
-    Ok(StreamKey {
-        tenant: TenantId(short_id(row, "tenant")?),
-        session: SessionId(id(row, "session")?),
-        driver: DriverId(short_id(row, "driver")?),
-        run: RunId(id(row, "run")?),
-    })
-}
-
-/// Sequence numbers are below 2^48 (W4); a question may ask for more.
-pub(super) fn clamped(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
 }

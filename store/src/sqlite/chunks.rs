@@ -1,24 +1,28 @@
-//! Frames as rows: tails as they come, chunks when there are enough, and the removal of the oldest.
+//! Frames as rows: the newest as tails, then as chunks, and the removal of the oldest.
 //!
 //! Appending to a packed chunk means packing it again, so ten appends would write a frame five times over. A stream's new
-//! frames are rows of their own in `tails`, and are folded into chunks once they fill one or have waited long enough.
+//! frames are separate rows in `tails`, and are folded into chunks once they fill one or have waited long enough.
+//!
+//! Frames are archived in chunks of about 10 s for each stream. The newest frames of a stream are rows of about a second in `tails`
+//! until they fill a chunk, so that the trace of a lap is complete soon after the lap. The oldest chunks are removed by age and
+//! by bytes. A removed frame stays below its stream's cursor, so that it does not come back when the log is read again (E6a).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::StreamKey;
 use sqlx::sqlite::SqliteConnection;
 
-use super::archive::{clamped, stream, stream_values};
 use super::error::from_sqlx;
+use super::streams::{clamped, stream, stream_values};
 use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
 use crate::sql::{Found, number, select, write};
 use crate::{FrameRun, Removed, Retention, StoreError, run};
 
-/// Streams folded in a transaction at most: with full tails 15 MB of frames and some 100 ms. The fullest go first.
+/// Most streams folded in a transaction: with full tails 15 MB of frames and some 100 ms. The fullest go first.
 const FOLD_MAX_STREAMS: usize = 128;
-/// A tail that has waited so long is folded however short it is: its stream is slow, or has ended.
+/// A tail that has waited this long is folded however short it is: its stream is slow, or has ended.
 const TAIL_MAX_US: i64 = 60_000_000;
-/// Chunks removed in a transaction at most: some 7 MB, and a few ms.
+/// Most chunks removed in a transaction: some 7 MB, and a few ms.
 const REMOVE_MAX_CHUNKS: u32 = 256;
 
 /// A row to write: some frames of one stream, and when the newest of them was received.
@@ -28,10 +32,10 @@ struct Chunk {
     packed: Vec<u8>,
 }
 
-/// What becomes of a stream's frames in this transaction.
-struct Work {
+/// The frames of one stream to be written in a transaction.
+struct StreamWrite {
     stream: StreamKey,
-    /// Its tails, when they are folded: their frames still packed.
+    /// The stream's tails, if they are folded; their frames are still packed.
     tails: Vec<(u64, u64, Vec<u8>)>,
     fresh: Vec<FrameRun>,
     received_us: i64,
@@ -42,32 +46,32 @@ struct Work {
 enum Fold {
     /// Into chunks that are full; the rest stays a tail.
     Full,
-    /// Into chunks, all of it.
+    /// Into chunks, all frames.
     All,
 }
 
-/// Keep the fresh frames of each stream.
+/// Store the new frames of each stream.
 pub(super) async fn put(c: &mut SqliteConnection, fresh: BTreeMap<StreamKey, Vec<FrameRun>>, received_us: i64) -> Result<(), StoreError> {
     let folds = due(c, &fresh, received_us).await?;
     let streams: BTreeSet<StreamKey> = fresh.keys().chain(folds.keys()).copied().collect();
     let mut fresh = fresh;
-    let mut work = vec![];
+    let mut writes = vec![];
     for stream in streams {
         let fold = folds.get(&stream).copied();
-        let mut one = Work { stream, tails: vec![], fresh: fresh.remove(&stream).unwrap_or_default(), received_us, fold };
+        let mut one = StreamWrite { stream, tails: vec![], fresh: fresh.remove(&stream).unwrap_or_default(), received_us, fold };
         if fold.is_some() {
             take_tails(c, &mut one).await?;
         }
-        work.push(one);
+        writes.push(one);
     }
-    // On a thread of its own: packing a full block takes longer than a task may hold its worker.
-    let packed = tokio::task::spawn_blocking(move || pack_all(work)).await.map_err(|e| StoreError::Refused(e.to_string()))?;
+    // On a separate thread: packing a full block takes longer than a task may occupy its worker.
+    let packed = tokio::task::spawn_blocking(move || pack_all(writes)).await.map_err(|e| StoreError::Refused(e.to_string()))?;
     let (chunks, tails) = packed?;
     put_rows(c, "INSERT INTO chunks (tenant, session, driver, run, first_seq, next_seq, frames, received_us, packed) ", &chunks).await?;
     put_rows(c, "INSERT INTO tails (tenant, session, driver, run, first_seq, next_seq, frames, received_us, packed) ", &tails).await
 }
 
-/// Which streams' tails are to be folded now.
+/// The streams whose tails are to be folded now.
 async fn due(c: &mut SqliteConnection, fresh: &BTreeMap<StreamKey, Vec<FrameRun>>, now_us: i64) -> Result<BTreeMap<StreamKey, Fold>, StoreError> {
     let mut frames: BTreeMap<StreamKey, u64> = fresh.iter().map(|(key, runs)| (*key, runs.iter().map(FrameRun::count).sum())).collect();
     let touched: Vec<StreamKey> = frames.keys().copied().collect();
@@ -91,11 +95,11 @@ async fn due(c: &mut SqliteConnection, fresh: &BTreeMap<StreamKey, Vec<FrameRun>
 }
 
 /// Take a stream's tails out of the table.
-async fn take_tails(c: &mut SqliteConnection, work: &mut Work) -> Result<(), StoreError> {
-    let key = [work.stream];
+async fn take_tails(c: &mut SqliteConnection, stream: &mut StreamWrite) -> Result<(), StoreError> {
+    let key = [stream.stream];
     let mut take = |row: &dyn Found| {
-        work.tails.push((number(row, "first_seq")?, number(row, "frames")?, row.bytes("packed")?.to_vec()));
-        work.received_us = work.received_us.max(row.int("received_us")?);
+        stream.tails.push((number(row, "first_seq")?, number(row, "frames")?, row.bytes("packed")?.to_vec()));
+        stream.received_us = stream.received_us.max(row.int("received_us")?);
         Ok(())
     };
     let head = "SELECT first_seq, frames, received_us, packed FROM tails WHERE (tenant, session, driver, run) IN (";
@@ -104,9 +108,9 @@ async fn take_tails(c: &mut SqliteConnection, work: &mut Work) -> Result<(), Sto
 }
 
 /// The rows of all streams: chunks, and tails.
-fn pack_all(work: Vec<Work>) -> Result<(Vec<Chunk>, Vec<Chunk>), StoreError> {
+fn pack_all(writes: Vec<StreamWrite>) -> Result<(Vec<Chunk>, Vec<Chunk>), StoreError> {
     let (mut chunks, mut tails) = (vec![], vec![]);
-    for Work { stream, tails: stored, fresh, received_us, fold } in work {
+    for StreamWrite { stream, tails: stored, fresh, received_us, fold } in writes {
         let stored = stored.into_iter().map(|(first_seq, frames, packed)| unpack(stream, first_seq, frames, &packed));
         let runs = stored.chain(fresh.into_iter().map(Ok)).collect::<Result<Vec<_>, _>>()?;
         let Some(run) = run::join(runs, u64::MAX)? else { continue };
@@ -140,7 +144,7 @@ async fn put_rows(c: &mut SqliteConnection, head: &'static str, rows: &[Chunk]) 
     .await
 }
 
-/// Remove the oldest rows, a bounded number of them. Their pages are used again by what comes, so the file stops growing.
+/// Remove the oldest rows, a bounded number of them. New rows use their pages again, so the file stops growing.
 pub(super) async fn retain(c: &mut SqliteConnection, retention: Retention) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
     if let Some(oldest_us) = retention.oldest_us {

@@ -12,10 +12,10 @@ use super::moments::{BEST_LAPS, LAPS_AT};
 use crate::StoreError;
 use crate::sql::{Dialect, Each, Sql, Value};
 
-/// The one writer of a file needs no locks of rows, its partitions have no owners but the epoch, and laps are not copied out of it.
+/// A file has one writer, so rows need no locks; its partitions have no owner but the epoch; and its laps are not copied elsewhere.
 static DIALECT: Dialect = Dialect { for_update: "", to_no_owner: "", no_bytes: "x''", laps_at: LAPS_AT, best_laps: BEST_LAPS, outbox: false };
 
-/// Rows in a statement at most. With 16 columns that is 1,024 parameters of SQLite's 32,766; more rows gain nothing.
+/// Most rows in a statement. With 16 columns that is 1,024 parameters of SQLite's 32,766; more rows gain nothing.
 const BATCH_MAX: usize = 64;
 
 found!(SqliteRow, from_sqlx);
@@ -82,7 +82,7 @@ fn with_parameters<'q>(sql: &str, parameters: &[Value<'q>]) -> Query<'q, Sqlite,
     })
 }
 
-/// Rows of `columns` values in pieces whose sizes are powers of two, so that a handful of texts is prepared once and used for ever.
+/// Rows of `columns` values in pieces whose sizes are powers of two, so that a few texts are prepared once and used again.
 fn batches<V>(mut values: &[V], columns: usize) -> impl Iterator<Item = &[V]> {
     std::iter::from_fn(move || {
         let rows = values.len() / columns;

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to the caller.
+//! The meaning of SQLite's errors for the caller.
 
 use sqlx::migrate::MigrateError;
 
@@ -31,11 +31,11 @@ pub(super) fn from_migration(e: MigrateError) -> StoreError {
 /// Primary result codes, <https://www.sqlite.org/rescode.html>.
 fn from_code(code: i32, message: &str) -> StoreError {
     match code {
-        // FULL: somebody has to make room, but then the same call succeeds.
+        // FULL: a person has to free space, but then the same call succeeds.
         13 => StoreError::Unavailable(format!("the disk is full: {message}")),
         // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CANTOPEN, PROTOCOL.
         5 | 6 | 7 | 8 | 9 | 10 | 14 | 15 => StoreError::Unavailable(message.to_owned()),
-        // CORRUPT, FORMAT, NOTADB; SCHEMA and ERROR after preparing: a table or column that is not there.
+        // CORRUPT, FORMAT, NOTADB; SCHEMA and ERROR after preparing: a table or column that does not exist.
         1 | 11 | 17 | 24 | 26 => StoreError::Unreadable(message.to_owned()),
         _ => StoreError::Refused(message.to_owned()),
     }

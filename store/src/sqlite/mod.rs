@@ -1,120 +1,20 @@
 //! Both stores on SQLite: the embedded profile, two files, nothing to install.
 //!
-//! Each file has one connection that writes, inside tasks of its own ([`writer`]), and a few that read. WAL lets readers
+//! Each file has one connection that writes, in separate tasks ([`writer`]), and a few that read. With WAL, readers
 //! see the last committed step while the next is written.
 
 mod archive;
 mod chunks;
 mod connection;
 mod error;
+mod file;
 mod moments;
 mod store;
+mod streams;
 mod writer;
-
-use std::path::Path;
-use std::time::Duration;
-
-use parking_lot::Mutex;
-use sqlx::SqlitePool;
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use archive::SqliteArchive;
 pub use store::SqliteResults;
-
-use crate::StoreError;
-use crate::sql::Work;
-use crate::sql::rows::signed;
-use writer::Writer;
-
-/// How long a statement waits for another process's lock. Only a backup or a curious person holds one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that read; a query takes well below a millisecond, so few serve many.
-const READERS: u32 = 4;
-/// How long a query waits for a reader that is free.
-const READER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Prepared statements kept for each connection: every text this crate has, in every batch size of [`upsert`].
-const STATEMENTS: usize = 200;
-/// The write-ahead log is cut to this after a checkpoint, bytes, so that one burst does not hold the disk for ever.
-const WAL_KEPT_BYTES: u32 = 64 * 1024 * 1024;
-
-/// What a person can do about a file that cannot be read.
-const WHAT_TO_DO: &str = ". It is damaged, or was written by a newer version; it can be moved away with its -wal and -shm: what the log \
-                          still holds is computed again";
-
-/// An open file: who writes it and who reads it.
-struct File {
-    writer: Writer,
-    readers: SqlitePool,
-    /// The first thing found that cannot be read: it does not heal, and somebody has to look.
-    unreadable: Mutex<Option<String>>,
-}
-
-impl File {
-    /// Open or make `path` and bring it to the newest schema.
-    async fn open(path: &Path, synchronous: SqliteSynchronous, migrations: &Migrator) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .statement_cache_capacity(STATEMENTS)
-            .pragma("journal_size_limit", WAL_KEPT_BYTES.to_string());
-        let writer = Writer::open(options.clone(), migrations).await.map_err(|e| at(path, e))?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(READER_TIMEOUT)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "on"));
-        Ok(Self { writer, readers, unreadable: Mutex::new(None) })
-    }
-
-    /// Run `work` in one transaction of the writer.
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
-    {
-        self.noted(self.writer.transaction(work).await)
-    }
-
-    /// What was asked for, having remembered if it could not be read.
-    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        outcome.map_err(|e| match e {
-            StoreError::Unreadable(what) => {
-                let what = what + WHAT_TO_DO;
-                self.unreadable.lock().get_or_insert_with(|| what.clone());
-                StoreError::Unreadable(what)
-            }
-            other => other,
-        })
-    }
-
-    /// Whether the file answers, and everything that was asked of it so far could be read.
-    async fn ping(&self) -> Result<(), StoreError> {
-        if let Some(what) = &*self.unreadable.lock() {
-            return Err(StoreError::Unreadable(what.clone()));
-        }
-        sqlx::query("SELECT 1 FROM partitions LIMIT 1").fetch_optional(&self.readers).await.map(drop).map_err(error::from_sqlx)
-    }
-
-    async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-}
-
-fn at(path: &Path, e: StoreError) -> StoreError {
-    let path = path.display();
-    match e {
-        StoreError::Unavailable(what) => StoreError::Unavailable(format!("{path}: {what}")),
-        StoreError::Unreadable(what) => StoreError::Unreadable(format!("{path}: {what}{WHAT_TO_DO}")),
-        StoreError::Refused(what) => StoreError::Refused(format!("{path}: {what}")),
-        fenced @ StoreError::Fenced { .. } => fenced,
-    }
-}
 
 #[cfg(test)]
 mod tests;

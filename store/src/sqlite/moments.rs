@@ -1,4 +1,4 @@
-//! Questions about a moment of a session, as SQLite answers them by a few steps in an index.
+//! Queries for a moment of a session, which SQLite answers with a few index lookups.
 
 /// $3 the moment.
 pub(super) const LAPS_AT: &str = concat!(

@@ -7,9 +7,9 @@ use boxbox_schemas::LogId;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteSynchronous;
 
-use super::File;
 use super::error::from_sqlx;
-use crate::sql::{self, Sql, SqlStore, Work};
+use super::file::File;
+use crate::sql::{self, Sql, SqlFuture, SqlStore};
 use crate::{Quarantined, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/results");
@@ -20,10 +20,10 @@ pub struct SqliteResults {
 }
 
 impl SqliteResults {
-    /// Open the file at `path`, or make it. Every committed step survives a power cut.
+    /// Open the file at `path`, or create it. Every committed step survives a power cut.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for a file of a newer version, and for what is no database.
+    /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for a file of a newer version, and for a file that is not a database.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { file: File::open(path, SqliteSynchronous::Full, &MIGRATIONS).await? })
     }
@@ -36,7 +36,7 @@ impl SqliteResults {
         sql::quarantine(self, log, partition).await
     }
 
-    /// Wait for what is being written, then close the file.
+    /// Wait for running writes, then close the file.
     pub async fn close(&self) {
         self.file.close().await;
     }
@@ -44,11 +44,11 @@ impl SqliteResults {
 
 #[async_trait]
 impl SqlStore for SqliteResults {
-    /// A file has one writer, whatever the partition.
+    /// A file has one writer for all partitions.
     async fn write<T, F>(&self, _log: &LogId, _partition: u32, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.file.write(|c| work(c)).await
     }
@@ -56,7 +56,7 @@ impl SqlStore for SqliteResults {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut dyn Sql) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         let read = async {
             let mut connection = self.file.readers.acquire().await.map_err(from_sqlx)?;

@@ -1,17 +1,24 @@
-//! The suites on files, and what only files can do: damage, another version, another process, no room.
+//! The suites on files, and situations that only files have: damage, another version, another process, a full disk.
+
+use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, SessionInfo, Span};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
+use super::writer::Writer;
 use super::*;
+use crate::sql::SqlFuture;
 use crate::suite::migrated::Before;
 use crate::suite::samples::*;
 use crate::suite::{ArchiveFixture, ResultsFixture};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Sessions, Step, Steps};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantined, Sessions, Step, Steps, StoreError};
 
 #[cfg(unix)]
 mod handles;
@@ -72,7 +79,7 @@ async fn filled() -> (Folder, SqliteResults) {
     let folder: Folder = ResultsFixture::new();
     let store = ResultsFixture::open(&folder).await;
     let lease = store.acquire(&log(), 3).await.unwrap();
-    store.commit(&lease, &telling_step(&session(tenant("a"), 1), 1)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&session(tenant("a"), 1), 1)).await.unwrap();
     (folder, store)
 }
 
@@ -106,7 +113,7 @@ async fn what_is_no_database_is_refused_plainly() {
     assert!(e.is_retryable() && e.to_string().contains("folder.db"), "{e}");
 }
 
-/// Pages damaged in the middle of a file: whoever meets one is told so, and so is whoever asks how the store is, from then on.
+/// Pages damaged in the middle of a file: a call that meets one fails, and from then on so does a ping.
 #[tokio::test]
 async fn damaged_pages_show_in_the_ping() {
     let (folder, store) = filled().await;
@@ -136,11 +143,11 @@ async fn a_locked_file_is_unavailable_for_as_long_as_it_is_locked() {
     let mut other = raw(&folder.path()).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let home = session(tenant("a"), 1);
-    let refused = store.commit(&lease, &telling_step(&home, 2)).await.unwrap_err();
+    let refused = store.commit(&lease, &step_of_revision(&home, 2)).await.unwrap_err();
     assert!(refused.is_retryable(), "{refused}");
     assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap()[0].revision, 1, "readers are not locked out");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-    store.commit(&lease, &telling_step(&home, 2)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 2)).await.unwrap();
     assert_eq!(store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap()[0].revision, 2);
 }
 
@@ -166,13 +173,13 @@ async fn a_full_disk_is_unavailable_and_loses_nothing() {
 #[tokio::test]
 async fn a_panic_in_a_transaction_leaves_no_lock() {
     let (_folder, store) = filled().await;
-    let panicked = store.file.writer.transaction(|_| -> Work<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
+    let panicked = store.file.writer.transaction(|_| -> SqlFuture<'_, ()> { Box::pin(async { panic!("on purpose") }) }).await;
     assert!(panicked.unwrap_err().is_retryable());
     let lease = store.acquire(&log(), 3).await.unwrap();
-    store.commit(&lease, &telling_step(&session(tenant("a"), 1), 2)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&session(tenant("a"), 1), 2)).await.unwrap();
 }
 
-/// The process goes away in the midst of a transaction: its connection closes, and the file is as before or after.
+/// The process ends during a transaction: its connection closes, and the file is as before or after.
 #[test]
 fn a_runtime_that_ends_in_mid_commit_leaves_no_half_step() {
     let folder: Folder = ResultsFixture::new();
@@ -186,14 +193,14 @@ fn a_runtime_that_ends_in_mid_commit_leaves_no_half_step() {
             let state = store.load(&lease).await.unwrap();
             let now = state.checkpoint.map_or(0, |c| c.offset as u32);
             if now > 0 {
-                let whole = telling_step(&home, now);
+                let whole = step_of_revision(&home, now);
                 assert_eq!((state.streams, state.facts, state.laps), (whole.streams, whole.facts, whole.laps));
             }
             tokio::spawn({
                 let home = home.clone();
                 async move {
                     for revision in now + 1.. {
-                        if store.commit(&lease, &telling_step(&home, revision)).await.is_err() {
+                        if store.commit(&lease, &step_of_revision(&home, revision)).await.is_err() {
                             return;
                         }
                     }
@@ -230,8 +237,8 @@ async fn write_the_golden_files() {
     }
 }
 
-/// F8: files as version 1 of the schema wrote them. They hold `telling_step(…, 9)` with a description and one of each
-/// other row, and 700 frames; made once, by the code of then.
+/// F8: files as version 1 of the schema wrote them. They hold `step_of_revision(…, 9)` with a description and one of each
+/// other row, and 700 frames; made once, by the code of that version.
 #[tokio::test]
 async fn files_of_version_1_are_readable() {
     let folder = tempfile::tempdir().unwrap();
@@ -297,12 +304,12 @@ fn golden() -> (Step, ArchiveBlock) {
     let home = SessionInfo { meta: Some(meta), meta_from: Some((driver(1), run(1), 4)), ..session(tenant("a"), 1) };
     let quarantine = vec![Quarantined { offset: 8, reason: "crc".into(), record: vec![1, 2, 3].into() }];
     let rows = [rows(&[flag(home.id, 1, 30)]), rows(&[incident(home.id, 1, 30)]), rows(&[visit(home.id, 1, 30)])].concat();
-    let step = Step { rows, quarantine, ..telling_step(&home, 9) };
+    let step = Step { rows, quarantine, ..step_of_revision(&home, 9) };
     let run = FrameRun::new(stream(&home, 1), 5, frames(5, 700)).unwrap();
     (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, appended_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
 }
 
-/// However many laps there are, a question begins at its first row: no table is scanned, and no page sorted.
+/// However many laps there are, a query begins at its first row: no table is scanned, and no page sorted.
 #[tokio::test]
 async fn questions_about_laps_scan_nothing() {
     let (_folder, store) = filled().await;
@@ -385,7 +392,7 @@ async fn tails_are_folded_into_chunks() {
     assert_eq!(store.count(&home.tenant, &home.id, None).await.unwrap(), 5 * 95 * 60 + 75);
 }
 
-/// What retention frees is used again: a file that is filled and emptied over and over grows no more.
+/// What retention frees is used again: a file that is filled and emptied repeatedly stops growing.
 #[tokio::test]
 async fn the_file_stays_within_what_retention_allows() {
     const MAX: u64 = 3 << 20;
@@ -425,7 +432,7 @@ async fn the_file_stays_within_what_retention_allows() {
     assert_eq!((left.first_seq(), left.count()), (removed, kept), "the oldest are gone");
 }
 
-/// A reader that stops in the middle of its rows lets go of its snapshot; if not, the write-ahead log grows for ever.
+/// A reader that stops in the middle of its rows releases its snapshot; otherwise the write-ahead log grows for ever.
 #[tokio::test]
 async fn readers_that_stop_early_hold_nothing() {
     let folder: ArchiveFolder = ArchiveFixture::new();

@@ -1,8 +1,8 @@
 //! [`Writer`]: the one connection that writes a file.
 //!
-//! A transaction runs in a task of its own that holds the connection, so a caller that goes away (a timeout, a dropped
-//! future) cannot leave it open: it ends by itself, whole or not at all, and whoever calls next waits for it. After any
-//! error the connection is closed, which rolls back whatever is open, and the next transaction opens a new one.
+//! A transaction runs in its own task, which holds the connection, so a caller that gives up (a timeout, a dropped
+//! future) cannot leave it open: it ends on its own, whole or not at all, and the next call waits for it. After any
+//! error the connection is closed, which rolls back an open transaction, and the next transaction opens a new one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::error::{from_migration, from_sqlx};
 use crate::StoreError;
-use crate::sql::Work;
+use crate::sql::SqlFuture;
 
 pub(super) struct Writer {
     options: SqliteConnectOptions,
@@ -27,12 +27,12 @@ impl Writer {
         Ok(Self { options, connection: Arc::new(Mutex::new(Some(connection))) })
     }
 
-    /// Run `work` in one transaction. When the caller goes away before the connection is free, nothing happens; later,
-    /// the transaction goes on to its end.
+    /// Run `work` in one transaction. If the caller drops the future before the connection is free, nothing happens; after that
+    /// the transaction runs to its end.
     pub(super) async fn transaction<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         let mut slot = self.connection.clone().lock_owned().await;
         let options = self.options.clone();
@@ -51,7 +51,7 @@ impl Writer {
         task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the writing task ended: {e}"))))
     }
 
-    /// Wait for what is being written, then close the file.
+    /// Wait for running writes, then close the file.
     pub(super) async fn close(&self) {
         if let Some(connection) = self.connection.lock().await.take() {
             drop(connection.close().await);
@@ -59,10 +59,10 @@ impl Writer {
     }
 }
 
-/// IMMEDIATE takes the write lock at once: a transaction that began by reading could be refused it later.
+/// IMMEDIATE takes the write lock at once: a transaction that began by reading could be refused the lock later.
 async fn run<T, F>(connection: &mut SqliteConnection, work: F) -> Result<T, StoreError>
 where
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T>,
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> SqlFuture<'c, T>,
 {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(from_sqlx)?;
     let done = work(&mut transaction).await?;

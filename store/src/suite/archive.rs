@@ -31,9 +31,9 @@ fn part(stream: StreamKey, first: u64, next: u64) -> FrameRun {
 
 /// A run whose numbers are those of `ranges`.
 fn pieces(stream: StreamKey, ranges: &[(u64, u64)]) -> FrameRun {
-    let told = ranges.iter().map(|(first, next)| Piece { first_seq: *first, count: next - first }).collect();
+    let listed = ranges.iter().map(|(first, next)| Piece { first_seq: *first, count: next - first }).collect();
     let bytes: Vec<u8> = ranges.iter().flat_map(|(first, next)| frames(*first, next - first)).collect();
-    FrameRun::of(stream, told, bytes.into()).unwrap()
+    FrameRun::of(stream, listed, bytes.into()).unwrap()
 }
 
 fn block(offset: u64, runs: Vec<FrameRun>) -> ArchiveBlock {
@@ -96,7 +96,7 @@ pub(crate) async fn a_span_is_given_exactly<F: ArchiveFixture>(f: &F) {
 pub(crate) async fn runs_with_gaps_come_back_as_they_were<F: ArchiveFixture>(f: &F) {
     let mut rng = fastrand::Rng::with_seed(6);
     let store = f.open().await;
-    let (mut at, mut told) = (3, vec![]);
+    let (mut at, mut listed) = (3, vec![]);
     for offset in 0..60 {
         let mut ranges = vec![];
         for _ in 0..rng.u32(1..6) {
@@ -104,11 +104,11 @@ pub(crate) async fn runs_with_gaps_come_back_as_they_were<F: ArchiveFixture>(f: 
             ranges.push((at, next));
             at = next + rng.u64(1..4);
         }
-        told.extend(ranges.clone());
+        listed.extend(ranges.clone());
         store.append(&lease(), &block(offset, vec![pieces(key(1), &ranges)])).await.unwrap();
-        assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(pieces(key(1), &told)), "what is appended can be read at once");
+        assert_eq!(read(&store, &key(1), 0, u64::MAX, ALL).await, Some(pieces(key(1), &listed)), "what is appended can be read at once");
     }
-    let all: Vec<u64> = told.iter().flat_map(|(first, next)| *first..*next).collect();
+    let all: Vec<u64> = listed.iter().flat_map(|(first, next)| *first..*next).collect();
     assert!(all.len() > 1_800, "too few for three chunks");
     assert_eq!(count(&store, &key(1)).await, all.len() as u64);
     for _ in 0..100 {
@@ -185,7 +185,7 @@ pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
     let max = |bytes: u64| Retention { max_bytes: Some(bytes), ..Retention::default() };
     assert_eq!(remove_all(&store, max(u64::MAX)).await, 0);
     assert_eq!(remove_all(&store, max(2 * 10 * 600 * CAR_FRAME_BYTES as u64)).await, 0);
-    // Bytes that cannot be packed: five chunks take the room of five, whatever else the backend needs.
+    // Bytes that cannot be packed: five chunks take the space of five, besides what the backend needs.
     let removed = remove_all(&store, max(6 * 600 * CAR_FRAME_BYTES as u64)).await;
     assert!((4 * 600..=6 * 600).contains(&removed), "{removed}");
     let left = read(&store, &key(1), 0, u64::MAX, ALL).await.unwrap();
@@ -195,7 +195,7 @@ pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
     assert!(read(&store, &key(1), 0, u64::MAX, ALL).await.is_none());
 }
 
-/// Whatever came when, in whatever blocks: what is young enough stays, and what is counted is what is read.
+/// For any times of arrival and any blocks: frames that are young enough stay, and the count is that of the frames read.
 pub(crate) async fn retention_takes_nothing_young<F: ArchiveFixture>(f: &F) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");

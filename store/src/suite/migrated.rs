@@ -1,4 +1,4 @@
-//! What a store holds that the version before `rows` wrote: incident steps, pit visits and flags in tables of their own.
+//! A store written by the version before `rows`: incident steps, pit visits and flags are in separate tables.
 
 use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo};
 use fastrand::Rng;
@@ -17,10 +17,10 @@ pub(crate) struct Before {
 
 /// The rows of a kind, the first of each key.
 fn of_kind<T: Row>(all: &[AnyRow], home: &SessionInfo) -> Vec<T> {
-    let mut told: Vec<T> = AnyRow::read_all(all.iter().filter(|row| row.head.session == home.id)).unwrap();
-    told.sort_by_key(|row| row.head().key);
-    told.dedup_by_key(|row| row.head().key);
-    told
+    let mut rows: Vec<T> = AnyRow::read_all(all.iter().filter(|row| row.head.session == home.id)).unwrap();
+    rows.sort_by_key(|row| row.head().key);
+    rows.dedup_by_key(|row| row.head().key);
+    rows
 }
 
 impl Before {
@@ -119,7 +119,7 @@ impl Before {
         }
         let shown = self.pit_visits.iter().filter(|v| !v.superseded).count();
         assert_eq!(rows_of::<PitVisit>(store, &self.home.tenant, &self.home.id).await.unwrap().len(), shown);
-        // It goes on from there: a row that is told again replaces what was migrated.
+        // The store continues from there: a row that is written again replaces what was migrated.
         let again = PitVisit { speeding: !self.pit_visits[0].speeding, superseded: false, ..self.pit_visits[0].clone() };
         store.commit(&lease, &Step { rows: rows(std::slice::from_ref(&again)), ..empty_step(2) }).await.unwrap();
         assert!(rows_of::<PitVisit>(store, &self.home.tenant, &self.home.id).await.unwrap().contains(&again));
@@ -133,15 +133,15 @@ impl Before {
             let numbers = (row.int("tick")?, row.int("sim_time_us")?, row.int("count_from")?, row.int("count_to")?);
             Ok((row.text("entry")?.to_owned(), numbers, row.bool("superseded")?, row.bool("late")?))
         });
-        let told = self
+        let expected = self
             .incidents
             .iter()
             .map(|i| (i.entry.to_string(), (i64::from(i.tick), i.sim_time_us, i64::from(i.from), i64::from(i.to)), i.superseded, i.late));
-        assert_eq!(found.await.unwrap(), told.collect::<Vec<_>>());
+        assert_eq!(found.await.unwrap(), expected.collect::<Vec<_>>());
         let sql = "SELECT sim_time_us, flags_from, flags_to FROM flags ORDER BY driver, run, timeline, tick";
         let found = all(c, sql, &[], |row| Ok((row.int("sim_time_us")?, row.int("flags_from")?, row.int("flags_to")?)));
-        let told = self.flags.iter().map(|f| (f.sim_time_us, i64::from(f.from.0), i64::from(f.to.0)));
-        assert_eq!(found.await.unwrap(), told.collect::<Vec<_>>());
+        let expected = self.flags.iter().map(|f| (f.sim_time_us, i64::from(f.from.0), i64::from(f.to.0)));
+        assert_eq!(found.await.unwrap(), expected.collect::<Vec<_>>());
         let sql =
             "SELECT seen_as, kind, lap, enter_us, exit_us, stationary_us, service_us FROM pit_visits ORDER BY driver, run, timeline, slot, tick";
         let found = all(c, sql, &[], |row| {
@@ -156,11 +156,11 @@ impl Before {
                 row.maybe_int("service_us")?,
             ))
         });
-        let told = self
+        let expected = self
             .pit_visits
             .iter()
             .map(|v| (v.seen_as.map(|e| e.to_string()), i64::from(v.kind.0), i64::from(v.lap), v.enter_us, v.exit_us, v.stationary_us, v.service_us));
-        assert_eq!(found.await.unwrap(), told.collect::<Vec<_>>());
+        assert_eq!(found.await.unwrap(), expected.collect::<Vec<_>>());
     }
 }
 

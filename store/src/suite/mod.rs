@@ -40,7 +40,7 @@ pub(crate) trait ArchiveFixture: Sync {
     async fn open(&self) -> Self::Store;
 }
 
-/// Drive `call` while everybody else gets `turns` turns, then drop it, done or not.
+/// Poll `call` while other tasks get `turns` turns, then drop it, done or not.
 pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
     let turns = async {
         for _ in 0..turns {
@@ -53,7 +53,7 @@ pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
     }
 }
 
-/// Tell people and the test command that a test could not run.
+/// Show people and the test command that a test could not run.
 pub(crate) fn not_run(test: &str, why: &str) {
     use std::io::Write;
     eprintln!("NOT RUN: store {test}: {why}");

@@ -9,7 +9,7 @@ use boxbox_schemas::{LogId, TenantId};
 use bytes::Bytes;
 
 use super::ResultsFixture;
-use super::rows::{shown_and_not, told};
+use super::rows::{shown_and_not, stored_rows};
 use super::samples::*;
 use crate::memory::MemoryResults;
 use crate::{
@@ -30,20 +30,20 @@ pub(crate) async fn the_owner_before_is_fenced<F: ResultsFixture>(f: &F) {
     let (one, two) = (f.open().await, f.open().await);
     let first = owner(&one).await;
     let home = session(tenant("a"), 1);
-    one.commit(&first, &telling_step(&home, 1)).await.unwrap();
+    one.commit(&first, &step_of_revision(&home, 1)).await.unwrap();
 
     let second = owner(&two).await;
     assert!(second.epoch > first.epoch);
-    let refused = one.commit(&first, &telling_step(&home, 2)).await.unwrap_err();
+    let refused = one.commit(&first, &step_of_revision(&home, 2)).await.unwrap_err();
     assert!(matches!(refused, StoreError::Fenced { partition: 3, mine, newer } if mine == first.epoch && newer == second.epoch), "{refused}");
     assert!(!refused.is_retryable());
     assert!(matches!(one.load(&first).await, Err(StoreError::Fenced { .. })));
     assert_eq!(two.load(&second).await.unwrap().checkpoint, Some(checkpoint(1)));
 
-    two.commit(&second, &telling_step(&home, 2)).await.unwrap();
+    two.commit(&second, &step_of_revision(&home, 2)).await.unwrap();
     assert_eq!(one.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap()[0].revision, 2);
     let forged = Lease { epoch: second.epoch + 1, ..second.clone() };
-    assert!(matches!(two.commit(&forged, &telling_step(&home, 3)).await, Err(StoreError::Fenced { .. })));
+    assert!(matches!(two.commit(&forged, &step_of_revision(&home, 3)).await, Err(StoreError::Fenced { .. })));
     let never_taken = Lease { partition: 4, ..second };
     assert!(matches!(two.load(&never_taken).await, Err(StoreError::Fenced { newer: 0, .. })));
 }
@@ -54,7 +54,7 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     let lease = owner(&store).await;
     assert_eq!(store.load(&lease).await.unwrap(), PartitionState::default());
     let home = SessionInfo { meta: Some(random_meta(&mut rng)), meta_from: Some((driver(1), run(1), 4)), ..session(tenant("a"), 1) };
-    let mut step = telling_step(&home, 9);
+    let mut step = step_of_revision(&home, 9);
     let incidents = [incident(home.id, 1, 20), incident(home.id, 1, 30), incident(home.id, 2, 10)];
     let pit_visits = [visit(home.id, 1, 20), visit(home.id, 2, 10)];
     let flags = [flag(home.id, 1, 20), flag(home.id, 2, 10)];
@@ -75,9 +75,9 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 1).await.unwrap().as_ref(), laps.get(1));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(2), 2).await.unwrap(), None);
     assert_eq!(store.ledgers(&home.tenant, &home.id).await.unwrap(), [streams[0].ledger.clone()]);
-    assert_eq!(told::<IncidentStep>(&store, &home).await, incidents, "by entry, then time");
-    assert_eq!(told::<PitVisit>(&store, &home).await, pit_visits, "by entry, then time");
-    assert_eq!(told::<FlagChange>(&store, &home).await, flags, "by entry, then time");
+    assert_eq!(stored_rows::<IncidentStep>(&store, &home).await, incidents, "by entry, then time");
+    assert_eq!(stored_rows::<PitVisit>(&store, &home).await, pit_visits, "by entry, then time");
+    assert_eq!(stored_rows::<FlagChange>(&store, &home).await, flags, "by entry, then time");
     let own = streams[0].now.clone().unwrap();
     let seen = streams[0].field.iter().map(|f| f.now.clone().unwrap());
     assert_eq!(store.cars(&home.tenant, &home.id).await.unwrap(), std::iter::once(own).chain(seen).collect::<Vec<_>>(), "by entry");
@@ -88,10 +88,10 @@ pub(crate) async fn a_refused_step_changes_nothing<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
     let home = session(tenant("a"), 1);
-    store.commit(&lease, &telling_step(&home, 5)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 5)).await.unwrap();
     let before = store.load(&lease).await.unwrap();
 
-    let good = telling_step(&home, 6);
+    let good = step_of_revision(&home, 6);
     let stranger = session(tenant("a"), 2);
     let thief = SessionInfo { tenant: tenant("b"), ..home.clone() };
     let mut long_field = good.streams[0].clone();
@@ -124,7 +124,7 @@ pub(crate) async fn a_refused_step_changes_nothing<F: ResultsFixture>(f: &F) {
         let refused = store.commit(&lease, &step).await;
         assert!(matches!(refused, Err(StoreError::Refused(_))), "{what}: {refused:?}");
         assert_eq!(store.load(&lease).await.unwrap(), before, "{what}");
-        assert!(told::<IncidentStep>(&store, &home).await.is_empty(), "{what}");
+        assert!(stored_rows::<IncidentStep>(&store, &home).await.is_empty(), "{what}");
     }
     store.commit(&lease, &at(checkpoint(5))).await.unwrap();
     store.commit(&lease, &good).await.unwrap();
@@ -134,11 +134,11 @@ pub(crate) async fn rows_are_replaced_by_key<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
     let home = SessionInfo { meta: Some(random_meta(&mut fastrand::Rng::with_seed(2))), ..session(tenant("a"), 1) };
-    store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
     let again = SessionInfo { meta: None, closed: true, ..home.clone() };
-    store.commit(&lease, &telling_step(&again, 2)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&again, 2)).await.unwrap();
     let state = store.load(&lease).await.unwrap();
-    let expected = telling_step(&again, 2);
+    let expected = step_of_revision(&again, 2);
     assert_eq!((state.sessions, state.streams), (expected.sessions, expected.streams));
     assert_eq!((state.facts, state.laps), (expected.facts, expected.laps));
 
@@ -155,7 +155,7 @@ pub(crate) async fn withdrawn_laps_are_gone<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
     let home = session(tenant("a"), 1);
-    store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
     let key = |n| (home.id, entry(n), 1);
     let step = Step { withdrawn: vec![key(1), key(2), key(99)], laps: vec![lap(home.id, entry(2), 1, 2)], ..empty_step(2) };
     store.commit(&lease, &step).await.unwrap();
@@ -171,16 +171,16 @@ pub(crate) async fn what_is_superseded_is_never_shown<F: ResultsFixture>(f: &F) 
     let lease = owner(&store).await;
     let home = session(tenant("a"), 1);
     let gone = |lap: Lap| Lap { superseded: true, ..lap };
-    let mut step = telling_step(&home, 1);
+    let mut step = step_of_revision(&home, 1);
     step.facts.push(gone(Lap { timeline: 7, ..lap(home.id, entry(9), 9, 1) }));
     step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
     step.rows = shown_and_not(&home);
     store.commit(&lease, &step).await.unwrap();
     assert!(store.laps(&home.tenant, &home.id, &Default::default(), None, 100).await.unwrap().iter().all(|l| l.entry != entry(9)));
     assert_eq!(store.lap(&home.tenant, &home.id, &entry(9), 9).await.unwrap(), None);
-    assert_eq!(told::<IncidentStep>(&store, &home).await, [incident(home.id, 1, 10)]);
-    assert_eq!(told::<PitVisit>(&store, &home).await, [visit(home.id, 1, 10)]);
-    assert_eq!(told::<FlagChange>(&store, &home).await, [flag(home.id, 1, 10)]);
+    assert_eq!(stored_rows::<IncidentStep>(&store, &home).await, [incident(home.id, 1, 10)]);
+    assert_eq!(stored_rows::<PitVisit>(&store, &home).await, [visit(home.id, 1, 10)]);
+    assert_eq!(stored_rows::<FlagChange>(&store, &home).await, [flag(home.id, 1, 10)]);
     assert!(store.laps_at(&home.tenant, &home.id, i64::MAX).await.unwrap().iter().all(|l| l.entry != entry(9)));
     let state = store.load(&lease).await.unwrap();
     assert_eq!(state.facts.iter().chain(&state.laps).filter(|l| l.superseded).count(), 2, "kept for the record");
@@ -188,7 +188,7 @@ pub(crate) async fn what_is_superseded_is_never_shown<F: ResultsFixture>(f: &F) 
     // A rewind reaches what was shown before.
     let rewound = Step { rows: rows(&[IncidentStep { superseded: true, ..incident(home.id, 1, 10) }]), ..empty_step(2) };
     store.commit(&lease, &rewound).await.unwrap();
-    assert!(told::<IncidentStep>(&store, &home).await.is_empty());
+    assert!(stored_rows::<IncidentStep>(&store, &home).await.is_empty());
 }
 
 pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
@@ -196,7 +196,7 @@ pub(crate) async fn tenants_see_only_their_own<F: ResultsFixture>(f: &F) {
     let lease = owner(&store).await;
     let homes = [session(tenant("a"), 1), session(tenant("b"), 1)];
     for (i, home) in homes.iter().enumerate() {
-        let mut step = Step { rows: rows(&[visit(home.id, 1, 10)]), checkpoint: checkpoint(9), ..telling_step(home, i as u32 + 1) };
+        let mut step = Step { rows: rows(&[visit(home.id, 1, 10)]), checkpoint: checkpoint(9), ..step_of_revision(home, i as u32 + 1) };
         step.laps[0].reasons = Reasons(0);
         store.commit(&lease, &step).await.unwrap();
     }
@@ -324,23 +324,23 @@ pub(crate) async fn laps_at_a_moment<F: ResultsFixture>(f: &F) {
     }
 }
 
-/// E9: what nobody goes on from is gone, what is shown stays, and of the session only its own row is loaded.
+/// E9: state that is no longer needed to continue is dropped, visible rows stay, and of the session only its own row is loaded.
 pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
     let (home, other) = (session(tenant("a"), 1), session(tenant("a"), 2));
     let gone = |l: Lap| Lap { superseded: true, ..l };
     for (offset, home) in [(1, &home), (2, &other)] {
-        let mut step = telling_step(home, offset);
+        let mut step = step_of_revision(home, offset);
         step.laps.push(gone(lap(home.id, entry(9), 9, 1)));
         step.rows = shown_and_not(home);
         store.commit(&lease, &step).await.unwrap();
     }
     let shown = (
         store.laps(&home.tenant, &home.id, &Default::default(), None, 99).await.unwrap(),
-        told::<IncidentStep>(&store, &home).await,
-        told::<PitVisit>(&store, &home).await,
-        told::<FlagChange>(&store, &home).await,
+        stored_rows::<IncidentStep>(&store, &home).await,
+        stored_rows::<PitVisit>(&store, &home).await,
+        stored_rows::<FlagChange>(&store, &home).await,
         store.ledgers(&home.tenant, &home.id).await.unwrap(),
     );
     let before = store.load(&lease).await.unwrap();
@@ -364,9 +364,9 @@ pub(crate) async fn retired_sessions_keep_what_is_shown<F: ResultsFixture>(f: &F
     assert!(kept.all(|session| session == other.id));
     let kept = (
         store.laps(&home.tenant, &home.id, &Default::default(), None, 99).await.unwrap(),
-        told::<IncidentStep>(&store, &home).await,
-        told::<PitVisit>(&store, &home).await,
-        told::<FlagChange>(&store, &home).await,
+        stored_rows::<IncidentStep>(&store, &home).await,
+        stored_rows::<PitVisit>(&store, &home).await,
+        stored_rows::<FlagChange>(&store, &home).await,
         store.ledgers(&home.tenant, &home.id).await.unwrap(),
     );
     assert_eq!(kept, shown);
@@ -408,7 +408,7 @@ pub(crate) async fn partitions_and_logs_are_apart<F: ResultsFixture>(f: &F) {
     for (n, (log, partition)) in places.iter().enumerate() {
         let lease = store.acquire(log, *partition).await.unwrap();
         assert_eq!(lease.epoch, 1, "epochs are counted for each partition");
-        let mut step = telling_step(&session(tenant("a"), n as u32), 1);
+        let mut step = step_of_revision(&session(tenant("a"), n as u32), 1);
         step.checkpoint = Checkpoint { log: log.clone(), partition: *partition, offset: 100 + n as u64, crc: n as u32 };
         store.commit(&lease, &step).await.unwrap();
         leases.push(lease);
@@ -438,7 +438,7 @@ pub(crate) async fn readers_see_whole_steps_only<F: ResultsFixture>(f: &F) {
     let store = Arc::new(f.open().await);
     let lease = owner(&*store).await;
     let home = session(tenant("a"), 1);
-    store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
     let seen = Arc::new(AtomicU32::new(0));
     let reader = tokio::spawn({
         let (store, home, seen) = (store.clone(), home.clone(), seen.clone());
@@ -458,13 +458,13 @@ pub(crate) async fn readers_see_whole_steps_only<F: ResultsFixture>(f: &F) {
     let mut revision = 1;
     while seen.load(Ordering::Relaxed) < CHANGES && !reader.is_finished() {
         revision += 1;
-        store.commit(&lease, &telling_step(&home, revision)).await.unwrap();
+        store.commit(&lease, &step_of_revision(&home, revision)).await.unwrap();
         tokio::task::yield_now().await;
     }
     reader.await.unwrap();
 }
 
-/// A commit dropped at any moment is there whole or not at all, and whoever comes next is not locked out.
+/// A commit dropped at any moment is stored whole or not at all, and the next caller is not locked out.
 pub(crate) async fn aborted_commits_are_whole_or_nothing<F: ResultsFixture>(f: &F) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -472,7 +472,7 @@ pub(crate) async fn aborted_commits_are_whole_or_nothing<F: ResultsFixture>(f: &
     let store = Arc::new(f.open().await);
     let lease = owner(&*store).await;
     let home = session(tenant("a"), 1);
-    store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
     let (mut at, mut kept, mut lost) = (1, 0, 0);
     for _ in 0..1_000 {
         // Half of them wait for another's turn first: dropped there, they must not happen.
@@ -480,7 +480,7 @@ pub(crate) async fn aborted_commits_are_whole_or_nothing<F: ResultsFixture>(f: &
             let (store, lease) = (store.clone(), lease.clone());
             tokio::spawn(async move { store.load(&lease).await })
         });
-        let step = telling_step(&home, at + 1);
+        let step = step_of_revision(&home, at + 1);
         super::drop_after(store.commit(&lease, &step), rng.u32(0..200)).await;
         if let Some(rival) = rival {
             rival.await.unwrap().unwrap();
@@ -488,7 +488,7 @@ pub(crate) async fn aborted_commits_are_whole_or_nothing<F: ResultsFixture>(f: &
         let state = tokio::time::timeout(NO_LOCK_LEFT, store.load(&lease)).await.expect("no lock is left").unwrap();
         let now = state.checkpoint.as_ref().map(|c| c.offset as u32).unwrap();
         assert!(now == at || now == at + 1, "from {at} to {now}");
-        let whole = telling_step(&home, now);
+        let whole = step_of_revision(&home, now);
         assert_eq!((state.sessions, state.streams), (whole.sessions, whole.streams));
         assert_eq!((state.facts, state.laps), (whole.facts, whole.laps));
         *(if now == at { &mut lost } else { &mut kept }) += 1;
@@ -497,7 +497,7 @@ pub(crate) async fn aborted_commits_are_whole_or_nothing<F: ResultsFixture>(f: &
     println!("{kept} commits happened, {lost} did not");
     let other = f.open().await;
     let newer = tokio::time::timeout(NO_LOCK_LEFT, owner(&other)).await.expect("no lock is left");
-    tokio::time::timeout(NO_LOCK_LEFT, other.commit(&newer, &telling_step(&home, at + 1))).await.expect("no lock is left").unwrap();
+    tokio::time::timeout(NO_LOCK_LEFT, other.commit(&newer, &step_of_revision(&home, at + 1))).await.expect("no lock is left").unwrap();
 }
 
 /// Random steps, with restarts and changes of owner between them, against the reference.

@@ -1,4 +1,4 @@
-//! What every results store does with rows, whatever their kinds.
+//! The behaviour of every results store with rows of any kind.
 
 use boxbox_schemas::results::{AnyRow, PitVisit, Row, RowHead, SessionInfo};
 
@@ -8,7 +8,7 @@ use super::samples::*;
 use crate::{Sessions, Step, Steps};
 
 /// A session's rows of a kind, as readers have them.
-pub(super) async fn told<T: Row>(store: &impl Sessions, home: &SessionInfo) -> Vec<T> {
+pub(super) async fn stored_rows<T: Row>(store: &impl Sessions, home: &SessionInfo) -> Vec<T> {
     crate::rows_of(store, &home.tenant, &home.id).await.unwrap()
 }
 
@@ -23,7 +23,7 @@ pub(super) fn shown_and_not(home: &SessionInfo) -> Vec<AnyRow> {
     all
 }
 
-/// What a newer version tells is kept as it is and given back, and a reader of what this version knows does not meet it.
+/// A row of a newer version is kept as it is and given back, and a reader of what this version knows does not meet it.
 pub(crate) async fn rows_of_an_unknown_kind_are_kept<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let lease = owner(&store).await;
@@ -31,7 +31,7 @@ pub(crate) async fn rows_of_an_unknown_kind_are_kept<F: ResultsFixture>(f: &F) {
     let (known, unknown) = (visit(home.id, 1, 10), newer(home.id, 1, 10));
     assert_eq!(AnyRow::of(&known).head, unknown.head, "a kind has its rows for itself, whatever their keys");
     store
-        .commit(&lease, &Step { rows: [vec![unknown.clone()], rows(std::slice::from_ref(&known))].concat(), ..telling_step(&home, 1) })
+        .commit(&lease, &Step { rows: [vec![unknown.clone()], rows(std::slice::from_ref(&known))].concat(), ..step_of_revision(&home, 1) })
         .await
         .unwrap();
     drop(store);
@@ -39,6 +39,6 @@ pub(crate) async fn rows_of_an_unknown_kind_are_kept<F: ResultsFixture>(f: &F) {
     let lease = owner(&store).await;
     let state = store.load(&lease).await.unwrap();
     assert_eq!(state.rows, [unknown.clone(), AnyRow::of(&known)]);
-    assert_eq!(told::<PitVisit>(&store, &home).await, [known]);
+    assert_eq!(stored_rows::<PitVisit>(&store, &home).await, [known]);
     assert_eq!(store.rows(&home.tenant, &home.id, unknown.kind).await.unwrap(), std::slice::from_ref(&unknown));
 }

@@ -211,16 +211,16 @@ pub(crate) fn empty_step(offset: u64) -> Step {
 }
 
 /// A step that says `revision` everywhere, so that a torn one would show.
-pub(crate) fn telling_step(session: &SessionInfo, revision: u32) -> Step {
+pub(crate) fn step_of_revision(session: &SessionInfo, revision: u32) -> Step {
     let laps: Vec<Lap> = (1..=5).map(|n| lap(session.id, entry(n), 1, revision)).collect();
     let key = stream(session, 1);
-    let told = StreamState {
+    let state = StreamState {
         now: Some(CarNow { tick: revision, ..car(&key, 1, 7) }),
         field: (0..3).map(|slot| FieldState { race: Bytes::from(vec![revision as u8; 70]), ..seen(&key, 2, slot) }).collect(),
         ..stream_state(key, revision.into())
     };
     Step {
-        streams: vec![told],
+        streams: vec![state],
         sessions: vec![SessionInfo { sim_time_us: revision.into(), ..session.clone() }],
         facts: laps.clone(),
         laps,
@@ -396,7 +396,7 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
         }));
     }
     for _ in 0..some(rng) {
-        let told = visit(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        let row = visit(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
         step.rows.push(AnyRow::of(&PitVisit {
             entry: entry(rng.u32(0..2)),
             slot: rng.u16(0..2),
@@ -411,9 +411,9 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             seen_as: rng.bool().then(|| entry(rng.u32(0..2))),
             superseded: rng.bool(),
             late: rng.bool(),
-            ..told
+            ..row
         }));
-        let told = flag(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        let row = flag(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
         step.rows.push(AnyRow::of(&FlagChange {
             entry: entry(rng.u32(0..2)),
             sim_time_us: rng.i64(0..3),
@@ -421,12 +421,12 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
             to: Flags(rng.u32(..)),
             superseded: rng.bool(),
             late: rng.bool(),
-            ..told
+            ..row
         }));
-        let told = newer(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
+        let row = newer(rng.choice(&sessions).unwrap().id, rng.u32(0..2), rng.u32(0..3));
         let until_us = rng.bool().then(|| number(rng));
-        let head = RowHead { until_us, field: rng.bool(), superseded: rng.bool(), late: rng.bool(), ..told.head };
-        step.rows.push(AnyRow { head, body: format!("[{}]", rng.u32(..)).into(), ..told });
+        let head = RowHead { until_us, field: rng.bool(), superseded: rng.bool(), late: rng.bool(), ..row.head };
+        step.rows.push(AnyRow { head, body: format!("[{}]", rng.u32(..)).into(), ..row });
     }
     step.retired = sessions.iter().map(|s| s.id).filter(|_| rng.u8(0..20) == 0).collect();
     step.quarantine =

@@ -1,4 +1,4 @@
-//! What every [`Steps`] must do that several processors share (E5).
+//! What every [`Steps`] must do that several processors share (E5b).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,10 +66,10 @@ pub(crate) async fn who_comes_gets_a_fair_share<F: ResultsFixture>(f: &F) {
     let all = beat(&one, &a).await;
     let nothing = beat(&two, &b).await;
     assert_eq!((nothing.leases.len(), nothing.members), (0, 2), "what is in use is not taken");
-    let told = beat(&one, &a).await;
-    assert_eq!((told.leases.len(), told.give_back.len()), (8, 4), "it has them until it gives them back");
-    assert_eq!(beat(&one, &a).await, told, "and is told so again");
-    let given: Vec<Lease> = told.leases.iter().filter(|l| told.give_back.contains(&l.partition)).cloned().collect();
+    let share = beat(&one, &a).await;
+    assert_eq!((share.leases.len(), share.give_back.len()), (8, 4), "it has them until it gives them back");
+    assert_eq!(beat(&one, &a).await, share, "and the next beat says so again");
+    let given: Vec<Lease> = share.leases.iter().filter(|l| share.give_back.contains(&l.partition)).cloned().collect();
     for lease in &given {
         one.commit(lease, &step_of(lease, 1)).await.unwrap();
         one.release(lease).await.unwrap();
@@ -135,7 +135,7 @@ pub(crate) async fn giving_back_what_is_lost_changes_nothing<F: ResultsFixture>(
     assert_eq!(beat(&two, &b).await, taken);
 }
 
-/// A tool takes a partition without beating, whoever has it; its owner is fenced, and may take it back with its next beat.
+/// A tool takes a partition without beating, even if it has an owner; the owner is fenced, and may take it back with its next beat.
 pub(crate) async fn acquiring_takes_from_any_owner<F: ResultsFixture>(f: &F) {
     let (one, two) = (f.open().await, f.open().await);
     let a = member("a", LONG);
@@ -195,7 +195,7 @@ pub(crate) async fn many_at_once_never_share_a_partition<F: ResultsFixture>(f: &
     futures::future::join_all(everybody).await;
     let last: Vec<Member> = (0..5).map(|n| member(&format!("m{n}.3"), LONG)).collect();
     let mut shares = vec![];
-    // Those that are told to give back wait for the next beat of those that lack.
+    // A partition that a member is to give back waits for the next beat of a member that lacks one.
     for _ in 0..8 {
         shares.clear();
         for (store, me) in stores.iter().zip(&last) {
@@ -208,7 +208,7 @@ pub(crate) async fn many_at_once_never_share_a_partition<F: ResultsFixture>(f: &
     println!("{} leases were given", holders.lock().len());
 }
 
-/// A beat dropped at any moment is there whole or not at all, and whoever beats next is not locked out.
+/// A beat dropped at any moment is stored whole or not at all, and the next beat is not locked out.
 pub(crate) async fn dropped_beats_lock_nobody_out<F: ResultsFixture>(f: &F) {
     let seed = fastrand::u64(..);
     println!("seed {seed}");

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{once, pip};
+use super::once::once;
+use super::pip::pip;
 use crate::folders;
 use crate::tools::{self, Missing};
 use crate::version::Version;
@@ -12,10 +13,10 @@ use crate::version::Version;
 /// The engine that tests run against.
 pub const CLICKHOUSE_VERSION: &str = "26.9";
 
-/// Pinned to the file: we go into it by a way that another version may not have.
+/// Pinned to the file: `clickhouse.py` uses internals that another version may not have.
 const REQUIREMENT: &str = "chdb-core==26.9.0 --hash=sha256:707e2ec3fe0f7953bac97942eaeb7a1ed1d66b1e56ecef3f0aa2130f61f6e735\n";
 
-/// What the wheel is built for.
+/// The oldest Python that the wheel supports.
 const MIN_PYTHON: Version = Version::new(3, 9, 0);
 
 /// The folder that the wheel is installed in: 180 MB to fetch the first time, 540 MB on disk.

@@ -1,12 +1,12 @@
-//! compose-go, the Compose Specification's own library, built into a small program from the Go module proxy: what Docker Compose
-//! would make of a compose file, without Docker.
+//! compose-go, the Compose Specification's own library, built into a small program from the Go module proxy. It reads a compose
+//! file as Docker Compose would, without Docker.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::once;
+use super::once::once;
 use crate::folders;
 use crate::tools::{self, Missing};
 use crate::version::Version;
@@ -24,7 +24,7 @@ pub fn compose() -> Result<Command> {
 }
 
 fn program() -> Result<PathBuf> {
-    // Other files are another folder.
+    // Changed files get another folder.
     let hash = FILES.iter().flat_map(|(_, text)| text.bytes()).fold(0x811c_9dc5u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
     let folder = once(&folders::xtask().join(format!("compose-{hash:08x}")), build)?;
     Ok(folder.join("compose"))
@@ -43,7 +43,7 @@ fn build(part: &Path) -> Result<()> {
     let work = part.join("work");
     let mut command = Command::new(go);
     command.args(["build", "-trimpath", "-mod=readonly", "-modcacherw", "-o", "compose", "."]).current_dir(part);
-    // Exactly what go.sum says, and nothing left in the user's caches.
+    // Exactly the modules of go.sum, and no files left in the user's caches.
     command.env("GOWORK", "off").env("GOFLAGS", "").env("CGO_ENABLED", "0");
     command.env("GOMODCACHE", work.join("modules")).env("GOCACHE", work.join("cache"));
     tools::run(&mut command).context("Go could not build compose-go")?;

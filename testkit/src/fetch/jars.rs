@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::once;
+use super::once::once;
 use crate::tools::{self, Missing};
 use crate::{fetch, folders};
 
@@ -20,7 +20,7 @@ pub fn kafka_jars() -> Result<PathBuf> {
     let folder = jars_folder();
     once(&folder, |part| {
         let mvn = tools::find("mvn").ok_or_else(|| Missing::error("no Maven", "apt install maven"))?;
-        // Beside the folder and not in it: what is in it is the class path.
+        // Beside the folder and not in it: every file in it is on the class path.
         let pom = folder.with_file_name("pom.xml");
         std::fs::write(&pom, POM.replace("KAFKA", KAFKA_VERSION).replace("LOG4J", LOG4J_VERSION))?;
         let mut command = Command::new(mvn);

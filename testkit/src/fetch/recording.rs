@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{once, pip};
+use super::once::once;
+use super::pip::pip;
 use crate::folders;
 use crate::tools::{self, Missing};
 

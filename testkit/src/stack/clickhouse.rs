@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use super::clickhouse_probe;
 use super::secrets::{self, DATABASE, USER};
-use super::service::{Place, Service};
+use super::service::{PartFiles, Service};
 use crate::fetch;
 
-/// What runs in the part's process.
+/// The program of the part's process.
 const LAUNCHER: &str = include_str!("clickhouse.py");
 
-/// The most memory it takes: above what tests need, below what a small machine has. A query that wants more fails.
+/// The most memory it uses: more than tests need, less than a small machine has. A query that needs more fails.
 const MEMORY_BYTES: u64 = 4 << 30;
 
 /// Threads for merges: with one a table of many small inserts falls behind.
 const MERGE_THREADS: u32 = 4;
 
-/// How a ClickHouse is to be: nothing to choose.
+/// Options of a ClickHouse: there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClickhouseOptions {}
 
-/// What a stack records of its ClickHouse.
+/// The record of a stack's ClickHouse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clickhouse {
     /// The engine's version; data of another one is not started.
@@ -61,24 +61,24 @@ impl Service for Clickhouse {
         self.url()
     }
 
-    fn command(&self, place: &Place<'_>) -> Result<Command> {
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command> {
         let wheel = fetch::clickhouse().context("cannot start ClickHouse")?;
         let python = fetch::python().context("cannot start ClickHouse")?;
-        let (home, password) = (place.home(), place.file("password"));
+        let (home, password) = (files.home(), files.file("password"));
         std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         secrets::password(&password)?;
         let launcher = home.join("launcher.py");
         std::fs::write(&launcher, LAUNCHER).with_context(|| format!("cannot write {}", launcher.display()))?;
         let mut command = Command::new(python);
-        // What else is installed for this Python changes nothing.
+        // Other packages of this Python have no influence.
         command.args(["-I", "-B"]).arg(launcher).arg("--wheel").arg(wheel).arg("--home").arg(&home);
         command.args(["--port", &self.port.to_string(), "--user", USER, "--database", DATABASE]).arg("--password-file").arg(password);
         command.args(["--memory", &MEMORY_BYTES.to_string(), "--pool", &MERGE_THREADS.to_string()]);
         Ok(command)
     }
 
-    fn answers(&self, place: &Place<'_>) -> Result<bool> {
-        clickhouse_probe::is_ready(self.port, USER, &secrets::password(&place.file("password"))?, DATABASE)
+    fn answers(&self, files: &PartFiles<'_>) -> Result<bool> {
+        clickhouse_probe::is_ready(self.port, USER, &secrets::password(&files.file("password"))?, DATABASE)
     }
 
     fn landmark(&self) -> &'static str {

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 /// A server that is ready answers within milliseconds; a loaded machine may take longer. The caller asks again anyway.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Far above any answer to these requests, far below what a confused peer could make us read.
+/// Far above any answer to these requests, far below what another program could make this process read.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// True if the server at a loopback port is up and has the database; an error if it does not know the user: then it is another one.
@@ -30,7 +30,7 @@ pub(super) fn is_ready(port: u16, user: &str, password: &str, database: &str) ->
     }
 }
 
-/// Status and body of an answer; `None` if nothing there answers in HTTP's words.
+/// Status and body of an answer; `None` if no HTTP server answers there.
 fn get(port: u16, path: &str, headers: &str) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), PATIENCE).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;

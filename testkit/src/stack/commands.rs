@@ -1,4 +1,4 @@
-//! `cargo xtask stack …`: the commands. What a program is to read goes to stdout, what a person is to read to stderr.
+//! `cargo xtask stack …`: the commands. Output for programs goes to stdout, output for people to stderr.
 
 use std::time::Instant;
 
@@ -12,7 +12,9 @@ use super::{ClickhouseOptions, DEFAULT, KafkaOptions, Options, PostgresOptions, 
 #[derive(Debug, Subcommand)]
 pub enum StackCommand {
     /// Start a stack and print where it answers: `export $(cargo xtask stack up)`
-    #[command(after_help = "The processes go on after the command. A stack that is up already stays as it is; its addresses are printed again.")]
+    #[command(
+        after_help = "The processes keep running after the command. A stack that is up already stays as it is; its addresses are printed again."
+    )]
     Up(Up),
     /// Stop a stack; its data and ports are kept for the next `up`
     Down {
@@ -36,7 +38,7 @@ pub enum StackCommand {
     Start(OnePart),
     /// Stop one part's clock: its connections stay open, nothing answers
     Pause(OnePart),
-    /// Let a paused part go on
+    /// Resume a paused part
     Resume(OnePart),
 }
 
@@ -49,7 +51,7 @@ pub struct OnePart {
     part: String,
 }
 
-/// Which stack is meant.
+/// The choice of a stack.
 #[derive(Debug, Args)]
 pub struct Which {
     /// The stack's name; several of different names run side by side
@@ -57,7 +59,7 @@ pub struct Which {
     name: String,
 }
 
-/// How a stack is to be.
+/// The options of a stack.
 #[derive(Debug, Args)]
 pub struct Up {
     #[command(flatten)]
@@ -106,9 +108,9 @@ impl StackCommand {
             Self::Stop(OnePart { name, part }) => Stack::open(&name)?.stop(&part).map(|()| eprintln!("stopped {part} of stack {name}")),
             Self::Pause(OnePart { name, part }) => {
                 let again = format!("cargo xtask stack resume {name} {part}");
-                Stack::open(&name)?.pause(&part).map(|()| eprintln!("{part} of stack {name} is paused; {again} lets it go on"))
+                Stack::open(&name)?.pause(&part).map(|()| eprintln!("{part} of stack {name} is paused; {again} resumes it"))
             }
-            Self::Resume(OnePart { name, part }) => Stack::open(&name)?.resume(&part).map(|()| eprintln!("{part} of stack {name} goes on")),
+            Self::Resume(OnePart { name, part }) => Stack::open(&name)?.resume(&part).map(|()| eprintln!("{part} of stack {name} is resumed")),
             Self::Start(OnePart { name, part }) => {
                 let since = Instant::now();
                 Stack::open(&name)?.start(&part)?;
@@ -123,7 +125,7 @@ impl Up {
     #[expect(clippy::print_stdout, reason = "the addresses are the command's result")]
     fn run(self) -> Result<()> {
         let since = Instant::now();
-        // Who says how Kafka is to be means a Kafka.
+        // An option of Kafka implies a Kafka.
         let kafka = self.kafka || self.kafka_nodes.is_some() || self.kafka_sasl || self.kafka_tls;
         let every_part = !(kafka || self.postgres || self.clickhouse);
         let options = KafkaOptions {
@@ -176,7 +178,7 @@ fn status() -> Result<()> {
                 State::Gone => ("crashed", String::new(), String::new()),
                 State::Stopped => ("down", String::new(), String::new()),
             };
-            let address = part.kind.service().address();
+            let address = part.engine.service().address();
             println!("{name:<20} {:<12} {state:<9} {pid:>8} {memory:>8}  {address:<45} {}", part.name, stack.folder().display());
         }
     }

@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::service::{Place, Service};
-use super::{kafka_probe, kafka_settings};
-use crate::{fetch, tools};
+use crate::fetch;
 
-/// How a Kafka is to be.
+/// Options of a Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaOptions {
-    /// How many nodes; `None` is one, or as many as the stack has already. Three bear the loss of one.
+    /// How many nodes; `None` is one, or as many as the stack has already. Three tolerate the loss of one.
     pub nodes: Option<u16>,
     /// Java heap of each node in MiB. 256 makes a process of 400 MB and is enough for 50,000 frames/s; 512 makes 690 MB.
     pub heap_mib: u32,
@@ -33,7 +30,7 @@ impl Default for KafkaOptions {
     }
 }
 
-/// What a stack records of one node of its Kafka: all that a restart needs to be the same broker again.
+/// The record of one node of a stack's Kafka: everything that a restart needs to be the same broker again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kafka {
     /// The broker's version; data of another one is not started.
@@ -46,9 +43,9 @@ pub struct Kafka {
     pub port: u16,
     /// The controllers' ports of all nodes, in their order; this node's is among them.
     pub controllers: Vec<u16>,
-    /// Where clients connect that have a user and a password.
+    /// The port for clients with a user and a password.
     pub sasl_port: Option<u16>,
-    /// Where they do so under TLS.
+    /// The same under TLS.
     pub tls_port: Option<u16>,
     /// Java heap in MiB.
     pub heap_mib: u32,
@@ -99,11 +96,11 @@ impl Kafka {
 
     /// Where this node's controller listens.
     pub(super) fn controller_port(&self) -> u16 {
-        // Nodes count from 1; a record that names a node beyond its cluster is damaged, and port 0 answers nobody.
+        // Nodes count from 1; a record that names a node beyond its cluster is damaged, and no server answers on port 0.
         self.controllers.get(usize::from(self.node).wrapping_sub(1)).copied().unwrap_or(0)
     }
 
-    /// True if `running` nodes can agree on anything.
+    /// True if `running` nodes are a quorum.
     pub(super) fn has_quorum(&self, running: usize) -> bool {
         running * 2 > self.controllers.len()
     }
@@ -111,70 +108,6 @@ impl Kafka {
     /// True once the process takes part in elections: all that can be asked of a node while too few others run.
     pub(super) fn waits_for_others(&self) -> bool {
         TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, self.controller_port()).into(), Duration::from_secs(2)).is_ok()
-    }
-}
-
-impl Service for Kafka {
-    fn title(&self) -> String {
-        format!("Kafka {}", self.version)
-    }
-
-    fn version(&self) -> (&str, &'static str) {
-        (&self.version, fetch::KAFKA_VERSION)
-    }
-
-    fn ports(&self) -> Vec<u16> {
-        [Some(self.port), Some(self.controller_port()), self.sasl_port, self.tls_port].into_iter().flatten().collect()
-    }
-
-    fn address(&self) -> String {
-        self.broker()
-    }
-
-    fn command(&self, place: &Place<'_>) -> Result<Command> {
-        let jars = fetch::kafka_jars().context("cannot start Kafka")?;
-        let java = fetch::java().context("cannot start Kafka")?;
-        let home = place.home();
-        std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
-        let config = kafka_settings::write(self, place)?;
-        let logging = home.join("log4j2.properties");
-        std::fs::write(&logging, LOGGING)?;
-
-        let run = |main: &[&str]| {
-            let mut command = Command::new(&java.program);
-            command.args([format!("-Xms{}m", self.heap_mib), format!("-Xmx{}m", self.heap_mib)]);
-            // The serial collector has no threads of its own to compete with what is being tested.
-            command.args(["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]);
-            command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-            command.arg("-cp").arg(jars.join("*")).args(main);
-            command
-        };
-        if !place.data().join(self.landmark()).exists() {
-            let mut format = run(&["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &self.cluster, "-c"]);
-            tools::run(format.arg(&config)).context("cannot format Kafka's data folder")?;
-        }
-        let mut broker = run(&["kafka.Kafka"]);
-        broker.arg(config);
-        Ok(broker)
-    }
-
-    /// As the node that it should be, not one of the cluster's others alone.
-    fn answers(&self, _: &Place<'_>) -> Result<bool> {
-        let Some(metadata) = kafka_probe::metadata(self.port) else {
-            return Ok(false);
-        };
-        anyhow::ensure!(
-            metadata.cluster == self.cluster,
-            "port {} answers as Kafka cluster {:?}, not as {:?}: another stack runs there",
-            self.port,
-            metadata.cluster,
-            self.cluster
-        );
-        Ok(metadata.nodes.contains(&i32::from(self.node)))
-    }
-
-    fn landmark(&self) -> &'static str {
-        "meta.properties"
     }
 }
 
@@ -186,20 +119,9 @@ fn cluster_id() -> String {
     id
 }
 
-const LOGGING: &str = "\
-status = error
-appender.out.type = Console
-appender.out.name = out
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d{ISO8601} %p %c{1} %m%n
-rootLogger.level = warn
-rootLogger.appenderRef.out.ref = out
-logger.server.name = kafka.server.KafkaRaftServer
-logger.server.level = info
-";
-
 #[cfg(test)]
 mod tests {
+    use super::super::service::Service;
     use super::*;
 
     #[test]

@@ -9,10 +9,10 @@ use std::time::Duration;
 /// A broker that serves answers within milliseconds; a loaded machine may take longer. The caller asks again anyway.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Far above any answer of a test cluster, far below what a confused peer could make us allocate.
+/// Far above any answer of a test cluster, far below what another program could make this process allocate.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// What the broker says of its cluster.
+/// The broker's description of its cluster.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) cluster: String,
@@ -20,7 +20,7 @@ pub(super) struct Metadata {
     pub(super) nodes: Vec<i32>,
 }
 
-/// Asks the broker at a loopback port; `None` if nothing there answers in Kafka's words.
+/// Asks the broker at a loopback port; `None` if no Kafka broker answers there.
 pub(super) fn metadata(port: u16) -> Option<Metadata> {
     let mut socket = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), PATIENCE).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;

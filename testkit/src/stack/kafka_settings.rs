@@ -1,4 +1,4 @@
-//! `server.properties` of a Kafka node: its listeners, its place in the cluster, and what fits a test machine.
+//! `server.properties` of a Kafka node: its listeners, its place in the cluster, and settings for a test machine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use anyhow::{Context, Result};
 
 use super::kafka::Kafka;
 use super::secrets::{self, USER};
-use super::service::Place;
+use super::service::PartFiles;
 
 /// The most copies the broker's own topics get, however many nodes there are.
 const MOST_COPIES: usize = 3;
 
-/// What is Kafka's as a whole has its name, whichever nodes there are: `kafka.password`, `kafka.ca.pem`.
+/// Files of the whole cluster are named after Kafka, whichever nodes there are: `kafka.password`, `kafka.ca.pem`.
 pub(super) fn shared(stack: &Path, extension: &str) -> PathBuf {
-    Place { stack, part: "kafka" }.file(extension)
+    PartFiles { stack, part: "kafka" }.file(extension)
 }
 
-/// Makes what the nodes' listeners with security share, unless it is there. Before the nodes start, which they do side by side.
+/// Makes the files that the nodes' secured listeners share, unless they exist. It is called before the nodes start in parallel.
 pub(super) fn make_secrets(stack: &Path, node: &Kafka) -> Result<()> {
     if node.sasl_port.or(node.tls_port).is_some() {
         secrets::password(&shared(stack, "password"))?;
@@ -32,16 +32,16 @@ pub(super) fn make_secrets(stack: &Path, node: &Kafka) -> Result<()> {
 }
 
 /// Writes the node's `server.properties`, readable for its owner only: there may be a password in it.
-pub(super) fn write(node: &Kafka, place: &Place<'_>) -> Result<PathBuf> {
-    let file = place.home().join("server.properties");
-    let lines = all(node, place)?.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
+pub(super) fn write(node: &Kafka, files: &PartFiles<'_>) -> Result<PathBuf> {
+    let file = files.home().join("server.properties");
+    let lines = all(node, files)?.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
     secrets::private(&file, &lines)?;
     Ok(file)
 }
 
-fn all(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>> {
-    let mut all = own(node, &place.data());
-    all.extend(listeners(node, place)?);
+fn all(node: &Kafka, files: &PartFiles<'_>) -> Result<BTreeMap<String, String>> {
+    let mut all = own(node, &files.data());
+    all.extend(listeners(node, files)?);
     all.extend(node.settings.clone());
     Ok(all)
 }
@@ -59,10 +59,10 @@ fn own(node: &Kafka, data: &Path) -> BTreeMap<String, String> {
         ("controller.listener.names", "CONTROLLER".into()),
         ("inter.broker.listener.name", "BROKER".into()),
         ("log.dirs", data.display().to_string()),
-        // A typing mistake in a topic's name is an error, and acked data never goes with a leader that lacks it (E8).
+        // A typing mistake in a topic's name is an error, and acked data is never lost to a leader that lacks it (E8).
         ("auto.create.topics.enable", "false".into()),
         ("unclean.leader.election.enable", "false".into()),
-        // As many copies as there can be, of the broker's own topics and of those whose maker does not say.
+        // As many copies as there can be, of the broker's own topics and of topics created without a number.
         ("default.replication.factor", copies.to_string()),
         ("min.insync.replicas", in_sync.to_string()),
         ("offsets.topic.replication.factor", copies.to_string()),
@@ -85,8 +85,8 @@ fn own(node: &Kafka, data: &Path) -> BTreeMap<String, String> {
     own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Plain text for who needs nothing else, and what of the two with a password there is.
-fn listeners(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>> {
+/// The listener in plain text, and those of the two with a password that there are.
+fn listeners(node: &Kafka, files: &PartFiles<'_>) -> Result<BTreeMap<String, String>> {
     let mut open = vec![("BROKER", "PLAINTEXT", node.port)];
     open.extend(node.sasl_port.map(|port| ("SASL", "SASL_PLAINTEXT", port)));
     open.extend(node.tls_port.map(|port| ("TLS", "SASL_SSL", port)));
@@ -98,7 +98,7 @@ fn listeners(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>
         ("listener.security.protocol.map".to_owned(), format!("{protocols},CONTROLLER:PLAINTEXT")),
     ]);
     for (name, _, _) in &open[1..] {
-        let password = secrets::password(&shared(place.stack, "password"))?;
+        let password = secrets::password(&shared(files.stack, "password"))?;
         let prefix = format!("listener.name.{}", name.to_lowercase());
         let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
         all.insert(format!("{prefix}.sasl.enabled.mechanisms"), "PLAIN".into());
@@ -106,7 +106,7 @@ fn listeners(node: &Kafka, place: &Place<'_>) -> Result<BTreeMap<String, String>
     }
     if node.tls_port.is_some() {
         all.insert("listener.name.tls.ssl.keystore.type".into(), "PEM".into());
-        all.insert("listener.name.tls.ssl.keystore.location".into(), shared(place.stack, "keystore.pem").display().to_string());
+        all.insert("listener.name.tls.ssl.keystore.location".into(), shared(files.stack, "keystore.pem").display().to_string());
     }
     Ok(all)
 }
@@ -126,7 +126,7 @@ mod tests {
         let mut nodes = Kafka::cluster(options, &mut port).unwrap();
         nodes[0].adopt(options, &mut port).unwrap();
         make_secrets(stack.path(), &nodes[0]).unwrap();
-        all(&nodes[0], &Place { stack: stack.path(), part: "kafka-1" }).unwrap()
+        all(&nodes[0], &PartFiles { stack: stack.path(), part: "kafka-1" }).unwrap()
     }
 
     #[test]

@@ -1,33 +1,34 @@
-//! How a stack is to be, and how its record becomes that.
+//! The options of a stack, and how they change its record.
 
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
 use super::clickhouse::{Clickhouse, ClickhouseOptions};
+use super::folder::wipe_hint;
 use super::kafka::{Kafka, KafkaOptions};
 use super::postgres::{Postgres, PostgresOptions};
-use super::record::{Kind, Part, Record};
-use super::{kafka_settings, ports, wipe_hint};
+use super::record::{Engine, Part, Record};
+use super::{kafka_settings, ports};
 use crate::fetch;
 
-/// How a stack is to be brought up. A part that a stack of this name has already stays, asked for or not.
+/// How a stack is brought up. A part that a stack of this name has already stays, asked for or not.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its name, of `a-z`, `0-9` and `-`; several stacks of different names run side by side.
     pub name: String,
-    /// The Kafka it is to have.
+    /// The Kafka to add.
     pub kafka: Option<KafkaOptions>,
-    /// The PostgreSQL it is to have.
+    /// The PostgreSQL to add.
     pub postgres: Option<PostgresOptions>,
-    /// The ClickHouse it is to have.
+    /// The ClickHouse to add.
     pub clickhouse: Option<ClickhouseOptions>,
     /// True: it outlives the value and the process. False: it is taken down and wiped with the value, or killed with the process.
     pub detached: bool,
 }
 
 impl Options {
-    /// A stack for one test: a name of its own, one Kafka, gone with the test.
+    /// A stack for one test: with a new name and one Kafka; it ends with the test.
     pub fn owned() -> Self {
         Self { kafka: Some(KafkaOptions::default()), ..Self::empty() }
     }
@@ -37,13 +38,13 @@ impl Options {
         Self { postgres: Some(PostgresOptions::default()), clickhouse: Some(ClickhouseOptions::default()), ..Self::owned() }
     }
 
-    /// An owned stack of nothing, to put parts in.
+    /// An owned stack without parts, to which parts can be added.
     pub fn empty() -> Self {
         let name = format!("owned-{}-{:08x}", std::process::id(), fastrand::u32(..));
         Self { name, kafka: None, postgres: None, clickhouse: None, detached: false }
     }
 
-    /// Fetches what the parts need and this machine has not. An error that `tools::missing` knows says what it lacks.
+    /// Fetches what the parts need and this machine does not have. An error that `tools::missing` knows says what it lacks.
     pub(super) fn fetch(&self) -> Result<()> {
         use anyhow::Context;
         if self.kafka.is_some() {
@@ -58,11 +59,11 @@ impl Options {
         Ok(())
     }
 
-    /// Gives a record the parts it lacks, and those it has the new settings. `reserved` are the ports of other stacks, `running`
+    /// Adds missing parts to a record, and gives existing ones the new settings. `reserved` are the ports of other stacks, `running`
     /// says which parts run.
     pub(super) fn adopt(&self, record: &mut Record, folder: &Path, reserved: &[u16], running: impl Fn(&Part) -> bool) -> Result<()> {
         for part in &record.parts {
-            let service = part.kind.service();
+            let service = part.engine.service();
             let (data, ours) = service.version();
             ensure!(data == ours, "stack {} holds data of {}, this xtask starts {ours}. {}", record.name, service.title(), wipe_hint(&record.name));
         }
@@ -77,16 +78,16 @@ impl Options {
         }
         if let Some(options) = &self.postgres {
             if record.postgres().is_none() {
-                record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(Postgres::new(port()?)) });
+                record.parts.push(Part { name: "postgres".into(), engine: Engine::Postgres(Postgres::new(port()?)) });
             }
-            let postgres = record.parts.iter_mut().find_map(|part| match &mut part.kind {
-                Kind::Postgres(postgres) => Some(postgres),
+            let postgres = record.parts.iter_mut().find_map(|part| match &mut part.engine {
+                Engine::Postgres(postgres) => Some(postgres),
                 _ => None,
             });
             postgres.into_iter().for_each(|postgres| postgres.adopt(options));
         }
         if self.clickhouse.is_some() && record.clickhouse().is_none() {
-            record.parts.push(Part { name: "clickhouse".into(), kind: Kind::Clickhouse(Clickhouse::new(port()?)) });
+            record.parts.push(Part { name: "clickhouse".into(), engine: Engine::Clickhouse(Clickhouse::new(port()?)) });
         }
         record.write(folder)
     }
@@ -104,7 +105,7 @@ fn adopt_kafka(
         _ if has == 0 => {
             let nodes = Kafka::cluster(options, &mut port)?;
             let alone = nodes.len() == 1;
-            let part = |node: Kafka| Part { name: if alone { "kafka".into() } else { format!("kafka-{}", node.node) }, kind: Kind::Kafka(node) };
+            let part = |node: Kafka| Part { name: if alone { "kafka".into() } else { format!("kafka-{}", node.node) }, engine: Engine::Kafka(node) };
             record.parts.extend(nodes.into_iter().map(part));
         }
         Some(wanted) if usize::from(wanted) != has => {
@@ -114,7 +115,7 @@ fn adopt_kafka(
     }
     for part in &mut record.parts {
         let runs = running(part);
-        let Kind::Kafka(node) = &mut part.kind else { continue };
+        let Engine::Kafka(node) = &mut part.engine else { continue };
         if node.adopt(options, &mut port)? && runs {
             bail!("stack {name} runs, and Kafka gets no new listener while it does: cargo xtask stack down --name {name}, then this again");
         }
@@ -169,7 +170,7 @@ mod tests {
         let mut record = Record::new("default");
         let mut old = Postgres::new(5432);
         old.version = "9.6".into();
-        record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(old) });
+        record.parts.push(Part { name: "postgres".into(), engine: Engine::Postgres(old) });
         let error = adopt(&Options::server(), &mut record, false).unwrap_err().to_string();
         assert!(error.contains("PostgreSQL 9.6") && error.contains("--wipe"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What can be done to the parts of a stack one by one: started, stopped, killed, paused and let go on.
+//! Operations on single parts of a stack: start, stop, kill, pause and resume.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::process::{PidFile, State};
-use super::record::{Kind, Part};
-use super::service::Place;
-use super::{Stack, lock, ports};
+use super::folder::lock;
+use super::handle::Stack;
+use super::ports;
+use super::process::{PidFile, State, stop_all};
+use super::record::{Engine, Part};
+use super::service::PartFiles;
 use crate::tools;
 
 /// How long a part may take to answer: Kafka 4-6 s on two idle cores, several times that while they compile.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long a port may still be held by what is just ending.
+/// How long an ending process may still hold a port.
 const PORT_PATIENCE: Duration = Duration::from_secs(2);
 
 const START_POLL: Duration = Duration::from_millis(50);
@@ -28,7 +30,7 @@ impl Stack {
         self.record.parts(part)?.into_iter().try_for_each(|part| self.pid_file(part).kill())
     }
 
-    /// Starts what does not run, on its port and data, and lets go on what is paused; returns when it answers. A node of a
+    /// Starts a part that does not run, on its port and data, or resumes a paused one; returns when it answers. A node of a
     /// cluster that has too few others to answer is waited for until it takes part in elections.
     pub fn start(&self, part: &str) -> Result<()> {
         let _lock = lock(&self.folder)?;
@@ -41,19 +43,19 @@ impl Stack {
         stop_all(&self.record.parts(part)?.into_iter().map(|part| self.pid_file(part)).collect::<Vec<_>>())
     }
 
-    /// Stops its clock (SIGSTOP): connections stay open and nothing answers, as when a machine hangs.
+    /// Pauses it (SIGSTOP): connections stay open and are not answered, as when a machine hangs.
     pub fn pause(&self, part: &str) -> Result<()> {
         let _lock = lock(&self.folder)?;
         self.record.parts(part)?.into_iter().try_for_each(|part| self.pid_file(part).pause())
     }
 
-    /// Lets it go on (SIGCONT); one that is not paused is left alone.
+    /// Resumes it (SIGCONT); a part that is not paused is not changed.
     pub fn resume(&self, part: &str) -> Result<()> {
         let _lock = lock(&self.folder)?;
         self.record.parts(part)?.into_iter().try_for_each(|part| self.pid_file(part).resume())
     }
 
-    /// Starts parts side by side: nodes of a cluster answer only together. If one fails, those started by this call are killed.
+    /// Starts parts in parallel: nodes of a cluster answer only together. If one fails, those started by this call are killed.
     pub(super) fn start_parts(&self, parts: &[&Part]) -> Result<()> {
         let given_up = AtomicBool::new(false);
         let results = std::thread::scope(|scope| {
@@ -92,7 +94,7 @@ impl Stack {
             pid_file.resume()?;
             return self.wait_until(part, together, go_on).map(|()| false);
         }
-        let service = part.kind.service();
+        let service = part.engine.service();
         for port in service.ports() {
             ensure!(
                 ports::free_within(port, PORT_PATIENCE),
@@ -102,11 +104,11 @@ impl Stack {
                 self.record.name
             );
         }
-        let place = self.place(part);
-        let mut command = service.command(&place)?;
-        let log = place.file("log");
+        let files = self.files(part);
+        let mut command = service.command(&files)?;
+        let log = files.file("log");
         let log_begin = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let mut child = pid_file.spawn(&mut command, &log, &place.home().display().to_string(), service.stop_signal())?;
+        let mut child = pid_file.spawn(&mut command, &log, &files.home().display().to_string(), service.stop_signal())?;
         let failed = |why: String| {
             anyhow!("{} of stack {} {why}; the end of {}:\n{}", service.title(), self.record.name, log.display(), log_tail(&log, log_begin))
         };
@@ -115,7 +117,7 @@ impl Stack {
             None => go_on(),
         });
         started.map(|()| true).inspect_err(|_| {
-            // Half a start is none; the error tells why, a failure to kill adds nothing.
+            // A part that does not answer is not started; the error says why, and a failure to kill it is ignored.
             drop(pid_file.kill());
             drop(child.wait());
             pid_file.remove();
@@ -126,15 +128,15 @@ impl Stack {
     fn wait_until(&self, part: &Part, nodes: usize, mut alive: impl FnMut() -> Result<()>) -> Result<()> {
         let since = Instant::now();
         loop {
-            let answers = match &part.kind {
-                Kind::Kafka(node) if !node.has_quorum(nodes) => node.waits_for_others(),
-                kind => kind.service().answers(&self.place(part))?,
+            let answers = match &part.engine {
+                Engine::Kafka(node) if !node.has_quorum(nodes) => node.waits_for_others(),
+                engine => engine.service().answers(&self.files(part))?,
             };
             if answers {
                 return Ok(());
             }
             alive()?;
-            let title = part.kind.service().title();
+            let title = part.engine.service().title();
             ensure!(since.elapsed() < START_PATIENCE, "{title} ({}) does not answer after {} s", part.name, START_PATIENCE.as_secs());
             std::thread::sleep(START_POLL);
         }
@@ -143,30 +145,24 @@ impl Stack {
     /// How many Kafka nodes run, with those that are being started.
     fn nodes_up_with(&self, starting: &[&Part]) -> usize {
         let up = |part: &&Part| starting.iter().any(|other| other.name == part.name) || matches!(self.state(part), State::Running(_));
-        self.record.parts.iter().filter(|part| matches!(part.kind, Kind::Kafka(_))).filter(up).count()
+        self.record.parts.iter().filter(|part| matches!(part.engine, Engine::Kafka(_))).filter(up).count()
     }
 
-    /// What has become of a part's process.
+    /// The state of a part's process.
     pub(crate) fn state(&self, part: &Part) -> State {
         self.pid_file(part).state()
     }
 
-    pub(super) fn place<'a>(&'a self, part: &'a Part) -> Place<'a> {
-        Place { stack: &self.folder, part: &part.name }
+    pub(super) fn files<'a>(&'a self, part: &'a Part) -> PartFiles<'a> {
+        PartFiles { stack: &self.folder, part: &part.name }
     }
 
     pub(super) fn pid_file(&self, part: &Part) -> PidFile {
-        PidFile::new(self.place(part).file("pid"))
+        PidFile::new(self.files(part).file("pid"))
     }
 }
 
-/// Ends processes cleanly, all at once.
-pub(super) fn stop_all(pid_files: &[PidFile]) -> Result<()> {
-    pid_files.iter().try_for_each(PidFile::ask_to_stop)?;
-    pid_files.iter().try_for_each(|pid_file| pid_file.stop().map(drop))
-}
-
-/// Another part that was being started with this one could not be.
+/// Another part that was being started with this one failed.
 #[derive(Debug)]
 struct GivenUp;
 

@@ -25,7 +25,7 @@ pub(crate) fn pick(reserved: &[u16]) -> Result<u16> {
         .with_context(|| format!("found no free loopback port between {LOWEST} and {HIGHEST} in {TRIES} tries"))
 }
 
-/// True if nothing listens on this loopback port, or soon does not any more.
+/// True if no process listens on this loopback port, or soon none does.
 pub(crate) fn free_within(port: u16, patience: Duration) -> bool {
     let since = Instant::now();
     while !is_free(port) {
@@ -37,7 +37,7 @@ pub(crate) fn free_within(port: u16, patience: Duration) -> bool {
     true
 }
 
-/// True if nothing listens on this loopback port.
+/// True if no process listens on this loopback port.
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -1,7 +1,7 @@
 //! A real PostgreSQL as a part of a stack: on 127.0.0.1 only, with a password, with and without TLS, with fsync on.
 //!
-//! It refuses to run as root. Started by root it runs as a user who owns nothing else, and where that user may not enter the
-//! target folder, its folder is one of its own among the system's temporary files, with a link to it in the stack's.
+//! PostgreSQL refuses to run as root. Started by root it runs as a user who owns nothing else. If that user may not enter the
+//! target folder, the server's folder is among the system's temporary files, with a link to it in the stack's folder.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
@@ -13,24 +13,24 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::family::is_gone;
-use super::process::command_line;
+use super::folder::OUTSIDE_PREFIX;
+use super::postgres_probe;
+use super::process_table::{command_line, is_gone};
 use super::secrets::{self, DATABASE, USER};
-use super::service::{Place, Service};
-use super::{OUTSIDE_PREFIX, postgres_probe};
+use super::service::{PartFiles, Service};
 use crate::{fetch, tools};
 
-/// Who it runs as where xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.
+/// The user that it runs as if xtask is run by root: `nobody` on every Linux. It must be a user with a name, or initdb refuses.
 const UNPRIVILEGED: u32 = 65534;
 
-/// How a PostgreSQL is to be.
+/// Options of a PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PostgresOptions {
     /// Settings beyond those of `Postgres::settings`, or instead of them: ("max_connections", "20").
     pub settings: BTreeMap<String, String>,
 }
 
-/// What a stack records of its PostgreSQL.
+/// The record of a stack's PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postgres {
     /// The server's version; data of another one is not started.
@@ -61,7 +61,7 @@ impl Postgres {
         let own = [
             ("listen_addresses", "127.0.0.1".into()),
             ("port", self.port.to_string()),
-            // No socket: its path may be too long for one, and nobody needs it.
+            // No socket: its path may be too long, and no client needs it.
             ("unix_socket_directories", String::new()),
             ("ssl", "on".into()),
             ("ssl_cert_file", home.join("server.pem").display().to_string()),
@@ -72,7 +72,7 @@ impl Postgres {
         all
     }
 
-    /// A data folder with the database, its user and nobody else; the password goes in by a pipe, no command line shows it.
+    /// Makes a data folder with the database and one user. The password goes through a pipe, so that no command line shows it.
     fn make_data(home: &Path, program: &Path, password: &str) -> Result<()> {
         let part = home.join("data.part");
         if part.exists() {
@@ -123,24 +123,24 @@ impl Service for Postgres {
         self.url()
     }
 
-    fn command(&self, place: &Place<'_>) -> Result<Command> {
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command> {
         let program = fetch::postgres().context("cannot start PostgreSQL")?;
-        let (home, program) = settle(place, &program)?;
-        let password = secrets::password(&place.file("password"))?;
-        Self::make_identity(&home, &place.file("ca.pem"))?;
-        if !place.data().exists() {
+        let (home, program) = settle(files, &program)?;
+        let password = secrets::password(&files.file("password"))?;
+        Self::make_identity(&home, &files.file("ca.pem"))?;
+        if !files.data().exists() {
             Self::make_data(&home, &program, &password).with_context(|| format!("cannot make a database in {}", home.display()))?;
         }
-        forget_dead_postmaster(&place.data());
+        forget_dead_postmaster(&files.data());
         let mut server = as_its_user(&program.join("bin/postgres"), &home);
-        server.arg("-D").arg(place.data());
+        server.arg("-D").arg(files.data());
         for (key, value) in self.settings(&home) {
             server.arg("-c").arg(format!("{key}={value}"));
         }
         Ok(server)
     }
 
-    fn answers(&self, _: &Place<'_>) -> Result<bool> {
+    fn answers(&self, _: &PartFiles<'_>) -> Result<bool> {
         postgres_probe::is_ready(self.port, USER, DATABASE)
     }
 
@@ -154,25 +154,25 @@ impl Service for Postgres {
     }
 }
 
-/// PostgreSQL does not start where a process of its last pid seems to live, be it a zombie or a stranger. That its own children
-/// might live on it finds out without that file, by the memory that they share.
+/// PostgreSQL does not start if a process with its last pid seems to live, even if it is a zombie or another program. It detects
+/// surviving children of its own without that file, by the memory that they share.
 fn forget_dead_postmaster(data: &Path) {
     let file = data.join("postmaster.pid");
     let pid = std::fs::read_to_string(&file).ok().and_then(|text| text.lines().next()?.trim().parse::<i32>().ok());
     let is_ours = |pid| command_line(pid).is_some_and(|line| line.contains(&data.display().to_string()));
     if pid.is_some_and(|pid| is_gone(pid) || !is_ours(pid)) {
-        // If that fails PostgreSQL says what is the matter.
+        // If that fails PostgreSQL reports the cause.
         drop(std::fs::remove_file(file));
     }
 }
 
-/// The folder to run in and the program to run, both where the one it runs as can get at them.
-fn settle(place: &Place<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
-    let home = place.stack.join(place.part);
+/// The folder to run in and the program to run, both accessible to the user that the server runs as.
+fn settle(files: &PartFiles<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
+    let home = files.stack.join(files.part);
     let is_link = home.is_symlink();
     if !home.exists() {
-        anyhow::ensure!(!is_link, "{} is gone, and the data with it; its link is {}", place.home().display(), home.display());
-        let within_reach = !runs_as_other() || (reachable(place.stack) && reachable(&program.join("bin/postgres")));
+        anyhow::ensure!(!is_link, "{} is gone, and the data with it; its link is {}", files.home().display(), home.display());
+        let within_reach = !runs_as_other() || (reachable(files.stack) && reachable(&program.join("bin/postgres")));
         if within_reach {
             make_folder(&home)?;
             give(&home)?;
@@ -180,13 +180,13 @@ fn settle(place: &Place<'_>, program: &Path) -> Result<(PathBuf, PathBuf)> {
             let outside = std::env::temp_dir().join(format!("{OUTSIDE_PREFIX}{:016x}", fastrand::u64(..)));
             make_folder(&outside)?;
             give(&outside)?;
-            // A copy for each stack: among temporary files others could put a program where a shared one is looked for.
+            // A copy for each stack: among temporary files another user could replace a shared program.
             tools::copy_folder(program, &outside.join("program"))?;
             symlink(&outside, &home).with_context(|| format!("cannot make {}", home.display()))?;
         }
     }
-    let own_program = place.home().join("program");
-    Ok((place.home(), if own_program.exists() { own_program } else { program.to_path_buf() }))
+    let own_program = files.home().join("program");
+    Ok((files.home(), if own_program.exists() { own_program } else { program.to_path_buf() }))
 }
 
 /// A new folder; an error if there is something already.
@@ -194,12 +194,12 @@ fn make_folder(folder: &Path) -> Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
-/// True if it is to run as somebody else than who runs xtask.
+/// True if it must run as another user than xtask.
 fn runs_as_other() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A command of PostgreSQL's, run as who it is to run as, in its folder, without the settings of this terminal.
+/// A command of PostgreSQL, run as its user, in its folder, without the environment of this terminal.
 fn as_its_user(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("PG") || name.starts_with("LC_"))) {
@@ -207,13 +207,13 @@ fn as_its_user(program: &Path, home: &Path) -> Command {
     }
     command.env("LC_ALL", "C").current_dir(home);
     if runs_as_other() {
-        // The groups of root go with this, too.
+        // This also drops the groups of root.
         command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     command
 }
 
-/// Makes a file or folder the property of who runs the server.
+/// Gives a file or folder to the server's user.
 fn give(path: &Path) -> Result<()> {
     if runs_as_other() {
         chown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).with_context(|| format!("cannot give {} to user {UNPRIVILEGED}", path.display()))?;
@@ -221,11 +221,11 @@ fn give(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// True if who runs the server may enter every folder above `path` and `path` itself.
+/// True if the server's user may enter every folder above `path` and `path` itself.
 fn reachable(path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let enters = |place: &Path| {
-        std::fs::metadata(place).is_ok_and(|meta| {
+    let enters = |folder: &Path| {
+        std::fs::metadata(folder).is_ok_and(|meta| {
             let needed = if meta.uid() == UNPRIVILEGED { 0o100 } else { 0o001 };
             meta.permissions().mode() & needed != 0
         })

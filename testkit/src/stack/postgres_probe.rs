@@ -12,8 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Protocol 3.0.
 const PROTOCOL: u32 = 3 << 16;
 
-/// True if the server at a loopback port asks `user` for proof of who that is. One that starts up or shuts down says so instead;
-/// an error is for what is no PostgreSQL at all.
+/// True if the server at a loopback port asks `user` for a password. A server that starts up or shuts down answers otherwise;
+/// an error means that the other program is not a PostgreSQL.
 pub(super) fn is_ready(port: u16, user: &str, database: &str) -> Result<bool> {
     match ask(port, user, database) {
         Err(_) | Ok(b'E') => Ok(false),
@@ -28,7 +28,7 @@ fn ask(port: u16, user: &str, database: &str) -> std::io::Result<u8> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.write_all(&startup(user, database))?;
-    // All of it: what is left unread makes the end of the connection a complaint in the server's log.
+    // Read all of it: unread bytes at the end of the connection become an error in the server's log.
     let mut answer = [0; 1024];
     match socket.read(&mut answer)? {
         0 => Err(std::io::ErrorKind::UnexpectedEof.into()),

@@ -1,6 +1,6 @@
-//! Processes that outlive the command that started them: begun in a group of their own, known by a pid file, and never
-//! signalled before it is sure that the pid still means them. What is done to one is done to its children too: PostgreSQL is a
-//! process for each connection, and each of them has left the group.
+//! Processes that outlive the command that started them: started in a new process group, known by a pid file, and never
+//! signalled before it is certain that the pid still means them. Each signal also goes to a process's children: PostgreSQL has a
+//! process for each connection, and these have left the group.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::family;
+use super::process_table::{self, command_line};
 
 /// How long after SIGTERM a part may take before it is killed: Kafka's clean stop takes 1-3 s on an idle machine.
 const TERM_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a killed process may take to vanish; only the kernel freeing its memory is left to wait for.
+/// How long a killed process may take to vanish: the kernel still has to free its memory.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a process may take to notice SIGSTOP: until it next runs.
@@ -25,15 +25,15 @@ const PAUSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a program may take from being started to having a command line.
 const EXEC_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A pid file: the pid, and on the second line what that process has in its command line, the stack's folder.
-/// The pid alone means little: after a crash the system gives it to someone else. A third line `INT` says that SIGINT is
-/// what ends it cleanly, not SIGTERM; it is here so that a stack whose record is lost can be stopped as well.
+/// A pid file: the pid, and on the second line a text from the process's command line, the stack's folder.
+/// The pid alone is not enough: after a crash the system gives it to another process. A third line `INT` says that SIGINT
+/// ends the process cleanly, not SIGTERM; with it a stack whose record is lost can be stopped as well.
 #[derive(Debug)]
 pub(crate) struct PidFile {
     path: PathBuf,
 }
 
-/// What a pid file says of its process.
+/// The state of a pid file's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// It runs, under this pid.
@@ -49,7 +49,7 @@ impl PidFile {
         Self { path }
     }
 
-    /// Starts `command` detached: a process group of its own (so that Ctrl-C in this terminal and the end of this command
+    /// Starts `command` detached: in a new process group (so that Ctrl-C in this terminal and the end of this command
     /// do not reach it), no input, everything it prints appended to `log`. `needle` must be part of its command line.
     pub(crate) fn spawn(&self, command: &mut Command, log: &Path, needle: &str, stop: Signal) -> Result<Child> {
         let out = File::options().create(true).append(true).open(log).with_context(|| format!("cannot open {}", log.display()))?;
@@ -57,7 +57,7 @@ impl PidFile {
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
         self.record(child.id(), needle, stop)?;
-        // The kernel lets us go on a moment before the new program's command line can be read.
+        // The new program's command line can be read only a moment after the spawn.
         let since = Instant::now();
         while self.state() == State::Gone && child.try_wait()?.is_none() && since.elapsed() < EXEC_PATIENCE {
             std::thread::yield_now();
@@ -73,11 +73,11 @@ impl PidFile {
 
     /// Forgets the process.
     pub(crate) fn remove(&self) {
-        // Nothing to do about a failure: a pid file left behind is found stale.
+        // A failure is ignored: a pid file left behind is recognised as stale.
         drop(std::fs::remove_file(&self.path));
     }
 
-    /// What has become of the process.
+    /// The state of the process.
     pub(crate) fn state(&self) -> State {
         self.read().map_or(State::Stopped, |(state, _)| state)
     }
@@ -102,7 +102,7 @@ impl PidFile {
         }
     }
 
-    /// Asks it to end cleanly, and does not wait: several that end at once take no longer than one.
+    /// Asks it to end cleanly, without waiting: several processes that end at once take no longer than one.
     pub(crate) fn ask_to_stop(&self) -> Result<()> {
         self.resume()?; // a paused process hears nothing but SIGKILL
         match (self.running(), self.read()) {
@@ -111,11 +111,11 @@ impl PidFile {
         }
     }
 
-    /// Asks it to end cleanly; SIGKILL if that does not help in time. True if it ended by itself.
+    /// Asks it to end cleanly; SIGKILL if that does not help in time. True if it ended without SIGKILL.
     pub(crate) fn stop(&self) -> Result<bool> {
         let pid = self.running();
         self.ask_to_stop()?;
-        let ended = pid.is_none_or(|pid| family::gone_within(pid, TERM_PATIENCE));
+        let ended = pid.is_none_or(|pid| process_table::gone_within(pid, TERM_PATIENCE));
         if !ended {
             self.kill()?;
         }
@@ -128,41 +128,47 @@ impl PidFile {
         let Some(pid) = self.running() else {
             return Ok(());
         };
-        // Stopped first, so that it has no child that we do not see.
+        // Stopped first, so that it cannot fork while its children are listed.
         send(pid, Signal::STOP)?;
-        family::paused_within(pid, PAUSE_PATIENCE); // one that cannot be stopped now forks nothing either
-        let children = family::children(pid);
+        process_table::paused_within(pid, PAUSE_PATIENCE); // one that cannot be stopped now forks nothing either
+        let children = process_table::children(pid);
         send(pid, Signal::KILL)?;
         children.iter().try_for_each(|child| send(*child, Signal::KILL))?;
-        if !std::iter::once(&pid).chain(&children).all(|pid| family::gone_within(*pid, KILL_PATIENCE)) {
+        if !std::iter::once(&pid).chain(&children).all(|pid| process_table::gone_within(*pid, KILL_PATIENCE)) {
             bail!("the process of {} is still there {KILL_PATIENCE:?} after kill -9", self.path.display());
         }
         Ok(())
     }
 
-    /// Stops the clock for it: nothing of it runs until `resume`, connections stay open and unanswered.
+    /// Pauses the process: it does not run until `resume`; connections stay open and unanswered.
     pub(crate) fn pause(&self) -> Result<()> {
         let pid = self.running().with_context(|| format!("there is nothing to pause: the process of {} does not run", self.path.display()))?;
         send(pid, Signal::STOP)?;
-        family::paused_within(pid, PAUSE_PATIENCE); // then it forks no more
-        let children = family::children(pid);
+        process_table::paused_within(pid, PAUSE_PATIENCE); // then it forks no more
+        let children = process_table::children(pid);
         children.iter().try_for_each(|child| send(*child, Signal::STOP))?;
-        let mut paused = std::iter::once(&pid).chain(&children).filter(|pid| !family::is_gone(pid.as_raw_nonzero().get()));
-        ensure!(paused.all(|pid| family::paused_within(*pid, PAUSE_PATIENCE)), "the process of {} does not stop", self.path.display());
+        let mut paused = std::iter::once(&pid).chain(&children).filter(|pid| !process_table::is_gone(pid.as_raw_nonzero().get()));
+        ensure!(paused.all(|pid| process_table::paused_within(*pid, PAUSE_PATIENCE)), "the process of {} does not stop", self.path.display());
         Ok(())
     }
 
-    /// Lets it go on; nothing happens to one that is not paused.
+    /// Resumes it; a process that is not paused is not changed.
     pub(crate) fn resume(&self) -> Result<()> {
-        let Some(pid) = self.running().filter(|pid| family::is_paused(*pid)) else {
+        let Some(pid) = self.running().filter(|pid| process_table::is_paused(*pid)) else {
             return Ok(());
         };
-        family::children(pid).into_iter().try_for_each(|child| send(child, Signal::CONT))?;
+        process_table::children(pid).into_iter().try_for_each(|child| send(child, Signal::CONT))?;
         send(pid, Signal::CONT)
     }
 }
 
-/// Sends a signal; a process that that is gone already needs none.
+/// Ends processes cleanly, all at once.
+pub(super) fn stop_all(pid_files: &[PidFile]) -> Result<()> {
+    pid_files.iter().try_for_each(PidFile::ask_to_stop)?;
+    pid_files.iter().try_for_each(|pid_file| pid_file.stop().map(drop))
+}
+
+/// Sends a signal; it is not an error if the process is gone already.
 fn send(pid: Pid, signal: Signal) -> Result<()> {
     match kill_process(pid, signal) {
         Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -175,23 +181,14 @@ fn is_it(pid: i32, needle: &str) -> bool {
     pid > 0 && command_line(pid).is_some_and(|line| line.contains(needle))
 }
 
-/// The command line of a process, its arguments set apart by spaces.
-pub(super) fn command_line(pid: i32) -> Option<String> {
-    if Path::new("/proc/self").exists() {
-        let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
-    }
-    crate::tools::says(Path::new("ps"), &["-ww", "-o", "command=", "-p", &pid.to_string()])
-}
-
-/// True if a process's clock is stopped.
+/// True if a process is paused.
 pub(crate) fn is_paused(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(family::is_paused)
+    Pid::from_raw(pid).is_some_and(process_table::is_paused)
 }
 
-/// Resident memory of a process and its children in MiB, where the system tells. What they share counts for each of them.
+/// Resident memory of a process and its children in MiB, if the system gives it. Shared memory counts for each of them.
 pub(crate) fn resident_mib(pid: i32) -> Option<u64> {
-    let children = Pid::from_raw(pid).map(family::children).unwrap_or_default();
+    let children = Pid::from_raw(pid).map(process_table::children).unwrap_or_default();
     let resident = children.iter().filter_map(|child| resident_kib(child.as_raw_nonzero().get())).sum::<u64>();
     Some((resident + resident_kib(pid)?) / 1024)
 }

@@ -1,4 +1,4 @@
-//! `stack.json`: what a stack is made of and where it answers, kept beside its data so that a restart finds both.
+//! `stack.json`: a stack's parts and their addresses, kept beside its data so that a restart finds both.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,13 +11,13 @@ use super::kafka::Kafka;
 use super::postgres::Postgres;
 use super::service::Service;
 
-/// The form of `stack.json` written and read here.
+/// The format of `stack.json` that this version writes and reads.
 const FORMAT: u32 = 2;
 
 /// The file's name in a stack's folder.
 pub(super) const FILE: &str = "stack.json";
 
-/// What a stack is made of.
+/// A stack's parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     format: u32,
@@ -34,15 +34,15 @@ pub struct Record {
 pub struct Part {
     /// Its name within the stack, also that of its folder and pid file: `postgres`, `kafka`, or `kafka-2` of a cluster.
     pub name: String,
-    /// What it is.
+    /// The service that it runs.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub engine: Engine,
 }
 
-/// The kinds of part there are.
+/// The service of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Kind {
+pub enum Engine {
     /// A Kafka broker.
     Kafka(Kafka),
     /// A PostgreSQL.
@@ -51,8 +51,8 @@ pub enum Kind {
     Clickhouse(Clickhouse),
 }
 
-impl Kind {
-    /// What the part can do.
+impl Engine {
+    /// The operations of the service.
     pub(super) fn service(&self) -> &dyn Service {
         match self {
             Self::Kafka(kafka) => kafka,
@@ -74,7 +74,7 @@ impl Record {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.with_context(|| format!("cannot read {}", file.display()))?,
         };
-        // The format first: a record of another one need not read as one of ours.
+        // The format first: a record of another format may not parse as this one.
         let value: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
         let format = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
         ensure!(format == u64::from(FORMAT), "{} has format {format}, this xtask writes {FORMAT}", file.display());
@@ -96,9 +96,9 @@ impl Record {
         found.with_context(|| format!("stack {} has no part {name:?}; it has: {}", self.name, self.names()))
     }
 
-    /// The parts that a name means: one of its own, or `kafka` for all nodes of a cluster.
+    /// The parts that a name means: one part, or with `kafka` all nodes of a cluster.
     pub fn parts(&self, name: &str) -> Result<Vec<&Part>> {
-        let of_cluster = |part: &&Part| name == "kafka" && matches!(part.kind, Kind::Kafka(_));
+        let of_cluster = |part: &&Part| name == "kafka" && matches!(part.engine, Engine::Kafka(_));
         let found: Vec<&Part> = self.parts.iter().filter(|part| part.name == name || of_cluster(part)).collect();
         ensure!(!found.is_empty(), "stack {} has no part {name:?}; it has: {}", self.name, self.names());
         Ok(found)
@@ -110,31 +110,31 @@ impl Record {
 
     /// The nodes of the stack's Kafka.
     pub fn kafka(&self) -> impl Iterator<Item = &Kafka> {
-        self.parts.iter().filter_map(|part| match &part.kind {
-            Kind::Kafka(kafka) => Some(kafka),
+        self.parts.iter().filter_map(|part| match &part.engine {
+            Engine::Kafka(kafka) => Some(kafka),
             _ => None,
         })
     }
 
     /// The stack's PostgreSQL, if it has one.
     pub fn postgres(&self) -> Option<&Postgres> {
-        self.parts.iter().find_map(|part| match &part.kind {
-            Kind::Postgres(postgres) => Some(postgres),
+        self.parts.iter().find_map(|part| match &part.engine {
+            Engine::Postgres(postgres) => Some(postgres),
             _ => None,
         })
     }
 
     /// The stack's ClickHouse, if it has one.
     pub fn clickhouse(&self) -> Option<&Clickhouse> {
-        self.parts.iter().find_map(|part| match &part.kind {
-            Kind::Clickhouse(clickhouse) => Some(clickhouse),
+        self.parts.iter().find_map(|part| match &part.engine {
+            Engine::Clickhouse(clickhouse) => Some(clickhouse),
             _ => None,
         })
     }
 
     /// Every port the stack holds, whether it runs or not.
     pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
-        self.parts.iter().flat_map(|part| part.kind.service().ports())
+        self.parts.iter().flat_map(|part| part.engine.service().ports())
     }
 }
 
@@ -151,9 +151,9 @@ mod tests {
             Ok(next)
         };
         let kafka = Kafka::cluster(&KafkaOptions { nodes: Some(nodes), ..KafkaOptions::default() }, port).unwrap();
-        record.parts.extend(kafka.into_iter().map(|node| Part { name: format!("kafka-{}", node.node), kind: Kind::Kafka(node) }));
-        record.parts.push(Part { name: "postgres".into(), kind: Kind::Postgres(Postgres::new(5432)) });
-        record.parts.push(Part { name: "clickhouse".into(), kind: Kind::Clickhouse(Clickhouse::new(8123)) });
+        record.parts.extend(kafka.into_iter().map(|node| Part { name: format!("kafka-{}", node.node), engine: Engine::Kafka(node) }));
+        record.parts.push(Part { name: "postgres".into(), engine: Engine::Postgres(Postgres::new(5432)) });
+        record.parts.push(Part { name: "clickhouse".into(), engine: Engine::Clickhouse(Clickhouse::new(8123)) });
         record
     }
 

@@ -1,27 +1,28 @@
-//! A part's data set aside and put back: how a test returns a database to an earlier moment, as a restored backup does.
+//! Saving and restoring a part's data: a test returns a database to an earlier moment, as a restored backup does.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use super::folder::lock;
+use super::handle::Stack;
 use super::process::State;
 use super::record::Part;
-use super::{Stack, lock};
 use crate::tools;
 
 impl Stack {
-    /// Copies a part's data folder to `to`, which must not be there: stops the part cleanly if it runs, and starts it again. Of one
-    /// that was killed it is the data as the crash left them.
+    /// Copies a part's data folder to `to`, which must not exist: stops the part cleanly if it runs, and starts it again. If the part
+    /// was killed, the copy is the data as the crash left it.
     pub fn save(&self, part: &str, to: &Path) -> Result<()> {
         let _lock = lock(&self.folder)?;
         let part = self.record.part(part)?;
-        let data = self.place(part).data();
+        let data = self.files(part).data();
         ensure!(data.exists(), "{} of stack {} has no data yet", part.name, self.record.name);
         let ran = matches!(self.state(part), State::Running(_));
         if ran {
             self.pid_file(part).stop()?;
         }
-        // It is to run again even if the copy fails.
+        // The part must run again even if the copy fails.
         let copied = tools::copy_folder(&data, to);
         if ran {
             self.start_parts(&[part])?;
@@ -33,7 +34,7 @@ impl Stack {
     pub fn put_back(&self, part: &str, from: &Path) -> Result<()> {
         let _lock = lock(&self.folder)?;
         let part = self.record.part(part)?;
-        let (data, service) = (self.place(part).data(), part.kind.service());
+        let (data, service) = (self.files(part).data(), part.engine.service());
         ensure!(
             from.join(service.landmark()).exists(),
             "{} is no data folder of {}: it has no {}",
@@ -46,9 +47,9 @@ impl Stack {
         self.start_parts(&[part])
     }
 
-    /// The copy is whole before the old data go.
+    /// The copy is complete before the old data is removed.
     fn exchange(&self, part: &Part, from: &Path, data: &Path) -> Result<()> {
-        let [copy, old] = ["data.copy", "data.old"].map(|name| self.place(part).home().join(name));
+        let [copy, old] = ["data.copy", "data.old"].map(|name| self.files(part).home().join(name));
         for leftover in [&copy, &old] {
             remove(leftover)?;
         }
@@ -61,7 +62,7 @@ impl Stack {
     }
 }
 
-/// Removes a folder that need not be there.
+/// Removes a folder, if it exists.
 fn remove(folder: &PathBuf) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("cannot remove {}", folder.display())),

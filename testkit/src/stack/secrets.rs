@@ -1,4 +1,4 @@
-//! What proves who is who in a stack: passwords and certificates, made once for each stack and never leaving its folder.
+//! Passwords and certificates of a stack, made once for each stack; they never leave its folder.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,18 +11,18 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 /// The user that every part knows.
 pub(super) const USER: &str = "boxbox";
 
-/// The database that is made for it.
+/// The database of that user.
 pub(super) const DATABASE: &str = "boxbox";
 
-/// Of 144 bits nobody guesses one.
+/// 144 bits: too many to guess.
 const PASSWORD_BYTES: usize = 18;
 
-/// The password in `file`, made with the file if there is none. Only the file's owner reads it; no line ends it.
+/// The password in `file`, made with the file if there is none. Only the file's owner can read it; it ends without a newline.
 pub(super) fn password(file: &Path) -> Result<String> {
     if !file.exists() {
         let mut random = [0; PASSWORD_BYTES];
         File::open("/dev/urandom").and_then(|mut urandom| urandom.read_exact(&mut random)).context("no random numbers from /dev/urandom")?;
-        // Hexadecimal needs quoting nowhere: not in a URL, in SQL, in XML or in a Java properties file.
+        // Hexadecimal needs no quoting anywhere: not in a URL, in SQL, in XML or in a Java properties file.
         private(file, &random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
     }
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
@@ -43,15 +43,15 @@ pub(super) fn private(file: &Path, text: &str) -> Result<()> {
 /// A server's certificate and key, and the authority that signed it, all PEM.
 #[derive(Debug)]
 pub(super) struct Identity {
-    /// What clients trust.
+    /// The authority that clients trust.
     pub(super) authority: String,
-    /// What the server shows.
+    /// The server's certificate.
     pub(super) certificate: String,
     /// Its key, PKCS #8.
     pub(super) key: String,
 }
 
-/// An identity for 127.0.0.1 and localhost, with an authority of its own whose key nobody keeps.
+/// An identity for 127.0.0.1 and localhost, with a new authority, whose key is not kept.
 pub(super) fn identity() -> Result<Identity> {
     let made = || {
         let mut authority = CertificateParams::default();

@@ -1,4 +1,4 @@
-//! What every kind of part can say of itself, and where a part keeps its things.
+//! The operations of every kind of part, and the paths of a part's files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,9 +6,9 @@ use std::process::Command;
 use anyhow::Result;
 use rustix::process::Signal;
 
-/// A kind of part. `Place` is where that part's files are.
+/// A service that a part runs. `PartFiles` has the paths of the part's files.
 pub(super) trait Service {
-    /// What it is, for people: "Kafka 4.3.1".
+    /// Its name for people: "Kafka 4.3.1".
     fn title(&self) -> String;
 
     /// The version that this xtask starts; data of another one is not started.
@@ -20,38 +20,38 @@ pub(super) trait Service {
     /// Where clients connect, for a table.
     fn address(&self) -> String;
 
-    /// Makes everything ready to start (what a first start needs once included) and says how to start it.
-    fn command(&self, place: &Place<'_>) -> Result<Command>;
+    /// Prepares everything for a start, also what only a first start needs, and returns the command that starts it.
+    fn command(&self, files: &PartFiles<'_>) -> Result<Command>;
 
-    /// True once it answers as what it should be; an error if something else answers at its port.
-    fn answers(&self, place: &Place<'_>) -> Result<bool>;
+    /// True once it answers; an error if another program answers at its port.
+    fn answers(&self, files: &PartFiles<'_>) -> Result<bool>;
 
     /// A file that every data folder of this kind has.
     fn landmark(&self) -> &'static str;
 
-    /// What ends it cleanly.
+    /// The signal that ends it cleanly.
     fn stop_signal(&self) -> Signal {
         Signal::TERM
     }
 }
 
-/// Where a part's files are.
+/// The paths of a part's files.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct PartFiles<'a> {
     /// The stack's folder.
     pub(super) stack: &'a Path,
     /// The part's name.
     pub(super) part: &'a str,
 }
 
-impl Place<'_> {
-    /// The part's own folder. It may be a link to one elsewhere, where who runs it may not enter the stack's; then this is that.
+impl PartFiles<'_> {
+    /// The part's folder. If the part's user may not enter the stack's folder it is a link to a folder elsewhere; this is that folder then.
     pub(super) fn home(&self) -> PathBuf {
         let home = self.stack.join(self.part);
         std::fs::read_link(&home).unwrap_or(home)
     }
 
-    /// The folder that makes it what it has become: copied, it is the part at that moment.
+    /// The folder of its data: a copy is the part's state at that moment.
     pub(super) fn data(&self) -> PathBuf {
         self.home().join("data")
     }

@@ -1,14 +1,17 @@
 //! What a stack refuses, without starting anything; and real parts through all that can be done to them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::folder::{OUTSIDE_PREFIX, folder_of, lock_file};
+use super::process::State;
 use super::*;
 use crate::{not_run, tools};
 
-/// A stack for a test; `None`, with the reason told, on a machine that lacks what it needs.
+/// A stack for a test; `None`, with the reason printed, on a machine that lacks what it needs.
 fn up(test: &str, options: Options) -> Option<Stack> {
     match Stack::up(options) {
         Ok(stack) => Some(stack),
@@ -26,14 +29,14 @@ fn state(stack: &Stack, part: &str) -> State {
 
 fn answers(stack: &Stack, part: &str) -> bool {
     let part = stack.record().part(part).unwrap();
-    part.kind.service().answers(&stack.place(part)).unwrap()
+    part.engine.service().answers(&stack.files(part)).unwrap()
 }
 
 /// Every process that names the folder in its command line or has its working folder in it, as PostgreSQL's children have.
 fn processes(folder: &Path) -> Vec<i32> {
     let needle = folder.display().to_string();
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let names = |pid: &i32| process::command_line(*pid).is_some_and(|line| line.contains(&needle) && !line.contains(" tether "));
+    let names = |pid: &i32| process_table::command_line(*pid).is_some_and(|line| line.contains(&needle) && !line.contains(" tether "));
     let lives = |pid: &i32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
     pids.filter(|pid| names(pid) || lives(pid)).collect()
 }
@@ -65,8 +68,8 @@ fn a_folder_of_its_own_elsewhere_goes_with_the_stack_and_no_other_does() {
     let (dir, options) = (tempfile::tempdir().unwrap(), Options::empty());
     let folder = folder_of(&options.name).unwrap();
     let (own, foreign) = (dir.path().join(format!("{OUTSIDE_PREFIX}1")), dir.path().join("foreign"));
-    for place in [&folder, &own, &foreign] {
-        std::fs::create_dir_all(place.join("data")).unwrap();
+    for made in [&folder, &own, &foreign] {
+        std::fs::create_dir_all(made.join("data")).unwrap();
     }
     std::os::unix::fs::symlink(&own, folder.join("postgres")).unwrap();
     std::os::unix::fs::symlink(&foreign, folder.join("other")).unwrap();
@@ -94,9 +97,9 @@ fn a_broker_survives_kill_9_on_its_port_and_leaves_nothing_behind() {
 
     stack.start_kafka().unwrap();
     assert!(answers(&stack, "kafka"), "the same cluster on the same port");
-    let other = Kind::Kafka(Kafka { cluster: "someone-else".into(), ..kafka.clone() });
-    let place = stack.place(stack.record().part("kafka").unwrap());
-    assert!(other.service().answers(&place).unwrap_err().to_string().contains("another stack"));
+    let other = Engine::Kafka(Kafka { cluster: "someone-else".into(), ..kafka.clone() });
+    let files = stack.files(stack.record().part("kafka").unwrap());
+    assert!(other.service().answers(&files).unwrap_err().to_string().contains("another stack"));
 
     let folder = stack.folder().to_path_buf();
     drop(stack);
@@ -168,18 +171,18 @@ fn ask_postgres(stack: &Stack, statements: &[&'static str]) -> i64 {
 /// Status and answer of a statement.
 fn ask_clickhouse(stack: &Stack, user: &str, statement: &str) -> (u16, String) {
     let url = stack.clickhouse_url().unwrap();
-    let place = url.split_once('@').unwrap().1.split_once('/').unwrap().0.to_owned();
+    let address = url.split_once('@').unwrap().1.split_once('/').unwrap().0.to_owned();
     let password = std::fs::read_to_string(stack.clickhouse_password_file().unwrap()).unwrap();
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build().into();
-    let request = agent.post(format!("http://{place}/?database=boxbox")).header("X-ClickHouse-User", user);
+    let request = agent.post(format!("http://{address}/?database=boxbox")).header("X-ClickHouse-User", user);
     let request = if user == "boxbox" { request.header("X-ClickHouse-Key", password) } else { request };
     let mut answer = request.send(statement).unwrap();
     (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap().trim().to_owned())
 }
 
 #[test]
-fn databases_keep_what_they_were_told_through_all_that_can_be_done_to_them() {
-    let test = "databases_keep_what_they_were_told_through_all_that_can_be_done_to_them";
+fn databases_keep_their_data_through_all_that_can_be_done_to_them() {
+    let test = "databases_keep_their_data_through_all_that_can_be_done_to_them";
     let Some(stack) = up(test, Options { kafka: None, ..Options::server() }) else {
         return;
     };
@@ -239,7 +242,7 @@ fn databases_keep_what_they_were_told_through_all_that_can_be_done_to_them() {
         stack.stop(part).unwrap();
         assert_eq!(state(&stack, part), State::Stopped);
     }
-    let log = |part: &str| std::fs::read_to_string(stack.place(stack.record().part(part).unwrap()).file("log")).unwrap();
+    let log = |part: &str| std::fs::read_to_string(stack.files(stack.record().part(part).unwrap()).file("log")).unwrap();
     assert_eq!(log("clickhouse"), "", "the launcher complains of an end that was not clean");
     assert!(log("postgres").trim_end().ends_with("database system is shut down"));
     stack.start("clickhouse").unwrap();
@@ -247,7 +250,7 @@ fn databases_keep_what_they_were_told_through_all_that_can_be_done_to_them() {
     assert_eq!(state(&stack, "postgres"), State::Stopped, "what did not run does not run after a save");
     stack.start("postgres").unwrap();
     stack.pause("clickhouse").unwrap(); // even so it goes down
-    let home = stack.place(stack.record().part("postgres").unwrap()).home();
+    let home = stack.files(stack.record().part("postgres").unwrap()).home();
     stack.down().unwrap();
     assert!(!folder.exists() && !home.exists());
     assert_eq!(processes(&folder).len() + processes(&home).len(), 0);

@@ -1,10 +1,10 @@
-//! The tether of an owned stack: whatever way its owner ends, kill -9 included, what it started ends too.
+//! The tether of an owned stack: however its owner ends, even by kill -9, the processes that it started end too.
 //!
 //! A shell waits on a pipe whose other end only the owner holds. At end of file the owner is gone; then every process that a
-//! pid file of the folder names is killed, if it is still that process, with its group and its children. An owner that tidies up in time
-//! leaves no pid file, and nothing is done. A `.group` file names a process group that is the owner's for as long as the file
-//! is there; its first process may have ended by the broken pipe already, so that one is killed unseen. A signal handler would
-//! not do: it does not run on kill -9, nor in an abort.
+//! pid file of the folder names is killed, if it is still that process, with its group and its children. An owner that cleans up in
+//! time leaves no pid file, so no process is killed. A `.group` file names a process group that is the owner's as long as the file
+//! exists; its first process may have ended by the broken pipe already, so the group is killed without a check. A signal handler is
+//! not enough: it does not run on kill -9, nor in an abort.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -39,7 +39,7 @@ rm -rf "$1" "$1.lock"
 #[derive(Debug)]
 pub struct Tether {
     shell: Child,
-    // Nothing is ever written to it; that it closes is the message.
+    // No data is written to it; its closing is the signal.
     pipe: Option<ChildStdin>,
 }
 
@@ -133,7 +133,7 @@ mod tests {
         let child = rustix::process::Pid::from_raw(child.unwrap()).unwrap();
         drop(Tether::to(dir.path(), false).unwrap());
         assert_gone(&file);
-        assert!(crate::stack::family::gone_within(child, std::time::Duration::from_secs(5)));
+        assert!(crate::stack::process_table::gone_within(child, std::time::Duration::from_secs(5)));
     }
 
     #[test]

@@ -4,19 +4,19 @@
 //! |---|---|
 //! | `KAFKA_BROKERS` | every node, as bootstrap.servers takes it; plain text, no user |
 //! | `KAFKA_SASL_BROKERS`, `KAFKA_TLS_BROKERS` | the listeners with SASL PLAIN and with SASL PLAIN under TLS, where asked for |
-//! | `KAFKA_SASL_USER`, `KAFKA_SASL_PASSWORD_FILE` | who to be on either |
-//! | `KAFKA_TLS_CA` | whom to trust on the latter, PEM |
+//! | `KAFKA_SASL_USER`, `KAFKA_SASL_PASSWORD_FILE` | the user of both |
+//! | `KAFKA_TLS_CA` | the authority to trust for TLS, PEM |
 //! | `POSTGRES_URL`, `POSTGRES_PASSWORD_FILE`, `POSTGRES_CA` | TLS is offered and not demanded |
 //! | `CLICKHOUSE_URL`, `CLICKHOUSE_PASSWORD_FILE` | the HTTP port |
 //!
-//! Passwords are in files of their own, readable for their owner only: a variable is in every process list and core dump.
+//! Passwords are in separate files, readable for their owner only: a variable is in every process list and core dump.
 
 use std::path::{Path, PathBuf};
 
 use super::kafka_settings::shared;
 use super::record::Record;
 use super::secrets::USER;
-use super::service::Place;
+use super::service::PartFiles;
 
 impl Record {
     /// Names and values, for the stack in `folder`.
@@ -63,12 +63,12 @@ impl Record {
 
 /// A file of the PostgreSQL in the stack of this folder.
 pub(super) fn postgres_file(folder: &Path, extension: &str) -> PathBuf {
-    Place { stack: folder, part: "postgres" }.file(extension)
+    PartFiles { stack: folder, part: "postgres" }.file(extension)
 }
 
 /// The password file of the ClickHouse in the stack of this folder.
 pub(super) fn clickhouse_password(folder: &Path) -> PathBuf {
-    Place { stack: folder, part: "clickhouse" }.file("password")
+    PartFiles { stack: folder, part: "clickhouse" }.file("password")
 }
 
 fn show(path: PathBuf) -> String {

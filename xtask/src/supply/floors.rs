@@ -1,5 +1,5 @@
-//! Versions below which a crate has a known hole that matters here, each with its reason. A lock file that goes below one, by
-//! a careless `cargo update --precise` or a new dependency that holds an old line, fails the check.
+//! Versions below which a crate has a known vulnerability that matters here, each with its reason. A lock file that goes below one, by
+//! a careless `cargo update --precise` or a new dependency on an old version, fails the check.
 //!
 //! RustSec's database is the wider net (`cargo audit`, where a network allows); this table also has what is newer than, or
 //! not in, that database. Numbers without a name are RUSTSEC ids.
@@ -44,7 +44,7 @@ const FLOORS: &[Floor] = &[
     floor("tracing-subscriber", &[Version::new(0, 3, 20)], "2025-0055: terminal escapes from user input, such as driver names, reach the log"),
 ];
 
-/// What lies below its floor.
+/// The packages below their floor.
 pub(super) fn below(packages: &[Package]) -> Vec<String> {
     let rules = packages.iter().filter_map(|package| Some((package, FLOORS.iter().find(|floor| floor.name == package.name)?)));
     rules

@@ -26,7 +26,7 @@ pub(super) fn refused(metadata: &Value, allowed: &[String]) -> Result<Vec<String
     Ok(packages.iter().filter_map(verdict).collect())
 }
 
-/// Evaluates an SPDX expression: `OR` is a choice, `AND` binds tighter, `/` is the old way to write `OR`. What is no expression
+/// Evaluates an SPDX expression: `OR` is a choice, `AND` binds tighter, `/` is the old way to write `OR`. An invalid expression
 /// is not satisfied.
 fn satisfied(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");

@@ -1,5 +1,5 @@
 //! The supply chain, checked from Cargo.lock and cargo's own metadata, without a network: where crates come from, versions
-//! with known holes, licences. `deny.toml` says the same to those who have cargo-deny; its licence list is the one used here.
+//! with known vulnerabilities, licences. `deny.toml` has the same rules for cargo-deny; its licence list is used here.
 
 mod floors;
 mod licences;

@@ -1,4 +1,4 @@
-//! What `cargo test` prints, read on the way: results per target, the names of failed tests, and which lines to show.
+//! Reads the output of `cargo test` as it comes: results per target, the names of failed tests, and which lines to show.
 //!
 //! Tests run with `--show-output`, because a passing test's `NOT RUN` line would be swallowed otherwise. The output of passing
 //! tests is read and kept in the log, but not shown.

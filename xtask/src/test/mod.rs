@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that says whether the project is sound, from a clean clone, with what the machine has.
+//! `cargo xtask test`: all checks of the project, from a clean clone, with the tools that the machine has.
 //!
 //! It brings up the services it can, runs all steps even if one fails, takes the services down, and ends with what passed,
 //! what failed, and what was NOT RUN and why. The variables tests get:
@@ -39,8 +39,8 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
 /// For all tests together, five times what they take on two idle cores.
 const TEST_DEADLINE: Duration = Duration::from_secs(60 * 60);
 
-/// Where tests at random begin unless somebody says otherwise. What fails must be found by the change that broke it, not by
-/// luck in a later one; `campaign` looks further.
+/// The default seed of random tests. A failure must be found by the change that caused it, not by
+/// chance in a later one; `campaign` uses other seeds.
 const SEED: u64 = 1;
 
 /// Options of `test`.
@@ -85,7 +85,7 @@ struct Run {
 }
 
 impl Run {
-    /// First in every whole run: what these find should not wait for a build.
+    /// The first steps of every whole run: their results should not wait for a build.
     fn quick(&mut self) -> Result<()> {
         self.command("format", BUILD_DEADLINE, cargo_with(&["fmt", "--all", "--check", "--", "-l"]))?;
         self.check("tidy", tidy::check)?;
@@ -162,7 +162,7 @@ pub(crate) fn run_tests(steps: &Steps, tests: &mut Command, deadline: Duration, 
     }
     let mut libtest = Libtest::default();
     let ended = steps.run(tests, deadline, |line| {
-        // A log that cannot be written (a full disk) is no reason to lose the run.
+        // If the log cannot be written (a full disk) the run continues.
         drop(writeln!(log, "{line}"));
         not_run.hear(line);
         if libtest.hear(line) {
@@ -177,7 +177,7 @@ pub(crate) fn run_tests(steps: &Steps, tests: &mut Command, deadline: Duration, 
     Ok((verdict(wrong), libtest.counts))
 }
 
-/// Lets tests at random begin at `seed`.
+/// Sets the seed of random tests.
 pub(crate) fn seeded(tests: &mut Command, seed: u64) {
     show(&format!("seed {seed}"));
     tests.env("BOXBOX_SEED", seed.to_string()).env("PROPTEST_RNG_SEED", seed.to_string());

@@ -1,4 +1,4 @@
-//! The README's first command, run as written: what a stranger does first is what must work first.
+//! The README's first command, run as written: a new user's first step must work.
 //!
 //! It is the demo race; without a terminal it prints each lap beside the time that the car was made to drive.
 
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::steps::{Ended, Steps, command};
 use boxbox_testkit::folders;
 
-/// For a run that takes seconds; its build is a step of its own.
+/// Time for a run that takes seconds; its build is a separate step.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The demo's cars drive at least this many laps together.
@@ -19,7 +19,7 @@ const LAPS: usize = 100;
 /// How far a lap may be from the time its car was made to drive.
 const TOLERANCE_MS: i64 = 2;
 
-/// Runs the first command of README.md in a data folder of its own, and looks for the laps in what it prints.
+/// Runs the first command of README.md in a new data folder, and looks for the laps in its output.
 pub(super) fn first_command(steps: &Steps, mut show: impl FnMut(&str)) -> Result<Vec<String>> {
     let readme = std::fs::read_to_string(folders::workspace().join("README.md")).context("cannot read README.md")?;
     let line = parse(&readme).context("README.md has no ```sh block with a command in it")?;

@@ -12,14 +12,14 @@ pub(crate) struct Outcome {
     pub(crate) name: &'static str,
     pub(crate) took: Duration,
     pub(crate) verdict: Verdict,
-    /// What a step of many tests counted; a step without counts as one check.
+    /// The counts of a step with many tests; a step without counts is one check.
     pub(crate) counts: Option<Counts>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Passed,
-    /// Each line is one thing wrong.
+    /// Each line is one fault.
     Failed(Vec<String>),
     /// Why there was nothing to run.
     LeftOut(String),
@@ -38,13 +38,13 @@ pub(crate) struct Report {
 const LINES_SHOWN: usize = 40;
 
 impl Report {
-    /// Checks that went well: single ones and those counted by test targets.
+    /// Checks that passed: single ones and those counted by test targets.
     fn passed(&self) -> usize {
         let single = |outcome: &Outcome| usize::from(outcome.verdict == Verdict::Passed);
         self.outcomes.iter().map(|outcome| outcome.counts.map_or_else(|| single(outcome), |counts| counts.passed)).sum()
     }
 
-    /// Checks that did not. A step that failed though none of its tests did (it does not compile, it hangs) is one more.
+    /// Checks that failed. A step that failed although none of its tests did (it does not compile, it hangs) is one more.
     fn failed(&self) -> usize {
         let failed = |outcome: &Outcome| match (&outcome.verdict, outcome.counts) {
             (Verdict::Failed(_), counts) => counts.map_or(1, |counts| counts.failed.max(1)),

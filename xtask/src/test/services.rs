@@ -1,4 +1,4 @@
-//! What tests run against: the services that variables name, else stacks of our own; and recordings.
+//! The services that tests run against: those that variables name, else new stacks; and recordings.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,18 +12,18 @@ use boxbox_testkit::{fetch, folders};
 /// The variable that names the folder of recordings.
 const TESTDATA: &str = "BOXBOX_TESTDATA";
 
-/// Where that folder is without it: `../shared/data`, beside the workspace.
+/// The folder if the variable is not set: `../shared/data`, beside the workspace.
 const TESTDATA_DEFAULT: &str = "shared/data";
 
 /// A service that tests run against.
 struct Wanted {
     title: &'static str,
-    /// Set by who runs the tests, this and all that belongs to it are used as they are.
+    /// If the caller has set it, this variable and those that belong to it are used as they are.
     variable: &'static str,
     options: fn() -> Options,
 }
 
-/// Each in a stack of its own: one that cannot be had, or does not start, takes none of the others with it.
+/// Each in its own stack: one that is not available, or does not start, does not affect the others.
 const WANTED: &[Wanted] = &[
     Wanted {
         title: "Kafka",
@@ -42,14 +42,14 @@ const WANTED: &[Wanted] = &[
 /// Services and recordings, as variables for the tests.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
-    // Owned: gone with this value, and with this process.
+    // Owned: the stacks end with this value, and with this process.
     stacks: Vec<Stack>,
     env: Vec<(String, OsString)>,
 }
 
 impl Services {
-    /// Brings up what the environment does not name already. What cannot be had is no error: the tests that need it say so,
-    /// and `not_run` gets the reason.
+    /// Brings up the services that the environment does not name. A service that is not available is not an error: the tests that
+    /// need it report that, and `not_run` gets the reason.
     pub(crate) fn up(not_run: &mut NotRun, show: impl Fn(&str)) -> Self {
         let mut services = Self::default();
         services.recordings(not_run, &show);
@@ -64,7 +64,7 @@ impl Services {
         services
     }
 
-    /// Takes over what was started, and says why the rest was not.
+    /// Takes over the started services, and records why others were not started.
     fn hear(&mut self, services: Vec<(&'static Wanted, Result<Stack>)>, not_run: &mut NotRun, show: &impl Fn(&str)) {
         for (wanted, started) in services {
             match started {
@@ -90,7 +90,7 @@ impl Services {
 
     /// Takes everything down.
     pub(crate) fn down(self) -> Result<()> {
-        // The rest goes down even if one does not.
+        // The others go down even if one does not.
         let downs: Vec<Result<()>> = self.stacks.into_iter().map(Stack::down).collect();
         downs.into_iter().collect()
     }
@@ -115,7 +115,7 @@ impl Services {
     }
 }
 
-/// Brings services up side by side.
+/// Brings services up in parallel.
 fn start(wanted: Vec<&'static Wanted>) -> Vec<(&'static Wanted, Result<Stack>)> {
     let starting = wanted.into_iter().map(|wanted| (wanted, std::thread::spawn(|| Stack::up((wanted.options)()))));
     let starting: Vec<_> = starting.collect();
@@ -158,11 +158,12 @@ mod tests {
         let (mut not_run, mut found) = (NotRun::default(), Services::default());
         found.hear(start(WANTED.iter().filter(|wanted| wanted.title != "Kafka").collect()), &mut not_run, &|line| eprintln!("{line}"));
         for wanted in &WANTED[1..] {
-            let told = not_run.not_run.iter().find(|line| line.starts_with(&format!("everything on a real {}: ", wanted.title)));
+            let line_of_service = not_run.not_run.iter().find(|line| line.starts_with(&format!("everything on a real {}: ", wanted.title)));
             let given = found.env().any(|(name, value)| name == wanted.variable && !value.is_empty());
-            assert_ne!(told.is_some(), given, "{}", wanted.title);
+            assert_ne!(line_of_service.is_some(), given, "{}", wanted.title);
             // For the report: here it is this test, not everything, that could not be made in full.
-            told.into_iter()
+            line_of_service
+                .into_iter()
                 .for_each(|reason| boxbox_testkit::not_run::not_run("each_service_comes_with_its_variable_or_with_what_is_missing", reason));
         }
         found.down().unwrap();

@@ -1,4 +1,4 @@
-//! What keeps the tree pleasant and the documents true: rules that no compiler checks.
+//! Rules for source files and documents that no compiler checks.
 
 mod circles;
 mod text;
@@ -7,17 +7,13 @@ use anyhow::{Context, Result};
 
 use boxbox_testkit::folders;
 
-/// Folders that still have circles of files.
-const CIRCLES_REMAIN: &[&str] = &["sources", "log", "store", "ingest", "api", "boxbox", "bench", "testkit"];
-
-/// Checks the workspace. Each line is one thing to mend.
+/// Checks the workspace. Each line is one fault.
 pub(crate) fn check() -> Result<Vec<String>> {
     let root = folders::workspace();
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
     let members = members(&manifest);
     let mut wrong = text::check(&root, &members)?;
-    let without: Vec<String> = members.into_iter().filter(|member| !CIRCLES_REMAIN.contains(&member.as_str())).collect();
-    wrong.extend(circles::check(&root, &without)?);
+    wrong.extend(circles::check(&root, &members)?);
     Ok(wrong)
 }
 

@@ -4,26 +4,26 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The longest a file of source may be; a comfortable one has 100 to 300 lines. Tests may be longer.
+/// Most lines of a source file; 100 to 300 are comfortable. Tests may be longer.
 const MAX_LINES: usize = 600;
 
 /// Documents that must name every folder of the workspace, where they exist.
 const MAPS: &[&str] = &["README.md", "docs/ARCHITECTURE.md"];
 
-/// What is read as text.
+/// Extensions of files that are read as text.
 const TEXT: &[&str] = &["rs", "toml", "md", "sql", "yml", "yaml", "sh", "json", "html", "css", "js", "py"];
 
 /// Folders of machines rather than of the project, in pieces so that this file does not name them.
 const MACHINE_FOLDERS: &[&str] = &[concat!("/", "root/"), concat!("/", "home/"), concat!("/", "work/")];
 
-/// Checks the workspace at `root`. Each line is one thing to mend: `file:line: what`.
+/// Checks the workspace at `root`. Each line is one fault: `file:line: what`.
 pub(super) fn check(root: &Path, members: &[String]) -> Result<Vec<String>> {
     let mut files = Vec::new();
     walk(root, Path::new(""), &mut files)?;
     files.sort();
     let mut wrong = Vec::new();
     for file in &files {
-        // Not UTF-8: a binary of some kind, with no lines to check.
+        // A file that is not UTF-8 is binary and has no lines to check.
         if let Ok(text) = std::fs::read_to_string(root.join(file)) {
             wrong.extend(check_file(file, &text));
         }

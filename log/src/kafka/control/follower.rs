@@ -1,7 +1,7 @@
-//! The reading side of the control topic: a consumer on a thread of its own that reads all there is, then follows.
+//! The reading side of the control topic: a consumer on its own thread that reads all records, then follows the topic.
 //!
-//! It never gives up: through an outage, what is known stays in force, which is told once. It looks after the topic's end by
-//! itself, since a consumer of a quiet topic does not notice that nobody serves it any more, or that it is another topic.
+//! It never gives up: through an outage the last known values stay in force, and one warning is logged. It asks for the topic's
+//! end itself, because a consumer of a quiet topic does not notice that no broker serves it any more, or that the topic was replaced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,26 +18,26 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::closing::Open;
 use super::super::config::{KafkaConfig, log_line};
 use super::super::topic::bad_setting;
-use super::{Change, Changes};
+use super::changes::{Change, Changes};
 use crate::{LogError, Offset};
 
 /// How long the first reading may take.
 const FIRST_PATIENCE: Duration = Duration::from_secs(30);
-/// A partition that says "no more" below its end, and adds nothing for this long, has no records there: compaction made a gap.
+/// If a partition reports its end below the known end, and no record follows for this long, there are none: compaction left a gap.
 const GAP_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the thread sleeps in the consumer before it looks whether it is still wanted.
+/// How long the thread waits in the consumer before it checks whether it should end.
 const POLL: Duration = Duration::from_millis(100);
 /// How often the topic's end is asked for, and in an outage.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 const CHECK_AGAIN: Duration = Duration::from_secs(1);
-/// An outage has ended when the broker answers and there was no error for so long.
+/// An outage has ended when the broker answers and there was no error for this long.
 const QUIET: Duration = Duration::from_secs(2);
-/// Changes on their way to whoever follows; beyond that the thread waits.
+/// Changes in the channel to the caller; if it is full the thread waits.
 const CHANGES: usize = 256;
 
 type First = Result<Vec<Change>, LogError>;
 
-/// Read up to `end`, and go on.
+/// Read up to `end`, then follow.
 pub(super) async fn start(config: &KafkaConfig, end: Offset) -> Result<(Vec<Change>, Changes), LogError> {
     let consumer: BaseConsumer<Logging> = BaseConsumer::from_config_and_context(&config.consumer(), Logging).map_err(bad_setting)?;
     let (send, receiver) = mpsc::channel(CHANGES);
@@ -100,7 +100,7 @@ impl Follower {
                     if let Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::Authentication) = error.rdkafka_error_code() {
                         return Err(LogError::Refused(format!("Kafka at {}: topic {}: {error}", self.brokers, self.topic)));
                     }
-                    // A "no more" from before an error proves nothing.
+                    // A report of the end from before an error does not count.
                     (no_more, last_error) = (None, Some(error));
                 }
             }
@@ -131,7 +131,7 @@ impl Follower {
         }
     }
 
-    /// Ask for the topic's end: whether it is served, and still the one that was read.
+    /// Ask for the topic's end, to see whether it is served and still the topic that was read.
     fn check(&mut self) {
         let asked = self.consumer.fetch_watermarks(&self.topic, 0, CHECK_AGAIN);
         self.checked = Instant::now();
@@ -153,7 +153,7 @@ impl Follower {
         }
     }
 
-    /// The topic is shorter than what was read of it: somebody deleted it, and made it again.
+    /// The topic is shorter than what was read of it: it was deleted and created again.
     fn begin_again(&mut self) {
         tracing::error!(topic = %self.topic, "the control topic was replaced by another: reading it from its beginning; what the old one said holds here until a restart");
         if let Err(error) = self.seek_beginning() {
@@ -173,7 +173,7 @@ impl Follower {
     }
 }
 
-/// The offset after a message, and what it says; a message without a key is nobody's.
+/// The offset after a message, and its change; a message without a key has none.
 fn taken(message: &BorrowedMessage<'_>) -> (Offset, Option<Change>) {
     let change = message.key().map(|key| Change { key: key.to_vec(), value: message.payload().map(<[u8]>::to_vec) });
     (message.offset() as Offset + 1, change)

@@ -41,12 +41,12 @@ fn child(name: &str, seed: u64, lease: &Lease, crash_at: &str) -> std::process::
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the process that dies in the test above"]
 async fn dies() {
-    let Ok(told) = std::env::var("BOXBOX_TEST_CHILD") else { return };
-    let told: Vec<&str> = told.split(' ').collect();
-    let log = log(told[1].parse().unwrap());
-    let lease = Lease { epoch: told[2].parse().unwrap(), ..lease() };
+    let Ok(arguments) = std::env::var("BOXBOX_TEST_CHILD") else { return };
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let log = log(arguments[1].parse().unwrap());
+    let lease = Lease { epoch: arguments[2].parse().unwrap(), ..lease() };
     let mut rng = fastrand::Rng::new();
-    let mut owner = Owner::start(&log, Fixture::existing(told[0]).open().await, lease).await.unwrap();
+    let mut owner = Owner::start(&log, Fixture::existing(arguments[0]).open().await, lease).await.unwrap();
     while !owner.is_done() {
         owner.step(&mut rng).await.unwrap();
     }

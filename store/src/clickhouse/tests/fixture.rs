@@ -15,12 +15,12 @@ use crate::{Lease, StoreError};
 
 /// A server's URL, up to the database, and its password.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct TestServer {
     url: String,
     password: String,
 }
 
-impl Place {
+impl TestServer {
     fn named(name: &str) -> Option<Self> {
         let var = |suffix: &str| std::env::var(format!("{name}_{suffix}")).ok().filter(|value| !value.is_empty());
         let url = var("URL")?;
@@ -30,8 +30,8 @@ impl Place {
 
     /// The same server's database `name`.
     fn of(&self, name: &str) -> String {
-        let (place, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
-        let (scheme, rest) = place.split_once("://").unwrap();
+        let (address, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let (scheme, rest) = address.split_once("://").unwrap();
         let authority = rest.split('/').next().unwrap();
         format!("{scheme}://{authority}/{name}{}{query}", if query.is_empty() { "" } else { "?" })
     }
@@ -39,8 +39,8 @@ impl Place {
 
 /// A database on each server, dropped at the end, however it ends.
 pub(super) struct Fixture {
-    clickhouse: Place,
-    postgres: Place,
+    clickhouse: TestServer,
+    postgres: TestServer,
     pub(super) name: String,
     pub(super) options: Options,
     owner: bool,
@@ -54,7 +54,7 @@ impl Fixture {
 
     pub(super) async fn start_with(test: &str, options: Options) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let (Some(clickhouse), Some(postgres)) = (Place::named("CLICKHOUSE"), Place::named("POSTGRES")) else {
+        let (Some(clickhouse), Some(postgres)) = (TestServer::named("CLICKHOUSE"), TestServer::named("POSTGRES")) else {
             eprintln!(
                 "NOT RUN: {test}: no ClickHouse and PostgreSQL (CLICKHOUSE_URL, CLICKHOUSE_PASSWORD_FILE, POSTGRES_URL, POSTGRES_PASSWORD_FILE)"
             );
@@ -73,8 +73,8 @@ impl Fixture {
 
     /// The databases of a fixture in another process.
     pub(super) fn existing(name: &str) -> Self {
-        let place = |of: &str| Place::named(of).unwrap();
-        Self { clickhouse: place("CLICKHOUSE"), postgres: place("POSTGRES"), name: name.into(), options: Options::default(), owner: false }
+        let server = |of: &str| TestServer::named(of).unwrap();
+        Self { clickhouse: server("CLICKHOUSE"), postgres: server("POSTGRES"), name: name.into(), options: Options::default(), owner: false }
     }
 
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {

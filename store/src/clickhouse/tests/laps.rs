@@ -40,11 +40,11 @@ async fn laps_are_copied_as_they_are() {
     let mut info = session(tenant("a"), 1);
     let car = MetaEntry { slot: 7, car_name: "fia f4\0".into(), class_name: "F4".into(), ..MetaEntry::default() };
     info.meta = Some(SessionMeta { track_name: "phillipisland".into(), entries: vec![car], ..random_meta(&mut fastrand::Rng::new()) });
-    let told = |number: u32, revision: u32| boxbox_schemas::results::Lap { fuel_l: Some(17.5), ..lap(info.id, entry(1), number, revision) };
+    let lap_of = |number: u32, revision: u32| boxbox_schemas::results::Lap { fuel_l: Some(17.5), ..lap(info.id, entry(1), number, revision) };
     let commit = async |offset: u64, laps: &[(u32, u32)], withdrawn: &[u32]| {
         let step = Step {
             sessions: vec![info.clone()],
-            laps: laps.iter().map(|(number, revision)| told(*number, *revision)).collect(),
+            laps: laps.iter().map(|(number, revision)| lap_of(*number, *revision)).collect(),
             withdrawn: withdrawn.iter().map(|number| (info.id, entry(1), *number)).collect(),
             ..Step::new(checkpoint(offset))
         };

@@ -61,7 +61,7 @@ impl Log {
     }
 }
 
-/// Who archives: what it was told, and what it has done since.
+/// An archiving process: what the archive loaded for it, and what it has done since.
 pub(super) struct Owner<'a> {
     log: &'a Log,
     archive: ClickHouseArchive,

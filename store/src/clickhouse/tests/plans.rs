@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::super::encode::Rows;
 use super::super::insert::{Planned, insert};
-use super::super::plans::{self, Work};
+use super::super::plans::{self, Planning};
 use super::super::{ClickHouseArchive, Options};
 use super::fixture::Fixture;
 use crate::suite::ArchiveFixture;
@@ -41,7 +41,7 @@ pub(super) async fn plan(archive: &ClickHouseArchive, lease: &Lease, block: &Arc
     let (lease_too, of) = (lease.clone(), block.clone());
     let database = &archive.inner().plans;
     let work = database.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::plan(c, &lease_too, 1, &of).await })).await?;
-    let Work::Insert { runs, token, .. } = work else { return Ok(None) };
+    let Planning::Insert { runs, token, .. } = work else { return Ok(None) };
     let (log, partition) = (&lease.log.0, lease.partition);
     let rows = Rows { log, partition, offset: block.checkpoint.offset, appended_us: block.appended_at_us, runs: &runs }.native();
     Ok(Some(Ready { rows, token }))
@@ -175,7 +175,7 @@ async fn clickhouse_was_put_back_too_far() {
     let archive = f.open().await;
     let e = archive.load(&lease()).await.unwrap_err();
     assert!(matches!(&e, StoreError::Unreadable(what) if what.contains("delete from archive_plans")), "{e}");
-    assert!(matches!(archive.ping().await, Err(StoreError::Unreadable(_))), "health tells it");
+    assert!(matches!(archive.ping().await, Err(StoreError::Unreadable(_))), "a ping fails too");
     // What the error says.
     f.sql("DELETE FROM archive_plans; DELETE FROM archive_cursors").await;
     let archive = f.try_open(Options { generation: 2, ..f.options.clone() }).await.unwrap();

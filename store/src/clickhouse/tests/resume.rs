@@ -38,9 +38,9 @@ fn at(planned: &Planned, held: &Held) -> Resumed {
 }
 
 /// Checkpoint, cursor of the stream, what must be made again and up to where frames are there.
-type Told<'a> = (Option<u64>, u64, &'a [u64], Option<u64>);
+type Summary<'a> = (Option<u64>, u64, &'a [u64], Option<u64>);
 
-fn told(r: &Resumed) -> Told<'_> {
+fn summary(r: &Resumed) -> Summary<'_> {
     let cursor = r.state.cursors.iter().find(|(stream, _)| *stream == key(1)).map_or(0, |(_, next)| *next);
     assert!(r.state.cursors.contains(&(key(2), 7)), "a stream that no plan touches");
     (r.state.checkpoint.as_ref().map(|c| c.offset), cursor, &r.state.planned, r.state.held_to)
@@ -58,24 +58,24 @@ fn nothing_planned_is_the_beginning() {
 #[test]
 fn the_newest_block_is_there() {
     let r = at(&planned(3, true), &held(&[10, 20, 30], None));
-    assert_eq!((told(&r), r.renewed.is_empty()), ((Some(30), 30, &[][..], None), true));
+    assert_eq!((summary(&r), r.renewed.is_empty()), ((Some(30), 30, &[][..], None), true));
     assert_eq!(r.state.checkpoint, Some(checkpoint(30)));
 }
 
 #[test]
 fn the_newest_block_may_be_lost_or_under_way() {
     let r = at(&planned(3, true), &held(&[10, 20], None));
-    assert_eq!((told(&r), r.renewed.is_empty()), ((Some(20), 20, &[30][..], None), true), "the token is kept");
+    assert_eq!((summary(&r), r.renewed.is_empty()), ((Some(20), 20, &[30][..], None), true), "the token is kept");
     let r = at(&planned(1, true), &held(&[], None));
-    assert_eq!((told(&r), r.renewed.is_empty()), ((None, 0, &[10][..], None), true));
+    assert_eq!((summary(&r), r.renewed.is_empty()), ((None, 0, &[10][..], None), true));
 }
 
 #[test]
 fn blocks_that_were_there_get_new_tokens() {
     let r = at(&planned(5, true), &held(&[10, 20], None));
-    assert_eq!((told(&r), r.renewed.clone()), ((Some(20), 20, &[30, 40, 50][..], None), vec![40, 30]));
+    assert_eq!((summary(&r), r.renewed.clone()), ((Some(20), 20, &[30, 40, 50][..], None), vec![40, 30]));
     let r = at(&planned(2, true), &held(&[], None));
-    assert_eq!((told(&r), r.renewed.clone()), ((None, 0, &[10, 20][..], None), vec![10]));
+    assert_eq!((summary(&r), r.renewed.clone()), ((None, 0, &[10, 20][..], None), vec![10]));
 }
 
 /// The first of two blocks that are made again is begun; the last one's first INSERT came late, before them.
@@ -85,39 +85,39 @@ fn what_is_made_again_is_so_in_order_even_if_the_last_is_there() {
     p.plans[1].confirmed = false;
     p.plans[2].confirmed = false;
     let r = at(&p, &held(&[10, 40], None));
-    assert_eq!((told(&r), r.renewed.is_empty()), ((Some(10), 10, &[20, 30, 40][..], None), true), "those may be under way");
+    assert_eq!((summary(&r), r.renewed.is_empty()), ((Some(10), 10, &[20, 30, 40][..], None), true), "those may be under way");
     let r = at(&p, &held(&[10, 20, 40], None));
-    assert_eq!(told(&r), (Some(20), 20, &[30, 40][..], None));
+    assert_eq!(summary(&r), (Some(20), 20, &[30, 40][..], None));
     let r = at(&p, &held(&[10, 20, 30, 40], None));
-    assert_eq!(told(&r), (Some(40), 40, &[][..], None));
+    assert_eq!(summary(&r), (Some(40), 40, &[][..], None));
 }
 
 #[test]
 fn a_block_without_frames_says_nothing_about_those_before() {
     let mut p = planned(4, true);
     (p.plans[0].frames, p.plans[1].frames) = (0, 0);
-    assert_eq!(told(&at(&p, &held(&[10, 20], None))), (Some(40), 40, &[][..], None));
+    assert_eq!(summary(&at(&p, &held(&[10, 20], None))), (Some(40), 40, &[][..], None));
     let r = at(&p, &held(&[10], None));
-    assert_eq!((told(&r), r.renewed.clone()), ((Some(10), 10, &[20, 30, 40][..], None), vec![20]));
+    assert_eq!((summary(&r), r.renewed.clone()), ((Some(10), 10, &[20, 30, 40][..], None), vec![20]));
 }
 
 #[test]
 fn what_is_too_old_need_not_be_there() {
     let r = resume(&planned(4, true), &held(&[], None), 5, &lease()).unwrap().unwrap();
-    assert_eq!(told(&r), (Some(40), 40, &[][..], None));
+    assert_eq!(summary(&r), (Some(40), 40, &[][..], None));
     let r = resume(&planned(4, true), &held(&[], None), 4, &lease()).unwrap().unwrap();
-    assert_eq!(told(&r), (Some(30), 30, &[40][..], None));
+    assert_eq!(summary(&r), (Some(30), 30, &[40][..], None));
 }
 
 #[test]
 fn blocks_that_nobody_planned_are_left_out() {
     let r = at(&planned(3, true), &held(&[10, 20, 30], Some(77)));
-    assert_eq!(told(&r), (Some(30), 30, &[][..], Some(77)));
+    assert_eq!(summary(&r), (Some(30), 30, &[][..], Some(77)));
     let r = at(&planned(3, true), &held(&[10, 20, 30], Some(5)));
-    assert_eq!(told(&r), (Some(30), 30, &[][..], None), "older than the plans");
+    assert_eq!(summary(&r), (Some(30), 30, &[][..], None), "older than the plans");
     // A plan made since then, not inserted yet.
     let r = at(&planned(3, true), &held(&[10, 20], Some(25)));
-    assert_eq!(told(&r), (Some(20), 20, &[30][..], Some(25)));
+    assert_eq!(summary(&r), (Some(20), 20, &[30][..], Some(25)));
 }
 
 #[test]

@@ -45,7 +45,7 @@ async fn tables_are_migrated_and_checked() {
     let Some(mut f) = Fixture::start("tables_are_migrated_and_checked").await else { return };
     f.migrate().await.unwrap();
     f.open().await.ping().await.unwrap();
-    let told = |e: Result<_, StoreError>| e.err().map_or(String::new(), |e| e.to_string());
+    let message = |e: Result<_, StoreError>| e.err().map_or(String::new(), |e| e.to_string());
     f.try_open(aged(HOUR)).await.unwrap();
     for options in [aged(HOUR), aged(2 * HOUR), Options::default()] {
         f.options = options;
@@ -56,11 +56,11 @@ async fn tables_are_migrated_and_checked() {
     }
     let archive = f.open().await;
     f.clickhouse("ALTER TABLE frames MODIFY COMMENT 'Ok, Box Box, schema 99'").await;
-    assert!(told(f.try_open(Options::default()).await).contains("version 99, which this program does not know"));
+    assert!(message(f.try_open(Options::default()).await).contains("version 99, which this program does not know"));
     assert!(matches!(archive.ping().await, Err(StoreError::Unreadable(_))));
-    assert!(told(f.migrate().await.map(|()| unreachable!())).contains("version 99"));
+    assert!(message(f.migrate().await.map(|()| unreachable!())).contains("version 99"));
     f.clickhouse("DROP TABLE frames SYNC").await;
-    assert!(told(f.try_open(Options::default()).await).contains("run `boxbox migrate`"));
+    assert!(message(f.try_open(Options::default()).await).contains("run `boxbox migrate`"));
     f.migrate().await.unwrap();
     f.open().await.ping().await.unwrap();
 }

@@ -13,20 +13,20 @@ const NO_LOCK_LEFT: Duration = Duration::from_secs(30);
 on_a_server! {
     /// Ten thousand calls of every kind, dropped after some turns or microseconds: no transaction is left open, no connection is
     /// used in a broken state, no lock is left, and each step is whole or not there.
-    async fn ten_thousand_cancelled_calls_leave_nothing(place) {
+    async fn ten_thousand_cancelled_calls_leave_nothing(database) {
         let seed = fastrand::u64(..);
         println!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
-        let store = Arc::new(place.store().await);
+        let store = Arc::new(database.store().await);
         let home = session(tenant("a"), 1);
         let me = Member { name: "a".into(), ttl: Duration::from_secs(600) };
         let mut lease = store.acquire(&log(), 3).await.unwrap();
-        store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
-        let mut watcher = place.raw().await;
+        store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
+        let mut watcher = database.raw().await;
         let (mut at, mut kept, mut cut, mut open_seen, mut taken) = (1u32, 0, 0, 0, 0);
         for call in 0..CALLS {
             let kind = rng.u8(0..10);
-            let step = telling_step(&home, at + 1);
+            let step = step_of_revision(&home, at + 1);
             let tenant = home.tenant;
             let offer: std::pin::Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> = match kind {
                 0..3 => Box::pin(async { store.commit(&lease, &step).await }),
@@ -58,7 +58,7 @@ on_a_server! {
                 let state = tokio::time::timeout(NO_LOCK_LEFT, store.load(&lease)).await.expect("no lock is left").unwrap();
                 let now = state.checkpoint.as_ref().map(|c| c.offset as u32).unwrap();
                 assert!(now == at || now == at + 1, "call {call}: from {at} to {now}");
-                let whole = telling_step(&home, now);
+                let whole = step_of_revision(&home, now);
                 assert_eq!((state.sessions, state.streams, state.facts, state.laps), (whole.sessions, whole.streams, whole.facts, whole.laps));
                 kept += u32::from(now != at);
                 at = now;
@@ -88,10 +88,10 @@ on_a_server! {
         assert_eq!((left, open_seen, waiting, failed), (0, 0, 0, 0));
         assert!(cut > CALLS / 10 && cut < CALLS, "{cut} of {CALLS} calls were cut off: this test tested little");
         // Everybody can go on, here and elsewhere.
-        let other = place.store().await;
+        let other = database.store().await;
         let newer = tokio::time::timeout(NO_LOCK_LEFT, other.acquire(&log(), 3)).await.expect("no lock is left").unwrap();
-        tokio::time::timeout(NO_LOCK_LEFT, other.commit(&newer, &telling_step(&home, at + 1))).await.expect("no lock is left").unwrap();
-        assert!(matches!(store.commit(&lease, &telling_step(&home, at + 1)).await, Err(StoreError::Fenced { .. })));
+        tokio::time::timeout(NO_LOCK_LEFT, other.commit(&newer, &step_of_revision(&home, at + 1))).await.expect("no lock is left").unwrap();
+        assert!(matches!(store.commit(&lease, &step_of_revision(&home, at + 1)).await, Err(StoreError::Fenced { .. })));
     }
 }
 

@@ -8,14 +8,14 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 on_a_server! {
-    async fn a_wrong_password_is_told_plainly_and_not_repeated(place) {
-        let e = PostgresResults::open(&place.url, Some("hunter2-hunter2")).await.err().unwrap();
+    async fn a_wrong_password_is_a_plain_error_that_does_not_repeat_it(database) {
+        let e = PostgresResults::open(&database.url, Some("hunter2-hunter2")).await.err().unwrap();
         assert!(matches!(&e, StoreError::Refused(_)) && !e.is_retryable(), "{e}");
-        let told = e.to_string();
-        println!("{told}");
-        assert!(told.contains("password authentication failed") && !told.contains("hunter2"), "{told}");
-        let nowhere = place.url.replace(place.name(), "no_such_database");
-        let e = PostgresResults::open(&nowhere, Some(&place.password)).await.err().unwrap();
+        let shown = e.to_string();
+        println!("{shown}");
+        assert!(shown.contains("password authentication failed") && !shown.contains("hunter2"), "{shown}");
+        let nowhere = database.url.replace(database.name(), "no_such_database");
+        let e = PostgresResults::open(&nowhere, Some(&database.password)).await.err().unwrap();
         assert!(matches!(&e, StoreError::Refused(_)) && e.to_string().contains("no_such_database"), "{e}");
     }
 }
@@ -34,9 +34,9 @@ async fn the_server_proves_who_it_is() {
     let (Some((url, password)), Ok(ca)) = (server(), std::env::var("POSTGRES_CA")) else {
         return crate::suite::not_run(concat!(module_path!(), "::the_server_proves_who_it_is"), "POSTGRES_URL or POSTGRES_CA is not set");
     };
-    let place = url.split('?').next().unwrap_or_default();
+    let address = url.split('?').next().unwrap_or_default();
     for mode in ["verify-ca", "verify-full"] {
-        let server = Server::parse(&format!("{place}?sslmode={mode}&sslrootcert={ca}"), Some(&password)).unwrap();
+        let server = Server::parse(&format!("{address}?sslmode={mode}&sslrootcert={ca}"), Some(&password)).unwrap();
         let mut connection = server.login().await.unwrap();
         let (tls, version): (bool, String) =
             sqlx::query_as("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetch_one(&mut connection).await.unwrap();
@@ -44,7 +44,7 @@ async fn the_server_proves_who_it_is() {
         assert!(tls);
     }
     // The system's authorities do not vouch for it, and nothing is said to a server that proves nothing.
-    let server = Server::parse(&format!("{place}?sslmode=verify-full"), Some(&password)).unwrap();
+    let server = Server::parse(&format!("{address}?sslmode=verify-full"), Some(&password)).unwrap();
     let e = server.login().await.unwrap_err();
     println!("{e}");
     assert!(matches!(&e, StoreError::Refused(_)), "{e}");
@@ -53,11 +53,11 @@ async fn the_server_proves_who_it_is() {
 on_a_server! {
     /// Somebody holds a partition's row and does not let go: that partition is unavailable after a while, the others are not
     /// disturbed, nor are beats and reads.
-    async fn a_stuck_partition_stalls_only_itself(place) {
-        let store = place.store().await;
+    async fn a_stuck_partition_stalls_only_itself(database) {
+        let store = database.store().await;
         let me = Member { name: "a".into(), ttl: Duration::from_secs(600) };
         let share = store.beat(&log(), 4, &me).await.unwrap();
-        let mut other = place.raw().await;
+        let mut other = database.raw().await;
         other.execute("BEGIN; SELECT * FROM partitions WHERE part = 2 FOR UPDATE").await.unwrap();
         let step = |lease: &crate::Lease, offset| {
             let mut step = empty_step(offset);
@@ -101,17 +101,17 @@ on_a_server! {
 
 on_a_server! {
     /// A server that is restarted, as its clients see it: every connection ends. One failed call each at most, and on it goes.
-    async fn connections_that_end_are_opened_again(place) {
-        let store = place.store().await;
+    async fn connections_that_end_are_opened_again(database) {
+        let store = database.store().await;
         let lease = store.acquire(&log(), 3).await.unwrap();
         let home = session(tenant("a"), 1);
-        store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+        store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
         let at_once = (0..6).map(|_| store.sessions(&home.tenant, None, 10));
         assert!(futures::future::join_all(at_once).await.iter().all(Result::is_ok));
-        place.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
         tokio::time::sleep(Duration::from_millis(100)).await;
         for attempt in 0..2 {
-            match store.commit(&lease, &telling_step(&home, 2)).await {
+            match store.commit(&lease, &step_of_revision(&home, 2)).await {
                 Ok(()) => break,
                 Err(e) => assert!(e.is_retryable() && attempt == 0, "{e}"),
             }
@@ -129,17 +129,17 @@ on_a_server! {
 
 on_a_server! {
     /// A server that vanishes without a word: no answer, no end of the connection.
-    async fn a_server_that_vanishes_is_unavailable_in_bounded_time(place) {
-        let (host, through) = relay(&place).await;
-        let url = place.url.replace(&host, &through.address);
-        let store = PostgresResults::open(&url, Some(&place.password)).await.unwrap();
+    async fn a_server_that_vanishes_is_unavailable_in_bounded_time(database) {
+        let (host, through) = relay(&database).await;
+        let url = database.url.replace(&host, &through.address);
+        let store = PostgresResults::open(&url, Some(&database.password)).await.unwrap();
         let lease = store.acquire(&log(), 3).await.unwrap();
         let home = session(tenant("a"), 1);
-        store.commit(&lease, &telling_step(&home, 1)).await.unwrap();
+        store.commit(&lease, &step_of_revision(&home, 1)).await.unwrap();
         store.sessions(&home.tenant, None, 10).await.unwrap();
         through.hold.send(true).unwrap();
         let began = Instant::now();
-        let step = telling_step(&home, 2);
+        let step = step_of_revision(&home, 2);
         let (written, read) = tokio::join!(store.commit(&lease, &step), store.sessions(&home.tenant, None, 10));
         println!("after {:?}: {}; {}", began.elapsed(), written.as_ref().unwrap_err(), read.as_ref().unwrap_err());
         assert!(written.unwrap_err().is_retryable() && read.unwrap_err().is_retryable());
@@ -156,8 +156,8 @@ struct Through {
     hold: tokio::sync::watch::Sender<bool>,
 }
 
-async fn relay(place: &Place) -> (String, Through) {
-    let rest = place.url.split('@').nth(1).unwrap_or_default();
+async fn relay(database: &TestDatabase) -> (String, Through) {
+    let rest = database.url.split('@').nth(1).unwrap_or_default();
     let host = rest.split('/').next().unwrap_or_default().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -59,11 +59,11 @@ async fn squeeze(free: usize) -> usize {
     judge("a new archive", SqliteArchive::open(&folder.0.path().join("archive.db")).await.map(drop));
     for _ in 0..2 {
         judge("a read", store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.map(drop));
-        judge("a commit", store.commit(&lease, &telling_step(&home, 2)).await);
+        judge("a commit", store.commit(&lease, &step_of_revision(&home, 2)).await);
         judge("a ping", store.ping().await);
     }
     drop(held);
-    store.commit(&lease, &telling_step(&home, 3)).await.unwrap();
+    store.commit(&lease, &step_of_revision(&home, 3)).await.unwrap();
     let laps = store.laps(&home.tenant, &home.id, &Default::default(), None, 10).await.unwrap();
     assert!(laps.len() == 5 && laps.iter().all(|lap| lap.revision == 3), "{laps:?}");
     store.ping().await.unwrap();

@@ -1,10 +1,10 @@
-//! No circles of files: within a crate, no file names what another defines that names, by way of others or not, what the
-//! first defines. A reader can then read what a file stands on before the file.
+//! No circles of files: within a crate, if one file names an item of another, the other does not name an item of the first,
+//! neither directly nor through further files. So a reader can read the files that a file depends on before it.
 //!
-//! A file names another's items by paths (`crate::`, `super::`, `self::`, a module's name, whatever `use` has made known),
-//! in macro calls and attributes too. `mod` and `pub use` only say where things are found: they are no edges, and who
-//! names an item by them names the file that defines it. Methods are not seen, unless their type is named. What is compiled for
-//! tests only does not count.
+//! A file names another's items by paths (`crate::`, `super::`, `self::`, a module's name, names from `use`),
+//! in macro calls and attributes too. `mod` and `pub use` only say where an item is found: they are not edges, and a path
+//! through them names the file that defines the item. Methods are not seen, unless their type is named. Code that is compiled
+//! only for tests does not count.
 
 mod graph;
 mod names;
@@ -19,10 +19,10 @@ use anyhow::Result;
 
 use tree::Tree;
 
-/// Circles that stay, each with its reason: their files, in order. Three at most.
+/// Allowed circles, each with its reason: their files, in order. Three at most.
 const ALLOWED: &[(&[&str], &str)] = &[];
 
-/// Circles in the crates that are in the `folders` of the workspace; those that may stay are left out.
+/// Circles in the crates that are in the `folders` of the workspace; allowed ones are left out.
 pub(super) fn check(workspace: &Path, folders: &[String]) -> Result<Vec<String>> {
     let mut wrong = vec![];
     let mut seen = BTreeSet::new();
@@ -33,7 +33,7 @@ pub(super) fn check(workspace: &Path, folders: &[String]) -> Result<Vec<String>>
         for circle in find(workspace, &root)? {
             match ALLOWED.iter().find(|(files, _)| circle.files.iter().eq(files.iter().map(Path::new))) {
                 Some((files, _)) => _ = seen.insert(*files),
-                None => wrong.push(circle.told),
+                None => wrong.push(circle.description),
             }
         }
     }
@@ -42,11 +42,11 @@ pub(super) fn check(workspace: &Path, folders: &[String]) -> Result<Vec<String>>
     Ok(wrong)
 }
 
-/// Files of which each needs each.
+/// Files that all depend on each other.
 struct Circle {
     files: Vec<PathBuf>,
-    /// A way round it: who names what of whom.
-    told: String,
+    /// A way round it: which file names which items of which file.
+    description: String,
 }
 
 /// The circles of the crate whose root is the file `root`.
@@ -54,24 +54,24 @@ fn find(workspace: &Path, root: &Path) -> Result<Vec<Circle>> {
     let tree = Tree::read(workspace, root)?;
     let edges = resolve::edges(&tree);
     let graph = edges.iter().map(|(from, to)| (*from, to.keys().copied().collect())).collect();
-    let tell = |circle: &BTreeSet<usize>| {
+    let describe = |circle: &BTreeSet<usize>| {
         let mut files: Vec<PathBuf> = circle.iter().map(|file| tree.files[*file].clone()).collect();
         files.sort();
         let way = graph::way_round(&graph, circle);
-        let mut told = "circle: ".to_owned();
+        let mut description = "circle: ".to_owned();
         for (file, next) in way.iter().zip(way.iter().cycle().skip(1)) {
             let names = edges.get(file).and_then(|to| to.get(next)).cloned().unwrap_or_default();
             let names: Vec<String> = names.into_iter().collect();
-            told += &format!("{} names {} of ", tree.files[*file].display(), names.join(", "));
+            description += &format!("{} names {} of ", tree.files[*file].display(), names.join(", "));
         }
-        told += &way.first().map(|file| tree.files[*file].display().to_string()).unwrap_or_default();
+        description += &way.first().map(|file| tree.files[*file].display().to_string()).unwrap_or_default();
         if way.len() < files.len() {
             let all: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-            told += &format!("; in it are {}", all.join(", "));
+            description += &format!("; in it are {}", all.join(", "));
         }
-        Circle { files, told }
+        Circle { files, description }
     };
-    Ok(graph::circles(&graph).iter().map(tell).collect())
+    Ok(graph::circles(&graph).iter().map(describe).collect())
 }
 
 #[cfg(test)]

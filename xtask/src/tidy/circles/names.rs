@@ -1,4 +1,4 @@
-//! Which paths an item names, inside macro calls and attributes too.
+//! The paths that an item names, also in macro calls and attributes.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -12,7 +12,7 @@ pub(super) type Named = Vec<String>;
 /// First step of a path that names a `macro_rules!` macro, wherever it is defined.
 pub(super) const MACRO: &str = "macro_rules!";
 
-/// What an item names.
+/// The paths that an item names.
 #[derive(Default)]
 pub(super) struct Found<'a> {
     pub named: Vec<Named>,
@@ -20,14 +20,14 @@ pub(super) struct Found<'a> {
     pub uses: Vec<&'a ItemUse>,
 }
 
-/// What `item` names.
+/// The paths that `item` names.
 pub(super) fn of_item(item: &Item) -> Found<'_> {
     let mut found = Found::default();
     found.visit_item(item);
     found
 }
 
-/// What a macro call between items names.
+/// The paths that a macro call between items names.
 pub(super) fn of_macro(call: &Macro) -> Found<'_> {
     let mut found = Found::default();
     found.visit_macro(call);

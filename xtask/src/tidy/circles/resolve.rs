@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::names::MACRO;
 use super::tree::{FileId, Import, ModuleId, Tree};
 
-/// For each file, the files that define what it names, each with the names.
+/// For each file, the files that define the items that it names, each with the items' names.
 pub(super) type Edges = BTreeMap<FileId, BTreeMap<FileId, BTreeSet<String>>>;
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
     Module(ModuleId),
@@ -16,10 +16,10 @@ enum Target {
     Item(FileId),
 }
 
-/// Names under way, so that imports that name each other come to an end.
+/// Names being resolved, so that imports that name each other do not loop.
 type Asked = BTreeSet<(ModuleId, String)>;
 
-/// Who names whom.
+/// The edges between files.
 pub(super) fn edges(tree: &Tree) -> Edges {
     let mut edges = Edges::new();
     for (id, module) in tree.modules.iter().enumerate() {
@@ -57,12 +57,12 @@ impl Tree {
             for target in targets {
                 match target {
                     Target::Module(within) if name == "super" => next.extend(self.modules[within].parent.map(Target::Module)),
-                    // What is not found, a macro has made: better one edge too many than one too few.
+                    // An item that is not found was made by a macro: one edge too many is better than one too few.
                     Target::Module(within) => match self.look_up(within, name, asked) {
                         Some(found) => next.extend(found),
                         None => _ = next.insert(Target::Item(self.modules[within].file)),
                     },
-                    // What belongs to an item (a variant, a method) counts as the item.
+                    // A variant or a method counts as its item.
                     item @ Target::Item(_) => _ = next.insert(item),
                 }
             }

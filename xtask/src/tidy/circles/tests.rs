@@ -34,7 +34,7 @@ fn a_circle_of_two_and_who_names_what() {
     assert_eq!(beside_b("pub const A: usize = 1;"), NONE);
     assert_eq!(beside_b("pub const A: usize = 1; use crate::b::B; struct C(B);"), A_AND_B);
     let found = find_in(&[("lib", "mod a; mod b;"), ("a", "pub fn f() { super::b::g() }"), ("b", "pub fn g() { crate::a::f() }")]);
-    assert_eq!(found[0].told, "circle: src/a.rs names g of src/b.rs names f of src/a.rs");
+    assert_eq!(found[0].description, "circle: src/a.rs names g of src/b.rs names f of src/a.rs");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_reexport_leads_to_the_file_that_defines() {
     let root = "mod a; mod b; pub use a::A; pub use b::*; pub(crate) use a::A as Renamed;";
     assert_eq!(circles(&[("lib", root), ("a", "pub struct A; fn f(b: crate::B) {}"), ("b", "pub struct B(crate::Renamed);")]), A_AND_B);
     assert_eq!(circles(&[("lib", root), ("a", "pub struct A;"), ("b", "pub struct B(crate::A);")]), NONE);
-    // A root that uses itself what it tells of stands on it.
+    // A root that itself uses what it declares stands on it.
     let root = "mod a; pub use a::A; pub struct R; fn f(a: A) {}";
     assert_eq!(circles(&[("lib", root), ("a", "pub struct A(crate::R);")]), ["a lib"]);
     // Through two folders, by a glob of a glob.
@@ -151,7 +151,7 @@ fn long_circles_and_several() {
         ("e", "pub fn f() { crate::d::f() }"),
     ];
     assert_eq!(circles(&files), ["a b c", "d e"]);
-    // A circle within a circle is told as one, by its shortest way and all its files.
+    // A circle within a circle is described as one, by its shortest way and all its files.
     let files = [
         ("lib", "mod a; mod b; mod c;"),
         ("a", "pub fn f() { crate::b::f() }"),
@@ -160,7 +160,7 @@ fn long_circles_and_several() {
     ];
     let found = find_in(&files);
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].told, "circle: src/a.rs names f of src/b.rs names f of src/a.rs; in it are src/a.rs, src/b.rs, src/c.rs");
+    assert_eq!(found[0].description, "circle: src/a.rs names f of src/b.rs names f of src/a.rs; in it are src/a.rs, src/b.rs, src/c.rs");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is compiled for tests only: `#[test]`, and `#[cfg(…)]` that cannot hold without `test`.
+//! Detects code that is compiled only for tests: `#[test]`, and `#[cfg(…)]` that cannot hold without `test`.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ImplItem, Item, Meta, Stmt, Token};

@@ -16,9 +16,9 @@ pub(super) type FileId = usize;
 
 /// One `use`, as one name or one `*`.
 pub(super) struct Import {
-    /// What is imported; with a leading `::` nothing of this crate.
+    /// The imported path; with a leading `::` it is of another crate.
     pub path: Vec<String>,
-    /// `pub use`, of whatever reach: it says where a thing is found, as `mod` does.
+    /// `pub use`, of any visibility: it says where an item is found, as `mod` does.
     pub reexport: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Reads the crate whose root is the file `root`, relative to `workspace`. What is compiled for tests only is left out.
+    /// Reads the crate whose root is the file `root`, relative to `workspace`. Code that is compiled only for tests is left out.
     pub(super) fn read(workspace: &Path, root: &Path) -> Result<Self> {
         let mut tree = Self { files: vec![], modules: vec![], macros: BTreeMap::new() };
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
@@ -117,7 +117,7 @@ impl Tree {
 
     fn names(&mut self, module: ModuleId, found: names::Found<'_>) {
         self.modules[module].named.extend(found.named);
-        // A `use` within a function: taken as known in the whole module, which at most finds too much.
+        // A `use` within a function: treated as known in the whole module, which at most finds too many edges.
         found.uses.iter().for_each(|item| self.import(module, item));
     }
 

@@ -1,15 +1,13 @@
-//! A process's children, as far as they must share its fate.
+//! The system's table of processes: children, state, command line.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::process::command_line;
-
 const POLL: Duration = Duration::from_millis(10);
 
-/// The children of a process right now. Theirs are not looked for: no part has any.
+/// The present children of a process, without grandchildren: no part has any.
 pub(super) fn children(parent: Pid) -> Vec<Pid> {
     let parent = parent.as_raw_nonzero().get();
     let pairs = match std::fs::read_dir("/proc") {
@@ -52,7 +50,7 @@ pub(crate) fn gone_within(pid: Pid, patience: Duration) -> bool {
     let since = Instant::now();
     loop {
         let gone = match waitpid(Some(pid), WaitOptions::NOHANG) {
-            // A child of this very process, and this was its end: a zombie of ours would look alive to others.
+            // It is a child of this process and has ended: waitpid removes the zombie, which would look alive to others.
             Ok(Some(_)) => true,
             Ok(None) => false,
             Err(_) => is_gone(pid.as_raw_nonzero().get()),
@@ -64,13 +62,22 @@ pub(crate) fn gone_within(pid: Pid, patience: Duration) -> bool {
     }
 }
 
-/// True if nothing of a process is left but perhaps its number. Its command line goes before its files and its ports do, so that
-/// is not asked where the system tells more.
+/// True if a process is gone or a zombie. Its command line disappears before its files and ports are released, so the command
+/// line is used only if the system gives no state.
 pub(super) fn is_gone(pid: i32) -> bool {
     match stat(pid) {
         Some((state, _)) => matches!(state, 'Z' | 'X'),
         None => command_line(pid).is_none_or(|line| line.trim().is_empty()),
     }
+}
+
+/// The command line of a process, its arguments set apart by spaces.
+pub(super) fn command_line(pid: i32) -> Option<String> {
+    if Path::new("/proc/self").exists() {
+        let raw = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        return Some(String::from_utf8_lossy(&raw).replace('\0', " "));
+    }
+    crate::tools::says(Path::new("ps"), &["-ww", "-o", "command=", "-p", &pid.to_string()])
 }
 
 /// A process's state letter and parent, where there is a /proc.
