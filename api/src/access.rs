@@ -16,17 +16,8 @@ use boxbox_schemas::grant::{Ability, GrantError};
 
 use crate::app::App;
 use crate::cross_site;
-use crate::openapi::{DOCUMENT, READER};
-use crate::page;
+use crate::paths;
 use crate::problem::Problem;
-
-/// Probes of an orchestrator, which has no grant, and the API's description. They say nothing of anybody's data.
-pub(crate) const OPEN: [&str; 4] = ["/livez", "/readyz", DOCUMENT, READER];
-
-/// Whether a path is answered without a grant: these, the reader's own files below it, and the page, which has no data in it.
-pub(crate) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || page::PATHS.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
-}
 
 /// Whose data this request may see.
 #[derive(Clone, Copy)]
@@ -79,7 +70,7 @@ impl<S: Sync> FromRequestParts<S> for Reader {
 
 /// Lets a request through with its [`Reader`], or answers 401, 403 or 503.
 pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    if is_open(request.uri().path()) {
+    if paths::is_open(request.uri().path()) {
         return next.run(request).await;
     }
     match reader(&app, request.headers(), request.uri()) {

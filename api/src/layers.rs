@@ -14,14 +14,14 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use crate::app::App;
+use crate::paths;
 use crate::problem::Problem;
-use crate::routes;
 
 /// Counts and times each request; sets the headers that every answer has.
 pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    app.metrics.requests.with(routes::label(matched)).increment(1);
+    app.metrics.requests.with(paths::label(matched)).increment(1);
     let in_flight = InFlight::begin(&app);
     let mut response = next.run(request).await;
     drop(in_flight);

@@ -30,6 +30,7 @@ mod layers;
 mod metrics;
 mod openapi;
 mod page;
+mod paths;
 mod problem;
 mod read;
 mod routes;

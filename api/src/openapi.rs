@@ -8,13 +8,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
 
-use crate::access::OPEN;
+use crate::paths::OPEN;
 use crate::problem;
-
-/// Where the document is.
-pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
-/// Where its reader is.
-pub(crate) const READER: &str = "/api/docs";
 
 const GRANT: &str = "grant";
 

@@ -30,38 +30,9 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
-use crate::openapi::{self, DOCUMENT, READER};
+use crate::paths::{DOCUMENT, READER};
 use crate::problem::Problem;
-use crate::{access, layers, page};
-
-/// Every route of the document, as axum matches it.
-pub(crate) const PATHS: [&str; 22] = [
-    "/livez",
-    "/readyz",
-    "/api/health",
-    "/metrics",
-    "/api/v1/sessions",
-    "/api/v1/sessions/{session}",
-    "/api/v1/sessions/{session}/close",
-    "/api/v1/sessions/{session}/reopen",
-    "/api/v1/sessions/{session}/laps",
-    "/api/v1/sessions/{session}/laps/{entry}/{number}",
-    "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",
-    "/api/v1/sessions/{session}/laps/{entry}/{number}/map.svg",
-    "/api/v1/compare",
-    "/api/v1/compare.svg",
-    "/api/v1/sessions/{session}/entries",
-    "/api/v1/sessions/{session}/order",
-    "/api/v1/sessions/{session}/results",
-    "/api/v1/sessions/{session}/stints",
-    "/api/v1/sessions/{session}/pit-stops",
-    "/api/v1/sessions/{session}/flags",
-    "/api/v1/sessions/{session}/incidents",
-    "/api/v1/sessions/{session}/ledger",
-];
-
-/// What is routed beside the document, but for the page: itself and its reader.
-const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];
+use crate::{access, layers, openapi, page};
 
 /// The routes that the document describes, with it. A route that is added here is in it.
 pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
@@ -125,9 +96,4 @@ fn surrounded(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) ->
         .layer(from_fn_with_state(app.clone(), layers::contain))
         .layer(from_fn_with_state(app.clone(), layers::observe))
         .with_state(app)
-}
-
-/// A request's route as a metric's label: one of ours, never what a client wrote.
-pub(crate) fn label(matched: Option<&str>) -> &'static str {
-    matched.and_then(|matched| PATHS.into_iter().chain(BESIDE).chain(page::PATHS).find(|path| *path == matched)).unwrap_or("none")
 }
