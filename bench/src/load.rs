@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::connection::{self, Connected, Counters};
 use crate::freshness::Watch;
+use crate::options::Options;
 use crate::process::{Usage, usage};
-use crate::report::{Figures, Overload, Percentiles};
+use crate::report::{self, Figures, Overload, Percentiles};
 use crate::server::Server;
-use crate::{Options, report};
 
 /// UDP sockets that the cars share; one would be a bottleneck of this program's own.
 const ENDPOINTS: u32 = 8;

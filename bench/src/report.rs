@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::Options;
+use crate::options::Options;
 
 /// Everything a run measured.
 #[derive(Serialize, Default)]

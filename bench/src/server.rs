@@ -9,7 +9,7 @@ use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::grant::{Ability, Grant, SigningKey};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 
-use crate::Options;
+use crate::options::Options;
 
 /// A running `boxbox`.
 pub struct Server {
