@@ -15,7 +15,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::config::Limits;
-use crate::flow::{Flow, Flows};
+use crate::flow::Flow;
+use crate::flows::{Flows, Linked};
 use crate::health::Health;
 use crate::link::{Link, Order};
 use crate::metrics::EdgeMetrics;
@@ -203,7 +204,7 @@ impl Completions for WayBack {
         let now = Instant::now();
         let (mut acked, mut frames, mut failed, mut bytes) = (0, 0, 0, 0);
         let (mut touched, mut over) = (Vec::new(), Vec::new());
-        self.flows.each(batch, |completion, flow| {
+        self.flows.each(batch, |completion, Linked { flow, link }| {
             let Some(settled) = flow.settle(completion, now) else { return };
             flow.room.give(settled.bytes as usize);
             bytes += u64::from(settled.bytes);
@@ -215,14 +216,14 @@ impl Completions for WayBack {
                 }
                 Err(why) => {
                     failed += 1;
-                    flow.link.close(Order::new(CloseCode::RETRY, format!("{why}: reconnect and send again what is not acked")));
+                    link.close(Order::new(CloseCode::RETRY, format!("{why}: reconnect and send again what is not acked")));
                 }
             }
             if settled.over {
                 over.push(flow.owner);
             }
-            if flow.link.list() {
-                touched.push(flow.link.clone());
+            if link.list() {
+                touched.push(link.clone());
             }
         });
         self.metrics.records_acked.increment(acked);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use boxbox_log::{Log, LogError};
+use boxbox_log::Log;
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wire::CloseCode;
 use quinn::{Endpoint, TokioRuntime, VarInt};
@@ -16,43 +16,13 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Identity};
 use crate::core::{Core, WayBack};
+use crate::error::EdgeError;
 use crate::health::Health;
 use crate::metrics::EdgeMetrics;
 use crate::{accept, quic, sweep};
 
 /// Time for the last close packets to leave.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
-
-/// Why an edge does not start or ends.
-#[derive(Debug, thiserror::Error)]
-pub enum EdgeError {
-    /// The UDP port is taken.
-    #[error("UDP {0} is in use by another program: stop it, or listen elsewhere (port 0 takes a free one)")]
-    Busy(SocketAddr),
-    /// The socket could not be made.
-    #[error("UDP {address} cannot be opened: {source}")]
-    Socket {
-        /// Where.
-        address: SocketAddr,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The certificate or its key is unusable.
-    #[error("the edge's certificate or key is unusable: {0}. Remove both to have new ones made; clients then need the new pin")]
-    Identity(String),
-    /// A budget makes no sense.
-    #[error("{0}")]
-    Config(String),
-    /// The system gives no threads.
-    #[error("no threads for the edge: {0}")]
-    Threads(std::io::Error),
-    /// A defect: the serving task panicked.
-    #[error("the edge ended by a defect: {0}")]
-    Failed(String),
-    /// The log gives no writer.
-    #[error(transparent)]
-    Log(#[from] LogError),
-}
 
 /// A bound edge.
 pub struct Edge {

@@ -4,17 +4,14 @@
 //! is completed. A record may be acked if it and all before it are durable at rising offsets. After the first outcome
 //! that says otherwise nothing more of the stream is acked, and its connection is closed with `retry`.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use boxbox_log::{Completion, Offset, Outcome};
 use boxbox_schemas::RunId;
 use boxbox_schemas::Source;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use crate::link::Link;
 use crate::room::Room;
 
 /// W6 for one stream on one connection. Pure.
@@ -83,7 +80,6 @@ pub(crate) struct Flow {
     pub(crate) run: RunId,
     /// And of which session.
     pub(crate) source: Source,
-    pub(crate) link: Arc<Link>,
     pub(crate) room: Room,
     state: Mutex<State>,
 }
@@ -110,6 +106,11 @@ pub(crate) struct Settled {
 }
 
 impl Flow {
+    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, room: Room) -> Self {
+        let state = State { flights: VecDeque::new(), order: InOrder::default(), told: 0, open: true, waiting_since: None, noticed: None };
+        Self { number, owner, run, source, room, state: Mutex::new(state) }
+    }
+
     /// A record goes to the log next.
     pub(crate) fn depart(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
         self.state.lock().flights.push_back(Flight { mark, bytes, frames, received });
@@ -156,7 +157,7 @@ impl Flow {
     }
 
     /// The stream has ended. Returns whether no record is on its way.
-    fn end(&self) -> bool {
+    pub(crate) fn end(&self) -> bool {
         let mut state = self.state.lock();
         state.open = false;
         state.waiting_since = None;
@@ -183,53 +184,6 @@ impl Flow {
             state.noticed = Some(now);
         }
         (true, due)
-    }
-}
-
-/// The flows whose records may be in the log's hands, by owner.
-#[derive(Default)]
-pub(crate) struct Flows {
-    next_owner: AtomicU64,
-    flows: RwLock<HashMap<u64, Arc<Flow>>>,
-}
-
-impl Flows {
-    /// A new flow for a stream that begins.
-    pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, room: Room) -> Arc<Flow> {
-        let owner = self.next_owner.fetch_add(1, Relaxed);
-        let state =
-            Mutex::new(State { flights: VecDeque::new(), order: InOrder::default(), told: 0, open: true, waiting_since: None, noticed: None });
-        let flow = Arc::new(Flow { number, owner, run, source, link, room, state });
-        self.flows.write().insert(owner, flow.clone());
-        flow
-    }
-
-    /// The stream has ended; its flow is forgotten once the log has completed its records.
-    pub(crate) fn end(&self, flow: &Flow) {
-        if flow.end() {
-            self.flows.write().remove(&flow.owner);
-        }
-    }
-
-    /// Forget flows that are over.
-    pub(crate) fn forget(&self, owners: &[u64]) {
-        let mut flows = self.flows.write();
-        owners.iter().for_each(|owner| drop(flows.remove(owner)));
-    }
-
-    /// With each completion and its flow.
-    pub(crate) fn each(&self, batch: &[Completion], mut f: impl FnMut(&Completion, &Arc<Flow>)) {
-        let flows = self.flows.read();
-        for completion in batch {
-            if let Some(flow) = flows.get(&completion.ticket.owner) {
-                f(completion, flow);
-            }
-        }
-    }
-
-    /// All flows.
-    pub(crate) fn all(&self) -> Vec<Arc<Flow>> {
-        self.flows.read().values().cloned().collect()
     }
 }
 

@@ -15,7 +15,9 @@ mod admission;
 mod config;
 mod core;
 mod edge;
+mod error;
 mod flow;
+mod flows;
 mod gate;
 mod health;
 mod link;
@@ -27,6 +29,7 @@ mod session;
 mod sweep;
 
 pub use config::{Config, Identity, Limits};
-pub use edge::{Edge, EdgeError};
+pub use edge::Edge;
+pub use error::EdgeError;
 pub use health::Health;
 pub use metrics::EdgeMetrics;

@@ -12,9 +12,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
 use crate::config::{Identity, Limits};
-use crate::edge::EdgeError;
+use crate::error::EdgeError;
 use crate::metrics::EdgeMetrics;
-use crate::session::WINDOW_BEFORE_HELLO_BYTES;
 
 /// Packets wait here for the accept loop; it is quick, so few suffice.
 const INCOMING_MAX: usize = 1_024;
@@ -26,10 +25,13 @@ const INCOMING_BYTES_TOTAL: u64 = 16 << 20;
 const RETRY_LIFETIME: Duration = Duration::from_secs(10);
 /// Bytes kept for acks and notices until the peer's QUIC acknowledges them.
 const SEND_WINDOW_BYTES: u64 = 128 * 1024;
+/// What a client may have on its way to the edge before its hello is accepted, bytes.
+const WINDOW_BEFORE_HELLO_BYTES: u32 = 16 * 1024;
 /// Largest UDP payload taken: an Ethernet frame's.
 const DATAGRAM_MAX_BYTES: u16 = 1_472;
 /// QUIC acknowledgements asked of the client: one for this many of our packets, which are acks themselves.
 const CLIENT_ACKS_EVERY: u32 = 10;
+
 /// What concerns all connections of a socket.
 pub(crate) fn endpoint_config() -> Result<EndpointConfig, EdgeError> {
     let mut endpoint = EndpointConfig::default();

@@ -9,6 +9,7 @@ use boxbox_schemas::wire::{CloseCode, Notice};
 use tokio::time::MissedTickBehavior;
 
 use crate::core::{Core, unix_us};
+use crate::flows::Linked;
 use crate::link::Order;
 use crate::session::grant_code;
 
@@ -25,11 +26,11 @@ pub(crate) async fn run(core: Arc<Core>) {
 fn once(core: &Core, now: Instant) {
     let limits = &core.limits;
     let mut stalled = 0;
-    for flow in core.back.flows.all() {
+    for Linked { flow, link } in core.back.flows.all() {
         let (stands, due) = flow.stalled(limits.stalled_after, now);
         stalled += usize::from(stands);
-        if due && flow.link.order().is_none() {
-            flow.link.notify(Notice::Stalled { stream: flow.number });
+        if due && link.order().is_none() {
+            link.notify(Notice::Stalled { stream: flow.number });
         }
     }
     core.back.health.stalled_streams.store(stalled, Relaxed);

@@ -12,7 +12,7 @@ use boxbox_schemas::{DriverId, RunId, SessionId, Source, TenantId};
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
 
-use super::poll_chunk;
+use super::chunk::poll_chunk;
 use crate::core::{Core, Sealed, unix_us};
 use crate::flow::Flow;
 use crate::gate::{Abilities, Gate, close_code};
@@ -35,6 +35,7 @@ pub(crate) struct Inlet {
 /// A stream whose head has come.
 struct Body {
     core: Arc<Core>,
+    link: Arc<Link>,
     flow: Arc<Flow>,
     gate: Gate,
     session: SessionId,
@@ -156,8 +157,17 @@ impl Body {
         let (partition, room) = core.room(&tenant, &session);
         let flow = core.back.flows.open(head.stream, head.run, head.source, link.clone(), room);
         // From here on dropping the body undoes what was begun.
-        let body =
-            Self { core: core.clone(), flow: flow.clone(), gate: Gate::new(head, abilities), session, partition, tenant, driver, parked: None };
+        let body = Self {
+            core: core.clone(),
+            link: link.clone(),
+            flow: flow.clone(),
+            gate: Gate::new(head, abilities),
+            session,
+            partition,
+            tenant,
+            driver,
+            parked: None,
+        };
         link.follow(flow)?;
         Ok(body)
     }
@@ -175,9 +185,9 @@ impl Body {
         if let Some(reason) = passed.void {
             metrics.records_void.with(reason.name()).increment(1);
             let stream = self.flow.number;
-            self.flow.link.notify(Notice::Void { stream, first: passed.first, next: passed.next, reason: reason.name().into() });
+            self.link.notify(Notice::Void { stream, first: passed.first, next: passed.next, reason: reason.name().into() });
         }
-        let grant = self.flow.link.grant();
+        let grant = self.link.grant();
         let stamp = Stamp {
             tenant: self.tenant,
             driver: self.driver,

@@ -1,6 +1,11 @@
 //! One connection from hello to close: one task that reads its control stream and its data streams.
 
+mod chunk;
+mod control;
+mod greet;
 mod inlet;
+
+pub(crate) use greet::{grant_code, greet};
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,148 +14,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use boxbox_schemas::grant::GrantError;
-use boxbox_schemas::limits::RECORD_MAX_BYTES;
-use boxbox_schemas::wire::{CloseCode, Control, Hello, Welcome};
-use bytes::BytesMut;
-use quinn::{Chunk, Connection, ConnectionError, ReadError, RecvStream, SendStream, VarInt};
-use tracing::{debug, info};
+use boxbox_schemas::wire::CloseCode;
+use quinn::{Connection, ConnectionError, VarInt};
+use tracing::info;
 
-use crate::core::{Core, unix_us};
+use crate::config::Limits;
+use crate::core::Core;
 use crate::gate::Abilities;
 use crate::link::{Link, Order};
+use control::ControlIn;
 use inlet::Inlet;
-
-/// Messages of unknown type that a newer client may send; more are noise.
-const UNKNOWN_MAX: u32 = 1_000;
-/// What a client may have on its way to the edge before its hello is accepted, bytes.
-pub(crate) const WINDOW_BEFORE_HELLO_BYTES: u32 = 16 * 1024;
-/// Longest part of a client's self-description that is logged, characters.
-const AGENT_MAX_CHARS: usize = 64;
-
-/// Hear the client's hello and let it in. Whoever is not let in is told why by the close code.
-pub(crate) async fn greet(core: &Arc<Core>, connection: Connection) -> Option<Session> {
-    match welcome(core, &connection).await {
-        Ok(session) => Some(session),
-        Err(Refused::Gone) => None,
-        Err(Refused::Order(order)) => {
-            debug!(peer = %connection.remote_address(), code = order.code.name(), "client not let in: {}", order.detail);
-            core.metrics().connections_closed.with(order.code.name()).increment(1);
-            connection.close(VarInt::from_u32(order.code.0), order.detail.as_bytes());
-            None
-        }
-    }
-}
-
-/// Why a connection was not let in.
-enum Refused {
-    /// The edge closes it.
-    Order(Order),
-    /// It ended; nobody is there to be told.
-    Gone,
-}
-
-fn refused(code: CloseCode, detail: impl Into<String>) -> Refused {
-    Refused::Order(Order::new(code, detail))
-}
-
-async fn welcome(core: &Arc<Core>, connection: &Connection) -> Result<Session, Refused> {
-    let heard = tokio::time::timeout(core.limits.hello_timeout, hello(connection)).await;
-    let (hello, send, control) = heard.map_err(|_| refused(CloseCode::PROTOCOL, "no hello came in time"))??;
-    let authority = core.authority.borrow().clone();
-    let verified = authority.verify(&hello.grant, unix_us() / 1_000_000).map_err(|e| {
-        core.metrics().grants_refused.with(e.name()).increment(1);
-        refused(grant_code(e), e.to_string())
-    })?;
-    let grant = &verified.grant;
-    let abilities = Abilities::of(grant);
-    if !abilities.any() {
-        return Err(refused(CloseCode::GRANT_SCOPE, "the grant does not allow to send: ask for one for a driver (`grant create --driver`)"));
-    }
-    if grant.event.is_some() {
-        // A restriction that cannot be checked must not be ignored: no record names its event yet.
-        return Err(refused(CloseCode::GRANT_SCOPE, "the grant is for one event, which this edge cannot check"));
-    }
-    info!(peer = %connection.remote_address(), tenant = %grant.tenant, driver = %grant.driver, grant = %grant.id, agent = plain(&hello.agent), "client connected");
-    let link = Arc::new(Link::new(core.link_id(), connection.clone(), verified, send, core.back.metrics.clone()));
-    link.greet(&Control::Welcome(Welcome {
-        edge: core.edge.to_string(),
-        max_streams: core.limits.streams_per_connection,
-        max_record_bytes: RECORD_MAX_BYTES as u32,
-        max_unacked_bytes: core.limits.stream_unacked_bytes as u32,
-    }));
-    Ok(Session::new(core.clone(), link, abilities, control))
-}
-
-async fn hello(connection: &Connection) -> Result<(Hello, SendStream, ControlIn), Refused> {
-    let (send, recv) = connection.accept_bi().await.map_err(|_| Refused::Gone)?;
-    let mut control = ControlIn { recv: Some(recv), buffer: BytesMut::new(), unknown: 0 };
-    match poll_fn(|cx| control.poll(cx)).await {
-        Ok(Some(Control::Hello(hello))) => Ok((hello, send, control)),
-        Ok(Some(_)) => Err(refused(CloseCode::PROTOCOL, "the first message was no hello")),
-        Ok(None) => Err(refused(CloseCode::PROTOCOL, "the control stream ended before a hello")),
-        Err(order) => Err(Refused::Order(order)),
-    }
-}
-
-/// The close code for a grant that does not hold.
-pub(crate) fn grant_code(e: GrantError) -> CloseCode {
-    match e {
-        GrantError::Expired => CloseCode::GRANT_EXPIRED,
-        GrantError::Revoked => CloseCode::GRANT_REVOKED,
-        GrantError::Unavailable => CloseCode::UNAVAILABLE,
-        GrantError::Malformed | GrantError::UnknownKey | GrantError::Signature => CloseCode::GRANT_INVALID,
-    }
-}
-
-/// A peer's text as it may stand in a log: no control characters, and short.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(AGENT_MAX_CHARS).collect()
-}
-
-/// What has come on a stream. The future holds nothing between polls, so a new one each time loses nothing.
-fn poll_chunk(recv: &mut RecvStream, cx: &mut Context<'_>) -> Poll<Result<Option<Chunk>, ReadError>> {
-    pin!(recv.read_chunk(RECORD_MAX_BYTES, true)).poll(cx)
-}
-
-/// The client's half of the control stream.
-#[derive(Debug)]
-struct ControlIn {
-    recv: Option<RecvStream>,
-    buffer: BytesMut,
-    unknown: u32,
-}
-
-impl ControlIn {
-    /// The next message of a known type; `None` at the stream's end.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Control>, Order>> {
-        loop {
-            match Control::decode(&mut self.buffer) {
-                Ok(Some(Control::Unknown(_))) if self.unknown < UNKNOWN_MAX => self.unknown += 1,
-                Ok(Some(Control::Unknown(_))) => {
-                    return Poll::Ready(Err(Order::new(CloseCode::PROTOCOL, "too many control messages of unknown type")));
-                }
-                Ok(Some(message)) => return Poll::Ready(Ok(Some(message))),
-                Err(e) => return Poll::Ready(Err(Order::new(CloseCode::PROTOCOL, e.to_string()))),
-                Ok(None) => {
-                    if self.buffer.is_empty() {
-                        self.buffer = BytesMut::new();
-                    }
-                    let Some(recv) = &mut self.recv else { return Poll::Pending };
-                    match poll_chunk(recv, cx) {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok(Some(chunk))) => self.buffer.extend_from_slice(&chunk.bytes),
-                        // The client may end its half; it has nothing more to say. A lost connection is seen elsewhere.
-                        Poll::Ready(Ok(None) | Err(_)) => {
-                            self.recv = None;
-                            return Poll::Ready(Ok(None));
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
 
 /// Why a session is over.
 enum Ending {
@@ -172,7 +45,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(core: Arc<Core>, link: Arc<Link>, abilities: Abilities, control: ControlIn) -> Self {
+    pub(super) fn new(core: Arc<Core>, link: Arc<Link>, abilities: Abilities, control: ControlIn) -> Self {
         core.links.lock().insert(link.id, link.clone());
         if core.back.health.draining() {
             // It came in while the drain began, and may have been overlooked.
@@ -189,7 +62,7 @@ impl Session {
         // Only now may the client open streams and fill windows: before its hello it is nobody.
         let connection = self.link.connection.clone();
         let streams = self.core.limits.streams_per_connection;
-        connection.set_receive_window(window(&self.core.limits));
+        connection.set_receive_window(receive_window(&self.core.limits));
         connection.set_max_concurrent_uni_streams(VarInt::from_u32(streams));
         let ending = self.serve(&connection).await;
         // The streams stay until the close: letting go of them first would tell the client something else.
@@ -303,18 +176,7 @@ impl Drop for Session {
 }
 
 /// What all streams of a connection may have on their way to the edge: each its window, and as much again for the rest.
-pub(crate) fn window(limits: &crate::Limits) -> VarInt {
+fn receive_window(limits: &Limits) -> VarInt {
     let bytes = limits.stream_unacked_bytes.saturating_mul(limits.streams_per_connection as usize);
     VarInt::from_u32(u32::try_from(bytes).unwrap_or(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn what_a_peer_says_cannot_forge_log_lines() {
-        assert_eq!(plain("rig/1\n2026-01-01 ERROR \u{1b}[31mfake\u{7}\r"), "rig/12026-01-01 ERROR [31mfake");
-        assert_eq!(plain(&"x".repeat(1_000)).len(), 64);
-    }
 }

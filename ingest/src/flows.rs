@@ -1,0 +1,65 @@
+//! [`Flows`]: finds the flow, and its connection, to which a completion of the log belongs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use boxbox_log::Completion;
+use boxbox_schemas::{RunId, Source};
+use parking_lot::RwLock;
+
+use crate::flow::Flow;
+use crate::link::Link;
+use crate::room::Room;
+
+/// A flow, and the connection that it belongs to.
+#[derive(Clone)]
+pub(crate) struct Linked {
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) link: Arc<Link>,
+}
+
+/// The flows whose records may be in the log's hands, by owner.
+#[derive(Default)]
+pub(crate) struct Flows {
+    next_owner: AtomicU64,
+    flows: RwLock<HashMap<u64, Linked>>,
+}
+
+impl Flows {
+    /// A new flow for a stream that begins on the connection of `link`.
+    pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, room: Room) -> Arc<Flow> {
+        let owner = self.next_owner.fetch_add(1, Relaxed);
+        let flow = Arc::new(Flow::new(owner, number, run, source, room));
+        self.flows.write().insert(owner, Linked { flow: flow.clone(), link });
+        flow
+    }
+
+    /// The stream has ended; its flow is forgotten once the log has completed its records.
+    pub(crate) fn end(&self, flow: &Flow) {
+        if flow.end() {
+            self.flows.write().remove(&flow.owner);
+        }
+    }
+
+    /// Forget flows that are over.
+    pub(crate) fn forget(&self, owners: &[u64]) {
+        let mut flows = self.flows.write();
+        owners.iter().for_each(|owner| drop(flows.remove(owner)));
+    }
+
+    /// Call `f` with each completion, its flow and the flow's link.
+    pub(crate) fn each(&self, batch: &[Completion], mut f: impl FnMut(&Completion, &Linked)) {
+        let flows = self.flows.read();
+        for completion in batch {
+            if let Some(linked) = flows.get(&completion.ticket.owner) {
+                f(completion, linked);
+            }
+        }
+    }
+
+    /// All flows.
+    pub(crate) fn all(&self) -> Vec<Linked> {
+        self.flows.read().values().cloned().collect()
+    }
+}
