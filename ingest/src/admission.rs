@@ -15,7 +15,7 @@ const ADDRESSES_MAX: usize = 16_384;
 /// What to do with a connection attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Begin the handshake; the connection is counted until [`Admission::leave`].
+    /// Begin the handshake; the connection is counted until [`Admission::connection_ended`].
     Accept,
     /// Ask for proof of the address first.
     Retry,
@@ -87,12 +87,12 @@ impl Admission {
     }
 
     /// A connection that was accepted has said hello, or has ended before it could.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn handshake_ended(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
     /// A connection that was accepted has ended.
-    pub(crate) fn leave(&mut self, address: IpAddr) {
+    pub(crate) fn connection_ended(&mut self, address: IpAddr) {
         self.open = self.open.saturating_sub(1);
         if let Some(peer) = self.addresses.get_mut(&key(address)) {
             peer.open = peer.open.saturating_sub(1);
@@ -175,8 +175,8 @@ mod tests {
             for (host, ms, validated, leave) in steps {
                 now += Duration::from_millis(ms);
                 if leave && let Some(gone) = open.pop() {
-                    admission.settle();
-                    admission.leave(gone);
+                    admission.handshake_ended();
+                    admission.connection_ended(gone);
                 }
                 let address = IpAddr::from([10, 0, 0, host]);
                 let verdict = admission.decide(address, validated, now);

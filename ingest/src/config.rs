@@ -85,7 +85,7 @@ pub struct Limits {
     /// How far clients spread their reconnects when the edge stops.
     pub go_away_within: Duration,
     /// Longest head start of parting messages before the close; a round trip if that is shorter.
-    pub farewell: Duration,
+    pub close_linger: Duration,
     /// Time for what is on its way to be acked when the edge stops.
     pub drain_deadline: Duration,
     /// Threads of its own. One carries two to three times 50,000 frames/s, and a second adds a fifth to what each frame
@@ -121,7 +121,7 @@ impl Default for Limits {
             slow_sender_after: Duration::from_secs(10),
             sweep_interval: Duration::from_millis(250),
             go_away_within: Duration::from_secs(1),
-            farewell: Duration::from_millis(500),
+            close_linger: Duration::from_millis(500),
             drain_deadline: Duration::from_secs(10),
             threads: 1,
             socket_buffer_bytes: 4 << 20,

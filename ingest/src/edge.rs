@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, Identity};
-use crate::core::{Core, WayBack};
+use crate::core::{AckPath, Core};
 use crate::error::EdgeError;
 use crate::health::Health;
 use crate::metrics::EdgeMetrics;
@@ -46,8 +46,8 @@ impl Edge {
     pub async fn bind(config: Config, identity: Identity, authority: watch::Receiver<Arc<Authority>>, log: Arc<dyn Log>) -> Result<Edge, EdgeError> {
         config.limits.check().map_err(EdgeError::Config)?;
         let server = quic::server_config(&identity, &config.limits)?;
-        let back = Arc::new(WayBack::new(EdgeMetrics::new()));
-        let socket = quic::socket(config.listen, config.limits.socket_buffer_bytes, &back.metrics)?;
+        let ack_path = Arc::new(AckPath::new(EdgeMetrics::new()));
+        let socket = quic::socket(config.listen, config.limits.socket_buffer_bytes, &ack_path.metrics)?;
         let failed = |source| EdgeError::Socket { address: config.listen, source };
         let threads = Threads::start(config.limits.threads).map_err(EdgeError::Threads)?;
         let endpoint = {
@@ -55,8 +55,8 @@ impl Edge {
             Endpoint::new(quic::endpoint_config()?, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?
         };
         let address = endpoint.local_addr().map_err(failed)?;
-        let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), back.clone()));
-        core.set_writer(log.writer(back)?);
+        let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), ack_path.clone()));
+        core.set_writer(log.writer(ack_path)?);
         Ok(Edge { endpoint, address, core, threads })
     }
 
@@ -67,7 +67,7 @@ impl Edge {
 
     /// Its state, for `/readyz`.
     pub fn health(&self) -> Arc<Health> {
-        self.core.back.health.clone()
+        self.core.ack_path.health.clone()
     }
 
     /// Serve until `shutdown`, then drain: no new work, acks for what is on its way, close with `going_away`.
@@ -81,13 +81,13 @@ impl Edge {
 }
 
 async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationToken) {
-    let back = core.back.clone();
+    let ack_path = core.ack_path.clone();
     let (flush_every, sweeping) = (core.limits.ack_interval, core.clone());
-    let flusher = AbortOnDrop(tokio::spawn(async move { back.flush(flush_every).await }));
+    let flusher = AbortOnDrop(tokio::spawn(async move { ack_path.flush(flush_every).await }));
     let sweeper = AbortOnDrop(tokio::spawn(sweep::run(sweeping)));
     // Every connection's task holds a sender; the channel ends when all are gone.
     let (alive, gone) = mpsc::channel::<()>(1);
-    core.back.health.running.store(true, Relaxed);
+    core.ack_path.health.running.store(true, Relaxed);
     loop {
         tokio::select! {
             biased;
@@ -100,7 +100,7 @@ async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationTok
     }
     drop(alive);
     drain(&endpoint, &core, gone).await;
-    core.back.health.running.store(false, Relaxed);
+    core.ack_path.health.running.store(false, Relaxed);
     drop((flusher, sweeper, endpoint));
     // The log may take its time to let go of a writer.
     let _ = tokio::task::spawn_blocking(move || drop(core)).await;
@@ -108,7 +108,7 @@ async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationTok
 
 async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>) {
     let began = Instant::now();
-    core.back.health.draining.store(true, Relaxed);
+    core.ack_path.health.draining.store(true, Relaxed);
     let links: Vec<_> = core.links.lock().values().cloned().collect();
     info!(connections = links.len(), "edge stops: draining");
     links.iter().for_each(|link| link.drain(core.limits.go_away_within));
@@ -125,7 +125,7 @@ async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>
         }
     };
     if tokio::time::timeout(core.limits.drain_deadline, drained).await.is_err() {
-        warn!(connections = core.back.health.connections(), "drain deadline reached: closing what is left, its clients will send it again");
+        warn!(connections = core.ack_path.health.connections(), "drain deadline reached: closing what is left, its clients will send it again");
     }
     endpoint.close();
     let _ = tokio::time::timeout(CLOSE_GRACE, endpoint.0.wait_idle()).await;

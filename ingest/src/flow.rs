@@ -12,7 +12,7 @@ use boxbox_schemas::RunId;
 use boxbox_schemas::Source;
 use parking_lot::Mutex;
 
-use crate::room::Room;
+use crate::budgets::Budgets;
 
 /// W6 for one stream on one connection. Pure.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub(crate) enum Broken {
 impl InOrder {
     /// The next record in order of append has this outcome; `mark` is the first sequence number after it.
     /// Returns whether it may be acked; the first that may not breaks the stream.
-    pub(crate) fn settle(&mut self, mark: u64, outcome: Outcome) -> Result<(), Broken> {
+    pub(crate) fn complete(&mut self, mark: u64, outcome: Outcome) -> Result<(), Broken> {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
@@ -63,7 +63,7 @@ impl InOrder {
 
 /// A record in the log's hands.
 #[derive(Debug)]
-struct Flight {
+struct InFlight {
     mark: u64,
     bytes: u32,
     frames: u16,
@@ -80,15 +80,15 @@ pub(crate) struct Flow {
     pub(crate) run: RunId,
     /// And of which session.
     pub(crate) source: Source,
-    pub(crate) room: Room,
+    pub(crate) budgets: Budgets,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    flights: VecDeque<Flight>,
+    in_flight: VecDeque<InFlight>,
     order: InOrder,
-    told: u64,
+    acked_to_client: u64,
     open: bool,
     waiting_since: Option<Instant>,
     noticed: Option<Instant>,
@@ -96,7 +96,7 @@ struct State {
 
 /// What a completion means for the counters.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
+pub(crate) struct Completed {
     pub(crate) bytes: u32,
     pub(crate) frames: u16,
     pub(crate) took: Duration,
@@ -106,41 +106,42 @@ pub(crate) struct Settled {
 }
 
 impl Flow {
-    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, room: Room) -> Self {
-        let state = State { flights: VecDeque::new(), order: InOrder::default(), told: 0, open: true, waiting_since: None, noticed: None };
-        Self { number, owner, run, source, room, state: Mutex::new(state) }
+    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, budgets: Budgets) -> Self {
+        let state =
+            State { in_flight: VecDeque::new(), order: InOrder::default(), acked_to_client: 0, open: true, waiting_since: None, noticed: None };
+        Self { number, owner, run, source, budgets, state: Mutex::new(state) }
     }
 
     /// A record goes to the log next.
-    pub(crate) fn depart(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
-        self.state.lock().flights.push_back(Flight { mark, bytes, frames, received });
+    pub(crate) fn begin(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
+        self.state.lock().in_flight.push_back(InFlight { mark, bytes, frames, received });
     }
 
     /// The log did not accept the record that departed last.
-    pub(crate) fn recall(&self) {
-        self.state.lock().flights.pop_back();
+    pub(crate) fn cancel(&self) {
+        self.state.lock().in_flight.pop_back();
     }
 
     /// The log has completed a record; `None` if the flow holds none.
-    pub(crate) fn settle(&self, completion: &Completion, now: Instant) -> Option<Settled> {
+    pub(crate) fn complete(&self, completion: &Completion, now: Instant) -> Option<Completed> {
         let mut state = self.state.lock();
-        let flight = state.flights.pop_front()?;
+        let record = state.in_flight.pop_front()?;
         let outcome = completion.outcome;
-        let verdict = if flight.mark == completion.ticket.mark {
-            state.order.settle(flight.mark, outcome)
+        let verdict = if record.mark == completion.ticket.mark {
+            state.order.complete(record.mark, outcome)
         } else {
             Err(*state.order.broken.get_or_insert(Broken::Disordered))
         };
-        let over = !state.open && state.flights.is_empty();
-        Some(Settled { bytes: flight.bytes, frames: flight.frames, took: now.saturating_duration_since(flight.received), verdict, over })
+        let over = !state.open && state.in_flight.is_empty();
+        Some(Completed { bytes: record.bytes, frames: record.frames, took: now.saturating_duration_since(record.received), verdict, over })
     }
 
     /// The ack to tell the client, if there is a new one.
     pub(crate) fn take_ack(&self) -> Option<u64> {
         let mut state = self.state.lock();
         let next = state.order.acked;
-        (next > state.told).then(|| {
-            state.told = next;
+        (next > state.acked_to_client).then(|| {
+            state.acked_to_client = next;
             next
         })
     }
@@ -148,12 +149,12 @@ impl Flow {
     /// Whether the client has ended the stream and heard of all its records.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state.lock();
-        !state.open && state.flights.is_empty() && state.told >= state.order.acked
+        !state.open && state.in_flight.is_empty() && state.acked_to_client >= state.order.acked
     }
 
     /// Whether no record is on its way.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.state.lock().flights.is_empty()
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.lock().in_flight.is_empty()
     }
 
     /// The stream has ended. Returns whether no record is on its way.
@@ -161,7 +162,7 @@ impl Flow {
         let mut state = self.state.lock();
         state.open = false;
         state.waiting_since = None;
-        state.flights.is_empty()
+        state.in_flight.is_empty()
     }
 
     /// The stream began or stopped waiting for room.
@@ -173,7 +174,7 @@ impl Flow {
     /// time, so that a client that counts on one notice in it gets one even when sweeps are late.
     pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (bool, bool) {
         let mut state = self.state.lock();
-        let since = state.flights.front().map(|f| f.received).or(state.waiting_since);
+        let since = state.in_flight.front().map(|f| f.received).or(state.waiting_since);
         let stalled = since.is_some_and(|since| now.saturating_duration_since(since) >= after);
         if !stalled {
             state.noticed = None;
@@ -207,7 +208,7 @@ mod tests {
                 offset += step;
                 (mark, if honest { Outcome::Durable(offset) } else { outcome })
             }).collect();
-            let verdicts: Vec<bool> = outcomes.iter().map(|(mark, outcome)| order.settle(*mark, *outcome).is_ok()).collect();
+            let verdicts: Vec<bool> = outcomes.iter().map(|(mark, outcome)| order.complete(*mark, *outcome).is_ok()).collect();
 
             let mut prefix = 0;
             while prefix < outcomes.len() {

@@ -8,9 +8,9 @@ use boxbox_log::Completion;
 use boxbox_schemas::{RunId, Source};
 use parking_lot::RwLock;
 
+use crate::budgets::Budgets;
 use crate::flow::Flow;
 use crate::link::Link;
-use crate::room::Room;
 
 /// A flow, and the connection that it belongs to.
 #[derive(Clone)]
@@ -28,9 +28,9 @@ pub(crate) struct Flows {
 
 impl Flows {
     /// A new flow for a stream that begins on the connection of `link`.
-    pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, room: Room) -> Arc<Flow> {
+    pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, budgets: Budgets) -> Arc<Flow> {
         let owner = self.next_owner.fetch_add(1, Relaxed);
-        let flow = Arc::new(Flow::new(owner, number, run, source, room));
+        let flow = Arc::new(Flow::new(owner, number, run, source, budgets));
         self.flows.write().insert(owner, Linked { flow: flow.clone(), link });
         flow
     }

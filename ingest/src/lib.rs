@@ -7,26 +7,26 @@
 //! * [`Config`], [`Limits`]: every budget, each with its reason
 //! * [`Edge`]: bind, run, drain; [`Health`]: what `/readyz` asks; [`EdgeMetrics`]: what `/metrics` shows
 //!
-//! The life of a record inside: `inlet` cuts it out of its QUIC stream, `gate` checks it (W5, W7), `room` finds it a place
+//! The life of a record inside: `data_stream` cuts it out of its QUIC stream, `gate` checks it (W5, W7), `room` finds it a place
 //! in the budgets (W9), `flow` follows it through the log and decides about acks (W6), `link` tells the client.
 
 mod accept;
 mod admission;
+mod budgets;
 mod config;
+mod connection;
 mod core;
+mod decoder;
 mod edge;
 mod error;
 mod flow;
 mod flows;
-mod gate;
 mod health;
 mod link;
 mod metrics;
-mod pieces;
 mod quic;
-mod room;
-mod session;
 mod sweep;
+mod validator;
 
 pub use config::{Config, Identity, Limits};
 pub use edge::Edge;

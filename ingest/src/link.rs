@@ -18,7 +18,7 @@ use boxbox_schemas::wire::{CloseCode, Control, Notice};
 use bytes::{Buf, BytesMut};
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
-use quinn::{Connection, SendStream, VarInt, WriteError};
+use quinn::{SendStream, VarInt, WriteError};
 
 use crate::flow::Flow;
 use crate::metrics::EdgeMetrics;
@@ -27,11 +27,11 @@ use crate::metrics::EdgeMetrics;
 const NOTICES_MAX: usize = 64;
 
 /// Least time between the last message and the close, so that they leave in this order.
-const HEAD_START: Duration = Duration::from_millis(10);
+const CLOSE_DELAY_MIN: Duration = Duration::from_millis(10);
 
 /// Why a connection is to be closed. The first order counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Order {
+pub(crate) struct CloseRequest {
     pub(crate) code: CloseCode,
     /// The stream at fault and the sequence number expected there, if one is.
     pub(crate) stream: Option<(u32, u64)>,
@@ -39,7 +39,7 @@ pub(crate) struct Order {
     pub(crate) detail: String,
 }
 
-impl Order {
+impl CloseRequest {
     pub(crate) fn new(code: CloseCode, detail: impl Into<String>) -> Self {
         Self { code, stream: None, detail: detail.into() }
     }
@@ -48,11 +48,11 @@ impl Order {
 /// One connection.
 pub(crate) struct Link {
     pub(crate) id: u64,
-    pub(crate) connection: Connection,
+    pub(crate) quic: quinn::Connection,
     /// The grant it was let in with.
     pub(crate) verified: Verified,
     task: AtomicWaker,
-    order: OnceLock<Order>,
+    close_request: OnceLock<CloseRequest>,
     draining: AtomicBool,
     /// Whether the link waits in the flusher's list.
     listed: AtomicBool,
@@ -71,14 +71,14 @@ struct Outgoing {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, connection: Connection, verified: Verified, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
+    pub(crate) fn new(id: u64, quic: quinn::Connection, verified: Verified, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
         let outgoing = Outgoing { send, buffer: BytesMut::new(), flows: Vec::new(), notices: VecDeque::new(), blocked_since: None, metrics };
         Self {
             id,
-            connection,
+            quic,
             verified,
             task: AtomicWaker::new(),
-            order: OnceLock::new(),
+            close_request: OnceLock::new(),
             draining: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             begun_ms: AtomicU64::new(0),
@@ -96,15 +96,15 @@ impl Link {
     }
 
     /// Have the connection closed. Only the first order counts.
-    pub(crate) fn close(&self, order: Order) {
-        if self.order.set(order).is_ok() {
+    pub(crate) fn request_close(&self, request: CloseRequest) {
+        if self.close_request.set(request).is_ok() {
             self.task.wake();
         }
     }
 
     /// The order to close, if one was given.
-    pub(crate) fn order(&self) -> Option<&Order> {
-        self.order.get()
+    pub(crate) fn close_request(&self) -> Option<&CloseRequest> {
+        self.close_request.get()
     }
 
     /// Have the connection read no more, and close once everything on its way is acked.
@@ -149,7 +149,7 @@ impl Link {
     }
 
     /// Put a message in front of everything else. For the first message only, when nothing can be in the way.
-    pub(crate) fn greet(&self, welcome: &Control) {
+    pub(crate) fn queue_welcome(&self, welcome: &Control) {
         welcome.encode(&mut self.outgoing.lock().buffer);
     }
 
@@ -165,42 +165,46 @@ impl Link {
     }
 
     /// Follow a stream's acks; fails if the client already uses its number.
-    pub(crate) fn follow(&self, flow: Arc<Flow>) -> Result<(), Order> {
+    pub(crate) fn add_flow(&self, flow: Arc<Flow>) -> Result<(), CloseRequest> {
         let mut outgoing = self.outgoing.lock();
         outgoing.flows.retain(|f| !f.is_over());
         if outgoing.flows.iter().any(|f| f.number == flow.number) {
-            return Err(Order::new(CloseCode::PROTOCOL, format!("stream number {} is in use on this connection", flow.number)));
+            return Err(CloseRequest::new(CloseCode::PROTOCOL, format!("stream number {} is in use on this connection", flow.number)));
         }
         outgoing.flows.push(flow);
         Ok(())
     }
 
     /// Whether no record of any stream is on its way.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.outgoing.lock().flows.iter().all(|f| f.is_settled())
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outgoing.lock().flows.iter().all(|f| f.is_idle())
     }
 
     /// Write what there is to write, and close. The control stream is not finished, so that the close and its code are
-    /// the one end that a client sees. What was written gets a round trip's head start, `farewell` at most; a blocked
+    /// the one end that a client sees. What was written gets a round trip's head start, `linger` at most; a blocked
     /// client gets none.
-    pub(crate) async fn part(&self, order: &Order, farewell: Duration) {
-        let refused =
-            order.stream.map(|(stream, expected)| Notice::Refused { stream, code: order.code.name().into(), expected, detail: order.detail.clone() });
+    pub(crate) async fn close(&self, request: &CloseRequest, linger: Duration) {
+        let refused = request.stream.map(|(stream, expected)| Notice::Refused {
+            stream,
+            code: request.code.name().into(),
+            expected,
+            detail: request.detail.clone(),
+        });
         // The close may overtake what stands in the control stream, so it says the same.
-        let reason = refused.as_ref().map_or_else(|| order.detail.clone().into_bytes(), Notice::close_reason);
+        let reason = refused.as_ref().map_or_else(|| request.detail.clone().into_bytes(), Notice::close_reason);
         if let Some(notice) = refused {
             self.notify(notice);
         }
-        let parting = async {
+        let flushed = async {
             // An error is the connection's end.
             let _ = std::future::poll_fn(|cx| self.poll_flush(cx)).await;
-            let head_start = self.connection.rtt().max(HEAD_START);
-            let _ = tokio::time::timeout(head_start, self.connection.closed()).await;
+            let head_start = self.quic.rtt().max(CLOSE_DELAY_MIN);
+            let _ = tokio::time::timeout(head_start, self.quic.closed()).await;
         };
         if !self.is_blocked() {
-            let _ = tokio::time::timeout(farewell, parting).await;
+            let _ = tokio::time::timeout(linger, flushed).await;
         }
-        self.connection.close(VarInt::from_u32(order.code.0), &reason);
+        self.quic.close(VarInt::from_u32(request.code.0), &reason);
     }
 
     /// The connection has ended: let go of its streams.

@@ -1,5 +1,5 @@
 //! What an edge counts. Conservation, exact when nothing moves:
-//! received = refused + abandoned + appended, and appended = acked + failed + in flight (all in records).
+//! received = refused + abandoned + appended, and appended = acked + failed + in flight (all in flights).
 
 boxbox_schemas::metrics! {
     /// What an edge counts.

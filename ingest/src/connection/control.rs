@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use quinn::RecvStream;
 
 use super::chunk::poll_chunk;
-use crate::link::Order;
+use crate::link::CloseRequest;
 
 /// Messages of unknown type that a newer client may send; more are noise.
 const UNKNOWN_MAX: u32 = 1_000;
@@ -26,15 +26,15 @@ impl ControlIn {
     }
 
     /// The next message of a known type; `None` at the stream's end.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Control>, Order>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Control>, CloseRequest>> {
         loop {
             match Control::decode(&mut self.buffer) {
                 Ok(Some(Control::Unknown(_))) if self.unknown < UNKNOWN_MAX => self.unknown += 1,
                 Ok(Some(Control::Unknown(_))) => {
-                    return Poll::Ready(Err(Order::new(CloseCode::PROTOCOL, "too many control messages of unknown type")));
+                    return Poll::Ready(Err(CloseRequest::new(CloseCode::PROTOCOL, "too many control messages of unknown type")));
                 }
                 Ok(Some(message)) => return Poll::Ready(Ok(Some(message))),
-                Err(e) => return Poll::Ready(Err(Order::new(CloseCode::PROTOCOL, e.to_string()))),
+                Err(e) => return Poll::Ready(Err(CloseRequest::new(CloseCode::PROTOCOL, e.to_string()))),
                 Ok(None) => {
                     if self.buffer.is_empty() {
                         self.buffer = BytesMut::new();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 /// Checks the records of one data stream.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct Validator {
     head: StreamHead,
     abilities: Abilities,
     base: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Gate {
 
 /// A record that goes on to the log.
 #[derive(Debug)]
-pub(crate) struct Passed {
+pub(crate) struct Validated {
     /// What is logged: the client's bytes, or a void in their place.
     pub(crate) record: Bytes,
     /// First sequence number.
@@ -47,7 +47,7 @@ pub(crate) struct Refusal {
     pub(crate) detail: String,
 }
 
-impl Gate {
+impl Validator {
     pub(crate) fn new(head: StreamHead, abilities: Abilities) -> Self {
         Self { head, abilities, base: 0, expected: None }
     }
@@ -58,7 +58,7 @@ impl Gate {
     }
 
     /// Check one transmission: `base`, then a record that fills `bytes`.
-    pub(crate) fn pass(&mut self, base: u64, bytes: Bytes) -> Result<Passed, Refusal> {
+    pub(crate) fn validate(&mut self, base: u64, bytes: Bytes) -> Result<Validated, Refusal> {
         let expected = self.expected.unwrap_or(base);
         let refuse = |code, reason, detail: String| Err(Refusal { code, reason, expected, detail });
         let record = match Record::parse(bytes) {
@@ -85,7 +85,7 @@ impl Gate {
             Ok(()) => (record.bytes().clone(), None),
             Err(reason) => (void(&p, next, reason), Some(reason)),
         };
-        Ok(Passed { record, first: p.first_seq, next, frames: p.count, void })
+        Ok(Validated { record, first: p.first_seq, next, frames: p.count, void })
     }
 }
 

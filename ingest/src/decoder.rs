@@ -9,14 +9,14 @@ const LENGTH_BYTES: usize = 4;
 
 /// Bytes that have come and are not used yet: at most a chunk and a record.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
+pub(crate) struct Decoder {
     /// The rest of the last chunk, if nothing older is left.
     chunk: Bytes,
     /// What spans chunks.
     gathered: BytesMut,
 }
 
-impl Pieces {
+impl Decoder {
     /// Add a chunk.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.is_empty() {
@@ -103,25 +103,25 @@ mod tests {
             cuts in proptest::collection::vec(1usize..3_000, 1..20),
         ) {
             let mut wire = Bytes::from(sent.iter().flat_map(|(base, length)| transmission(*base, *length)).collect::<Vec<_>>());
-            let (mut pieces, mut seen, mut cuts) = (Pieces::default(), Vec::new(), cuts.iter().cycle());
+            let (mut decoder, mut seen, mut cuts) = (Decoder::default(), Vec::new(), cuts.iter().cycle());
             while !wire.is_empty() {
-                pieces.push(wire.split_to((*cuts.next().unwrap()).min(wire.len())));
-                while let Some((base, record)) = pieces.transmission().unwrap() {
+                decoder.push(wire.split_to((*cuts.next().unwrap()).min(wire.len())));
+                while let Some((base, record)) = decoder.transmission().unwrap() {
                     prop_assert_eq!(&record[..], &transmission(base, record.len())[BASE_BYTES..]);
                     seen.push((base, record.len()));
                 }
             }
-            prop_assert!(pieces.is_empty());
+            prop_assert!(decoder.is_empty());
             prop_assert_eq!(seen, sent);
         }
 
         #[test]
         fn impossible_lengths_are_refused_before_they_are_gathered(base: u64, length in prop_oneof![0..PRELUDE_BYTES as u32, RECORD_MAX_BYTES as u32 + 1..]) {
-            let mut pieces = Pieces::default();
+            let mut decoder = Decoder::default();
             let mut head = base.to_le_bytes().to_vec();
             head.put_u32_le(length);
-            pieces.push(head.into());
-            prop_assert_eq!(pieces.transmission(), Err((base, RecordError::Length(length))));
+            decoder.push(head.into());
+            prop_assert_eq!(decoder.transmission(), Err((base, RecordError::Length(length))));
         }
     }
 }

@@ -14,15 +14,15 @@ const NAMES: [&str; 4] = ["stream", "partition", "tenant", "edge"];
 
 /// The four budgets of one stream.
 #[derive(Clone, Debug)]
-pub(crate) struct Room([Arc<Semaphore>; 4]);
+pub(crate) struct Budgets([Arc<Semaphore>; 4]);
 
-impl Room {
+impl Budgets {
     pub(crate) fn new(stream: usize, partition: Arc<Semaphore>, tenant: Arc<Semaphore>, edge: Arc<Semaphore>) -> Self {
         Self([Arc::new(Semaphore::new(stream)), partition, tenant, edge])
     }
 
     /// Take `bytes` of all four if they are there; else the name of the first that is short.
-    pub(crate) fn try_take(&self, bytes: u32) -> Result<(), &'static str> {
+    pub(crate) fn try_acquire(&self, bytes: u32) -> Result<(), &'static str> {
         for (i, budget) in self.0.iter().enumerate() {
             match budget.try_acquire_many(bytes) {
                 Ok(permit) => permit.forget(),
@@ -36,7 +36,7 @@ impl Room {
     }
 
     /// Wait in line for `bytes` of each. Dropping the future gives back what it has.
-    pub(crate) async fn take(self, bytes: u32) {
+    pub(crate) async fn acquire(self, bytes: u32) {
         let mut held: Vec<OwnedSemaphorePermit> = Vec::with_capacity(self.0.len());
         for budget in self.0 {
             // Budgets are never closed.
@@ -48,7 +48,7 @@ impl Room {
     }
 
     /// Give back `bytes` to all four.
-    pub(crate) fn give(&self, bytes: usize) {
+    pub(crate) fn release(&self, bytes: usize) {
         self.0.iter().for_each(|budget| budget.add_permits(bytes));
     }
 }
@@ -65,25 +65,25 @@ mod tests {
         fn nothing_is_lost(steps in proptest::collection::vec((0u8..3, 1u32..100), 1..60)) {
             let budgets = [150, 120, 200].map(|n| Arc::new(Semaphore::new(n)));
             let [partition, tenant, edge] = budgets.clone();
-            let room = Room::new(180, partition, tenant, edge);
+            let stream_budgets = Budgets::new(180, partition, tenant, edge);
             let (mut taken, mut waiting) = (Vec::new(), Vec::new());
             for (step, bytes) in steps {
                 match step {
-                    0 => if room.try_take(bytes).is_ok() { taken.push(bytes) },
+                    0 => if stream_budgets.try_acquire(bytes).is_ok() { taken.push(bytes) },
                     1 => {
-                        let mut wait = Box::pin(room.clone().take(bytes));
+                        let mut wait = Box::pin(stream_budgets.clone().acquire(bytes));
                         if wait.as_mut().now_or_never().is_some() { taken.push(bytes) } else { waiting.push(wait) }
                     }
                     _ => {
                         waiting.pop();
-                        if let Some(bytes) = taken.pop() { room.give(bytes as usize) }
+                        if let Some(bytes) = taken.pop() { stream_budgets.release(bytes as usize) }
                     }
                 }
                 prop_assert!(taken.iter().sum::<u32>() <= 120);
             }
             drop(waiting);
-            taken.iter().for_each(|bytes| room.give(*bytes as usize));
-            prop_assert_eq!(room.0.each_ref().map(|b| b.available_permits()), [180, 150, 120, 200]);
+            taken.iter().for_each(|bytes| stream_budgets.release(*bytes as usize));
+            prop_assert_eq!(stream_budgets.0.each_ref().map(|b| b.available_permits()), [180, 150, 120, 200]);
         }
     }
 }

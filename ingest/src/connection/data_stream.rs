@@ -13,11 +13,11 @@ use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
 
 use super::chunk::poll_chunk;
-use crate::core::{Core, Sealed, unix_us};
+use crate::core::{Core, Stamped, unix_us};
+use crate::decoder::Decoder;
 use crate::flow::Flow;
-use crate::gate::{Abilities, Gate, close_code};
-use crate::link::{Link, Order};
-use crate::pieces::Pieces;
+use crate::link::{CloseRequest, Link};
+use crate::validator::{Abilities, Validator, close_code};
 
 /// Records of one stream handled before the connection's other work gets its turn.
 const RECORDS_A_TURN: u32 = 64;
@@ -25,40 +25,40 @@ const RECORDS_A_TURN: u32 = 64;
 const LOG_FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// One data stream.
-pub(crate) struct Inlet {
+pub(crate) struct DataStream {
     recv: RecvStream,
-    pieces: Pieces,
+    decoder: Decoder,
     begun: Option<Instant>,
-    body: Option<Box<Body>>,
+    open: Option<Box<OpenStream>>,
 }
 
 /// A stream whose head has come.
-struct Body {
+struct OpenStream {
     core: Arc<Core>,
     link: Arc<Link>,
     flow: Arc<Flow>,
-    gate: Gate,
+    validator: Validator,
     session: SessionId,
     partition: u32,
     tenant: TenantId,
     driver: DriverId,
-    parked: Option<Parked>,
+    waiting: Option<Waiting>,
 }
 
 /// A record that waits for room.
-struct Parked {
-    sealed: Sealed,
-    room: Pin<Box<dyn Future<Output = ()> + Send>>,
+struct Waiting {
+    record: Stamped,
+    budget: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl Inlet {
+impl DataStream {
     pub(crate) fn new(recv: RecvStream) -> Self {
-        Self { recv, pieces: Pieces::default(), begun: None, body: None }
+        Self { recv, decoder: Decoder::default(), begun: None, open: None }
     }
 
     /// Which stream of W4 it is, once its head has come.
     pub(crate) fn key(&self) -> Option<(RunId, Source)> {
-        self.body.as_ref().map(|b| (b.flow.run, b.flow.source))
+        self.open.as_ref().map(|b| (b.flow.run, b.flow.source))
     }
 
     /// Since when a record is begun and not finished through the client's fault.
@@ -76,23 +76,23 @@ impl Inlet {
         abilities: Abilities,
         now: Instant,
         taken: impl Fn((RunId, Source)) -> bool,
-    ) -> Result<Poll<()>, Order> {
+    ) -> Result<Poll<()>, CloseRequest> {
         let mut turn = 0;
         let polled = loop {
-            if let Some(body) = &mut self.body {
-                if body.poll_parked(cx)?.is_pending() {
+            if let Some(open) = &mut self.open {
+                if open.poll_waiting(cx)?.is_pending() {
                     // It is the edge that waits: the client is not to blame for what it has not finished.
                     self.begun = None;
                     return Ok(Poll::Pending);
                 }
-                let expected = body.gate.expected();
-                let cut = self.pieces.transmission().map_err(|(base, e)| {
+                let expected = open.validator.expected();
+                let cut = self.decoder.transmission().map_err(|(base, e)| {
                     core.metrics().records_refused.with(e.name()).increment(1);
-                    at_fault(body.flow.number, expected.unwrap_or(base), close_code(&e), e.to_string())
+                    at_fault(open.flow.number, expected.unwrap_or(base), close_code(&e), e.to_string())
                 })?;
                 if let Some((base, record)) = cut {
                     self.begun = None;
-                    body.take(base, record, now)?;
+                    open.take(base, record, now)?;
                     turn += 1;
                     if turn >= RECORDS_A_TURN {
                         cx.waker().wake_by_ref();
@@ -100,22 +100,22 @@ impl Inlet {
                     }
                     continue;
                 }
-            } else if let Some(head) = self.pieces.array::<STREAM_HEAD_BYTES>() {
+            } else if let Some(head) = self.decoder.array::<STREAM_HEAD_BYTES>() {
                 self.begun = None;
-                self.body = Some(Box::new(Body::open(&head, core, link, abilities, &taken)?));
+                self.open = Some(Box::new(OpenStream::open(&head, core, link, abilities, &taken)?));
                 continue;
             }
             match poll_chunk(&mut self.recv, cx) {
-                Poll::Ready(Ok(Some(chunk))) => self.pieces.push(chunk.bytes),
-                Poll::Ready(Ok(None)) if self.pieces.is_empty() => return Ok(Poll::Ready(())),
+                Poll::Ready(Ok(Some(chunk))) => self.decoder.push(chunk.bytes),
+                Poll::Ready(Ok(None)) if self.decoder.is_empty() => return Ok(Poll::Ready(())),
                 Poll::Ready(Ok(None)) => {
                     core.metrics().records_refused.with("truncated").increment(1);
-                    let (number, expected) = self.body.as_ref().map_or((0, 0), |b| (b.flow.number, b.gate.expected().unwrap_or_default()));
+                    let (number, expected) = self.open.as_ref().map_or((0, 0), |b| (b.flow.number, b.validator.expected().unwrap_or_default()));
                     return Err(at_fault(
                         number,
                         expected,
                         CloseCode::FRAMING,
-                        format!("the stream ended {} bytes into a record", self.pieces.len()),
+                        format!("the stream ended {} bytes into a record", self.decoder.len()),
                     ));
                 }
                 // A client that gives a stream up, whole record or not, says so itself.
@@ -125,7 +125,7 @@ impl Inlet {
                 Poll::Pending => break Poll::Pending,
             }
         };
-        if self.pieces.is_empty() {
+        if self.decoder.is_empty() {
             self.begun = None;
         } else {
             self.begun.get_or_insert(now);
@@ -134,50 +134,50 @@ impl Inlet {
     }
 }
 
-impl Body {
+impl OpenStream {
     fn open(
         head: &[u8; STREAM_HEAD_BYTES],
         core: &Arc<Core>,
         link: &Arc<Link>,
         abilities: Abilities,
         taken: impl Fn((RunId, Source)) -> bool,
-    ) -> Result<Self, Order> {
-        let head = StreamHead::decode(head).map_err(|e| Order::new(CloseCode::PROTOCOL, e.to_string()))?;
+    ) -> Result<Self, CloseRequest> {
+        let head = StreamHead::decode(head).map_err(|e| CloseRequest::new(CloseCode::PROTOCOL, e.to_string()))?;
         let (tenant, driver) = (link.grant().tenant, link.grant().driver);
         if taken((head.run, head.source)) {
-            return Err(Order::new(CloseCode::STREAMS, "this connection has a stream of that run and session already"));
+            return Err(CloseRequest::new(CloseCode::STREAMS, "this connection has a stream of that run and session already"));
         }
         if !core.stream_begins(tenant, driver) {
-            return Err(Order::new(
+            return Err(CloseRequest::new(
                 CloseCode::STREAMS,
                 format!("the driver has {} streams open already, over all connections", core.limits.streams_per_driver),
             ));
         }
         let session = head.session(&tenant);
-        let (partition, room) = core.room(&tenant, &session);
-        let flow = core.back.flows.open(head.stream, head.run, head.source, link.clone(), room);
-        // From here on dropping the body undoes what was begun.
-        let body = Self {
+        let (partition, budgets) = core.budgets(&tenant, &session);
+        let flow = core.ack_path.flows.open(head.stream, head.run, head.source, link.clone(), budgets);
+        // From here on dropping the stream undoes what was begun.
+        let open = Self {
             core: core.clone(),
             link: link.clone(),
             flow: flow.clone(),
-            gate: Gate::new(head, abilities),
+            validator: Validator::new(head, abilities),
             session,
             partition,
             tenant,
             driver,
-            parked: None,
+            waiting: None,
         };
-        link.follow(flow)?;
-        Ok(body)
+        link.add_flow(flow)?;
+        Ok(open)
     }
 
     /// One transmission has come whole.
-    fn take(&mut self, base: u64, bytes: Bytes, now: Instant) -> Result<(), Order> {
+    fn take(&mut self, base: u64, bytes: Bytes, now: Instant) -> Result<(), CloseRequest> {
         let metrics = self.core.metrics();
         metrics.records_received.increment(1);
         metrics.received_bytes.increment(bytes.len() as u64);
-        let passed = self.gate.pass(base, bytes).map_err(|refusal| {
+        let passed = self.validator.validate(base, bytes).map_err(|refusal| {
             metrics.records_refused.with(refusal.reason).increment(1);
             at_fault(self.flow.number, refusal.expected, refusal.code, refusal.detail)
         })?;
@@ -197,69 +197,69 @@ impl Body {
             received_at_us: unix_us(),
             base,
         };
-        let sealed = Sealed { record: stamp.seal(&passed.record), frames: passed.frames, next: passed.next, received: now };
-        match self.flow.room.try_take(sealed.record.len() as u32) {
-            Ok(()) => self.append(sealed),
+        let stamped = Stamped { record: stamp.seal(&passed.record), frames: passed.frames, next: passed.next, received: now };
+        match self.flow.budgets.try_acquire(stamped.record.len() as u32) {
+            Ok(()) => self.append(stamped),
             Err(budget) => {
                 metrics.waits.with(budget).increment(1);
-                self.park(sealed, None);
+                self.wait_for_budget(stamped, None);
                 Ok(())
             }
         }
     }
 
-    fn append(&mut self, sealed: Sealed) -> Result<(), Order> {
-        match self.core.append(&self.flow, self.partition, self.session, &sealed) {
+    fn append(&mut self, stamped: Stamped) -> Result<(), CloseRequest> {
+        match self.core.append(&self.flow, self.partition, self.session, &stamped) {
             Ok(()) => Ok(()),
             Err(AppendError::Full) => {
                 self.core.metrics().waits.with("log").increment(1);
-                self.park(sealed, Some(LOG_FULL_PAUSE));
+                self.wait_for_budget(stamped, Some(LOG_FULL_PAUSE));
                 Ok(())
             }
             Err(e @ (AppendError::Closed(_) | AppendError::Invalid(_))) => {
                 self.core.metrics().records_abandoned.increment(1);
-                Err(Order::new(CloseCode::RETRY, e.to_string()))
+                Err(CloseRequest::new(CloseCode::RETRY, e.to_string()))
             }
         }
     }
 
     /// Keep a record until there is room; nothing more is read from the stream until then.
-    fn park(&mut self, sealed: Sealed, pause: Option<Duration>) {
-        let (room, bytes) = (self.flow.room.clone(), sealed.record.len() as u32);
-        let room = Box::pin(async move {
+    fn wait_for_budget(&mut self, stamped: Stamped, pause: Option<Duration>) {
+        let (budgets, bytes) = (self.flow.budgets.clone(), stamped.record.len() as u32);
+        let budget = Box::pin(async move {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
-            room.take(bytes).await;
+            budgets.acquire(bytes).await;
         });
-        self.flow.wait(Some(sealed.received));
-        self.parked = Some(Parked { sealed, room });
+        self.flow.wait(Some(stamped.received));
+        self.waiting = Some(Waiting { record: stamped, budget });
     }
 
     /// Ready when no record waits.
-    fn poll_parked(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Order> {
-        while let Some(parked) = &mut self.parked {
-            if parked.room.as_mut().poll(cx).is_pending() {
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, CloseRequest> {
+        while let Some(waiting) = &mut self.waiting {
+            if waiting.budget.as_mut().poll(cx).is_pending() {
                 return Ok(Poll::Pending);
             }
-            let Some(Parked { sealed, .. }) = self.parked.take() else { break };
+            let Some(Waiting { record, .. }) = self.waiting.take() else { break };
             self.flow.wait(None);
-            self.append(sealed)?;
+            self.append(record)?;
         }
         Ok(Poll::Ready(()))
     }
 }
 
-impl Drop for Body {
+impl Drop for OpenStream {
     fn drop(&mut self) {
-        if self.parked.take().is_some() {
+        if self.waiting.take().is_some() {
             self.core.metrics().records_abandoned.increment(1);
         }
-        self.core.back.flows.end(&self.flow);
+        self.core.ack_path.flows.end(&self.flow);
         self.core.stream_ended(self.tenant, self.driver);
     }
 }
 
-fn at_fault(stream: u32, expected: u64, code: CloseCode, detail: String) -> Order {
-    Order { code, stream: Some((stream, expected)), detail }
+fn at_fault(stream: u32, expected: u64, code: CloseCode, detail: String) -> CloseRequest {
+    CloseRequest { code, stream: Some((stream, expected)), detail }
 }

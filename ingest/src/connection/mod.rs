@@ -2,10 +2,10 @@
 
 mod chunk;
 mod control;
-mod greet;
-mod inlet;
+mod data_stream;
+mod hello;
 
-pub(crate) use greet::{grant_code, greet};
+pub(crate) use hello::{accept, close_code_of};
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,20 +15,20 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use boxbox_schemas::wire::CloseCode;
-use quinn::{Connection, ConnectionError, VarInt};
+use quinn::{ConnectionError, VarInt};
 use tracing::info;
 
 use crate::config::Limits;
 use crate::core::Core;
-use crate::gate::Abilities;
-use crate::link::{Link, Order};
+use crate::link::{CloseRequest, Link};
+use crate::validator::Abilities;
 use control::ControlIn;
-use inlet::Inlet;
+use data_stream::DataStream;
 
 /// Why a session is over.
 enum Ending {
     /// The edge closes it.
-    Ordered,
+    CloseRequested,
     /// It was drained.
     Drained,
     /// The client or the network closed it.
@@ -36,49 +36,49 @@ enum Ending {
 }
 
 /// A connection that was let in.
-pub(crate) struct Session {
+pub(crate) struct Connection {
     core: Arc<Core>,
     link: Arc<Link>,
     abilities: Abilities,
     control: ControlIn,
-    inlets: Vec<Inlet>,
+    data_streams: Vec<DataStream>,
 }
 
-impl Session {
-    pub(super) fn new(core: Arc<Core>, link: Arc<Link>, abilities: Abilities, control: ControlIn) -> Self {
+impl Connection {
+    fn new(core: Arc<Core>, link: Arc<Link>, abilities: Abilities, control: ControlIn) -> Self {
         core.links.lock().insert(link.id, link.clone());
-        if core.back.health.draining() {
+        if core.ack_path.health.draining() {
             // It came in while the drain began, and may have been overlooked.
             link.drain(core.limits.go_away_within);
         }
         core.metrics().connections.increment(1);
         core.metrics().connections_opened.increment(1);
-        core.back.health.connections.fetch_add(1, Relaxed);
-        Self { core, link, abilities, control, inlets: Vec::new() }
+        core.ack_path.health.connections.fetch_add(1, Relaxed);
+        Self { core, link, abilities, control, data_streams: Vec::new() }
     }
 
     /// Serve the connection until it ends.
     pub(crate) async fn run(mut self) {
         // Only now may the client open streams and fill windows: before its hello it is nobody.
-        let connection = self.link.connection.clone();
+        let quic = self.link.quic.clone();
         let streams = self.core.limits.streams_per_connection;
-        connection.set_receive_window(receive_window(&self.core.limits));
-        connection.set_max_concurrent_uni_streams(VarInt::from_u32(streams));
-        let ending = self.serve(&connection).await;
+        quic.set_receive_window(receive_window(&self.core.limits));
+        quic.set_max_concurrent_uni_streams(VarInt::from_u32(streams));
+        let ending = self.serve(&quic).await;
         // The streams stay until the close: letting go of them first would tell the client something else.
         let code = match ending {
-            Ending::Ordered => {
-                let order = self.link.order().cloned().unwrap_or_else(|| Order::new(CloseCode::DONE, ""));
-                self.link.part(&order, self.core.limits.farewell).await;
-                info!(peer = %connection.remote_address(), driver = %self.link.grant().driver, code = order.code.name(), "connection closed: {}", order.detail);
-                order.code.name()
+            Ending::CloseRequested => {
+                let request = self.link.close_request().cloned().unwrap_or_else(|| CloseRequest::new(CloseCode::DONE, ""));
+                self.link.close(&request, self.core.limits.close_linger).await;
+                info!(peer = %quic.remote_address(), driver = %self.link.grant().driver, code = request.code.name(), "connection closed: {}", request.detail);
+                request.code.name()
             }
             Ending::Drained => {
-                self.link.part(&Order::new(CloseCode::GOING_AWAY, "the edge is stopping"), self.core.limits.farewell).await;
+                self.link.close(&CloseRequest::new(CloseCode::GOING_AWAY, "the edge is stopping"), self.core.limits.close_linger).await;
                 CloseCode::GOING_AWAY.name()
             }
             Ending::Lost(e) => {
-                info!(peer = %connection.remote_address(), driver = %self.link.grant().driver, "client gone: {e}");
+                info!(peer = %quic.remote_address(), driver = %self.link.grant().driver, "client gone: {e}");
                 match e {
                     ConnectionError::ApplicationClosed(_) => "by_client",
                     ConnectionError::TimedOut => "timed_out",
@@ -90,41 +90,41 @@ impl Session {
         self.core.metrics().connections_closed.with(code).increment(1);
     }
 
-    async fn serve(&mut self, connection: &Connection) -> Ending {
-        let mut opened = pin!(connection.accept_uni());
+    async fn serve(&mut self, quic: &quinn::Connection) -> Ending {
+        let mut opened = pin!(quic.accept_uni());
         poll_fn(|cx| {
             // Registered before anything is looked at, so that no order or wake-up falls between.
             self.link.register(cx);
-            if self.link.order().is_some() {
-                return Poll::Ready(Ending::Ordered);
+            if self.link.close_request().is_some() {
+                return Poll::Ready(Ending::CloseRequested);
             }
-            if self.link.is_blocked() || self.inlets.is_empty() {
+            if self.link.is_blocked() || self.data_streams.is_empty() {
                 // An error here is the connection's end, which accepting streams reports.
                 let _ = self.link.poll_flush(cx);
             }
             loop {
                 match opened.as_mut().poll(cx) {
                     Poll::Ready(Ok(recv)) => {
-                        self.inlets.push(Inlet::new(recv));
-                        opened.set(connection.accept_uni());
+                        self.data_streams.push(DataStream::new(recv));
+                        opened.set(quic.accept_uni());
                     }
                     Poll::Ready(Err(e)) => return Poll::Ready(Ending::Lost(e)),
                     Poll::Pending => break,
                 }
             }
-            if let Poll::Ready(Err(order)) = self.poll_control(cx) {
-                self.link.close(order);
-                return Poll::Ready(Ending::Ordered);
+            if let Poll::Ready(Err(request)) = self.poll_control(cx) {
+                self.link.request_close(request);
+                return Poll::Ready(Ending::CloseRequested);
             }
             if self.link.draining() {
                 let flushed = self.link.poll_flush(cx).is_ready();
-                return if flushed && self.link.is_settled() { Poll::Ready(Ending::Drained) } else { Poll::Pending };
+                return if flushed && self.link.is_idle() { Poll::Ready(Ending::Drained) } else { Poll::Pending };
             }
-            match self.poll_inlets(cx) {
+            match self.poll_data_streams(cx) {
                 Ok(()) => Poll::Pending,
-                Err(order) => {
-                    self.link.close(order);
-                    Poll::Ready(Ending::Ordered)
+                Err(request) => {
+                    self.link.request_close(request);
+                    Poll::Ready(Ending::CloseRequested)
                 }
             }
         })
@@ -132,28 +132,28 @@ impl Session {
     }
 
     /// After its hello a client has nothing to say here that an edge of this version knows.
-    fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Order>> {
+    fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseRequest>> {
         match self.control.poll(cx) {
-            Poll::Ready(Ok(Some(_))) => Poll::Ready(Err(Order::new(CloseCode::PROTOCOL, "an unexpected message on the control stream"))),
+            Poll::Ready(Ok(Some(_))) => Poll::Ready(Err(CloseRequest::new(CloseCode::PROTOCOL, "an unexpected message on the control stream"))),
             Poll::Ready(Ok(None)) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(order)) => Poll::Ready(Err(order)),
+            Poll::Ready(Err(request)) => Poll::Ready(Err(request)),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    fn poll_inlets(&mut self, cx: &mut Context<'_>) -> Result<(), Order> {
+    fn poll_data_streams(&mut self, cx: &mut Context<'_>) -> Result<(), CloseRequest> {
         let now = Instant::now();
         let mut begun: Option<Instant> = None;
         let mut i = 0;
-        while i < self.inlets.len() {
-            // One inlet at a time is looked at beside the others, which it may not contradict.
-            let (done, rest) = self.inlets.split_at_mut(i);
-            let Some((inlet, rest)) = rest.split_first_mut() else { break };
+        while i < self.data_streams.len() {
+            // One stream at a time is looked at beside the others, which it may not contradict.
+            let (done, rest) = self.data_streams.split_at_mut(i);
+            let Some((data_stream, rest)) = rest.split_first_mut() else { break };
             let taken = |key| done.iter().chain(&*rest).any(|other| other.key() == Some(key));
-            match inlet.poll(cx, &self.core, &self.link, self.abilities, now, taken)? {
-                Poll::Ready(()) => drop(self.inlets.swap_remove(i)),
+            match data_stream.poll(cx, &self.core, &self.link, self.abilities, now, taken)? {
+                Poll::Ready(()) => drop(self.data_streams.swap_remove(i)),
                 Poll::Pending => {
-                    begun = begun.into_iter().chain(inlet.begun()).min();
+                    begun = begun.into_iter().chain(data_stream.begun()).min();
                     i += 1;
                 }
             }
@@ -163,15 +163,15 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Connection {
     fn drop(&mut self) {
         // Closed already, unless this task panicked: then the client must not wait for it.
-        self.link.connection.close(VarInt::from_u32(CloseCode::RETRY.0), b"the edge failed to serve this connection");
-        self.inlets.clear();
+        self.link.quic.close(VarInt::from_u32(CloseCode::RETRY.0), b"the edge failed to serve this connection");
+        self.data_streams.clear();
         self.link.end();
         self.core.links.lock().remove(&self.link.id);
         self.core.metrics().connections.decrement(1);
-        self.core.back.health.connections.fetch_sub(1, Relaxed);
+        self.core.ack_path.health.connections.fetch_sub(1, Relaxed);
     }
 }
 
