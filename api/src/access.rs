@@ -50,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for Manager {
                 let detail = "This grant is for reading, not for managing: ask for one with `grant create --manage`.";
                 return Err(Problem::new(StatusCode::FORBIDDEN, "no_manage_ability", detail));
             }
-            Caller::Local if cross_site::marked(&parts.headers) => {}
+            Caller::Local if cross_site::is_marked(&parts.headers) => {}
             Caller::Local => {
                 let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can do it.";
                 return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
@@ -99,7 +99,7 @@ fn reader(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static
             "Without a grant this address answers only when it is asked for as localhost, so that no web page can read it through a name of its own.";
         return Err(("host", Problem::new(StatusCode::FORBIDDEN, "not_localhost", detail)));
     }
-    if cross_site::asks(headers) {
+    if cross_site::is_cross_site(headers) {
         let detail = "Without a grant this address answers no request that a page of another address makes a browser send, nor a link from \
                       there: type or paste the address, or ask from /api/docs.";
         return Err(("cross_site", Problem::new(StatusCode::FORBIDDEN, "cross_site", detail)));

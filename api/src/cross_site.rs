@@ -16,7 +16,7 @@ use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a page of another address asks: of another site, or of this one at another port or under another name.
-pub(crate) fn asks(headers: &HeaderMap) -> bool {
+pub(crate) fn is_cross_site(headers: &HeaderMap) -> bool {
     // What is neither of the two is a word of browsers to come, or no browser's.
     let fetched = headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"none" | b"same-origin"));
     let of_here = match (one(headers, ORIGIN), one(headers, HOST)) {
@@ -29,7 +29,7 @@ pub(crate) fn asks(headers: &HeaderMap) -> bool {
 
 /// Whether a request is marked as one that no form can send: a page of another site would have to ask first (CORS), which
 /// is never granted. It holds for browsers that say nothing of whom they ask for.
-pub(crate) fn marked(headers: &HeaderMap) -> bool {
+pub(crate) fn is_marked(headers: &HeaderMap) -> bool {
     let is_json = |kind: &str| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     headers.contains_key("x-boxbox") || one(headers, CONTENT_TYPE).is_ok_and(|kind| kind.is_some_and(is_json))
 }
@@ -71,7 +71,7 @@ mod tests {
             &[("sec-fetch-site", "same-origin"), ("origin", "http://localhost:7480")],
             &[("origin", "http://LOCALHOST:7480")],
         ] {
-            assert!(!asks(&headers(&[&[HOME], allowed].concat())), "{allowed:?}");
+            assert!(!is_cross_site(&headers(&[&[HOME], allowed].concat())), "{allowed:?}");
         }
         for foreign in [
             // An image, a script, a frame, a link, a window, a form.
@@ -101,20 +101,20 @@ mod tests {
             &[("sec-fetch-site", "same-origin"), ("origin", "http://evil.example")],
             &[("origin", "http://localhost:7480"), ("origin", "http://evil.example")],
         ] {
-            assert!(asks(&headers(&[&[HOME], foreign].concat())), "{foreign:?}");
+            assert!(is_cross_site(&headers(&[&[HOME], foreign].concat())), "{foreign:?}");
         }
         // An origin is compared with the address that was asked for; without one nothing is known to be of here.
-        assert!(asks(&headers(&[("origin", "http://localhost:7480")])));
+        assert!(is_cross_site(&headers(&[("origin", "http://localhost:7480")])));
     }
 
     #[test]
     fn what_a_form_can_send_is_not_marked() {
         for marks in [("x-boxbox", "1"), ("content-type", "application/json"), ("content-type", "Application/JSON; charset=utf-8")] {
-            assert!(marked(&headers(&[HOME, marks])), "{marks:?}");
+            assert!(is_marked(&headers(&[HOME, marks])), "{marks:?}");
         }
         for of_a_form in ["text/plain", "multipart/form-data; boundary=application/json", "application/x-www-form-urlencoded", ""] {
-            assert!(!marked(&headers(&[HOME, ("content-type", of_a_form)])), "{of_a_form}");
+            assert!(!is_marked(&headers(&[HOME, ("content-type", of_a_form)])), "{of_a_form}");
         }
-        assert!(!marked(&headers(&[HOME])));
+        assert!(!is_marked(&headers(&[HOME])));
     }
 }

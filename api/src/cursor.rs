@@ -14,18 +14,18 @@ use crate::problem::Problem;
 const BETWEEN: char = '~';
 
 /// What a list is ordered by.
-pub(crate) trait Place: Ord + Sized {
-    fn write(&self) -> String;
-    fn read(text: &str) -> Option<Self>;
+pub(crate) trait SortKey: Ord + Sized {
+    fn to_text(&self) -> String;
+    fn from_text(text: &str) -> Option<Self>;
 }
 
-macro_rules! place {
+macro_rules! sort_key {
     ($($part:ident $at:tt),*) => {
-        impl<$($part: Display + FromStr + Ord),*> Place for ($($part,)*) {
-            fn write(&self) -> String {
+        impl<$($part: Display + FromStr + Ord),*> SortKey for ($($part,)*) {
+            fn to_text(&self) -> String {
                 [$(self.$at.to_string()),*].join(&BETWEEN.to_string())
             }
-            fn read(text: &str) -> Option<Self> {
+            fn from_text(text: &str) -> Option<Self> {
                 let mut parts = text.split(BETWEEN);
                 let read = ($(parts.next()?.parse::<$part>().ok()?,)*);
                 parts.next().is_none().then_some(read)
@@ -33,45 +33,45 @@ macro_rules! place {
         }
     };
 }
-place!(A 0, B 1);
-place!(A 0, B 1, C 2);
-place!(A 0, B 1, C 2, D 3, E 4);
+sort_key!(A 0, B 1);
+sort_key!(A 0, B 1, C 2);
+sort_key!(A 0, B 1, C 2, D 3, E 4);
 
 /// The place that a reader gave back.
-pub(crate) fn read<P: Place>(text: Option<&str>) -> Result<Option<P>, Problem> {
-    text.map(|text| P::read(text).ok_or_else(bad)).transpose()
+pub(crate) fn read<K: SortKey>(text: Option<&str>) -> Result<Option<K>, Problem> {
+    text.map(|text| K::from_text(text).ok_or_else(bad)).transpose()
 }
 
 /// Of all rows of a list those after `cursor`, `limit` at most, and the cursor behind them if there are more.
-pub(crate) fn page<T, P: Place>(
+pub(crate) fn page<T, K: SortKey>(
     mut rows: Vec<T>,
     cursor: Option<&str>,
     limit: u32,
-    place: impl Fn(&T) -> P,
+    key: impl Fn(&T) -> K,
 ) -> Result<(Vec<T>, Option<String>), Problem> {
-    if let Some(after) = read::<P>(cursor)? {
-        rows.retain(|row| place(row) > after);
+    if let Some(after) = read::<K>(cursor)? {
+        rows.retain(|row| key(row) > after);
     }
-    rows.sort_by_key(&place);
-    Ok(cut(rows, limit, place))
+    rows.sort_by_key(&key);
+    Ok(cut(rows, limit, key))
 }
 
 /// The first `limit` of rows that are in order, and the cursor behind them if there are more.
-pub(crate) fn cut<T, P: Place>(mut rows: Vec<T>, limit: u32, place: impl Fn(&T) -> P) -> (Vec<T>, Option<String>) {
+pub(crate) fn cut<T, K: SortKey>(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> K) -> (Vec<T>, Option<String>) {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| place(row).write());
+    let next = rows.last().filter(|_| more).map(|row| key(row).to_text());
     (rows, next)
 }
 
 /// `<opened_at_us>~<id>`; sessions are in falling order of the time they were opened.
 pub(crate) fn of_session(last: &SessionInfo) -> String {
-    (last.opened_at_us, last.id).write()
+    (last.opened_at_us, last.id).to_text()
 }
 
 pub(crate) fn session(text: Option<&str>) -> Result<Option<SessionCursor>, Problem> {
-    let place = read::<(i64, SessionId)>(text)?;
-    Ok(place.map(|(opened_at_us, id)| SessionCursor { opened_at_us, id }))
+    let key = read::<(i64, SessionId)>(text)?;
+    Ok(key.map(|(opened_at_us, id)| SessionCursor { opened_at_us, id }))
 }
 
 fn bad() -> Problem {
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn cursors_come_back_as_they_were() {
-        let place = session(Some("-5~00112233445566778899aabbccddeeff")).unwrap().unwrap();
-        assert_eq!((place.opened_at_us, place.id.to_string().as_str()), (-5, "00112233445566778899aabbccddeeff"));
+        let key = session(Some("-5~00112233445566778899aabbccddeeff")).unwrap().unwrap();
+        assert_eq!((key.opened_at_us, key.id.to_string().as_str()), (-5, "00112233445566778899aabbccddeeff"));
         assert_eq!(read(Some("t:1.2~7")).unwrap(), Some((EntryId::new("t:1.2").unwrap(), 7u32)));
         for text in ["", "~", "7", "7~", "~7", "a~x", "a~-1", "ä~7", "a~99999999999", "a~7~", "a~7~8"] {
             assert!(read::<(EntryId, u32)>(Some(text)).is_err() && session(Some(text)).is_err(), "{text}");

@@ -53,19 +53,19 @@ pub(crate) struct PageParams {
 }
 
 /// Rows of a page if nobody says otherwise.
-pub(crate) const USUAL: u32 = 100;
+pub(crate) const LIMIT_DEFAULT: u32 = 100;
 /// Rows of a page at most.
-pub(crate) const MOST: u32 = 500;
+pub(crate) const LIMIT_MAX: u32 = 500;
 
 /// How many rows to give.
-pub(crate) fn rows(asked: Option<u32>) -> Result<u32, Problem> {
-    limit(asked, USUAL, MOST)
+pub(crate) fn rows(requested: Option<u32>) -> Result<u32, Problem> {
+    limit(requested, LIMIT_DEFAULT, LIMIT_MAX)
 }
 
 /// How many to give, at most `most`.
-pub(crate) fn limit(asked: Option<u32>, usual: u32, most: u32) -> Result<u32, Problem> {
-    let asked = asked.unwrap_or(usual);
-    if (1..=most).contains(&asked) { Ok(asked) } else { Err(Problem::bad_request("bad_limit", format!("`limit` is 1 to {most} here."))) }
+pub(crate) fn limit(requested: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    let requested = requested.unwrap_or(default);
+    if (1..=max).contains(&requested) { Ok(requested) } else { Err(Problem::bad_request("bad_limit", format!("`limit` is 1 to {max} here."))) }
 }
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {

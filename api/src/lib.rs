@@ -35,11 +35,11 @@ mod problem;
 mod read;
 mod routes;
 mod server;
-mod stall;
 mod svg;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod write_timeout;
 
 pub use app::{Check, Stores};
 pub use config::Config;

@@ -25,19 +25,19 @@ pub(crate) async fn session(app: &App, tenant: &TenantId, session: &SessionId) -
 }
 
 /// A page of the laps that `filter` and `suits` let pass, those after `after`; `most` of them at most.
-pub(crate) async fn laps_that(
+pub(crate) async fn matching_laps(
     app: &App,
     of: (&TenantId, &SessionId),
     filter: &LapFilter,
     mut after: Option<(EntryId, u32)>,
     most: usize,
-    suits: impl Fn(&Lap) -> bool,
+    matches: impl Fn(&Lap) -> bool,
 ) -> Result<Vec<Lap>, Problem> {
     let mut laps: Vec<Lap> = vec![];
     loop {
         let found = app.stored(app.sessions()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
         let last = found.last().map(|l| (l.entry, l.number));
-        laps.extend(found.into_iter().filter(&suits));
+        laps.extend(found.into_iter().filter(&matches));
         if last.is_none() || laps.len() >= most {
             laps.truncate(most);
             return Ok(laps);
@@ -48,7 +48,7 @@ pub(crate) async fn laps_that(
 
 /// All laps of a session.
 pub(crate) async fn all_laps(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<Lap>, Problem> {
-    let laps = laps_that(app, (tenant, session), &LapFilter::default(), None, LAPS_MAX + 1, |_| true).await?;
+    let laps = matching_laps(app, (tenant, session), &LapFilter::default(), None, LAPS_MAX + 1, |_| true).await?;
     if laps.len() <= LAPS_MAX {
         return Ok(laps);
     }
@@ -94,28 +94,28 @@ impl Car {
         }
     }
 
-    /// Whether `asked` is its class, by name or by id.
-    pub(crate) fn is_of_class(&self, asked: &str) -> bool {
-        self.class_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(asked)) || self.class_id.to_string() == asked
+    /// Whether `class` is its class, by name or by id.
+    pub(crate) fn is_of_class(&self, class: &str) -> bool {
+        self.class_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(class)) || self.class_id.to_string() == class
     }
 }
 
 /// The cars of a class, each slot looked up once.
 pub(crate) struct Class<'a> {
-    asked: &'a str,
+    class: &'a str,
     slots: BTreeMap<u16, bool>,
 }
 
 impl<'a> Class<'a> {
-    /// Those that `meta` says are of class `asked`.
-    pub(crate) fn of(meta: Option<&SessionMeta>, asked: &'a str) -> Self {
-        let slots = meta.iter().flat_map(|m| &m.entries).map(|e| (e.slot, Car::of(meta, e.slot).is_of_class(asked)));
-        Self { asked, slots: slots.collect() }
+    /// Those that `meta` says are of class `class`.
+    pub(crate) fn of(meta: Option<&SessionMeta>, class: &'a str) -> Self {
+        let slots = meta.iter().flat_map(|m| &m.entries).map(|e| (e.slot, Car::of(meta, e.slot).is_of_class(class)));
+        Self { class, slots: slots.collect() }
     }
 
     /// Whether the car in `slot` is one of them.
     pub(crate) fn has(&self, slot: u16) -> bool {
-        self.slots.get(&slot).copied().unwrap_or(self.asked == "0")
+        self.slots.get(&slot).copied().unwrap_or(self.class == "0")
     }
 }
 

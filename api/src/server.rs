@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Check, Stores};
 use crate::append::Appender;
-use crate::stall::Stall;
+use crate::write_timeout::WriteTimeout;
 use crate::{ApiMetrics, Config, routes};
 
 /// Bytes of a request's head at most; hyper answers longer ones with 431. A grant is below 1 KiB.
@@ -92,20 +92,20 @@ impl Api {
     /// Answer until `stop`, then let what is being answered end, for [`Config::drain`] at most.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ApiError> {
         let router = if self.app.stores.is_some() { routes::router(self.app.clone()) } else { routes::operations(self.app.clone()) };
-        let places = Arc::new(Semaphore::new(self.app.config.max_connections));
+        let permits = Arc::new(Semaphore::new(self.app.config.max_connections));
         tracing::info!(listen = %self.local_addr, grants_needed = !self.app.local, "the API answers");
         if !self.app.local {
             tracing::warn!(listen = %self.local_addr, "the API is reachable from elsewhere and speaks plain HTTP: put TLS in front of it, or grants can be read on the way");
         }
         tokio::select! {
-            () = accept(&self.listener, &self.app, &router, &places) => {}
+            () = accept(&self.listener, &self.app, &router, &permits) => {}
             () = upkeep(self.app.prometheus.as_ref()) => {}
             () = stop.cancelled() => {}
         }
         self.app.stopping.cancel();
         drop(self.listener);
         let all = u32::try_from(self.app.config.max_connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(self.app.config.drain, places.acquire_many(all)).await.is_err() {
+        if tokio::time::timeout(self.app.config.drain, permits.acquire_many(all)).await.is_err() {
             tracing::warn!("some API requests did not end in time and were cut off");
         }
         Ok(())
@@ -113,11 +113,11 @@ impl Api {
 }
 
 /// Accept for ever; waits while all places are taken.
-async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, places: &Arc<Semaphore>) {
+async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, permits: &Arc<Semaphore>) {
     // The semaphore is never closed.
-    while let Ok(place) = places.clone().acquire_owned().await {
+    while let Ok(permit) = permits.clone().acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(stream, app.clone(), router.clone(), place))),
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, app.clone(), router.clone(), permit))),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -126,10 +126,10 @@ async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, places:
     }
 }
 
-async fn serve(stream: TcpStream, app: Arc<App>, router: Router, _place: OwnedSemaphorePermit) {
+async fn serve(stream: TcpStream, app: Arc<App>, router: Router, _permit: OwnedSemaphorePermit) {
     let _ = stream.set_nodelay(true);
     let config = &app.config;
-    let io = TokioIo::new(Stall::new(stream, config.write_timeout));
+    let io = TokioIo::new(WriteTimeout::new(stream, config.write_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_timeout)

@@ -28,11 +28,11 @@ pub struct Watch {
     api: Arc<str>,
     tenant: TenantId,
     agent: ureq::Agent,
-    seen: Arc<Mutex<Seen>>,
+    measured: Arc<Mutex<Measured>>,
 }
 
 /// What came of it.
-pub struct Seen {
+pub struct Measured {
     /// From crossing to API, µs.
     pub latency: Histogram<u64>,
     /// Laps that did not come.
@@ -42,9 +42,14 @@ pub struct Seen {
 impl Watch {
     /// Of the API at `http://…`.
     pub fn new(api: &str) -> anyhow::Result<Self> {
-        let seen = Seen { latency: Histogram::new_with_bounds(1, 600_000_000, 3)?, missing: 0 };
+        let measured = Measured { latency: Histogram::new_with_bounds(1, 600_000_000, 3)?, missing: 0 };
         let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().new_agent();
-        Ok(Self { api: api.into(), tenant: TenantId::new("local").context("five letters are an id")?, agent, seen: Arc::new(Mutex::new(seen)) })
+        Ok(Self {
+            api: api.into(),
+            tenant: TenantId::new("local").context("five letters are an id")?,
+            agent,
+            measured: Arc::new(Mutex::new(measured)),
+        })
     }
 
     /// Car `number` has crossed the line, `due` being when the record with it is to be sent; watch for its lap, if it is one
@@ -59,10 +64,10 @@ impl Watch {
         tokio::task::spawn_blocking(move || {
             let url = format!("{}/api/v1/sessions/{session}/laps?entry=bench-{number}&limit=500", watch.api);
             let found = watch.until_there(&url, at_us, crossed);
-            let mut seen = watch.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut measured = watch.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match found {
-                Some(took) => seen.latency.saturating_record(took.as_micros() as u64),
-                None => seen.missing += 1,
+                Some(took) => measured.latency.saturating_record(took.as_micros() as u64),
+                None => measured.missing += 1,
             }
         });
     }
@@ -83,7 +88,7 @@ impl Watch {
     }
 
     /// What came of it so far.
-    pub fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub fn measured(&self) -> std::sync::MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -114,9 +114,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             .zip(before.also.iter().zip(&after.also))
             .map(|((name, _), (a, b))| (name.clone(), per_frame(*a, *b)))
             .collect(),
-        lap_fresh_ms: freshness.as_ref().map(|watch| Percentiles::from(&watch.seen().latency)),
-        laps_watched: freshness.as_ref().map_or(0, |watch| watch.seen().latency.len()),
-        laps_missing: freshness.as_ref().map_or(0, |watch| watch.seen().missing),
+        lap_fresh_ms: freshness.as_ref().map(|watch| Percentiles::from(&watch.measured().latency)),
+        laps_watched: freshness.as_ref().map_or(0, |watch| watch.measured().latency.len()),
+        laps_missing: freshness.as_ref().map_or(0, |watch| watch.measured().missing),
         idle_connection_bytes: empty.zip(idle).map(|(e, i)| i.rss_bytes.saturating_sub(e.rss_bytes) / u64::from(options.clients.max(1))),
         server_rss_bytes: after.server.map(|u| u.rss_bytes),
         overload,

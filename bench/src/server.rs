@@ -62,8 +62,8 @@ impl Server {
         // Keep reading, so that the server never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let Some(quic) = quic else { bail!("{} ended before it listened", program.display()) };
-        let given = Command::new(&program).args(["grant", "create", "--driver", "bench", "--data"]).arg(&folder).stderr(Stdio::null()).output()?;
-        let connect: ConnectString = String::from_utf8_lossy(&given.stdout).trim().parse()?;
+        let created = Command::new(&program).args(["grant", "create", "--driver", "bench", "--data"]).arg(&folder).stderr(Stdio::null()).output()?;
+        let connect: ConnectString = String::from_utf8_lossy(&created.stdout).trim().parse()?;
         let keys = folder.join("auth/keys");
         let key = std::fs::read_dir(&keys)?.filter_map(Result::ok).map(|e| e.path()).max().context("the server made a key")?;
         let key = SigningKey::from_bytes(&std::fs::read(key)?).context("the server's key is readable")?;

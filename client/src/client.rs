@@ -88,14 +88,14 @@ impl Client {
             core: Mutex::new(core),
             file_work: Condvar::new(),
             changed: Notify::new(),
-            watch: Notify::new(),
+            batch_begun: Notify::new(),
             drained: Notify::new(),
             counters: Counters::default(),
             status: status_sender,
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
             files_closed: CancellationToken::new(),
-            again: Notify::new(),
+            reconnect: Notify::new(),
             config,
         });
         if let Some(files) = files {
@@ -155,7 +155,7 @@ impl Client {
             }
             refused
         });
-        self.shared.again.notify_one();
+        self.shared.reconnect.notify_one();
     }
 
     /// End all streams, wait until everything is acked, at most for `within`, and close the connection.

@@ -46,7 +46,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
     let Established { endpoint, connection, control, welcome, buffer, _hello } = established;
     shared.status.send_replace(Status::Connected { edge: welcome.edge.clone() });
     shared.event(Event::Connected { edge: welcome.edge.clone() });
-    let mut session = Session {
+    let mut active = ActiveConnection {
         shared,
         connection: connection.clone(),
         welcome,
@@ -56,22 +56,22 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
         progressed: false,
         moving: None,
     };
-    let why = session.serve(control, buffer, silence).await;
-    let progressed = session.progressed;
-    session.senders.abort_all();
+    let why = active.serve(control, buffer, silence).await;
+    let progressed = active.progressed;
+    active.senders.abort_all();
     let code = match why {
         Ended::Silent => CloseCode::RETRY,
         _ => CloseCode::DONE,
     };
     connection.close(VarInt::from_u32(code.0), why.to_string().as_bytes());
-    drop((session, connection));
+    drop((active, connection));
     if why == Ended::Stopped {
         endpoint.wait_idle().await;
     }
     Outcome { why, welcomed: true, progressed }
 }
 
-struct Session<'a> {
+struct ActiveConnection<'a> {
     shared: &'a Arc<Shared>,
     connection: Connection,
     welcome: Welcome,
@@ -85,7 +85,7 @@ struct Session<'a> {
     moving: Option<Instant>,
 }
 
-impl Session<'_> {
+impl ActiveConnection<'_> {
     async fn serve(&mut self, mut control: RecvStream, mut buffer: BytesMut, silence: Duration) -> Ended {
         let mut tick = tokio::time::interval(silence / SILENCE_CHECKS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -94,7 +94,7 @@ impl Session<'_> {
                 Ok(()) => {}
                 Err(why) => return why,
             }
-            if self.place_streams() {
+            if self.start_streams() {
                 return Ended::Moved;
             }
             tokio::select! {
@@ -110,23 +110,23 @@ impl Session<'_> {
                 _ = tick.tick() => {
                     self.shared.counters.rtt_us.store(self.connection.rtt().as_micros() as u64, std::sync::atomic::Ordering::Relaxed);
                     let now = Instant::now();
-                    if self.shared.core.lock().oldest_sign().is_some_and(|sign| now.saturating_duration_since(sign) >= silence) {
+                    if self.shared.core.lock().oldest_answer().is_some_and(|at| now.saturating_duration_since(at) >= silence) {
                         return Ended::Silent;
                     }
                 }
                 () = until(self.moving) => return Ended::Moved,
-                () = self.shared.again.notified() => return Ended::Moved,
+                () = self.shared.reconnect.notified() => return Ended::Moved,
                 () = self.shared.stop.cancelled() => return Ended::Stopped,
             }
         }
     }
 
     /// Start senders for streams that now have a place; true if a live session can only get one on a new connection.
-    fn place_streams(&mut self) -> bool {
-        let places = self.welcome.max_streams.max(1) as usize;
+    fn start_streams(&mut self) -> bool {
+        let streams_max = self.welcome.max_streams.max(1) as usize;
         let mut core = self.shared.core.lock();
         core.sweep();
-        for id in core.schedule(places.saturating_sub(self.senders.len()), places) {
+        for id in core.schedule(streams_max.saturating_sub(self.senders.len()), streams_max) {
             let Some(stream) = core.streams.get(&id) else { continue };
             let number = self.numbers.len() as u32;
             self.numbers.push(id);
@@ -141,7 +141,7 @@ impl Session<'_> {
             };
             self.senders.spawn(sender.run());
         }
-        core.is_live_starved(places)
+        core.is_live_starved(streams_max)
     }
 
     /// Everything that has come on the control stream.

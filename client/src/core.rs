@@ -45,7 +45,7 @@ pub(crate) struct Active {
     unacked: VecDeque<(u64, usize)>,
     unacked_bytes: usize,
     /// When the edge last gave a sign of life for it, or when something was sent after all was acked.
-    sign: Option<Instant>,
+    answered: Option<Instant>,
     /// The sender waits for acks.
     blocked: bool,
 }
@@ -135,7 +135,7 @@ impl Core {
 
     /// Give `free` of the connection's `places` away: within a session to the oldest stream alone, live sessions first,
     /// one place kept for them (W8). Returns the ids that now have a place.
-    pub(crate) fn schedule(&mut self, mut free: usize, places: usize) -> Vec<u64> {
+    pub(crate) fn schedule(&mut self, mut free: usize, streams_max: usize) -> Vec<u64> {
         let live: BTreeSet<Source> = self.streams.values().filter(|s| s.batcher.is_some()).map(|s| s.name.source).collect();
         let taken_by_bulk = self.streams.values().filter(|s| s.active.is_some() && !live.contains(&s.name.source)).count();
         let mut fronts = BTreeSet::new();
@@ -145,7 +145,7 @@ impl Core {
             .filter(|(_, s)| !s.is_done() && fronts.insert(s.name.source) && s.active.is_none())
             .map(|(id, s)| (*id, live.contains(&s.name.source)))
             .collect();
-        let mut free_for_bulk = places.saturating_sub(1).max(1).saturating_sub(taken_by_bulk);
+        let mut free_for_bulk = streams_max.saturating_sub(1).max(1).saturating_sub(taken_by_bulk);
         let mut given = vec![];
         for wanted_live in [true, false] {
             for (id, _) in waiting.iter().filter(|(_, live)| *live == wanted_live) {
@@ -158,7 +158,8 @@ impl Core {
                     free_for_bulk -= 1;
                 }
                 free -= 1;
-                stream.active = Some(Active { sent: stream.queue.acked(), unacked: VecDeque::new(), unacked_bytes: 0, sign: None, blocked: false });
+                stream.active =
+                    Some(Active { sent: stream.queue.acked(), unacked: VecDeque::new(), unacked_bytes: 0, answered: None, blocked: false });
                 given.push(*id);
             }
         }
@@ -166,15 +167,15 @@ impl Core {
     }
 
     /// Whether a live session waits for a place that an old one holds: only a new connection can put it first.
-    pub(crate) fn is_live_starved(&self, places: usize) -> bool {
+    pub(crate) fn is_live_starved(&self, streams_max: usize) -> bool {
         let live: BTreeSet<Source> = self.streams.values().filter(|s| s.batcher.is_some()).map(|s| s.name.source).collect();
         let mut active = self.streams.values().filter(|s| s.active.is_some());
-        let holders = active.clone().count();
+        let sending = active.clone().count();
         let waits = live.iter().any(|source| {
             let mut of_source = self.streams.values().filter(|s| s.name.source == *source && !s.is_done());
             of_source.next().is_some_and(|s| s.active.is_none() && !s.queue.is_empty())
         });
-        waits && holders >= places && active.any(|s| !live.contains(&s.name.source))
+        waits && sending >= streams_max && active.any(|s| !live.contains(&s.name.source))
     }
 
     /// The connection is gone, and all places with it.
@@ -206,7 +207,7 @@ impl Core {
             heads.put_u64_le(base);
             out.push(heads.split().freeze());
             out.push(bytes);
-            active.sign.get_or_insert(now);
+            active.answered.get_or_insert(now);
             active.sent = entry.next;
             active.unacked.push_back((entry.next, length));
             active.unacked_bytes += length;
@@ -233,7 +234,7 @@ impl Core {
         while let Some((_, length)) = active.unacked.pop_front_if(|(next, _)| *next <= acked) {
             active.unacked_bytes -= length;
         }
-        active.sign = if active.unacked.is_empty() { None } else { Some(now) };
+        active.answered = if active.unacked.is_empty() { None } else { Some(now) };
         if active.blocked || stream.queue.is_empty() {
             stream.wake.notify_one();
         }
@@ -247,14 +248,14 @@ impl Core {
 
     /// The edge gave a sign of life.
     pub(crate) fn stalled(&mut self, id: u64, now: Instant) {
-        if let Some(sign) = self.streams.get_mut(&id).and_then(|s| s.active.as_mut()).and_then(|a| a.sign.as_mut()) {
-            *sign = now;
+        if let Some(answered) = self.streams.get_mut(&id).and_then(|s| s.active.as_mut()).and_then(|a| a.answered.as_mut()) {
+            *answered = now;
         }
     }
 
     /// When the edge last answered for the stream that has waited longest.
-    pub(crate) fn oldest_sign(&self) -> Option<Instant> {
-        self.streams.values().filter_map(|s| s.active.as_ref()?.sign).min()
+    pub(crate) fn oldest_answer(&self) -> Option<Instant> {
+        self.streams.values().filter_map(|s| s.active.as_ref()?.answered).min()
     }
 
     /// W7: the edge closed the connection because of the record at `seq`. The second time it becomes a gap.

@@ -19,7 +19,7 @@ const SILENCE_DOUBLINGS_MAX: u32 = 3;
 pub(crate) async fn run(shared: Arc<Shared>, tls: Tls) {
     tokio::select! {
         () = stay_connected(&shared, &tls) => {}
-        () = watch_batches(&shared) => {}
+        () = seal_old_batches(&shared) => {}
     }
     shared.closed.cancel();
 }
@@ -39,7 +39,7 @@ async fn stay_connected(shared: &Arc<Shared>, tls: &Tls) {
             shared.event(Event::Refused(refusal));
             tokio::select! {
                 () = shared.stop.cancelled() => break,
-                () = shared.again.notified() => {}
+                () = shared.reconnect.notified() => {}
             }
             backoff = Backoff::default();
             continue;
@@ -50,7 +50,7 @@ async fn stay_connected(shared: &Arc<Shared>, tls: &Tls) {
         shared.event(Event::Disconnected { reason, retry_in });
         tokio::select! {
             () = shared.stop.cancelled() => break,
-            () = shared.again.notified() => {}
+            () = shared.reconnect.notified() => {}
             () = tokio::time::sleep(retry_in) => {}
         }
     }
@@ -91,10 +91,10 @@ impl Backoff {
 }
 
 /// Seal batches that nobody fills any more. While frames keep coming, they are sealed as they come.
-async fn watch_batches(shared: &Shared) {
+async fn seal_old_batches(shared: &Shared) {
     let max_delay = shared.config.batch.max_delay;
     loop {
-        shared.watch.notified().await;
+        shared.batch_begun.notified().await;
         let mut wake = Instant::now() + max_delay;
         loop {
             tokio::time::sleep_until(wake.into()).await;

@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     /// A stream wants a place on the connection, or gave one up.
     pub(crate) changed: Notify,
     /// A batch has begun: somebody must see that it does not get too old.
-    pub(crate) watch: Notify,
+    pub(crate) batch_begun: Notify,
     /// Something was acked to the end.
     pub(crate) drained: Notify,
     pub(crate) counters: Counters,
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     /// The spool's thread has ended.
     pub(crate) files_closed: CancellationToken,
     /// The connect string was changed.
-    pub(crate) again: Notify,
+    pub(crate) reconnect: Notify,
 }
 
 impl Shared {
@@ -63,8 +63,8 @@ impl Shared {
     }
 
     /// A batch has begun.
-    pub(crate) fn watch_batches(&self) {
-        self.watch.notify_one();
+    pub(crate) fn notify_batch_begun(&self) {
+        self.batch_begun.notify_one();
     }
 
     /// Count an event, log it, and tell the observer.

@@ -56,7 +56,7 @@ impl Stream {
     pub fn car(&self, frame: &CarFrame) -> Result<(), StreamError> {
         let (mut b, now) = (self.open()?, Instant::now());
         if b.last_tick.is_some_and(|last| frame.tick < last) {
-            self.moment(&mut b, EventCode::REWIND, frame.tick, frame.sim_time_us)?;
+            self.seal_event(&mut b, EventCode::REWIND, frame.tick, frame.sim_time_us)?;
         }
         b.last_tick = Some(frame.tick);
         let full = self.add(&mut b, |b| &mut b.car, frame, CAR_FRAME_BYTES, now)?;
@@ -72,12 +72,12 @@ impl Stream {
 
     /// Tyres, fluids, weather; about once a second, or on change.
     pub fn slow(&self, frame: &SlowFrame) -> Result<(), StreamError> {
-        self.other(|b| &mut b.slow, frame, SLOW_FRAME_BYTES)
+        self.add_other(|b| &mut b.slow, frame, SLOW_FRAME_BYTES)
     }
 
     /// What is seen of another car; about four times a second for each car in the world.
     pub fn field(&self, frame: &FieldFrame) -> Result<(), StreamError> {
-        self.other(|b| &mut b.field, frame, FIELD_FRAME_BYTES)
+        self.add_other(|b| &mut b.field, frame, FIELD_FRAME_BYTES)
     }
 
     /// The session's description, at the beginning and whenever it changes: frames from here on belong to it.
@@ -117,7 +117,7 @@ impl Stream {
         if code == EventCode::REWIND {
             b.last_tick = Some(tick);
         }
-        self.moment(&mut b, code, tick, sim_time_us)
+        self.seal_event(&mut b, code, tick, sim_time_us)
     }
 
     /// Seal what waits in the batch now.
@@ -131,7 +131,7 @@ impl Stream {
         let mut b = self.open()?;
         self.seal(&mut b);
         let frame = EndFrame { tick, sim_time_us, reason, ..Default::default() };
-        let sealed = self.one(&mut b, Kind::END, &frame);
+        let sealed = self.seal_single(&mut b, Kind::END, &frame);
         self.batcher.close(&*self.shared, &mut b);
         sealed
     }
@@ -141,7 +141,7 @@ impl Stream {
         if b.ended { Err(StreamError::Ended) } else { Ok(b) }
     }
 
-    fn other<T: Frame>(&self, which: fn(&mut Buffers) -> &mut Buffer, frame: &T, frame_bytes: usize) -> Result<(), StreamError> {
+    fn add_other<T: Frame>(&self, which: fn(&mut Buffers) -> &mut Buffer, frame: &T, frame_bytes: usize) -> Result<(), StreamError> {
         let (mut b, now) = (self.open()?, Instant::now());
         let full = self.add(&mut b, which, frame, frame_bytes, now)?;
         if full || b.is_older(self.shared.config.batch.max_delay, now) {
@@ -164,7 +164,7 @@ impl Stream {
         }
         if b.since.is_none() {
             b.since = Some(now);
-            self.shared.watch_batches();
+            self.shared.notify_batch_begun();
         }
         let buffer = which(b);
         record::archive_into(frame, &mut buffer.payload);
@@ -188,12 +188,12 @@ impl Stream {
         sealed
     }
 
-    fn moment(&self, b: &mut Buffers, code: EventCode, tick: u32, sim_time_us: i64) -> Result<(), StreamError> {
+    fn seal_event(&self, b: &mut Buffers, code: EventCode, tick: u32, sim_time_us: i64) -> Result<(), StreamError> {
         self.seal(b);
-        self.one(b, Kind::EVENT, &EventFrame { tick, sim_time_us, code, ..Default::default() })
+        self.seal_single(b, Kind::EVENT, &EventFrame { tick, sim_time_us, code, ..Default::default() })
     }
 
-    fn one<T: Frame>(&self, b: &mut Buffers, kind: Kind, frame: &T) -> Result<(), StreamError> {
+    fn seal_single<T: Frame>(&self, b: &mut Buffers, kind: Kind, frame: &T) -> Result<(), StreamError> {
         let mut single = std::mem::take(&mut b.single);
         single.clear();
         record::archive_into(frame, &mut single);

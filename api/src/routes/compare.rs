@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::laps;
 use super::map::{picture, title};
-use super::trace::{Frames, MOST, few, metres, no_length, no_place};
+use super::trace::{FRAMES_MAX, Frames, bounded_steps, metres, no_length, no_place};
 use crate::access::Reader;
 use crate::app::App;
 use crate::extract::{LapPath, Params};
@@ -22,7 +22,7 @@ use crate::openapi::{HexId, ShortId};
 use crate::problem::{self, Problem};
 use crate::read::{self, Car};
 use crate::svg::{Chart, Curve};
-use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, length_m};
+use crate::trace::{Channel, Column, Progress, Values, delta_us, length_m, parse_channels};
 
 /// Two laps of one track: where the second gains and loses
 #[utoipa::path(get, path = "/api/v1/compare", tag = "laps", operation_id = "compareLaps", params(CompareParams), responses(
@@ -33,8 +33,8 @@ use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, length_m};
 ))]
 pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams>, State(app): State<Arc<App>>) -> Result<Json<Comparison>, Problem> {
     let step_m = metres(params.step_m)?;
-    let channels = asked(params.channels.as_deref())?;
-    let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
+    let channels = parse_channels(params.channels.as_deref())?;
+    let (a, b) = load_both(&app, &reader.tenant, &params.a, &params.b).await?;
     let axis = Axis::of(&a, &b, |_| step_m)?;
     let pair = |channel: &Channel| (channel.name, Pair { a: axis.column(0, channel), b: axis.column(1, channel) });
     let channels = channels.iter().filter(|c| !matches!(c.name, "lap_dist_m" | "lap_pct")).map(pair).collect();
@@ -58,7 +58,7 @@ pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams
     (status = 422, description = "`tracks_differ`, `no_place` or `no_track_length`", body = problem::Body, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn draw(reader: Reader, Params(params): Params<PairParams>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
+    let (a, b) = load_both(&app, &reader.tenant, &params.a, &params.b).await?;
     // A point for each pixel or so, whatever the track's length.
     let axis = Axis::of(&a, &b, |length_m| (length_m / 1_100.0).max(1.0))?;
     let curve = |k: usize, side: &Side| Curve { name: side.name(), time_us: side.lap.time_us, speed_mps: axis.speed_mps(k) };
@@ -88,9 +88,9 @@ impl Side {
 }
 
 /// Both laps, if they can be compared.
-async fn both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, Side), Problem> {
-    let (a, b) = (reference(a)?, reference(b)?);
-    let (a, b) = (side(app, tenant, a).await?, side(app, tenant, b).await?);
+async fn load_both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, Side), Problem> {
+    let (a, b) = (parse_lap(a)?, parse_lap(b)?);
+    let (a, b) = (load_side(app, tenant, a).await?, load_side(app, tenant, b).await?);
     let track = |side: &Side| side.session.meta.as_ref().map(|m| (m.track_id, m.track_name.clone(), m.track_config.clone()));
     let same = match (track(&a), track(&b)) {
         // Names may be written differently by different clients; ids are the simulator's.
@@ -109,15 +109,15 @@ async fn both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, S
     Ok((a, b))
 }
 
-async fn side(app: &App, tenant: &TenantId, path: LapPath) -> Result<Side, Problem> {
+async fn load_side(app: &App, tenant: &TenantId, path: LapPath) -> Result<Side, Problem> {
     let lap = laps::find(app, tenant, &path).await?;
     let session = read::session(app, tenant, &path.session).await?;
-    let frames = Frames::of(app, tenant, &lap, MOST).await?;
+    let frames = Frames::of(app, tenant, &lap, FRAMES_MAX).await?;
     Ok(Side { lap, session, frames })
 }
 
 /// `SESSION/ENTRY/NUMBER`
-fn reference(text: &str) -> Result<LapPath, Problem> {
+fn parse_lap(text: &str) -> Result<LapPath, Problem> {
     let mut parts = text.split('/');
     let mut read = || {
         let path = LapPath { session: parts.next()?.parse().ok()?, entry: parts.next()?.parse().ok()?, number: parts.next()?.parse().ok()? };
@@ -130,7 +130,7 @@ fn reference(text: &str) -> Result<LapPath, Problem> {
 struct Axis<'a> {
     length_m: f64,
     dist_m: Vec<f64>,
-    laps: [(Vec<&'a ArchivedCarFrame>, Drive); 2],
+    laps: [(Vec<&'a ArchivedCarFrame>, Progress); 2],
 }
 
 impl<'a> Axis<'a> {
@@ -139,13 +139,13 @@ impl<'a> Axis<'a> {
         let one = |side: &'a Side| {
             let frames = side.frames.all();
             let length_m = length_m(side.session.meta.as_ref(), &frames).ok_or_else(no_length)?;
-            let drive = Drive::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
-            Ok((length_m, (frames, drive)))
+            let progress = Progress::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
+            Ok((length_m, (frames, progress)))
         };
         let ((length_a, a), (length_b, b)) = (one(a)?, one(b)?);
         // Two clients may know the length slightly differently; the mean is the same whichever lap is named first.
         let length_m = (length_a + length_b) / 2.0;
-        Ok(Self { length_m, dist_m: few(length_m, step_m(length_m))?, laps: [a, b] })
+        Ok(Self { length_m, dist_m: bounded_steps(length_m, step_m(length_m))?, laps: [a, b] })
     }
 
     fn shares(&self) -> Vec<f64> {
@@ -157,8 +157,8 @@ impl<'a> Axis<'a> {
     }
 
     fn column(&self, lap: usize, channel: &Channel) -> Column {
-        let (frames, drive) = &self.laps[lap];
-        let at: Vec<_> = self.shares().into_iter().filter_map(|s| Some((drive.samples.between(s)?, drive.at_us(s).round() as i64))).collect();
+        let (frames, progress) = &self.laps[lap];
+        let at: Vec<_> = self.shares().into_iter().filter_map(|s| Some((progress.samples.between(s)?, progress.at_us(s).round() as i64))).collect();
         channel.column(frames, &Values::Between(&at))
     }
 

@@ -33,9 +33,9 @@ pub(crate) async fn list(
         read::session(&app, &reader.tenant, &path.session).await?;
     }
     // No entry sorts before every entry, as empty text does.
-    let place = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
+    let sort_key = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
     let spans = SessionView::new(path.session).with(Rows { flags, ..Rows::default() }).flag_spans();
-    let (spans, next_cursor) = cursor::page(spans, page.cursor.as_deref(), rows(page.limit)?, place)?;
+    let (spans, next_cursor) = cursor::page(spans, page.cursor.as_deref(), rows(page.limit)?, sort_key)?;
     Ok(Json(FlagList { flags: spans.into_iter().map(Flag::of).collect(), next_cursor }))
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn list(
         Some(class) => {
             let session = read::session(&app, &reader.tenant, &path.session).await?;
             let class = Class::of(session.meta.as_ref(), class);
-            read::laps_that(&app, of, &filter, after, most, |lap| class.has(lap.slot)).await?
+            read::matching_laps(&app, of, &filter, after, most, |lap| class.has(lap.slot)).await?
         }
     };
     if found.is_empty() {

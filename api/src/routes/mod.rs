@@ -72,7 +72,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
         .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))
         .merge(page::routes());
-    surrounded(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
+    with_layers(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
 }
 
 /// Of a process without stores: what operators ask.
@@ -83,10 +83,10 @@ pub(crate) fn operations(app: Arc<App>) -> Router {
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .split_for_parts();
-    surrounded(router, app, "There is nothing at this path. This process shows its health and metrics only: /livez, /readyz, /api/health, /metrics.")
+    with_layers(router, app, "There is nothing at this path. This process shows its health and metrics only: /livez, /readyz, /api/health, /metrics.")
 }
 
-fn surrounded(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -> Router {
+fn with_layers(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -> Router {
     router
         .fallback(move || async move { Problem::not_found(nothing) })
         .method_not_allowed_fallback(|| async {

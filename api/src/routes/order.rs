@@ -48,7 +48,7 @@ async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option
             FinishLaps::None => vec![],
             FinishLaps::Numbered(number) => {
                 let last = LapFilter { from_number: Some(number), to_number: Some(number), ..LapFilter::default() };
-                read::laps_that(app, (tenant, id), &last, None, usize::from(u16::MAX), |_| true).await?
+                read::matching_laps(app, (tenant, id), &last, None, usize::from(u16::MAX), |_| true).await?
             }
             FinishLaps::LastTwoBegunBy(us) => app.stored(results.laps_at(tenant, id, us).await)?,
         };

@@ -32,7 +32,7 @@ pub(crate) async fn list(
         read::session(&app, &reader.tenant, &path.session).await?;
     }
     let mut visits = SessionView::new(path.session).with(Rows { pit_visits, ..Rows::default() }).pit_visits();
-    visits.retain(|v| params.kind.is_none_or(|kind| kind == Kind::of(v.kind)));
+    visits.retain(|v| params.kind.is_none_or(|kind| kind == VisitKind::of(v.kind)));
     let (visits, next_cursor) = cursor::page(visits, params.cursor.as_deref(), rows(params.limit)?, |v| (v.entry, v.enter_us))?;
     Ok(Json(PitList { pit_stops: visits.into_iter().map(Visit::of).collect(), next_cursor }))
 }
@@ -44,7 +44,7 @@ pub(crate) async fn list(
 pub(crate) struct PitParams {
     /// Visits of this kind only
     #[param(inline)]
-    kind: Option<Kind>,
+    kind: Option<VisitKind>,
     /// `next_cursor` of the page before; left out: the first page
     cursor: Option<String>,
     /// Rows at most; 100 if left out
@@ -56,7 +56,7 @@ pub(crate) struct PitParams {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = PitKind)]
-enum Kind {
+enum VisitKind {
     /// The car stood in its own stall.
     Stop,
     /// It drove through without standing in its stall.
@@ -69,14 +69,14 @@ enum Kind {
     Other,
 }
 
-impl Kind {
+impl VisitKind {
     fn of(kind: PitKind) -> Self {
         match kind {
-            PitKind::STOP => Kind::Stop,
-            PitKind::DRIVE_THROUGH => Kind::DriveThrough,
-            PitKind::TOW => Kind::Tow,
-            PitKind::START => Kind::Start,
-            _ => Kind::Other,
+            PitKind::STOP => VisitKind::Stop,
+            PitKind::DRIVE_THROUGH => VisitKind::DriveThrough,
+            PitKind::TOW => VisitKind::Tow,
+            PitKind::START => VisitKind::Start,
+            _ => VisitKind::Other,
         }
     }
 }
@@ -104,7 +104,7 @@ struct Visit {
     /// The car's slot.
     slot: u16,
     /// What it was, so far.
-    kind: Kind,
+    kind: VisitKind,
     /// Number of the lap in which the car came in; 0 if no lap was open.
     lap: u32,
     /// When it entered, session time.
@@ -136,7 +136,7 @@ impl Visit {
             entry: visit.entry,
             driver: visit.driver,
             slot: visit.slot,
-            kind: Kind::of(visit.kind),
+            kind: VisitKind::of(visit.kind),
             lap: visit.lap,
             enter_us: visit.enter_us,
             exit_us: visit.exit_us,

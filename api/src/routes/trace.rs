@@ -18,10 +18,10 @@ use crate::extract::{LapPath, Params, Path, limit};
 use crate::openapi::{HexId, ShortId};
 use crate::problem::Problem;
 use crate::read;
-use crate::trace::{Column, Drive, Samples, Values, asked, length_m, steps};
+use crate::trace::{Column, Progress, Samples, Values, length_m, parse_channels, steps};
 
 /// Frames in an answer at most: 10 minutes at 60 Hz, a slow lap of the longest track; some 3 MB with the usual channels.
-pub(super) const MOST: u32 = 36_000;
+pub(super) const FRAMES_MAX: u32 = 36_000;
 
 /// What was driven in a lap, frame by frame, or at equal steps of time or distance
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/laps/{entry}/{number}/trace", tag = "laps", operation_id = "getTrace", params(LapPath, TraceParams),
@@ -32,8 +32,8 @@ pub(crate) async fn trace(
     Params(params): Params<TraceParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<Trace>, Problem> {
-    let limit = limit(params.limit, MOST, MOST)?;
-    let channels = asked(params.channels.as_deref())?;
+    let limit = limit(params.limit, FRAMES_MAX, FRAMES_MAX)?;
+    let channels = parse_channels(params.channels.as_deref())?;
     let grid = params.grid()?;
     let lap = laps::find(&app, &reader.tenant, &path).await?;
     let frames = Frames::of(&app, &reader.tenant, &lap, limit).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn trace(
         Grid::Time { step_us } => {
             let samples = Samples::rising(all.iter().enumerate().map(|(i, f)| ((i64::from(f.sim_time_us) - lap.start_us) as f64, i)));
             let end_us = if frames.complete { lap.time_us } else { all.last().map_or(0, |f| i64::from(f.sim_time_us) - lap.start_us) };
-            let at = few(end_us.max(0) as f64, step_us)?;
+            let at = bounded_steps(end_us.max(0) as f64, step_us)?;
             let at: Vec<_> = at.into_iter().filter_map(|us| Some((samples.between(us)?, us.round() as i64))).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
             at.len()
@@ -56,9 +56,9 @@ pub(crate) async fn trace(
         Grid::Distance { step_m } => {
             let session = read::session(&app, &reader.tenant, &lap.session).await?;
             let length_m = length_m(session.meta.as_ref(), &all).ok_or_else(no_length)?;
-            let drive = Drive::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
-            let dist_m = few(length_m * drive.end(), step_m)?;
-            let place = |m: &f64| Some((drive.samples.between(m / length_m)?, drive.at_us(m / length_m).round() as i64));
+            let progress = Progress::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
+            let dist_m = bounded_steps(length_m * progress.end(), step_m)?;
+            let place = |m: &f64| Some((progress.samples.between(m / length_m)?, progress.at_us(m / length_m).round() as i64));
             let at: Vec<_> = dist_m.iter().filter_map(place).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
             columns.insert("lap_dist_m", Column::Double(dist_m.into_iter().map(Some).collect()));
@@ -114,8 +114,9 @@ pub(super) fn no_place() -> Problem {
 }
 
 /// Equal steps from 0 to `end`; refused, before they are made, if they are more than an answer may have.
-pub(super) fn few(end: f64, step: f64) -> Result<Vec<f64>, Problem> {
-    steps(end, step, MOST).ok_or_else(|| Problem::bad_request("bad_step", format!("That would be more than {MOST} steps: take longer ones.")))
+pub(super) fn bounded_steps(end: f64, step: f64) -> Result<Vec<f64>, Problem> {
+    steps(end, step, FRAMES_MAX)
+        .ok_or_else(|| Problem::bad_request("bad_step", format!("That would be more than {FRAMES_MAX} steps: take longer ones.")))
 }
 
 /// `?by=…&step_m=…&step_ms=…&channels=time_us,speed_mps&limit=…`

@@ -59,7 +59,7 @@ impl Map<'_> {
         let speeds = self.path.points.iter().flatten().filter_map(|p| p.speed_mps);
         let range = speeds.fold((f64::MAX, f64::MIN), |(low, high), s| (low.min(s), high.max(s)));
         canvas.polyline(known.iter().map(|at| scale.at(*at)), "stroke=\"#c9ced4\" stroke-width=\"9\" stroke-linecap=\"round\"");
-        self.drive(&mut canvas, &scale, range);
+        self.draw_line(&mut canvas, &scale, range);
         for (k, frame) in self.marks.iter().enumerate() {
             self.mark(&mut canvas, &scale, k, *frame);
         }
@@ -76,7 +76,7 @@ impl Map<'_> {
     }
 
     /// The line itself, in pieces of one colour.
-    fn drive(&self, canvas: &mut Canvas, scale: &Scale, (low, high): (f64, f64)) {
+    fn draw_line(&self, canvas: &mut Canvas, scale: &Scale, (low, high): (f64, f64)) {
         let colour = |speed: Option<f64>| {
             let share = |s: f64| if high > low { (s - low) / (high - low) } else { 0.5 };
             speed.map(|s| ((share(s) * COLOURS.len() as f64) as usize).min(COLOURS.len() - 1))

@@ -78,7 +78,7 @@ const CHANNELS: [Channel; 25] = [
 
 /// The channels that a reader asks for, by names between commas; the usual ones if it does not say. Each once, however
 /// often it is named: an answer has as many columns as there are channels, not as there are names in a long address.
-pub(crate) fn asked(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
+pub(crate) fn parse_channels(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
     let Some(names) = names else { return Ok(CHANNELS.into_iter().filter(|c| c.usual).collect()) };
     let mut wanted = [false; CHANNELS.len()];
     for name in names.split(',') {

@@ -5,10 +5,10 @@
 
 mod axis;
 mod channels;
-mod drive;
 mod path;
+mod progress;
 
 pub(crate) use axis::{Samples, steps};
-pub(crate) use channels::{Channel, Column, Values, asked};
-pub(crate) use drive::{Drive, delta_us, length_m};
+pub(crate) use channels::{Channel, Column, Values, parse_channels};
 pub(crate) use path::Path;
+pub(crate) use progress::{Progress, delta_us, length_m};

@@ -42,7 +42,7 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
 
 /// A stream that an earlier process left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Left {
+pub(crate) struct Recovered {
     pub(crate) id: u64,
     pub(crate) name: StreamName,
     pub(crate) acked: u64,
@@ -54,11 +54,11 @@ pub(crate) struct Disk {
     dir: PathBuf,
     max_bytes: u64,
     segment_bytes: u64,
-    streams: BTreeMap<u64, OnDisk>,
+    streams: BTreeMap<u64, DiskStream>,
     bytes: u64,
 }
 
-struct OnDisk {
+struct DiskStream {
     dir: PathBuf,
     name: StreamName,
     segments: VecDeque<Segment>,
@@ -80,21 +80,21 @@ struct Segment {
 
 impl Disk {
     /// Look through `dir`, cut what is torn, and tell what is left.
-    pub(crate) fn open(dir: &Path, max_bytes: u64) -> io::Result<(Self, Vec<Left>)> {
+    pub(crate) fn open(dir: &Path, max_bytes: u64) -> io::Result<(Self, Vec<Recovered>)> {
         let segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN_BYTES, SEGMENT_MAX_BYTES);
         let mut disk = Self { dir: dir.into(), max_bytes, segment_bytes, streams: BTreeMap::new(), bytes: 0 };
-        let mut left = vec![];
+        let mut recovered = vec![];
         for entry in std::fs::read_dir(dir)? {
             let path = entry?.path();
             let Some((id, name)) = path.file_name().and_then(|n| n.to_str()).and_then(parse_dir_name) else { continue };
-            let Some(stream) = OnDisk::open(path, name)? else { continue };
+            let Some(stream) = DiskStream::open(path, name)? else { continue };
             let (acked, bytes) = (stream.noted_ack, stream.bytes());
-            left.push(Left { id, name, acked, next: stream.next, bytes });
+            recovered.push(Recovered { id, name, acked, next: stream.next, bytes });
             disk.bytes += bytes;
             disk.streams.insert(id, stream);
         }
-        left.sort_by_key(|l| l.id);
-        Ok((disk, left))
+        recovered.sort_by_key(|l| l.id);
+        Ok((disk, recovered))
     }
 
     /// Bytes of all files.
@@ -106,7 +106,7 @@ impl Disk {
     pub(crate) fn append(&mut self, id: u64, name: StreamName, first: u64, next: u64, records: &[Bytes]) -> io::Result<()> {
         let stream = match self.streams.entry(id) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => new.insert(OnDisk::create(self.dir.join(dir_name(id, &name)), name)?),
+            std::collections::btree_map::Entry::Vacant(new) => new.insert(DiskStream::create(self.dir.join(dir_name(id, &name)), name)?),
         };
         if first > stream.next {
             // Acks can be faster than the disk: what lies in between is acked, not lost.
@@ -157,7 +157,7 @@ impl Disk {
     pub(crate) fn acked(&mut self, id: u64, acked: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         // A stream that keeps up would else never give its one segment back.
-        let keeps_up = |s: &OnDisk| acked >= s.next && s.segments.back().is_some_and(|s| s.bytes > self.segment_bytes / 2);
+        let keeps_up = |s: &DiskStream| acked >= s.next && s.segments.back().is_some_and(|s| s.bytes > self.segment_bytes / 2);
         while stream.segments.get(1).is_some_and(|second| second.first <= acked) || keeps_up(stream) {
             // Noted first, for a segment that is missing without a note reads as given up.
             let _ = stream.note_ack(acked);
@@ -193,7 +193,7 @@ impl Disk {
     }
 }
 
-impl OnDisk {
+impl DiskStream {
     fn create(dir: PathBuf, name: StreamName) -> io::Result<Self> {
         create_dir(&dir)?;
         Ok(Self { dir, name, segments: VecDeque::new(), current: None, next: 0, dirty: false, read_to: None, noted_ack: 0 })

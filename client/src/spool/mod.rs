@@ -24,7 +24,7 @@ pub(crate) use thread::start;
 /// An open spool and what it holds.
 pub(crate) struct Files {
     pub(crate) disk: disk::Disk,
-    pub(crate) left: Vec<disk::Left>,
+    pub(crate) recovered: Vec<disk::Recovered>,
     /// Held while the spool is in use.
     pub(crate) lock: std::fs::File,
 }
@@ -32,8 +32,8 @@ pub(crate) struct Files {
 /// Find or make the folder below `dir` for whom `connect` is, lock it, and see what is in it.
 pub(crate) fn open(dir: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
     let (folder, lock) = folder::open(dir, connect)?;
-    let (disk, left) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
-    Ok(Files { disk, left, lock })
+    let (disk, recovered) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
+    Ok(Files { disk, recovered, lock })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::Samples;
 
 /// One lap's progress: fractions of the lap against time since its start, from line to line.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Drive {
+pub(crate) struct Progress {
     /// Fractions of the lap, rising, from 0.
     share: Vec<f64>,
     /// When, µs since the lap's start; never falling.
@@ -18,7 +18,7 @@ pub(crate) struct Drive {
     pub(crate) samples: Samples,
 }
 
-impl Drive {
+impl Progress {
     /// The drive of `lap` from its frames; `complete`: they are all there, so that its end is known too. `None` if no frame
     /// says where on the lap it is.
     ///
@@ -105,15 +105,15 @@ pub(crate) fn length_m(meta: Option<&SessionMeta>, frames: &[&ArchivedCarFrame])
 /// What distance over fraction gives in the middle of most frames (iRacing rounds the length that it writes out; this is
 /// exact). A frame whose distance cannot be is not asked.
 fn driven_length_m(frames: &[&ArchivedCarFrame]) -> Option<f64> {
-    let told = |f: &&&ArchivedCarFrame| Presence::from(&f.presence).has(Presence::LAP_PCT.with(Presence::LAP_DIST)) && f.lap_pct > 0.1;
-    let lengths = frames.iter().filter(told).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native());
+    let has_both = |f: &&&ArchivedCarFrame| Presence::from(&f.presence).has(Presence::LAP_PCT.with(Presence::LAP_DIST)) && f.lap_pct > 0.1;
+    let lengths = frames.iter().filter(has_both).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native());
     let mut all: Vec<f64> = lengths.filter(|length| *length > 1.0 && *length <= DISTANCE_MAX_M).collect();
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied()
 }
 
 /// `b` behind `a` at each fraction of the lap, µs: each since its own start.
-pub(crate) fn delta_us(a: &Drive, b: &Drive, shares: &[f64]) -> Vec<i64> {
+pub(crate) fn delta_us(a: &Progress, b: &Progress, shares: &[f64]) -> Vec<i64> {
     // Rounded once, halves away from 0: so that swapping the laps only changes the sign.
     shares.iter().map(|share| (b.at_us(*share) - a.at_us(*share)).round() as i64).collect()
 }
@@ -159,12 +159,12 @@ mod tests {
         crate::tests::plain_lap(start_us, end_us)
     }
 
-    fn drive(speeds: &[f64]) -> (Lap, Drive) {
+    fn progress(speeds: &[f64]) -> (Lap, Progress) {
         let (lap, frames) = driven(speeds);
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
         assert!((length_m(None, &frames).unwrap() - LENGTH_M).abs() < 0.01);
-        let drive = Drive::of(&lap, &frames, None, true).unwrap();
-        (lap, drive)
+        let progress = Progress::of(&lap, &frames, None, true).unwrap();
+        (lap, progress)
     }
 
     proptest! {
@@ -174,7 +174,7 @@ mod tests {
         fn a_comparison_starts_at_0_ends_at_the_difference_and_turns_its_sign(
             a in proptest::collection::vec(15.0f64..90.0, 1..40), b in proptest::collection::vec(15.0f64..90.0, 1..40), points in 2usize..500,
         ) {
-            let ((lap_a, a), (lap_b, b)) = (drive(&a), drive(&b));
+            let ((lap_a, a), (lap_b, b)) = (progress(&a), progress(&b));
             let shares: Vec<f64> = (0..points).map(|k| k as f64 / (points - 1) as f64).collect();
             let delta = delta_us(&a, &b, &shares);
             prop_assert_eq!((delta[0], delta[points - 1]), (0, lap_b.time_us - lap_a.time_us));
@@ -185,11 +185,11 @@ mod tests {
         /// Truth from outside: at a steady speed the time at a distance is known.
         #[test]
         fn a_steady_car_gets_there_when_it_must(speed in 15.0f64..90.0, share in 0.0f64..1.0) {
-            let (_, drive) = drive(&[speed]);
+            let (_, progress) = progress(&[speed]);
             // The start is 5 ms behind the first frame, which is 0.0001 of a lap before the line: known to 20 ms at 15 m/s.
             let truth = share * LENGTH_M / speed * 1e6;
             let start_off = (0.000_1 * LENGTH_M / speed * 1e6 - 5_000.0).abs();
-            prop_assert!((drive.at_us(share) - truth).abs() <= start_off + 2.0, "{} {truth}", drive.at_us(share));
+            prop_assert!((progress.at_us(share) - truth).abs() <= start_off + 2.0, "{} {truth}", progress.at_us(share));
         }
     }
 
@@ -205,9 +205,9 @@ mod tests {
             })
             .collect();
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
-        let drive = Drive::of(&lap(0, 8_000_000), &frames, None, true).unwrap();
-        assert_eq!((drive.at_us(0.4), drive.at_us(0.41), drive.at_us(1.0)), (2_000_000.0, 5_000_000.0, 8_000_000.0));
-        assert_eq!(Drive::of(&lap(0, 8_000_000), &frames[..3], None, false).unwrap().end(), 0.4);
-        assert_eq!(Drive::of(&lap(0, 1), &[], None, true), None);
+        let progress = Progress::of(&lap(0, 8_000_000), &frames, None, true).unwrap();
+        assert_eq!((progress.at_us(0.4), progress.at_us(0.41), progress.at_us(1.0)), (2_000_000.0, 5_000_000.0, 8_000_000.0));
+        assert_eq!(Progress::of(&lap(0, 8_000_000), &frames[..3], None, false).unwrap().end(), 0.4);
+        assert_eq!(Progress::of(&lap(0, 1), &[], None, true), None);
     }
 }
