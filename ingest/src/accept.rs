@@ -1,4 +1,4 @@
-//! The way in: a connection attempt is decided about at once, and what may come in is seen through in a task of its own.
+//! Accepting connections: the edge decides about an attempt at once, and then serves the connection in a task of its own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::admission::Verdict;
 use crate::connection;
 use crate::core::Core;
 
-/// Decide about a connection attempt and, if it may, see it through in a task of its own.
+/// Decides about a connection attempt. If it is accepted, a task of its own does the handshake and serves the connection.
 pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<()>) {
     let metrics = core.metrics();
     let address = incoming.remote_address().ip();
@@ -20,7 +20,7 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
         Verdict::Accept => {}
         Verdict::Retry => {
             metrics.retries.increment(1);
-            // An attempt that is not validated can always be asked to.
+            // quinn allows a Retry for every attempt whose address is not validated yet.
             let _ = incoming.retry();
             return;
         }
@@ -48,7 +48,7 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
         };
         let Some(connection) = connection::accept(&core, connection).await else { return };
         guard.handshake_ended();
-        // A task of its own, so that a long life does not carry the size of a greeting.
+        // A second task, so that the memory of the handshake's future is not kept for the life of the connection.
         tokio::spawn(async move {
             connection.run().await;
             drop((guard, alive));
@@ -56,7 +56,7 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
     });
 }
 
-/// An accepted connection's place in the budgets.
+/// Counts one accepted connection in the admission budgets until it is dropped.
 struct AdmissionGuard {
     core: Arc<Core>,
     address: IpAddr,

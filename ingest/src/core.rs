@@ -1,4 +1,4 @@
-//! What all tasks of an edge share, and the way back from the log: completions in, acks out.
+//! What all tasks of an edge share, and the path of acks: completions come from the log, acks go to clients.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,7 +22,7 @@ use crate::health::Health;
 use crate::link::{CloseRequest, Link};
 use crate::metrics::EdgeMetrics;
 
-/// Connections whose acks are written before other tasks get their turn.
+/// Connections whose acks are written before other tasks get a turn.
 const LINKS_A_TURN: usize = 256;
 
 /// One edge.
@@ -38,19 +38,19 @@ pub(crate) struct Core {
     tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
     drivers: Mutex<HashMap<(TenantId, DriverId), usize>>,
     all: Arc<Semaphore>,
-    // Set once, right after the log has made it: it needs the way back to be made.
+    // Set once, right after the log has made it: the log needs the ack path for that.
     writer: OnceLock<Box<dyn Writer>>,
     started: Instant,
 }
 
-/// What the log's thread touches.
+/// The part of an edge that the log's thread uses.
 pub(crate) struct AckPath {
     pub(crate) flows: Flows,
     pub(crate) metrics: Arc<EdgeMetrics>,
     pub(crate) health: Arc<Health>,
-    /// Links with something to tell their client.
+    /// Links that have something to send to their clients.
     listed: Mutex<Vec<Arc<Link>>>,
-    /// There is one.
+    /// Wakes the flusher: a link is listed.
     wake: Notify,
 }
 
@@ -74,9 +74,9 @@ impl Core {
         }
     }
 
-    /// The writer that tells [`Core::ack_path`] its outcomes.
+    /// Sets the writer, whose completions go to [`Core::ack_path`].
     pub(crate) fn set_writer(&self, writer: Box<dyn Writer>) {
-        // Called once, from the only place that makes a core.
+        // Called once, by the only function that makes a core.
         let _ = self.writer.set(writer);
     }
 
@@ -88,7 +88,7 @@ impl Core {
         self.next_link.fetch_add(1, Relaxed)
     }
 
-    /// Milliseconds since the edge began, never 0.
+    /// Milliseconds since the edge started, never 0.
     pub(crate) fn ms(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.started).as_millis() as u64 + 1
     }
@@ -101,7 +101,7 @@ impl Core {
             match tenants.get(tenant).and_then(Weak::upgrade) {
                 Some(budget) => budget,
                 None => {
-                    // Tenants whose last stream is gone leave here, so that the map follows those that are there.
+                    // Tenants without streams are removed here, so that the map does not grow.
                     tenants.retain(|_, budget| budget.strong_count() > 0);
                     let budget = Arc::new(Semaphore::new(self.limits.tenant_unacked_bytes));
                     tenants.insert(*tenant, Arc::downgrade(&budget));
@@ -112,7 +112,7 @@ impl Core {
         (partition, Budgets::new(self.limits.stream_unacked_bytes, self.partitions[partition as usize].clone(), tenant_budget, self.all.clone()))
     }
 
-    /// One more stream of this driver, if there may be one; [`Core::stream_ended`] ends it.
+    /// Counts one more stream of this driver, unless it has too many; [`Core::stream_ended`] takes it back.
     pub(crate) fn stream_begins(&self, tenant: TenantId, driver: DriverId) -> bool {
         let mut drivers = self.drivers.lock();
         let streams = drivers.entry((tenant, driver)).or_default();
@@ -138,12 +138,12 @@ impl Core {
         self.ack_path.health.streams.fetch_sub(1, Relaxed);
     }
 
-    /// Hand a record to the log. Its room is taken; it is given back when the log has completed it, or here if the log
-    /// does not accept it.
+    /// Hands a record to the log. Its bytes have been taken from the budgets. They are given back when the log has completed
+    /// the record, or here if the log does not accept it.
     pub(crate) fn append(&self, flow: &Flow, partition: u32, session: SessionId, stamped: &Stamped) -> Result<(), AppendError> {
         let bytes = stamped.record.len();
         let (metrics, health) = (self.metrics(), &self.ack_path.health);
-        // In the books before it is in the log, whose answer may come at once.
+        // Counted before it is in the log, because the log may complete it at once.
         flow.begin(stamped.next, bytes as u32, stamped.frames, stamped.received);
         metrics.in_flight_records.increment(1);
         metrics.in_flight_bytes.increment(bytes as f64);
@@ -172,11 +172,11 @@ impl Core {
 #[derive(Debug)]
 pub(crate) struct Stamped {
     pub(crate) record: Bytes,
-    /// Frames in it as the client counted them.
+    /// Frames in it, as the client counted them.
     pub(crate) frames: u16,
     /// First sequence number after it.
     pub(crate) next: u64,
-    /// When it had come whole.
+    /// When all of it had been received.
     pub(crate) received: Instant,
 }
 
@@ -185,7 +185,7 @@ impl AckPath {
         Self { flows: Flows::default(), metrics: Arc::new(metrics), health: Arc::default(), listed: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Write acks as they come, those of one link at most once in `interval`. Never ends.
+    /// Writes acks as they come, those of one link at most once in `interval`. Never ends.
     pub(crate) async fn flush(&self, interval: std::time::Duration) {
         loop {
             self.wake.notified().await;
@@ -245,7 +245,7 @@ impl Completions for AckPath {
     }
 }
 
-/// Unix time, µs. For people and statistics; it orders nothing (F7).
+/// Unix time, µs. For stamps, grants and statistics; nothing is ordered by it (F7).
 pub(crate) fn unix_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }

@@ -1,5 +1,5 @@
-//! Cuts a QUIC stream's chunks into a head and transmissions (`u64 base | record`), without copying where a chunk holds
-//! whole ones. Lengths are checked before anything is gathered.
+//! [`Decoder`]: cuts the chunks of a QUIC stream into the stream's head and transmissions (`u64 base | record`). It copies
+//! nothing where a chunk holds a whole transmission, and checks lengths before it collects bytes.
 
 use boxbox_schemas::record::{RecordError, check_length};
 use boxbox_schemas::wire::BASE_BYTES;
@@ -7,17 +7,17 @@ use bytes::{Buf, Bytes, BytesMut};
 
 const LENGTH_BYTES: usize = 4;
 
-/// Bytes that have come and are not used yet: at most a chunk and a record.
+/// Bytes that were received and not used yet: at most a chunk and a record.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// The rest of the last chunk, if nothing older is left.
+    /// The rest of the last chunk, if there are no older bytes.
     chunk: Bytes,
-    /// What spans chunks.
+    /// Bytes of a transmission that spans chunks.
     gathered: BytesMut,
 }
 
 impl Decoder {
-    /// Add a chunk.
+    /// Adds a chunk.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.is_empty() {
             self.chunk = chunk;
@@ -27,32 +27,32 @@ impl Decoder {
         }
     }
 
-    /// Whether nothing is left: a stream may end only then.
+    /// Whether no bytes are left: a stream may end only then.
     pub(crate) fn is_empty(&self) -> bool {
         self.chunk.is_empty() && self.gathered.is_empty()
     }
 
-    /// Bytes at hand.
+    /// Number of bytes that are left.
     pub(crate) fn len(&self) -> usize {
         self.view().len()
     }
 
-    /// The next `N` bytes, if they are there.
+    /// The next `N` bytes, if they were received.
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let out = *self.view().first_chunk::<N>()?;
         self.take(N);
         Some(out)
     }
 
-    /// The next transmission, if it is whole: base and record. The length is checked as soon as it is there; an impossible
-    /// one is told with its base.
+    /// The next transmission, base and record, if all of it was received. The length is checked as soon as it was received; the
+    /// error has the base, too.
     pub(crate) fn transmission(&mut self) -> Result<Option<(u64, Bytes)>, (u64, RecordError)> {
         let Some(head) = self.view().first_chunk::<{ BASE_BYTES + LENGTH_BYTES }>() else { return Ok(None) };
         let mut head = &head[..];
         let base = head.get_u64_le();
         let length = check_length(head.get_u32_le()).map_err(|e| (base, e))?;
         if self.len() < BASE_BYTES + length {
-            // Gathering it takes one allocation of the right size, known to be within the limit.
+            // One allocation of the right size, which is known to be within the limit.
             let missing = BASE_BYTES + length - self.len();
             if !self.gathered.is_empty() {
                 self.gathered.reserve(missing);
@@ -74,7 +74,7 @@ impl Decoder {
         }
         let taken = self.gathered.split_to(n).freeze();
         if self.gathered.is_empty() {
-            // An idle stream holds no buffer.
+            // An idle stream keeps no buffer.
             self.gathered = BytesMut::new();
         }
         taken

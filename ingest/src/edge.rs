@@ -1,4 +1,4 @@
-//! An edge from bind to drain.
+//! [`Edge`]: bind, run, drain.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::health::Health;
 use crate::metrics::EdgeMetrics;
 use crate::{accept, quic, sweep};
 
-/// Time for the last close packets to leave.
+/// Time for the last packets of a close.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// A bound edge.
@@ -39,9 +39,9 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
-    /// Take the port and open a writer on `log`. Connections wait until [`Edge::run`].
+    /// Binds the port and opens a writer on `log`. Connections wait until [`Edge::run`].
     ///
-    /// `authority` decides about grants; a change of it closes live connections within
+    /// `authority` verifies grants; when it changes, connections whose grant does not hold any more close within
     /// [`Limits::sweep_interval`](crate::Limits::sweep_interval). The metrics recorder must be installed before.
     pub async fn bind(config: Config, identity: Identity, authority: watch::Receiver<Arc<Authority>>, log: Arc<dyn Log>) -> Result<Edge, EdgeError> {
         config.limits.check().map_err(EdgeError::Config)?;
@@ -60,7 +60,7 @@ impl Edge {
         Ok(Edge { endpoint, address, core, threads })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -70,9 +70,9 @@ impl Edge {
         self.core.ack_path.health.clone()
     }
 
-    /// Serve until `shutdown`, then drain: no new work, acks for what is on its way, close with `going_away`.
+    /// Serves until `shutdown`, then drains: reads no more, acks what is in flight, and closes connections with `going_away`.
     ///
-    /// Dropping the future ends the edge at once, without acks; its clients then send again what they have not heard of.
+    /// Dropping the future ends the edge at once, without acks; its clients then send again what is not acked.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), EdgeError> {
         let Edge { endpoint, address, core, mut threads } = self;
         info!(%address, edge = %core.edge, "edge ready");
@@ -85,7 +85,7 @@ async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationTok
     let (flush_every, sweeping) = (core.limits.ack_interval, core.clone());
     let flusher = AbortOnDrop(tokio::spawn(async move { ack_path.flush(flush_every).await }));
     let sweeper = AbortOnDrop(tokio::spawn(sweep::run(sweeping)));
-    // Every connection's task holds a sender; the channel ends when all are gone.
+    // Each connection's task holds a sender; the channel ends when all of them have ended.
     let (alive, gone) = mpsc::channel::<()>(1);
     core.ack_path.health.running.store(true, Relaxed);
     loop {
@@ -102,7 +102,7 @@ async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationTok
     drain(&endpoint, &core, gone).await;
     core.ack_path.health.running.store(false, Relaxed);
     drop((flusher, sweeper, endpoint));
-    // The log may take its time to let go of a writer.
+    // Dropping a log's writer may block.
     let _ = tokio::task::spawn_blocking(move || drop(core)).await;
 }
 
@@ -133,8 +133,8 @@ async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>
     info!(seconds = began.elapsed().as_secs_f64(), "edge stopped");
 }
 
-/// The edge's own threads: QUIC and everything of its connections. Few of them, for a connection that moves between
-/// cores costs more than one that waits its turn; and its own, so that nothing else in the process delays acks.
+/// The edge's own threads, for QUIC and everything of its connections. There are few, because a connection that moves
+/// between cores costs more than one that waits; and they are its own, so that no other work of the process delays acks.
 struct Threads(Option<Runtime>);
 
 impl Threads {
@@ -147,13 +147,13 @@ impl Threads {
         self.0.as_ref().map(Runtime::enter)
     }
 
-    /// Run `work` there to its end, then end the threads.
+    /// Runs `work` on these threads to its end, then ends the threads.
     async fn run(&mut self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), EdgeError> {
         let Some(runtime) = &self.0 else { return Ok(()) };
         let mut work = AbortOnDrop(runtime.spawn(work));
         let ended = (&mut work.0).await.map_err(|e| EdgeError::Failed(e.to_string()));
         if let Some(runtime) = self.0.take() {
-            // The port is free once all its tasks are gone.
+            // The port is free once all tasks have ended.
             let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(CLOSE_GRACE)).await;
         }
         ended

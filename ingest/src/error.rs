@@ -10,7 +10,7 @@ pub enum EdgeError {
     /// The UDP port is taken.
     #[error("UDP {0} is in use by another program: stop it, or listen elsewhere (port 0 takes a free one)")]
     Busy(SocketAddr),
-    /// The socket could not be made.
+    /// The socket cannot be made.
     #[error("UDP {address} cannot be opened: {source}")]
     Socket {
         /// Where.
@@ -19,18 +19,18 @@ pub enum EdgeError {
         source: std::io::Error,
     },
     /// The certificate or its key is unusable.
-    #[error("the edge's certificate or key is unusable: {0}. Remove both to have new ones made; clients then need the new pin")]
+    #[error("the edge's certificate or key is unusable: {0}. Remove both, and new ones are made; clients then need the new pin")]
     Identity(String),
-    /// A budget makes no sense.
+    /// A limit makes no sense.
     #[error("{0}")]
     Config(String),
-    /// The system gives no threads.
-    #[error("no threads for the edge: {0}")]
+    /// The system starts no threads.
+    #[error("the edge's threads cannot be started: {0}")]
     Threads(std::io::Error),
-    /// A defect: the serving task panicked.
-    #[error("the edge ended by a defect: {0}")]
+    /// A bug: the serving task panicked.
+    #[error("the edge ended because of a bug: {0}")]
     Failed(String),
-    /// The log gives no writer.
+    /// The log opened no writer.
     #[error(transparent)]
     Log(#[from] LogError),
 }

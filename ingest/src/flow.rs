@@ -1,8 +1,8 @@
-//! A stream's records on their way through the log, and W6: which of them may be acked.
+//! [`Flow`]: the records of one stream that are in flight to the log, and which of them may be acked (W6).
 //!
-//! The connection's task puts a record into the flow and then into the log; the log's thread takes it out again when it
-//! is completed. A record may be acked if it and all before it are durable at rising offsets. After the first outcome
-//! that says otherwise nothing more of the stream is acked, and its connection is closed with `retry`.
+//! The connection's task adds a record to the flow and then appends it to the log; the log's thread removes it when the log
+//! has completed it. A record may be acked if it and all before it are durable at rising offsets. After the first record for
+//! which this does not hold, nothing more of the stream is acked, and its connection is closed with `retry`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::budgets::Budgets;
 
-/// W6 for one stream on one connection. Pure.
+/// The rule W6 for one stream on one connection. Pure.
 #[derive(Debug, Default)]
 pub(crate) struct InOrder {
     last: Option<Offset>,
@@ -31,17 +31,17 @@ pub(crate) enum Broken {
     /// The log does not know where a record is.
     #[error("the log cannot say where a record is")]
     Unplaced,
-    /// A record lies before an earlier one.
+    /// A record has a lower offset than an earlier one.
     #[error("the log put a record before an earlier one")]
     Regressed,
-    /// Outcomes came in another order than appends.
+    /// Outcomes came in another order than records were appended.
     #[error("the log answered out of order")]
     Disordered,
 }
 
 impl InOrder {
-    /// The next record in order of append has this outcome; `mark` is the first sequence number after it.
-    /// Returns whether it may be acked; the first that may not breaks the stream.
+    /// The next record, in the order of appending, has this outcome; `mark` is the first sequence number after it.
+    /// Returns whether it may be acked. After the first record that may not, none may.
     pub(crate) fn complete(&mut self, mark: u64, outcome: Outcome) -> Result<(), Broken> {
         if let Some(broken) = self.broken {
             return Err(broken);
@@ -61,7 +61,7 @@ impl InOrder {
     }
 }
 
-/// A record in the log's hands.
+/// A record that was given to the log and is not completed.
 #[derive(Debug)]
 struct InFlight {
     mark: u64,
@@ -70,15 +70,15 @@ struct InFlight {
     received: Instant,
 }
 
-/// One data stream, as seen by its connection's task, the log's thread and the sweep.
+/// One data stream, as its connection's task, the log's thread and the sweep see it.
 pub(crate) struct Flow {
-    /// The client's number for it.
+    /// The client's number for the stream.
     pub(crate) number: u32,
-    /// [`boxbox_log::Ticket::owner`] of its records.
+    /// [`boxbox_log::Ticket::owner`] of the stream's records.
     pub(crate) owner: u64,
-    /// Which stream it is.
+    /// The run of the stream.
     pub(crate) run: RunId,
-    /// And of which session.
+    /// The session of the stream.
     pub(crate) source: Source,
     pub(crate) budgets: Budgets,
     state: Mutex<State>,
@@ -112,17 +112,17 @@ impl Flow {
         Self { number, owner, run, source, budgets, state: Mutex::new(state) }
     }
 
-    /// A record goes to the log next.
+    /// Adds a record, before it goes to the log.
     pub(crate) fn begin(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
         self.state.lock().in_flight.push_back(InFlight { mark, bytes, frames, received });
     }
 
-    /// The log did not accept the record that departed last.
+    /// Removes the record that was added last: the log did not accept it.
     pub(crate) fn cancel(&self) {
         self.state.lock().in_flight.pop_back();
     }
 
-    /// The log has completed a record; `None` if the flow holds none.
+    /// The log has completed a record; `None` if none was in flight.
     pub(crate) fn complete(&self, completion: &Completion, now: Instant) -> Option<Completed> {
         let mut state = self.state.lock();
         let record = state.in_flight.pop_front()?;
@@ -136,7 +136,7 @@ impl Flow {
         Some(Completed { bytes: record.bytes, frames: record.frames, took: now.saturating_duration_since(record.received), verdict, over })
     }
 
-    /// The ack to tell the client, if there is a new one.
+    /// The ack to send to the client, if there is a new one.
     pub(crate) fn take_ack(&self) -> Option<u64> {
         let mut state = self.state.lock();
         let next = state.order.acked;
@@ -146,18 +146,18 @@ impl Flow {
         })
     }
 
-    /// Whether the client has ended the stream and heard of all its records.
+    /// Whether the client has ended the stream and all its records are acked.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state.lock();
         !state.open && state.in_flight.is_empty() && state.acked_to_client >= state.order.acked
     }
 
-    /// Whether no record is on its way.
+    /// Whether no record is in flight.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().in_flight.is_empty()
     }
 
-    /// The stream has ended. Returns whether no record is on its way.
+    /// The stream has ended. Returns whether no record is in flight.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state.lock();
         state.open = false;
@@ -165,13 +165,13 @@ impl Flow {
         state.in_flight.is_empty()
     }
 
-    /// The stream began or stopped waiting for room.
+    /// The stream begins to wait for its budgets, or stops waiting (`None`).
     pub(crate) fn wait(&self, since: Option<Instant>) {
         self.state.lock().waiting_since = since;
     }
 
-    /// Whether the log has kept this stream waiting for `after`, and whether it is time to say so (again): twice in that
-    /// time, so that a client that counts on one notice in it gets one even when sweeps are late.
+    /// Whether the log has kept this stream waiting for `after`, and whether a notice of it is due. A notice is due twice in
+    /// `after`, so that a client that expects one in that time gets it even when sweeps are late.
     pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (bool, bool) {
         let mut state = self.state.lock();
         let since = state.in_flight.front().map(|f| f.received).or(state.waiting_since);
@@ -198,13 +198,13 @@ mod tests {
     }
 
     proptest! {
-        /// The model: what is acked is the longest prefix whose outcomes are durable at strictly rising offsets.
+        /// The model: the records that are acked are the longest prefix of durable outcomes at strictly rising offsets.
         #[test]
         fn acks_are_the_durable_rising_prefix(jumps in proptest::collection::vec((outcome(), 1u64..4, any::<bool>()), 0..40)) {
             let (mut order, mut offset, mut mark) = (InOrder::default(), 0, 0);
             let outcomes: Vec<_> = jumps.into_iter().map(|(outcome, step, honest)| {
                 mark += step;
-                // Mostly rising offsets with gaps, as a real log gives; now and then whatever was drawn.
+                // Mostly rising offsets with holes, as a real log gives; sometimes any offset.
                 offset += step;
                 (mark, if honest { Outcome::Durable(offset) } else { outcome })
             }).collect();

@@ -1,4 +1,4 @@
-//! [`Flows`]: finds the flow, and its connection, to which a completion of the log belongs.
+//! [`Flows`]: finds the flow, and its connection, for each completion of the log.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Linked {
     pub(crate) link: Arc<Link>,
 }
 
-/// The flows whose records may be in the log's hands, by owner.
+/// The flows of all streams that are open or have records in flight, by owner.
 #[derive(Default)]
 pub(crate) struct Flows {
     next_owner: AtomicU64,
@@ -27,7 +27,7 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// A new flow for a stream that begins on the connection of `link`.
+    /// Makes the flow of a stream that begins on the connection of `link`.
     pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, budgets: Budgets) -> Arc<Flow> {
         let owner = self.next_owner.fetch_add(1, Relaxed);
         let flow = Arc::new(Flow::new(owner, number, run, source, budgets));
@@ -35,20 +35,20 @@ impl Flows {
         flow
     }
 
-    /// The stream has ended; its flow is forgotten once the log has completed its records.
+    /// The stream has ended; its flow is removed once the log has completed its records.
     pub(crate) fn end(&self, flow: &Flow) {
         if flow.end() {
             self.flows.write().remove(&flow.owner);
         }
     }
 
-    /// Forget flows that are over.
+    /// Removes flows whose last record was completed.
     pub(crate) fn forget(&self, owners: &[u64]) {
         let mut flows = self.flows.write();
         owners.iter().for_each(|owner| drop(flows.remove(owner)));
     }
 
-    /// Call `f` with each completion, its flow and the flow's link.
+    /// Calls `f` with each completion, its flow and the flow's link.
     pub(crate) fn each(&self, batch: &[Completion], mut f: impl FnMut(&Completion, &Linked)) {
         let flows = self.flows.read();
         for completion in batch {

@@ -1,5 +1,5 @@
-//! What no packet announces: stalls of the log, peers that stopped half-way, grants that no longer hold (W3, W8).
-//! One sweep over all connections, a few times a second, instead of timers for each.
+//! The sweep looks for what no packet announces: a stalled log, clients that stopped within a record, grants that do not hold any
+//! more (W3, W8). One task looks at all connections several times a second; timers for each of them would cost more.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,7 @@ use crate::core::{Core, unix_us};
 use crate::flows::Linked;
 use crate::link::CloseRequest;
 
-/// Sweep until the edge ends.
+/// Sweeps until the edge ends.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut ticks = tokio::time::interval(core.limits.sweep_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -9,7 +9,7 @@ use quinn::RecvStream;
 use super::chunk::poll_chunk;
 use crate::link::CloseRequest;
 
-/// Messages of unknown type that a newer client may send; more are noise.
+/// Messages of unknown type that a client may send, because a newer version may have more types.
 const UNKNOWN_MAX: u32 = 1_000;
 
 /// The client's half of the control stream.
@@ -43,7 +43,7 @@ impl ControlIn {
                     match poll_chunk(recv, cx) {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Ok(Some(chunk))) => self.buffer.extend_from_slice(&chunk.bytes),
-                        // The client may end its half; it has nothing more to say. A lost connection is seen elsewhere.
+                        // The client may end its half of the stream. A lost connection is noticed elsewhere.
                         Poll::Ready(Ok(None) | Err(_)) => {
                             self.recv = None;
                             return Poll::Ready(Ok(None));

@@ -1,4 +1,4 @@
-//! One data stream of a connection: read, check, stamp, append; or wait for room (W9).
+//! [`DataStream`]: one data stream of a connection. Reads, validates, stamps and appends its records, or waits for its budgets (W9).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::flow::Flow;
 use crate::link::{CloseRequest, Link};
 use crate::validator::{Abilities, Validator, close_code};
 
-/// Records of one stream handled before the connection's other work gets its turn.
+/// Records of one stream that are handled before the connection's other streams get a turn.
 const RECORDS_A_TURN: u32 = 64;
-/// Pause before the log is asked again when its own budget is used up. Ours lie below it, so this is rare.
+/// Pause before the next attempt when the log is full. The edge's limits are below the log's, so this is rare.
 const LOG_FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// One data stream.
@@ -32,7 +32,7 @@ pub(crate) struct DataStream {
     open: Option<Box<OpenStream>>,
 }
 
-/// A stream whose head has come.
+/// A stream whose head was received.
 struct OpenStream {
     core: Arc<Core>,
     link: Arc<Link>,
@@ -45,7 +45,7 @@ struct OpenStream {
     waiting: Option<Waiting>,
 }
 
-/// A record that waits for room.
+/// A record that waits for its budgets.
 struct Waiting {
     record: Stamped,
     budget: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -56,18 +56,18 @@ impl DataStream {
         Self { recv, decoder: Decoder::default(), begun: None, open: None }
     }
 
-    /// Which stream of W4 it is, once its head has come.
+    /// The stream's run and session (W4), once its head was received.
     pub(crate) fn key(&self) -> Option<(RunId, Source)> {
         self.open.as_ref().map(|b| (b.flow.run, b.flow.source))
     }
 
-    /// Since when a record is begun and not finished through the client's fault.
+    /// Since when a record is begun and not finished, through the client's fault.
     pub(crate) fn begun(&self) -> Option<Instant> {
         self.begun
     }
 
-    /// Handle what has come. Ready when the client has ended the stream; an error closes the connection.
-    /// `taken` says whether the connection has a stream of that key already.
+    /// Handles what was received. Ready when the client has ended the stream; an error closes the connection.
+    /// `taken` returns whether the connection has another stream of that run and session.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,7 +81,7 @@ impl DataStream {
         let polled = loop {
             if let Some(open) = &mut self.open {
                 if open.poll_waiting(cx)?.is_pending() {
-                    // It is the edge that waits: the client is not to blame for what it has not finished.
+                    // The edge has stopped reading, so an unfinished record is not the client's fault.
                     self.begun = None;
                     return Ok(Poll::Pending);
                 }
@@ -118,9 +118,9 @@ impl DataStream {
                         format!("the stream ended {} bytes into a record", self.decoder.len()),
                     ));
                 }
-                // A client that gives a stream up, whole record or not, says so itself.
+                // A client may reset a stream, also within a record.
                 Poll::Ready(Err(ReadError::Reset(_))) => return Ok(Poll::Ready(())),
-                // The connection's end, which its task hears of by itself.
+                // The connection has ended, which its task learns elsewhere.
                 Poll::Ready(Err(_)) => return Ok(Poll::Pending),
                 Poll::Pending => break Poll::Pending,
             }
@@ -156,7 +156,7 @@ impl OpenStream {
         let session = head.session(&tenant);
         let (partition, budgets) = core.budgets(&tenant, &session);
         let flow = core.ack_path.flows.open(head.stream, head.run, head.source, link.clone(), budgets);
-        // From here on dropping the stream undoes what was begun.
+        // From here on, dropping the stream undoes what was done.
         let open = Self {
             core: core.clone(),
             link: link.clone(),
@@ -172,7 +172,7 @@ impl OpenStream {
         Ok(open)
     }
 
-    /// One transmission has come whole.
+    /// Handles one whole transmission.
     fn take(&mut self, base: u64, bytes: Bytes, now: Instant) -> Result<(), CloseRequest> {
         let metrics = self.core.metrics();
         metrics.records_received.increment(1);
@@ -223,7 +223,7 @@ impl OpenStream {
         }
     }
 
-    /// Keep a record until there is room; nothing more is read from the stream until then.
+    /// Keeps a record until its budgets have enough bytes; until then nothing more is read from the stream.
     fn wait_for_budget(&mut self, stamped: Stamped, pause: Option<Duration>) {
         let (budgets, bytes) = (self.flow.budgets.clone(), stamped.record.len() as u32);
         let budget = Box::pin(async move {

@@ -1,4 +1,4 @@
-//! A connection's beginning: the client's hello, its grant, and the edge's welcome.
+//! How a connection begins: the client's hello, its grant, and the edge's welcome.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::core::{Core, unix_us};
 use crate::link::{CloseRequest, Link};
 use crate::validator::Abilities;
 
-/// Longest part of a client's self-description that is logged, characters.
+/// How much of the client's name for itself is logged, characters.
 const AGENT_MAX_CHARS: usize = 64;
 
-/// Hear the client's hello and let it in. Whoever is not let in is told why by the close code.
+/// Reads the client's hello and accepts the client, or closes the connection with a code that says why not.
 pub(crate) async fn accept(core: &Arc<Core>, quic: quinn::Connection) -> Option<Connection> {
     match welcome(core, &quic).await {
         Ok(accepted) => Some(accepted),
@@ -32,11 +32,11 @@ pub(crate) async fn accept(core: &Arc<Core>, quic: quinn::Connection) -> Option<
     }
 }
 
-/// Why a connection was not let in.
+/// Why a client was not accepted.
 enum Refused {
-    /// The edge closes it.
+    /// The edge closes the connection.
     Close(CloseRequest),
-    /// It ended; nobody is there to be told.
+    /// The connection has ended.
     Gone,
 }
 
@@ -58,7 +58,7 @@ async fn welcome(core: &Arc<Core>, quic: &quinn::Connection) -> Result<Connectio
         return Err(refused(CloseCode::GRANT_SCOPE, "the grant does not allow to send: ask for one for a driver (`grant create --driver`)"));
     }
     if grant.event.is_some() {
-        // A restriction that cannot be checked must not be ignored: no record names its event yet.
+        // A restriction that cannot be checked must not be ignored, and records do not name their event yet.
         return Err(refused(CloseCode::GRANT_SCOPE, "the grant is for one event, which this edge cannot check"));
     }
     info!(peer = %quic.remote_address(), tenant = %grant.tenant, driver = %grant.driver, grant = %grant.id, agent = plain(&hello.agent), "client connected");
@@ -93,7 +93,7 @@ pub(crate) fn close_code_of(e: GrantError) -> CloseCode {
     }
 }
 
-/// A peer's text as it may stand in a log: no control characters, and short.
+/// A peer's text, made safe for a log: short, and without control characters.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(AGENT_MAX_CHARS).collect()
 }

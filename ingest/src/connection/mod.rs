@@ -1,4 +1,4 @@
-//! One connection from hello to close: one task that reads its control stream and its data streams.
+//! [`Connection`]: one connection of a client, from hello to close. One task reads its control stream and its data streams.
 
 mod chunk;
 mod control;
@@ -25,7 +25,7 @@ use crate::validator::Abilities;
 use control::ControlIn;
 use data_stream::DataStream;
 
-/// Why a session is over.
+/// Why a connection ends.
 enum Ending {
     /// The edge closes it.
     CloseRequested,
@@ -35,7 +35,7 @@ enum Ending {
     Lost(ConnectionError),
 }
 
-/// A connection that was let in.
+/// A connection whose client was accepted.
 pub(crate) struct Connection {
     core: Arc<Core>,
     link: Arc<Link>,
@@ -48,7 +48,7 @@ impl Connection {
     fn new(core: Arc<Core>, link: Arc<Link>, abilities: Abilities, control: ControlIn) -> Self {
         core.links.lock().insert(link.id, link.clone());
         if core.ack_path.health.draining() {
-            // It came in while the drain began, and may have been overlooked.
+            // It was accepted while the drain began, so the drain may have missed it.
             link.drain(core.limits.go_away_within);
         }
         core.metrics().connections.increment(1);
@@ -57,15 +57,15 @@ impl Connection {
         Self { core, link, abilities, control, data_streams: Vec::new() }
     }
 
-    /// Serve the connection until it ends.
+    /// Serves the connection until it ends.
     pub(crate) async fn run(mut self) {
-        // Only now may the client open streams and fill windows: before its hello it is nobody.
+        // Before its hello is accepted, a client may open no data streams and has a small window.
         let quic = self.link.quic.clone();
         let streams = self.core.limits.streams_per_connection;
         quic.set_receive_window(receive_window(&self.core.limits));
         quic.set_max_concurrent_uni_streams(VarInt::from_u32(streams));
         let ending = self.serve(&quic).await;
-        // The streams stay until the close: letting go of them first would tell the client something else.
+        // The streams are dropped after the close only: the client would take their end for another reason.
         let code = match ending {
             Ending::CloseRequested => {
                 let request = self.link.close_request().cloned().unwrap_or_else(|| CloseRequest::new(CloseCode::DONE, ""));
@@ -93,13 +93,13 @@ impl Connection {
     async fn serve(&mut self, quic: &quinn::Connection) -> Ending {
         let mut opened = pin!(quic.accept_uni());
         poll_fn(|cx| {
-            // Registered before anything is looked at, so that no order or wake-up falls between.
+            // Registered before anything is read, so that no request to close and no wake-up is missed.
             self.link.register(cx);
             if self.link.close_request().is_some() {
                 return Poll::Ready(Ending::CloseRequested);
             }
             if self.link.is_blocked() || self.data_streams.is_empty() {
-                // An error here is the connection's end, which accepting streams reports.
+                // An error means that the connection has ended, which accepting streams reports.
                 let _ = self.link.poll_flush(cx);
             }
             loop {
@@ -131,7 +131,7 @@ impl Connection {
         .await
     }
 
-    /// After its hello a client has nothing to say here that an edge of this version knows.
+    /// After its hello a client sends nothing on this stream that an edge of this version knows.
     fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseRequest>> {
         match self.control.poll(cx) {
             Poll::Ready(Ok(Some(_))) => Poll::Ready(Err(CloseRequest::new(CloseCode::PROTOCOL, "an unexpected message on the control stream"))),
@@ -146,7 +146,7 @@ impl Connection {
         let mut begun: Option<Instant> = None;
         let mut i = 0;
         while i < self.data_streams.len() {
-            // One stream at a time is looked at beside the others, which it may not contradict.
+            // Each stream is polled beside the others, because no two may have the same run and session.
             let (done, rest) = self.data_streams.split_at_mut(i);
             let Some((data_stream, rest)) = rest.split_first_mut() else { break };
             let taken = |key| done.iter().chain(&*rest).any(|other| other.key() == Some(key));
@@ -165,7 +165,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Closed already, unless this task panicked: then the client must not wait for it.
+        // Closed already, unless this task panicked: the client must not wait then.
         self.link.quic.close(VarInt::from_u32(CloseCode::RETRY.0), b"the edge failed to serve this connection");
         self.data_streams.clear();
         self.link.end();
@@ -175,7 +175,7 @@ impl Drop for Connection {
     }
 }
 
-/// What all streams of a connection may have on their way to the edge: each its window, and as much again for the rest.
+/// Bytes that all streams of a connection may send ahead: one window for each stream.
 fn receive_window(limits: &Limits) -> VarInt {
     let bytes = limits.stream_unacked_bytes.saturating_mul(limits.streams_per_connection as usize);
     VarInt::from_u32(u32::try_from(bytes).unwrap_or(u32::MAX))
