@@ -1,4 +1,4 @@
-//! `boxbox-bench`: how much a server takes, how fast it acks, and what a frame costs.
+//! `boxbox-bench` measures how many frames a server takes, how fast it acks them, and what one frame costs.
 //!
 //! Without arguments it makes the canonical run: a server of its own (the edge and the embedded log, in a folder that is
 //! deleted afterwards), 834 cars at 60 Hz, 5 frames a record, 30 seconds.

@@ -1,5 +1,5 @@
-//! The spool's thread: writes what was sealed, reads back what left memory, forgets what is acked. It alone does file I/O,
-//! never under the lock, so that a slow disk stops neither the simulator nor the connection.
+//! The spool's thread: writes sealed records, reads back those that are no longer in memory, and removes acked ones. Only this
+//! thread does file I/O, and never under the lock, so that a slow disk delays neither the simulator nor the connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use crate::observe::{Counters, StreamName};
 use crate::queue::{Body, Queue, Wanted};
 use crate::shared::{HEAD_MAX_BYTES, Shared};
 
-/// How often files are synced and acks noted, and the longest sleep.
+/// How often files are synced and acks are noted; also the longest sleep.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Pause after a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Most bytes written in one go, and a record more: no more than the smallest segment holds.
+/// Most bytes written at once, and one record more: no more than the smallest segment holds.
 const WRITE_MAX_BYTES: usize = 32 << 10;
 
-/// Register what earlier runs left, and start the thread.
+/// Registers the streams that earlier runs left, and starts the thread.
 pub(crate) fn start(files: Files, shared: &Arc<Shared>) -> Result<(), SpoolError> {
     let Files { disk, recovered, lock } = files;
     let mut core = shared.core.lock();
@@ -45,7 +45,7 @@ pub(crate) fn start(files: Files, shared: &Arc<Shared>) -> Result<(), SpoolError
     spawned.map(drop).map_err(SpoolError::io(std::path::Path::new("boxbox-spool")))
 }
 
-/// What to do, gathered under the lock.
+/// The file operations that are due, collected under the lock.
 #[derive(Default)]
 struct PendingIo {
     forget: Vec<u64>,
@@ -86,7 +86,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Sleep until there is something to do; true if this is the end.
+    /// Sleeps until there is something to do; true if the thread is to end.
     fn wait(&mut self) -> (PendingIo, bool) {
         let mut core = self.shared.core.lock();
         loop {
@@ -111,7 +111,7 @@ impl Worker<'_> {
         acked
     }
 
-    /// Whether anything was written.
+    /// Returns whether anything was written.
     fn write(&mut self, writes: Vec<Write>) -> bool {
         let mut progressed = false;
         for Write { id, name, first, next, records } in writes {
@@ -170,7 +170,7 @@ impl Worker<'_> {
                 stream.wake.notify_one();
             }
             drop(core);
-            // Streams of earlier runs wait for their first read before they get a place.
+            // Streams of earlier runs are sent after their first read only.
             self.shared.changed.notify_one();
             gaps.into_iter().for_each(|event| self.shared.event(event));
         }
