@@ -1,4 +1,4 @@
-//! Who may read, and whose data (W3): decided once for every request, before it is routed to data.
+//! Who may read, and the data of which tenant (W3). Decided once for each request, before its handler runs.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,23 +19,23 @@ use crate::cross_site;
 use crate::paths;
 use crate::problem::Problem;
 
-/// Whose data this request may see.
+/// The tenant whose data a request may read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader {
     pub(crate) tenant: TenantId,
     caller: Caller,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
-    /// Somebody at this machine, without a grant.
+    /// A program or person on this machine, without a grant.
     Local,
-    /// The holder of a grant, which may allow to manage.
+    /// The holder of a grant.
     Granted { manages: bool },
 }
 
-/// Who may change a session's life, and whose.
+/// A caller who may close sessions and open them again, and the tenant of these sessions.
 pub(crate) struct Manager {
     pub(crate) tenant: TenantId,
 }
@@ -63,12 +63,12 @@ impl<S: Sync> FromRequestParts<S> for Manager {
 impl<S: Sync> FromRequestParts<S> for Reader {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Absent only if a route was added outside the guard: then nobody sees anything.
+        // Absent only if a route was added outside the guard; the route then shows no data.
         parts.extensions.get().copied().ok_or_else(Problem::internal)
     }
 }
 
-/// Lets a request through with its [`Reader`], or answers 401, 403 or 503.
+/// Passes a request on with its [`Reader`], or answers 401, 403 or 503.
 pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     if paths::is_open(request.uri().path()) {
         return next.run(request).await;
@@ -140,13 +140,13 @@ fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Prob
 
 fn refused(e: GrantError) -> Problem {
     match e {
-        // Nothing is wrong with the grant: the same request may be answered later.
+        // The grant itself may be valid, so the same request may succeed later.
         GrantError::Unavailable => Problem::unavailable("grants_unavailable", e.to_string()),
         _ => Problem::unauthorized(e.name(), e.to_string()),
     }
 }
 
-/// Against DNS rebinding: a page of evil.example whose name now points to 127.0.0.1 still says `Host: evil.example`.
+/// Against DNS rebinding: a page of evil.example whose name now points to 127.0.0.1 still sends `Host: evil.example`.
 fn asks_this_machine(headers: &HeaderMap, uri: &Uri) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let named = match (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) {

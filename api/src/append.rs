@@ -1,4 +1,4 @@
-//! [`Appender`]: how the API puts a record into the log, and waits until it is durable.
+//! [`Appender`]: appends a record of the API's own to the log, and waits until it is durable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use tokio::sync::{OnceCell, oneshot};
 
 use crate::problem::Problem;
 
-/// How long a log may take: below the time of a request, so that its reader gets an answer.
+/// Time limit of the log; below the time limit of a request, so that the client gets an answer.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where an appended record is.
+/// The position of an appended record.
 pub(crate) struct Appended {
     pub(crate) partition: u32,
-    /// `None`: durable, but the log does not know where.
+    /// `None`: durable, but the log does not know at which offset.
     pub(crate) offset: Option<u64>,
 }
 
-/// A log with a writer of the API's own, made when it is first needed.
+/// A log, and a writer that is opened when it is first needed.
 pub(crate) struct Appender {
     log: Arc<dyn Log>,
     writer: OnceCell<Box<dyn Writer>>,
     waiters: Arc<Waiters>,
 }
 
-/// Who waits for which outcome.
+/// The requests that wait for an outcome.
 #[derive(Default)]
 struct Waiters {
     state: Mutex<WaitersState>,
@@ -46,7 +46,7 @@ impl Completions for Waiters {
         let mut state = self.state.lock();
         for completion in batch {
             if let Some(sender) = state.by_mark.remove(&completion.ticket.mark) {
-                // Whoever asked may have gone.
+                // The request may have ended meanwhile.
                 let _ = sender.send(completion.outcome);
             }
         }
@@ -58,7 +58,7 @@ impl Appender {
         Self { log, writer: OnceCell::new(), waiters: Arc::default() }
     }
 
-    /// Append `record` to the partition of `session`; returns when it is durable.
+    /// Appends `record` to the partition of `session`; returns when it is durable.
     pub(crate) async fn append(&self, session: SessionId, record: Bytes) -> Result<Appended, Problem> {
         let partition = session.partition(self.log.partitions());
         let opened = self.writer.get_or_try_init(async || self.log.writer(self.waiters.clone())).await;
@@ -82,7 +82,7 @@ impl Appender {
             Ok(Ok(Outcome::Durable(offset))) => Ok(Appended { partition, offset: Some(offset) }),
             Ok(Ok(Outcome::DurableUnplaced)) => Ok(Appended { partition, offset: None }),
             Ok(Ok(Outcome::Failed) | Err(_)) => Err(unavailable(&"the record is not known to be durable")),
-            Err(_) => Err(unavailable(&"no outcome in time")),
+            Err(_) => Err(unavailable(&"the log did not answer in time")),
         }
     }
 }

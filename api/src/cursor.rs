@@ -1,5 +1,5 @@
-//! Where a list goes on. To readers a cursor is opaque text; inside it is the last row's place: the values that the list is
-//! ordered by, in its order. So rows that come or go before it move nothing.
+//! Cursors of lists that come in pages. To clients a cursor is opaque text. It holds the last row's sort key: the values by which
+//! the list is ordered. So rows that are added or removed before it change nothing.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use boxbox_store::SessionCursor;
 
 use crate::problem::Problem;
 
-/// Between the parts; no id has it, and URLs need no escape for it.
+/// Separates the values of a key: no id contains it, and a URL need not escape it.
 const BETWEEN: char = '~';
 
-/// What a list is ordered by.
+/// The values by which a list is ordered.
 pub(crate) trait SortKey: Ord + Sized {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Option<Self>;
@@ -37,12 +37,12 @@ sort_key!(A 0, B 1);
 sort_key!(A 0, B 1, C 2);
 sort_key!(A 0, B 1, C 2, D 3, E 4);
 
-/// The place that a reader gave back.
+/// The sort key in a cursor that a client sent.
 pub(crate) fn read<K: SortKey>(text: Option<&str>) -> Result<Option<K>, Problem> {
     text.map(|text| K::from_text(text).ok_or_else(bad)).transpose()
 }
 
-/// Of all rows of a list those after `cursor`, `limit` at most, and the cursor behind them if there are more.
+/// The rows of a list after `cursor`, `limit` at most, and the next cursor if there are more.
 pub(crate) fn page<T, K: SortKey>(
     mut rows: Vec<T>,
     cursor: Option<&str>,
@@ -56,7 +56,7 @@ pub(crate) fn page<T, K: SortKey>(
     Ok(cut(rows, limit, key))
 }
 
-/// The first `limit` of rows that are in order, and the cursor behind them if there are more.
+/// The first `limit` of `rows`, which are in order, and the next cursor if there are more.
 pub(crate) fn cut<T, K: SortKey>(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> K) -> (Vec<T>, Option<String>) {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
@@ -64,7 +64,7 @@ pub(crate) fn cut<T, K: SortKey>(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) 
     (rows, next)
 }
 
-/// `<opened_at_us>~<id>`; sessions are in falling order of the time they were opened.
+/// `<opened_at_us>~<id>`; sessions are ordered by the time they were opened, newest first.
 pub(crate) fn of_session(last: &SessionInfo) -> String {
     (last.opened_at_us, last.id).to_text()
 }
@@ -75,7 +75,7 @@ pub(crate) fn session(text: Option<&str>) -> Result<Option<SessionCursor>, Probl
 }
 
 fn bad() -> Problem {
-    Problem::bad_request("bad_cursor", "This is no cursor of this list: give back `next_cursor` as it came, or none to begin anew.")
+    Problem::bad_request("bad_cursor", "This is no cursor of this list: send `next_cursor` as you received it, or none to start from the first page.")
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     proptest! {
-        /// A walk through pages is the whole list, also while rows come in before, between and behind.
+        /// All pages together are the whole list, also while rows are added before, between and behind.
         #[test]
         fn pages_are_stable_under_inserts(
             rows in proptest::collection::btree_set((0i64..50, 0u32..5), 0..40),

@@ -1,13 +1,13 @@
-//! The paths that the API answers: which the document describes, which need no grant, and which are labels of metrics.
+//! The paths that the API answers: those that the document describes, those that need no grant, and the labels of metrics.
 
 use crate::page;
 
-/// Where the document is.
+/// Path of the document.
 pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
-/// Where its reader is.
+/// Path of the document's reader.
 pub(crate) const READER: &str = "/api/docs";
 
-/// Every route of the document, as axum matches it.
+/// Every route of the document, as axum names it.
 pub(crate) const DESCRIBED: [&str; 22] = [
     "/livez",
     "/readyz",
@@ -33,18 +33,18 @@ pub(crate) const DESCRIBED: [&str; 22] = [
     "/api/v1/sessions/{session}/ledger",
 ];
 
-/// What is routed beside the document, but for the page: itself and its reader.
+/// Routes beside the document and the page: the document itself and its reader.
 const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];
 
-/// Probes of an orchestrator, which has no grant, and the API's description. They say nothing of anybody's data.
+/// The probes, because an orchestrator has no grant, and the API's description. They contain no tenant's data.
 pub(crate) const OPEN: [&str; 4] = ["/livez", "/readyz", DOCUMENT, READER];
 
-/// Whether a path is answered without a grant: these, the reader's own files below it, and the page, which has no data in it.
+/// Whether a path is answered without a grant: [`OPEN`], the files of the document's reader, and the page, which contains no data.
 pub(crate) fn is_open(path: &str) -> bool {
     OPEN.contains(&path) || page::PATHS.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
 }
 
-/// A request's route as a metric's label: one of ours, never what a client wrote.
+/// The label of a request's route in metrics: always a path of this file, never text from a client.
 pub(crate) fn label(matched: Option<&str>) -> &'static str {
     matched.and_then(|matched| DESCRIBED.into_iter().chain(BESIDE).chain(page::PATHS).find(|path| *path == matched)).unwrap_or("none")
 }

@@ -1,7 +1,7 @@
-//! [`Stall`]: a connection whose peer must take what is written to it within a time.
+//! [`WriteTimeout`]: a connection whose peer must read what is written to it within a time limit.
 //!
-//! hyper waits for ever for a client that asks for much and reads nothing; each such client would hold a place and its
-//! answer in memory.
+//! hyper waits for ever for a client that requests much and reads nothing; each such client would hold a connection and its answer
+//! in memory.
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
         Self { inner, timeout, waiting: None }
     }
 
-    /// Pass `write` on; if it waits, the clock runs from when it began to wait without progress.
+    /// Passes `write` on; while it makes no progress, the timer runs.
     fn timed<T>(&mut self, cx: &mut Context<'_>, write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = write(Pin::new(&mut self.inner), cx) {
             self.waiting = None;
@@ -31,7 +31,7 @@ impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
         let timeout = self.timeout;
         let timer = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
     }
 }
 

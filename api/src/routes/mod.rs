@@ -1,4 +1,4 @@
-//! The routes, a page each: parameters, answer, handler.
+//! The routes. Each file is one page of the API: parameters, answer, handler.
 
 mod close;
 mod compare;
@@ -34,7 +34,7 @@ use crate::paths::{DOCUMENT, READER};
 use crate::problem::Problem;
 use crate::{access, layers, openapi, page};
 
-/// The routes that the document describes, with it. A route that is added here is in it.
+/// The routes that the document describes, and the document. A route that is added here is in both.
 pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .routes(routes!(health::livez))
@@ -63,10 +63,10 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     (router, openapi::complete(document))
 }
 
-/// All routes with what surrounds them: counting, then bounds, then the grant.
+/// All routes with their layers: counting, then limits, then the grant.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (described, document) = described();
-    // Once: it does not change while the process runs. Numbers and texts only, so it is always JSON.
+    // Serialised once: it does not change while the process runs. It holds numbers and texts only, so this does not fail.
     let document = document.to_json().unwrap_or_default();
     let all = described
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
@@ -75,7 +75,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     with_layers(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
 }
 
-/// Of a process without stores: what operators ask.
+/// The routes of a process without stores: for operators.
 pub(crate) fn operations(app: Arc<App>) -> Router {
     let (router, _) = OpenApiRouter::new()
         .routes(routes!(health::livez))
@@ -90,7 +90,11 @@ fn with_layers(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -
     router
         .fallback(move || async move { Problem::not_found(nothing) })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not take this method; `Allow` says which it takes.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This route does not have this method; `Allow` lists those that it has.",
+            )
         })
         .layer(from_fn_with_state(app.clone(), access::guard))
         .layer(from_fn_with_state(app.clone(), layers::contain))
