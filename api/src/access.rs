@@ -52,7 +52,7 @@ impl<S: Sync> FromRequestParts<S> for Manager {
             }
             Caller::Local if cross_site::is_marked(&parts.headers) => {}
             Caller::Local => {
-                let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can do it.";
+                let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can send it.";
                 return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
             }
         }
@@ -96,12 +96,12 @@ fn reader(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static
     }
     if !asks_this_machine(headers, uri) {
         let detail =
-            "Without a grant this address answers only when it is asked for as localhost, so that no web page can read it through a name of its own.";
+            "Without a grant this address answers only requests to localhost, so that no web page can read it through another host name.";
         return Err(("host", Problem::new(StatusCode::FORBIDDEN, "not_localhost", detail)));
     }
     if cross_site::is_cross_site(headers) {
-        let detail = "Without a grant this address answers no request that a page of another address makes a browser send, nor a link from \
-                      there: type or paste the address, or ask from /api/docs.";
+        let detail = "Without a grant this address answers no request that a page of another address causes, not even a link: type or paste \
+                      the address, or use /api/docs.";
         return Err(("cross_site", Problem::new(StatusCode::FORBIDDEN, "cross_site", detail)));
     }
     Ok(Reader { tenant: app.config.local_tenant, caller: Caller::Local })

@@ -52,7 +52,7 @@ pub(crate) async fn all_laps(app: &App, tenant: &TenantId, session: &SessionId) 
     if laps.len() <= LAPS_MAX {
         return Ok(laps);
     }
-    Err(Problem::unprocessable("session_too_long", format!("This session has more than {LAPS_MAX} laps, more than this is computed from.")))
+    Err(Problem::unprocessable("session_too_long", format!("This session has more than {LAPS_MAX} laps, the most from which this can be computed.")))
 }
 
 /// A car, as the simulator lists it; `null` where the simulator gives no value.
