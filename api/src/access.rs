@@ -95,8 +95,7 @@ fn reader(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static
         return Err(("none", problem));
     }
     if !asks_this_machine(headers, uri) {
-        let detail =
-            "Without a grant this address answers only requests to localhost, so that no web page can read it through another host name.";
+        let detail = "Without a grant this address answers only requests to localhost, so that no web page can read it through another host name.";
         return Err(("host", Problem::new(StatusCode::FORBIDDEN, "not_localhost", detail)));
     }
     if cross_site::is_cross_site(headers) {

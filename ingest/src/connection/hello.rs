@@ -55,7 +55,7 @@ async fn welcome(core: &Arc<Core>, quic: &quinn::Connection) -> Result<Connectio
     let grant = &verified.grant;
     let abilities = Abilities::of(grant);
     if !abilities.any() {
-        return Err(refused(CloseCode::GRANT_SCOPE, "the grant does not allow to send: ask for one for a driver (`grant create --driver`)"));
+        return Err(refused(CloseCode::GRANT_SCOPE, "the grant does not allow sending: ask for a grant for a driver (`grant create --driver`)"));
     }
     if grant.event.is_some() {
         // A restriction that cannot be checked must not be ignored, and records do not name their event yet.
@@ -77,7 +77,7 @@ async fn read_hello(quic: &quinn::Connection) -> Result<(Hello, SendStream, Cont
     let mut control = ControlIn::new(recv);
     match poll_fn(|cx| control.poll(cx)).await {
         Ok(Some(Control::Hello(hello))) => Ok((hello, send, control)),
-        Ok(Some(_)) => Err(refused(CloseCode::PROTOCOL, "the first message was no hello")),
+        Ok(Some(_)) => Err(refused(CloseCode::PROTOCOL, "the first message was not a hello")),
         Ok(None) => Err(refused(CloseCode::PROTOCOL, "the control stream ended before a hello")),
         Err(request) => Err(Refused::Close(request)),
     }
