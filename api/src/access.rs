@@ -1,4 +1,4 @@
-//! Who may read, and whose data (W3): decided once for every request, before it is routed to data.
+//! Who may read, and the data of which tenant (W3). Decided once for each request, before its handler runs.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,35 +16,26 @@ use boxbox_schemas::grant::{Ability, GrantError};
 
 use crate::app::App;
 use crate::cross_site;
-use crate::openapi::{DOCUMENT, READER};
-use crate::page;
+use crate::paths;
 use crate::problem::Problem;
 
-/// Probes of an orchestrator, which has no grant, and the API's description. They say nothing of anybody's data.
-pub(crate) const OPEN: [&str; 4] = ["/livez", "/readyz", DOCUMENT, READER];
-
-/// Whether a path is answered without a grant: these, the reader's own files below it, and the page, which has no data in it.
-pub(crate) fn is_open(path: &str) -> bool {
-    OPEN.contains(&path) || page::PATHS.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
-}
-
-/// Whose data this request may see.
+/// The tenant whose data a request may read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader {
     pub(crate) tenant: TenantId,
     caller: Caller,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
-    /// Somebody at this machine, without a grant.
+    /// A program or person on this machine, without a grant.
     Local,
-    /// The holder of a grant, which may allow to manage.
+    /// The holder of a grant.
     Granted { manages: bool },
 }
 
-/// Who may change a session's life, and whose.
+/// A caller who may close sessions and open them again, and the tenant of these sessions.
 pub(crate) struct Manager {
     pub(crate) tenant: TenantId,
 }
@@ -59,9 +50,9 @@ impl<S: Sync> FromRequestParts<S> for Manager {
                 let detail = "This grant is for reading, not for managing: ask for one with `grant create --manage`.";
                 return Err(Problem::new(StatusCode::FORBIDDEN, "no_manage_ability", detail));
             }
-            Caller::Local if cross_site::marked(&parts.headers) => {}
+            Caller::Local if cross_site::is_marked(&parts.headers) => {}
             Caller::Local => {
-                let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can do it.";
+                let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can send it.";
                 return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
             }
         }
@@ -72,14 +63,14 @@ impl<S: Sync> FromRequestParts<S> for Manager {
 impl<S: Sync> FromRequestParts<S> for Reader {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Absent only if a route was added outside the guard: then nobody sees anything.
+        // Absent only if a route was added outside the guard; the route then shows no data.
         parts.extensions.get().copied().ok_or_else(Problem::internal)
     }
 }
 
-/// Lets a request through with its [`Reader`], or answers 401, 403 or 503.
+/// Passes a request on with its [`Reader`], or answers 401, 403 or 503.
 pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    if is_open(request.uri().path()) {
+    if paths::is_open(request.uri().path()) {
         return next.run(request).await;
     }
     match reader(&app, request.headers(), request.uri()) {
@@ -104,13 +95,12 @@ fn reader(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static
         return Err(("none", problem));
     }
     if !asks_this_machine(headers, uri) {
-        let detail =
-            "Without a grant this address answers only when it is asked for as localhost, so that no web page can read it through a name of its own.";
+        let detail = "Without a grant this address answers only requests to localhost, so that no web page can read it through another host name.";
         return Err(("host", Problem::new(StatusCode::FORBIDDEN, "not_localhost", detail)));
     }
-    if cross_site::asks(headers) {
-        let detail = "Without a grant this address answers no request that a page of another address makes a browser send, nor a link from \
-                      there: type or paste the address, or ask from /api/docs.";
+    if cross_site::is_cross_site(headers) {
+        let detail = "Without a grant this address answers no request that a page of another address causes, not even a link: type or paste \
+                      the address, or use /api/docs.";
         return Err(("cross_site", Problem::new(StatusCode::FORBIDDEN, "cross_site", detail)));
     }
     Ok(Reader { tenant: app.config.local_tenant, caller: Caller::Local })
@@ -149,13 +139,13 @@ fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Prob
 
 fn refused(e: GrantError) -> Problem {
     match e {
-        // Nothing is wrong with the grant: the same request may be answered later.
+        // The grant itself may be valid, so the same request may succeed later.
         GrantError::Unavailable => Problem::unavailable("grants_unavailable", e.to_string()),
         _ => Problem::unauthorized(e.name(), e.to_string()),
     }
 }
 
-/// Against DNS rebinding: a page of evil.example whose name now points to 127.0.0.1 still says `Host: evil.example`.
+/// Against DNS rebinding: a page of evil.example whose name now points to 127.0.0.1 still sends `Host: evil.example`.
 fn asks_this_machine(headers: &HeaderMap, uri: &Uri) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let named = match (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) {

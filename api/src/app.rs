@@ -1,4 +1,4 @@
-//! [`App`]: what every handler can reach; [`Check`]: what readiness asks.
+//! [`App`]: what every handler can use; [`Check`]: a condition of readiness.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,41 +13,41 @@ use crate::append::Appender;
 use crate::problem::Problem;
 use crate::{ApiMetrics, Config};
 
-/// How long a store may take to say that it is there before readiness gives it up.
+/// Time limit of a store's answer to a readiness check.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A named question that readiness asks.
+/// A named condition of readiness.
 pub struct Check {
     name: &'static str,
     ask: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
 impl Check {
-    /// `ask` must answer at once; its error says what is wrong, to operators.
+    /// `ask` must return at once; its error describes for operators what is wrong.
     pub fn new(name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self { name, ask: Box::new(ask) }
     }
 }
 
-/// What an API reads.
+/// The stores that an API reads.
 #[derive(Clone)]
 pub struct Stores {
-    /// Sessions, their laps and everything beside them. It can change nothing.
+    /// Sessions, their laps and their other rows. Read only.
     pub sessions: Arc<dyn Sessions>,
     /// Frames.
     pub archive: Arc<dyn Archive>,
 }
 
-/// A check's answer.
+/// The result of a check.
 pub(crate) struct Checked {
     pub(crate) name: &'static str,
     pub(crate) outcome: Result<(), String>,
 }
 
 pub(crate) struct App {
-    /// `None`: this process has none, and answers for operators only.
+    /// `None`: this process has no stores and answers operators only.
     pub(crate) stores: Option<Stores>,
-    /// `None`: this process has no log, and nobody can close a session through it.
+    /// `None`: this process has no log, and no session can be closed through it.
     pub(crate) log: Option<Appender>,
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
     pub(crate) config: Config,
@@ -61,7 +61,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Every check's answer, the stores' first.
+    /// The results of all checks; those of the stores come first.
     pub(crate) async fn check(&self) -> Vec<Checked> {
         let mut all = vec![];
         if let Some(Stores { sessions, archive }) = &self.stores {
@@ -75,17 +75,17 @@ impl App {
         all
     }
 
-    /// The sessions; a process without stores has no route that asks for them.
+    /// The store of sessions. A process without stores has no route that needs it.
     pub(crate) fn sessions(&self) -> Result<&dyn Sessions, Problem> {
         self.stores.as_ref().map(|s| &*s.sessions).ok_or_else(no_stores)
     }
 
-    /// The archive, likewise.
+    /// The archive; as for [`Self::sessions`].
     pub(crate) fn archive(&self) -> Result<&dyn Archive, Problem> {
         self.stores.as_ref().map(|s| &*s.archive).ok_or_else(no_stores)
     }
 
-    /// What a store answered, or the problem that its error is to the reader; the error itself goes to the log.
+    /// A store's answer, or the problem to send to the client; the store's error is logged.
     pub(crate) fn stored<T>(&self, answer: Result<T, StoreError>) -> Result<T, Problem> {
         answer.map_err(|e| {
             let kind = match e {

@@ -1,28 +1,28 @@
-//! [`Config`]: where the API listens, and every bound of it.
+//! [`Config`] of the API: where it listens, and every limit with its reason.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use boxbox_schemas::TenantId;
 
-/// How an API listens and what it puts up with.
+/// The address and the limits of an API.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Whom a request without a grant is shown, on a loopback address.
+    /// The tenant whose data a request without a grant may read, on a loopback address.
     pub local_tenant: TenantId,
-    /// Open connections at most; others wait to be accepted. Each costs some 30 KB and a file handle: the process must have
-    /// set aside what else needs handles, for accepting goes on until there are none.
+    /// Open connections at most; others wait to be accepted. Each takes some 30 KB and a file handle. The process must keep enough
+    /// handles for its other needs, because connections are accepted until there are no handles left.
     pub max_connections: usize,
-    /// A request's head must be there within this time, also the next one on an open connection: slow senders and idle
-    /// connections do not hold places.
+    /// Time limit for a request's head, also of the next request on an open connection: slow senders and idle connections are
+    /// disconnected.
     pub header_timeout: Duration,
-    /// A request is answered within this time, or with 503.
+    /// Time limit of an answer; after it the answer is 503.
     pub request_timeout: Duration,
-    /// A client that takes nothing of its answer for this long is disconnected.
+    /// A client that reads nothing of its answer for this long is disconnected.
     pub write_timeout: Duration,
-    /// When stopping, requests that are being answered have this long to end.
+    /// When stopping: time limit for requests that are being answered.
     pub drain: Duration,
 }
 

@@ -1,23 +1,23 @@
-//! Requests that a page of another address makes a browser of this machine send.
+//! Requests that a page of another address makes a browser on this machine send.
 //!
-//! Such a page cannot read the answer, for nothing allows it to (CORS). But asking is enough to keep the API busy: an image's
-//! address is a request. Browsers say on whose behalf they ask, in headers that no page can set or leave out:
+//! Such a page cannot read the answer, because no header allows it to (CORS). But requests alone can keep the API busy: the
+//! address of an image is a request. Browsers state who caused a request, in headers that a page can neither set nor leave out:
 //! `Sec-Fetch-Site` (Fetch Metadata) in every request to this machine, `Origin` (RFC 6454) in some. A program that is no browser
 //! sends neither.
 //!
 //! Following a link from another address is refused too: a page opens addresses in frames and windows as easily as it loads
-//! images, and one click of a person is easily had. What is typed or pasted is the person's own (`Sec-Fetch-Site: none`).
-//! Paths that need no grant anywhere, the reader of the API's description among them, are answered before anybody asks
-//! this: links to them work.
+//! images, and it is easy to make a person click. An address that a person types or pastes is allowed (`Sec-Fetch-Site: none`).
+//! Paths that need no grant anywhere, among them the reader of the API's description, are answered before this check: links to
+//! them work.
 
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a page of another address asks: of another site, or of this one at another port or under another name.
-pub(crate) fn asks(headers: &HeaderMap) -> bool {
-    // What is neither of the two is a word of browsers to come, or no browser's.
+/// Whether a page of another address caused the request: of another site, or of this one at another port or under another name.
+pub(crate) fn is_cross_site(headers: &HeaderMap) -> bool {
+    // Any other value is one that browsers may send in future, or it is not from a browser.
     let fetched = headers.get_all(SEC_FETCH_SITE).iter().any(|site| !matches!(site.as_bytes(), b"none" | b"same-origin"));
     let of_here = match (one(headers, ORIGIN), one(headers, HOST)) {
         (Ok(None), _) => true,
@@ -27,14 +27,14 @@ pub(crate) fn asks(headers: &HeaderMap) -> bool {
     fetched || !of_here
 }
 
-/// Whether a request is marked as one that no form can send: a page of another site would have to ask first (CORS), which
-/// is never granted. It holds for browsers that say nothing of whom they ask for.
-pub(crate) fn marked(headers: &HeaderMap) -> bool {
+/// Whether a request has a header that no form can set: a page of another site would have to ask first (CORS), and that is never
+/// allowed. This protects people whose browsers do not send the headers above.
+pub(crate) fn is_marked(headers: &HeaderMap) -> bool {
     let is_json = |kind: &str| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     headers.contains_key("x-boxbox") || one(headers, CONTENT_TYPE).is_ok_and(|kind| kind.is_some_and(is_json))
 }
 
-/// The header's value, if it is there; an error if it is there twice or is no text.
+/// The header's value, if it is present; an error if it is present twice or is not text.
 fn one(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
@@ -71,7 +71,7 @@ mod tests {
             &[("sec-fetch-site", "same-origin"), ("origin", "http://localhost:7480")],
             &[("origin", "http://LOCALHOST:7480")],
         ] {
-            assert!(!asks(&headers(&[&[HOME], allowed].concat())), "{allowed:?}");
+            assert!(!is_cross_site(&headers(&[&[HOME], allowed].concat())), "{allowed:?}");
         }
         for foreign in [
             // An image, a script, a frame, a link, a window, a form.
@@ -84,7 +84,7 @@ mod tests {
             // Another program's page at another port of this machine.
             &[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
             &[("sec-fetch-site", "same-site"), ("origin", "http://localhost:3000")],
-            // Browsers that do not say the site.
+            // Browsers that do not send `Sec-Fetch-Site`.
             &[("origin", "http://evil.example")],
             &[("origin", "https://localhost:7480")],
             &[("origin", "http://localhost:7480.evil.example")],
@@ -101,20 +101,20 @@ mod tests {
             &[("sec-fetch-site", "same-origin"), ("origin", "http://evil.example")],
             &[("origin", "http://localhost:7480"), ("origin", "http://evil.example")],
         ] {
-            assert!(asks(&headers(&[&[HOME], foreign].concat())), "{foreign:?}");
+            assert!(is_cross_site(&headers(&[&[HOME], foreign].concat())), "{foreign:?}");
         }
-        // An origin is compared with the address that was asked for; without one nothing is known to be of here.
-        assert!(asks(&headers(&[("origin", "http://localhost:7480")])));
+        // An origin is compared with the address of the request; without a `Host` no origin can be this address.
+        assert!(is_cross_site(&headers(&[("origin", "http://localhost:7480")])));
     }
 
     #[test]
     fn what_a_form_can_send_is_not_marked() {
         for marks in [("x-boxbox", "1"), ("content-type", "application/json"), ("content-type", "Application/JSON; charset=utf-8")] {
-            assert!(marked(&headers(&[HOME, marks])), "{marks:?}");
+            assert!(is_marked(&headers(&[HOME, marks])), "{marks:?}");
         }
         for of_a_form in ["text/plain", "multipart/form-data; boundary=application/json", "application/x-www-form-urlencoded", ""] {
-            assert!(!marked(&headers(&[HOME, ("content-type", of_a_form)])), "{of_a_form}");
+            assert!(!is_marked(&headers(&[HOME, ("content-type", of_a_form)])), "{of_a_form}");
         }
-        assert!(!marked(&headers(&[HOME])));
+        assert!(!is_marked(&headers(&[HOME])));
     }
 }

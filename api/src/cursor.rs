@@ -1,5 +1,5 @@
-//! Where a list goes on. To readers a cursor is opaque text; inside it is the last row's place: the values that the list is
-//! ordered by, in its order. So rows that come or go before it move nothing.
+//! Cursors of lists that come in pages. To clients a cursor is opaque text. It holds the last row's sort key: the values by which
+//! the list is ordered. So rows that are added or removed before it change nothing.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,22 +10,22 @@ use boxbox_store::SessionCursor;
 
 use crate::problem::Problem;
 
-/// Between the parts; no id has it, and URLs need no escape for it.
+/// Separates the values of a key: no id contains it, and a URL need not escape it.
 const BETWEEN: char = '~';
 
-/// What a list is ordered by.
-pub(crate) trait Place: Ord + Sized {
-    fn write(&self) -> String;
-    fn read(text: &str) -> Option<Self>;
+/// The values by which a list is ordered.
+pub(crate) trait SortKey: Ord + Sized {
+    fn to_text(&self) -> String;
+    fn from_text(text: &str) -> Option<Self>;
 }
 
-macro_rules! place {
+macro_rules! sort_key {
     ($($part:ident $at:tt),*) => {
-        impl<$($part: Display + FromStr + Ord),*> Place for ($($part,)*) {
-            fn write(&self) -> String {
+        impl<$($part: Display + FromStr + Ord),*> SortKey for ($($part,)*) {
+            fn to_text(&self) -> String {
                 [$(self.$at.to_string()),*].join(&BETWEEN.to_string())
             }
-            fn read(text: &str) -> Option<Self> {
+            fn from_text(text: &str) -> Option<Self> {
                 let mut parts = text.split(BETWEEN);
                 let read = ($(parts.next()?.parse::<$part>().ok()?,)*);
                 parts.next().is_none().then_some(read)
@@ -33,49 +33,49 @@ macro_rules! place {
         }
     };
 }
-place!(A 0, B 1);
-place!(A 0, B 1, C 2);
-place!(A 0, B 1, C 2, D 3, E 4);
+sort_key!(A 0, B 1);
+sort_key!(A 0, B 1, C 2);
+sort_key!(A 0, B 1, C 2, D 3, E 4);
 
-/// The place that a reader gave back.
-pub(crate) fn read<P: Place>(text: Option<&str>) -> Result<Option<P>, Problem> {
-    text.map(|text| P::read(text).ok_or_else(bad)).transpose()
+/// The sort key in a cursor that a client sent.
+pub(crate) fn read<K: SortKey>(text: Option<&str>) -> Result<Option<K>, Problem> {
+    text.map(|text| K::from_text(text).ok_or_else(bad)).transpose()
 }
 
-/// Of all rows of a list those after `cursor`, `limit` at most, and the cursor behind them if there are more.
-pub(crate) fn page<T, P: Place>(
+/// The rows of a list after `cursor`, `limit` at most, and the next cursor if there are more.
+pub(crate) fn page<T, K: SortKey>(
     mut rows: Vec<T>,
     cursor: Option<&str>,
     limit: u32,
-    place: impl Fn(&T) -> P,
+    key: impl Fn(&T) -> K,
 ) -> Result<(Vec<T>, Option<String>), Problem> {
-    if let Some(after) = read::<P>(cursor)? {
-        rows.retain(|row| place(row) > after);
+    if let Some(after) = read::<K>(cursor)? {
+        rows.retain(|row| key(row) > after);
     }
-    rows.sort_by_key(&place);
-    Ok(cut(rows, limit, place))
+    rows.sort_by_key(&key);
+    Ok(cut(rows, limit, key))
 }
 
-/// The first `limit` of rows that are in order, and the cursor behind them if there are more.
-pub(crate) fn cut<T, P: Place>(mut rows: Vec<T>, limit: u32, place: impl Fn(&T) -> P) -> (Vec<T>, Option<String>) {
+/// The first `limit` of `rows`, which are in order, and the next cursor if there are more.
+pub(crate) fn cut<T, K: SortKey>(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> K) -> (Vec<T>, Option<String>) {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| place(row).write());
+    let next = rows.last().filter(|_| more).map(|row| key(row).to_text());
     (rows, next)
 }
 
-/// `<opened_at_us>~<id>`; sessions are in falling order of the time they were opened.
+/// `<opened_at_us>~<id>`; sessions are ordered by the time they were opened, newest first.
 pub(crate) fn of_session(last: &SessionInfo) -> String {
-    (last.opened_at_us, last.id).write()
+    (last.opened_at_us, last.id).to_text()
 }
 
 pub(crate) fn session(text: Option<&str>) -> Result<Option<SessionCursor>, Problem> {
-    let place = read::<(i64, SessionId)>(text)?;
-    Ok(place.map(|(opened_at_us, id)| SessionCursor { opened_at_us, id }))
+    let key = read::<(i64, SessionId)>(text)?;
+    Ok(key.map(|(opened_at_us, id)| SessionCursor { opened_at_us, id }))
 }
 
 fn bad() -> Problem {
-    Problem::bad_request("bad_cursor", "This is no cursor of this list: give back `next_cursor` as it came, or none to begin anew.")
+    Problem::bad_request("bad_cursor", "This is no cursor of this list: send `next_cursor` as you received it, or none to start from the first page.")
 }
 
 #[cfg(test)]
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn cursors_come_back_as_they_were() {
-        let place = session(Some("-5~00112233445566778899aabbccddeeff")).unwrap().unwrap();
-        assert_eq!((place.opened_at_us, place.id.to_string().as_str()), (-5, "00112233445566778899aabbccddeeff"));
+        let key = session(Some("-5~00112233445566778899aabbccddeeff")).unwrap().unwrap();
+        assert_eq!((key.opened_at_us, key.id.to_string().as_str()), (-5, "00112233445566778899aabbccddeeff"));
         assert_eq!(read(Some("t:1.2~7")).unwrap(), Some((EntryId::new("t:1.2").unwrap(), 7u32)));
         for text in ["", "~", "7", "7~", "~7", "a~x", "a~-1", "ä~7", "a~99999999999", "a~7~", "a~7~8"] {
             assert!(read::<(EntryId, u32)>(Some(text)).is_err() && session(Some(text)).is_err(), "{text}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     proptest! {
-        /// A walk through pages is the whole list, also while rows come in before, between and behind.
+        /// All pages together are the whole list, also while rows are added before, between and behind.
         #[test]
         fn pages_are_stable_under_inserts(
             rows in proptest::collection::btree_set((0i64..50, 0u32..5), 0..40),

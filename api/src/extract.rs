@@ -1,4 +1,4 @@
-//! What a request says, read strictly: anything else is 400 with a sentence on what is expected.
+//! The parameters of requests, read strictly: anything unexpected is answered with 400 and a sentence on what is expected.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Query};
@@ -10,10 +10,10 @@ use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
-/// A path's parameters.
+/// The parameters in a path.
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// A query's parameters; unknown ones are refused, for they are mostly misspelt.
+/// The parameters of a query. Unknown ones are refused, because most of them are misspelt.
 pub(crate) struct Params<T>(pub(crate) T);
 
 /// `sessions/{session}`
@@ -32,7 +32,7 @@ pub(crate) struct LapPath {
     /// The session's id
     #[param(value_type = String, pattern = "^[0-9a-fA-F]{32}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153")]
     pub(crate) session: SessionId,
-    /// Who competes
+    /// The entry's id
     #[param(value_type = String, pattern = "^[A-Za-z0-9_.:-]{1,40}$", example = "max")]
     pub(crate) entry: EntryId,
     /// The lap's number, 1-based
@@ -45,27 +45,27 @@ pub(crate) struct LapPath {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
-    /// `next_cursor` of the page before; left out: the first page
+    /// `next_cursor` of the page before; by default the first page
     pub(crate) cursor: Option<String>,
-    /// Rows at most; 100 if left out
+    /// Rows at most; 100 by default
     #[param(minimum = 1, maximum = 500, example = 100)]
     pub(crate) limit: Option<u32>,
 }
 
-/// Rows of a page if nobody says otherwise.
-pub(crate) const USUAL: u32 = 100;
+/// Rows of a page if the request does not give a limit.
+pub(crate) const LIMIT_DEFAULT: u32 = 100;
 /// Rows of a page at most.
-pub(crate) const MOST: u32 = 500;
+pub(crate) const LIMIT_MAX: u32 = 500;
 
-/// How many rows to give.
-pub(crate) fn rows(asked: Option<u32>) -> Result<u32, Problem> {
-    limit(asked, USUAL, MOST)
+/// The number of rows to return.
+pub(crate) fn rows(requested: Option<u32>) -> Result<u32, Problem> {
+    limit(requested, LIMIT_DEFAULT, LIMIT_MAX)
 }
 
-/// How many to give, at most `most`.
-pub(crate) fn limit(asked: Option<u32>, usual: u32, most: u32) -> Result<u32, Problem> {
-    let asked = asked.unwrap_or(usual);
-    if (1..=most).contains(&asked) { Ok(asked) } else { Err(Problem::bad_request("bad_limit", format!("`limit` is 1 to {most} here."))) }
+/// The number of items to return, `max` at most.
+pub(crate) fn limit(requested: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    let requested = requested.unwrap_or(default);
+    if (1..=max).contains(&requested) { Ok(requested) } else { Err(Problem::bad_request("bad_limit", format!("`limit` is 1 to {max} here."))) }
 }
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query: Result<_, QueryRejection> = Query::from_request_parts(parts, state).await;
         query.map(|Query(t)| Self(t)).map_err(|_| {
-            let detail = "The query has a parameter that this route does not know, one twice, or one that is not of the kind expected.";
+            let detail = "The query has a parameter that this route does not know, the same parameter twice, or a value of the wrong type.";
             Problem::bad_request("bad_query", detail)
         })
     }

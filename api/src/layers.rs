@@ -1,5 +1,5 @@
-//! What happens to every request on its way in and out: counted, bounded in time and size, and never answered with a
-//! broken connection for a fault of ours.
+//! Layers around every route: requests are counted and bounded in time and size, and a bug of ours is answered with 500, not with
+//! a broken connection.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use crate::app::App;
+use crate::paths;
 use crate::problem::Problem;
-use crate::routes;
 
-/// Counts and times each request; sets the headers that every answer has.
+/// Counts and times each request; sets the headers that all answers have.
 pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    app.metrics.requests.with(routes::label(matched)).increment(1);
+    app.metrics.requests.with(paths::label(matched)).increment(1);
     let in_flight = InFlight::begin(&app);
     let mut response = next.run(request).await;
     drop(in_flight);
@@ -33,13 +33,13 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     };
     app.metrics.responses.with(class).increment(1);
     app.metrics.request_seconds.record(began.elapsed().as_secs_f64());
-    // Results change with every lap, and a shared cache would not know whose they are.
+    // Results change with every lap, and a shared cache cannot tell which client may see them.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// Refuses bodies, ends what takes too long, and turns a panic into 500.
+/// Refuses request bodies, ends requests that take too long, and answers a panic with 500.
 pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if !request.body().is_end_stream() {
         let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "No route of this API takes a request body: send none.");
@@ -53,7 +53,7 @@ pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next:
     }
 }
 
-/// One more request, until dropped: also when the client goes away.
+/// Counts a request in flight until it is dropped, also when the client disconnects.
 struct InFlight<'a>(&'a App);
 
 impl<'a> InFlight<'a> {

@@ -1,13 +1,13 @@
 //! The HTTP API: sessions, laps, traces, incidents and ledgers as JSON; health and metrics for operators.
 //!
 //! * A page for people is at `/`. Everything else is under `/api/v1` and described by `/api/v1/openapi.json`, with a reader at
-//!   `/api/docs`; `/livez`, `/readyz`, `/api/health` and `/metrics` are for operators. Everything only reads, but for closing a
-//!   session and opening it again.
+//!   `/api/docs`; `/livez`, `/readyz`, `/api/health` and `/metrics` are for operators. All requests only read, except those that close
+//!   a session or open it again.
 //! * Times are integers of microseconds and end in `_us`, other units are in the names too; reasons and tags are lists of
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
-//! * On a loopback address people of this machine see [`Config::local_tenant`]'s data without a grant, but no page of
-//!   another address through their browser. On any other address every request but the two probes and the API's
-//!   description needs a grant to read (W3), and sees its own tenant only.
+//! * On a loopback address, people and programs of this machine read [`Config::local_tenant`]'s data without a grant; pages of
+//!   other addresses cannot read it through a browser. On any other address every request except the probes, the page and the
+//!   API's description needs a grant to read (W3), and reads the data of its own tenant only.
 //!
 //! ```no_run
 //! # async fn example(sessions: std::sync::Arc<dyn boxbox_store::Sessions>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
@@ -30,15 +30,16 @@ mod layers;
 mod metrics;
 mod openapi;
 mod page;
+mod paths;
 mod problem;
 mod read;
 mod routes;
 mod server;
-mod stall;
 mod svg;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod write_timeout;
 
 pub use app::{Check, Stores};
 pub use config::Config;

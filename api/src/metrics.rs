@@ -1,23 +1,23 @@
-//! [`ApiMetrics`].
+//! [`ApiMetrics`]: the metrics of the API.
 
 boxbox_schemas::metrics! {
-    /// What the API counts.
+    /// The metrics of the API.
     pub struct ApiMetrics("boxbox_api") {
         /// Requests, by route.
         requests: counter by "route",
         /// Answers, by status class.
         responses: counter by "class",
-        /// Seconds from a request's head to its answer's head.
+        /// Seconds from the head of a request to the head of its answer.
         request_seconds: histogram,
-        /// Requests being answered.
+        /// Requests that are being answered now.
         in_flight: gauge,
-        /// Open connections.
+        /// Connections that are open now.
         connections: gauge,
-        /// Connections that ended by an error or a time-out of theirs.
+        /// Connections that ended with an error or a time-out.
         connections_failed: counter,
-        /// Requests refused for who asks, by reason.
+        /// Requests that were refused because of who sent them, by reason.
         refused: counter by "reason",
-        /// Calls of a store that failed, by kind.
+        /// Calls of a store that failed, by kind of error.
         store_errors: counter by "kind",
     }
 }

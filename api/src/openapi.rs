@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document: what the routes say of themselves, and what is common to all of them.
+//! The OpenAPI 3.1 document: each route describes itself, and this adds what is common to all of them.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa::{OpenApi, PartialSchema, ToSchema};
 
-use crate::access::OPEN;
+use crate::paths::OPEN;
 use crate::problem;
-
-/// Where the document is.
-pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
-/// Where its reader is.
-pub(crate) const READER: &str = "/api/docs";
 
 const GRANT: &str = "grant";
 
@@ -25,9 +20,9 @@ const GRANT: &str = "grant";
         Times are integers of microseconds and end in `_us`: session times of the simulator unless said otherwise. \
         Other units are in the names too. Reasons, tags and kinds are lower-case words; new ones may come. \
         Ids are opaque text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.\n\n\
-        Lists that can grow come in pages: give `next_cursor` back as `cursor`, with the same other parameters, until it is `null`.\n\n\
-        On a loopback address people of that machine need no grant, and pages of other addresses get nothing; elsewhere every request but the probes and this document \
-        carries `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one), and sees one tenant's data."),
+        Lists that can grow come in pages: send `next_cursor` as `cursor`, with the same other parameters, until it is `null`.\n\n\
+        On a loopback address people of that machine need no grant, and pages of other addresses get nothing; elsewhere every request except the probes and this document \
+        needs `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one), and reads one tenant's data."),
     components(schemas(problem::Body)),
     tags(
         (name = "sessions", description = "Sessions, and closing and reopening them"),
@@ -39,18 +34,18 @@ const GRANT: &str = "grant";
 )]
 pub(crate) struct Base;
 
-/// What every route may answer beside its own: status and when.
+/// Answers that every route may give, beside its own: status and description.
 const COMMON: [(&str, &str); 7] = [
     ("400", "A parameter is not as described: `bad_path`, `bad_query`, `bad_limit`, `bad_cursor`, …"),
-    ("401", "No grant, or one that does not hold"),
+    ("401", "No grant, or a grant that is not valid"),
     ("403", "The grant does not allow it, or the request does not come from this machine: `not_localhost`, `cross_site`, …"),
-    ("405", "Another method than described"),
-    ("413", "A request body: none is wanted"),
-    ("500", "A fault of the server; its log says more"),
+    ("405", "The route does not have this method"),
+    ("413", "The request has a body; no route takes one"),
+    ("500", "A bug of the server; its log has the details"),
     ("503", "A store, the log or the list of revoked grants does not answer, or the answer took too long: try again after `Retry-After` seconds"),
 ];
 
-/// `document` with the answers that every route may give, and who may ask.
+/// Adds to `document` the answers that every route may give, and which grant a route needs.
 pub(crate) fn complete(mut document: Document) -> Document {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("PASETO v4.public").description(Some("A grant to read")).build();
     document.components.get_or_insert_default().add_security_scheme(GRANT, SecurityScheme::Http(scheme));
@@ -64,7 +59,7 @@ pub(crate) fn complete(mut document: Document) -> Document {
 }
 
 fn answers(operation: &mut Operation, open: bool, in_path: bool) {
-    let known = in_path.then_some(("404", "There is no such thing, or it is another tenant's"));
+    let known = in_path.then_some(("404", "It does not exist, or it is another tenant's"));
     for (status, when) in COMMON.into_iter().chain(known) {
         if !(open && matches!(status, "400" | "401" | "403")) {
             operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(of_problem(when)));
@@ -72,7 +67,7 @@ fn answers(operation: &mut Operation, open: bool, in_path: bool) {
     }
     if !open {
         let grant = SecurityRequirement::new(GRANT, Vec::<String>::new());
-        // The empty one: on a loopback address none is needed.
+        // The empty requirement: on a loopback address no grant is needed.
         operation.security = Some(vec![grant, SecurityRequirement::default()]);
     }
 }
@@ -82,7 +77,7 @@ fn of_problem(when: &str) -> utoipa::openapi::Response {
     ResponseBuilder::new().description(when).content("application/problem+json", Content::new(Some(schema))).build()
 }
 
-/// Ids as they are in JSON; never values, only schemas.
+/// Schemas of ids in JSON. These types have no values.
 macro_rules! text_schema {
     ($(#[doc = $doc:literal])* $name:ident, $pattern:expr, $example:expr) => {
         $(#[doc = $doc])*
@@ -111,6 +106,6 @@ text_schema! {
     ShortId, "^[A-Za-z0-9_.:-]{1,40}$", "max"
 }
 text_schema! {
-    /// Opaque: give it back as `cursor` for the next page.
+    /// Opaque text: send it as `cursor` to get the next page.
     Cursor, "^[A-Za-z0-9_.:~-]{1,200}$", "max~7"
 }

@@ -1,6 +1,6 @@
 //! [`Problem`]: every error of the API, as `application/problem+json` (RFC 9457).
 //!
-//! What it says is written here or by the caller for the reader; the stores' own words go to the log only.
+//! The text is written in this crate, for the client; errors of the stores are only logged.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use boxbox_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// When to come back after 503: most outages of a local store are shorter than a second.
+/// After how many seconds to try again after 503: most outages of a local store are shorter than a second.
 const RETRY_AFTER_S: &str = "1";
 
-/// An error as its reader sees it.
+/// An error, as the client sees it.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -25,26 +25,26 @@ pub(crate) struct Problem {
     failed: Option<Vec<&'static str>>,
 }
 
-/// Why a request was not answered (RFC 9457).
+/// Why a request failed (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Body {
-    /// `about:blank`: `code` says which problem it is.
+    /// `about:blank`: the problem is identified by `code`.
     #[schema(example = "about:blank")]
     r#type: &'static str,
-    /// The status in words.
+    /// The name of the status.
     #[schema(example = "Not Found")]
     title: &'static str,
     /// The HTTP status.
     #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
-    /// Which problem it is, for programs; it does not change.
+    /// Identifies the problem, for programs; it does not change.
     #[schema(example = "not_found")]
     code: &'static str,
     /// What is wrong, for people.
     #[schema(example = "There is no such lap.")]
     detail: Cow<'static, str>,
-    /// Readiness only: the names of the checks that fail.
+    /// Only for readiness: the names of the checks that fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<Vec<&'static str>>,
 }
@@ -66,7 +66,7 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// What was asked for makes sense, and what is known does not suffice to answer it.
+    /// The request makes sense, but the data does not suffice to answer it.
     pub(crate) fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
@@ -80,20 +80,20 @@ impl Problem {
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed to answer this; its log says why.")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed to answer this request; the reason is in its log.")
     }
 
     pub(crate) fn of_store(e: &StoreError) -> Self {
         if e.is_retryable() { Self::unavailable("store_unavailable", "The store does not answer. Try again.") } else { Self::internal() }
     }
 
-    /// The names of what is not well, for programs.
+    /// Adds the names of the checks that fail, for programs.
     pub(crate) fn with_failed(mut self, failed: Vec<&'static str>) -> Self {
         self.failed = Some(failed);
         self
     }
 
-    /// One header that belongs to the status; the name in lower case.
+    /// Adds a header that belongs to the status; its name is in lower case.
     pub(crate) fn with_header(self, name: &'static str, value: &'static str) -> Self {
         Self { header: Some((name, value)), ..self }
     }

@@ -1,4 +1,4 @@
-//! What several routes read of a session: the session itself, all its laps, its rows of a kind, who is in which car.
+//! Reads what several routes need of a session: the session itself, its laps, its rows of one type, its cars.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +13,31 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::problem::Problem;
 
-/// Laps read at once.
+/// Laps read from the store at once.
 const AT_ONCE: u32 = 2_000;
-/// Laps of a session that its results are made from at most: 128 cars for 24 hours at 110 s a lap.
+/// Laps of a session from which its results are computed at most: 128 cars for 24 hours at 110 s a lap.
 const LAPS_MAX: usize = 100_000;
 
-/// The session, or 404: also if it is another tenant's.
+/// The session, or 404, also if it is another tenant's.
 pub(crate) async fn session(app: &App, tenant: &TenantId, session: &SessionId) -> Result<SessionInfo, Problem> {
     let found = app.stored(app.sessions()?.session(tenant, session).await)?;
     found.ok_or_else(|| Problem::not_found("There is no such session."))
 }
 
-/// A page of the laps that `filter` and `suits` let pass, those after `after`; `most` of them at most.
-pub(crate) async fn laps_that(
+/// The laps after `after` that `filter` and `matches` accept; `most` of them at most.
+pub(crate) async fn matching_laps(
     app: &App,
     of: (&TenantId, &SessionId),
     filter: &LapFilter,
     mut after: Option<(EntryId, u32)>,
     most: usize,
-    suits: impl Fn(&Lap) -> bool,
+    matches: impl Fn(&Lap) -> bool,
 ) -> Result<Vec<Lap>, Problem> {
     let mut laps: Vec<Lap> = vec![];
     loop {
         let found = app.stored(app.sessions()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
         let last = found.last().map(|l| (l.entry, l.number));
-        laps.extend(found.into_iter().filter(&suits));
+        laps.extend(found.into_iter().filter(&matches));
         if last.is_none() || laps.len() >= most {
             laps.truncate(most);
             return Ok(laps);
@@ -48,33 +48,33 @@ pub(crate) async fn laps_that(
 
 /// All laps of a session.
 pub(crate) async fn all_laps(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<Lap>, Problem> {
-    let laps = laps_that(app, (tenant, session), &LapFilter::default(), None, LAPS_MAX + 1, |_| true).await?;
+    let laps = matching_laps(app, (tenant, session), &LapFilter::default(), None, LAPS_MAX + 1, |_| true).await?;
     if laps.len() <= LAPS_MAX {
         return Ok(laps);
     }
-    Err(Problem::unprocessable("session_too_long", format!("This session has more than {LAPS_MAX} laps, more than this is computed from.")))
+    Err(Problem::unprocessable("session_too_long", format!("This session has more than {LAPS_MAX} laps, the most from which this can be computed.")))
 }
 
-/// A car as the simulator lists it; `null` where it does not say.
+/// A car, as the simulator lists it; `null` where the simulator gives no value.
 #[derive(Serialize, ToSchema, Clone)]
 pub(crate) struct Car {
     /// Its slot in the simulator (iRacing: CarIdx).
     #[schema(example = 3)]
     slot: u16,
-    /// Its number, as written on the car.
+    /// Its number, as on the car.
     #[schema(example = "044")]
     car_number: Option<String>,
-    /// Who drives it now.
+    /// Its driver now.
     #[schema(example = "Max Muster")]
     pub(crate) driver_name: Option<String>,
-    /// The team.
+    /// Its team.
     team_name: Option<String>,
-    /// Which car it is.
+    /// Its make or model.
     #[schema(example = "Dallara F3")]
     car_name: Option<String>,
-    /// The simulator's id of its class; 0 where nobody says.
+    /// The simulator's id of its class; 0 if it is not known.
     class_id: u32,
-    /// Its class.
+    /// The name of its class.
     class_name: Option<String>,
 }
 
@@ -94,28 +94,28 @@ impl Car {
         }
     }
 
-    /// Whether `asked` is its class, by name or by id.
-    pub(crate) fn is_of_class(&self, asked: &str) -> bool {
-        self.class_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(asked)) || self.class_id.to_string() == asked
+    /// Whether the car is of `class`, a name or an id.
+    pub(crate) fn is_of_class(&self, class: &str) -> bool {
+        self.class_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(class)) || self.class_id.to_string() == class
     }
 }
 
-/// The cars of a class, each slot looked up once.
+/// The cars of a class; the class of each slot is looked up once.
 pub(crate) struct Class<'a> {
-    asked: &'a str,
+    class: &'a str,
     slots: BTreeMap<u16, bool>,
 }
 
 impl<'a> Class<'a> {
-    /// Those that `meta` says are of class `asked`.
-    pub(crate) fn of(meta: Option<&SessionMeta>, asked: &'a str) -> Self {
-        let slots = meta.iter().flat_map(|m| &m.entries).map(|e| (e.slot, Car::of(meta, e.slot).is_of_class(asked)));
-        Self { asked, slots: slots.collect() }
+    /// The cars that are of `class` according to `meta`.
+    pub(crate) fn of(meta: Option<&SessionMeta>, class: &'a str) -> Self {
+        let slots = meta.iter().flat_map(|m| &m.entries).map(|e| (e.slot, Car::of(meta, e.slot).is_of_class(class)));
+        Self { class, slots: slots.collect() }
     }
 
-    /// Whether the car in `slot` is one of them.
+    /// Whether the car in `slot` is of the class.
     pub(crate) fn has(&self, slot: u16) -> bool {
-        self.slots.get(&slot).copied().unwrap_or(self.asked == "0")
+        self.slots.get(&slot).copied().unwrap_or(self.class == "0")
     }
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A session's rows of a kind, not superseded.
+/// A session's rows of one type, without those that are superseded.
 pub(crate) async fn rows_of<T: Row>(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<T>, Problem> {
     app.stored(boxbox_store::rows_of(app.sessions()?, tenant, session).await)
 }

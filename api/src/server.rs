@@ -1,4 +1,4 @@
-//! [`Api`]: bind, run, drain. An accept loop of its own, for axum's has no time limits.
+//! [`Api`]: bind, run, drain. It has its own accept loop, because axum's has no time limits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,28 +17,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Check, Stores};
 use crate::append::Appender;
-use crate::stall::Stall;
+use crate::write_timeout::WriteTimeout;
 use crate::{ApiMetrics, Config, routes};
 
-/// Bytes of a request's head at most; hyper answers longer ones with 431. A grant is below 1 KiB.
+/// Bytes of a request's head at most; hyper answers longer heads with 431. A grant is below 1 KiB.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
-/// After an error of `accept` (mostly: no file handles left) wait this long, so as not to spin.
+/// Pause after an error of `accept` (usually: no file handles left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often the metrics recorder folds its samples, so that histograms do not grow when nobody scrapes.
+/// How often the metrics recorder merges its samples, so that histograms do not grow while nothing scrapes them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Why the API does not run.
+/// Why the API cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// Somebody listens there already.
+    /// The address is in use.
     #[error("{0} is in use: another program, or another boxbox, listens there. Stop it, or take another port (--api-port; 0 takes a free one)")]
     Busy(SocketAddr),
-    /// The system does not let us listen there.
+    /// The system does not allow to listen there.
     #[error("cannot listen on {listen}: {error}")]
     Listen {
-        /// Where.
+        /// The address.
         listen: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
 }
@@ -51,9 +51,9 @@ pub struct Api {
 }
 
 impl Api {
-    /// Listen as `config` says. `stores` are what is read; without them health and metrics are all that is answered. `checks`
-    /// are what `/readyz` asks besides the stores; `prometheus` is what `/metrics` shows; `log` is where sessions are closed
-    /// and opened again (without one that is answered with 503). Nothing is answered before [`Api::run`].
+    /// Listens as `config` says. `stores` are what requests read; without them only health and metrics are answered. `checks` are
+    /// conditions of `/readyz` beside the stores; `prometheus` has the metrics for `/metrics`; sessions are closed and opened again
+    /// through `log` (without it such a request is answered with 503). No request is answered before [`Api::run`].
     pub async fn bind(
         config: Config,
         stores: Option<Stores>,
@@ -84,40 +84,40 @@ impl Api {
         Ok(Self { listener, local_addr, app: Arc::new(app) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Answer until `stop`, then let what is being answered end, for [`Config::drain`] at most.
+    /// Answers requests until `stop`, then lets those in progress end, for [`Config::drain`] at most.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ApiError> {
         let router = if self.app.stores.is_some() { routes::router(self.app.clone()) } else { routes::operations(self.app.clone()) };
-        let places = Arc::new(Semaphore::new(self.app.config.max_connections));
+        let permits = Arc::new(Semaphore::new(self.app.config.max_connections));
         tracing::info!(listen = %self.local_addr, grants_needed = !self.app.local, "the API answers");
         if !self.app.local {
             tracing::warn!(listen = %self.local_addr, "the API is reachable from elsewhere and speaks plain HTTP: put TLS in front of it, or grants can be read on the way");
         }
         tokio::select! {
-            () = accept(&self.listener, &self.app, &router, &places) => {}
+            () = accept(&self.listener, &self.app, &router, &permits) => {}
             () = upkeep(self.app.prometheus.as_ref()) => {}
             () = stop.cancelled() => {}
         }
         self.app.stopping.cancel();
         drop(self.listener);
         let all = u32::try_from(self.app.config.max_connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(self.app.config.drain, places.acquire_many(all)).await.is_err() {
+        if tokio::time::timeout(self.app.config.drain, permits.acquire_many(all)).await.is_err() {
             tracing::warn!("some API requests did not end in time and were cut off");
         }
         Ok(())
     }
 }
 
-/// Accept for ever; waits while all places are taken.
-async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, places: &Arc<Semaphore>) {
+/// Accepts connections for ever; waits while there are as many as allowed.
+async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, permits: &Arc<Semaphore>) {
     // The semaphore is never closed.
-    while let Ok(place) = places.clone().acquire_owned().await {
+    while let Ok(permit) = permits.clone().acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(stream, app.clone(), router.clone(), place))),
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, app.clone(), router.clone(), permit))),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -126,10 +126,10 @@ async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, places:
     }
 }
 
-async fn serve(stream: TcpStream, app: Arc<App>, router: Router, _place: OwnedSemaphorePermit) {
+async fn serve(stream: TcpStream, app: Arc<App>, router: Router, _permit: OwnedSemaphorePermit) {
     let _ = stream.set_nodelay(true);
     let config = &app.config;
-    let io = TokioIo::new(Stall::new(stream, config.write_timeout));
+    let io = TokioIo::new(WriteTimeout::new(stream, config.write_timeout));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_timeout)

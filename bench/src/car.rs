@@ -1,14 +1,14 @@
-//! Frames of a car that drives round and round: valid, moving, and cheap to make.
+//! [`Car`]: makes records of a car that drives laps at constant speed. Its frames are valid, change from tick to tick, and cost little.
 
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence, SessionState, TrackLoc};
 use boxbox_schemas::record::{Kind, Prelude, archive, seal};
 use boxbox_schemas::{RunId, Source};
 use bytes::Bytes;
 
-/// How fast it goes, m/s.
+/// Speed of the car, m/s.
 const SPEED_MPS: f64 = 50.0;
 
-/// Makes one car's records.
+/// Makes the records of one car.
 pub struct Car {
     run: RunId,
     source: Source,
@@ -18,11 +18,11 @@ pub struct Car {
     seq: u64,
 }
 
-/// A car has crossed the line within a record.
+/// A crossing of the line within a record.
 pub struct Crossing {
-    /// Session time of it, µs.
+    /// Session time of the crossing, µs.
     pub at_us: i64,
-    /// How long before the record's last frame that was.
+    /// Time from the crossing to the record's last frame.
     pub before_last: std::time::Duration,
 }
 
@@ -32,19 +32,19 @@ impl Car {
         Self { run, source, phase, frame_us: 1e6 / rate, lap_s, seq: 0 }
     }
 
-    /// When the car crossed the line to end a whole lap, if it did between the frame before the last `count` ones and the last.
+    /// The crossing that ended a whole lap, if there was one between the frame before the last `count` frames and the last.
     pub fn crossing(&self, count: u16) -> Option<Crossing> {
         let laps = |seq: u64| self.phase + seq as f64 * self.frame_us / 1e6 / self.lap_s;
         let last = self.seq.checked_sub(1)?;
         let line = laps(last).floor();
-        // The lap before the first crossing was not driven whole.
+        // The lap before the first crossing is not a whole lap.
         let crossed = line > laps(last.checked_sub(count.into())?) && line >= 2.0;
         let at_us = (line - self.phase) * self.lap_s * 1e6;
         let before_us = last as f64 * self.frame_us - at_us;
         crossed.then(|| Crossing { at_us: at_us as i64, before_last: std::time::Duration::from_secs_f64(before_us.max(0.0) / 1e6) })
     }
 
-    /// Its session's source.
+    /// The source of its session.
     pub fn source(&self) -> Source {
         self.source
     }
@@ -57,7 +57,7 @@ impl Car {
             payload.extend_from_slice(&archive(&self.frame(seq)));
         }
         self.seq += u64::from(count);
-        // At most 160 frames of 200 bytes fit a record by the option's range.
+        // The range of the option --batch keeps records below the limit: 160 frames of 200 bytes.
         seal(&prelude, &payload).unwrap_or_default()
     }
 

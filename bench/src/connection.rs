@@ -1,4 +1,4 @@
-//! One simulated car: its connection, its records at their times, its acks.
+//! One simulated car: its connection, its records at their intended times, its acks.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,17 +15,17 @@ use hdrhistogram::Histogram;
 
 use crate::car::Car;
 
-/// Records that wait at a car for the server's window. A real client's spool is larger; what is dropped here is counted.
+/// Records that wait at a car for the server's window. A real client's spool is larger; records dropped here are counted.
 const BACKLOG_RECORDS: usize = 64;
 
-/// What all cars count together.
+/// Counters of all cars together.
 #[derive(Default)]
 pub struct Counters {
     /// Frames acked.
     pub acked: AtomicU64,
     /// Frames offered.
     pub offered: AtomicU64,
-    /// Frames that found no room in a car's backlog.
+    /// Frames dropped because a car's backlog was full.
     pub dropped: AtomicU64,
     /// Connections lost.
     pub lost: AtomicU64,
@@ -35,25 +35,25 @@ pub struct Counters {
     pub interval_ns: AtomicU64,
     /// Ack latency from the intended send time, µs.
     pub latency: Mutex<Option<Histogram<u64>>>,
-    /// Who watches for laps, if anybody does.
+    /// Watches for laps in the API, with --freshness.
     pub freshness: Option<crate::freshness::Watch>,
 }
 
-/// A car that is connected and has not begun.
+/// A car that is connected and does not send yet.
 pub struct Connected {
     number: u32,
     connection: quinn::Connection,
     control: quinn::RecvStream,
-    // Held open: its end would close the session.
+    // Held open: if it ended, the edge would close the connection.
     _control_out: quinn::SendStream,
     data: quinn::SendStream,
     car: Car,
 }
 
-/// Bytes of socket buffer asked of the system: the usual default loses packets of hundreds of cars.
+/// Bytes of socket buffer to ask of the system: with the usual default, packets of hundreds of cars are lost.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
-/// A UDP socket for some of the cars.
+/// Opens a UDP socket that some of the cars share.
 pub fn endpoint() -> anyhow::Result<quinn::Endpoint> {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
     let options = socket2::SockRef::from(&socket);
@@ -62,7 +62,7 @@ pub fn endpoint() -> anyhow::Result<quinn::Endpoint> {
     Ok(quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, Arc::new(quinn::TokioRuntime))?)
 }
 
-/// Connect car `number` over `endpoint`.
+/// Connects car `number` over `endpoint`.
 pub async fn connect(
     endpoint: &quinn::Endpoint,
     config: quinn::ClientConfig,
@@ -84,7 +84,7 @@ pub async fn connect(
     }
     let mut data = connection.open_uni().await?;
     let run = RunId(u128::from(fastrand::u64(..) | 1).to_le_bytes());
-    // Twenty cars a session, as in a league race.
+    // Twenty cars in a session, as in a league race.
     let source = Source { sim: Sim::SYNTHETIC, id: u128::from(number / 20) + 1, session_num: 0 };
     data.write_all(&StreamHead { stream: 0, run, source }.encode()).await?;
     let car = Car::new(run, source, f64::from(number % 20) / 20.0, rate, lap_s);
@@ -107,7 +107,7 @@ struct Sent {
     intended: Instant,
 }
 
-/// Drive until `until`: records at their times, acks as they come.
+/// Sends until `until`: each record at its intended time. Reads acks as they come.
 pub async fn drive(car: Connected, batch: u16, phase: Duration, until: Instant, counters: Arc<Counters>) {
     let Connected { number, connection, mut control, _control_out, mut data, mut car } = car;
     let mut due = Instant::now() + phase;
@@ -117,7 +117,7 @@ pub async fn drive(car: Connected, batch: u16, phase: Duration, until: Instant, 
     while due < until {
         tokio::select! {
             () = tokio::time::sleep_until(due.into()) => {
-                // The frames of a record are due when its last one is; a late wake-up does not move the intended time.
+                // A record is due when its last frame is; a late wake-up does not move the intended time.
                 counters.offered.fetch_add(batch.into(), Ordering::Relaxed);
                 if backlog.len() < BACKLOG_RECORDS {
                     backlog.push_back((car.record(batch), due));

@@ -1,7 +1,7 @@
-//! [`Watch`]: how long after a car has crossed the line the API shows its lap.
+//! [`Watch`]: measures how long after a car has crossed the line the API shows its lap.
 //!
-//! Some of the cars are watched. From the moment at which one crosses, the API is asked for its laps until the lap is there:
-//! what counts is the time from the crossing itself, not from when this program came to look.
+//! Some of the cars are watched. When one of them crosses the line, the API is asked for its laps until the new lap is there. The
+//! time is measured from the crossing, not from the first request.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,43 +12,48 @@ use hdrhistogram::Histogram;
 
 use crate::car::Crossing;
 
-/// One car of so many is watched: some laps a second, and few questions beside the load. Cars of a session are numbered by
-/// twenties, along the lap: those that are watched are everywhere on it.
+/// One of this many cars is watched: some laps a second, and few requests beside the load. Each session has twenty cars, numbered
+/// along the lap, so the watched cars are spread over the whole lap.
 const EVERY: u32 = 21;
-/// Pause between two questions: the resolution of what is measured.
+/// Pause between two requests: the resolution of the measurement.
 const ASK_EVERY: Duration = Duration::from_millis(10);
-/// A lap that has not come by then is counted as missing.
+/// A lap that is not in the API after this long is counted as missing.
 const GIVE_UP: Duration = Duration::from_secs(20);
-/// How far the time that the server interpolates may be from ours, µs: far less than a lap.
+/// Tolerance between the crossing's time that the server interpolates and ours, µs: far less than a lap.
 const SAME_US: i64 = 100_000;
 
-/// Watches for laps.
+/// Watches for laps in the API.
 #[derive(Clone)]
 pub struct Watch {
     api: Arc<str>,
     tenant: TenantId,
     agent: ureq::Agent,
-    seen: Arc<Mutex<Seen>>,
+    measured: Arc<Mutex<Measured>>,
 }
 
-/// What came of it.
-pub struct Seen {
-    /// From crossing to API, µs.
+/// The measurements.
+pub struct Measured {
+    /// Time from crossing to API, µs.
     pub latency: Histogram<u64>,
-    /// Laps that did not come.
+    /// Laps that did not appear.
     pub missing: u64,
 }
 
 impl Watch {
-    /// Of the API at `http://…`.
+    /// Watches the API at `http://…`.
     pub fn new(api: &str) -> anyhow::Result<Self> {
-        let seen = Seen { latency: Histogram::new_with_bounds(1, 600_000_000, 3)?, missing: 0 };
+        let measured = Measured { latency: Histogram::new_with_bounds(1, 600_000_000, 3)?, missing: 0 };
         let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().new_agent();
-        Ok(Self { api: api.into(), tenant: TenantId::new("local").context("five letters are an id")?, agent, seen: Arc::new(Mutex::new(seen)) })
+        Ok(Self {
+            api: api.into(),
+            tenant: TenantId::new("local").context("five letters are an id")?,
+            agent,
+            measured: Arc::new(Mutex::new(measured)),
+        })
     }
 
-    /// Car `number` has crossed the line, `due` being when the record with it is to be sent; watch for its lap, if it is one
-    /// of those that are watched and `counting` is on.
+    /// Car `number` has crossed the line, and the record with the crossing is sent at `due`. Watches for the car's lap, if it is one
+    /// of the watched cars and `counting` is on.
     pub fn crossed(&self, number: u32, source: Source, crossing: &Crossing, due: Instant, counting: bool) {
         if !number.is_multiple_of(EVERY) || !counting {
             return;
@@ -59,10 +64,10 @@ impl Watch {
         tokio::task::spawn_blocking(move || {
             let url = format!("{}/api/v1/sessions/{session}/laps?entry=bench-{number}&limit=500", watch.api);
             let found = watch.until_there(&url, at_us, crossed);
-            let mut seen = watch.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut measured = watch.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match found {
-                Some(took) => seen.latency.saturating_record(took.as_micros() as u64),
-                None => seen.missing += 1,
+                Some(took) => measured.latency.saturating_record(took.as_micros() as u64),
+                None => measured.missing += 1,
             }
         });
     }
@@ -82,8 +87,8 @@ impl Watch {
         None
     }
 
-    /// What came of it so far.
-    pub fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// The measurements so far.
+    pub fn measured(&self) -> std::sync::MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

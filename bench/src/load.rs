@@ -1,4 +1,4 @@
-//! A run: connect every car, let them warm up, count, and look at the processes before and after.
+//! A run: connects every car, lets them warm up, counts, and measures the processes before and after.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,17 +10,17 @@ use tokio::task::JoinSet;
 
 use crate::connection::{self, Connected, Counters};
 use crate::freshness::Watch;
+use crate::options::Options;
 use crate::process::{Usage, usage};
-use crate::report::{Figures, Overload, Percentiles};
+use crate::report::{self, Figures, Overload, Percentiles};
 use crate::server::Server;
-use crate::{Options, report};
 
-/// UDP sockets that the cars share; one would be a bottleneck of this program's own.
+/// UDP sockets that the cars share; a single one would be a bottleneck of this program.
 const ENDPOINTS: u32 = 8;
-/// Handshakes at once while connecting.
+/// Handshakes that run at the same time.
 const CONNECTING: usize = 16;
 
-/// How long after the run laps that were crossed within it are still watched for.
+/// How long after the run its last laps are watched for.
 const LAST_LAPS: Duration = Duration::from_secs(5);
 
 struct Snapshot {
@@ -32,12 +32,12 @@ struct Snapshot {
     also: Vec<Option<Usage>>,
 }
 
-/// Run and print.
+/// Runs the load and prints the figures.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let server = Server::start(&options)?;
     let empty = usage(server.pid());
     let mut cars = connect_all(&options, &server).await?;
-    // Let the handshakes' memory settle before an idle connection is weighed.
+    // The memory of the handshakes is freed before the memory of an idle connection is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = usage(server.pid());
 
@@ -69,7 +69,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     counters.counting.store(false, Ordering::Relaxed);
     let after = snapshot();
     if freshness.is_some() {
-        // Laps that were crossed at the end have a moment to come.
+        // Waits for the laps of the last crossings.
         tokio::time::sleep(LAST_LAPS).await;
     }
     let mut overload = None;
@@ -114,9 +114,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             .zip(before.also.iter().zip(&after.also))
             .map(|((name, _), (a, b))| (name.clone(), per_frame(*a, *b)))
             .collect(),
-        lap_fresh_ms: freshness.as_ref().map(|watch| Percentiles::from(&watch.seen().latency)),
-        laps_watched: freshness.as_ref().map_or(0, |watch| watch.seen().latency.len()),
-        laps_missing: freshness.as_ref().map_or(0, |watch| watch.seen().missing),
+        lap_fresh_ms: freshness.as_ref().map(|watch| Percentiles::from(&watch.measured().latency)),
+        laps_watched: freshness.as_ref().map_or(0, |watch| watch.measured().latency.len()),
+        laps_missing: freshness.as_ref().map_or(0, |watch| watch.measured().missing),
         idle_connection_bytes: empty.zip(idle).map(|(e, i)| i.rss_bytes.saturating_sub(e.rss_bytes) / u64::from(options.clients.max(1))),
         server_rss_bytes: after.server.map(|u| u.rss_bytes),
         overload,

@@ -1,6 +1,6 @@
 //! CPU time and memory of a process, from /proc; nothing on other systems.
 
-/// What a process has used.
+/// The resources that a process has used.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Usage {
     /// User and system time, µs.
@@ -9,13 +9,13 @@ pub struct Usage {
     pub rss_bytes: u64,
 }
 
-/// Of process `pid`; `None` where it cannot be known.
+/// The usage of process `pid`; `None` if it cannot be read.
 pub fn usage(pid: u32) -> Option<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th fields after it.
+    // The name is in parentheses and may contain spaces; utime and stime are the 12th and 13th fields after it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
     let pages: u64 = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split_whitespace().nth(1)?.parse().ok()?;
-    // Linux reports in ticks of 1/100 s on every architecture; pages are 4 KiB where this is run.
+    // Linux counts in ticks of 1/100 s on every architecture; pages are 4 KiB on the machines that this is run on.
     Some(Usage { cpu_us: ticks * 10_000.0, rss_bytes: pages * 4096 })
 }

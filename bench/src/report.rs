@@ -3,16 +3,16 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::Options;
+use crate::options::Options;
 
 /// Everything a run measured.
 #[derive(Serialize, Default)]
 pub struct Figures {
-    /// The machine: processors it offers.
+    /// Processors that the machine offers.
     pub processors: usize,
-    /// What ran.
+    /// The services that ran.
     pub services: String,
-    /// Which log.
+    /// The log's URL, or `embedded`.
     pub log: String,
     /// Where results and frames were kept: `files` or `servers`.
     pub stores: String,
@@ -20,7 +20,7 @@ pub struct Figures {
     pub clients: u32,
     /// Frames per second and car.
     pub rate: f64,
-    /// Frames a record.
+    /// Frames per record.
     pub batch: u16,
     /// Seconds measured.
     pub seconds: f64,
@@ -40,36 +40,36 @@ pub struct Figures {
     pub client_us_per_frame: Option<f64>,
     /// CPU of other processes, µs per acked frame.
     pub also_us_per_frame: Vec<(String, Option<f64>)>,
-    /// From a car's crossing of the line to its lap in the API, ms, if it was watched.
+    /// From a car's crossing of the line to its lap in the API, ms, if laps were watched.
     pub lap_fresh_ms: Option<Percentiles>,
-    /// Laps that were watched and came.
+    /// Watched laps that appeared.
     pub laps_watched: u64,
-    /// Laps that were watched and did not come.
+    /// Watched laps that did not appear.
     pub laps_missing: u64,
-    /// Server memory an idle connection costs, bytes.
+    /// Server memory per idle connection, bytes.
     pub idle_connection_bytes: Option<u64>,
     /// Server memory at the end, bytes.
     pub server_rss_bytes: Option<u64>,
-    /// Under overload, if asked for.
+    /// The overload phase, if asked for.
     pub overload: Option<Overload>,
     /// Seed.
     pub seed: u64,
 }
 
-/// What remained when more was offered than fits.
+/// The figures of the overload phase, in which more is offered than fits.
 #[derive(Serialize, Default)]
 pub struct Overload {
     /// Frames offered per second.
     pub offered_per_s: f64,
     /// Frames acked per second.
     pub acked_per_s: f64,
-    /// Server memory at its begin, bytes.
+    /// Server memory at its beginning, bytes.
     pub rss_before_bytes: u64,
     /// Server memory at its end, bytes.
     pub rss_after_bytes: u64,
 }
 
-/// Of a latency.
+/// Percentiles of a latency, ms.
 #[derive(Serialize, Default)]
 pub struct Percentiles {
     p50: f64,
@@ -85,7 +85,7 @@ impl From<&Histogram<u64>> for Percentiles {
     }
 }
 
-/// Print them.
+/// Prints the figures.
 pub fn print(options: &Options, f: &Figures) -> anyhow::Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();

@@ -1,4 +1,4 @@
-//! The server under test: a child process in a temporary folder, gone with this value.
+//! The server under test: a child process with a temporary folder. Both are removed when [`Server`] is dropped.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::grant::{Ability, Grant, SigningKey};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 
-use crate::Options;
+use crate::options::Options;
 
 /// A running `boxbox`.
 pub struct Server {
@@ -21,7 +21,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Start it and wait until it listens.
+    /// Starts the server and waits until it listens.
     pub fn start(options: &Options) -> anyhow::Result<Self> {
         let program = match &options.server {
             Some(path) => path.clone(),
@@ -51,7 +51,7 @@ impl Server {
             if let Some(address) = line.strip_prefix("sim clients") {
                 quic = address.split_whitespace().next().map(str::to_owned);
             }
-            // Not the line with the page's address, which says more than the address.
+            // Not the line about the page, which has more than the address in it.
             if let Some(address) = line.strip_prefix("API").or_else(|| line.strip_prefix("health")) {
                 api = address.trim().to_owned();
             }
@@ -59,11 +59,11 @@ impl Server {
                 break;
             }
         }
-        // Keep reading, so that the server never blocks on a full pipe.
+        // Reads on, so that the server never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let Some(quic) = quic else { bail!("{} ended before it listened", program.display()) };
-        let given = Command::new(&program).args(["grant", "create", "--driver", "bench", "--data"]).arg(&folder).stderr(Stdio::null()).output()?;
-        let connect: ConnectString = String::from_utf8_lossy(&given.stdout).trim().parse()?;
+        let created = Command::new(&program).args(["grant", "create", "--driver", "bench", "--data"]).arg(&folder).stderr(Stdio::null()).output()?;
+        let connect: ConnectString = String::from_utf8_lossy(&created.stdout).trim().parse()?;
         let keys = folder.join("auth/keys");
         let key = std::fs::read_dir(&keys)?.filter_map(Result::ok).map(|e| e.path()).max().context("the server made a key")?;
         let key = SigningKey::from_bytes(&std::fs::read(key)?).context("the server's key is readable")?;
@@ -71,17 +71,17 @@ impl Server {
         Ok(Self { child, folder, api, connect: ConnectString { host: host.into(), port: port.parse()?, ..connect }, key })
     }
 
-    /// Where its API answers, `http://…`.
+    /// The address of its API, `http://…`.
     pub fn api(&self) -> &str {
         &self.api
     }
 
-    /// Its process.
+    /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where and how to connect as car `number`; each is a driver of its own.
+    /// The connect string of car `number`; each car is a driver of its own.
     pub fn connect_as(&self, number: u32) -> anyhow::Result<ConnectString> {
         let grant = Grant {
             id: GrantId(u128::from(number).to_le_bytes()),

@@ -1,4 +1,4 @@
-//! A sim client without async: a simulator's thread that calls the library, and a runtime beside it.
+//! A client without async: the simulator's thread calls the library, and a tokio runtime runs beside it.
 //!
 //! ```text
 //! cargo run --release -p boxbox-client --example minimal -- 'boxbox://GRANT@host:port?pin=…' [SECONDS]
@@ -23,12 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let connect = args.next().ok_or("give the connect string that `boxbox up` prints, in single quotes")?.parse()?;
     let seconds: u32 = args.next().map_or(Ok(10), |s| s.parse())?;
 
-    // One worker thread is plenty for the connection. It must live as long as the client.
+    // One worker thread is enough for the connection. The runtime must live as long as the client.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let spool = Spool::Disk { dir: std::env::temp_dir().join("boxbox-minimal"), max_bytes: 64 << 20 };
     let client = runtime.block_on(Client::start(Config { spool, agent: "minimal/1".into(), ..Config::new(connect) }))?;
 
-    // A session of our own: the simulator gives no lobby id, so we make one up.
+    // The simulator here has no lobby id, so this makes up a session.
     let id = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
     let stream = client.open(Source { sim: Sim::SYNTHETIC, id, session_num: 0 }, 0)?;
     stream.meta(&SessionMeta { track_name: "Circle".into(), track_length_m: LAP_METRES, sector_starts: vec![0.0, 0.5], ..Default::default() })?;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let ticks = seconds * 60;
     for tick in 0..ticks {
-        // Never waits, whatever the network does.
+        // Never waits, whatever the state of the network.
         stream.car(&frame(tick))?;
         std::thread::sleep((TICK * (tick + 1)).saturating_sub(began.elapsed()));
         if tick % 60 == 59 {

@@ -1,4 +1,5 @@
-//! [`Batcher`]: one stream's frames, batched and sealed into records (F3). What it seals goes to a [`Sink`], so that it knows nothing of the connection.
+//! [`Batcher`]: batches one stream's frames and seals them into records (F3). The records go to a [`Sink`], so that this file needs
+//! no connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,22 +12,22 @@ use parking_lot::Mutex;
 use crate::observe::StreamName;
 use crate::queue::{Body, Entry};
 
-/// Where a batcher's records go.
+/// Takes a batcher's records.
 pub(crate) trait Sink {
     /// The stream `id` has sealed a record.
     fn sealed(&self, id: u64, entry: Entry);
-    /// The stream `id` seals no more.
+    /// The stream `id` seals no more records.
     fn stream_closed(&self, id: u64);
 }
 
-/// What was done wrongly with a stream.
+/// Why a call of a stream's method failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
     /// `end` was called, or the client has finished.
     #[error("the stream has ended: open a new one")]
     Ended,
-    /// The metadata breaks a bound of `boxbox_schemas::limits`.
+    /// The metadata exceeds a limit of `boxbox_schemas::limits`.
     #[error("the session's metadata is not acceptable: {}", .0.name())]
     Meta(Reject),
     /// The metadata does not fit a record.
@@ -37,16 +38,16 @@ pub enum StreamError {
     Full,
 }
 
-/// A stream's half that the client's task shares: it seals what has waited long enough.
+/// The part of a stream that the client's task shares: the task seals batches that have waited long enough.
 pub(crate) struct Batcher {
     pub(crate) id: u64,
     pub(crate) name: StreamName,
     pub(crate) buffers: Mutex<Buffers>,
-    /// Everything below was given up for want of space.
+    /// Records below this number may have been given up because the spool was full.
     lost_upto: AtomicU64,
 }
 
-/// What waits to be sealed.
+/// Frames that wait to be sealed.
 pub(crate) struct Buffers {
     pub(crate) slot: u16,
     pub(crate) meta_rev: u32,
@@ -54,9 +55,9 @@ pub(crate) struct Buffers {
     pub(crate) car: Buffer,
     pub(crate) slow: Buffer,
     pub(crate) field: Buffer,
-    /// For moments, and the frame that is sent alone.
+    /// For events, and for a frame that is sent alone.
     pub(crate) single: Payload,
-    /// The last metadata, and its sequence number: it is repeated if a gap took it, for nothing after it is understood without.
+    /// The last metadata, and its sequence number. The metadata is sent again if a gap took it: later frames need it.
     pub(crate) meta: Payload,
     pub(crate) meta_seq: Option<u64>,
     /// When the first frame of the batch came.
@@ -72,7 +73,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// The archive of the frame that was added last.
+    /// The archived bytes of the frame that was added last.
     pub(crate) fn last(&self, frame_bytes: usize) -> &[u8] {
         &self.payload[self.payload.len().saturating_sub(frame_bytes)..]
     }
@@ -103,7 +104,7 @@ impl Batcher {
         Self { id, name, buffers: Mutex::new(buffers), lost_upto: AtomicU64::new(0) }
     }
 
-    /// Seal the batch if it is older than `max_delay`. Returns when it will be, if something waits.
+    /// Seals the batch if it is older than `max_delay`. Returns when it must be sealed if it still waits.
     pub(crate) fn seal_older(&self, sink: &impl Sink, max_delay: Duration, now: Instant) -> Option<Instant> {
         let mut b = self.buffers.lock();
         if b.is_older(max_delay, now) {
@@ -112,7 +113,7 @@ impl Batcher {
         b.since.map(|since| since + max_delay)
     }
 
-    /// Seal the batch and take no more.
+    /// Seals the batch and takes no more frames.
     pub(crate) fn finish(&self, sink: &impl Sink) {
         let mut b = self.buffers.lock();
         if !b.ended {
@@ -142,7 +143,7 @@ impl Batcher {
         b.since = None;
     }
 
-    /// A gap for want of space took everything below `next`.
+    /// The spool was full, and a gap took everything below `next`.
     pub(crate) fn lost(&self, next: u64) {
         self.lost_upto.fetch_max(next, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! [`Client`]: one run of one program: starts, opens streams, tells how it goes, finishes.
+//! [`Client`]: one run of one program. It starts, opens streams, reports its status and statistics, and finishes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use crate::spool::{self, SpoolError};
 use crate::stream::Stream;
 use crate::tls::{self, PinVerifier, Tls};
 
-/// Smallest spool: a few records of the longest kind.
+/// Smallest spool: a few records of the greatest length.
 const SPOOL_MIN_BYTES: u64 = 1 << 20;
-/// How long closing the connection may take, so that the edge hears of it.
+/// How long closing the connection may take, so that the edge receives the close.
 const CLOSE_WITHIN: Duration = Duration::from_millis(300);
 
 /// Why a client cannot start.
@@ -45,7 +45,7 @@ pub enum StartError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A stream of this session is open; it takes all its frames.
+    /// A stream of this session is open; all frames of the session belong to it.
     #[error("a stream of this session is already open: send its frames there, or end it first")]
     AlreadyOpen,
     /// [`Client::finish`] was called.
@@ -53,18 +53,18 @@ pub enum OpenError {
     Finished,
 }
 
-/// The sending side of one program: one run, one connection, one spool. See the [crate](crate).
+/// Sends what one program collects: one run, one connection, one spool. See the [crate](crate).
 ///
-/// Its tasks run on the tokio runtime that [`Client::start`] was called on. Dropping it closes the connection at once;
-/// what is not acked stays in a spool on disk, and is lost from one in memory: prefer [`Client::finish`].
+/// Its tasks run on the tokio runtime on which [`Client::start`] was called. Dropping it closes the connection at once;
+/// records that are not acked stay in a spool on disk, and are lost from a spool in memory: prefer [`Client::finish`].
 pub struct Client {
     shared: Arc<Shared>,
     status: watch::Receiver<Status>,
 }
 
 impl Client {
-    /// Open the spool, begin to connect, and drain what an earlier run left. Returns as soon as the spool is open:
-    /// streams can be opened and filled before the edge is reached.
+    /// Opens the spool, begins to connect, and sends what an earlier run left. Returns as soon as the spool is open: streams
+    /// can be opened and filled before the edge is reached.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         check(&config)?;
         let verifier = Arc::new(PinVerifier::new(config.connect.pins.clone()));
@@ -88,14 +88,14 @@ impl Client {
             core: Mutex::new(core),
             file_work: Condvar::new(),
             changed: Notify::new(),
-            watch: Notify::new(),
+            batch_begun: Notify::new(),
             drained: Notify::new(),
             counters: Counters::default(),
             status: status_sender,
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
             files_closed: CancellationToken::new(),
-            again: Notify::new(),
+            reconnect: Notify::new(),
             config,
         });
         if let Some(files) = files {
@@ -105,12 +105,12 @@ impl Client {
         Ok(Self { shared, status })
     }
 
-    /// This start of this program (W4). A session that is opened again after its end gets a run of its own: [`Stream::run`].
+    /// The run that this client is (W4). If a session is opened again after its end, its stream gets another run: [`Stream::run`].
     pub fn run(&self) -> RunId {
         self.shared.run
     }
 
-    /// A stream for a session; `slot` is the driver's own car in it. Never waits.
+    /// Opens a stream for a session; `slot` is the driver's own car in it. Never waits.
     pub fn open(&self, source: Source, slot: u16) -> Result<Stream, OpenError> {
         let mut core = self.shared.core.lock();
         if core.finished {
@@ -130,22 +130,22 @@ impl Client {
         Ok(Stream::new(self.shared.clone(), batcher))
     }
 
-    /// How it stands now.
+    /// The status now.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
-    /// To be told when the status changes.
+    /// A receiver that sees each change of the status.
     pub fn watch_status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
-    /// Counters and levels.
+    /// Counters since the start, and levels now.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// Connect with another connect string of the same server, tenant and driver from now on, say after the grant expired.
+    /// Connects from now on with another connect string of the same server, tenant and driver, for example after the grant expired.
     pub fn reconnect(&self, connect: ConnectString) {
         *self.shared.connect.lock() = connect;
         self.shared.status.send_if_modified(|status| {
@@ -155,13 +155,13 @@ impl Client {
             }
             refused
         });
-        self.shared.again.notify_one();
+        self.shared.reconnect.notify_one();
     }
 
-    /// End all streams, wait until everything is acked, at most for `within`, and close the connection.
+    /// Ends all streams, waits until everything is acked, for `within` at most, and closes the connection.
     ///
-    /// Returns early when the edge refuses this client for good. Tells what remained; a spool on disk keeps it for the
-    /// next start. May be called again to learn the same.
+    /// Returns early when the edge refuses this client for good. Returns what remained unacked; a spool on disk keeps it for
+    /// the next start. It may be called again and then returns the same.
     pub async fn finish(&self, within: Duration) -> Remained {
         let batchers: Vec<_> = {
             let mut core = self.shared.core.lock();

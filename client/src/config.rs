@@ -1,4 +1,4 @@
-//! What a client is told: where to connect, where to keep what is not acked, how to batch, when to give up waiting.
+//! [`Config`] of a client: where to connect, where unacked records are kept, how frames are batched, how long to wait.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use boxbox_schemas::limits;
 
 use crate::observe::Observer;
 
-/// Everything a [`crate::Client`] needs to know. Start from [`Config::new`].
+/// The configuration of a [`crate::Client`]. Start from [`Config::new`].
 #[derive(Clone)]
 pub struct Config {
-    /// Where, with what grant, and how to know the server (W1).
+    /// Where to connect, with which grant, and the key that identifies the server (W1).
     pub connect: ConnectString,
-    /// Where unacked records wait.
+    /// Where unacked records are kept.
     pub spool: Spool,
     /// Program and version, for the edge's log.
     pub agent: String,
     /// When a batch is full.
     pub batch: Batch,
-    /// How long to wait for what.
+    /// How long to wait.
     pub timing: Timing,
-    /// Who is told of acks and events; called on the client's task, so it must be quick.
+    /// Called with acks and events, on the client's task, so it must be quick.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
@@ -55,18 +55,19 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Where records wait until they are acked (W8). Full: the oldest are dropped, and a gap record takes their place.
+/// Where records are kept until they are acked (W8). When the spool is full, the oldest are dropped, and a gap record takes their
+/// place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spool {
-    /// In memory: survives a lost connection, not the end of the process.
+    /// In memory: the records survive a lost connection, but not the end of the process.
     Memory {
         /// Most bytes of sealed records.
         max_bytes: u64,
     },
-    /// In a folder below `dir`, one for each server, tenant and driver: survives the end of the process.
+    /// In a folder below `dir`, one for each server, tenant and driver: the records survive the end of the process.
     ///
     /// A sealed record is handed to the file and to the connection at the same moment. It survives a killed process as
-    /// soon as it is written (well under a millisecond on a healthy disk), and a power cut once it is synced
+    /// soon as it is written (well under a millisecond on a fast disk), and a power cut once it is synced
     /// (in the background, every second).
     Disk {
         /// The folder of all spools.
@@ -76,12 +77,12 @@ pub enum Spool {
     },
 }
 
-/// A batch becomes a record when the first of these is reached.
+/// When a batch becomes a record: when the first of these limits is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Age of its first frame. A simulator that stops in the middle of a batch: up to twice this.
+    /// Age of the first frame. If the simulator stops within a batch, it may take twice as long.
     pub max_delay: Duration,
-    /// Car frames; five fill a datagram.
+    /// Car frames; five fit one datagram.
     pub max_frames: u16,
     /// Bytes of the record, at most [`limits::RECORD_MAX_BYTES`].
     pub max_bytes: usize,
@@ -93,19 +94,19 @@ impl Default for Batch {
     }
 }
 
-/// How long to wait for what. The defaults are the protocol's; tests shorten them.
+/// How long to wait. The defaults are the protocol's; tests shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// For the QUIC handshake, and again for the welcome.
+    /// For the QUIC handshake, and as long again for the welcome.
     pub handshake: Duration,
-    /// A connection without packets for this long is dead.
+    /// A connection without packets for this long is lost.
     pub idle: Duration,
     /// How often an idle connection is kept alive.
     pub keep_alive: Duration,
-    /// W8: without ack or `stalled` notice for this long while data is outstanding, reconnect.
-    /// Doubles, up to eightfold, while reconnecting brings no ack.
+    /// The client reconnects after this long without an ack or a `stalled` notice while data is unacked (W8).
+    /// The time doubles, up to eightfold, while reconnecting brings no ack.
     pub ack_silence: Duration,
-    /// Before the first reconnect, on average half of this; doubles each time (full jitter).
+    /// Upper bound of the random wait before the first reconnect; it doubles each time (full jitter).
     pub backoff_base: Duration,
     /// Longest wait while the edge cannot be reached.
     pub backoff_cap: Duration,

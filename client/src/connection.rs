@@ -1,4 +1,4 @@
-//! One connection to an edge: handshake, hello, a sender for each stream, acks and notices, until it ends (W1-W9).
+//! One connection to an edge, until it ends: handshake, hello, a sender for each stream, acks and notices (W1-W9).
 
 mod establish;
 
@@ -18,21 +18,21 @@ use crate::observe::{Counters, Event, Status, StreamId};
 use crate::shared::{HEAD_MAX_BYTES, Shared};
 use crate::tls::Tls;
 
-/// How often silence is looked for, as a part of the time that is allowed.
+/// How often the client looks for silence, as a fraction of the time that is allowed.
 const SILENCE_CHECKS: u32 = 6;
-/// A live session's frames go before those of old ones.
+/// Frames of a live session are sent before those of old ones.
 const LIVE_PRIORITY: i32 = 1;
 
-/// How a connection went.
+/// How a connection ended.
 pub(crate) struct Outcome {
     pub(crate) why: Ended,
-    /// The edge said welcome.
+    /// The edge sent its welcome.
     pub(crate) welcomed: bool,
     /// Something was acked.
     pub(crate) progressed: bool,
 }
 
-/// Connect, and send until the connection ends. `silence` without an ack ends it.
+/// Connects, and sends until the connection ends. The client ends it after `silence` without an ack.
 pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> Outcome {
     let connect = shared.connect.lock().clone();
     let established = tokio::select! {
@@ -46,7 +46,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
     let Established { endpoint, connection, control, welcome, buffer, _hello } = established;
     shared.status.send_replace(Status::Connected { edge: welcome.edge.clone() });
     shared.event(Event::Connected { edge: welcome.edge.clone() });
-    let mut session = Session {
+    let mut active = ActiveConnection {
         shared,
         connection: connection.clone(),
         welcome,
@@ -56,36 +56,36 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
         progressed: false,
         moving: None,
     };
-    let why = session.serve(control, buffer, silence).await;
-    let progressed = session.progressed;
-    session.senders.abort_all();
+    let why = active.serve(control, buffer, silence).await;
+    let progressed = active.progressed;
+    active.senders.abort_all();
     let code = match why {
         Ended::Silent => CloseCode::RETRY,
         _ => CloseCode::DONE,
     };
     connection.close(VarInt::from_u32(code.0), why.to_string().as_bytes());
-    drop((session, connection));
+    drop((active, connection));
     if why == Ended::Stopped {
         endpoint.wait_idle().await;
     }
     Outcome { why, welcomed: true, progressed }
 }
 
-struct Session<'a> {
+struct ActiveConnection<'a> {
     shared: &'a Arc<Shared>,
     connection: Connection,
     welcome: Welcome,
     /// Stream ids by their number on this connection.
     numbers: Vec<u64>,
     senders: JoinSet<Result<(), String>>,
-    /// The last refusal that the edge announced: number of the stream, expected.
+    /// The last refusal that the edge sent: number of the stream, expected sequence number.
     refused: Option<(u32, u64)>,
     progressed: bool,
-    /// When to leave an edge that is about to stop.
+    /// When to leave an edge that will stop.
     moving: Option<Instant>,
 }
 
-impl Session<'_> {
+impl ActiveConnection<'_> {
     async fn serve(&mut self, mut control: RecvStream, mut buffer: BytesMut, silence: Duration) -> Ended {
         let mut tick = tokio::time::interval(silence / SILENCE_CHECKS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -94,7 +94,7 @@ impl Session<'_> {
                 Ok(()) => {}
                 Err(why) => return why,
             }
-            if self.place_streams() {
+            if self.start_streams() {
                 return Ended::Moved;
             }
             tokio::select! {
@@ -110,23 +110,23 @@ impl Session<'_> {
                 _ = tick.tick() => {
                     self.shared.counters.rtt_us.store(self.connection.rtt().as_micros() as u64, std::sync::atomic::Ordering::Relaxed);
                     let now = Instant::now();
-                    if self.shared.core.lock().oldest_sign().is_some_and(|sign| now.saturating_duration_since(sign) >= silence) {
+                    if self.shared.core.lock().oldest_answer().is_some_and(|at| now.saturating_duration_since(at) >= silence) {
                         return Ended::Silent;
                     }
                 }
                 () = until(self.moving) => return Ended::Moved,
-                () = self.shared.again.notified() => return Ended::Moved,
+                () = self.shared.reconnect.notified() => return Ended::Moved,
                 () = self.shared.stop.cancelled() => return Ended::Stopped,
             }
         }
     }
 
-    /// Start senders for streams that now have a place; true if a live session can only get one on a new connection.
-    fn place_streams(&mut self) -> bool {
-        let places = self.welcome.max_streams.max(1) as usize;
+    /// Starts senders for streams that may be sent now; true if a live session can be sent on a new connection only.
+    fn start_streams(&mut self) -> bool {
+        let streams_max = self.welcome.max_streams.max(1) as usize;
         let mut core = self.shared.core.lock();
         core.sweep();
-        for id in core.schedule(places.saturating_sub(self.senders.len()), places) {
+        for id in core.schedule(streams_max.saturating_sub(self.senders.len()), streams_max) {
             let Some(stream) = core.streams.get(&id) else { continue };
             let number = self.numbers.len() as u32;
             self.numbers.push(id);
@@ -141,10 +141,10 @@ impl Session<'_> {
             };
             self.senders.spawn(sender.run());
         }
-        core.is_live_starved(places)
+        core.is_live_starved(streams_max)
     }
 
-    /// Everything that has come on the control stream.
+    /// Handles everything that was received on the control stream.
     fn read(&mut self, buffer: &mut BytesMut) -> Result<(), Ended> {
         loop {
             let message = Control::decode(buffer).map_err(|e| Ended::Lost(format!("the edge's control stream is not readable: {e}")))?;
@@ -209,9 +209,9 @@ impl Session<'_> {
         }
     }
 
-    /// The connection is or must be over: why, and what to learn from it.
+    /// The connection is over or must be closed. Returns why, and notes which record the edge refused.
     async fn closed(&mut self, e: &str) -> Ended {
-        // A stream that fails alone (reset, stopped) means a broken edge: the whole connection is given up.
+        // If one stream fails alone (reset, stopped), the edge has a bug, and the connection is given up.
         let why = broken(&self.connection, &e);
         if let Some(ConnectionError::ApplicationClosed(close)) = self.connection.close_reason()
             && let Some(Notice::Refused { stream, expected, .. }) = Notice::from_close_reason(&close.reason)
@@ -253,7 +253,7 @@ impl Sender {
         let _ = stream.set_priority(self.priority);
         let mut chunks = vec![Bytes::copy_from_slice(&self.head.encode())];
         loop {
-            // The guard must not live across an await.
+            // The lock's guard must not be held across an await.
             let next = self.shared.core.lock().next(self.id, self.window, Instant::now(), &mut chunks);
             match next {
                 Next::Send(bytes) => {

@@ -1,4 +1,4 @@
-//! The client's task: keeps a connection, backs off between them, and seals batches that have waited long enough.
+//! The client's task: connects, waits between connections, and seals batches that have waited long enough.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use crate::observe::{Event, Refusal, Status};
 use crate::shared::Shared;
 use crate::tls::Tls;
 
-/// How far the patience for silent edges grows while reconnecting brings no ack.
+/// How often the time allowed without an ack doubles while reconnecting brings none.
 const SILENCE_DOUBLINGS_MAX: u32 = 3;
 
 /// Runs until [`Shared::stop`].
 pub(crate) async fn run(shared: Arc<Shared>, tls: Tls) {
     tokio::select! {
         () = stay_connected(&shared, &tls) => {}
-        () = watch_batches(&shared) => {}
+        () = seal_old_batches(&shared) => {}
     }
     shared.closed.cancel();
 }
@@ -39,7 +39,7 @@ async fn stay_connected(shared: &Arc<Shared>, tls: &Tls) {
             shared.event(Event::Refused(refusal));
             tokio::select! {
                 () = shared.stop.cancelled() => break,
-                () = shared.again.notified() => {}
+                () = shared.reconnect.notified() => {}
             }
             backoff = Backoff::default();
             continue;
@@ -50,7 +50,7 @@ async fn stay_connected(shared: &Arc<Shared>, tls: &Tls) {
         shared.event(Event::Disconnected { reason, retry_in });
         tokio::select! {
             () = shared.stop.cancelled() => break,
-            () = shared.again.notified() => {}
+            () = shared.reconnect.notified() => {}
             () = tokio::time::sleep(retry_in) => {}
         }
     }
@@ -63,7 +63,7 @@ fn refusal(why: &Ended, welcomed: bool) -> Option<Refusal> {
     }
 }
 
-/// Full jitter: a random part of a time that doubles, so that many clients do not come back at once.
+/// Full jitter: a random part of a time that doubles, so that many clients do not reconnect at once.
 #[derive(Default)]
 struct Backoff {
     failures: u32,
@@ -81,7 +81,7 @@ impl Backoff {
         if matches!(why, Ended::Moved) {
             return Duration::ZERO;
         }
-        // The edge is there and accepts no client now: coming back soon is no use.
+        // The edge answers and accepts no client now, so trying again soon is useless.
         let later = matches!(why, Ended::Closed { code, .. } if matches!(*code, CloseCode::BUSY | CloseCode::UNAVAILABLE));
         let cap = if welcomed && !later { timing.backoff_alive_cap } else { timing.backoff_cap };
         let longest = timing.backoff_base.saturating_mul(2u32.saturating_pow(self.failures)).min(cap);
@@ -90,11 +90,11 @@ impl Backoff {
     }
 }
 
-/// Seal batches that nobody fills any more. While frames keep coming, they are sealed as they come.
-async fn watch_batches(shared: &Shared) {
+/// Seals batches to which no frame is added any more. While frames come, a stream seals its batch itself.
+async fn seal_old_batches(shared: &Shared) {
     let max_delay = shared.config.batch.max_delay;
     loop {
-        shared.watch.notified().await;
+        shared.batch_begun.notified().await;
         let mut wake = Instant::now() + max_delay;
         loop {
             tokio::time::sleep_until(wake.into()).await;
@@ -108,9 +108,9 @@ async fn watch_batches(shared: &Shared) {
     }
 }
 
-/// Whether a client that was closed with `code` should try again without being asked.
+/// Whether a client that was closed with `code` tries again without being asked.
 fn tries_again(code: CloseCode, welcomed: bool) -> bool {
-    // DONE from an edge says nothing about us; a missed hello may be a slow network's fault.
+    // DONE from an edge has no meaning for a client; a hello may be late because the network is slow.
     code.is_retryable() || code == CloseCode::DONE || (code == CloseCode::PROTOCOL && !welcomed)
 }
 
@@ -118,7 +118,7 @@ fn tries_again(code: CloseCode, welcomed: bool) -> bool {
 mod tests {
     use super::*;
 
-    /// Full jitter stays below its bound, which doubles to the cap; an ack starts it anew; a living edge is tried sooner.
+    /// Full jitter stays below its bound, which doubles up to the cap; an ack resets it; a reachable edge is tried sooner.
     #[test]
     fn backoff_is_bounded_and_forgets() {
         let timing = Timing::default();

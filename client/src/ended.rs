@@ -8,13 +8,13 @@ use quinn::{Connection, ConnectionError};
 /// Why a connection ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
-    /// It could not be made, or broke.
+    /// It could not be made, or it broke.
     Lost(String),
     /// The edge closed it.
     Closed { code: CloseCode, detail: String },
     /// No ack for too long (W8).
     Silent,
-    /// The edge asked us to go elsewhere, or a live session must come first: no reason to wait.
+    /// The edge asked the client to reconnect, or a live session must be sent first: the client reconnects at once.
     Moved,
     /// The client stops.
     Stopped,
@@ -33,7 +33,7 @@ impl fmt::Display for Ended {
     }
 }
 
-/// What the edge said when it closed the connection.
+/// The edge's reason for closing the connection.
 pub(crate) fn closed(close: &quinn::ApplicationClose) -> Ended {
     let code = CloseCode(u32::try_from(close.error_code.into_inner()).unwrap_or(u32::MAX));
     let detail = match Notice::from_close_reason(&close.reason) {
@@ -43,7 +43,7 @@ pub(crate) fn closed(close: &quinn::ApplicationClose) -> Ended {
     Ended::Closed { code, detail }
 }
 
-/// Why a connection no longer works, as the connection knows it, else as `e` says.
+/// Why a connection no longer works: the connection's own reason, or else `e`.
 pub(crate) fn broken(connection: &Connection, e: &dyn fmt::Display) -> Ended {
     match connection.close_reason() {
         Some(ConnectionError::ApplicationClosed(close)) => closed(&close),

@@ -1,10 +1,10 @@
-//! The client library: what a sim client links to send telemetry that arrives exactly once.
+//! The client library: a program that reads a simulator uses it to send telemetry that counts exactly once.
 //!
-//! A [`Client`] is one run of a program: it keeps one QUIC connection to an edge, reconnects by itself, and holds what is
-//! not acked in memory or on disk ([`Spool`]). A [`Stream`] is one session of the simulator: its methods never wait, and
-//! fail only when they are misused. Frames are batched into records, sealed once, and sent again byte for byte until the
-//! edge says that they are durable; the processor admits each once. What had to be given up (a full spool, a damaged file,
-//! a record refused twice) is a gap in the stream, never silence.
+//! A [`Client`] is one run of a program. It keeps one QUIC connection to an edge, reconnects when it is lost, and keeps what
+//! is not acked in memory or on disk ([`Spool`]). A [`Stream`] is one session of the simulator. Its methods never wait, and
+//! fail only when they are misused. Frames are batched into records, which are sealed once and sent again byte for byte until
+//! the edge acks that they are durable; the processor admits each once. Records that had to be given up (a full spool, a
+//! damaged file, a record refused twice) become a gap in the stream, so a missing frame is always accounted for.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -36,7 +36,7 @@
 //! ```
 //!
 //! A program without async keeps a tokio runtime beside its own threads and calls [`Stream`]'s methods from them:
-//! see `examples/minimal.rs`. How it goes is in [`Client::status`], [`Client::stats`] and, as it happens, an [`Observer`].
+//! see `examples/minimal.rs`. [`Client::status`], [`Client::stats`] and an [`Observer`] report how the client is doing.
 //!
 //! The rules' names (W4, F3, E1, …) are explained in `docs/ARCHITECTURE.md`.
 

@@ -1,4 +1,4 @@
-//! What a client tells: its status, its statistics, and events as they happen.
+//! What a client reports: its status, its statistics, and events as they happen.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,17 +9,17 @@ use boxbox_schemas::wire::CloseCode;
 use boxbox_schemas::{RunId, Source};
 use parking_lot::Mutex;
 
-/// Which stream of a client; larger is younger.
+/// The id of a stream of a client; a larger id is a younger stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamId(pub u64);
 
-/// Told of acks and events. All methods do nothing unless implemented; they run on the client's task and must be quick.
+/// Called with acks and events. All methods do nothing unless implemented; they run on the client's task and must be quick.
 pub trait Observer: Send + Sync {
     /// Everything of `stream` below `next` is durable.
     fn acked(&self, stream: StreamId, next: u64) {
         let _ = (stream, next);
     }
-    /// Something that a person may want to know.
+    /// Something happened that a person may want to know.
     fn event(&self, event: &Event) {
         let _ = event;
     }
@@ -29,46 +29,46 @@ pub trait Observer: Send + Sync {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// An edge welcomed this client.
+    /// An edge accepted this client.
     Connected {
         /// The edge's name.
         edge: String,
     },
-    /// The connection is gone; the client reconnects by itself.
+    /// The connection is gone; the client reconnects.
     Disconnected {
-        /// Why, for a person.
+        /// The reason, for a person.
         reason: String,
         /// When it tries again.
         retry_in: Duration,
     },
-    /// W7: the edge did not accept the content of a record; the range is void.
+    /// The edge did not accept the content of a record; the range is void (W7).
     Void {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
         /// First sequence number.
         first: u64,
         /// First sequence number after it.
         next: u64,
-        /// Why, in a word.
+        /// The reason in a word.
         reason: String,
     },
     /// Records were given up; a gap takes their place. One gap of the stream may grow by several of these.
     Gap {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
         /// First sequence number.
         first: u64,
         /// First sequence number after it.
         next: u64,
-        /// Why.
+        /// The reason.
         reason: GapReason,
     },
-    /// W8: the edge lives, its log does not answer.
+    /// The edge answers, but its log does not (W8).
     Stalled {
-        /// Which stream.
+        /// The stream.
         stream: StreamId,
     },
-    /// The edge refuses this client for good; it keeps spooling.
+    /// The edge refuses this client for good; the client keeps frames in its spool.
     Refused(Refusal),
 }
 
@@ -77,7 +77,7 @@ pub enum Event {
 pub struct Refusal {
     /// The code it closed with.
     pub code: CloseCode,
-    /// What it said.
+    /// The edge's explanation, for a person.
     pub detail: String,
 }
 
@@ -94,23 +94,23 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// How a client stands now.
+/// The state of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Status {
-    /// On its way to the edge, or waiting to try again.
+    /// Connecting, or waiting for the next attempt.
     Connecting {
         /// Why the last attempt or connection ended, for a person.
         error: Option<String>,
     },
-    /// Sending.
+    /// Connected, and sending.
     Connected {
         /// The edge's name.
         edge: String,
     },
-    /// Refused until something changes; it keeps spooling and does not try again by itself.
+    /// Refused until something changes; the client keeps frames in its spool and does not try again without being asked.
     Refused(Refusal),
-    /// [`crate::Client::finish`] is through.
+    /// [`crate::Client::finish`] has ended.
     Finished,
 }
 
@@ -118,19 +118,19 @@ pub enum Status {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Car, slow and field frames taken.
+    /// Car, slow and field frames added to streams.
     pub frames: u64,
     /// Records sealed.
     pub records: u64,
     /// Bytes of sealed records.
     pub bytes: u64,
-    /// Bytes sent, repetitions included, without QUIC's own.
+    /// Bytes sent, repetitions included, without the overhead of QUIC.
     pub sent_bytes: u64,
-    /// Frames acked, those of earlier runs' spools included.
+    /// Frames acked, including those in the spools of earlier runs.
     pub acked_frames: u64,
     /// Records acked.
     pub acked_records: u64,
-    /// Bytes sealed and not acked now, about (what lies in files is estimated).
+    /// Bytes sealed and not acked now; for records in files an estimate.
     pub outstanding_bytes: u64,
     /// Sequence numbers sealed and not acked now.
     pub outstanding_frames: u64,
@@ -142,7 +142,7 @@ pub struct Stats {
     pub reconnects: u64,
     /// Records that edges refused for their content (W7).
     pub voids: u64,
-    /// How often something was given up.
+    /// How often records were given up.
     pub gaps: u64,
     /// Sequence numbers given up.
     pub gap_frames: u64,
@@ -203,14 +203,14 @@ impl Counters {
     }
 }
 
-/// What [`crate::Client::finish`] left unacked. A spool on disk keeps it for the next start.
+/// What was unacked when [`crate::Client::finish`] returned. A spool on disk keeps it for the next start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Remained {
-    /// Streams with something unacked.
+    /// Streams with unacked records.
     pub streams: usize,
     /// Sequence numbers unacked.
     pub frames: u64,
-    /// Bytes unacked, about.
+    /// Bytes unacked; an estimate.
     pub bytes: u64,
 }
 
@@ -221,7 +221,7 @@ impl Remained {
     }
 }
 
-/// The identity of a stream, for logs.
+/// The identity of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct StreamName {
     pub(crate) run: RunId,

@@ -5,9 +5,9 @@
 //!     |---- head ------|---- in files -----|----- tail -------|
 //!          in memory                             in memory, not written yet
 //! ```
-//! While acks keep up everything is in the head. When the head is full, new records wait in the tail until they are
-//! written, and come back from the files when the head has room: memory is bounded however long an outage is.
-//! Without files there is a head alone.
+//! While acks keep up, all records are in the head. When the head is full, new records wait in the tail until they are
+//! written, and are read back from the files when the head has space: memory is bounded however long an outage is.
+//! Without files there is only a head.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::observe::StreamName;
 
-/// A record, or the range of those given up. Gaps can be cut anywhere, records nowhere.
+/// A record, or a range of records that were given up (a gap). A gap can be cut anywhere, a record nowhere.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) first: u64,
@@ -36,7 +36,7 @@ impl Entry {
         Self { first, next, body: Body::Gap(reason) }
     }
 
-    /// What a sealed record is to a queue.
+    /// The entry for a sealed record.
     pub(crate) fn of(record: &Record) -> Option<Self> {
         let p = record.prelude();
         let next = record.next_seq().ok()?;
@@ -54,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// The bytes to write or send: the record, or a gap record from `from` on.
+    /// The bytes to write or to send: the record, or a gap record that begins at `from`.
     pub(crate) fn bytes(&self, name: &StreamName, from: u64) -> Bytes {
         match &self.body {
             Body::Record { bytes, .. } => bytes.clone(),
@@ -62,7 +62,7 @@ impl Entry {
                 let prelude =
                     Prelude { kind: Kind::GAP, run: name.run, source: name.source, slot: 0, meta_rev: 0, first_seq: from.max(self.first), count: 1 };
                 let payload = record::archive(&GapFrame { next: self.next, reason: *reason, ..Default::default() });
-                // A gap record has a fixed length far below the limit.
+                // A gap record has a fixed length, far below the limit.
                 record::seal(&prelude, &payload).unwrap_or_default()
             }
         }
@@ -94,24 +94,24 @@ pub(crate) struct Queue {
     /// Everything below is in the files, or acked.
     written: u64,
     next: u64,
-    /// Bytes between head and tail, about.
+    /// Bytes between head and tail; an estimate.
     filed_bytes: u64,
-    /// `None`: no files, the head takes all.
+    /// `None`: there are no files, and the head takes all.
     head_max: Option<usize>,
 }
 
 impl Queue {
-    /// An empty queue. With files, at most about `head_max` bytes of records are in memory beside those not written yet.
+    /// An empty queue. With files, memory holds about `head_max` bytes of records, and those that are not written yet.
     pub(crate) fn new(head_max: Option<usize>) -> Self {
         Self { acked: 0, head: VecDeque::new(), head_bytes: 0, tail: VecDeque::new(), tail_bytes: 0, written: 0, next: 0, filed_bytes: 0, head_max }
     }
 
-    /// What an earlier process left in files: `[acked, next)`, about `bytes` long.
+    /// A queue of what an earlier process left in files: `[acked, next)`, about `bytes` long.
     pub(crate) fn filed(acked: u64, next: u64, bytes: u64, head_max: usize) -> Self {
         Self { acked, written: next, next, filed_bytes: bytes, ..Self::new(Some(head_max)) }
     }
 
-    /// The lowest sequence number that is not acked (W5's base); the first of a record or inside a gap.
+    /// The lowest sequence number that is not acked (the base of W5): the first of a record, or within a gap.
     pub(crate) fn acked(&self) -> u64 {
         self.acked
     }
@@ -126,7 +126,7 @@ impl Queue {
     pub(crate) fn memory_bytes(&self) -> usize {
         self.head_bytes + self.tail_bytes
     }
-    /// Bytes that wait for their ack, about.
+    /// Bytes that are not acked; an estimate.
     pub(crate) fn outstanding_bytes(&self) -> u64 {
         self.memory_bytes() as u64 + self.filed_bytes
     }
@@ -146,7 +146,7 @@ impl Queue {
         self.head.push_back(entry);
     }
 
-    /// Append a sealed record; it begins at [`Self::next`].
+    /// Appends a sealed record, which begins at [`Self::next`].
     pub(crate) fn push(&mut self, entry: Entry) {
         debug_assert_eq!(entry.first, self.next);
         let direct = self.tail.is_empty() && self.head_end() == self.next && self.room() >= entry.len();
@@ -164,7 +164,7 @@ impl Queue {
         self.head.get(self.head.partition_point(|e| e.next <= seq)).filter(|e| e.first <= seq)
     }
 
-    /// Everything below `next` is durable at the server. The caller has made sure that it was sent.
+    /// Everything below `next` is durable at the server. The caller has checked that it was sent.
     pub(crate) fn ack(&mut self, next: u64) -> Released {
         let mut released = Released::default();
         while let Some(entry) = self.head.pop_front_if(|e| e.next <= next) {
@@ -181,13 +181,13 @@ impl Queue {
             *first = next;
             self.acked = next;
         }
-        // What was acked before it was written need not be.
+        // Records that were acked before they were written need not be written.
         self.written = self.written.max(self.acked);
         self.settle();
         released
     }
 
-    /// Give up everything below `upto`, which ends a record or lies in a gap. Returns how many numbers became a gap by it.
+    /// Gives up everything below `upto`, which ends a record or lies in a gap. Returns how many sequence numbers this added to gaps.
     pub(crate) fn evict(&mut self, upto: u64, reason: GapReason) -> u64 {
         let (from, mut upto) = (self.acked, upto.min(self.next));
         if upto <= from {
@@ -215,8 +215,8 @@ impl Queue {
         upto - from - were_gaps
     }
 
-    /// Without files: give up the oldest records until `bytes` fewer are held. Returns where the gap ends, and how many
-    /// numbers became one by this.
+    /// Without files: gives up the oldest records until `bytes` fewer are held. Returns where the gap ends, and how many sequence
+    /// numbers this added to it.
     pub(crate) fn evict_bytes(&mut self, bytes: usize) -> Option<(u64, u64)> {
         let (mut freed, mut upto) = (0, None);
         for entry in &self.head {
@@ -232,7 +232,7 @@ impl Queue {
         Some((upto, self.evict(upto, GapReason::SPOOL_FULL)))
     }
 
-    /// W7: the record at `seq` was refused for good; a gap takes its place. `None` if there is no record at `seq`.
+    /// The edge refused the record at `seq` for good; a gap takes its place (W7). `None` if there is no record at `seq`.
     pub(crate) fn refuse(&mut self, seq: u64) -> Option<(u64, u64)> {
         let at = self.head.partition_point(|e| e.next <= seq);
         let entry = self.head.get_mut(at).filter(|e| e.first <= seq && matches!(e.body, Body::Record { .. }))?;
@@ -241,7 +241,7 @@ impl Queue {
         Some((entry.first, entry.next))
     }
 
-    /// What is not in the files yet, up to about `max_bytes`; empty without files.
+    /// Records that are not in the files yet, up to about `max_bytes`; none without files.
     pub(crate) fn unwritten(&self, name: &StreamName, max_bytes: usize, out: &mut Vec<Bytes>) -> Option<u64> {
         self.head_max?;
         let from = self.head.partition_point(|e| e.next <= self.written);
@@ -268,14 +268,14 @@ impl Queue {
         self.settle();
     }
 
-    /// What the head should be filled up with, if anything.
+    /// The range to read into the head, if it has space.
     pub(crate) fn wants(&self) -> Option<Wanted> {
         let max = self.head_max?;
         let (from, until) = (self.head_end(), self.tail_first());
         (from < until && self.head_bytes <= max / 2).then(|| Wanted { from, until, max_bytes: self.room() })
     }
 
-    /// What was read for [`Self::wants`]: entries from `from` on without holes. Ignored if the head has moved meanwhile.
+    /// The entries that were read for [`Self::wants`]: from `from` on without holes. Ignored if the head has changed meanwhile.
     pub(crate) fn loaded(&mut self, from: u64, entries: Vec<Entry>) {
         if from != self.head_end() {
             return;
@@ -287,7 +287,7 @@ impl Queue {
         self.settle();
     }
 
-    /// If more than `max_bytes` wait for a disk that does not take them: give up the oldest, a good part at once.
+    /// If more than `max_bytes` wait while the disk takes none: gives up the oldest, a large part at once.
     pub(crate) fn trim_tail(&mut self, max_bytes: usize) -> Option<(u64, u64)> {
         let mut range: Option<(u64, u64)> = None;
         if self.tail_bytes <= max_bytes {
@@ -304,9 +304,9 @@ impl Queue {
         range
     }
 
-    /// Restore the invariants of the picture above after any change.
+    /// Restores the invariants of the picture above after any change.
     fn settle(&mut self) {
-        // Nothing lies in between: the tail goes on where the head ends.
+        // Nothing lies between head and tail: records move from the tail to the head.
         while self.head_end() == self.tail_first()
             && let room = self.room()
             && let Some(entry) = self.tail.pop_front_if(|e| e.len() <= room)
@@ -314,7 +314,7 @@ impl Queue {
             self.tail_bytes -= entry.len();
             self.push_head(entry);
         }
-        // What is written can be read again.
+        // Records that are written can be read again.
         while let Some(entry) = self.tail.pop_front_if(|e| e.next <= self.written) {
             self.tail_bytes -= entry.len();
             self.filed_bytes += entry.len() as u64;

@@ -1,4 +1,4 @@
-//! [`Shared`]: what the client, its streams, its task and the spool's thread share.
+//! [`Shared`]: the state that a client, its streams, its task and the spool's thread share.
 
 use boxbox_schemas::RunId;
 use boxbox_schemas::connect::ConnectString;
@@ -13,32 +13,32 @@ use crate::core::Core;
 use crate::observe::{Counters, Event, Remained, Stats, Status};
 use crate::queue::Entry;
 
-/// Memory for each stream's records beside those not written yet, where there is a spool on disk.
+/// With a spool on disk: memory for each stream's records, beside those that are not written yet.
 pub(crate) const HEAD_MAX_BYTES: usize = 1 << 20;
-/// What the client, its streams, its task and the spool's thread share.
+/// The state that a client, its streams, its task and the spool's thread share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) connect: Mutex<ConnectString>,
     pub(crate) run: RunId,
     pub(crate) core: Mutex<Core>,
-    /// With `core`: the spool's thread has something to do.
+    /// Used with `core`: the spool's thread has something to do.
     pub(crate) file_work: Condvar,
-    /// A stream wants a place on the connection, or gave one up.
+    /// A stream waits to be sent on the connection, or has ended there.
     pub(crate) changed: Notify,
-    /// A batch has begun: somebody must see that it does not get too old.
-    pub(crate) watch: Notify,
-    /// Something was acked to the end.
+    /// A batch has begun: the client's task must seal it in time.
+    pub(crate) batch_begun: Notify,
+    /// A stream may be wholly acked.
     pub(crate) drained: Notify,
     pub(crate) counters: Counters,
     pub(crate) status: watch::Sender<Status>,
-    /// Close the connection and end the task.
+    /// Closes the connection and ends the task.
     pub(crate) stop: CancellationToken,
     /// The task has ended.
     pub(crate) closed: CancellationToken,
     /// The spool's thread has ended.
     pub(crate) files_closed: CancellationToken,
     /// The connect string was changed.
-    pub(crate) again: Notify,
+    pub(crate) reconnect: Notify,
 }
 
 impl Shared {
@@ -62,12 +62,12 @@ impl Shared {
         })
     }
 
-    /// A batch has begun.
-    pub(crate) fn watch_batches(&self) {
-        self.watch.notify_one();
+    /// A batch has begun; wakes the client's task.
+    pub(crate) fn notify_batch_begun(&self) {
+        self.batch_begun.notify_one();
     }
 
-    /// Count an event, log it, and tell the observer.
+    /// Counts an event, logs it, and passes it to the observer.
     pub(crate) fn event(&self, event: Event) {
         match &event {
             Event::Connected { edge } => tracing::info!(edge, "connected"),
@@ -102,7 +102,7 @@ impl Shared {
         }
     }
 
-    /// Let the spool's thread write what it has, and wait for it.
+    /// Lets the spool's thread write what is not written, and waits for its end.
     pub(crate) async fn stop_files(&self) {
         let files = {
             let mut core = self.core.lock();

@@ -1,4 +1,4 @@
-//! [`Stream`]: one session's frames, from the simulator's threads into sealed records (F3, F4).
+//! [`Stream`]: takes one session's frames from the simulator's threads and puts them into sealed records (F3, F4).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,9 +20,9 @@ use crate::shared::Shared;
 
 /// One session of this client's run: takes frames from any thread, never waits, and puts them into records.
 ///
-/// Frames of one kind keep their order. Car, slow and field frames of one batch (80 ms) go into records of their own,
-/// so they may change places among each other; [`Stream::meta`], [`Stream::event`] and the rest end the batch first.
-/// Dropping a stream ends it without saying why; [`Stream::end`] is better.
+/// Frames of one kind keep their order. Car, slow and field frames of one batch (80 ms) go into separate records, so their
+/// order among each other may change; [`Stream::meta`], [`Stream::event`] and the other methods end the batch first.
+/// Dropping a stream ends it without a reason; prefer [`Stream::end`].
 pub struct Stream {
     shared: Arc<Shared>,
     batcher: Arc<Batcher>,
@@ -33,30 +33,30 @@ impl Stream {
         Self { shared, batcher }
     }
 
-    /// Which stream of the client this is, as an [`crate::Observer`] sees it.
+    /// The stream's id, as an [`crate::Observer`] gets it.
     pub fn id(&self) -> StreamId {
         StreamId(self.batcher.id)
     }
-    /// The run it belongs to.
+    /// The run of the stream.
     pub fn run(&self) -> RunId {
         self.batcher.name.run
     }
-    /// The session it is.
+    /// The session of the stream.
     pub fn source(&self) -> Source {
         self.batcher.name.source
     }
-    /// The sequence number that the next frame gets, if no other kind of frame is waiting in the batch.
+    /// The sequence number of the next frame, if the batch holds no frames of another kind.
     pub fn next_seq(&self) -> u64 {
         let b = self.batcher.buffers.lock();
         b.next_seq + u64::from(b.car.count) + u64::from(b.slow.count) + u64::from(b.field.count)
     }
 
-    /// A frame of the driver's own car. One that no edge accepts (NaN, say) is sent all the same, in a record of its own:
-    /// it is voided there, and its neighbours are not (W7). A tick below the last one is a rewind: if [`Stream::rewind`] was not called, it is now (F4).
+    /// A frame of the driver's own car. A frame that no edge accepts (for example with a NaN) is sent in a record of its own, so that
+    /// only this frame is voided (W7). A tick below the last one is a rewind: if [`Stream::rewind`] was not called, this calls it (F4).
     pub fn car(&self, frame: &CarFrame) -> Result<(), StreamError> {
         let (mut b, now) = (self.open()?, Instant::now());
         if b.last_tick.is_some_and(|last| frame.tick < last) {
-            self.moment(&mut b, EventCode::REWIND, frame.tick, frame.sim_time_us)?;
+            self.seal_event(&mut b, EventCode::REWIND, frame.tick, frame.sim_time_us)?;
         }
         b.last_tick = Some(frame.tick);
         let full = self.add(&mut b, |b| &mut b.car, frame, CAR_FRAME_BYTES, now)?;
@@ -72,16 +72,16 @@ impl Stream {
 
     /// Tyres, fluids, weather; about once a second, or on change.
     pub fn slow(&self, frame: &SlowFrame) -> Result<(), StreamError> {
-        self.other(|b| &mut b.slow, frame, SLOW_FRAME_BYTES)
+        self.add_other(|b| &mut b.slow, frame, SLOW_FRAME_BYTES)
     }
 
-    /// What is seen of another car; about four times a second for each car in the world.
+    /// What this client sees of another car; about four times a second for each car in the world.
     pub fn field(&self, frame: &FieldFrame) -> Result<(), StreamError> {
-        self.other(|b| &mut b.field, frame, FIELD_FRAME_BYTES)
+        self.add_other(|b| &mut b.field, frame, FIELD_FRAME_BYTES)
     }
 
-    /// The session's description, at the beginning and whenever it changes: frames from here on belong to it.
-    /// If a full spool takes it (W8), the stream repeats it by itself.
+    /// The session's description, at the beginning and whenever it changes: later frames belong to it.
+    /// If a full spool drops it (W8), the stream sends it again.
     pub fn meta(&self, meta: &SessionMeta) -> Result<(), StreamError> {
         meta.check().map_err(StreamError::Meta)?;
         let mut b = self.open()?;
@@ -96,7 +96,7 @@ impl Stream {
         self.batcher.meta(&*self.shared, &mut b)
     }
 
-    /// The slot (iRacing: CarIdx) of the driver's own car is another one from here on.
+    /// Sets the slot (iRacing: CarIdx) of the driver's own car for later frames.
     pub fn slot(&self, slot: u16) -> Result<(), StreamError> {
         let mut b = self.open()?;
         if b.slot != slot {
@@ -106,7 +106,7 @@ impl Stream {
         Ok(())
     }
 
-    /// F4: the simulator went back to `tick` and `sim_time_us`; frames from here on are a new timeline.
+    /// The simulator went back to `tick` and `sim_time_us`; later frames are a new timeline (F4).
     pub fn rewind(&self, tick: u32, sim_time_us: i64) -> Result<(), StreamError> {
         self.event(EventCode::REWIND, tick, sim_time_us)
     }
@@ -117,21 +117,21 @@ impl Stream {
         if code == EventCode::REWIND {
             b.last_tick = Some(tick);
         }
-        self.moment(&mut b, code, tick, sim_time_us)
+        self.seal_event(&mut b, code, tick, sim_time_us)
     }
 
-    /// Seal what waits in the batch now.
+    /// Seals the batch now.
     pub fn flush(&self) -> Result<(), StreamError> {
         self.seal(&mut *self.open()?);
         Ok(())
     }
 
-    /// The stream is over, at the simulator's last `tick`.
+    /// The stream has ended, at the simulator's last `tick`.
     pub fn end(&self, tick: u32, sim_time_us: i64, reason: EndReason) -> Result<(), StreamError> {
         let mut b = self.open()?;
         self.seal(&mut b);
         let frame = EndFrame { tick, sim_time_us, reason, ..Default::default() };
-        let sealed = self.one(&mut b, Kind::END, &frame);
+        let sealed = self.seal_single(&mut b, Kind::END, &frame);
         self.batcher.close(&*self.shared, &mut b);
         sealed
     }
@@ -141,7 +141,7 @@ impl Stream {
         if b.ended { Err(StreamError::Ended) } else { Ok(b) }
     }
 
-    fn other<T: Frame>(&self, which: fn(&mut Buffers) -> &mut Buffer, frame: &T, frame_bytes: usize) -> Result<(), StreamError> {
+    fn add_other<T: Frame>(&self, which: fn(&mut Buffers) -> &mut Buffer, frame: &T, frame_bytes: usize) -> Result<(), StreamError> {
         let (mut b, now) = (self.open()?, Instant::now());
         let full = self.add(&mut b, which, frame, frame_bytes, now)?;
         if full || b.is_older(self.shared.config.batch.max_delay, now) {
@@ -150,7 +150,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Put a frame into its buffer; true if no other like it fits.
+    /// Adds a frame to its buffer; true if no other frame of its kind fits.
     fn add<T: Frame>(
         &self,
         b: &mut Buffers,
@@ -164,7 +164,7 @@ impl Stream {
         }
         if b.since.is_none() {
             b.since = Some(now);
-            self.shared.watch_batches();
+            self.shared.notify_batch_begun();
         }
         let buffer = which(b);
         record::archive_into(frame, &mut buffer.payload);
@@ -174,7 +174,7 @@ impl Stream {
         Ok(PRELUDE_BYTES + buffer.payload.len() + frame_bytes > max_bytes)
     }
 
-    /// The last car frame gets a record of its own.
+    /// Seals the last car frame in a record of its own.
     fn isolate(&self, b: &mut Buffers) -> Result<(), StreamError> {
         let mut single = std::mem::take(&mut b.single);
         single.clear();
@@ -188,12 +188,12 @@ impl Stream {
         sealed
     }
 
-    fn moment(&self, b: &mut Buffers, code: EventCode, tick: u32, sim_time_us: i64) -> Result<(), StreamError> {
+    fn seal_event(&self, b: &mut Buffers, code: EventCode, tick: u32, sim_time_us: i64) -> Result<(), StreamError> {
         self.seal(b);
-        self.one(b, Kind::EVENT, &EventFrame { tick, sim_time_us, code, ..Default::default() })
+        self.seal_single(b, Kind::EVENT, &EventFrame { tick, sim_time_us, code, ..Default::default() })
     }
 
-    fn one<T: Frame>(&self, b: &mut Buffers, kind: Kind, frame: &T) -> Result<(), StreamError> {
+    fn seal_single<T: Frame>(&self, b: &mut Buffers, kind: Kind, frame: &T) -> Result<(), StreamError> {
         let mut single = std::mem::take(&mut b.single);
         single.clear();
         record::archive_into(frame, &mut single);

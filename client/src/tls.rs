@@ -1,6 +1,6 @@
-//! TLS 1.3 with pinned keys (W1): the server is who holds the private key of a pinned public key, nothing else counts.
+//! TLS 1.3 with pinned keys (W1): the server is accepted if it holds the private key of a pinned public key.
 //!
-//! Names, issuers and dates of certificates are not looked at: the pin is stronger than they are.
+//! Names, issuers and dates of certificates are not checked: a pinned key is stronger evidence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
 
-/// How the client meets a server: the configuration, and the verifier in it, which is told the pins.
+/// The TLS configuration, and its verifier, in which the pins can be changed.
 pub(crate) struct Tls {
     pub(crate) verifier: Arc<PinVerifier>,
     pub(crate) config: Arc<rustls::ClientConfig>,
@@ -34,12 +34,12 @@ impl PinVerifier {
         Self { pins: Mutex::new(pins), provider: Arc::new(rustls::crypto::ring::default_provider()), mismatch: AtomicBool::new(false) }
     }
 
-    /// Accept these keys from the next handshake on.
+    /// Accepts these keys from the next handshake on.
     pub(crate) fn set_pins(&self, pins: &[Pin]) {
         *self.pins.lock() = pins.to_vec();
     }
 
-    /// Whether the last server showed another key; asking resets it.
+    /// Whether the last server had another key; reading this resets it.
     pub(crate) fn take_mismatch(&self) -> bool {
         self.mismatch.swap(false, Ordering::Relaxed)
     }
@@ -68,7 +68,7 @@ impl ServerCertVerifier for PinVerifier {
         Err(PeerIncompatible::Tls12NotOffered.into())
     }
 
-    /// The pin says which key; this proves that the server holds its private half.
+    /// The pin identifies the key; the signature proves that the server holds the private key.
     fn verify_tls13_signature(
         &self,
         message: &[u8],
@@ -83,7 +83,7 @@ impl ServerCertVerifier for PinVerifier {
     }
 }
 
-/// The TLS side of a connection. No resumption and no early data: each connection proves the key anew.
+/// The TLS configuration of a connection. No resumption and no early data: the server proves its key for each connection.
 pub(crate) fn client_config(verifier: Arc<PinVerifier>) -> Result<rustls::ClientConfig, Error> {
     let mut config = rustls::ClientConfig::builder_with_provider(verifier.provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -95,7 +95,7 @@ pub(crate) fn client_config(verifier: Arc<PinVerifier>) -> Result<rustls::Client
     Ok(config)
 }
 
-/// The TLS side alone, for tools that speak the wire protocol themselves, such as load generators.
+/// The TLS configuration alone, for tools that implement the wire protocol themselves, such as load generators.
 pub fn pinned(pins: Vec<Pin>) -> Result<rustls::ClientConfig, Error> {
     client_config(Arc::new(PinVerifier::new(pins)))
 }

@@ -1,4 +1,4 @@
-//! The way in: a connection attempt is decided about at once, and what may come in is seen through in a task of its own.
+//! Accepting connections: the edge decides about an attempt at once, and then serves the connection in a task of its own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use quinn::Incoming;
 use tokio::sync::mpsc;
 
 use crate::admission::Verdict;
+use crate::connection;
 use crate::core::Core;
-use crate::session;
 
-/// Decide about a connection attempt and, if it may, see it through in a task of its own.
+/// Decides about a connection attempt. If it is accepted, a task of its own does the handshake and serves the connection.
 pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<()>) {
     let metrics = core.metrics();
     let address = incoming.remote_address().ip();
@@ -20,7 +20,7 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
         Verdict::Accept => {}
         Verdict::Retry => {
             metrics.retries.increment(1);
-            // An attempt that is not validated can always be asked to.
+            // quinn allows a Retry for every attempt whose address is not validated yet.
             let _ = incoming.retry();
             return;
         }
@@ -33,49 +33,49 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
             return incoming.refuse();
         }
     }
-    let mut place = Place { core: core.clone(), address, settled: false };
+    let mut guard = AdmissionGuard { core: core.clone(), address, in_handshake: true };
     let alive = alive.clone();
     let connecting = match incoming.accept() {
         Ok(connecting) => connecting,
         Err(_) => return metrics.connections_refused.with("handshake").increment(1),
     };
     tokio::spawn(async move {
-        let core = place.core.clone();
+        let core = guard.core.clone();
         let connection = match tokio::time::timeout(core.limits.handshake_timeout, connecting).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(_)) => return core.metrics().connections_refused.with("handshake").increment(1),
             Err(_) => return core.metrics().connections_refused.with("handshake_timeout").increment(1),
         };
-        let Some(session) = session::greet(&core, connection).await else { return };
-        place.settle();
-        // A task of its own, so that a long life does not carry the size of a greeting.
+        let Some(connection) = connection::accept(&core, connection).await else { return };
+        guard.handshake_ended();
+        // A second task, so that the memory of the handshake's future is not kept for the life of the connection.
         tokio::spawn(async move {
-            session.run().await;
-            drop((place, alive));
+            connection.run().await;
+            drop((guard, alive));
         });
     });
 }
 
-/// An accepted connection's place in the budgets.
-struct Place {
+/// Counts one accepted connection in the admission budgets until it is dropped.
+struct AdmissionGuard {
     core: Arc<Core>,
     address: IpAddr,
-    settled: bool,
+    in_handshake: bool,
 }
 
-impl Place {
-    fn settle(&mut self) {
-        self.settled = true;
-        self.core.admission.lock().settle();
+impl AdmissionGuard {
+    fn handshake_ended(&mut self) {
+        self.in_handshake = false;
+        self.core.admission.lock().handshake_ended();
     }
 }
 
-impl Drop for Place {
+impl Drop for AdmissionGuard {
     fn drop(&mut self) {
         let mut admission = self.core.admission.lock();
-        if !self.settled {
-            admission.settle();
+        if self.in_handshake {
+            admission.handshake_ended();
         }
-        admission.leave(self.address);
+        admission.connection_ended(self.address);
     }
 }

@@ -1,7 +1,9 @@
-//! Who may begin a handshake: budgets for all, for each address, and for open connections. Pure: the time is passed in.
+//! Which connection attempts may begin a handshake: budgets for all of them, for each address, and for open connections.
+//! Pure: the time is passed in.
 //!
-//! Over a rate the edge does not answer, so that a flood costs it nothing and an honest client's next Initial a second
-//! later gets in; with no room left it refuses, so that the client turns elsewhere at once.
+//! Above a rate limit the edge does not answer. A flood then costs nothing, and an honest client, which repeats its first
+//! packet after a second, still gets in. When there are too many connections the edge refuses, so that the client tries
+//! another edge at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,23 +11,23 @@ use std::time::Instant;
 
 use crate::config::Limits;
 
-/// Addresses remembered at once. Full and idle buckets are forgotten first; beyond it only known addresses get in.
+/// Addresses that are remembered at most. Beyond it, idle addresses with full buckets are forgotten, and no new address gets in.
 const ADDRESSES_MAX: usize = 16_384;
 
-/// What to do with a connection attempt.
+/// The decision about a connection attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Begin the handshake; the connection is counted until [`Admission::leave`].
+    /// Begin the handshake; the connection is counted until [`Admission::connection_ended`].
     Accept,
-    /// Ask for proof of the address first.
+    /// Ask the client to prove its address first.
     Retry,
     /// Do not answer, for this reason.
     Ignore(&'static str),
-    /// Say no, for this reason.
+    /// Refuse, for this reason.
     Refuse(&'static str),
 }
 
-/// The budgets' state.
+/// The state of all budgets.
 #[derive(Debug)]
 pub(crate) struct Admission {
     limits: Limits,
@@ -47,7 +49,7 @@ impl Admission {
         Self { limits, all, open: 0, pending: 0, addresses: HashMap::new() }
     }
 
-    /// Decide about an attempt from `address`; `validated`: it has proved that it receives there.
+    /// Decides about an attempt from `address`; `validated`: the client has proved that it receives packets there.
     pub(crate) fn decide(&mut self, address: IpAddr, validated: bool, now: Instant) -> Verdict {
         let exempt = self.limits.exempt_loopback && address.to_canonical().is_loopback();
         let key = key(address);
@@ -86,13 +88,13 @@ impl Admission {
         Verdict::Accept
     }
 
-    /// A connection that was accepted has said hello, or has ended before it could.
-    pub(crate) fn settle(&mut self) {
+    /// An accepted connection has finished its handshake and hello, or has ended before.
+    pub(crate) fn handshake_ended(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
-    /// A connection that was accepted has ended.
-    pub(crate) fn leave(&mut self, address: IpAddr) {
+    /// An accepted connection has ended.
+    pub(crate) fn connection_ended(&mut self, address: IpAddr) {
         self.open = self.open.saturating_sub(1);
         if let Some(peer) = self.addresses.get_mut(&key(address)) {
             peer.open = peer.open.saturating_sub(1);
@@ -105,10 +107,10 @@ impl Admission {
     }
 }
 
-/// What counts as one address: an IPv4 address, or the 64-bit network of an IPv6 one.
+/// The key under which an address is counted: an IPv4 address, or the 64-bit network of an IPv6 address.
 fn key(address: IpAddr) -> u64 {
     match address.to_canonical() {
-        // 2001:db8::/32 is for documents only, so these keys meet no real network.
+        // 2001:db8::/32 is reserved for documentation, so these keys equal no real network.
         IpAddr::V4(v4) => 0x2001_0db8_0000_0000 | u64::from(v4.to_bits()),
         IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
     }
@@ -166,7 +168,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in whatever order: no budget is ever exceeded, and what leaves makes room again.
+        /// Whatever attempts come in whatever order, no budget is exceeded, and a connection that ends makes room for another.
         #[test]
         fn budgets_hold(steps in proptest::collection::vec((0u8..6, 0u64..400, any::<bool>(), any::<bool>()), 1..400)) {
             let (limits, start) = (limits(), Instant::now());
@@ -175,8 +177,8 @@ mod tests {
             for (host, ms, validated, leave) in steps {
                 now += Duration::from_millis(ms);
                 if leave && let Some(gone) = open.pop() {
-                    admission.settle();
-                    admission.leave(gone);
+                    admission.handshake_ended();
+                    admission.connection_ended(gone);
                 }
                 let address = IpAddr::from([10, 0, 0, host]);
                 let verdict = admission.decide(address, validated, now);
@@ -187,7 +189,7 @@ mod tests {
                 }
                 prop_assert!(open.len() <= limits.connections);
                 prop_assert!(open.iter().filter(|a| **a == address).count() <= limits.connections_per_address);
-                // In any window up to now: at most the burst and what was refilled in it.
+                // In any window up to now: at most the burst and what was refilled within the window.
                 for (i, (since, _)) in accepted.iter().enumerate() {
                     let refilled = now.duration_since(*since).as_secs_f64();
                     prop_assert!((accepted.len() - i) as f64 <= f64::from(limits.handshake_burst) + refilled * f64::from(limits.handshakes_per_s) + 1e-6);

@@ -1,4 +1,4 @@
-//! What an edge is told when it starts: where to listen, who it is, and every budget with its reason.
+//! [`Config`] of an edge: where it listens, its name, and every limit with its reason.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,18 +8,18 @@ use boxbox_schemas::ShortId;
 use boxbox_schemas::limits::{HANDSHAKE_MS, IDLE_MS, STREAM_UNACKED_MAX_BYTES, STREAMS_PER_CONNECTION};
 use boxbox_schemas::stamp::LOG_RECORD_MAX_BYTES;
 
-/// Where an edge listens, its name, and its budgets.
+/// Where an edge listens, its name, and its limits.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// UDP address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The edge's name, in every stamp it writes.
+    /// The edge's name. It is in every stamp that the edge writes.
     pub edge: ShortId,
-    /// Budgets.
+    /// Limits.
     pub limits: Limits,
 }
 
-/// The key pair and certificate that clients pin (W1). Made and kept by the program that runs the edge.
+/// The key pair and certificate that clients pin (W1). The program that runs the edge makes and keeps them.
 #[derive(Clone)]
 pub struct Identity {
     /// The certificate, DER.
@@ -34,64 +34,64 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Every budget of an edge.
+/// Every limit of an edge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Open connections. An idle one costs about 50 KB, so these take half a gigabyte at most.
+    /// Open connections. An idle connection costs about 50 KB, so these take half a gigabyte at most.
     pub connections: usize,
-    /// Open connections from one address (IPv4 /32, IPv6 /64): a whole league behind one router fits.
+    /// Open connections from one address (IPv4 /32, IPv6 /64): enough for a whole league behind one router.
     pub connections_per_address: usize,
-    /// New connections a second. A handshake costs about 0.5 ms of CPU with its grant: 400 are a fifth of a core.
+    /// New connections a second. A handshake with its grant costs about 0.5 ms of CPU: 400 take a fifth of a core.
     pub handshakes_per_s: u32,
-    /// New connections at once after a quiet time: every rig of a large event after a restart.
+    /// New connections in a burst: all clients of a large event after a restart.
     pub handshake_burst: u32,
     /// New connections a second from one address.
     pub address_handshakes_per_s: u32,
-    /// New connections at once from one address.
+    /// New connections in a burst from one address.
     pub address_handshake_burst: u32,
-    /// Whether loopback addresses are free of the budgets per address: relays, tests and load generators run there.
+    /// Whether loopback addresses are exempt from the limits per address: relays, tests and load generators run there.
     pub exempt_loopback: bool,
-    /// Unfinished handshakes above which an address must first prove itself (a QUIC Retry: one more round trip).
+    /// Unfinished handshakes above which a client must prove its address first (a QUIC Retry, which is one more round trip).
     pub retry_above_pending: usize,
-    /// Time for a handshake.
+    /// Time limit of a handshake.
     pub handshake_timeout: Duration,
-    /// Time for the first message after it.
+    /// Time limit of the hello, after the handshake.
     pub hello_timeout: Duration,
-    /// Time without any packet after which a connection is gone.
+    /// A connection without any packet for this long is closed.
     pub idle_timeout: Duration,
-    /// Data streams of one connection at once (W4).
+    /// Open data streams of one connection (W4).
     pub streams_per_connection: u32,
-    /// Data streams of one driver at once, over all connections: room for several relays and their reconnects.
+    /// Open data streams of one driver over all connections: enough for several relays and their reconnects.
     pub streams_per_driver: usize,
-    /// Bytes of one stream on their way through the log (W9). Beyond it the edge stops reading that stream.
+    /// Bytes of one stream in flight to the log (W9). Beyond it the edge stops reading that stream.
     pub stream_unacked_bytes: usize,
-    /// Bytes on their way to one partition, so that a dead one stalls only its own sessions. Below the log's own bound.
+    /// Bytes in flight to one partition, so that a dead partition stalls only its own sessions. Below the log's own limit.
     pub partition_unacked_bytes: usize,
-    /// Bytes of one tenant on their way.
+    /// Bytes of one tenant in flight.
     pub tenant_unacked_bytes: usize,
-    /// Bytes on their way in all. Below the log's own bound for a writer.
+    /// Bytes in flight in all. Below the log's own limit for a writer.
     pub unacked_bytes: usize,
-    /// Least time between two acks of one stream: acks gather, packets are what costs.
+    /// Least time between two acks of one stream. One packet can carry many acks, and it is the packets that cost.
     pub ack_interval: Duration,
-    /// A record on its way for this long draws a `stalled` notice, repeated as long as it lasts (W8). Well below the
-    /// client's own patience ([`boxbox_schemas::limits::ACK_SILENCE_MS`]).
+    /// A record in flight for this long makes the edge send a `stalled` notice, again and again while it lasts (W8). Well below
+    /// the time after which a client reconnects ([`boxbox_schemas::limits::ACK_SILENCE_MS`]).
     pub stalled_after: Duration,
-    /// A client that has not taken anything from its control stream for this long is closed.
+    /// A client that has read nothing from its control stream for this long is closed.
     pub slow_reader_after: Duration,
     /// A record that was begun and not finished for this long closes its connection.
     pub slow_sender_after: Duration,
-    /// How often stalls, slow peers and grants are looked at. Bounds how late a revocation takes effect (W3: 5 s).
+    /// How often the edge looks for stalls, slow clients and grants that do not hold. Bounds how late a revocation takes effect (W3: 5 s).
     pub sweep_interval: Duration,
-    /// How far clients spread their reconnects when the edge stops.
+    /// The time over which clients spread their reconnects when the edge stops.
     pub go_away_within: Duration,
-    /// Longest head start of parting messages before the close; a round trip if that is shorter.
-    pub farewell: Duration,
-    /// Time for what is on its way to be acked when the edge stops.
+    /// Time that the last messages get before the connection is closed: one round trip, and at most this.
+    pub close_linger: Duration,
+    /// When the edge stops: time for records in flight to be acked.
     pub drain_deadline: Duration,
-    /// Threads of its own. One carries two to three times 50,000 frames/s, and a second adds a fifth to what each frame
-    /// costs, for connections then move between cores.
+    /// Threads of the edge's own runtime. One thread carries 100,000 to 150,000 frames/s. A second one raises the cost of each
+    /// frame by a fifth, because connections then move between cores.
     pub threads: usize,
-    /// Socket buffers asked of the system, bytes. The defaults of most systems lose packets under bursts.
+    /// Socket buffers to ask of the system, bytes. With the defaults of most systems packets are lost in bursts.
     pub socket_buffer_bytes: usize,
 }
 
@@ -121,7 +121,7 @@ impl Default for Limits {
             slow_sender_after: Duration::from_secs(10),
             sweep_interval: Duration::from_millis(250),
             go_away_within: Duration::from_secs(1),
-            farewell: Duration::from_millis(500),
+            close_linger: Duration::from_millis(500),
             drain_deadline: Duration::from_secs(10),
             threads: 1,
             socket_buffer_bytes: 4 << 20,
@@ -130,7 +130,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether the longest record fits every byte budget and streams fit their type; else what to change.
+    /// Checks that the longest record fits every limit in bytes and that the numbers fit their types. The error says what to change.
     pub(crate) fn check(&self) -> Result<(), String> {
         let budgets = [
             ("stream_unacked_bytes", self.stream_unacked_bytes),

@@ -1,4 +1,4 @@
-//! What all tasks of an edge share, and the way back from the log: completions in, acks out.
+//! What all tasks of an edge share, and the path of acks: completions come from the log, acks go to clients.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,14 +14,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::admission::Admission;
+use crate::budgets::Budgets;
 use crate::config::Limits;
-use crate::flow::{Flow, Flows};
+use crate::flow::Flow;
+use crate::flows::{Flows, Linked};
 use crate::health::Health;
-use crate::link::{Link, Order};
+use crate::link::{CloseRequest, Link};
 use crate::metrics::EdgeMetrics;
-use crate::room::Room;
 
-/// Connections whose acks are written before other tasks get their turn.
+/// Connections whose acks are written before other tasks get a turn.
 const LINKS_A_TURN: usize = 256;
 
 /// One edge.
@@ -31,37 +32,37 @@ pub(crate) struct Core {
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
     pub(crate) admission: Mutex<Admission>,
     pub(crate) links: Mutex<HashMap<u64, Arc<Link>>>,
-    pub(crate) back: Arc<WayBack>,
+    pub(crate) ack_path: Arc<AckPath>,
     next_link: AtomicU64,
     partitions: Vec<Arc<Semaphore>>,
     tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
     drivers: Mutex<HashMap<(TenantId, DriverId), usize>>,
     all: Arc<Semaphore>,
-    // Set once, right after the log has made it: it needs the way back to be made.
+    // Set once, right after the log has made it: the log needs the ack path for that.
     writer: OnceLock<Box<dyn Writer>>,
     started: Instant,
 }
 
-/// What the log's thread touches.
-pub(crate) struct WayBack {
+/// The part of an edge that the log's thread uses.
+pub(crate) struct AckPath {
     pub(crate) flows: Flows,
     pub(crate) metrics: Arc<EdgeMetrics>,
     pub(crate) health: Arc<Health>,
-    /// Links with something to tell their client.
+    /// Links that have something to send to their clients.
     listed: Mutex<Vec<Arc<Link>>>,
-    /// There is one.
+    /// Wakes the flusher: a link is listed.
     wake: Notify,
 }
 
 impl Core {
-    pub(crate) fn new(edge: ShortId, limits: Limits, authority: watch::Receiver<Arc<Authority>>, partitions: u32, back: Arc<WayBack>) -> Self {
+    pub(crate) fn new(edge: ShortId, limits: Limits, authority: watch::Receiver<Arc<Authority>>, partitions: u32, ack_path: Arc<AckPath>) -> Self {
         let budget = |bytes| Arc::new(Semaphore::new(bytes));
         Self {
             edge,
             admission: Mutex::new(Admission::new(limits.clone(), Instant::now())),
             authority,
             links: Mutex::default(),
-            back,
+            ack_path,
             next_link: AtomicU64::new(0),
             partitions: (0..partitions.max(1)).map(|_| budget(limits.partition_unacked_bytes)).collect(),
             tenants: Mutex::default(),
@@ -73,34 +74,34 @@ impl Core {
         }
     }
 
-    /// The writer that tells [`Core::back`] its outcomes.
+    /// Sets the writer, whose completions go to [`Core::ack_path`].
     pub(crate) fn set_writer(&self, writer: Box<dyn Writer>) {
-        // Called once, from the only place that makes a core.
+        // Called once, by the only function that makes a core.
         let _ = self.writer.set(writer);
     }
 
     pub(crate) fn metrics(&self) -> &EdgeMetrics {
-        &self.back.metrics
+        &self.ack_path.metrics
     }
 
     pub(crate) fn link_id(&self) -> u64 {
         self.next_link.fetch_add(1, Relaxed)
     }
 
-    /// Milliseconds since the edge began, never 0.
+    /// Milliseconds since the edge started, never 0.
     pub(crate) fn ms(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.started).as_millis() as u64 + 1
     }
 
     /// The partition of a session, and the budgets of one of its streams.
-    pub(crate) fn room(&self, tenant: &TenantId, session: &SessionId) -> (u32, Room) {
+    pub(crate) fn budgets(&self, tenant: &TenantId, session: &SessionId) -> (u32, Budgets) {
         let partition = session.partition(self.partitions.len() as u32);
         let tenant_budget = {
             let mut tenants = self.tenants.lock();
             match tenants.get(tenant).and_then(Weak::upgrade) {
                 Some(budget) => budget,
                 None => {
-                    // Tenants whose last stream is gone leave here, so that the map follows those that are there.
+                    // Tenants without streams are removed here, so that the map does not grow.
                     tenants.retain(|_, budget| budget.strong_count() > 0);
                     let budget = Arc::new(Semaphore::new(self.limits.tenant_unacked_bytes));
                     tenants.insert(*tenant, Arc::downgrade(&budget));
@@ -108,10 +109,10 @@ impl Core {
                 }
             }
         };
-        (partition, Room::new(self.limits.stream_unacked_bytes, self.partitions[partition as usize].clone(), tenant_budget, self.all.clone()))
+        (partition, Budgets::new(self.limits.stream_unacked_bytes, self.partitions[partition as usize].clone(), tenant_budget, self.all.clone()))
     }
 
-    /// One more stream of this driver, if there may be one; [`Core::stream_ended`] ends it.
+    /// Counts one more stream of this driver, unless it has too many; [`Core::stream_ended`] takes it back.
     pub(crate) fn stream_begins(&self, tenant: TenantId, driver: DriverId) -> bool {
         let mut drivers = self.drivers.lock();
         let streams = drivers.entry((tenant, driver)).or_default();
@@ -121,7 +122,7 @@ impl Core {
         *streams += 1;
         self.metrics().streams.increment(1);
         self.metrics().streams_opened.increment(1);
-        self.back.health.streams.fetch_add(1, Relaxed);
+        self.ack_path.health.streams.fetch_add(1, Relaxed);
         true
     }
 
@@ -134,29 +135,29 @@ impl Core {
             }
         }
         self.metrics().streams.decrement(1);
-        self.back.health.streams.fetch_sub(1, Relaxed);
+        self.ack_path.health.streams.fetch_sub(1, Relaxed);
     }
 
-    /// Hand a record to the log. Its room is taken; it is given back when the log has completed it, or here if the log
-    /// does not accept it.
-    pub(crate) fn append(&self, flow: &Flow, partition: u32, session: SessionId, sealed: &Sealed) -> Result<(), AppendError> {
-        let bytes = sealed.record.len();
-        let (metrics, health) = (self.metrics(), &self.back.health);
-        // In the books before it is in the log, whose answer may come at once.
-        flow.depart(sealed.next, bytes as u32, sealed.frames, sealed.received);
+    /// Hands a record to the log. Its bytes have been taken from the budgets. They are given back when the log has completed
+    /// the record, or here if the log does not accept it.
+    pub(crate) fn append(&self, flow: &Flow, partition: u32, session: SessionId, stamped: &Stamped) -> Result<(), AppendError> {
+        let bytes = stamped.record.len();
+        let (metrics, health) = (self.metrics(), &self.ack_path.health);
+        // Counted before it is in the log, because the log may complete it at once.
+        flow.begin(stamped.next, bytes as u32, stamped.frames, stamped.received);
         metrics.in_flight_records.increment(1);
         metrics.in_flight_bytes.increment(bytes as f64);
         health.in_flight_records.fetch_add(1, Relaxed);
-        let ticket = Ticket { owner: flow.owner, mark: sealed.next };
+        let ticket = Ticket { owner: flow.owner, mark: stamped.next };
         let accepted = match self.writer.get() {
-            Some(writer) => writer.append(partition, session, sealed.record.clone(), ticket),
+            Some(writer) => writer.append(partition, session, stamped.record.clone(), ticket),
             None => Err(AppendError::Closed("it was never opened")),
         };
         match accepted {
             Ok(()) => metrics.records_appended.increment(1),
             Err(e) => {
-                flow.recall();
-                flow.room.give(bytes);
+                flow.cancel();
+                flow.budgets.release(bytes);
                 metrics.in_flight_records.decrement(1);
                 metrics.in_flight_bytes.decrement(bytes as f64);
                 health.in_flight_records.fetch_sub(1, Relaxed);
@@ -169,22 +170,22 @@ impl Core {
 
 /// A record with its stamp, as it goes to the log.
 #[derive(Debug)]
-pub(crate) struct Sealed {
+pub(crate) struct Stamped {
     pub(crate) record: Bytes,
-    /// Frames in it as the client counted them.
+    /// Frames in it, as the client counted them.
     pub(crate) frames: u16,
     /// First sequence number after it.
     pub(crate) next: u64,
-    /// When it had come whole.
+    /// When all of it had been received.
     pub(crate) received: Instant,
 }
 
-impl WayBack {
+impl AckPath {
     pub(crate) fn new(metrics: EdgeMetrics) -> Self {
         Self { flows: Flows::default(), metrics: Arc::new(metrics), health: Arc::default(), listed: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Write acks as they come, those of one link at most once in `interval`. Never ends.
+    /// Writes acks as they come, those of one link at most once in `interval`. Never ends.
     pub(crate) async fn flush(&self, interval: std::time::Duration) {
         loop {
             self.wake.notified().await;
@@ -198,31 +199,31 @@ impl WayBack {
     }
 }
 
-impl Completions for WayBack {
+impl Completions for AckPath {
     fn completed(&self, batch: &[Completion]) {
         let now = Instant::now();
         let (mut acked, mut frames, mut failed, mut bytes) = (0, 0, 0, 0);
         let (mut touched, mut over) = (Vec::new(), Vec::new());
-        self.flows.each(batch, |completion, flow| {
-            let Some(settled) = flow.settle(completion, now) else { return };
-            flow.room.give(settled.bytes as usize);
-            bytes += u64::from(settled.bytes);
-            match settled.verdict {
+        self.flows.each(batch, |completion, Linked { flow, link }| {
+            let Some(completed) = flow.complete(completion, now) else { return };
+            flow.budgets.release(completed.bytes as usize);
+            bytes += u64::from(completed.bytes);
+            match completed.verdict {
                 Ok(()) => {
                     acked += 1;
-                    frames += u64::from(settled.frames);
-                    self.metrics.ack_seconds.record(settled.took.as_secs_f64());
+                    frames += u64::from(completed.frames);
+                    self.metrics.ack_seconds.record(completed.took.as_secs_f64());
                 }
                 Err(why) => {
                     failed += 1;
-                    flow.link.close(Order::new(CloseCode::RETRY, format!("{why}: reconnect and send again what is not acked")));
+                    link.request_close(CloseRequest::new(CloseCode::RETRY, format!("{why}: reconnect and send again what is not acked")));
                 }
             }
-            if settled.over {
+            if completed.over {
                 over.push(flow.owner);
             }
-            if flow.link.list() {
-                touched.push(flow.link.clone());
+            if link.list() {
+                touched.push(link.clone());
             }
         });
         self.metrics.records_acked.increment(acked);
@@ -244,7 +245,7 @@ impl Completions for WayBack {
     }
 }
 
-/// Unix time, µs. For people and statistics; it orders nothing (F7).
+/// Unix time, µs. For stamps, grants and statistics; nothing is ordered by it (F7).
 pub(crate) fn unix_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }

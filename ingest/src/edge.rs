@@ -1,11 +1,11 @@
-//! An edge from bind to drain.
+//! [`Edge`]: bind, run, drain.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use boxbox_log::{Log, LogError};
+use boxbox_log::Log;
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wire::CloseCode;
 use quinn::{Endpoint, TokioRuntime, VarInt};
@@ -15,44 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, Identity};
-use crate::core::{Core, WayBack};
+use crate::core::{AckPath, Core};
+use crate::error::EdgeError;
 use crate::health::Health;
 use crate::metrics::EdgeMetrics;
 use crate::{accept, quic, sweep};
 
-/// Time for the last close packets to leave.
+/// Time for the last packets of a close.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
-
-/// Why an edge does not start or ends.
-#[derive(Debug, thiserror::Error)]
-pub enum EdgeError {
-    /// The UDP port is taken.
-    #[error("UDP {0} is in use by another program: stop it, or listen elsewhere (port 0 takes a free one)")]
-    Busy(SocketAddr),
-    /// The socket could not be made.
-    #[error("UDP {address} cannot be opened: {source}")]
-    Socket {
-        /// Where.
-        address: SocketAddr,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The certificate or its key is unusable.
-    #[error("the edge's certificate or key is unusable: {0}. Remove both to have new ones made; clients then need the new pin")]
-    Identity(String),
-    /// A budget makes no sense.
-    #[error("{0}")]
-    Config(String),
-    /// The system gives no threads.
-    #[error("no threads for the edge: {0}")]
-    Threads(std::io::Error),
-    /// A defect: the serving task panicked.
-    #[error("the edge ended by a defect: {0}")]
-    Failed(String),
-    /// The log gives no writer.
-    #[error(transparent)]
-    Log(#[from] LogError),
-}
 
 /// A bound edge.
 pub struct Edge {
@@ -69,15 +39,15 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Edge {
-    /// Take the port and open a writer on `log`. Connections wait until [`Edge::run`].
+    /// Binds the port and opens a writer on `log`. Connections wait until [`Edge::run`].
     ///
-    /// `authority` decides about grants; a change of it closes live connections within
+    /// `authority` verifies grants; when it changes, connections whose grant does not hold any more close within
     /// [`Limits::sweep_interval`](crate::Limits::sweep_interval). The metrics recorder must be installed before.
     pub async fn bind(config: Config, identity: Identity, authority: watch::Receiver<Arc<Authority>>, log: Arc<dyn Log>) -> Result<Edge, EdgeError> {
         config.limits.check().map_err(EdgeError::Config)?;
         let server = quic::server_config(&identity, &config.limits)?;
-        let back = Arc::new(WayBack::new(EdgeMetrics::new()));
-        let socket = quic::socket(config.listen, config.limits.socket_buffer_bytes, &back.metrics)?;
+        let ack_path = Arc::new(AckPath::new(EdgeMetrics::new()));
+        let socket = quic::socket(config.listen, config.limits.socket_buffer_bytes, &ack_path.metrics)?;
         let failed = |source| EdgeError::Socket { address: config.listen, source };
         let threads = Threads::start(config.limits.threads).map_err(EdgeError::Threads)?;
         let endpoint = {
@@ -85,24 +55,24 @@ impl Edge {
             Endpoint::new(quic::endpoint_config()?, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?
         };
         let address = endpoint.local_addr().map_err(failed)?;
-        let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), back.clone()));
-        core.set_writer(log.writer(back)?);
+        let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), ack_path.clone()));
+        core.set_writer(log.writer(ack_path)?);
         Ok(Edge { endpoint, address, core, threads })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Its state, for `/readyz`.
     pub fn health(&self) -> Arc<Health> {
-        self.core.back.health.clone()
+        self.core.ack_path.health.clone()
     }
 
-    /// Serve until `shutdown`, then drain: no new work, acks for what is on its way, close with `going_away`.
+    /// Serves until `shutdown`, then drains: reads no more, acks what is in flight, and closes connections with `going_away`.
     ///
-    /// Dropping the future ends the edge at once, without acks; its clients then send again what they have not heard of.
+    /// Dropping the future ends the edge at once, without acks; its clients then send again what is not acked.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), EdgeError> {
         let Edge { endpoint, address, core, mut threads } = self;
         info!(%address, edge = %core.edge, "edge ready");
@@ -111,13 +81,13 @@ impl Edge {
 }
 
 async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationToken) {
-    let back = core.back.clone();
+    let ack_path = core.ack_path.clone();
     let (flush_every, sweeping) = (core.limits.ack_interval, core.clone());
-    let flusher = AbortOnDrop(tokio::spawn(async move { back.flush(flush_every).await }));
+    let flusher = AbortOnDrop(tokio::spawn(async move { ack_path.flush(flush_every).await }));
     let sweeper = AbortOnDrop(tokio::spawn(sweep::run(sweeping)));
-    // Every connection's task holds a sender; the channel ends when all are gone.
+    // Each connection's task holds a sender; the channel ends when all of them have ended.
     let (alive, gone) = mpsc::channel::<()>(1);
-    core.back.health.running.store(true, Relaxed);
+    core.ack_path.health.running.store(true, Relaxed);
     loop {
         tokio::select! {
             biased;
@@ -130,15 +100,15 @@ async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationTok
     }
     drop(alive);
     drain(&endpoint, &core, gone).await;
-    core.back.health.running.store(false, Relaxed);
+    core.ack_path.health.running.store(false, Relaxed);
     drop((flusher, sweeper, endpoint));
-    // The log may take its time to let go of a writer.
+    // Dropping a log's writer may block.
     let _ = tokio::task::spawn_blocking(move || drop(core)).await;
 }
 
 async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>) {
     let began = Instant::now();
-    core.back.health.draining.store(true, Relaxed);
+    core.ack_path.health.draining.store(true, Relaxed);
     let links: Vec<_> = core.links.lock().values().cloned().collect();
     info!(connections = links.len(), "edge stops: draining");
     links.iter().for_each(|link| link.drain(core.limits.go_away_within));
@@ -155,7 +125,7 @@ async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>
         }
     };
     if tokio::time::timeout(core.limits.drain_deadline, drained).await.is_err() {
-        warn!(connections = core.back.health.connections(), "drain deadline reached: closing what is left, its clients will send it again");
+        warn!(connections = core.ack_path.health.connections(), "drain deadline reached: closing what is left, its clients will send it again");
     }
     endpoint.close();
     let _ = tokio::time::timeout(CLOSE_GRACE, endpoint.0.wait_idle()).await;
@@ -163,8 +133,8 @@ async fn drain(endpoint: &CloseOnDrop, core: &Core, mut gone: mpsc::Receiver<()>
     info!(seconds = began.elapsed().as_secs_f64(), "edge stopped");
 }
 
-/// The edge's own threads: QUIC and everything of its connections. Few of them, for a connection that moves between
-/// cores costs more than one that waits its turn; and its own, so that nothing else in the process delays acks.
+/// The edge's own threads, for QUIC and everything of its connections. There are few, because a connection that moves
+/// between cores costs more than one that waits; and they are its own, so that no other work of the process delays acks.
 struct Threads(Option<Runtime>);
 
 impl Threads {
@@ -177,13 +147,13 @@ impl Threads {
         self.0.as_ref().map(Runtime::enter)
     }
 
-    /// Run `work` there to its end, then end the threads.
+    /// Runs `work` on these threads to its end, then ends the threads.
     async fn run(&mut self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), EdgeError> {
         let Some(runtime) = &self.0 else { return Ok(()) };
         let mut work = AbortOnDrop(runtime.spawn(work));
         let ended = (&mut work.0).await.map_err(|e| EdgeError::Failed(e.to_string()));
         if let Some(runtime) = self.0.take() {
-            // The port is free once all its tasks are gone.
+            // The port is free once all tasks have ended.
             let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(CLOSE_GRACE)).await;
         }
         ended

@@ -1,23 +1,20 @@
-//! A stream's records on their way through the log, and W6: which of them may be acked.
+//! [`Flow`]: the records of one stream that are in flight to the log, and which of them may be acked (W6).
 //!
-//! The connection's task puts a record into the flow and then into the log; the log's thread takes it out again when it
-//! is completed. A record may be acked if it and all before it are durable at rising offsets. After the first outcome
-//! that says otherwise nothing more of the stream is acked, and its connection is closed with `retry`.
+//! The connection's task adds a record to the flow and then appends it to the log; the log's thread removes it when the log
+//! has completed it. A record may be acked if it and all before it are durable at rising offsets. After the first record for
+//! which this does not hold, nothing more of the stream is acked, and its connection is closed with `retry`.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use boxbox_log::{Completion, Offset, Outcome};
 use boxbox_schemas::RunId;
 use boxbox_schemas::Source;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-use crate::link::Link;
-use crate::room::Room;
+use crate::budgets::Budgets;
 
-/// W6 for one stream on one connection. Pure.
+/// The rule W6 for one stream on one connection. Pure.
 #[derive(Debug, Default)]
 pub(crate) struct InOrder {
     last: Option<Offset>,
@@ -34,18 +31,18 @@ pub(crate) enum Broken {
     /// The log does not know where a record is.
     #[error("the log cannot say where a record is")]
     Unplaced,
-    /// A record lies before an earlier one.
+    /// A record has a lower offset than an earlier one.
     #[error("the log put a record before an earlier one")]
     Regressed,
-    /// Outcomes came in another order than appends.
+    /// Outcomes came in another order than records were appended.
     #[error("the log answered out of order")]
     Disordered,
 }
 
 impl InOrder {
-    /// The next record in order of append has this outcome; `mark` is the first sequence number after it.
-    /// Returns whether it may be acked; the first that may not breaks the stream.
-    pub(crate) fn settle(&mut self, mark: u64, outcome: Outcome) -> Result<(), Broken> {
+    /// The next record, in the order of appending, has this outcome; `mark` is the first sequence number after it.
+    /// Returns whether it may be acked. After the first record that may not, none may.
+    pub(crate) fn complete(&mut self, mark: u64, outcome: Outcome) -> Result<(), Broken> {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
@@ -64,35 +61,34 @@ impl InOrder {
     }
 }
 
-/// A record in the log's hands.
+/// A record that was given to the log and is not completed.
 #[derive(Debug)]
-struct Flight {
+struct InFlight {
     mark: u64,
     bytes: u32,
     frames: u16,
     received: Instant,
 }
 
-/// One data stream, as seen by its connection's task, the log's thread and the sweep.
+/// One data stream, as its connection's task, the log's thread and the sweep see it.
 pub(crate) struct Flow {
-    /// The client's number for it.
+    /// The client's number for the stream.
     pub(crate) number: u32,
-    /// [`boxbox_log::Ticket::owner`] of its records.
+    /// [`boxbox_log::Ticket::owner`] of the stream's records.
     pub(crate) owner: u64,
-    /// Which stream it is.
+    /// The run of the stream.
     pub(crate) run: RunId,
-    /// And of which session.
+    /// The session of the stream.
     pub(crate) source: Source,
-    pub(crate) link: Arc<Link>,
-    pub(crate) room: Room,
+    pub(crate) budgets: Budgets,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    flights: VecDeque<Flight>,
+    in_flight: VecDeque<InFlight>,
     order: InOrder,
-    told: u64,
+    acked_to_client: u64,
     open: bool,
     waiting_since: Option<Instant>,
     noticed: Option<Instant>,
@@ -100,7 +96,7 @@ struct State {
 
 /// What a completion means for the counters.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
+pub(crate) struct Completed {
     pub(crate) bytes: u32,
     pub(crate) frames: u16,
     pub(crate) took: Duration,
@@ -110,69 +106,75 @@ pub(crate) struct Settled {
 }
 
 impl Flow {
-    /// A record goes to the log next.
-    pub(crate) fn depart(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
-        self.state.lock().flights.push_back(Flight { mark, bytes, frames, received });
+    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, budgets: Budgets) -> Self {
+        let state =
+            State { in_flight: VecDeque::new(), order: InOrder::default(), acked_to_client: 0, open: true, waiting_since: None, noticed: None };
+        Self { number, owner, run, source, budgets, state: Mutex::new(state) }
     }
 
-    /// The log did not accept the record that departed last.
-    pub(crate) fn recall(&self) {
-        self.state.lock().flights.pop_back();
+    /// Adds a record, before it goes to the log.
+    pub(crate) fn begin(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
+        self.state.lock().in_flight.push_back(InFlight { mark, bytes, frames, received });
     }
 
-    /// The log has completed a record; `None` if the flow holds none.
-    pub(crate) fn settle(&self, completion: &Completion, now: Instant) -> Option<Settled> {
+    /// Removes the record that was added last: the log did not accept it.
+    pub(crate) fn cancel(&self) {
+        self.state.lock().in_flight.pop_back();
+    }
+
+    /// The log has completed a record; `None` if none was in flight.
+    pub(crate) fn complete(&self, completion: &Completion, now: Instant) -> Option<Completed> {
         let mut state = self.state.lock();
-        let flight = state.flights.pop_front()?;
+        let record = state.in_flight.pop_front()?;
         let outcome = completion.outcome;
-        let verdict = if flight.mark == completion.ticket.mark {
-            state.order.settle(flight.mark, outcome)
+        let verdict = if record.mark == completion.ticket.mark {
+            state.order.complete(record.mark, outcome)
         } else {
             Err(*state.order.broken.get_or_insert(Broken::Disordered))
         };
-        let over = !state.open && state.flights.is_empty();
-        Some(Settled { bytes: flight.bytes, frames: flight.frames, took: now.saturating_duration_since(flight.received), verdict, over })
+        let over = !state.open && state.in_flight.is_empty();
+        Some(Completed { bytes: record.bytes, frames: record.frames, took: now.saturating_duration_since(record.received), verdict, over })
     }
 
-    /// The ack to tell the client, if there is a new one.
+    /// The ack to send to the client, if there is a new one.
     pub(crate) fn take_ack(&self) -> Option<u64> {
         let mut state = self.state.lock();
         let next = state.order.acked;
-        (next > state.told).then(|| {
-            state.told = next;
+        (next > state.acked_to_client).then(|| {
+            state.acked_to_client = next;
             next
         })
     }
 
-    /// Whether the client has ended the stream and heard of all its records.
+    /// Whether the client has ended the stream and all its records are acked.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state.lock();
-        !state.open && state.flights.is_empty() && state.told >= state.order.acked
+        !state.open && state.in_flight.is_empty() && state.acked_to_client >= state.order.acked
     }
 
-    /// Whether no record is on its way.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.state.lock().flights.is_empty()
+    /// Whether no record is in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.lock().in_flight.is_empty()
     }
 
-    /// The stream has ended. Returns whether no record is on its way.
-    fn end(&self) -> bool {
+    /// The stream has ended. Returns whether no record is in flight.
+    pub(crate) fn end(&self) -> bool {
         let mut state = self.state.lock();
         state.open = false;
         state.waiting_since = None;
-        state.flights.is_empty()
+        state.in_flight.is_empty()
     }
 
-    /// The stream began or stopped waiting for room.
+    /// The stream begins to wait for its budgets, or stops waiting (`None`).
     pub(crate) fn wait(&self, since: Option<Instant>) {
         self.state.lock().waiting_since = since;
     }
 
-    /// Whether the log has kept this stream waiting for `after`, and whether it is time to say so (again): twice in that
-    /// time, so that a client that counts on one notice in it gets one even when sweeps are late.
+    /// Whether the log has kept this stream waiting for `after`, and whether a notice of it is due. A notice is due twice in
+    /// `after`, so that a client that expects one in that time gets it even when sweeps are late.
     pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (bool, bool) {
         let mut state = self.state.lock();
-        let since = state.flights.front().map(|f| f.received).or(state.waiting_since);
+        let since = state.in_flight.front().map(|f| f.received).or(state.waiting_since);
         let stalled = since.is_some_and(|since| now.saturating_duration_since(since) >= after);
         if !stalled {
             state.noticed = None;
@@ -186,53 +188,6 @@ impl Flow {
     }
 }
 
-/// The flows whose records may be in the log's hands, by owner.
-#[derive(Default)]
-pub(crate) struct Flows {
-    next_owner: AtomicU64,
-    flows: RwLock<HashMap<u64, Arc<Flow>>>,
-}
-
-impl Flows {
-    /// A new flow for a stream that begins.
-    pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, room: Room) -> Arc<Flow> {
-        let owner = self.next_owner.fetch_add(1, Relaxed);
-        let state =
-            Mutex::new(State { flights: VecDeque::new(), order: InOrder::default(), told: 0, open: true, waiting_since: None, noticed: None });
-        let flow = Arc::new(Flow { number, owner, run, source, link, room, state });
-        self.flows.write().insert(owner, flow.clone());
-        flow
-    }
-
-    /// The stream has ended; its flow is forgotten once the log has completed its records.
-    pub(crate) fn end(&self, flow: &Flow) {
-        if flow.end() {
-            self.flows.write().remove(&flow.owner);
-        }
-    }
-
-    /// Forget flows that are over.
-    pub(crate) fn forget(&self, owners: &[u64]) {
-        let mut flows = self.flows.write();
-        owners.iter().for_each(|owner| drop(flows.remove(owner)));
-    }
-
-    /// With each completion and its flow.
-    pub(crate) fn each(&self, batch: &[Completion], mut f: impl FnMut(&Completion, &Arc<Flow>)) {
-        let flows = self.flows.read();
-        for completion in batch {
-            if let Some(flow) = flows.get(&completion.ticket.owner) {
-                f(completion, flow);
-            }
-        }
-    }
-
-    /// All flows.
-    pub(crate) fn all(&self) -> Vec<Arc<Flow>> {
-        self.flows.read().values().cloned().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,17 +198,17 @@ mod tests {
     }
 
     proptest! {
-        /// The model: what is acked is the longest prefix whose outcomes are durable at strictly rising offsets.
+        /// The model: the records that are acked are the longest prefix of durable outcomes at strictly rising offsets.
         #[test]
         fn acks_are_the_durable_rising_prefix(jumps in proptest::collection::vec((outcome(), 1u64..4, any::<bool>()), 0..40)) {
             let (mut order, mut offset, mut mark) = (InOrder::default(), 0, 0);
             let outcomes: Vec<_> = jumps.into_iter().map(|(outcome, step, honest)| {
                 mark += step;
-                // Mostly rising offsets with gaps, as a real log gives; now and then whatever was drawn.
+                // Mostly rising offsets with holes, as a real log gives; sometimes any offset.
                 offset += step;
                 (mark, if honest { Outcome::Durable(offset) } else { outcome })
             }).collect();
-            let verdicts: Vec<bool> = outcomes.iter().map(|(mark, outcome)| order.settle(*mark, *outcome).is_ok()).collect();
+            let verdicts: Vec<bool> = outcomes.iter().map(|(mark, outcome)| order.complete(*mark, *outcome).is_ok()).collect();
 
             let mut prefix = 0;
             while prefix < outcomes.len() {

@@ -1,14 +1,14 @@
-//! What an edge says about itself to `/readyz` and to people.
+//! [`Health`]: the state of an edge, for `/readyz` and for people.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-/// With streams waiting, a log that has made nothing durable for this long does not answer.
+/// A log that has made nothing durable for this long, while streams wait for it, counts as not answering.
 const LOG_SILENCE_MS: i64 = 5_000;
 
-/// The state of an edge, readable from anywhere. Figures are of this moment.
+/// The state of an edge, readable from any thread. Its values are of the moment.
 #[derive(Debug, Default)]
 pub struct Health {
     pub(crate) running: AtomicBool,
@@ -22,21 +22,21 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether the edge may be sent new clients: it runs, does not drain, and its log takes records and answers.
+    /// Whether clients may be sent to this edge: it runs, does not drain, and its log takes records and answers.
     pub fn ready(&self) -> bool {
         self.running.load(Relaxed) && !self.draining.load(Relaxed) && !self.log_closed.load(Relaxed) && self.log_answers()
     }
-    /// Whether the log answers: no stream waits for it, or something became durable just now (a dead partition stalls
-    /// only its own sessions).
+    /// Whether the log answers: no stream waits for it, or it made a record durable a moment ago (a dead partition stalls only
+    /// its own sessions).
     pub fn log_answers(&self) -> bool {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
         self.stalled_streams() == 0 || now_ms - self.last_ack_unix_ms.load(Relaxed) < LOG_SILENCE_MS
     }
-    /// Whether it is stopping.
+    /// Whether the edge is stopping.
     pub fn draining(&self) -> bool {
         self.draining.load(Relaxed)
     }
-    /// Clients that said hello.
+    /// Connections whose hello was accepted.
     pub fn connections(&self) -> usize {
         self.connections.load(Relaxed)
     }
@@ -44,11 +44,11 @@ impl Health {
     pub fn streams(&self) -> usize {
         self.streams.load(Relaxed)
     }
-    /// Records accepted by the log and not completed.
+    /// Records that the log has accepted and not completed.
     pub fn in_flight_records(&self) -> usize {
         self.in_flight_records.load(Relaxed)
     }
-    /// Streams whose records wait for the log longer than [`crate::Limits::stalled_after`].
+    /// Streams whose records have waited for the log longer than [`crate::Limits::stalled_after`].
     pub fn stalled_streams(&self) -> usize {
         self.stalled_streams.load(Relaxed)
     }
@@ -57,7 +57,7 @@ impl Health {
         Some(self.last_ack_unix_ms.load(Relaxed)).filter(|ms| *ms != 0)
     }
 
-    /// All of it, for a health document.
+    /// All values as JSON, for a health document.
     pub fn report(&self) -> serde_json::Value {
         json!({
             "ready": self.ready(),

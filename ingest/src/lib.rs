@@ -1,32 +1,36 @@
 //! The edge: QUIC in, log out, acks back.
 //!
-//! A client opens one control stream and up to four data streams (W2, W4). Each record is checked, stamped with who sent
-//! it (F5) and appended to the log; the client hears `Ack` once the record is durable and in order (W6). Nothing is kept
-//! here that a crash could lose: whatever is not acked, the client sends again.
+//! A client opens one control stream and up to four data streams (W2, W4). The edge checks each record, puts a stamp with
+//! the sender in front of it (F5) and appends both to the log. It sends an `Ack` once the record is durable and in order
+//! (W6). An edge keeps nothing that a crash could lose: the client sends again whatever is not acked.
 //!
-//! * [`Config`], [`Limits`]: every budget, each with its reason
-//! * [`Edge`]: bind, run, drain; [`Health`]: what `/readyz` asks; [`EdgeMetrics`]: what `/metrics` shows
+//! * [`Config`], [`Limits`]: every limit, each with its reason
+//! * [`Edge`]: bind, run, drain; [`Health`]: for `/readyz`; [`EdgeMetrics`]: for `/metrics`
 //!
-//! The life of a record inside: `inlet` cuts it out of its QUIC stream, `gate` checks it (W5, W7), `room` finds it a place
-//! in the budgets (W9), `flow` follows it through the log and decides about acks (W6), `link` tells the client.
+//! What happens to a record, by module: `decoder` cuts it out of its QUIC stream, `validator` checks it (W5, W7), `budgets`
+//! bounds how much is in flight (W9), `flow` follows it through the log and decides about acks (W6), `link` sends them. The
+//! task that does all this for one client is in `connection`.
 
 mod accept;
 mod admission;
+mod budgets;
 mod config;
+mod connection;
 mod core;
+mod decoder;
 mod edge;
+mod error;
 mod flow;
-mod gate;
+mod flows;
 mod health;
 mod link;
 mod metrics;
-mod pieces;
 mod quic;
-mod room;
-mod session;
 mod sweep;
+mod validator;
 
 pub use config::{Config, Identity, Limits};
-pub use edge::{Edge, EdgeError};
+pub use edge::Edge;
+pub use error::EdgeError;
 pub use health::Health;
 pub use metrics::EdgeMetrics;

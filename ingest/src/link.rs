@@ -1,7 +1,9 @@
-//! The part of a connection that other tasks and threads see: its control stream outwards, and orders to close.
+//! [`Link`]: the part of a connection that other tasks and threads use. It writes to the control stream and takes requests to
+//! close the connection.
 //!
-//! Acks are not queued but looked up when there is room to write them, so a client that does not read costs one ack per
-//! stream, however long it sleeps. Whoever finds the stream blocked leaves it to the connection's own task.
+//! Acks are not queued: the newest ack of each stream is looked up when the control stream takes bytes. So a client that does
+//! not read costs one ack for each stream, however long it does not read. A thread that finds the control stream blocked
+//! wakes the connection's own task, which waits.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -18,45 +20,45 @@ use boxbox_schemas::wire::{CloseCode, Control, Notice};
 use bytes::{Buf, BytesMut};
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
-use quinn::{Connection, SendStream, VarInt, WriteError};
+use quinn::{SendStream, VarInt, WriteError};
 
 use crate::flow::Flow;
 use crate::metrics::EdgeMetrics;
 
-/// Notices that wait for room at once; further ones are dropped, for they only inform.
+/// Notices that may wait to be written; further ones are dropped, because they only inform.
 const NOTICES_MAX: usize = 64;
 
-/// Least time between the last message and the close, so that they leave in this order.
-const HEAD_START: Duration = Duration::from_millis(10);
+/// Least time between the last message and the close, so that the message arrives first.
+const CLOSE_DELAY_MIN: Duration = Duration::from_millis(10);
 
-/// Why a connection is to be closed. The first order counts.
+/// Why a connection is to be closed. The first request counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Order {
+pub(crate) struct CloseRequest {
     pub(crate) code: CloseCode,
-    /// The stream at fault and the sequence number expected there, if one is.
+    /// The number of the stream at fault and the sequence number expected there, if a stream is at fault.
     pub(crate) stream: Option<(u32, u64)>,
     /// For people.
     pub(crate) detail: String,
 }
 
-impl Order {
+impl CloseRequest {
     pub(crate) fn new(code: CloseCode, detail: impl Into<String>) -> Self {
         Self { code, stream: None, detail: detail.into() }
     }
 }
 
-/// One connection.
+/// What others may do with one connection.
 pub(crate) struct Link {
     pub(crate) id: u64,
-    pub(crate) connection: Connection,
-    /// The grant it was let in with.
+    pub(crate) quic: quinn::Connection,
+    /// The grant with which the client was accepted.
     pub(crate) verified: Verified,
     task: AtomicWaker,
-    order: OnceLock<Order>,
+    close_request: OnceLock<CloseRequest>,
     draining: AtomicBool,
     /// Whether the link waits in the flusher's list.
     listed: AtomicBool,
-    /// Since when a record is begun and not finished, ms of the edge's clock; 0 if none is.
+    /// When the oldest unfinished record was begun, ms of the edge's clock; 0 if there is none.
     pub(crate) begun_ms: AtomicU64,
     outgoing: Mutex<Outgoing>,
 }
@@ -71,14 +73,14 @@ struct Outgoing {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, connection: Connection, verified: Verified, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
+    pub(crate) fn new(id: u64, quic: quinn::Connection, verified: Verified, send: SendStream, metrics: Arc<EdgeMetrics>) -> Self {
         let outgoing = Outgoing { send, buffer: BytesMut::new(), flows: Vec::new(), notices: VecDeque::new(), blocked_since: None, metrics };
         Self {
             id,
-            connection,
+            quic,
             verified,
             task: AtomicWaker::new(),
-            order: OnceLock::new(),
+            close_request: OnceLock::new(),
             draining: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             begun_ms: AtomicU64::new(0),
@@ -90,24 +92,24 @@ impl Link {
         &self.verified.grant
     }
 
-    /// The connection's task is to be woken through `cx` from now on.
+    /// Registers `cx` to be woken as the connection's task.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         self.task.register(cx.waker());
     }
 
-    /// Have the connection closed. Only the first order counts.
-    pub(crate) fn close(&self, order: Order) {
-        if self.order.set(order).is_ok() {
+    /// Asks the connection's task to close the connection. Only the first request counts.
+    pub(crate) fn request_close(&self, request: CloseRequest) {
+        if self.close_request.set(request).is_ok() {
             self.task.wake();
         }
     }
 
-    /// The order to close, if one was given.
-    pub(crate) fn order(&self) -> Option<&Order> {
-        self.order.get()
+    /// The request to close, if there is one.
+    pub(crate) fn close_request(&self) -> Option<&CloseRequest> {
+        self.close_request.get()
     }
 
-    /// Have the connection read no more, and close once everything on its way is acked.
+    /// Asks the connection's task to read no more, and to close once everything in flight is acked.
     pub(crate) fn drain(&self, within: Duration) {
         self.notify(Notice::GoAway { within_ms: within.as_millis() as u64 });
         self.draining.store(true, Release);
@@ -118,14 +120,14 @@ impl Link {
         self.draining.load(Acquire)
     }
 
-    /// Whether the link is not in the flusher's list yet; it counts as listed afterwards.
+    /// Puts the link on the flusher's list; whether it was not there before.
     pub(crate) fn list(&self) -> bool {
         !self.listed.swap(true, AcqRel)
     }
 
-    /// The flusher's turn: write what there is to write, without waiting.
+    /// Writes what can be written without waiting. Called by the flusher.
     pub(crate) fn flush(&self) {
-        // Cleared before the acks are read: one that comes later lists the link again.
+        // Cleared before the acks are read: an ack that comes later lists the link again.
         self.listed.store(false, Release);
         let blocked = self.outgoing.lock().write(&mut Context::from_waker(Waker::noop())).is_pending();
         if blocked || self.draining() {
@@ -133,27 +135,27 @@ impl Link {
         }
     }
 
-    /// Write what there is to write, and have `cx` woken when the rest can be.
+    /// Writes what there is to write; `cx` is woken when the rest can be written.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.outgoing.lock().write(cx)
     }
 
-    /// Whether the client has left bytes unread.
+    /// Whether there are bytes that the client does not read.
     pub(crate) fn is_blocked(&self) -> bool {
         self.outgoing.lock().blocked_since.is_some()
     }
 
-    /// Since when the client has left bytes unread.
+    /// Since when there are bytes that the client does not read.
     pub(crate) fn blocked_since(&self) -> Option<Instant> {
         self.outgoing.lock().blocked_since
     }
 
-    /// Put a message in front of everything else. For the first message only, when nothing can be in the way.
-    pub(crate) fn greet(&self, welcome: &Control) {
+    /// Puts the welcome in front of everything else. It is the first message, so nothing was written before.
+    pub(crate) fn queue_welcome(&self, welcome: &Control) {
         welcome.encode(&mut self.outgoing.lock().buffer);
     }
 
-    /// Tell the client something.
+    /// Sends a notice to the client.
     pub(crate) fn notify(&self, notice: Notice) {
         let mut outgoing = self.outgoing.lock();
         if outgoing.notices.len() < NOTICES_MAX {
@@ -164,46 +166,50 @@ impl Link {
         }
     }
 
-    /// Follow a stream's acks; fails if the client already uses its number.
-    pub(crate) fn follow(&self, flow: Arc<Flow>) -> Result<(), Order> {
+    /// Adds a stream, whose acks are sent from now on; fails if the client uses its number already.
+    pub(crate) fn add_flow(&self, flow: Arc<Flow>) -> Result<(), CloseRequest> {
         let mut outgoing = self.outgoing.lock();
         outgoing.flows.retain(|f| !f.is_over());
         if outgoing.flows.iter().any(|f| f.number == flow.number) {
-            return Err(Order::new(CloseCode::PROTOCOL, format!("stream number {} is in use on this connection", flow.number)));
+            return Err(CloseRequest::new(CloseCode::PROTOCOL, format!("stream number {} is in use on this connection", flow.number)));
         }
         outgoing.flows.push(flow);
         Ok(())
     }
 
-    /// Whether no record of any stream is on its way.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.outgoing.lock().flows.iter().all(|f| f.is_settled())
+    /// Whether no record of any stream is in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outgoing.lock().flows.iter().all(|f| f.is_idle())
     }
 
-    /// Write what there is to write, and close. The control stream is not finished, so that the close and its code are
-    /// the one end that a client sees. What was written gets a round trip's head start, `farewell` at most; a blocked
-    /// client gets none.
-    pub(crate) async fn part(&self, order: &Order, farewell: Duration) {
-        let refused =
-            order.stream.map(|(stream, expected)| Notice::Refused { stream, code: order.code.name().into(), expected, detail: order.detail.clone() });
-        // The close may overtake what stands in the control stream, so it says the same.
-        let reason = refused.as_ref().map_or_else(|| order.detail.clone().into_bytes(), Notice::close_reason);
+    /// Writes what there is to write, and closes. The control stream is not finished, so that the close and its code are the
+    /// only end that a client sees. What was written gets one round trip to arrive, `linger` at most; if the client does not
+    /// read, the close is immediate.
+    pub(crate) async fn close(&self, request: &CloseRequest, linger: Duration) {
+        let refused = request.stream.map(|(stream, expected)| Notice::Refused {
+            stream,
+            code: request.code.name().into(),
+            expected,
+            detail: request.detail.clone(),
+        });
+        // The close may overtake the control stream, so its reason says the same.
+        let reason = refused.as_ref().map_or_else(|| request.detail.clone().into_bytes(), Notice::close_reason);
         if let Some(notice) = refused {
             self.notify(notice);
         }
-        let parting = async {
-            // An error is the connection's end.
+        let flushed = async {
+            // An error means that the connection has ended.
             let _ = std::future::poll_fn(|cx| self.poll_flush(cx)).await;
-            let head_start = self.connection.rtt().max(HEAD_START);
-            let _ = tokio::time::timeout(head_start, self.connection.closed()).await;
+            let head_start = self.quic.rtt().max(CLOSE_DELAY_MIN);
+            let _ = tokio::time::timeout(head_start, self.quic.closed()).await;
         };
         if !self.is_blocked() {
-            let _ = tokio::time::timeout(farewell, parting).await;
+            let _ = tokio::time::timeout(linger, flushed).await;
         }
-        self.connection.close(VarInt::from_u32(order.code.0), &reason);
+        self.quic.close(VarInt::from_u32(request.code.0), &reason);
     }
 
-    /// The connection has ended: let go of its streams.
+    /// The connection has ended: drops its streams and notices.
     pub(crate) fn end(&self) {
         let mut outgoing = self.outgoing.lock();
         outgoing.flows.clear();
@@ -219,7 +225,7 @@ impl Outgoing {
                 self.fill();
                 if self.buffer.is_empty() {
                     self.blocked_since = None;
-                    // An idle connection holds no buffer.
+                    // An idle connection keeps no buffer.
                     self.buffer = BytesMut::new();
                     return Poll::Ready(Ok(()));
                 }
@@ -241,7 +247,7 @@ impl Outgoing {
         }
     }
 
-    /// Encode what the client has not been told.
+    /// Encodes the acks and notices that the client has not been sent.
     fn fill(&mut self) {
         for flow in &self.flows {
             if let Some(next) = flow.take_ack() {

@@ -1,62 +1,62 @@
-//! What an edge counts. Conservation, exact when nothing moves:
-//! received = refused + abandoned + appended, and appended = acked + failed + in flight (all in records).
+//! [`EdgeMetrics`]. The counters of records agree exactly while nothing is in motion:
+//! received = refused + abandoned + appended, and appended = acked + failed + in flight.
 
 boxbox_schemas::metrics! {
-    /// What an edge counts.
+    /// The metrics of an edge.
     pub struct EdgeMetrics("boxbox_edge") {
-        /// Connections that said hello and are open now.
+        /// Connections that are open now and whose hello was accepted.
         connections: gauge,
         /// Handshakes and hellos that are not finished.
         connections_pending: gauge,
-        /// Connections that were let in.
+        /// Connections whose hello was accepted.
         connections_opened: counter,
-        /// Connection attempts that were not let in, by reason.
+        /// Connection attempts that were refused, by reason.
         connections_refused: counter by "reason",
-        /// Connection attempts that were asked to prove their address first.
+        /// Connection attempts whose client was asked to prove its address first.
         retries: counter,
-        /// Connections that ended, by close code, or by how they were lost.
+        /// Connections that ended, by close code, or by the way they were lost.
         connections_closed: counter by "code",
         /// Hellos whose grant was refused, by reason.
         grants_refused: counter by "reason",
-        /// Data streams open now.
+        /// Data streams that are open now.
         streams: gauge,
-        /// Data streams opened.
+        /// Data streams that were opened.
         streams_opened: counter,
         /// Bytes of whole records received.
         received_bytes: counter,
         /// Whole records received.
         records_received: counter,
-        /// Frames in them.
+        /// Frames in the records received.
         frames_received: counter,
-        /// Records that closed their connection, by what was wrong.
+        /// Records because of which the connection was closed, by reason.
         records_refused: counter by "reason",
-        /// Records that were dropped, unacked, because their connection ended before there was room in the log.
+        /// Records dropped without an ack because their connection ended before the log took them.
         records_abandoned: counter,
-        /// Records accepted by the log; acked, failed or in flight.
+        /// Records that the log accepted.
         records_appended: counter,
-        /// Records whose content was refused and whose place in the log is void, by reason (W7).
+        /// Records whose content was refused and that are void in the log, by reason.
         records_void: counter by "reason",
-        /// Records durable and in order, which their clients may forget (W6).
+        /// Records that are durable and in order, and were acked.
         records_acked: counter,
-        /// Frames in them.
+        /// Frames in the records acked.
         frames_acked: counter,
-        /// Records that the log failed, or that came after such a one, and are not acked; they come again.
+        /// Records that the log failed to make durable, and the records behind them; clients send them again.
         records_failed: counter,
-        /// Records accepted by the log and not completed.
+        /// Records that the log has accepted and not completed.
         in_flight_records: gauge,
-        /// Bytes accepted by the log and not completed.
+        /// Bytes that the log has accepted and not completed.
         in_flight_bytes: gauge,
-        /// Seconds from the receipt of a record to its being durable.
+        /// Seconds from the receipt of a record until it is durable.
         ack_seconds: histogram,
-        /// Ack messages sent; one covers many records.
+        /// Ack messages sent; one message can cover many records.
         acks_sent: counter,
         /// Notices sent, by kind.
         notices_sent: counter by "kind",
-        /// Times a stream had to wait for room, by the budget that had none.
+        /// How often a stream had to wait, by the budget that was used up.
         waits: counter by "budget",
         /// Size of the socket's receive buffer as the system granted it, bytes.
         socket_receive_bytes: gauge,
-        /// Seconds to finish what was in flight when the edge stopped.
+        /// Seconds from the request to stop until the edge had stopped.
         drain_seconds: gauge,
     }
 }

@@ -1,4 +1,4 @@
-//! QUIC and its socket as an edge wants them: TLS 1.3 only, small windows, few streams, large socket buffers.
+//! The QUIC configuration and the socket of an edge: TLS 1.3 only, small windows, few streams, large socket buffers.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -12,32 +12,34 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
 use crate::config::{Identity, Limits};
-use crate::edge::EdgeError;
+use crate::error::EdgeError;
 use crate::metrics::EdgeMetrics;
-use crate::session::WINDOW_BEFORE_HELLO_BYTES;
 
-/// Packets wait here for the accept loop; it is quick, so few suffice.
+/// Packets of new connections that wait for the accept loop; it is fast, so few suffice.
 const INCOMING_MAX: usize = 1_024;
-/// Bytes of one connection's packets before it is accepted: a hello sent along.
+/// Bytes of one connection's packets before it is accepted: a hello may come with the handshake.
 const INCOMING_BYTES: u64 = 64 * 1024;
-/// The same for all connections.
+/// The same limit for all connections together.
 const INCOMING_BYTES_TOTAL: u64 = 16 << 20;
-/// A retry's proof of address is good for this long.
+/// How long the proof of address of a Retry is valid.
 const RETRY_LIFETIME: Duration = Duration::from_secs(10);
-/// Bytes kept for acks and notices until the peer's QUIC acknowledges them.
+/// Bytes of acks and notices that QUIC keeps until the client has acknowledged their packets.
 const SEND_WINDOW_BYTES: u64 = 128 * 1024;
-/// Largest UDP payload taken: an Ethernet frame's.
+/// Bytes that a client may send before its hello is accepted.
+const WINDOW_BEFORE_HELLO_BYTES: u32 = 16 * 1024;
+/// Largest UDP payload that is accepted: that of an Ethernet frame.
 const DATAGRAM_MAX_BYTES: u16 = 1_472;
-/// QUIC acknowledgements asked of the client: one for this many of our packets, which are acks themselves.
+/// The client is asked for one QUIC acknowledgement for this many of our packets, most of which are acks themselves.
 const CLIENT_ACKS_EVERY: u32 = 10;
-/// What concerns all connections of a socket.
+
+/// The configuration for all connections of a socket.
 pub(crate) fn endpoint_config() -> Result<EndpointConfig, EdgeError> {
     let mut endpoint = EndpointConfig::default();
     endpoint.max_udp_payload_size(DATAGRAM_MAX_BYTES).map_err(|e| EdgeError::Config(e.to_string()))?;
     Ok(endpoint)
 }
 
-/// TLS 1.3 only, no 0-RTT and no tickets (a reconnect is cheap and a replay is not), small windows.
+/// The configuration of connections: TLS 1.3 only, small windows, no 0-RTT (early data can be replayed) and no tickets (a full handshake is cheap).
 pub(crate) fn server_config(identity: &Identity, limits: &Limits) -> Result<ServerConfig, EdgeError> {
     let unusable = |e: &dyn std::fmt::Display| EdgeError::Identity(e.to_string());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.private_key_pkcs8.clone()));
@@ -79,13 +81,13 @@ fn transport(limits: &Limits) -> Result<TransportConfig, EdgeError> {
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(None)
         .allow_spin(false)
-        // What an edge sends is small; probing for larger packets would only cost some.
+        // An edge sends little; probing for larger packets would only cost packets.
         .mtu_discovery_config(None)
         .ack_frequency_config(Some(acks));
     Ok(transport)
 }
 
-/// The bound socket, with buffers as large as asked for or as the system allows.
+/// Binds the socket, with buffers as large as asked for or as the system allows.
 pub(crate) fn socket(address: SocketAddr, buffer_bytes: usize, metrics: &EdgeMetrics) -> Result<UdpSocket, EdgeError> {
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AddrInUse => EdgeError::Busy(address),
@@ -95,7 +97,7 @@ pub(crate) fn socket(address: SocketAddr, buffer_bytes: usize, metrics: &EdgeMet
     if address.is_ipv6() {
         socket.set_only_v6(false).map_err(failed)?;
     }
-    // Asking for more than the system allows is no error; it gives what it allows.
+    // Asking for more than the system allows is no error; the system then gives what it allows.
     let _ = socket.set_recv_buffer_size(buffer_bytes);
     let _ = socket.set_send_buffer_size(buffer_bytes);
     let (receive, send) = (socket.recv_buffer_size().unwrap_or(0), socket.send_buffer_size().unwrap_or(0));

@@ -1,5 +1,5 @@
-//! What no packet announces: stalls of the log, peers that stopped half-way, grants that no longer hold (W3, W8).
-//! One sweep over all connections, a few times a second, instead of timers for each.
+//! The sweep looks for what no packet announces: a stalled log, clients that stopped within a record, grants that do not hold any
+//! more (W3, W8). One task looks at all connections several times a second; timers for each of them would cost more.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,11 +8,12 @@ use std::time::Instant;
 use boxbox_schemas::wire::{CloseCode, Notice};
 use tokio::time::MissedTickBehavior;
 
+use crate::connection::close_code_of;
 use crate::core::{Core, unix_us};
-use crate::link::Order;
-use crate::session::grant_code;
+use crate::flows::Linked;
+use crate::link::CloseRequest;
 
-/// Sweep until the edge ends.
+/// Sweeps until the edge ends.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut ticks = tokio::time::interval(core.limits.sweep_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -25,31 +26,31 @@ pub(crate) async fn run(core: Arc<Core>) {
 fn once(core: &Core, now: Instant) {
     let limits = &core.limits;
     let mut stalled = 0;
-    for flow in core.back.flows.all() {
+    for Linked { flow, link } in core.ack_path.flows.all() {
         let (stands, due) = flow.stalled(limits.stalled_after, now);
         stalled += usize::from(stands);
-        if due && flow.link.order().is_none() {
-            flow.link.notify(Notice::Stalled { stream: flow.number });
+        if due && link.close_request().is_none() {
+            link.notify(Notice::Stalled { stream: flow.number });
         }
     }
-    core.back.health.stalled_streams.store(stalled, Relaxed);
+    core.ack_path.health.stalled_streams.store(stalled, Relaxed);
 
     let authority = core.authority.borrow().clone();
     let unix_s = unix_us() / 1_000_000;
     let links: Vec<_> = core.links.lock().values().cloned().collect();
     for link in links {
         if let Err(e) = authority.check(&link.verified, unix_s) {
-            link.close(Order::new(grant_code(e), e.to_string()));
+            link.request_close(CloseRequest::new(close_code_of(e), e.to_string()));
         }
         if link.blocked_since().is_some_and(|since| now.saturating_duration_since(since) >= limits.slow_reader_after) {
-            link.close(Order::new(
+            link.request_close(CloseRequest::new(
                 CloseCode::SLOW_READER,
                 format!("nothing was read from the control stream for {} s", limits.slow_reader_after.as_secs()),
             ));
         }
         let begun = link.begun_ms.load(Relaxed);
         if begun != 0 && core.ms(now).saturating_sub(begun) >= limits.slow_sender_after.as_millis() as u64 {
-            link.close(Order::new(
+            link.request_close(CloseRequest::new(
                 CloseCode::SLOW_SENDER,
                 format!("a record was begun and not finished for {} s", limits.slow_sender_after.as_secs()),
             ));

@@ -1,5 +1,5 @@
-//! The page at `/`: what there is, for people. Static, from within the binary; it asks for its data as any client of the API does,
-//! so it shows a person no more than the API would, and needs no grant itself.
+//! The page at `/`: sessions and results, for people. Its files are static and part of the binary. It requests its data like any
+//! other client of the API, so it shows a person no more than the API would, and needs no grant itself.
 
 use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY};
@@ -9,7 +9,8 @@ use axum::routing::get;
 /// The page and its files.
 pub(crate) const PATHS: [&str; 3] = ["/", "/page.css", "/page.js"];
 
-/// It may load and ask what is at its own address, and nothing else; pictures come as blobs, since they are asked for with a grant.
+/// The page may load and request what is at its own address, and nothing else. Pictures are blobs, because they are requested with a
+/// grant.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob: data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -1,10 +1,10 @@
-// The page at `/`: the sessions, and of each its result and pictures of its best laps, all from the API beside it.
-// Texts from the API become text nodes only. A grant, where one is needed, is kept in sessionStorage and sent as a header.
+// The page at `/`: the sessions, each with its result and pictures of its best laps. All data is from the API at this address.
+// Text from the API is put into text nodes only. A grant, if one is needed, is kept in sessionStorage and sent as a header.
 "use strict";
 
 const API = "/api/v1";
 const KEY = "boxbox.grant";
-// Rows of a result that are shown; its JSON has all of them.
+// How many rows of a result are shown; the API returns all of them.
 const PLACES = 12;
 const $ = (id) => document.getElementById(id);
 
@@ -15,7 +15,7 @@ class Refused extends Error {
   }
 }
 
-/** An answer of the API; refusals say in words what is wrong. */
+/** Requests a path of the API; if it is refused, throws the reason. */
 async function ask(path) {
   const grant = sessionStorage.getItem(KEY);
   const answer = await fetch(path, { headers: grant ? { Authorization: `Bearer ${grant}` } : {} });
@@ -28,7 +28,7 @@ async function ask(path) {
 
 const json = async (path) => (await ask(path)).json();
 
-/** An element with text or elements in it. */
+/** Makes an element with text or elements in it. */
 function make(name, of = {}, ...inside) {
   const made = Object.assign(document.createElement(name), of);
   made.append(...inside.filter((it) => it !== null && it !== undefined));
@@ -48,13 +48,13 @@ function gap(row, race) {
   return row.gap_us === null ? "" : `+${(row.gap_us / 1e6).toFixed(3)}`;
 }
 
-/** A picture with what it shows; nothing where the API has none (yet). */
-async function picture(path, says) {
+/** A picture with its caption; `null` if it cannot be loaded. */
+async function picture(path, caption) {
   const blob = await (await ask(path)).blob().catch(() => null);
   if (!blob) return null;
-  const image = make("img", { alt: says, src: URL.createObjectURL(blob) });
+  const image = make("img", { alt: caption, src: URL.createObjectURL(blob) });
   image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
-  return make("figure", {}, image, make("figcaption", {}, says));
+  return make("figure", {}, image, make("figcaption", {}, caption));
 }
 
 function table(results, race) {
@@ -71,7 +71,7 @@ function table(results, race) {
   return make("div", { className: "wide" }, make("table", {}, make("thead", {}, row("th", columns.map((c) => c[0]))), make("tbody", {}, ...body)));
 }
 
-/** The two best laps, of two entries, as pictures. */
+/** Pictures of the best laps of the two fastest entries. */
 async function pictures(base, id, results) {
   const best = results.filter((r) => r.best_lap !== null).sort((a, b) => a.best_lap_us - b.best_lap_us).slice(0, 2);
   const lap = (r) => `${encodeURIComponent(r.entry)}/${r.best_lap}`;
@@ -82,7 +82,7 @@ async function pictures(base, id, results) {
     const pair = best.map((r, k) => `${"ab"[k]}=${encodeURIComponent(`${id}/${r.entry}/${r.best_lap}`)}`).join("&");
     wanted.push(picture(`${API}/compare.svg?${pair}`, `Beside it: ${who(best[1])}`));
   }
-  // One that cannot be drawn (no frames any more, no path in them) is no fault of the others.
+  // If one cannot be drawn (its frames are deleted, or have no positions), the other is still shown.
   const drawn = (await Promise.allSettled(wanted)).map((it) => it.value).filter(Boolean);
   return drawn.length > 0 ? make("div", { className: "pictures" }, ...drawn) : null;
 }
@@ -165,7 +165,7 @@ $("forget").addEventListener("click", () => {
   again();
 });
 $("more").addEventListener("click", list);
-// A browser sends no grant with a link, so where there is one the data is fetched and then shown.
+// A browser sends no grant with a link, so if there is a grant the data is fetched here and then shown.
 document.addEventListener("click", async (event) => {
   const to = event.target.closest("a")?.getAttribute("href") ?? "";
   if (!/^\/api\/(v1\/sessions|health)/.test(to) || sessionStorage.getItem(KEY) === null) return;

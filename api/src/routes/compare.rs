@@ -1,4 +1,4 @@
-//! `GET /api/v1/compare` and `GET /api/v1/compare.svg`: two laps on one axis of distance.
+//! `GET /api/v1/compare` and `GET /api/v1/compare.svg`: two laps at the same distances.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::laps;
 use super::map::{picture, title};
-use super::trace::{Frames, MOST, few, metres, no_length, no_place};
+use super::trace::{FRAMES_MAX, Frames, bounded_steps, metres, no_length, no_place};
 use crate::access::Reader;
 use crate::app::App;
 use crate::extract::{LapPath, Params};
@@ -22,9 +22,9 @@ use crate::openapi::{HexId, ShortId};
 use crate::problem::{self, Problem};
 use crate::read::{self, Car};
 use crate::svg::{Chart, Curve};
-use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, length_m};
+use crate::trace::{Channel, Column, Progress, Values, delta_us, length_m, parse_channels};
 
-/// Two laps of one track: where the second gains and loses
+/// Two laps of one track: where the second gains and where it loses time
 #[utoipa::path(get, path = "/api/v1/compare", tag = "laps", operation_id = "compareLaps", params(CompareParams), responses(
     (status = 200, description = "Both laps at equal steps of distance", body = Comparison),
     (status = 404, description = "There is no such lap, or it is another tenant's", body = problem::Body, content_type = "application/problem+json"),
@@ -33,8 +33,8 @@ use crate::trace::{Channel, Column, Drive, Values, asked, delta_us, length_m};
 ))]
 pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams>, State(app): State<Arc<App>>) -> Result<Json<Comparison>, Problem> {
     let step_m = metres(params.step_m)?;
-    let channels = asked(params.channels.as_deref())?;
-    let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
+    let channels = parse_channels(params.channels.as_deref())?;
+    let (a, b) = load_both(&app, &reader.tenant, &params.a, &params.b).await?;
     let axis = Axis::of(&a, &b, |_| step_m)?;
     let pair = |channel: &Channel| (channel.name, Pair { a: axis.column(0, channel), b: axis.column(1, channel) });
     let channels = channels.iter().filter(|c| !matches!(c.name, "lap_dist_m" | "lap_pct")).map(pair).collect();
@@ -58,8 +58,8 @@ pub(crate) async fn compare(reader: Reader, Params(params): Params<CompareParams
     (status = 422, description = "`tracks_differ`, `no_place` or `no_track_length`", body = problem::Body, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn draw(reader: Reader, Params(params): Params<PairParams>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let (a, b) = both(&app, &reader.tenant, &params.a, &params.b).await?;
-    // A point for each pixel or so, whatever the track's length.
+    let (a, b) = load_both(&app, &reader.tenant, &params.a, &params.b).await?;
+    // About one value for each pixel, however long the track is.
     let axis = Axis::of(&a, &b, |length_m| (length_m / 1_100.0).max(1.0))?;
     let curve = |k: usize, side: &Side| Curve { name: side.name(), time_us: side.lap.time_us, speed_mps: axis.speed_mps(k) };
     let chart = Chart {
@@ -80,20 +80,20 @@ struct Side {
 }
 
 impl Side {
-    /// Who drove which lap.
+    /// The driver and the number of the lap.
     fn name(&self) -> String {
         let car = Car::of(self.session.meta.as_ref(), self.lap.slot);
         format!("{}, lap {}", car.driver_name.unwrap_or_else(|| self.lap.driver.to_string()), self.lap.number)
     }
 }
 
-/// Both laps, if they can be compared.
-async fn both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, Side), Problem> {
-    let (a, b) = (reference(a)?, reference(b)?);
-    let (a, b) = (side(app, tenant, a).await?, side(app, tenant, b).await?);
+/// Loads both laps, if they can be compared.
+async fn load_both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, Side), Problem> {
+    let (a, b) = (parse_lap(a)?, parse_lap(b)?);
+    let (a, b) = (load_side(app, tenant, a).await?, load_side(app, tenant, b).await?);
     let track = |side: &Side| side.session.meta.as_ref().map(|m| (m.track_id, m.track_name.clone(), m.track_config.clone()));
     let same = match (track(&a), track(&b)) {
-        // Names may be written differently by different clients; ids are the simulator's.
+        // Clients may spell names differently, so ids are compared where the simulator has them.
         (Some((of_a, _, config_a)), Some((of_b, _, config_b))) if of_a != 0 && of_b != 0 => {
             a.session.source.sim == b.session.source.sim && of_a == of_b && config_a == config_b
         }
@@ -103,21 +103,21 @@ async fn both(app: &App, tenant: &TenantId, a: &str, b: &str) -> Result<(Side, S
         return Err(Problem::unprocessable("tracks_differ", "These laps were not driven on the same track in the same configuration."));
     }
     if !(a.frames.complete && b.frames.complete) {
-        let detail = "Not all frames of these laps are in the archive. If they were driven a moment ago, ask again.";
+        let detail = "Not all frames of these laps are in the archive. If the laps were driven a moment ago, try again.";
         return Err(Problem::conflict("trace_incomplete", detail));
     }
     Ok((a, b))
 }
 
-async fn side(app: &App, tenant: &TenantId, path: LapPath) -> Result<Side, Problem> {
+async fn load_side(app: &App, tenant: &TenantId, path: LapPath) -> Result<Side, Problem> {
     let lap = laps::find(app, tenant, &path).await?;
     let session = read::session(app, tenant, &path.session).await?;
-    let frames = Frames::of(app, tenant, &lap, MOST).await?;
+    let frames = Frames::of(app, tenant, &lap, FRAMES_MAX).await?;
     Ok(Side { lap, session, frames })
 }
 
-/// `SESSION/ENTRY/NUMBER`
-fn reference(text: &str) -> Result<LapPath, Problem> {
+/// Parses `SESSION/ENTRY/NUMBER`.
+fn parse_lap(text: &str) -> Result<LapPath, Problem> {
     let mut parts = text.split('/');
     let mut read = || {
         let path = LapPath { session: parts.next()?.parse().ok()?, entry: parts.next()?.parse().ok()?, number: parts.next()?.parse().ok()? };
@@ -130,22 +130,22 @@ fn reference(text: &str) -> Result<LapPath, Problem> {
 struct Axis<'a> {
     length_m: f64,
     dist_m: Vec<f64>,
-    laps: [(Vec<&'a ArchivedCarFrame>, Drive); 2],
+    laps: [(Vec<&'a ArchivedCarFrame>, Progress); 2],
 }
 
 impl<'a> Axis<'a> {
-    /// `step_m`: the step on a lap of that length.
+    /// `step_m` returns the step for a lap of a given length.
     fn of(a: &'a Side, b: &'a Side, step_m: impl Fn(f64) -> f64) -> Result<Self, Problem> {
         let one = |side: &'a Side| {
             let frames = side.frames.all();
             let length_m = length_m(side.session.meta.as_ref(), &frames).ok_or_else(no_length)?;
-            let drive = Drive::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
-            Ok((length_m, (frames, drive)))
+            let progress = Progress::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
+            Ok((length_m, (frames, progress)))
         };
         let ((length_a, a), (length_b, b)) = (one(a)?, one(b)?);
-        // Two clients may know the length slightly differently; the mean is the same whichever lap is named first.
+        // Two clients may know slightly different lengths; the mean does not depend on which lap is named first.
         let length_m = (length_a + length_b) / 2.0;
-        Ok(Self { length_m, dist_m: few(length_m, step_m(length_m))?, laps: [a, b] })
+        Ok(Self { length_m, dist_m: bounded_steps(length_m, step_m(length_m))?, laps: [a, b] })
     }
 
     fn shares(&self) -> Vec<f64> {
@@ -157,8 +157,8 @@ impl<'a> Axis<'a> {
     }
 
     fn column(&self, lap: usize, channel: &Channel) -> Column {
-        let (frames, drive) = &self.laps[lap];
-        let at: Vec<_> = self.shares().into_iter().filter_map(|s| Some((drive.samples.between(s)?, drive.at_us(s).round() as i64))).collect();
+        let (frames, progress) = &self.laps[lap];
+        let at: Vec<_> = self.shares().into_iter().filter_map(|s| Some((progress.samples.between(s)?, progress.at_us(s).round() as i64))).collect();
         channel.column(frames, &Values::Between(&at))
     }
 
@@ -179,16 +179,16 @@ fn sectors_m(session: &SessionInfo, length_m: f64) -> Vec<f64> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CompareParams {
-    /// The lap that is compared with: SESSION/ENTRY/NUMBER
+    /// The lap to compare with: SESSION/ENTRY/NUMBER
     #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/1")]
     a: String,
-    /// The lap that is compared: SESSION/ENTRY/NUMBER
+    /// The lap to compare: SESSION/ENTRY/NUMBER
     #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/2")]
     b: String,
-    /// Metres between two values; 5 if left out
+    /// Metres between two values; 5 by default
     #[param(minimum = 0.5, maximum = 1000.0, example = 5.0)]
     step_m: Option<f64>,
-    /// Names of channels, separated by commas; left out, the usual ones
+    /// Names of channels, separated by commas; by default the usual ones
     #[param(example = "speed_mps,throttle,brake")]
     channels: Option<String>,
 }
@@ -198,31 +198,31 @@ pub(crate) struct CompareParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PairParams {
-    /// The lap that is compared with: SESSION/ENTRY/NUMBER
+    /// The lap to compare with: SESSION/ENTRY/NUMBER
     #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/1")]
     a: String,
-    /// The lap that is compared: SESSION/ENTRY/NUMBER
+    /// The lap to compare: SESSION/ENTRY/NUMBER
     #[param(pattern = "^[0-9a-fA-F]{32}/[A-Za-z0-9_.:-]{1,40}/[0-9]{1,9}$", example = "8c2f6a0d4b7e91538c2f6a0d4b7e9153/max/2")]
     b: String,
 }
 
-/// Two laps at equal steps of distance, each from its own start crossing to its own end crossing.
+/// Two laps at equal steps of distance, each from its own start to its own end.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Comparison {
-    /// The lap that is compared with.
+    /// The lap to compare with.
     a: Compared,
-    /// The lap that is compared.
+    /// The lap to compare.
     b: Compared,
-    /// Length of the lap.
+    /// Length of the lap, m.
     length_m: f64,
-    /// Where sectors begin.
+    /// Where sectors begin, m.
     sectors_m: Vec<f64>,
-    /// Distances from the line, equal steps, the last the length of the lap.
+    /// Distances from the line in equal steps; the last is the length of the lap.
     lap_dist_m: Vec<f64>,
-    /// How far `b` is behind `a` at each distance, each since its own start: 0 at first, at last the difference of the lap
-    /// times. The first lap of a race begins on the grid behind the line: what it took to there lies in the first step.
+    /// How far `b` is behind `a` at each distance, µs, each since its own start: 0 at first, at last the difference of the lap
+    /// times. The first lap of a race begins on the grid, behind the line; the time to the line is within the first step.
     delta_us: Vec<i64>,
-    /// Channels of both laps at each distance.
+    /// Channels of both laps, with a value at each distance.
     #[schema(value_type = BTreeMap<String, Pair>)]
     channels: BTreeMap<&'static str, Pair>,
 }
@@ -238,21 +238,21 @@ pub(crate) struct Pair {
     b: Column,
 }
 
-/// Which lap.
+/// One of the two laps.
 #[derive(Serialize, ToSchema)]
 struct Compared {
     /// The session.
     #[schema(value_type = HexId)]
     session: SessionId,
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
     /// The lap's number.
     number: u32,
-    /// Who drove.
+    /// The driver.
     #[schema(value_type = ShortId)]
     driver: DriverId,
-    /// In which car.
+    /// The car.
     #[serde(flatten)]
     car: Car,
     /// The lap's time.

@@ -18,9 +18,9 @@ use crate::openapi::{Cursor, ShortId};
 use crate::problem::Problem;
 use crate::read::{self, Car};
 
-/// What each entry did: best lap, theoretical best, best sectors, fuel
+/// Each entry's best lap, theoretical best, best sectors and fuel
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/entries", tag = "timing", operation_id = "listEntries", params(SessionPath, PageParams),
-    responses((status = 200, description = "A page of them", body = EntryList), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
+    responses((status = 200, description = "A page of the list", body = EntryList), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -32,7 +32,7 @@ pub(crate) async fn list(
     let cars = app.stored(app.sessions()?.cars(&reader.tenant, &path.session).await)?;
     let view = SessionView::of(session.clone()).with(Rows { laps, cars, ..Rows::default() });
     let all: Vec<_> = view.summaries().into_iter().map(|s| (s.entry, Entry::of(s, &session))).collect();
-    // Each entry is there once; the number beside it makes a place like every other list's.
+    // Each entry is in the list once; the 0 gives its key the same shape as those of other lists.
     let (page, next_cursor) = cursor::page(all, page.cursor.as_deref(), rows(page.limit)?, |(entry, _)| (*entry, 0u32))?;
     Ok(Json(EntryList { entries: page.into_iter().map(|(_, entry)| entry).collect(), next_cursor }))
 }
@@ -42,40 +42,40 @@ pub(crate) async fn list(
 pub(crate) struct EntryList {
     /// By entry.
     entries: Vec<Entry>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
 
-/// What one entry did in a session.
+/// An entry's bests and fuel in a session.
 #[derive(Serialize, ToSchema)]
 struct Entry {
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Its car in its last lap.
+    /// The entry's car in its last lap.
     #[serde(flatten)]
     car: Car,
-    /// Who drove, in order of first lap.
+    /// The drivers, in order of their first laps.
     #[schema(value_type = Vec<ShortId>)]
     drivers: Vec<DriverId>,
-    /// Laps known.
+    /// Number of known laps.
     laps: u32,
-    /// Of those, laps that count for best.
+    /// How many of them count for best.
     valid_laps: u32,
-    /// Number of the best lap; the first of equal ones.
+    /// Number of the best lap; of equal laps, the first.
     best_lap: Option<u32>,
     /// Its time.
     best_lap_us: Option<i64>,
-    /// Best time of each sector in laps that count for best; empty without one.
+    /// Best time of each sector in laps that count for best; empty if no lap counts.
     best_sectors_us: Vec<i64>,
-    /// Numbers of those laps.
+    /// Numbers of the laps with these times.
     best_sectors_lap: Vec<u32>,
     /// Sum of the best sectors.
     theoretical_best_us: Option<i64>,
     /// Mean fuel used in the last five laps without yellow that are neither in nor out laps, l (kWh).
     fuel_per_lap_l: Option<f32>,
-    /// Laps that the fuel aboard lasts for at that rate.
+    /// Number of laps for which the fuel in the car lasts at that rate.
     fuel_laps_left: Option<f32>,
 }
 

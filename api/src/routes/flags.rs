@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/flags`: which flag was out, and from when to when (`flag.course`, `flag.car`).
+//! `GET /api/v1/sessions/{session}/flags`: the flags that were shown, each with its time span (`flag.course`, `flag.car`).
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::openapi::{Cursor, ShortId};
 use crate::problem::Problem;
 use crate::read;
 
-/// Flags from when to when, by time
+/// Flags with their time spans, by time
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/flags", tag = "timing", operation_id = "listFlags", params(SessionPath, PageParams),
-    responses((status = 200, description = "A page of them", body = FlagList)))]
+    responses((status = 200, description = "A page of the list", body = FlagList)))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -32,10 +32,10 @@ pub(crate) async fn list(
     if flags.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
-    // No entry sorts before every entry, as empty text does.
-    let place = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
+    // No entry becomes empty text, which sorts before every entry.
+    let sort_key = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
     let spans = SessionView::new(path.session).with(Rows { flags, ..Rows::default() }).flag_spans();
-    let (spans, next_cursor) = cursor::page(spans, page.cursor.as_deref(), rows(page.limit)?, place)?;
+    let (spans, next_cursor) = cursor::page(spans, page.cursor.as_deref(), rows(page.limit)?, sort_key)?;
     Ok(Json(FlagList { flags: spans.into_iter().map(Flag::of).collect(), next_cursor }))
 }
 
@@ -44,24 +44,24 @@ pub(crate) async fn list(
 pub(crate) struct FlagList {
     /// By the time they were first shown.
     flags: Vec<Flag>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
 
-/// One flag, from when to when.
+/// One flag and its time span.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FlagSpan)]
 struct Flag {
     /// `green`, `yellow`, `blue`, `checkered`, …
     #[schema(example = "yellow")]
     flag: String,
-    /// Whom it was shown to; `null`: everybody.
+    /// The entry to which it was shown; `null`: to all.
     #[schema(value_type = Option<ShortId>)]
     entry: Option<EntryId>,
-    /// First shown, session time.
+    /// When it was first shown, session time.
     from_us: i64,
-    /// Last shown; `null` while it is out.
+    /// When it was last shown, session time; `null` while it is shown.
     until_us: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/incidents`: when drivers' own incident counters rose.
+//! `GET /api/v1/sessions/{session}/incidents`: when the drivers' incident counters rose.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use crate::read;
 
 /// Rises of drivers' incident counters, by entry, driver, then time
 ///
-/// A rise that several runs tell of is given once.
+/// A rise that several runs report is listed once.
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/incidents", tag = "accounts", operation_id = "listIncidents", params(SessionPath, PageParams),
-    responses((status = 200, description = "A page of them", body = IncidentList)))]
+    responses((status = 200, description = "A page of the list", body = IncidentList)))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -33,9 +33,9 @@ pub(crate) async fn list(
     if incidents.is_empty() {
         read::session(&app, &reader.tenant, &path.session).await?;
     }
-    let place = |s: &IncidentStep| (s.entry, s.driver, s.sim_time_us, s.to, s.run);
+    let sort_key = |s: &IncidentStep| (s.entry, s.driver, s.sim_time_us, s.to, s.run);
     let steps = SessionView::new(path.session).with(Rows { incidents, ..Rows::default() }).incidents();
-    let (steps, next_cursor) = cursor::page(steps, page.cursor.as_deref(), rows(page.limit)?, place)?;
+    let (steps, next_cursor) = cursor::page(steps, page.cursor.as_deref(), rows(page.limit)?, sort_key)?;
     Ok(Json(IncidentList { incidents: steps.into_iter().map(Incident::of).collect(), next_cursor }))
 }
 
@@ -44,26 +44,26 @@ pub(crate) async fn list(
 pub(crate) struct IncidentList {
     /// By entry, driver, then time.
     incidents: Vec<Incident>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
 
-/// A driver's own incident counter rose.
+/// A rise of a driver's incident counter.
 #[derive(Serialize, ToSchema)]
 struct Incident {
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Whose counter.
+    /// The driver whose counter it is.
     #[schema(value_type = ShortId)]
     driver: DriverId,
-    /// The run that tells it.
+    /// The run that reported the rise.
     #[schema(value_type = HexId)]
     run: RunId,
     /// The simulator's tick of the first frame with the new count.
     tick: u32,
-    /// Its session time.
+    /// The session time of that frame.
     sim_time_us: i64,
     /// Count before.
     from: u16,

@@ -21,7 +21,7 @@ use crate::read::{self, Class};
 
 /// A session's timed laps, by entry, then number
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/laps", tag = "laps", operation_id = "listLaps", params(SessionPath, LapParams),
-    responses((status = 200, description = "A page of them", body = LapList)))]
+    responses((status = 200, description = "A page of the list", body = LapList)))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -41,7 +41,7 @@ pub(crate) async fn list(
         Some(class) => {
             let session = read::session(&app, &reader.tenant, &path.session).await?;
             let class = Class::of(session.meta.as_ref(), class);
-            read::laps_that(&app, of, &filter, after, most, |lap| class.has(lap.slot)).await?
+            read::matching_laps(&app, of, &filter, after, most, |lap| class.has(lap.slot)).await?
         }
     };
     if found.is_empty() {
@@ -81,7 +81,7 @@ pub(crate) struct LapParams {
     /// Laps credited to this driver only
     #[param(value_type = Option<String>, pattern = "^[A-Za-z0-9_.:-]{1,40}$", example = "max")]
     driver: Option<DriverId>,
-    /// Laps of cars of this class only: its name in the session's description, or the simulator's id
+    /// Laps of cars of this class only: its name in the session's description, or the simulator's id of it
     #[param(max_length = 128, example = "GT4")]
     class: Option<String>,
     /// Laps from this number on
@@ -92,11 +92,11 @@ pub(crate) struct LapParams {
     to: Option<u32>,
     /// `true`: laps that count for best; `false`: the others
     valid: Option<bool>,
-    /// `true`: with `loops_us`
+    /// `true`: include `loops_us`
     loops: Option<bool>,
-    /// `next_cursor` of the page before; left out: the first page
+    /// `next_cursor` of the page before; by default the first page
     cursor: Option<String>,
-    /// Rows at most; 100 if left out
+    /// Rows at most; 100 by default
     #[param(minimum = 1, maximum = 500, example = 100)]
     limit: Option<u32>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct LapParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OneParams {
-    /// `true`: with `loops_us`
+    /// `true`: include `loops_us`
     loops: Option<bool>,
 }
 
@@ -115,7 +115,7 @@ pub(crate) struct OneParams {
 pub(crate) struct LapList {
     /// By entry, then number.
     laps: Vec<Lap>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
@@ -126,50 +126,50 @@ pub(crate) struct Lap {
     /// The session.
     #[schema(value_type = HexId)]
     session: SessionId,
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Laps completed before it, plus 1.
+    /// Number of laps completed before it, plus 1.
     #[schema(example = 2)]
     number: u32,
-    /// Who crossed the line at its end.
+    /// The driver who crossed the line at its end.
     #[schema(value_type = ShortId)]
     driver: DriverId,
     /// The car's slot, as in the session's `entries`.
     slot: u16,
-    /// Rises when the lap is told anew.
+    /// Rises when the lap is computed again with another result.
     revision: u32,
     /// Session time at its start.
     start_us: i64,
     /// Session time at its end.
     end_us: i64,
-    /// `end_us` less `start_us`.
+    /// `end_us` minus `start_us`.
     #[schema(example = 92_556_400)]
     time_us: i64,
-    /// The simulator's own time of it.
+    /// The simulator's own time of the lap.
     sim_time_us: Option<i64>,
-    /// They sum to `time_us`; empty if not every sector's marker was crossed.
+    /// Times of the sectors; they sum to `time_us`. Empty if a sector's marker was not crossed.
     sectors_us: Vec<i64>,
-    /// With `loops=true`: when the car passed each twentieth of the lap, after its start; `null` where that is not known.
+    /// With `loops=true`: when the car passed each twentieth of the lap, µs since its start; `null` where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     loops_us: Option<Vec<Option<i64>>>,
     /// Fuel at its end, l (kWh for electric cars).
     fuel_l: Option<f32>,
-    /// Fuel used in it, l (kWh); `null` if it was refuelled, towed, interrupted or not driven whole.
+    /// Fuel used in the lap, l (kWh); `null` if the car was refuelled or towed, or if frames of the lap are missing.
     fuel_used_l: Option<f32>,
-    /// Whether it counts for best: no `reasons`.
+    /// Whether it counts for best: it has no `reasons`.
     valid: bool,
     /// Why it does not count: `in_lap`, `off_track`, …
     reasons: Vec<String>,
-    /// What else is worth knowing: `first_lap`, `had_yellow`, …
+    /// Other facts about the lap: `first_lap`, `had_yellow`, …
     tags: Vec<String>,
-    /// Seen by other clients only (the tag `field`): known more coarsely, and without a trace.
+    /// Seen by other clients only (the tag `field`): less exact, and without a trace.
     field: bool,
-    /// Frames it was computed from.
+    /// Number of frames from which it was computed.
     frames: u32,
-    /// Nothing about it will change any more, unless frames come late.
+    /// The lap does not change any more, unless frames come late.
     settled: bool,
-    /// Its frames; `…/trace` gives them.
+    /// Where its frames are; `…/trace` returns the frames.
     spans: Vec<Span>,
 }
 
@@ -179,7 +179,7 @@ struct Span {
     /// The driver whose stream it is.
     #[schema(value_type = ShortId)]
     driver: DriverId,
-    /// The stream's run.
+    /// The run of the stream.
     #[schema(value_type = HexId)]
     run: RunId,
     /// First sequence number.

@@ -19,7 +19,7 @@ use crate::read;
 
 /// Where every frame of a session went: each stream's account, by driver, then run
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/ledger", tag = "accounts", operation_id = "listLedgers", params(SessionPath, LedgerParams),
-    responses((status = 200, description = "A page of them", body = LedgerList)))]
+    responses((status = 200, description = "A page of the list", body = LedgerList)))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -46,9 +46,9 @@ pub(crate) struct LedgerParams {
     /// Streams of this run only
     #[param(value_type = Option<String>, pattern = "^[0-9a-fA-F]{32}$", example = "07070707070707070707070707070707")]
     run: Option<RunId>,
-    /// `next_cursor` of the page before; left out: the first page
+    /// `next_cursor` of the page before; by default the first page
     cursor: Option<String>,
-    /// Rows at most; 100 if left out
+    /// Rows at most; 100 by default
     #[param(minimum = 1, maximum = 500, example = 100)]
     limit: Option<u32>,
 }
@@ -58,31 +58,31 @@ pub(crate) struct LedgerParams {
 pub(crate) struct LedgerList {
     /// By driver, then run.
     streams: Vec<Stream>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
 
 /// The account of one stream.
 ///
-/// Sequence numbers count frames; other records take one each, a gap what it replaces.
+/// Each frame takes one sequence number, any other record takes one, and a gap takes the range that it replaces.
 #[derive(Serialize, ToSchema)]
 struct Stream {
-    /// Whose stream.
+    /// The driver whose stream it is.
     #[schema(value_type = ShortId)]
     driver: DriverId,
-    /// Its run.
+    /// The run of the stream.
     #[schema(value_type = HexId)]
     run: RunId,
     /// Every sequence number below it is accounted for: `admitted`, `void`, `gap` and `hole` add up to it.
     expected: u64,
-    /// Processed.
+    /// Sequence numbers that were processed.
     admitted: u64,
-    /// Of those, frames of the client's own car.
+    /// How many of them are frames of the client's own car.
     car_frames: u64,
-    /// Came again and were dropped.
+    /// Received again, and dropped.
     duplicate: u64,
-    /// Came before earlier ones and were dropped; they come again.
+    /// Received before earlier ones, and dropped; the client sends them again.
     early: u64,
     /// Admitted after the session was closed.
     late: u64,
@@ -90,11 +90,11 @@ struct Stream {
     void: BTreeMap<String, u64>,
     /// Given up by the client.
     gap: u64,
-    /// Acked and not in the log: it must not happen.
+    /// Acked but not in the log, which must not happen.
     hole: u64,
-    /// Records among the admitted that nobody could read.
+    /// Admitted records that could not be read.
     unreadable: u64,
-    /// The client said that it is done.
+    /// The client has ended the stream.
     ended: bool,
     /// Whether every sequence number below `expected` is accounted for.
     balances: bool,

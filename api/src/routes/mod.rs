@@ -1,4 +1,4 @@
-//! The routes, a page each: parameters, answer, handler.
+//! The routes. Each file is one page of the API: parameters, answer, handler.
 
 mod close;
 mod compare;
@@ -30,40 +30,11 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::App;
-use crate::openapi::{self, DOCUMENT, READER};
+use crate::paths::{DOCUMENT, READER};
 use crate::problem::Problem;
-use crate::{access, layers, page};
+use crate::{access, layers, openapi, page};
 
-/// Every route of the document, as axum matches it.
-pub(crate) const PATHS: [&str; 22] = [
-    "/livez",
-    "/readyz",
-    "/api/health",
-    "/metrics",
-    "/api/v1/sessions",
-    "/api/v1/sessions/{session}",
-    "/api/v1/sessions/{session}/close",
-    "/api/v1/sessions/{session}/reopen",
-    "/api/v1/sessions/{session}/laps",
-    "/api/v1/sessions/{session}/laps/{entry}/{number}",
-    "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",
-    "/api/v1/sessions/{session}/laps/{entry}/{number}/map.svg",
-    "/api/v1/compare",
-    "/api/v1/compare.svg",
-    "/api/v1/sessions/{session}/entries",
-    "/api/v1/sessions/{session}/order",
-    "/api/v1/sessions/{session}/results",
-    "/api/v1/sessions/{session}/stints",
-    "/api/v1/sessions/{session}/pit-stops",
-    "/api/v1/sessions/{session}/flags",
-    "/api/v1/sessions/{session}/incidents",
-    "/api/v1/sessions/{session}/ledger",
-];
-
-/// What is routed beside the document, but for the page: itself and its reader.
-const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];
-
-/// The routes that the document describes, with it. A route that is added here is in it.
+/// The routes that the document describes, and the document. A route that is added here is in both.
 pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     let (router, document) = OpenApiRouter::with_openapi(openapi::Base::openapi())
         .routes(routes!(health::livez))
@@ -92,19 +63,19 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     (router, openapi::complete(document))
 }
 
-/// All routes with what surrounds them: counting, then bounds, then the grant.
+/// All routes with their layers: counting, then limits, then the grant.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (described, document) = described();
-    // Once: it does not change while the process runs. Numbers and texts only, so it is always JSON.
+    // Serialised once: it does not change while the process runs. It holds numbers and texts only, so this does not fail.
     let document = document.to_json().unwrap_or_default();
     let all = described
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
         .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))
         .merge(page::routes());
-    surrounded(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
+    with_layers(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
 }
 
-/// Of a process without stores: what operators ask.
+/// The routes of a process without stores: for operators.
 pub(crate) fn operations(app: Arc<App>) -> Router {
     let (router, _) = OpenApiRouter::new()
         .routes(routes!(health::livez))
@@ -112,22 +83,21 @@ pub(crate) fn operations(app: Arc<App>) -> Router {
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .split_for_parts();
-    surrounded(router, app, "There is nothing at this path. This process shows its health and metrics only: /livez, /readyz, /api/health, /metrics.")
+    with_layers(router, app, "There is nothing at this path. This process shows its health and metrics only: /livez, /readyz, /api/health, /metrics.")
 }
 
-fn surrounded(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -> Router {
+fn with_layers(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -> Router {
     router
         .fallback(move || async move { Problem::not_found(nothing) })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not take this method; `Allow` says which it takes.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This route does not have this method; `Allow` lists those that it has.",
+            )
         })
         .layer(from_fn_with_state(app.clone(), access::guard))
         .layer(from_fn_with_state(app.clone(), layers::contain))
         .layer(from_fn_with_state(app.clone(), layers::observe))
         .with_state(app)
-}
-
-/// A request's route as a metric's label: one of ours, never what a client wrote.
-pub(crate) fn label(matched: Option<&str>) -> &'static str {
-    matched.and_then(|matched| PATHS.into_iter().chain(BESIDE).chain(page::PATHS).find(|path| *path == matched)).unwrap_or("none")
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/order`: who is where, and how far apart, now or at any moment (`order.race`, `gap.leader`).
+//! `GET /api/v1/sessions/{session}/order`: positions and gaps, now or at any moment (`order.race`, `gap.leader`).
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) async fn order(
     Ok(Json(Order { at_us: params.at_us, session_us: session.sim_time_us, closed: session.closed, order }))
 }
 
-/// The session with what its order at a moment needs, which is far less than all of its laps.
+/// The session with the rows that its order at a moment needs, which are far fewer than all of its laps.
 async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option<i64>) -> Result<SessionView, Problem> {
     let (results, id) = (app.sessions()?, &session.id);
     let mut view = SessionView::of(session.clone());
@@ -48,7 +48,7 @@ async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option
             FinishLaps::None => vec![],
             FinishLaps::Numbered(number) => {
                 let last = LapFilter { from_number: Some(number), to_number: Some(number), ..LapFilter::default() };
-                read::laps_that(app, (tenant, id), &last, None, usize::from(u16::MAX), |_| true).await?
+                read::matching_laps(app, (tenant, id), &last, None, usize::from(u16::MAX), |_| true).await?
             }
             FinishLaps::LastTwoBegunBy(us) => app.stored(results.laps_at(tenant, id, us).await)?,
         };
@@ -66,7 +66,7 @@ async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OrderParams {
-    /// The moment, session time in µs; left out: now
+    /// The moment, session time in µs; by default now
     #[param(minimum = 0, maximum = 2_592_000_000_000i64, example = 600_000_000)]
     at_us: Option<i64>,
 }
@@ -80,49 +80,49 @@ pub(crate) struct Order {
     session_us: i64,
     /// Whether the session is closed.
     closed: bool,
-    /// First place first.
+    /// In order of position.
     order: Vec<Standing>,
 }
 
 /// One entry in the order.
 #[derive(Serialize, ToSchema)]
 struct Standing {
-    /// Place overall, 1-based.
+    /// Position overall, 1-based.
     position: u32,
-    /// Place in its class, 1-based.
+    /// Position in its class, 1-based.
     class_position: u32,
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Who drives, or drove last.
+    /// The driver, now or last.
     #[schema(value_type = ShortId)]
     driver: DriverId,
     /// Its car.
     #[serde(flatten)]
     car: Car,
-    /// Laps completed.
+    /// Number of laps completed.
     laps: u32,
-    /// Fraction of the lap it is in; `null` if it is in none.
+    /// Fraction of the current lap; `null` if it is in no lap.
     lap_pct: Option<f64>,
-    /// Whole laps behind the leader; the gap in time is then not given.
+    /// Whole laps behind the leader; if it is not 0, there is no gap in time.
     laps_down: u32,
-    /// Behind the leader at the mini-loop (a twentieth of the lap) that it passed last. In practice and qualifying: by best laps.
+    /// Time behind the leader at the mini-loop (a twentieth of the lap) that it passed last. In practice and qualifying: by best laps.
     gap_us: Option<i64>,
     /// Whole laps behind the car ahead in the order.
     interval_laps: u32,
-    /// Behind the car ahead in the order, likewise.
+    /// Time behind the car ahead in the order, measured in the same way.
     interval_us: Option<i64>,
     /// Time of its last lap.
     last_lap_us: Option<i64>,
     /// Time of its best valid lap.
     best_lap_us: Option<i64>,
-    /// In the pits; `null` if nobody says, or for a moment in the past.
+    /// Whether it is in the pits; `null` if that is not known, or for a moment in the past.
     in_pits: Option<bool>,
     /// It has taken the chequered flag.
     finished: bool,
-    /// Seen by other clients only.
+    /// Only other clients saw the car.
     field: bool,
-    /// Session time of the newest that is known of it.
+    /// Session time of the latest data about it.
     known_us: i64,
 }
 

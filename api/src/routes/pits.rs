@@ -20,7 +20,7 @@ use crate::read;
 
 /// Visits to the pit lane, by entry, then time
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/pit-stops", tag = "timing", operation_id = "listPitStops", params(SessionPath, PitParams),
-    responses((status = 200, description = "A page of them", body = PitList)))]
+    responses((status = 200, description = "A page of the list", body = PitList)))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -32,7 +32,7 @@ pub(crate) async fn list(
         read::session(&app, &reader.tenant, &path.session).await?;
     }
     let mut visits = SessionView::new(path.session).with(Rows { pit_visits, ..Rows::default() }).pit_visits();
-    visits.retain(|v| params.kind.is_none_or(|kind| kind == Kind::of(v.kind)));
+    visits.retain(|v| params.kind.is_none_or(|kind| kind == VisitKind::of(v.kind)));
     let (visits, next_cursor) = cursor::page(visits, params.cursor.as_deref(), rows(params.limit)?, |v| (v.entry, v.enter_us))?;
     Ok(Json(PitList { pit_stops: visits.into_iter().map(Visit::of).collect(), next_cursor }))
 }
@@ -44,39 +44,39 @@ pub(crate) async fn list(
 pub(crate) struct PitParams {
     /// Visits of this kind only
     #[param(inline)]
-    kind: Option<Kind>,
-    /// `next_cursor` of the page before; left out: the first page
+    kind: Option<VisitKind>,
+    /// `next_cursor` of the page before; by default the first page
     cursor: Option<String>,
-    /// Rows at most; 100 if left out
+    /// Rows at most; 100 by default
     #[param(minimum = 1, maximum = 500, example = 100)]
     limit: Option<u32>,
 }
 
-/// What a visit was.
+/// The kind of a visit.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = PitKind)]
-enum Kind {
-    /// The car stood in its own stall.
+enum VisitKind {
+    /// Stop: the car stood in its own stall.
     Stop,
-    /// It drove through without standing in its stall.
+    /// The car drove through without standing in its stall.
     DriveThrough,
-    /// It came by tow or reset.
+    /// The car was towed or reset to the pits.
     Tow,
-    /// It began the session there, or in the garage.
+    /// The car began the session in the pit lane or in the garage.
     Start,
     /// A kind that a newer version wrote.
     Other,
 }
 
-impl Kind {
+impl VisitKind {
     fn of(kind: PitKind) -> Self {
         match kind {
-            PitKind::STOP => Kind::Stop,
-            PitKind::DRIVE_THROUGH => Kind::DriveThrough,
-            PitKind::TOW => Kind::Tow,
-            PitKind::START => Kind::Start,
-            _ => Kind::Other,
+            PitKind::STOP => VisitKind::Stop,
+            PitKind::DRIVE_THROUGH => VisitKind::DriveThrough,
+            PitKind::TOW => VisitKind::Tow,
+            PitKind::START => VisitKind::Start,
+            _ => VisitKind::Other,
         }
     }
 }
@@ -86,46 +86,46 @@ impl Kind {
 pub(crate) struct PitList {
     /// By entry, then time.
     pit_stops: Vec<Visit>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
 
-/// A car between entering and leaving the pit lane.
+/// The time of a car between entering and leaving the pit lane.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PitVisit)]
 struct Visit {
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Who tells it: the driver, or (`field`) another who saw it.
+    /// The driver whose client reported it: the car's own driver, or (`field`) another who saw it.
     #[schema(value_type = ShortId)]
     driver: DriverId,
     /// The car's slot.
     slot: u16,
-    /// What it was, so far.
-    kind: Kind,
-    /// Number of the lap in which the car came in; 0 if no lap was open.
+    /// Its kind, as far as it is known.
+    kind: VisitKind,
+    /// Number of the lap in which the car came in; 0 if no lap had begun.
     lap: u32,
-    /// When it entered, session time.
+    /// When the car entered the pit lane, session time.
     enter_us: i64,
-    /// When it left; `null` while it is there, and for good if nobody saw it leave.
+    /// When the car left it, session time; `null` while it is there, and for good if no client saw it leave.
     exit_us: Option<i64>,
-    /// Between the two.
+    /// Time between entering and leaving.
     lane_us: Option<i64>,
-    /// How long it stood in its stall.
+    /// How long the car stood in its stall.
     stationary_us: i64,
-    /// How long it was serviced; `null` if the simulator does not say.
+    /// How long the car was serviced; `null` if the simulator does not report it.
     service_us: Option<i64>,
-    /// Fuel that came in, l (kWh).
+    /// Fuel that was added, l (kWh).
     fuel_added_l: Option<f32>,
-    /// Whether tyres were changed; `null` if the simulator does not say.
+    /// Whether tyres were changed; `null` if the simulator does not report it.
     tyres_changed: Option<bool>,
-    /// Highest speed in the lane.
+    /// Highest speed in the pit lane.
     speed_max_mps: f32,
-    /// Driven faster than the limit.
+    /// Whether the car was faster than the pit lane's limit.
     speeding: bool,
-    /// Seen by other clients only.
+    /// Only other clients saw the car.
     field: bool,
 }
 
@@ -136,7 +136,7 @@ impl Visit {
             entry: visit.entry,
             driver: visit.driver,
             slot: visit.slot,
-            kind: Kind::of(visit.kind),
+            kind: VisitKind::of(visit.kind),
             lap: visit.lap,
             enter_us: visit.enter_us,
             exit_us: visit.exit_us,

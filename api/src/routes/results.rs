@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/results`: the classification (`race.rank`, `best.lap`), and a fingerprint of all results.
+//! `GET /api/v1/sessions/{session}/results`: the classification (`race.rank`, `best.lap`), and a digest of all results.
 
 use std::sync::Arc;
 
@@ -40,12 +40,12 @@ pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State
 #[derive(Serialize, ToSchema)]
 #[schema(as = Results)]
 pub(crate) struct ResultList {
-    /// The session is closed: this changes no more unless it is opened again.
+    /// The session is closed: the results do not change unless it is opened again.
     r#final: bool,
     /// SHA-256 of all results (classification, laps, pit visits, incidents), 64 hexadecimal digits: equal for equal results,
     /// in whatever order their frames came.
     digest: String,
-    /// First place first.
+    /// In order of position.
     results: Vec<Row>,
 }
 
@@ -53,30 +53,30 @@ pub(crate) struct ResultList {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Classified)]
 struct Row {
-    /// Place overall, 1-based.
+    /// Position overall, 1-based.
     position: u32,
-    /// Place in its class, 1-based.
+    /// Position in its class, 1-based.
     class_position: u32,
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Who drove, by the laps that count, in order of first lap.
+    /// The drivers of the laps that count, in order of their first laps.
     #[schema(value_type = Vec<ShortId>)]
     drivers: Vec<DriverId>,
     /// Its car.
     #[serde(flatten)]
     car: Car,
-    /// Laps that count.
+    /// Number of laps that count.
     laps: u32,
     /// It took the chequered flag.
     finished: bool,
-    /// When it crossed the line for the last time that counts, session time; `null` without a lap.
+    /// When it last crossed the line in a lap that counts, session time; `null` without a lap.
     finish_us: Option<i64>,
-    /// Races: from the start to that crossing.
+    /// Races: time from the start to `finish_us`.
     total_us: Option<i64>,
     /// Laps behind the winner.
     laps_down: u32,
-    /// Behind the winner; `null` a lap or more down. In practice and qualifying: by best laps.
+    /// Time behind the winner; `null` if it is a lap or more behind. In practice and qualifying: by best laps.
     gap_us: Option<i64>,
     /// Time of its best valid lap that counts.
     best_lap_us: Option<i64>,

@@ -20,7 +20,7 @@ use crate::read::{self, text};
 
 /// The tenant's sessions, newest first
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", operation_id = "listSessions", params(PageParams),
-    responses((status = 200, description = "A page of them", body = SessionList)))]
+    responses((status = 200, description = "A page of the list", body = SessionList)))]
 pub(crate) async fn list(reader: Reader, Params(page): Params<PageParams>, State(app): State<Arc<App>>) -> Result<Json<SessionList>, Problem> {
     let limit = rows(page.limit)?;
     let after = cursor::session(page.cursor.as_deref())?;
@@ -45,7 +45,7 @@ pub(crate) async fn one(reader: Reader, Path(path): Path<SessionPath>, State(app
 pub(crate) struct SessionList {
     /// Newest first.
     sessions: Vec<Session>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
@@ -72,25 +72,25 @@ struct Session {
     source_id: String,
     /// Practice, qualifying and race of one lobby have different numbers.
     session_num: u32,
-    /// When its first record came, Unix time.
+    /// When its first record was received, Unix time.
     opened_at_us: i64,
-    /// When its last record came, Unix time.
+    /// When its last record was received, Unix time.
     updated_at_us: i64,
     /// The simulator's session time so far.
     sim_time_us: i64,
-    /// Its results are final; what comes later is kept and changes nothing unless it is opened again.
+    /// Its results are final; frames that come later are kept and change nothing unless the session is opened again.
     closed: bool,
     /// `practice`, `qualify`, `race`, …, as the simulator names it.
     session_type: Option<String>,
     /// `road`, `oval`, …
     category: Option<String>,
-    /// Laps of a race, where laps limit it.
+    /// Number of laps of a race, if laps limit it.
     laps_limit: Option<u32>,
-    /// Where time limits it.
+    /// Time limit, if time limits it.
     time_limit_us: Option<i64>,
-    /// Teams compete, and drivers take turns in a car.
+    /// Whether teams compete, with several drivers to a car.
     team_racing: Option<bool>,
-    /// Where; `null` until a client has described the session.
+    /// The track; `null` until a client has described the session.
     track: Option<Track>,
 }
 
@@ -102,7 +102,7 @@ struct Track {
     /// Its name.
     #[schema(example = "Phillip Island Circuit")]
     name: Option<String>,
-    /// Which of its configurations.
+    /// Its configuration.
     config: Option<String>,
     /// Length of the lap.
     #[schema(example = 4406.9)]
@@ -113,19 +113,19 @@ struct Track {
     pit_limit_mps: Option<f32>,
 }
 
-/// A car of the session, as the simulator lists it. Laps name its `slot`.
+/// A car of the session, as the simulator lists it. A lap refers to it by `slot`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ListedCar)]
 struct Entry {
-    /// Its slot; reused after somebody leaves.
+    /// Its slot; it is reused after a driver has left.
     slot: u16,
-    /// As written on the car.
+    /// Its number, as on the car.
     number: Option<String>,
-    /// Who drives it now.
+    /// Its driver now.
     driver_name: Option<String>,
-    /// The team.
+    /// Its team.
     team_name: Option<String>,
-    /// Which car it is.
+    /// Its make or model.
     car_name: Option<String>,
     /// Its class.
     class_name: Option<String>,

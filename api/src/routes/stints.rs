@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/stints`: laps between two stops, or two drivers (`stint.is`).
+//! `GET /api/v1/sessions/{session}/stints`: an entry's laps between two pit stops or driver changes (`stint.is`).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::read;
 
 /// Stints, by entry, then number
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/stints", tag = "timing", operation_id = "listStints", params(SessionPath, PageParams),
-    responses((status = 200, description = "A page of them", body = StintList), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
+    responses((status = 200, description = "A page of the list", body = StintList), (status = 422, description = "`session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     reader: Reader,
     Path(path): Path<SessionPath>,
@@ -43,7 +43,7 @@ pub(crate) async fn list(
 pub(crate) struct StintList {
     /// By entry, then number.
     stints: Vec<Stint>,
-    /// Give it back as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     #[schema(value_type = Option<Cursor>)]
     next_cursor: Option<String>,
 }
@@ -51,19 +51,19 @@ pub(crate) struct StintList {
 /// Consecutive laps of one driver between two pit stops.
 #[derive(Serialize, ToSchema)]
 struct Stint {
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// Its number among the entry's, 1-based.
+    /// Its number within the entry, 1-based.
     number: u32,
-    /// Who drove.
+    /// The driver.
     #[schema(value_type = ShortId)]
     driver: DriverId,
     /// Number of its first lap.
     first_lap: u32,
     /// Number of its last lap so far.
     last_lap: u32,
-    /// Laps in it that are known.
+    /// Number of known laps in it.
     laps: u32,
     /// When it began, session time.
     start_us: i64,
@@ -73,9 +73,9 @@ struct Stint {
     best_us: Option<i64>,
     /// Mean of the laps that count for best.
     mean_us: Option<i64>,
-    /// Fuel used in its laps, as far as known, l (kWh).
+    /// Fuel used in its laps, as far as it is known, l (kWh).
     fuel_used_l: Option<f32>,
-    /// It began with other tyres; `null` where nobody says.
+    /// Whether it began with new tyres; `null` if that is not known.
     new_tyres: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions/{session}/laps/{entry}/{number}/trace`: what was driven in a lap, as columns.
+//! `GET /api/v1/sessions/{session}/laps/{entry}/{number}/trace`: the telemetry of a lap, as columns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::extract::{LapPath, Params, Path, limit};
 use crate::openapi::{HexId, ShortId};
 use crate::problem::Problem;
 use crate::read;
-use crate::trace::{Column, Drive, Samples, Values, asked, length_m, steps};
+use crate::trace::{Column, Progress, Samples, Values, length_m, parse_channels, steps};
 
-/// Frames in an answer at most: 10 minutes at 60 Hz, a slow lap of the longest track; some 3 MB with the usual channels.
-pub(super) const MOST: u32 = 36_000;
+/// Frames in an answer at most: 10 minutes at 60 Hz, a slow lap of the longest track; about 3 MB with the usual channels.
+pub(super) const FRAMES_MAX: u32 = 36_000;
 
-/// What was driven in a lap, frame by frame, or at equal steps of time or distance
+/// The telemetry of a lap, frame by frame, or at equal steps of time or distance
 #[utoipa::path(get, path = "/api/v1/sessions/{session}/laps/{entry}/{number}/trace", tag = "laps", operation_id = "getTrace", params(LapPath, TraceParams),
-    responses((status = 200, description = "The trace", body = Trace), (status = 422, description = "`no_place`: no frame says where on the lap it is; `no_track_length`", body = crate::problem::Body, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The trace", body = Trace), (status = 422, description = "`no_place`: no frame has a position on the lap; `no_track_length`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn trace(
     reader: Reader,
     Path(path): Path<LapPath>,
     Params(params): Params<TraceParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<Trace>, Problem> {
-    let limit = limit(params.limit, MOST, MOST)?;
-    let channels = asked(params.channels.as_deref())?;
+    let limit = limit(params.limit, FRAMES_MAX, FRAMES_MAX)?;
+    let channels = parse_channels(params.channels.as_deref())?;
     let grid = params.grid()?;
     let lap = laps::find(&app, &reader.tenant, &path).await?;
     let frames = Frames::of(&app, &reader.tenant, &lap, limit).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn trace(
         Grid::Time { step_us } => {
             let samples = Samples::rising(all.iter().enumerate().map(|(i, f)| ((i64::from(f.sim_time_us) - lap.start_us) as f64, i)));
             let end_us = if frames.complete { lap.time_us } else { all.last().map_or(0, |f| i64::from(f.sim_time_us) - lap.start_us) };
-            let at = few(end_us.max(0) as f64, step_us)?;
+            let at = bounded_steps(end_us.max(0) as f64, step_us)?;
             let at: Vec<_> = at.into_iter().filter_map(|us| Some((samples.between(us)?, us.round() as i64))).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
             at.len()
@@ -56,9 +56,9 @@ pub(crate) async fn trace(
         Grid::Distance { step_m } => {
             let session = read::session(&app, &reader.tenant, &lap.session).await?;
             let length_m = length_m(session.meta.as_ref(), &all).ok_or_else(no_length)?;
-            let drive = Drive::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
-            let dist_m = few(length_m * drive.end(), step_m)?;
-            let place = |m: &f64| Some((drive.samples.between(m / length_m)?, drive.at_us(m / length_m).round() as i64));
+            let progress = Progress::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
+            let dist_m = bounded_steps(length_m * progress.end(), step_m)?;
+            let place = |m: &f64| Some((progress.samples.between(m / length_m)?, progress.at_us(m / length_m).round() as i64));
             let at: Vec<_> = dist_m.iter().filter_map(place).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
             columns.insert("lap_dist_m", Column::Double(dist_m.into_iter().map(Some).collect()));
@@ -81,7 +81,7 @@ pub(crate) async fn trace(
 /// The frames of a lap, as far as the archive has them.
 pub(super) struct Frames {
     runs: Vec<FrameRun>,
-    /// Whether these are all that the lap was computed from.
+    /// Whether these are all frames from which the lap was computed.
     pub(super) complete: bool,
 }
 
@@ -106,16 +106,17 @@ impl Frames {
 }
 
 pub(super) fn no_length() -> Problem {
-    Problem::unprocessable("no_track_length", "No client says how long this track is.")
+    Problem::unprocessable("no_track_length", "No client has reported how long this track is.")
 }
 
 pub(super) fn no_place() -> Problem {
-    Problem::unprocessable("no_place", "No frame of this lap says where on the lap it is.")
+    Problem::unprocessable("no_place", "No frame of this lap has a position on the lap.")
 }
 
-/// Equal steps from 0 to `end`; refused, before they are made, if they are more than an answer may have.
-pub(super) fn few(end: f64, step: f64) -> Result<Vec<f64>, Problem> {
-    steps(end, step, MOST).ok_or_else(|| Problem::bad_request("bad_step", format!("That would be more than {MOST} steps: take longer ones.")))
+/// Equal steps from 0 to `end`. If there would be more than an answer may have, this fails before it computes them.
+pub(super) fn bounded_steps(end: f64, step: f64) -> Result<Vec<f64>, Problem> {
+    steps(end, step, FRAMES_MAX)
+        .ok_or_else(|| Problem::bad_request("bad_step", format!("That would be more than {FRAMES_MAX} steps: choose a longer step.")))
 }
 
 /// `?by=…&step_m=…&step_ms=…&channels=time_us,speed_mps&limit=…`
@@ -126,13 +127,13 @@ pub(crate) struct TraceParams {
     /// `time` (the default): every frame, or with `step_ms` equal steps of time; `distance`: equal steps of lap distance
     #[param(inline)]
     by: Option<By>,
-    /// With `by=distance`: metres between two values; 5 if left out
+    /// With `by=distance`: metres between two values; 5 by default
     #[param(minimum = 0.5, maximum = 1000.0, example = 5.0)]
     step_m: Option<f64>,
-    /// With `by=time`: milliseconds between two values; left out: every frame
+    /// With `by=time`: milliseconds between two values; by default every frame
     #[param(minimum = 1, maximum = 60_000, example = 100)]
     step_ms: Option<u32>,
-    /// Names of channels, separated by commas; left out, the usual ones
+    /// Names of channels, separated by commas; by default the usual ones
     #[param(example = "time_us,speed_mps,brake")]
     channels: Option<String>,
     /// Frames at most, from the lap's start
@@ -140,7 +141,7 @@ pub(crate) struct TraceParams {
     limit: Option<u32>,
 }
 
-/// What a trace runs along.
+/// The axis of a trace.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum By {
@@ -170,32 +171,32 @@ impl TraceParams {
     }
 }
 
-/// A step of distance, or what is usual.
+/// The step of distance, or the default.
 pub(super) fn metres(step_m: Option<f64>) -> Result<f64, Problem> {
     let step_m = step_m.unwrap_or(5.0);
     if (0.5..=1_000.0).contains(&step_m) { Ok(step_m) } else { Err(Problem::bad_request("bad_step", "`step_m` is 0.5 to 1000.")) }
 }
 
-/// What was driven in a lap.
+/// The telemetry of a lap.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Trace {
     /// The session.
     #[schema(value_type = HexId)]
     session: SessionId,
-    /// Who competes.
+    /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
     /// The lap's number.
     number: u32,
     /// The lap's time.
     time_us: i64,
-    /// Frames that it was made from.
+    /// Number of frames from which the values were made.
     frames: usize,
-    /// How many values each channel has.
+    /// Number of values of each channel.
     points: usize,
-    /// Whether these are all the frames that the lap was computed from: none is still to be archived, or beyond `limit`.
+    /// Whether all frames of the lap are used: none is missing in the archive (yet), and none is beyond `limit`.
     complete: bool,
-    /// Values by channel; `null` where the simulator gave none. `time_us` counts from the lap's start.
+    /// Values by channel; `null` where the simulator gave no value. `time_us` counts from the lap's start.
     #[schema(value_type = BTreeMap<String, Vec<Option<f64>>>)]
     channels: BTreeMap<&'static str, Column>,
 }

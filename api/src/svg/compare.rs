@@ -1,4 +1,4 @@
-//! [`Chart`]: two laps on one axis of distance, speed above, the time between them below.
+//! [`Chart`]: two laps over distance, with their speeds above and the time between them below.
 
 use super::{Anchor, Canvas, lap_time, nice_step, ticks};
 
@@ -29,16 +29,16 @@ impl Band {
 
 /// One of the two laps.
 pub(crate) struct Curve {
-    /// Who drove which lap.
+    /// The driver and the number of the lap.
     pub(crate) name: String,
     pub(crate) time_us: i64,
-    /// At each distance, m/s; `None` where nobody says.
+    /// At each distance, m/s; `None` where it is not known.
     pub(crate) speed_mps: Vec<Option<f64>>,
 }
 
-/// Two laps to be drawn.
+/// The data of a chart.
 pub(crate) struct Chart {
-    /// Where.
+    /// The track.
     pub(crate) title: String,
     /// Distances, m.
     pub(crate) dist_m: Vec<f64>,
@@ -77,7 +77,7 @@ impl Chart {
         }
     }
 
-    /// The axis that both share, and where sectors begin.
+    /// The axis that both bands share, and the marks of sectors.
     fn distance(&self, canvas: &mut Canvas) {
         let step = nice_step(self.length_m(), 12.0);
         for m in ticks(0.0, self.length_m(), step) {
@@ -113,7 +113,7 @@ impl Chart {
         self.frame(canvas, &SPEED);
         for (lap, colour) in self.laps.iter().zip(COLOURS) {
             let points: Vec<_> = self.dist_m.iter().zip(&lap.speed_mps).collect();
-            // Where nobody says, the line is interrupted, not drawn at 0.
+            // Where the speed is not known the line is interrupted, not drawn at 0.
             for known in points.split(|(_, mps)| mps.is_none()).filter(|known| known.len() > 1) {
                 let line = known.iter().filter_map(|(m, mps)| Some((self.x(**m), SPEED.y((**mps)? * 3.6, 0.0, high))));
                 canvas.polyline(line, &format!("stroke=\"{colour}\" stroke-width=\"1.9\""));
@@ -141,7 +141,7 @@ impl Chart {
         canvas.polyline(line.iter().copied(), "stroke=\"#22272e\" stroke-width=\"1.9\"");
         self.frame(canvas, &DELTA);
         if let (Some((x, y)), Some(last)) = (line.last(), seconds.last()) {
-            // On the side where there is room.
+            // Below the line if there is not enough space above.
             let y = if *y - DELTA.top > 26.0 { y - 9.0 } else { y + 20.0 };
             canvas.text((x - 6.0, y), Anchor::End, 14.5, "fill=\"#22272e\" font-weight=\"bold\"", &format!("{} s", signed(*last, 3)));
         }
@@ -154,7 +154,7 @@ impl Chart {
 }
 
 fn signed(s: f64, decimals: usize) -> String {
-    // What is rounded to nothing has no sign.
+    // A value that is rounded to 0 has no sign.
     let nothing = s.abs() < 0.5 * 10f64.powi(-(decimals as i32));
     if nothing { format!("{:.decimals$}", 0.0) } else { format!("{s:+.decimals$}") }
 }

@@ -1,30 +1,30 @@
-//! [`Map`]: where a lap was driven, coloured by speed.
+//! [`Map`]: the line of a lap, coloured by speed.
 
 use super::{Anchor, Canvas, lap_time, nice_step};
 use crate::trace::Path;
 
 const WIDTH: f64 = 1_000.0;
 const HEIGHT: f64 = 800.0;
-/// What the line may fill: left, top, right, bottom.
+/// The area of the line: left, top, right, bottom, px.
 const BOX: [f64; 4] = [50.0, 90.0, 950.0, 690.0];
 
 /// Slow to fast, of equal visual weight on white (after matplotlib's plasma without its lightest end).
 const COLOURS: [&str; 10] = ["#0d0887", "#41049d", "#6a00a8", "#8f0da4", "#b12a90", "#cc4778", "#e16462", "#f2844b", "#fca636", "#f0c92a"];
 const LABEL: &str = "fill=\"#333a43\"";
 
-/// A lap to be drawn.
+/// The data of a map.
 pub(crate) struct Map<'a> {
-    /// Where.
+    /// The track.
     pub(crate) title: String,
-    /// Who drove which lap.
+    /// The driver and the number of the lap.
     pub(crate) name: String,
     pub(crate) time_us: i64,
     pub(crate) path: &'a Path,
-    /// Frames at which sectors begin, the start first.
+    /// The frames at which sectors begin; the first is the start.
     pub(crate) marks: Vec<usize>,
 }
 
-/// From metres (east, north) to the picture.
+/// Converts metres (east, north) to pixels.
 struct Scale {
     px_per_m: f64,
     origin: (f64, f64),
@@ -59,7 +59,7 @@ impl Map<'_> {
         let speeds = self.path.points.iter().flatten().filter_map(|p| p.speed_mps);
         let range = speeds.fold((f64::MAX, f64::MIN), |(low, high), s| (low.min(s), high.max(s)));
         canvas.polyline(known.iter().map(|at| scale.at(*at)), "stroke=\"#c9ced4\" stroke-width=\"9\" stroke-linecap=\"round\"");
-        self.drive(&mut canvas, &scale, range);
+        self.draw_line(&mut canvas, &scale, range);
         for (k, frame) in self.marks.iter().enumerate() {
             self.mark(&mut canvas, &scale, k, *frame);
         }
@@ -75,8 +75,8 @@ impl Map<'_> {
         canvas.finish()
     }
 
-    /// The line itself, in pieces of one colour.
-    fn drive(&self, canvas: &mut Canvas, scale: &Scale, (low, high): (f64, f64)) {
+    /// The line itself, in segments of one colour.
+    fn draw_line(&self, canvas: &mut Canvas, scale: &Scale, (low, high): (f64, f64)) {
         let colour = |speed: Option<f64>| {
             let share = |s: f64| if high > low { (s - low) / (high - low) } else { 0.5 };
             speed.map(|s| ((share(s) * COLOURS.len() as f64) as usize).min(COLOURS.len() - 1))
@@ -94,7 +94,7 @@ impl Map<'_> {
         }
     }
 
-    /// A stroke across the line where a sector begins, with its name beside it.
+    /// A mark across the line where a sector begins, with its name beside it.
     fn mark(&self, canvas: &mut Canvas, scale: &Scale, sector: usize, frame: usize) {
         let before = self.path.points[..frame.min(self.path.points.len())].iter().rev().flatten().nth(3);
         let mut behind = self.path.points[frame.min(self.path.points.len())..].iter().flatten();
@@ -102,7 +102,7 @@ impl Map<'_> {
         let (from, to) = (before.unwrap_or(here).at_m, ahead.unwrap_or(here).at_m);
         let along = (to.0 - from.0, to.1 - from.1);
         let length = along.0.hypot(along.1);
-        // A car that stands still has no direction; then across is to the right.
+        // A car that stands still has no direction; its mark is horizontal.
         let across = if length > 0.01 { (along.1 / length, along.0 / length) } else { (1.0, 0.0) };
         let (x, y) = scale.at(here.at_m);
         let at = |far: f64| (x + across.0 * far, y + across.1 * far);
@@ -111,7 +111,7 @@ impl Map<'_> {
             k => ("stroke=\"#1c2127\" stroke-width=\"2\"", format!("S{}", k + 1)),
         };
         canvas.line(at(-13.0), at(13.0), style);
-        // Outwards: away from the middle of the picture.
+        // The name is on the side away from the middle of the picture.
         let outwards = across.0 * (x - WIDTH / 2.0) + across.1 * (y - HEIGHT / 2.0) >= 0.0;
         let (lx, ly) = at(if outwards { 24.0 } else { -24.0 });
         let anchor = if lx < x - 8.0 {
@@ -139,7 +139,7 @@ fn legend(canvas: &mut Canvas, (low, high): (f64, f64)) {
     }
 }
 
-/// How long a round number of metres is.
+/// A scale bar of a round number of metres.
 fn bar(canvas: &mut Canvas, scale: &Scale) {
     let metres = nice_step(180.0 / scale.px_per_m, 1.0);
     let metres = if metres * scale.px_per_m > 300.0 { metres / 2.0 } else { metres };

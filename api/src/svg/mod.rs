@@ -1,4 +1,4 @@
-//! Pictures as SVG text: the few shapes that are needed, every text escaped, no scripts.
+//! Pictures as SVG text: the few shapes that are needed. Every text is escaped, and there are no scripts.
 
 mod compare;
 mod map;
@@ -13,7 +13,7 @@ pub(crate) struct Canvas {
     text: String,
 }
 
-/// Where a text is held.
+/// Where a text is anchored.
 #[derive(Clone, Copy)]
 pub(crate) enum Anchor {
     Start,
@@ -22,7 +22,7 @@ pub(crate) enum Anchor {
 }
 
 impl Canvas {
-    /// An empty white picture of this size, px, with a title for those who cannot see it.
+    /// An empty white picture of this size, px, with a title for screen readers.
     pub(crate) fn new(width: f64, height: f64, title: &str) -> Self {
         let text = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
@@ -33,13 +33,13 @@ impl Canvas {
         Self { text }
     }
 
-    /// The whole picture.
+    /// The finished picture.
     pub(crate) fn finish(mut self) -> String {
         self.text.push_str("</svg>\n");
         self.text
     }
 
-    /// A straight line; `style`: attributes of this program's own.
+    /// A straight line; `style`: attributes, which are not escaped.
     pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), style: &str) {
         self.put(format_args!("<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" {style}/>", from.0, from.1, to.0, to.1));
     }
@@ -68,7 +68,7 @@ impl Canvas {
         self.put(format_args!("<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" {style}/>", at.0, at.1, size.0, size.1));
     }
 
-    /// A text, whatever it holds; `size` in px.
+    /// A text with any content; `size` in px.
     pub(crate) fn text(&mut self, at: (f64, f64), anchor: Anchor, size: f64, style: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -94,7 +94,7 @@ impl Canvas {
     }
 }
 
-/// A text as XML has it; what XML cannot hold at all (control characters) is left out.
+/// Escapes a text for XML; control characters, which XML cannot contain, are left out.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
@@ -114,7 +114,7 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// A step of 1, 2 or 5 times a power of ten, so that `span` has at most `most` of them.
+/// A step of 1, 2 or 5 times a power of ten, so that `span` has at most `most` steps.
 pub(crate) fn nice_step(span: f64, most: f64) -> f64 {
     let raw = (span / most).max(1e-9);
     let power = 10f64.powf(raw.log10().floor());
@@ -127,7 +127,7 @@ pub(crate) fn ticks(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64>
     (first..=last).map(move |k| k as f64 * step)
 }
 
-/// A lap time as drivers read it: `1:32.556`.
+/// A lap time in the usual form: `1:32.556`.
 pub(crate) fn lap_time(us: i64) -> String {
     let ms = (us + 500).div_euclid(1_000);
     format!("{}:{:02}.{:03}", ms / 60_000, ms / 1_000 % 60, ms % 1_000)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::routes;
+use crate::paths::{DESCRIBED, label};
 
 #[tokio::test]
 async fn the_document_has_every_route_and_every_route_is_in_it() {
@@ -11,11 +11,11 @@ async fn the_document_has_every_route_and_every_route_is_in_it() {
     let document = server.get("/api/v1/openapi.json").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
     let paths: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(paths, BTreeSet::from(routes::PATHS), "routes::PATHS names the metrics' labels");
-    for path in routes::PATHS {
-        assert_eq!(routes::label(Some(path)), path);
+    assert_eq!(paths, BTreeSet::from(DESCRIBED), "DESCRIBED names the metrics' labels");
+    for path in DESCRIBED {
+        assert_eq!(label(Some(path)), path);
     }
-    assert_eq!(routes::label(Some("/secret")), "none");
+    assert_eq!(label(Some("/secret")), "none");
 
     let mut ids = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -1,26 +1,26 @@
-//! Samples along a rising axis, read between their places.
+//! Samples along a rising axis, and values between them.
 
-/// Samples in the order of an axis on which each lies beyond the one before.
+/// Samples, each further along the axis than the one before.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Samples {
     at: Vec<f64>,
-    /// Which frame each is.
+    /// The frame of each sample.
     frame: Vec<usize>,
 }
 
-/// A place between two samples.
+/// A position between two samples.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Between {
-    /// The frame at or before the place.
+    /// The frame at or before the position.
     pub(crate) before: usize,
     /// The frame behind it.
     pub(crate) after: usize,
-    /// How far from one to the other, 0..=1.
+    /// How far it is from `before` to `after`, 0..=1.
     pub(crate) share: f64,
 }
 
 impl Samples {
-    /// Of samples (place, frame) those that lie beyond all before them: a car that stands or rolls back adds nothing.
+    /// Takes those samples (position, frame) that are beyond all before them: a car that stands or rolls back adds none.
     pub(crate) fn rising(all: impl IntoIterator<Item = (f64, usize)>) -> Self {
         let mut samples = Self::default();
         for (at, frame) in all {
@@ -32,13 +32,13 @@ impl Samples {
         samples
     }
 
-    /// Where `x` lies; before the first and behind the last sample: at it. `None` without samples.
+    /// The position `x` between samples; beyond either end, the sample at the end. `None` without samples.
     pub(crate) fn between(&self, x: f64) -> Option<Between> {
         let after = self.at.partition_point(|at| *at <= x).min(self.at.len().checked_sub(1)?);
         let before = self.at[..after].partition_point(|at| *at <= x).saturating_sub(1);
         let (low, high) = (self.at[before], self.at[after]);
         let share = if high > low { ((x - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
-        // Exactly at a sample, and beyond the last, it stands for itself, whatever its neighbour lacks.
+        // Exactly at a sample, and beyond the last, the sample alone counts, even if its neighbour lacks a value.
         let (before, after) = if share >= 1.0 {
             (after, after)
         } else if share <= 0.0 {
@@ -51,25 +51,25 @@ impl Samples {
 }
 
 impl Between {
-    /// The value there, on the line between its neighbours'.
+    /// The value there by linear interpolation.
     pub(crate) fn linear(self, low: f64, high: f64) -> f64 {
-        // Clamped: rounding must not lead beyond either.
+        // Clamped, because rounding could lead beyond either value.
         (low + (high - low) * self.share).clamp(low.min(high), low.max(high))
     }
 }
 
-/// 0, `step`, 2 `step`, … below `end`, then `end`. `None` if those are more than `most`, or if there are none: an end that is
-/// negative or no number, a step that is not positive. How many there are is computed before the first is made.
+/// 0, `step`, 2 `step`, … below `end`, then `end`. `None` if those are more than `most`, or if there is no such list: `end` is
+/// negative or not finite, or `step` is not positive. Their number is computed before the first is made.
 pub(crate) fn steps(end: f64, step: f64, most: u32) -> Option<Vec<f64>> {
     if !(end.is_finite() && end >= 0.0 && step.is_finite() && step > 0.0) {
         return None;
     }
     let mut below = (end / step).ceil();
-    // Where the quotient was rounded up, the last of them is the end itself.
+    // If the quotient was rounded up, the last multiple is `end` itself.
     if below >= 1.0 && (below - 1.0) * step >= end {
         below -= 1.0;
     }
-    // Also an infinite number of steps is not below the bound.
+    // An infinite number of steps is not below the bound either.
     (below < f64::from(most)).then(|| (0..below as u32).map(|k| f64::from(k) * step).chain([end]).collect())
 }
 
@@ -117,13 +117,13 @@ mod tests {
             prop_assert_eq!((all[0], *all.last().unwrap()), (0.0, end));
             prop_assert!(all.windows(2).all(|w| w[1] > w[0] && w[1] - w[0] <= step * (1.0 + 1e-9)));
             prop_assert!(all.len() as f64 <= end / step + 2.0);
-            // The bound is how many there are, not one more or less.
+            // The bound is the exact number of steps.
             let count = all.len() as u32;
             prop_assert_eq!(steps(end, step, count), Some(all));
             prop_assert_eq!(steps(end, step, count - 1), None);
         }
 
-        /// Whatever the numbers: an axis within the bound, or none.
+        /// For any numbers, the result is an axis within the bound, or none.
         #[test]
         fn steps_are_never_more_than_the_bound(end: u64, step: u64, most in 0u32..1_000) {
             let (end, step) = (f64::from_bits(end), f64::from_bits(step));

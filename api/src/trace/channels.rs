@@ -1,4 +1,4 @@
-//! The channels of a trace: what a frame tells, by name.
+//! The channels of a trace: the fields of a frame, by name.
 
 use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::axis::Between;
 use crate::problem::Problem;
 
-/// One channel's values, each in its own precision, so that no digits are made up; `null` where the simulator gave none.
+/// The values of one channel, in the precision of the field, so that no digits are made up; `null` where there is no value.
 #[derive(Serialize, Clone, PartialEq, Debug)]
 #[serde(untagged)]
 pub(crate) enum Column {
@@ -18,15 +18,15 @@ pub(crate) enum Column {
     Double(Vec<Option<f64>>),
 }
 
-/// Which values are wanted.
+/// The points at which values are wanted.
 pub(crate) enum Values<'a> {
-    /// Every frame's, and when each was, µs since the lap's start.
+    /// At every frame; its time, µs since the lap's start.
     Every(&'a [i64]),
-    /// Those between frames, and when, µs since the lap's start.
+    /// Between frames; the position, and its time, µs since the lap's start.
     Between(&'a [(Between, i64)]),
 }
 
-/// Something a frame tells.
+/// A field of a frame.
 #[derive(Clone, Copy)]
 pub(crate) struct Channel {
     pub(crate) name: &'static str,
@@ -76,9 +76,9 @@ const CHANNELS: [Channel; 25] = [
     channel("incident_count", false, Presence::INCIDENTS, Value::Whole(|f| f.incident_count.to_native().into())),
 ];
 
-/// The channels that a reader asks for, by names between commas; the usual ones if it does not say. Each once, however
-/// often it is named: an answer has as many columns as there are channels, not as there are names in a long address.
-pub(crate) fn asked(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
+/// The channels that a request names, separated by commas; the usual ones if it names none. Each channel is returned once, however
+/// often it is named, so a long query cannot make the answer larger.
+pub(crate) fn parse_channels(names: Option<&str>) -> Result<Vec<Channel>, Problem> {
     let Some(names) = names else { return Ok(CHANNELS.into_iter().filter(|c| c.usual).collect()) };
     let mut wanted = [false; CHANNELS.len()];
     for name in names.split(',') {
@@ -95,8 +95,8 @@ impl Channel {
     /// Speed, m/s.
     pub(crate) const SPEED: Channel = channel("speed_mps", true, Presence::SPEED, Value::Single(|f| f.speed_mps.to_native()));
 
-    /// Its values. Between frames a number lies on the line between its neighbours (and is absent if one is); a whole
-    /// number is that of the frame before.
+    /// The channel's values. Between frames, a number is interpolated (and absent if it is absent in either frame); an integer has
+    /// the value of the frame before.
     pub(crate) fn column(&self, frames: &[&ArchivedCarFrame], values: &Values<'_>) -> Column {
         match self.value {
             Value::Time => Column::Whole(match values {
@@ -105,7 +105,7 @@ impl Channel {
             }),
             Value::Whole(value) => Column::Whole(self.values(frames, values, value, |_, before, _| before)),
             Value::Single(value) => {
-                // The line between two floats, rounded to one, leads beyond neither: rounding keeps order.
+                // Rounding an interpolated value to a float cannot lead beyond either neighbour, because rounding keeps the order.
                 Column::Single(self.values(frames, values, value, |at, low, high| at.linear(low.into(), high.into()) as f32))
             }
             Value::Double(value) => Column::Double(self.values(frames, values, value, Between::linear)),

@@ -1,14 +1,14 @@
-//! What was driven in a lap: frames as columns, along time or along the lap, and two laps on one axis.
+//! The telemetry of a lap: frames as columns, along time or distance, and the difference between two laps.
 //!
-//! Pure: frames in, numbers out. The moments at which a lap begins and ends are known more exactly than any frame's place
-//! ([`Lap`](boxbox_schemas::results::Lap): interpolated crossings), so time along the lap is anchored there.
+//! Pure: no I/O and no clock. The start and the end of a lap are interpolated crossings and more exact than the position of any
+//! frame ([`Lap`](boxbox_schemas::results::Lap)), so time along the lap is fixed at both.
 
 mod axis;
 mod channels;
-mod drive;
 mod path;
+mod progress;
 
 pub(crate) use axis::{Samples, steps};
-pub(crate) use channels::{Channel, Column, Values, asked};
-pub(crate) use drive::{Drive, delta_us, length_m};
+pub(crate) use channels::{Channel, Column, Values, parse_channels};
 pub(crate) use path::Path;
+pub(crate) use progress::{Progress, delta_us, length_m};

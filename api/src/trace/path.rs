@@ -1,30 +1,30 @@
-//! [`Path`]: where a car drove, in metres on the plane.
+//! [`Path`]: the line that a car drove, in metres on a plane.
 
 use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
 
-/// Mean radius of the earth, m: over a track the difference to the ellipsoid is below 0.5 %.
+/// Mean radius of the earth, m: within a track, the difference from the ellipsoid is below 0.5 %.
 const EARTH_M: f64 = 6_371_008.8;
 
-/// A driven line.
+/// The line that a car drove.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Path {
-    /// One for each frame; `None` where the car's place is not known.
+    /// One point for each frame; `None` where the car's position is not known.
     pub(crate) points: Vec<Option<Point>>,
     /// Whether the second coordinate points north.
     pub(crate) north_up: bool,
 }
 
-/// A place on it.
+/// A point of the line.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Point {
     /// East (or right) and north (or up), m.
     pub(crate) at_m: (f64, f64),
-    /// Speed there; `None` if nobody says.
+    /// Speed there; `None` if it is not known.
     pub(crate) speed_mps: Option<f64>,
 }
 
 impl Path {
-    /// From latitude and longitude, else from speed and heading, else from speed and yaw; `None` if the frames have neither.
+    /// From latitude and longitude, else from speed and heading, else from speed and yaw; `None` if the frames have none of these.
     pub(crate) fn of(frames: &[&ArchivedCarFrame]) -> Option<Self> {
         let driven = |path: &Path| {
             let places: Vec<_> = path.points.iter().flatten().map(|p| p.at_m).collect();
@@ -46,7 +46,7 @@ fn speed(frame: &ArchivedCarFrame) -> Option<f64> {
     has(frame, Presence::SPEED).then(|| f64::from(frame.speed_mps.to_native()))
 }
 
-/// Equirectangular about the middle latitude. (0, 0) is no place where anybody races: some simulators write it for "nowhere".
+/// Equirectangular projection at the mean latitude. No race track is at (0, 0): some simulators write it for an unknown position.
 fn located(frames: &[&ArchivedCarFrame]) -> Path {
     let place = |f: &ArchivedCarFrame| {
         let (lat, lon) = (f.lat_deg.to_native().to_radians(), f.lon_deg.to_native().to_radians());
@@ -55,7 +55,7 @@ fn located(frames: &[&ArchivedCarFrame]) -> Path {
     let known: Vec<(f64, f64)> = frames.iter().filter_map(|f| place(f)).collect();
     let Some(first) = known.first() else { return Path { points: vec![], north_up: true } };
     let middle = known.iter().map(|(lat, _)| lat).sum::<f64>() / known.len() as f64;
-    // The short way round, so that a track on the date line is one.
+    // The shorter way round the globe, so that a track across the date line stays in one piece.
     let east = |lon: f64| (lon - first.1 + 3.0 * std::f64::consts::PI).rem_euclid(2.0 * std::f64::consts::PI) - std::f64::consts::PI;
     let point = |f: &&ArchivedCarFrame| {
         let (lat, lon) = place(f)?;
@@ -64,7 +64,7 @@ fn located(frames: &[&ArchivedCarFrame]) -> Path {
     Path { points: frames.iter().map(point).collect(), north_up: true }
 }
 
-/// Dead reckoning: speed along where the car points, from frame to frame.
+/// Dead reckoning: the car moves with its speed in the direction in which it points, from frame to frame.
 fn reckoned(frames: &[&ArchivedCarFrame], by: Presence) -> Path {
     let north_up = by == Presence::HEADING_NORTH;
     let way = |f: &ArchivedCarFrame| {
@@ -73,7 +73,7 @@ fn reckoned(frames: &[&ArchivedCarFrame], by: Presence) -> Path {
             let (sin, cos) = f64::from(f.heading_north_rad.to_native()).sin_cos();
             (cos, sin)
         } else {
-            // Yaw is counter-clockwise: from the first axis to the second.
+            // Yaw is counter-clockwise, from the first axis to the second.
             let (sin, cos) = f64::from(f.yaw_rad.to_native()).sin_cos();
             (sin, cos)
         };
@@ -83,7 +83,7 @@ fn reckoned(frames: &[&ArchivedCarFrame], by: Presence) -> Path {
     let point = |f: &&ArchivedCarFrame| {
         let (us, velocity, speed) = way(f)?;
         if let Some((last_us, was)) = last.replace((us, velocity)) {
-            // Trapezoids: the mean of both ends for as long as it took.
+            // Trapezoidal rule: the mean of both velocities, times the time between.
             let s = (us - last_us).max(0) as f64 / 2e6;
             at_m = (at_m.0 + (was.0 + velocity.0) * s, at_m.1 + (was.1 + velocity.1) * s);
         }
@@ -125,7 +125,7 @@ mod tests {
             .collect()
     }
 
-    /// Truth from outside: every way to draw a circle gives a circle.
+    /// An independent truth: every way to compute the line of a circle gives a circle.
     #[test]
     fn a_circle_is_a_circle_however_it_is_known() {
         let ways = [
@@ -156,7 +156,7 @@ mod tests {
         let path_with_hole = path(&frames).unwrap();
         assert_eq!((path_with_hole.points[7], path_with_hole.points.iter().flatten().count()), (None, 600));
         assert_eq!(whole.points.len(), path_with_hole.points.len());
-        // All zeros, although the simulator says that they are real: nothing is known.
+        // All zeros, although the simulator marks them as present: no position is known.
         frames.iter_mut().for_each(|f| (f.lat_deg, f.lon_deg) = (0.0, 0.0));
         assert_eq!(path(&frames), None);
         assert_eq!(path(&[]), None);

@@ -1,4 +1,4 @@
-//! The way to a working connection: name, socket, handshake, hello, welcome.
+//! Makes a connection: host name, socket, handshake, hello, welcome.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use crate::ended::{Ended, broken, closed};
 use crate::shared::Shared;
 use crate::tls::Tls;
 
-/// Kernel buffers of the socket: the defaults lose packets in bursts.
+/// Kernel buffers of the socket: with the defaults packets are lost in bursts.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-/// Addresses of a host that are tried in turn.
+/// Addresses of a host that are tried, one after the other.
 const ADDRESSES_MAX: usize = 4;
-/// What quinn holds of unacked data; the protocol's own bound is far below.
+/// Unacked data that quinn keeps; the protocol's own limit is far below.
 const SEND_WINDOW_BYTES: u64 = 1 << 20;
-/// Acks and notices wait for nobody: a small window is enough.
+/// The client reads acks and notices at once, so a small window is enough.
 const RECEIVE_WINDOW_BYTES: u32 = 128 << 10;
 
 pub(super) struct Established {
@@ -28,9 +28,9 @@ pub(super) struct Established {
     pub(super) connection: Connection,
     pub(super) control: RecvStream,
     pub(super) welcome: Welcome,
-    /// What came behind the welcome.
+    /// Bytes that came behind the welcome.
     pub(super) buffer: BytesMut,
-    /// Kept open: finishing it would say that no more hellos come, which nobody asks.
+    /// Kept open until the connection ends; the client sends nothing after its hello.
     pub(super) _hello: SendStream,
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn establish(shared: &Shared, tls: &Tls, connect: &ConnectStrin
     let mut failed = Ended::Lost(format!("the host {} has no address", connect.host));
     for address in addresses {
         match establish_at(shared, tls, connect, address).await {
-            // What an edge says is final; only unreachable addresses lead to the next.
+            // What an edge answers is final; the next address is tried only if this one cannot be reached.
             Err(Ended::Lost(reason)) => failed = Ended::Lost(reason),
             other => return other,
         }
@@ -60,7 +60,7 @@ async fn establish_at(shared: &Shared, tls: &Tls, connect: &ConnectString, addre
     let crypto = QuicClientConfig::try_from(tls.config.clone()).map_err(|e| lost("cannot set up TLS for", &e))?;
     let mut config = ClientConfig::new(Arc::new(crypto));
     config.transport_config(Arc::new(transport(shared)));
-    // The name is not what the server is known by (W1); one that TLS cannot carry is replaced.
+    // The server is not identified by its name (W1), so a name that TLS cannot carry is replaced.
     let name = if rustls::pki_types::ServerName::try_from(connect.host.as_str()).is_ok() { connect.host.as_str() } else { "boxbox" };
     let connecting = endpoint.connect_with(config, address, name).map_err(|e| lost("cannot connect to", &e))?;
     let connection = match tokio::time::timeout(handshake, connecting).await {
@@ -105,7 +105,7 @@ fn bind(to: SocketAddr) -> std::io::Result<Endpoint> {
     let (domain, any): (_, SocketAddr) =
         if to.is_ipv4() { (socket2::Domain::IPV4, ([0, 0, 0, 0], 0).into()) } else { (socket2::Domain::IPV6, ([0u16; 8], 0).into()) };
     let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
-    // Systems cap this as they are set up; what they give is what we get.
+    // Systems limit these sizes; what they grant is used.
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     socket.bind(&any.into())?;

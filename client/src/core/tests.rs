@@ -93,19 +93,19 @@ fn acks_that_lie_are_found_and_those_that_go_back_ignored() {
 fn signs_of_life() {
     let mut c = core(&[(1, true)], 2);
     c.schedule(4, 4);
-    assert_eq!(c.oldest_sign(), None);
+    assert_eq!(c.oldest_answer(), None);
     let start = Instant::now();
     let later = |s| start + Duration::from_secs(s);
     c.next(0, 300, start, &mut vec![]);
-    assert_eq!(c.oldest_sign(), Some(start));
+    assert_eq!(c.oldest_answer(), Some(start));
     c.stalled(0, later(2));
-    assert_eq!(c.oldest_sign(), Some(later(2)));
+    assert_eq!(c.oldest_answer(), Some(later(2)));
     c.ack(0, 0, later(3));
-    assert_eq!(c.oldest_sign(), Some(later(2)), "an ack of nothing new is no sign");
+    assert_eq!(c.oldest_answer(), Some(later(2)), "an ack of nothing new is no sign");
     c.ack(0, 1, later(4));
-    assert_eq!(c.oldest_sign(), None, "nothing is outstanding");
+    assert_eq!(c.oldest_answer(), None, "nothing is outstanding");
     c.next(0, 300, later(9), &mut vec![]);
-    assert_eq!(c.oldest_sign(), Some(later(9)));
+    assert_eq!(c.oldest_answer(), Some(later(9)));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! A spool's files: append, read back, forget. Synchronous and single-threaded; the spool's thread owns it.
+//! [`Disk`]: a spool's files. It appends, reads back and removes records. Synchronous; used by the spool's thread only.
 //!
-//! Records carry their own length, checksum, run and sequence, so the files need no format of their own. What is torn at
-//! the end is cut when the spool is opened; what is damaged before it is skipped to the next sound record, and the range
-//! in between becomes a gap.
+//! Records carry their own length, checksum, run and sequence, so the files need no format of their own. An incomplete record at
+//! the end is cut off when the spool is opened; damage before it is skipped up to the next intact record, and the range between
+//! them becomes a gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::observe::StreamName;
 use crate::queue::{Entry, Wanted};
 
-/// A full spool drops whole segments: small enough that little is lost with one, large enough that there are few.
+/// A full spool drops whole segments: small enough that one loses little, large enough that there are few.
 const SEGMENT_MAX_BYTES: u64 = 1 << 20;
 const SEGMENT_MIN_BYTES: u64 = 64 << 10;
 /// Segments in a full spool.
@@ -42,7 +42,7 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
 
 /// A stream that an earlier process left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Left {
+pub(crate) struct Recovered {
     pub(crate) id: u64,
     pub(crate) name: StreamName,
     pub(crate) acked: u64,
@@ -54,17 +54,17 @@ pub(crate) struct Disk {
     dir: PathBuf,
     max_bytes: u64,
     segment_bytes: u64,
-    streams: BTreeMap<u64, OnDisk>,
+    streams: BTreeMap<u64, DiskStream>,
     bytes: u64,
 }
 
-struct OnDisk {
+struct DiskStream {
     dir: PathBuf,
     name: StreamName,
     segments: VecDeque<Segment>,
-    /// The last segment, while it is appended to.
+    /// The last segment, while records are appended to it.
     current: Option<File>,
-    /// The number after the last record.
+    /// The sequence number after the last record.
     next: u64,
     dirty: bool,
     /// Where the last read ended: sequence number, segment, offset.
@@ -79,22 +79,22 @@ struct Segment {
 }
 
 impl Disk {
-    /// Look through `dir`, cut what is torn, and tell what is left.
-    pub(crate) fn open(dir: &Path, max_bytes: u64) -> io::Result<(Self, Vec<Left>)> {
+    /// Reads the folder `dir`, cuts off incomplete records, and returns the streams that are in it.
+    pub(crate) fn open(dir: &Path, max_bytes: u64) -> io::Result<(Self, Vec<Recovered>)> {
         let segment_bytes = (max_bytes / SEGMENTS).clamp(SEGMENT_MIN_BYTES, SEGMENT_MAX_BYTES);
         let mut disk = Self { dir: dir.into(), max_bytes, segment_bytes, streams: BTreeMap::new(), bytes: 0 };
-        let mut left = vec![];
+        let mut recovered = vec![];
         for entry in std::fs::read_dir(dir)? {
             let path = entry?.path();
             let Some((id, name)) = path.file_name().and_then(|n| n.to_str()).and_then(parse_dir_name) else { continue };
-            let Some(stream) = OnDisk::open(path, name)? else { continue };
+            let Some(stream) = DiskStream::open(path, name)? else { continue };
             let (acked, bytes) = (stream.noted_ack, stream.bytes());
-            left.push(Left { id, name, acked, next: stream.next, bytes });
+            recovered.push(Recovered { id, name, acked, next: stream.next, bytes });
             disk.bytes += bytes;
             disk.streams.insert(id, stream);
         }
-        left.sort_by_key(|l| l.id);
-        Ok((disk, left))
+        recovered.sort_by_key(|l| l.id);
+        Ok((disk, recovered))
     }
 
     /// Bytes of all files.
@@ -102,14 +102,14 @@ impl Disk {
         self.bytes
     }
 
-    /// Append sealed records of stream `id`, the first of which begins at `first`, the last ends before `next`.
+    /// Appends sealed records of stream `id`; the first begins at `first`, the last ends before `next`.
     pub(crate) fn append(&mut self, id: u64, name: StreamName, first: u64, next: u64, records: &[Bytes]) -> io::Result<()> {
         let stream = match self.streams.entry(id) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(new) => new.insert(OnDisk::create(self.dir.join(dir_name(id, &name)), name)?),
+            std::collections::btree_map::Entry::Vacant(new) => new.insert(DiskStream::create(self.dir.join(dir_name(id, &name)), name)?),
         };
         if first > stream.next {
-            // Acks can be faster than the disk: what lies in between is acked, not lost.
+            // Acks can be faster than the disk: the records between were acked, not lost.
             stream.note_ack(first)?;
         }
         let length: usize = records.iter().map(Bytes::len).sum();
@@ -121,7 +121,7 @@ impl Disk {
         records.iter().for_each(|r| whole.extend_from_slice(r));
         let (Some(file), Some(segment)) = (&mut stream.current, stream.segments.back_mut()) else { return Err(io::Error::other("no segment")) };
         if let Err(e) = file.write_all(&whole) {
-            // What was half written goes; if even that fails, the next append begins a segment of its own.
+            // A half-written record is cut off; if that fails too, the next append begins another segment.
             if file.set_len(segment.bytes).and_then(|()| file.seek(SeekFrom::End(0))).is_err() {
                 stream.current = None;
             }
@@ -134,7 +134,7 @@ impl Disk {
         Ok(())
     }
 
-    /// W8: drop the oldest segments until `more` bytes fit. Tells which streams lost everything below which number.
+    /// Drops the oldest segments until `more` bytes fit (W8). Returns the streams that lost records, and the number below which they did.
     pub(crate) fn make_room(&mut self, more: u64) -> Vec<(u64, u64)> {
         let mut lost = vec![];
         while self.bytes + more > self.max_bytes {
@@ -145,7 +145,7 @@ impl Disk {
         lost
     }
 
-    /// Entries from `wanted.from` on without holes, at least one: what is missing or damaged is a gap.
+    /// Entries from `wanted.from` on without holes, at least one: missing or damaged records are a gap.
     pub(crate) fn read(&mut self, id: u64, wanted: Wanted) -> io::Result<Vec<Entry>> {
         match self.streams.get_mut(&id) {
             Some(stream) => stream.read(wanted),
@@ -153,19 +153,19 @@ impl Disk {
         }
     }
 
-    /// Everything of `id` below `acked` is durable at the server: whole segments go.
+    /// Everything of `id` below `acked` is durable at the server: segments without other records are removed.
     pub(crate) fn acked(&mut self, id: u64, acked: u64) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        // A stream that keeps up would else never give its one segment back.
-        let keeps_up = |s: &OnDisk| acked >= s.next && s.segments.back().is_some_and(|s| s.bytes > self.segment_bytes / 2);
+        // Without this, a stream that keeps up would never remove its one segment.
+        let keeps_up = |s: &DiskStream| acked >= s.next && s.segments.back().is_some_and(|s| s.bytes > self.segment_bytes / 2);
         while stream.segments.get(1).is_some_and(|second| second.first <= acked) || keeps_up(stream) {
-            // Noted first, for a segment that is missing without a note reads as given up.
+            // The ack is noted first: without the note, a missing segment would be read as records given up.
             let _ = stream.note_ack(acked);
             self.bytes -= stream.drop_first();
         }
     }
 
-    /// Note how far `id` is acked, so that the next process repeats less. Lost or torn notes only make it repeat more.
+    /// Notes how far `id` is acked, so that the next process sends less again. If the note is lost or damaged, it sends more again.
     pub(crate) fn note_ack(&mut self, id: u64, acked: u64) -> io::Result<()> {
         match self.streams.get_mut(&id) {
             Some(stream) => stream.note_ack(acked),
@@ -173,7 +173,7 @@ impl Disk {
         }
     }
 
-    /// Stream `id` is over and acked: its folder goes.
+    /// Stream `id` has ended and is acked: its folder is removed.
     pub(crate) fn forget(&mut self, id: u64) -> io::Result<()> {
         let Some(stream) = self.streams.remove(&id) else { return Ok(()) };
         self.bytes -= stream.bytes();
@@ -181,7 +181,7 @@ impl Disk {
         std::fs::remove_dir_all(&stream.dir)
     }
 
-    /// Make everything written so far survive a power cut.
+    /// Makes everything written so far survive a power cut.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         for stream in self.streams.values_mut().filter(|s| s.dirty) {
             stream.dirty = false;
@@ -193,13 +193,13 @@ impl Disk {
     }
 }
 
-impl OnDisk {
+impl DiskStream {
     fn create(dir: PathBuf, name: StreamName) -> io::Result<Self> {
         create_dir(&dir)?;
         Ok(Self { dir, name, segments: VecDeque::new(), current: None, next: 0, dirty: false, read_to: None, noted_ack: 0 })
     }
 
-    /// `None`: nothing is left in it.
+    /// `None`: there is no unacked record in it.
     fn open(dir: PathBuf, name: StreamName) -> io::Result<Option<Self>> {
         let mut segments = vec![];
         for entry in std::fs::read_dir(&dir)? {
@@ -220,7 +220,7 @@ impl OnDisk {
                 last.bytes = sound;
             }
             if sound == 0 {
-                // It was begun and never filled: the one before ends where it begins.
+                // The segment was begun and never filled: the one before it ends where it begins.
                 stream.segments.pop_back();
                 std::fs::remove_file(path)?;
             }
@@ -245,13 +245,13 @@ impl OnDisk {
         Ok(())
     }
 
-    /// Bytes that this freed.
+    /// Removes the first segment; returns its bytes.
     fn drop_first(&mut self) -> u64 {
         let Some(segment) = self.segments.pop_front() else { return 0 };
         if self.segments.is_empty() {
             self.current = None;
         }
-        // A file that cannot be removed is removed with its folder, or drained once more by the next process.
+        // A file that cannot be removed now is removed with its folder, or sent once more by the next process.
         let _ = std::fs::remove_file(segment_path(&self.dir, segment.first));
         segment.bytes
     }
@@ -308,7 +308,7 @@ fn read_ack(dir: &Path) -> u64 {
     }
 }
 
-/// A segment's bytes from `offset` on; nothing if the file is gone or unreadable, which makes its range a gap.
+/// A segment's bytes from `offset` on; none if the file is missing or unreadable, which makes its range a gap.
 fn read_from(path: &Path, offset: u64) -> io::Result<Bytes> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -323,14 +323,14 @@ fn read_from(path: &Path, offset: u64) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// A sound record and where it ends in the bytes.
+/// An intact record, and where it ends in the bytes.
 struct Found {
     entry: Entry,
     end: u64,
 }
 
-/// The sound records of a stream in `bytes`, ascending from `from` on. Damage is skipped: the run's id, 16 random bytes
-/// at a fixed place in each record, shows where the next may begin, and its checksum whether it does.
+/// The intact records of a stream in `bytes`, ascending from `from` on. Damage is skipped: the run's id, 16 random bytes at a
+/// fixed offset in each record, shows where the next record may begin, and the record's checksum shows whether it does.
 fn scan(name: &StreamName, from: u64, bytes: Bytes) -> Vec<Found> {
     const RUN_AT: usize = 16;
     let (mut found, mut at, mut expected) = (vec![], 0, from);

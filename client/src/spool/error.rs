@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpoolError {
-    /// Another client has it.
-    #[error("the spool {} is in use by another process for the same server and driver: end that one first, or give this one another folder", .0.display())]
+    /// Another process uses it.
+    #[error("the spool {} is in use by another process for the same server and driver: stop that process first, or choose another folder for this one", .0.display())]
     InUse(PathBuf),
     /// The folder or a file in it cannot be used.
     #[error("the spool {} cannot be used: {error}", path.display())]

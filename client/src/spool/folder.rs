@@ -1,5 +1,5 @@
-//! Which folder is whose: by tenant and driver of the grant, and any of the server's pins, so that a change of the
-//! server's keys or address orphans nothing.
+//! Finds the folder of a spool: by tenant and driver of the grant, and by any of the server's pins, so that a change of the
+//! server's keys or address leaves no records behind.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::SpoolError;
 use super::disk::{create_dir, private};
 
-/// What a spool's folder says about itself. No secrets.
+/// The description of a spool's folder. It holds no secrets.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 struct About {
-    /// Tenant and driver, or a fingerprint of a grant that cannot be read.
+    /// Tenant and driver, or a fingerprint if the grant cannot be read.
     owner: String,
-    /// Keys of the server, all that were ever in a connect string.
+    /// Pins of the server: all that were ever in a connect string.
     pins: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ fn find(dir: &Path, about: &About) -> std::io::Result<Option<(PathBuf, About)>> 
     }))
 }
 
-/// Whole or not at all: a torn one would orphan what is in the folder.
+/// Replaced as a whole: with half a file the folder's records would not be found again.
 fn write_about(folder: &Path, about: &About) -> std::io::Result<()> {
     use std::io::Write;
     let (new, whole) = (folder.join("about.new"), folder.join("about.json"));

@@ -7,7 +7,7 @@
 //! DIR/6f1c…/00000003-RUN-SIM-SOURCE-NUM/000000000000.rec
 //! ```
 //! A `.rec` file is sealed records back to back, as they are sent; its name is the first sequence number in it. What is
-//! not wholly acked when a process ends is drained by the next one, with the same run, streams and bytes.
+//! not acked when a process ends is sent by the next one, as the same run, streams and bytes.
 
 mod disk;
 mod error;
@@ -21,19 +21,19 @@ use boxbox_schemas::connect::ConnectString;
 pub use error::SpoolError;
 pub(crate) use thread::start;
 
-/// An open spool and what it holds.
+/// An open spool and the streams in it.
 pub(crate) struct Files {
     pub(crate) disk: disk::Disk,
-    pub(crate) left: Vec<disk::Left>,
+    pub(crate) recovered: Vec<disk::Recovered>,
     /// Held while the spool is in use.
     pub(crate) lock: std::fs::File,
 }
 
-/// Find or make the folder below `dir` for whom `connect` is, lock it, and see what is in it.
+/// Finds or makes the folder below `dir` for the tenant, driver and server of `connect`, locks it, and reads what is in it.
 pub(crate) fn open(dir: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
     let (folder, lock) = folder::open(dir, connect)?;
-    let (disk, left) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
-    Ok(Files { disk, left, lock })
+    let (disk, recovered) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
+    Ok(Files { disk, recovered, lock })
 }
 
 #[cfg(test)]

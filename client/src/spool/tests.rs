@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::disk::{Disk, Left};
+use super::disk::{Disk, Recovered};
 use super::*;
 use crate::observe::StreamName;
 use crate::queue::{Body, Entry, Wanted};
@@ -26,8 +26,8 @@ fn sealed(name: &StreamName, first_seq: u64, count: u16) -> Bytes {
 
 /// A spool with `records` records of 5 numbers each, in one go each.
 fn filled(dir: &Path, max_bytes: u64, records: u64) -> Disk {
-    let (mut disk, left) = Disk::open(dir, max_bytes).unwrap();
-    assert_eq!(left, []);
+    let (mut disk, recovered) = Disk::open(dir, max_bytes).unwrap();
+    assert_eq!(recovered, []);
     for n in 0..records {
         disk.append(0, name(1), n * 5, n * 5 + 5, &[sealed(&name(1), n * 5, 5)]).unwrap();
     }
@@ -59,15 +59,15 @@ fn only_file(dir: &Path) -> PathBuf {
 fn what_was_written_is_read_back_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path(), 64 * MIB, 2_000));
-    let (mut disk, left) = Disk::open(dir.path(), 64 * MIB).unwrap();
-    assert_eq!(left, [Left { id: 0, name: name(1), acked: 0, next: 10_000, bytes: disk.bytes() }]);
+    let (mut disk, recovered) = Disk::open(dir.path(), 64 * MIB).unwrap();
+    assert_eq!(recovered, [Recovered { id: 0, name: name(1), acked: 0, next: 10_000, bytes: disk.bytes() }]);
     for (n, entry) in read_all(&mut disk, 0, 10_000).iter().enumerate() {
         assert_eq!(entry.body, Body::Record { bytes: sealed(&name(1), n as u64 * 5, 5), frames: 5 });
     }
     disk.note_ack(0, 3_000).unwrap();
     disk.acked(0, 3_000);
-    let (_, left) = Disk::open(dir.path(), 64 * MIB).unwrap();
-    assert_eq!((left[0].acked, left[0].next), (3_000, 10_000));
+    let (_, recovered) = Disk::open(dir.path(), 64 * MIB).unwrap();
+    assert_eq!((recovered[0].acked, recovered[0].next), (3_000, 10_000));
     disk.forget(0).unwrap();
     assert_eq!((disk.bytes(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 0));
 }
@@ -81,9 +81,9 @@ fn cut_at_every_byte_leaves_a_prefix() {
     for cut in 0..=whole.len() {
         drop(filled(dir.path(), MIB, 1));
         std::fs::write(only_file(dir.path()), &whole[..cut]).unwrap();
-        let (mut disk, left) = Disk::open(dir.path(), MIB).unwrap();
+        let (mut disk, recovered) = Disk::open(dir.path(), MIB).unwrap();
         let records = cut / length;
-        assert_eq!(left.first().map_or(0, |l| l.next), records as u64, "cut at {cut}");
+        assert_eq!(recovered.first().map_or(0, |l| l.next), records as u64, "cut at {cut}");
         assert_eq!(disk.bytes(), (records * length) as u64);
         if records > 0 {
             assert!(read_all(&mut disk, 0, records as u64).iter().all(|e| matches!(e.body, Body::Record { .. })));
@@ -114,8 +114,8 @@ proptest! {
         std::fs::write(&path, &bytes).unwrap();
         let sound: Vec<bool> = (0..RECORDS).map(|n| bytes[n * length..(n + 1) * length] == before[n * length..(n + 1) * length]).collect();
         let end = sound.iter().rposition(|s| *s).map_or(0, |n| n + 1);
-        let (mut disk, left) = Disk::open(dir.path(), MIB).unwrap();
-        prop_assert_eq!(left.first().map_or(0, |l| l.next), end as u64 * 5);
+        let (mut disk, recovered) = Disk::open(dir.path(), MIB).unwrap();
+        prop_assert_eq!(recovered.first().map_or(0, |l| l.next), end as u64 * 5);
         let mut touched = vec![true; RECORDS];
         for entry in read_all(&mut disk, 0, end as u64 * 5) {
             match entry.body {

@@ -1,5 +1,5 @@
-//! The spool's thread: writes what was sealed, reads back what left memory, forgets what is acked. It alone does file I/O,
-//! never under the lock, so that a slow disk stops neither the simulator nor the connection.
+//! The spool's thread: writes sealed records, reads back those that are no longer in memory, and removes acked ones. Only this
+//! thread does file I/O, and never under the lock, so that a slow disk delays neither the simulator nor the connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,27 +14,27 @@ use crate::observe::{Counters, StreamName};
 use crate::queue::{Body, Queue, Wanted};
 use crate::shared::{HEAD_MAX_BYTES, Shared};
 
-/// How often files are synced and acks noted, and the longest sleep.
+/// How often files are synced and acks are noted; also the longest sleep.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Pause after a write that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// Most bytes written in one go, and a record more: no more than the smallest segment holds.
+/// Most bytes written at once, and one record more: no more than the smallest segment holds.
 const WRITE_MAX_BYTES: usize = 32 << 10;
 
-/// Register what earlier runs left, and start the thread.
+/// Registers the streams that earlier runs left, and starts the thread.
 pub(crate) fn start(files: Files, shared: &Arc<Shared>) -> Result<(), SpoolError> {
-    let Files { disk, left, lock } = files;
+    let Files { disk, recovered, lock } = files;
     let mut core = shared.core.lock();
     core.file_bytes = disk.bytes();
-    for l in &left {
-        let queue = Queue::filed(l.acked, l.next, l.bytes, HEAD_MAX_BYTES);
-        core.streams.insert(l.id, StreamState::new(l.name, queue, None));
-        core.next_id = core.next_id.max(l.id + 1);
+    for stream in &recovered {
+        let queue = Queue::filed(stream.acked, stream.next, stream.bytes, HEAD_MAX_BYTES);
+        core.streams.insert(stream.id, StreamState::new(stream.name, queue, None));
+        core.next_id = core.next_id.max(stream.id + 1);
     }
     drop(core);
-    if !left.is_empty() {
-        let frames: u64 = left.iter().map(|l| l.next - l.acked).sum();
-        tracing::info!(streams = left.len(), frames, "an earlier run left unacked frames, they are sent now");
+    if !recovered.is_empty() {
+        let frames: u64 = recovered.iter().map(|l| l.next - l.acked).sum();
+        tracing::info!(streams = recovered.len(), frames, "an earlier run left unacked frames, they are sent now");
     }
     let thread = shared.clone();
     let spawned = std::thread::Builder::new().name("boxbox-spool".into()).spawn(move || {
@@ -45,9 +45,9 @@ pub(crate) fn start(files: Files, shared: &Arc<Shared>) -> Result<(), SpoolError
     spawned.map(drop).map_err(SpoolError::io(std::path::Path::new("boxbox-spool")))
 }
 
-/// What to do, gathered under the lock.
+/// The file operations that are due, collected under the lock.
 #[derive(Default)]
-struct Work {
+struct PendingIo {
     forget: Vec<u64>,
     acked: Vec<(u64, u64)>,
     writes: Vec<Write>,
@@ -72,10 +72,10 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run(mut self) {
         loop {
-            let (work, stop) = self.wait();
-            let acked = self.forget(work.forget, work.acked);
-            let progressed = self.write(work.writes);
-            self.read(work.reads);
+            let (pending, stop) = self.wait();
+            let acked = self.forget(pending.forget, pending.acked);
+            let progressed = self.write(pending.writes);
+            self.read(pending.reads);
             if stop || Instant::now() >= self.housekeeping_at {
                 self.housekeep(&acked);
             }
@@ -86,15 +86,15 @@ impl Worker<'_> {
         }
     }
 
-    /// Sleep until there is something to do; true if this is the end.
-    fn wait(&mut self) -> (Work, bool) {
+    /// Sleeps until there is something to do; true if the thread is to end.
+    fn wait(&mut self) -> (PendingIo, bool) {
         let mut core = self.shared.core.lock();
         loop {
             let now = Instant::now();
             let blocked = self.blocked_until.is_some_and(|until| now < until) && !core.stop;
-            let work = gather(&mut core, !blocked);
-            if core.stop || !work.forget.is_empty() || !work.writes.is_empty() || !work.reads.is_empty() || now >= self.housekeeping_at {
-                return (work, core.stop);
+            let pending = collect(&mut core, !blocked);
+            if core.stop || !pending.forget.is_empty() || !pending.writes.is_empty() || !pending.reads.is_empty() || now >= self.housekeeping_at {
+                return (pending, core.stop);
             }
             let wake = self.housekeeping_at.min(self.blocked_until.filter(|_| blocked).unwrap_or(self.housekeeping_at));
             self.shared.file_work.wait_until(&mut core, wake);
@@ -111,7 +111,7 @@ impl Worker<'_> {
         acked
     }
 
-    /// Whether anything was written.
+    /// Returns whether anything was written.
     fn write(&mut self, writes: Vec<Write>) -> bool {
         let mut progressed = false;
         for Write { id, name, first, next, records } in writes {
@@ -170,7 +170,7 @@ impl Worker<'_> {
                 stream.wake.notify_one();
             }
             drop(core);
-            // Streams of earlier runs wait for their first read before they get a place.
+            // Streams of earlier runs are sent after their first read only.
             self.shared.changed.notify_one();
             gaps.into_iter().for_each(|event| self.shared.event(event));
         }
@@ -186,18 +186,18 @@ impl Worker<'_> {
     }
 }
 
-fn gather(core: &mut Core, write: bool) -> Work {
-    let mut work = Work { forget: std::mem::take(&mut core.forget), ..Work::default() };
+fn collect(core: &mut Core, write: bool) -> PendingIo {
+    let mut pending = PendingIo { forget: std::mem::take(&mut core.forget), ..PendingIo::default() };
     for (id, stream) in &core.streams {
-        work.acked.push((*id, stream.queue.acked()));
+        pending.acked.push((*id, stream.queue.acked()));
         if write {
             let mut records = vec![];
             let first = stream.queue.written();
             if let Some(next) = stream.queue.unwritten(&stream.name, WRITE_MAX_BYTES, &mut records) {
-                work.writes.push(Write { id: *id, name: stream.name, first, next, records });
+                pending.writes.push(Write { id: *id, name: stream.name, first, next, records });
             }
         }
-        work.reads.extend(stream.queue.wants().map(|wanted| (*id, wanted)));
+        pending.reads.extend(stream.queue.wants().map(|wanted| (*id, wanted)));
     }
-    work
+    pending
 }

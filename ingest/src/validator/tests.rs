@@ -1,4 +1,4 @@
-//! The gate against records that fit, that do not, and that come in the wrong order.
+//! The validator against records that fit, that do not, and that come in the wrong order.
 
 use boxbox_schemas::event::{EventFrame, GapFrame};
 use boxbox_schemas::frame::CarFrame;
@@ -60,8 +60,8 @@ proptest! {
     /// record passes afterwards; a void takes the range of what it replaces.
     #[test]
     fn what_passes_is_contiguous_from_the_base(start in 10u64..1_000_000, steps in proptest::collection::vec(step(), 1..40)) {
-        let mut gate = Gate::new(head(), ALL);
-        prop_assert!(gate.pass(start, car(start, &[CarFrame::default()])).is_ok());
+        let mut validator = Validator::new(head(), ALL);
+        prop_assert!(validator.validate(start, car(start, &[CarFrame::default()])).is_ok());
         let (mut at, base) = (start + 1, start);
         for step in steps {
             let one = [CarFrame::default()];
@@ -85,7 +85,7 @@ proptest! {
                     (base, seal(&Prelude { source, ..prelude(Kind::EVENT, at, 1) }, &archive(&EventFrame::default())).unwrap(), Some(CloseCode::SCOPE))
                 }
             };
-            match gate.pass(sent_base, record.clone()) {
+            match validator.validate(sent_base, record.clone()) {
                 Err(refusal) => {
                     prop_assert_eq!(Some(refusal.code), code, "{:?}", step);
                     prop_assert_eq!(refusal.expected, at);
@@ -103,19 +103,19 @@ proptest! {
                     at = passed.next;
                 }
             }
-            prop_assert_eq!(gate.expected(), Some(at));
+            prop_assert_eq!(validator.expected(), Some(at));
         }
     }
 
     #[test]
     fn a_stream_starts_at_its_base_and_nowhere_else(base in 0u64..100, first in 0u64..100) {
-        let passed = Gate::new(head(), ALL).pass(base, car(first, &[CarFrame::default()]));
+        let passed = Validator::new(head(), ALL).validate(base, car(first, &[CarFrame::default()]));
         prop_assert_eq!(passed.is_ok(), base == first);
     }
 
     #[test]
     fn rubbish_is_refused_by_name(bytes in proptest::collection::vec(any::<u8>(), 0..400), base: u64) {
-        let refused = Gate::new(head(), ALL).pass(base, bytes.into()).unwrap_err();
+        let refused = Validator::new(head(), ALL).validate(base, bytes.into()).unwrap_err();
         prop_assert!(CloseCode::ALL.contains(&refused.code));
         prop_assert_eq!(refused.expected, base);
     }
@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn a_void_says_why_and_how_far() {
     let bad = CarFrame { speed_mps: 1e9, ..CarFrame::default() };
-    let passed = Gate::new(head(), ALL).pass(40, car(40, &[CarFrame::default(), bad, CarFrame::default()])).unwrap();
+    let passed = Validator::new(head(), ALL).validate(40, car(40, &[CarFrame::default(), bad, CarFrame::default()])).unwrap();
     assert_eq!((passed.first, passed.next, passed.frames, passed.void), (40, 43, 3, Some(Reject::RANGE)));
     let record = Record::parse(passed.record).unwrap();
     let Content::Void(void) = record.content().unwrap() else { panic!("no void") };
@@ -149,7 +149,7 @@ fn a_grant_covers_kinds_by_ability() {
     ] {
         assert_eq!(abilities.cover(kind), covered, "{abilities:?} {}", kind.name());
     }
-    let passed = Gate::new(head(), only(false, true, true)).pass(0, car(0, &[CarFrame::default()])).unwrap();
+    let passed = Validator::new(head(), only(false, true, true)).validate(0, car(0, &[CarFrame::default()])).unwrap();
     assert_eq!(passed.void, Some(Reject::ABILITY));
 }
 
@@ -157,7 +157,7 @@ fn a_grant_covers_kinds_by_ability() {
 fn server_kinds_and_unknown_kinds_become_voids() {
     for kind in [Kind::VOID, Kind::CLOSED, Kind(77)] {
         let payload = if kind == Kind::VOID { archive(&VoidFrame { next: 1, ..VoidFrame::default() }).to_vec() } else { vec![0; 16] };
-        let passed = Gate::new(head(), ALL).pass(0, seal(&prelude(kind, 0, 1), &payload).unwrap()).unwrap();
+        let passed = Validator::new(head(), ALL).validate(0, seal(&prelude(kind, 0, 1), &payload).unwrap()).unwrap();
         assert_eq!((passed.void, passed.next), (Some(Reject::KIND), 1), "{}", kind.0);
     }
 }
@@ -165,7 +165,7 @@ fn server_kinds_and_unknown_kinds_become_voids() {
 #[test]
 fn a_gap_that_goes_nowhere_is_no_record() {
     for next in [0, 5, u64::MAX] {
-        let refused = Gate::new(head(), ALL).pass(5, gap(5, next)).unwrap_err();
+        let refused = Validator::new(head(), ALL).validate(5, gap(5, next)).unwrap_err();
         assert_eq!(refused.code, CloseCode::FRAMING);
     }
 }

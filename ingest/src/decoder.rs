@@ -1,5 +1,5 @@
-//! Cuts a QUIC stream's chunks into a head and transmissions (`u64 base | record`), without copying where a chunk holds
-//! whole ones. Lengths are checked before anything is gathered.
+//! [`Decoder`]: cuts the chunks of a QUIC stream into the stream's head and transmissions (`u64 base | record`). It copies
+//! nothing where a chunk holds a whole transmission, and checks lengths before it collects bytes.
 
 use boxbox_schemas::record::{RecordError, check_length};
 use boxbox_schemas::wire::BASE_BYTES;
@@ -7,17 +7,17 @@ use bytes::{Buf, Bytes, BytesMut};
 
 const LENGTH_BYTES: usize = 4;
 
-/// Bytes that have come and are not used yet: at most a chunk and a record.
+/// Bytes that were received and not used yet: at most a chunk and a record.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
-    /// The rest of the last chunk, if nothing older is left.
+pub(crate) struct Decoder {
+    /// The rest of the last chunk, if there are no older bytes.
     chunk: Bytes,
-    /// What spans chunks.
+    /// Bytes of a transmission that spans chunks.
     gathered: BytesMut,
 }
 
-impl Pieces {
-    /// Add a chunk.
+impl Decoder {
+    /// Adds a chunk.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.is_empty() {
             self.chunk = chunk;
@@ -27,32 +27,32 @@ impl Pieces {
         }
     }
 
-    /// Whether nothing is left: a stream may end only then.
+    /// Whether no bytes are left: a stream may end only then.
     pub(crate) fn is_empty(&self) -> bool {
         self.chunk.is_empty() && self.gathered.is_empty()
     }
 
-    /// Bytes at hand.
+    /// Number of bytes that are left.
     pub(crate) fn len(&self) -> usize {
         self.view().len()
     }
 
-    /// The next `N` bytes, if they are there.
+    /// The next `N` bytes, if they were received.
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let out = *self.view().first_chunk::<N>()?;
         self.take(N);
         Some(out)
     }
 
-    /// The next transmission, if it is whole: base and record. The length is checked as soon as it is there; an impossible
-    /// one is told with its base.
+    /// The next transmission, base and record, if all of it was received. The length is checked as soon as it was received; the
+    /// error has the base, too.
     pub(crate) fn transmission(&mut self) -> Result<Option<(u64, Bytes)>, (u64, RecordError)> {
         let Some(head) = self.view().first_chunk::<{ BASE_BYTES + LENGTH_BYTES }>() else { return Ok(None) };
         let mut head = &head[..];
         let base = head.get_u64_le();
         let length = check_length(head.get_u32_le()).map_err(|e| (base, e))?;
         if self.len() < BASE_BYTES + length {
-            // Gathering it takes one allocation of the right size, known to be within the limit.
+            // One allocation of the right size, which is known to be within the limit.
             let missing = BASE_BYTES + length - self.len();
             if !self.gathered.is_empty() {
                 self.gathered.reserve(missing);
@@ -74,7 +74,7 @@ impl Pieces {
         }
         let taken = self.gathered.split_to(n).freeze();
         if self.gathered.is_empty() {
-            // An idle stream holds no buffer.
+            // An idle stream keeps no buffer.
             self.gathered = BytesMut::new();
         }
         taken
@@ -103,25 +103,25 @@ mod tests {
             cuts in proptest::collection::vec(1usize..3_000, 1..20),
         ) {
             let mut wire = Bytes::from(sent.iter().flat_map(|(base, length)| transmission(*base, *length)).collect::<Vec<_>>());
-            let (mut pieces, mut seen, mut cuts) = (Pieces::default(), Vec::new(), cuts.iter().cycle());
+            let (mut decoder, mut seen, mut cuts) = (Decoder::default(), Vec::new(), cuts.iter().cycle());
             while !wire.is_empty() {
-                pieces.push(wire.split_to((*cuts.next().unwrap()).min(wire.len())));
-                while let Some((base, record)) = pieces.transmission().unwrap() {
+                decoder.push(wire.split_to((*cuts.next().unwrap()).min(wire.len())));
+                while let Some((base, record)) = decoder.transmission().unwrap() {
                     prop_assert_eq!(&record[..], &transmission(base, record.len())[BASE_BYTES..]);
                     seen.push((base, record.len()));
                 }
             }
-            prop_assert!(pieces.is_empty());
+            prop_assert!(decoder.is_empty());
             prop_assert_eq!(seen, sent);
         }
 
         #[test]
         fn impossible_lengths_are_refused_before_they_are_gathered(base: u64, length in prop_oneof![0..PRELUDE_BYTES as u32, RECORD_MAX_BYTES as u32 + 1..]) {
-            let mut pieces = Pieces::default();
+            let mut decoder = Decoder::default();
             let mut head = base.to_le_bytes().to_vec();
             head.put_u32_le(length);
-            pieces.push(head.into());
-            prop_assert_eq!(pieces.transmission(), Err((base, RecordError::Length(length))));
+            decoder.push(head.into());
+            prop_assert_eq!(decoder.transmission(), Err((base, RecordError::Length(length))));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Whether a record may pass: framing, scope, sequence, content (W5, W7). Pure; one gate for each data stream.
+//! [`Validator`]: whether a record is accepted, by framing, scope, sequence and content (W5, W7). Pure; one for each data stream.
 //!
-//! What closes the connection: bytes that are no record, a record of another stream, a hole or a step back in the
-//! sequence. What only voids the record: content that is impossible, or that the grant does not cover.
+//! The connection is closed for bytes that are no record, a record of another stream, and a hole or a step back in the sequence.
+//! A record is voided for content that is impossible or that the grant does not cover.
 
 use boxbox_schemas::check;
 use boxbox_schemas::event::{Reject, VoidFrame};
@@ -10,25 +10,25 @@ use boxbox_schemas::record::{Kind, Prelude, Record, RecordError, archive, seal};
 use boxbox_schemas::wire::{CloseCode, StreamHead};
 use bytes::Bytes;
 
-/// Checks the records of one data stream.
+/// Validates the records of one data stream.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct Validator {
     head: StreamHead,
     abilities: Abilities,
     base: u64,
     expected: Option<u64>,
 }
 
-/// A record that goes on to the log.
+/// A record that is appended to the log.
 #[derive(Debug)]
-pub(crate) struct Passed {
-    /// What is logged: the client's bytes, or a void in their place.
+pub(crate) struct Validated {
+    /// What is appended: the client's bytes, or a void in their place.
     pub(crate) record: Bytes,
     /// First sequence number.
     pub(crate) first: u64,
     /// First sequence number after it.
     pub(crate) next: u64,
-    /// Frames as the client counted them.
+    /// Frames, as the client counted them.
     pub(crate) frames: u16,
     /// Why it is a void, if it is one.
     pub(crate) void: Option<Reject>,
@@ -37,28 +37,28 @@ pub(crate) struct Passed {
 /// Why the connection is closed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal {
-    /// By which code.
+    /// The close code.
     pub(crate) code: CloseCode,
-    /// What was wrong in a word, for metrics.
+    /// The reason in a word, for metrics.
     pub(crate) reason: &'static str,
-    /// The sequence number that belonged there.
+    /// The sequence number that was expected.
     pub(crate) expected: u64,
     /// For people.
     pub(crate) detail: String,
 }
 
-impl Gate {
+impl Validator {
     pub(crate) fn new(head: StreamHead, abilities: Abilities) -> Self {
         Self { head, abilities, base: 0, expected: None }
     }
 
-    /// The sequence number that the next record must begin with; `None` before the first.
+    /// The sequence number with which the next record must begin; `None` before the first record.
     pub(crate) fn expected(&self) -> Option<u64> {
         self.expected
     }
 
-    /// Check one transmission: `base`, then a record that fills `bytes`.
-    pub(crate) fn pass(&mut self, base: u64, bytes: Bytes) -> Result<Passed, Refusal> {
+    /// Validates one transmission: `base`, then a record that fills `bytes`.
+    pub(crate) fn validate(&mut self, base: u64, bytes: Bytes) -> Result<Validated, Refusal> {
         let expected = self.expected.unwrap_or(base);
         let refuse = |code, reason, detail: String| Err(Refusal { code, reason, expected, detail });
         let record = match Record::parse(bytes) {
@@ -85,7 +85,7 @@ impl Gate {
             Ok(()) => (record.bytes().clone(), None),
             Err(reason) => (void(&p, next, reason), Some(reason)),
         };
-        Ok(Passed { record, first: p.first_seq, next, frames: p.count, void })
+        Ok(Validated { record, first: p.first_seq, next, frames: p.count, void })
     }
 }
 
@@ -98,14 +98,14 @@ pub(crate) fn close_code(e: &RecordError) -> CloseCode {
     }
 }
 
-/// W7: the record that stands in the log for a refused one.
+/// The record that is logged in the place of a refused one (W7).
 fn void(refused: &Prelude, next: u64, reason: Reject) -> Bytes {
     let prelude = Prelude { kind: Kind::VOID, count: 1, ..*refused };
-    // A prelude and 16 bytes are far below the longest record, the only thing that sealing refuses.
+    // Sealing refuses only a record that is too long; a prelude and 16 bytes are far from that.
     seal(&prelude, &archive(&VoidFrame { next, reason, spare: [0; 6] })).unwrap_or_default()
 }
 
-/// What a grant lets its holder send.
+/// What the holder of a grant may send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Abilities {
     car: bool,
@@ -119,13 +119,13 @@ impl Abilities {
         Self { car: has(Ability::Car), field: has(Ability::Field), meta: has(Ability::Meta) }
     }
 
-    /// Whether it lets send anything.
+    /// Whether anything may be sent.
     pub(crate) fn any(self) -> bool {
         self.car || self.field || self.meta
     }
 
-    /// Whether it covers records of this kind. What only speaks of the stream itself is covered by any of them;
-    /// kinds that are not for clients are left to [`check::record`].
+    /// Whether records of this kind may be sent. Kinds that describe the stream itself (a gap, its end) are covered by any
+    /// ability; kinds that are not for clients are left to [`check::record`].
     fn cover(self, kind: Kind) -> bool {
         match kind {
             Kind::CAR | Kind::SLOW | Kind::EVENT => self.car,

@@ -1,4 +1,4 @@
-//! [`Drive`]: how far round the lap a car was, and when.
+//! [`Progress`]: how far round the lap a car was, and when.
 
 use boxbox_schemas::frame::{ArchivedCarFrame, Presence};
 use boxbox_schemas::limits::DISTANCE_MAX_M;
@@ -7,23 +7,23 @@ use boxbox_schemas::results::Lap;
 
 use super::Samples;
 
-/// One lap's progress: fractions of the lap against time since its start, from line to line.
+/// The progress of one lap: fractions of the lap over the time since its start, from line to line.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Drive {
-    /// Fractions of the lap, rising, from 0.
+pub(crate) struct Progress {
+    /// Fractions of the lap, rising from 0.
     share: Vec<f64>,
-    /// When, µs since the lap's start; never falling.
+    /// Times of these fractions, µs since the lap's start; never falling.
     at_us: Vec<f64>,
-    /// Frames by fraction of the lap: also those just before its start and behind its end.
+    /// Frames by fraction of the lap, including those just before its start and behind its end.
     pub(crate) samples: Samples,
 }
 
-impl Drive {
-    /// The drive of `lap` from its frames; `complete`: they are all there, so that its end is known too. `None` if no frame
-    /// says where on the lap it is.
+impl Progress {
+    /// The progress of `lap` from its frames; `complete`: all frames are there, so that its end is known too. `None` if no frame
+    /// has a position on the lap.
     ///
-    /// Both ends are the lap's own: at 0 it is `start_us`, at 1 it is `end_us`. The first lap of a race begins on the grid,
-    /// behind the line: what it took to there lies in its first step.
+    /// Both ends are the lap's own: fraction 0 is at `start_us`, fraction 1 at `end_us`. The first lap of a race begins on the grid,
+    /// behind the line; the time to the line is within its first step.
     pub(crate) fn of(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>, complete: bool) -> Option<Self> {
         let places: Vec<(f64, f64)> = unwrapped(lap, frames, length_m);
         if places.is_empty() {
@@ -46,12 +46,12 @@ impl Drive {
         Some(Self { share, at_us, samples })
     }
 
-    /// How far round the lap it is known: 1 for a whole lap.
+    /// The fraction of the lap up to which the progress is known: 1 for a whole lap.
     pub(crate) fn end(&self) -> f64 {
         self.share[self.share.len() - 1]
     }
 
-    /// When the car got to this fraction of the lap, µs since the start.
+    /// When the car reached this fraction of the lap, µs since the start.
     pub(crate) fn at_us(&self, share: f64) -> f64 {
         let after = self.share.partition_point(|s| *s <= share).min(self.share.len() - 1);
         let before = after.saturating_sub(1);
@@ -64,7 +64,7 @@ impl Drive {
     }
 }
 
-/// (µs since the lap's start, laps since its start) of each frame; not a number where a frame does not say.
+/// For each frame: µs since the lap's start, laps since its start; NaN where a frame has no position.
 fn unwrapped(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>) -> Vec<(f64, f64)> {
     let half_us = lap.time_us as f64 / 2.0;
     let mut last: Option<f64> = None;
@@ -89,32 +89,32 @@ fn unwrapped(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>) -> 
 fn fraction(frame: &ArchivedCarFrame, length_m: Option<f64>) -> Option<f64> {
     let has = |p| Presence::from(&frame.presence).has(p);
     let pct = has(Presence::LAP_PCT).then(|| frame.lap_pct.to_native());
-    // iRacing says 0 and not in the world in the first sample and at a reset: that is no place.
+    // iRacing reports 0 and not-in-world in the first sample and at a reset: that is no position.
     let nowhere = has(Presence::TRACK_LOC) && frame.track_loc.0 < 0;
-    // Frames of before edges had the bound may say anything.
+    // Frames that were stored before edges had this limit may hold any value.
     let dist_m = Some(f64::from(frame.lap_dist_m.to_native())).filter(|m| has(Presence::LAP_DIST) && m.abs() <= DISTANCE_MAX_M);
     let of_distance = || Some(dist_m? / length_m?);
     pct.or_else(of_distance).filter(|p| p.is_finite() && !nowhere)
 }
 
-/// Length of the lap, m, never beyond [`DISTANCE_MAX_M`]: as the session's description has it, else from the lap's frames.
+/// Length of the lap, m, never beyond [`DISTANCE_MAX_M`]: from the session's description, else from the lap's frames.
 pub(crate) fn length_m(meta: Option<&SessionMeta>, frames: &[&ArchivedCarFrame]) -> Option<f64> {
     meta.and_then(SessionMeta::known_length_m).or_else(|| driven_length_m(frames))
 }
 
-/// What distance over fraction gives in the middle of most frames (iRacing rounds the length that it writes out; this is
-/// exact). A frame whose distance cannot be is not asked.
+/// Length from the frames: the median of distance over fraction (iRacing rounds the length in its description; this is exact).
+/// Frames with an impossible distance are left out.
 fn driven_length_m(frames: &[&ArchivedCarFrame]) -> Option<f64> {
-    let told = |f: &&&ArchivedCarFrame| Presence::from(&f.presence).has(Presence::LAP_PCT.with(Presence::LAP_DIST)) && f.lap_pct > 0.1;
-    let lengths = frames.iter().filter(told).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native());
+    let has_both = |f: &&&ArchivedCarFrame| Presence::from(&f.presence).has(Presence::LAP_PCT.with(Presence::LAP_DIST)) && f.lap_pct > 0.1;
+    let lengths = frames.iter().filter(has_both).map(|f| f64::from(f.lap_dist_m.to_native()) / f.lap_pct.to_native());
     let mut all: Vec<f64> = lengths.filter(|length| *length > 1.0 && *length <= DISTANCE_MAX_M).collect();
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied()
 }
 
-/// `b` behind `a` at each fraction of the lap, µs: each since its own start.
-pub(crate) fn delta_us(a: &Drive, b: &Drive, shares: &[f64]) -> Vec<i64> {
-    // Rounded once, halves away from 0: so that swapping the laps only changes the sign.
+/// How far `b` is behind `a` at each fraction of the lap, µs, each since its own start.
+pub(crate) fn delta_us(a: &Progress, b: &Progress, shares: &[f64]) -> Vec<i64> {
+    // Rounded once, halves away from 0, so that swapping the laps only changes the sign.
     shares.iter().map(|share| (b.at_us(*share) - a.at_us(*share)).round() as i64).collect()
 }
 
@@ -127,7 +127,7 @@ mod tests {
 
     const LENGTH_M: f64 = 4_000.0;
 
-    /// A lap of frames at 60 Hz from speeds of each second; it starts between two frames.
+    /// The frames of a lap at 60 Hz with a given speed in each second; the lap starts between two frames.
     fn driven(speeds: &[f64]) -> (Lap, Vec<Vec<u8>>) {
         let (start_us, step_us) = (10_005_000i64, 16_667i64);
         let (mut at_us, mut place, mut frames) = (start_us - 5_000, -0.000_1, vec![]);
@@ -159,12 +159,12 @@ mod tests {
         crate::tests::plain_lap(start_us, end_us)
     }
 
-    fn drive(speeds: &[f64]) -> (Lap, Drive) {
+    fn progress(speeds: &[f64]) -> (Lap, Progress) {
         let (lap, frames) = driven(speeds);
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
         assert!((length_m(None, &frames).unwrap() - LENGTH_M).abs() < 0.01);
-        let drive = Drive::of(&lap, &frames, None, true).unwrap();
-        (lap, drive)
+        let progress = Progress::of(&lap, &frames, None, true).unwrap();
+        (lap, progress)
     }
 
     proptest! {
@@ -174,7 +174,7 @@ mod tests {
         fn a_comparison_starts_at_0_ends_at_the_difference_and_turns_its_sign(
             a in proptest::collection::vec(15.0f64..90.0, 1..40), b in proptest::collection::vec(15.0f64..90.0, 1..40), points in 2usize..500,
         ) {
-            let ((lap_a, a), (lap_b, b)) = (drive(&a), drive(&b));
+            let ((lap_a, a), (lap_b, b)) = (progress(&a), progress(&b));
             let shares: Vec<f64> = (0..points).map(|k| k as f64 / (points - 1) as f64).collect();
             let delta = delta_us(&a, &b, &shares);
             prop_assert_eq!((delta[0], delta[points - 1]), (0, lap_b.time_us - lap_a.time_us));
@@ -182,14 +182,14 @@ mod tests {
             prop_assert_eq!(delta_us(&a, &a, &shares), vec![0; points]);
         }
 
-        /// Truth from outside: at a steady speed the time at a distance is known.
+        /// An independent truth: at constant speed, the time at each distance is known.
         #[test]
         fn a_steady_car_gets_there_when_it_must(speed in 15.0f64..90.0, share in 0.0f64..1.0) {
-            let (_, drive) = drive(&[speed]);
+            let (_, progress) = progress(&[speed]);
             // The start is 5 ms behind the first frame, which is 0.0001 of a lap before the line: known to 20 ms at 15 m/s.
             let truth = share * LENGTH_M / speed * 1e6;
             let start_off = (0.000_1 * LENGTH_M / speed * 1e6 - 5_000.0).abs();
-            prop_assert!((drive.at_us(share) - truth).abs() <= start_off + 2.0, "{} {truth}", drive.at_us(share));
+            prop_assert!((progress.at_us(share) - truth).abs() <= start_off + 2.0, "{} {truth}", progress.at_us(share));
         }
     }
 
@@ -205,9 +205,9 @@ mod tests {
             })
             .collect();
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
-        let drive = Drive::of(&lap(0, 8_000_000), &frames, None, true).unwrap();
-        assert_eq!((drive.at_us(0.4), drive.at_us(0.41), drive.at_us(1.0)), (2_000_000.0, 5_000_000.0, 8_000_000.0));
-        assert_eq!(Drive::of(&lap(0, 8_000_000), &frames[..3], None, false).unwrap().end(), 0.4);
-        assert_eq!(Drive::of(&lap(0, 1), &[], None, true), None);
+        let progress = Progress::of(&lap(0, 8_000_000), &frames, None, true).unwrap();
+        assert_eq!((progress.at_us(0.4), progress.at_us(0.41), progress.at_us(1.0)), (2_000_000.0, 5_000_000.0, 8_000_000.0));
+        assert_eq!(Progress::of(&lap(0, 8_000_000), &frames[..3], None, false).unwrap().end(), 0.4);
+        assert_eq!(Progress::of(&lap(0, 1), &[], None, true), None);
     }
 }

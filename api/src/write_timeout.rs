@@ -1,7 +1,7 @@
-//! [`Stall`]: a connection whose peer must take what is written to it within a time.
+//! [`WriteTimeout`]: a connection whose peer must read what is written to it within a time limit.
 //!
-//! hyper waits for ever for a client that asks for much and reads nothing; each such client would hold a place and its
-//! answer in memory.
+//! hyper waits for ever for a client that requests much and reads nothing; each such client would hold a connection and its answer
+//! in memory.
 
 use std::io;
 use std::pin::Pin;
@@ -11,37 +11,37 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-pub(crate) struct Stall<S> {
+pub(crate) struct WriteTimeout<S> {
     inner: S,
-    patience: Duration,
+    timeout: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncWrite + Unpin> Stall<S> {
-    pub(crate) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, waiting: None }
+impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
+    pub(crate) fn new(inner: S, timeout: Duration) -> Self {
+        Self { inner, timeout, waiting: None }
     }
 
-    /// Pass `write` on; if it waits, the clock runs from when it began to wait without progress.
+    /// Passes `write` on; while it makes no progress, the timer runs.
     fn timed<T>(&mut self, cx: &mut Context<'_>, write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = write(Pin::new(&mut self.inner), cx) {
             self.waiting = None;
             return Poll::Ready(done);
         }
-        let patience = self.patience;
-        let clock = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        ready!(clock.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of its answer")))
+        let timeout = self.timeout;
+        let timer = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stall<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stall<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.timed(cx, |inner, cx| inner.poll_write(cx, buf))
     }

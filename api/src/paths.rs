@@ -1,0 +1,50 @@
+//! The paths that the API answers: those that the document describes, those that need no grant, and the labels of metrics.
+
+use crate::page;
+
+/// Path of the document.
+pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
+/// Path of the document's reader.
+pub(crate) const READER: &str = "/api/docs";
+
+/// Every route of the document, as axum names it.
+pub(crate) const DESCRIBED: [&str; 22] = [
+    "/livez",
+    "/readyz",
+    "/api/health",
+    "/metrics",
+    "/api/v1/sessions",
+    "/api/v1/sessions/{session}",
+    "/api/v1/sessions/{session}/close",
+    "/api/v1/sessions/{session}/reopen",
+    "/api/v1/sessions/{session}/laps",
+    "/api/v1/sessions/{session}/laps/{entry}/{number}",
+    "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",
+    "/api/v1/sessions/{session}/laps/{entry}/{number}/map.svg",
+    "/api/v1/compare",
+    "/api/v1/compare.svg",
+    "/api/v1/sessions/{session}/entries",
+    "/api/v1/sessions/{session}/order",
+    "/api/v1/sessions/{session}/results",
+    "/api/v1/sessions/{session}/stints",
+    "/api/v1/sessions/{session}/pit-stops",
+    "/api/v1/sessions/{session}/flags",
+    "/api/v1/sessions/{session}/incidents",
+    "/api/v1/sessions/{session}/ledger",
+];
+
+/// Routes beside the document and the page: the document itself and its reader.
+const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];
+
+/// The probes, because an orchestrator has no grant, and the API's description. They contain no tenant's data.
+pub(crate) const OPEN: [&str; 4] = ["/livez", "/readyz", DOCUMENT, READER];
+
+/// Whether a path is answered without a grant: [`OPEN`], the files of the document's reader, and the page, which contains no data.
+pub(crate) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || page::PATHS.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
+}
+
+/// The label of a request's route in metrics: always a path of this file, never text from a client.
+pub(crate) fn label(matched: Option<&str>) -> &'static str {
+    matched.and_then(|matched| DESCRIBED.into_iter().chain(BESIDE).chain(page::PATHS).find(|path| *path == matched)).unwrap_or("none")
+}
