@@ -8,17 +8,17 @@ use boxbox_race::timing::Classified;
 use boxbox_race::view::SessionView;
 use boxbox_schemas::{SessionId, Sim, Source};
 use boxbox_sources::synth::{Race, Truth};
-use clap::Args;
 
-use crate::cli::NodeArgs;
 use crate::fleet::{Fleet, Rates};
-use crate::node::{Node, NodeOptions, Roles};
+use crate::node::Node;
+use crate::node::options::NodeOptions;
+use crate::ports;
+use crate::race::RaceOptions;
 use crate::show::follow::Follow;
 use crate::show::report::line;
 use crate::show::result;
 use crate::show::tower::{Progress, Tower};
 use crate::signals;
-use crate::simulate::RaceArgs;
 
 /// How often the clients send what is due.
 const STEP: Duration = Duration::from_millis(8);
@@ -26,26 +26,32 @@ const STEP: Duration = Duration::from_millis(8);
 const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// How long the processor may take to see the end of every stream.
 const PROCESSED_WITHIN: Duration = Duration::from_secs(30);
+/// Times real time, where nothing else is given.
+pub const SPEED: f64 = 5.0;
 /// Days the demo's own grants are good for.
 const GRANT_DAYS: u32 = 1;
 
 /// Options of `demo`.
-#[derive(Args)]
-pub struct DemoArgs {
-    #[command(flatten)]
-    race: RaceArgs,
-    /// Lines instead of the tower, also on a terminal
-    #[arg(long, env = "BOXBOX_PLAIN")]
-    plain: bool,
-    #[command(flatten)]
-    node: NodeArgs,
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Cars, each with a client of its own.
+    pub cars: usize,
+    /// The race that they drive.
+    pub race: RaceOptions,
+    /// Times real time.
+    pub speed: f64,
+    /// Lines instead of the tower, also on a terminal.
+    pub plain: bool,
+    /// The services.
+    pub node: NodeOptions,
 }
 
 /// `demo`
-pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    let race = args.race.race()?;
-    let node = Node::start(&NodeOptions { clients: race.cars().len(), ..NodeOptions::new(&args.node, Roles::ALL, true) }).await?;
-    let outcome = Demo { args: &args, race: &race, node: &node }.run().await;
+pub async fn run(mut options: DemoOptions) -> anyhow::Result<()> {
+    let race = options.race.race(options.cars);
+    options.node.clients = race.cars().len();
+    let node = Node::start(&options.node).await?;
+    let outcome = Demo { options: &options, race: &race, node: &node }.run().await;
     node.stop().await?;
     outcome
 }
@@ -58,14 +64,14 @@ enum Drove {
 }
 
 struct Demo<'a> {
-    args: &'a DemoArgs,
+    options: &'a DemoOptions,
     race: &'a Race,
     node: &'a Node,
 }
 
 impl Demo<'_> {
     async fn run(&self) -> anyhow::Result<()> {
-        let terminal = !self.args.plain && std::io::stdout().is_terminal();
+        let terminal = !self.options.plain && std::io::stdout().is_terminal();
         // A session of its own each time.
         let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
         let session = SessionId::of(&self.node.tenant(), &source);
@@ -74,7 +80,7 @@ impl Demo<'_> {
         let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
-        let rates = Rates { speed: self.args.race.speed(), car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
+        let rates = Rates { speed: self.options.speed, car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
         let page = format!("http://{}/", self.node.api().context("this process runs an API")?);
         if !terminal {
             line(&format!(
@@ -133,7 +139,7 @@ impl Demo<'_> {
                 (drawn, sent) = (Instant::now(), fleet.sent());
                 let now_us = fleet.now_us();
                 let done = now_us as f64 / self.race.until_us() as f64;
-                let progress = Progress { laps: self.args.race.laps(), done, now_us, frames_per_s, sent: fleet.sent(), acked: fleet.acked() };
+                let progress = Progress { laps: self.options.race.laps, done, now_us, frames_per_s, sent: fleet.sent(), acked: fleet.acked() };
                 tower.draw(follow.view(), &progress)?;
             }
         }
@@ -161,7 +167,7 @@ impl Demo<'_> {
         line(&format!("{} frames sent, {} acked", fleet.sent(), fleet.acked()));
         let verdict = result::Verdict::of(truth, view.laps(), &classified);
         line(&verdict.to_string());
-        line(&format!("everything is kept in {}", self.args.node.data.display()));
+        line(&format!("everything is kept in {}", self.options.node.data.display()));
         let api = self.node.api().context("this process runs an API")?;
         line("");
         if serve {
@@ -169,11 +175,11 @@ impl Demo<'_> {
         } else {
             line(&format!(
                 "Go on: `boxbox up --data '{}'` serves it, `boxbox replay FILE.ibt` takes a recording, `boxbox --help` says the rest.",
-                self.args.node.data.display()
+                self.options.node.data.display()
             ));
             line("(boxbox is `cargo run --release --` here.) What to ask its API:");
         }
-        let api = if serve { format!("http://{api}") } else { format!("http://127.0.0.1:{}", crate::cli::API_PORT) };
+        let api = if serve { format!("http://{api}") } else { format!("http://127.0.0.1:{}", ports::API) };
         questions(&api, session, &classified).iter().for_each(|question| line(question));
         if serve {
             tokio::select! {

@@ -33,13 +33,13 @@ pub struct Fleet<'r> {
     race: &'r Race,
     source: Source,
     speed: f64,
-    seats: Vec<Seat<'r>>,
+    clients: Vec<CarClient<'r>>,
     clock: Option<Instant>,
     now_us: f64,
     sent: u64,
 }
 
-struct Seat<'r> {
+struct CarClient<'r> {
     connects: Vec<ConnectString>,
     sender: Sender,
     /// Clients of this car that are no more, until all of theirs is acked.
@@ -52,16 +52,16 @@ struct Seat<'r> {
 impl<'r> Fleet<'r> {
     /// One client for each car. `connects`: of each car, one string for each of its drivers.
     pub async fn start(race: &'r Race, source: Source, rates: Rates, connects: Vec<Vec<ConnectString>>) -> anyhow::Result<Self> {
-        let mut seats = vec![];
+        let mut clients = vec![];
         for (index, (car, connects)) in race.cars().iter().zip(connects).enumerate() {
             let first = connects.first().ok_or_else(|| anyhow::anyhow!("car {} has no grant", car.number))?;
             let sender = start(first.clone()).await?;
             let stream = sender.client().open(source, car.slot)?;
             let script = race.script(index, rates.car_hz);
             let script = if rates.field_hz > 0 { script.with_field(rates.field_hz) } else { script };
-            seats.push(Seat { connects, sender, before: vec![], stream, slot: car.slot, script: script.peekable() });
+            clients.push(CarClient { connects, sender, before: vec![], stream, slot: car.slot, script: script.peekable() });
         }
-        Ok(Self { race, source, speed: rates.speed, seats, clock: None, now_us: 0.0, sent: 0 })
+        Ok(Self { race, source, speed: rates.speed, clients, clock: None, now_us: 0.0, sent: 0 })
     }
 
     /// Send all that is due by now; `false` when there is nothing left to send.
@@ -72,10 +72,10 @@ impl<'r> Fleet<'r> {
             self.now_us += passed.as_secs_f64() * 1e6 * self.speed;
         }
         let mut left = false;
-        for seat in &mut self.seats {
-            self.sent += seat.advance(self.source, self.now_us as i64).await?;
-            seat.sender.check()?;
-            left |= seat.script.peek().is_some();
+        for client in &mut self.clients {
+            self.sent += client.advance(self.source, self.now_us as i64).await?;
+            client.sender.check()?;
+            left |= client.script.peek().is_some();
         }
         Ok(left)
     }
@@ -106,7 +106,7 @@ impl<'r> Fleet<'r> {
     }
 
     fn senders(&self) -> impl Iterator<Item = &Sender> {
-        self.seats.iter().flat_map(|seat| seat.before.iter().chain([&seat.sender]))
+        self.clients.iter().flat_map(|client| client.before.iter().chain([&client.sender]))
     }
 }
 
@@ -114,7 +114,7 @@ async fn start(connect: ConnectString) -> anyhow::Result<Sender> {
     Sender::start(connect, None, Batch { max_frames: FRAMES_PER_RECORD, ..Batch::default() }).await
 }
 
-impl Seat<'_> {
+impl CarClient<'_> {
     /// Do what is due by `now_us`. How many frames were sent.
     async fn advance(&mut self, source: Source, now_us: i64) -> anyhow::Result<u64> {
         let mut sent = 0;

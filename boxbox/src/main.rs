@@ -4,9 +4,13 @@
 
 mod access;
 mod cli;
+mod data;
 mod demo;
 mod fleet;
+mod log;
 mod node;
+mod ports;
+mod race;
 mod replay;
 mod sender;
 mod show;
@@ -15,8 +19,6 @@ mod simulate;
 
 use std::time::Duration;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -24,9 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> std::process::ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::of_process();
     // Standard output is for results; logs go to standard error.
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(cli::DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     // Also for clients: a race has many of them.
     node::handles::raise();

@@ -15,7 +15,14 @@ use boxbox_schemas::grant::{Ability, Grant, SigningKey, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::node::data;
+use crate::data;
+
+/// What a grant of a driver who sends allows.
+pub const SEND: &[Ability] = &[Ability::Car, Ability::Field, Ability::Meta];
+/// What a grant to read results allows.
+pub const READ: &[Ability] = &[Ability::Read];
+/// What a grant to read, close and reopen sessions allows.
+pub const MANAGE: &[Ability] = &[Ability::Read, Ability::Manage];
 
 /// What is kept of a grant that was handed out.
 #[derive(Serialize, Deserialize)]

@@ -21,8 +21,8 @@ use boxbox_schemas::grant::key_id;
 use tokio::task::JoinSet;
 
 use crate::access::auth;
-use crate::cli::LogArgs;
-use crate::node::data;
+use crate::data;
+use crate::log::LogOptions;
 
 /// Pause before each try to read a topic again whose reader has died.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -42,9 +42,9 @@ boxbox_schemas::metrics! {
 }
 
 /// The control topic of the log that is meant, if that is a Kafka log.
-pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Control>> {
-    let Some(url) = log.log_url.as_deref().filter(|url| url.starts_with("kafka://")) else { return Ok(None) };
-    let control = Control::open(url, log.options()?).await.context("cannot open the control topic, which says who may send and read")?;
+pub async fn open(log: &LogOptions) -> anyhow::Result<Option<Control>> {
+    let Some(url) = log.url.as_deref().filter(|url| url.starts_with("kafka://")) else { return Ok(None) };
+    let control = Control::open(url, log.open_options()?).await.context("cannot open the control topic, which says who may send and read")?;
     Ok(Some(control))
 }
 
@@ -162,7 +162,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// Open and read the topic of the log that is meant, if that is a Kafka log.
-    pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Self>> {
+    pub async fn open(log: &LogOptions) -> anyhow::Result<Option<Self>> {
         let Some(control) = open(log).await? else { return Ok(None) };
         let (all, _) = control.read().await.context("cannot read the control topic")?;
         let mut standing = Standing::default();

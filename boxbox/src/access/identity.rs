@@ -7,7 +7,7 @@ use anyhow::Context;
 use boxbox_schemas::connect::Pin;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 
-use crate::node::data;
+use crate::data;
 
 /// Certificate, key, and the pin clients know them by.
 pub struct ServerIdentity {

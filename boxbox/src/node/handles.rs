@@ -38,11 +38,11 @@ boxbox_schemas::metrics! {
 
 /// What a process does that takes handles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Work {
+pub struct Workload {
     /// Partitions of its log and where that is, if it has one.
-    pub log: Option<(LogPlace, usize)>,
+    pub log: Option<(LogBackend, usize)>,
     /// Where its stores are, if it has any.
-    pub stores: Option<StorePlace>,
+    pub stores: Option<StoreBackend>,
     /// Whether it reads the log.
     pub processes: bool,
     /// Clients that drive in the same process.
@@ -51,43 +51,43 @@ pub struct Work {
 
 /// Where a log is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LogPlace {
+pub enum LogBackend {
     /// Files in the data folder.
-    Folder,
+    Embedded,
     /// Kafka.
     Kafka,
 }
 
 /// Where stores are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StorePlace {
+pub enum StoreBackend {
     /// Files in the data folder.
-    Folder,
+    Files,
     /// PostgreSQL and ClickHouse.
     Servers,
 }
 
-impl Work {
+impl Workload {
     /// The most handles that it can need beside HTTP connections.
     fn reserve(&self) -> usize {
         let partitions = self.log.map_or(0, |(_, partitions)| partitions);
         let log = match self.log {
             None => 0,
-            Some((LogPlace::Folder, _)) => 2 + EMBEDDED_PARTITION * partitions,
+            Some((LogBackend::Embedded, _)) => 2 + EMBEDDED_PARTITION * partitions,
             // A reader is a client, and the pumps of a partition may have one each.
-            Some((LogPlace::Kafka, _)) => KAFKA_CLIENT * (KAFKA_CLIENTS + if self.processes { 2 * partitions } else { 0 }),
+            Some((LogBackend::Kafka, _)) => KAFKA_CLIENT * (KAFKA_CLIENTS + if self.processes { 2 * partitions } else { 0 }),
         };
         let stores = match self.stores {
             None => 0,
-            Some(StorePlace::Folder) => 2 * SQLITE_FILE,
-            Some(StorePlace::Servers) => POSTGRES + if self.processes { SERVER_PARTITION * partitions } else { 0 },
+            Some(StoreBackend::Files) => 2 * SQLITE_FILE,
+            Some(StoreBackend::Servers) => POSTGRES + if self.processes { SERVER_PARTITION * partitions } else { 0 },
         };
         BASE + log + stores + CLIENT * self.clients
     }
 
     /// Handles that one HTTP connection can take: itself, and a question to ClickHouse.
     fn of_connection(&self) -> usize {
-        if self.stores == Some(StorePlace::Servers) { 2 } else { 1 }
+        if self.stores == Some(StoreBackend::Servers) { 2 } else { 1 }
     }
 }
 
@@ -116,12 +116,12 @@ pub struct TooFew {
 }
 
 impl Budget {
-    /// Divide `limit` handles for `work` and at most `wanted` HTTP connections.
+    /// Divide `limit` handles for `workload` and at most `wanted` HTTP connections.
     ///
     /// # Errors
     /// [`TooFew`] if they do not suffice for the work and a few connections.
-    pub fn of(limit: u64, work: &Work, wanted: usize) -> Result<Self, TooFew> {
-        let (reserved, each) = (work.reserve(), work.of_connection());
+    pub fn of(limit: u64, workload: &Workload, wanted: usize) -> Result<Self, TooFew> {
+        let (reserved, each) = (workload.reserve(), workload.of_connection());
         let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(reserved) / each;
         if left < CONNECTIONS_MIN.min(wanted) {
             return Err(TooFew { limit, needed: reserved + each * CONNECTIONS_MIN.min(wanted) });
@@ -129,8 +129,8 @@ impl Budget {
         Ok(Self { limit, reserved, connections: left.min(wanted) })
     }
 
-    /// Tell people.
-    pub fn tell(&self) {
+    /// Show it to operators: as metrics and in the log.
+    pub fn show(&self) {
         let Self { limit, reserved, connections } = *self;
         let metrics = HandleMetrics::new();
         metrics.limit.set(limit as f64);
@@ -171,50 +171,50 @@ mod tests {
 
     use super::*;
 
-    fn work() -> impl Strategy<Value = Work> {
-        let log = prop::option::of((prop_oneof![Just(LogPlace::Folder), Just(LogPlace::Kafka)], 1usize..200));
-        let stores = prop::option::of(prop_oneof![Just(StorePlace::Folder), Just(StorePlace::Servers)]);
-        (log, stores, any::<bool>(), 0usize..200).prop_map(|(log, stores, processes, clients)| Work { log, stores, processes, clients })
+    fn workload() -> impl Strategy<Value = Workload> {
+        let log = prop::option::of((prop_oneof![Just(LogBackend::Embedded), Just(LogBackend::Kafka)], 1usize..200));
+        let stores = prop::option::of(prop_oneof![Just(StoreBackend::Files), Just(StoreBackend::Servers)]);
+        (log, stores, any::<bool>(), 0usize..200).prop_map(|(log, stores, processes, clients)| Workload { log, stores, processes, clients })
     }
 
     proptest! {
         #[test]
-        fn connections_never_take_what_is_set_aside(limit in prop_oneof![0u64..5_000, any::<u64>()], work in work(), wanted in 1usize..5_000) {
-            match Budget::of(limit, &work, wanted) {
+        fn connections_never_take_what_is_set_aside(limit in prop_oneof![0u64..5_000, any::<u64>()], workload in workload(), wanted in 1usize..5_000) {
+            match Budget::of(limit, &workload, wanted) {
                 Ok(budget) => {
                     prop_assert!(budget.connections >= 1 && budget.connections <= wanted);
-                    prop_assert!(budget.reserved as u64 + (budget.connections * work.of_connection()) as u64 <= limit);
+                    prop_assert!(budget.reserved as u64 + (budget.connections * workload.of_connection()) as u64 <= limit);
                     prop_assert!(budget.reserved >= BASE);
                     // None are left unused for nothing.
-                    prop_assert!(budget.connections == wanted || limit - (budget.reserved as u64) < ((budget.connections + 1) * work.of_connection()) as u64);
-                    prop_assert!(Budget::of(limit.saturating_add(1), &work, wanted).unwrap().connections >= budget.connections);
+                    prop_assert!(budget.connections == wanted || limit - (budget.reserved as u64) < ((budget.connections + 1) * workload.of_connection()) as u64);
+                    prop_assert!(Budget::of(limit.saturating_add(1), &workload, wanted).unwrap().connections >= budget.connections);
                 }
                 Err(few) => {
                     prop_assert!(few.needed as u64 > limit);
-                    prop_assert!(Budget::of(few.needed as u64, &work, wanted).is_ok(), "what it asks for suffices");
-                    prop_assert!(Budget::of(few.needed as u64 - 1, &work, wanted).is_err(), "and is the least");
+                    prop_assert!(Budget::of(few.needed as u64, &workload, wanted).is_ok(), "what it asks for suffices");
+                    prop_assert!(Budget::of(few.needed as u64 - 1, &workload, wanted).is_err(), "and is the least");
                     prop_assert!(few.to_string().contains("ulimit -n"));
                 }
             }
         }
 
         #[test]
-        fn more_work_needs_more(work in work(), more in 1usize..50) {
-            let least = work.reserve();
-            let (clients, log) = (work.clients + more, work.log.map(|(place, n)| (place, n + more)));
-            for busier in [Work { clients, ..work }, Work { log, ..work }, Work { processes: true, ..work }] {
+        fn more_work_needs_more(workload in workload(), more in 1usize..50) {
+            let least = workload.reserve();
+            let (clients, log) = (workload.clients + more, workload.log.map(|(backend, n)| (backend, n + more)));
+            for busier in [Workload { clients, ..workload }, Workload { log, ..workload }, Workload { processes: true, ..workload }] {
                 prop_assert!(busier.reserve() >= least, "{:?}", busier);
             }
-            prop_assert!(Work { clients, ..work }.reserve() > least, "a client needs some");
+            prop_assert!(Workload { clients, ..workload }.reserve() > least, "a client needs some");
         }
     }
 
     #[test]
     fn the_usual_limits_suffice_for_what_runs_there() {
-        let up = Work { log: Some((LogPlace::Folder, 4)), stores: Some(StorePlace::Folder), processes: true, clients: 0 };
+        let up = Workload { log: Some((LogBackend::Embedded, 4)), stores: Some(StoreBackend::Files), processes: true, clients: 0 };
         assert!(Budget::of(256, &up, 2_048).is_ok(), "macOS' soft limit, if it cannot be raised");
-        assert!(Budget::of(1_024, &Work { clients: 24, ..up }, 2_048).is_ok(), "the demo at Linux' soft limit");
-        let server = Work { log: Some((LogPlace::Kafka, 8)), stores: Some(StorePlace::Servers), processes: true, clients: 0 };
+        assert!(Budget::of(1_024, &Workload { clients: 24, ..up }, 2_048).is_ok(), "the demo at Linux' soft limit");
+        let server = Workload { log: Some((LogBackend::Kafka, 8)), stores: Some(StoreBackend::Servers), processes: true, clients: 0 };
         assert!(Budget::of(1_024, &server, 2_048).is_ok(), "a processor at Linux' soft limit");
         assert_eq!(Budget::of(1 << 20, &server, 2_048).unwrap().connections, 2_048);
     }

@@ -120,7 +120,7 @@ impl Printer {
     }
 
     /// A line for people; nothing with `--json`.
-    pub fn say(&self, text: &str) {
+    pub fn text(&self, text: &str) {
         if !self.json {
             line(text);
         }
