@@ -1,4 +1,4 @@
-//! `demo`: a whole race through the whole pipeline in one process: on a terminal a live tower, else a line for each lap.
+//! `demo`: a whole race through the whole pipeline in one process. A terminal shows a live tower; otherwise each lap is a line.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -24,23 +24,23 @@ use crate::signals;
 const STEP: Duration = Duration::from_millis(8);
 /// How often the tower is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
-/// How long the processor may take to see the end of every stream.
+/// How long the processor may take to reach the end of every stream.
 const PROCESSED_WITHIN: Duration = Duration::from_secs(30);
-/// Times real time, where nothing else is given.
+/// Session time per real time, unless another speed is given.
 pub const SPEED: f64 = 5.0;
-/// Days the demo's own grants are good for.
+/// Days for which the demo's grants are valid.
 const GRANT_DAYS: u32 = 1;
 
 /// Options of `demo`.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// Cars, each with a client of its own.
+    /// Number of cars, each with its own client.
     pub cars: usize,
     /// The race that they drive.
     pub race: RaceOptions,
-    /// Times real time.
+    /// Session time per real time.
     pub speed: f64,
-    /// Lines instead of the tower, also on a terminal.
+    /// Print lines instead of drawing the tower, also on a terminal.
     pub plain: bool,
     /// The services.
     pub node: NodeOptions,
@@ -72,7 +72,7 @@ struct Demo<'a> {
 impl Demo<'_> {
     async fn run(&self) -> anyhow::Result<()> {
         let terminal = !self.options.plain && std::io::stdout().is_terminal();
-        // A session of its own each time.
+        // A new session each time.
         let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
         let session = SessionId::of(&self.node.tenant(), &source);
         let feed = self.node.feed().context("this process runs a processor")?;
@@ -89,22 +89,22 @@ impl Demo<'_> {
                 rates.speed
             ));
             line(&format!("in a browser, while it drives: {page}"));
-            line("each lap as it is timed, beside the time that the car was made to drive");
+            line("each lap as it is timed, next to the time that the car was made to drive");
         }
         let mut fleet = Fleet::start(self.race, source, rates, connects).await?;
         let truth = self.race.truth();
         let mut shown = if terminal { Shown::Tower(Tower::open(page)?) } else { Shown::Lines };
         let drove = self.drive(&mut fleet, &mut follow, &mut shown, &truth).await?;
-        // Gives the terminal back.
+        // Restores the terminal.
         drop(shown);
         if drove == Drove::Stopped {
             line("stopped before the flag; what was sent until then is kept");
             return Ok(());
         }
-        self.report(follow.view(), &fleet, &truth, session, terminal).await
+        self.print_result(follow.view(), &fleet, &truth, session, terminal).await
     }
 
-    /// Until every lap is sent and processed, or the user has seen enough.
+    /// Drive until every lap is sent and processed, or the user stops the demo.
     async fn drive(&self, fleet: &mut Fleet<'_>, follow: &mut Follow, shown: &mut Shown, truth: &Truth) -> anyhow::Result<Drove> {
         let mut steps = tokio::time::interval(STEP);
         steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -116,7 +116,7 @@ impl Demo<'_> {
             tokio::select! {
                 _ = steps.tick() => {}
                 () = &mut stop => return Ok(Drove::Stopped),
-                () = self.node.failed() => anyhow::bail!("a service ended by itself"),
+                () = self.node.failed() => anyhow::bail!("a service ended unexpectedly"),
                 done = &mut processed, if !sending => {
                     done?;
                     fleet.finish().await?;
@@ -145,7 +145,7 @@ impl Demo<'_> {
         }
     }
 
-    /// Waits until the processor has seen the end of every stream.
+    /// Wait until the processor has reached the end of every stream.
     async fn processed(&self, session: SessionId) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
@@ -153,12 +153,12 @@ impl Demo<'_> {
             if ledgers.len() >= self.race.cars().len() && ledgers.iter().all(|l| l.ended) {
                 return Ok(());
             }
-            ensure!(began.elapsed() < PROCESSED_WITHIN, "the processor did not get to the end within {} s", PROCESSED_WITHIN.as_secs());
+            ensure!(began.elapsed() < PROCESSED_WITHIN, "the processor did not reach the end within {} s", PROCESSED_WITHIN.as_secs());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    async fn report(&self, view: &SessionView, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
+    async fn print_result(&self, view: &SessionView, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
         let info = view.info().context("the session is known")?;
         let classified = view.classification();
         line("");
@@ -171,28 +171,28 @@ impl Demo<'_> {
         let api = self.node.api().context("this process runs an API")?;
         line("");
         if serve {
-            line(&format!("The page http://{api}/ shows it, and the API answers, until Ctrl-C:"));
+            line(&format!("Until Ctrl-C, the page http://{api}/ shows the race, and the API answers:"));
         } else {
             line(&format!(
-                "Go on: `boxbox up --data '{}'` serves it, `boxbox replay FILE.ibt` takes a recording, `boxbox --help` says the rest.",
+                "Next: `boxbox up --data '{}'` serves the results, `boxbox replay FILE.ibt` streams a recording, `boxbox --help` lists all commands.",
                 self.options.node.data.display()
             ));
-            line("(boxbox is `cargo run --release --` here.) What to ask its API:");
+            line("(In the source folder, boxbox is `cargo run --release --`.) Requests to try with its API:");
         }
         let api = if serve { format!("http://{api}") } else { format!("http://127.0.0.1:{}", ports::API) };
-        questions(&api, session, &classified).iter().for_each(|question| line(question));
+        requests(&api, session, &classified).iter().for_each(|request| line(request));
         if serve {
             tokio::select! {
                 () = signals::asked_to_stop() => {}
-                () = self.node.failed() => anyhow::bail!("a service ended by itself"),
+                () = self.node.failed() => anyhow::bail!("a service ended unexpectedly"),
             }
         }
         verdict.check()
     }
 }
 
-/// Three lines to paste: all laps, the order, the winner's best lap.
-fn questions(api: &str, session: SessionId, classified: &[Classified]) -> Vec<String> {
+/// Three requests to paste into a shell: all laps, the order, the winner's best lap.
+fn requests(api: &str, session: SessionId, classified: &[Classified]) -> Vec<String> {
     let base = format!("{api}/api/v1/sessions/{session}");
     let mut lines = vec![format!("  curl '{base}/laps'"), format!("  curl '{base}/order'")];
     if let Some((winner, lap)) = classified.first().and_then(|c| Some((c.entry, c.best_lap?))) {
@@ -202,14 +202,14 @@ fn questions(api: &str, session: SessionId, classified: &[Classified]) -> Vec<St
 }
 
 /// Where laps are shown.
-#[allow(clippy::large_enum_variant, reason = "there is one")]
+#[allow(clippy::large_enum_variant, reason = "there is only one value")]
 enum Shown {
     Tower(Tower),
     Lines,
 }
 
 impl Shown {
-    /// Print the laps that are new.
+    /// Print the new laps, unless the tower shows them.
     fn laps(&mut self, follow: &mut Follow, truth: &Truth, race: &Race) {
         let fresh = follow.fresh();
         if let Shown::Lines = self {

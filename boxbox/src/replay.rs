@@ -1,4 +1,4 @@
-//! `replay`: stream a recording through QUIC, and print its laps beside the simulator's own times.
+//! `replay`: streams a recording through QUIC and prints its laps next to the simulator's own times.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use crate::sender::Sender;
 use crate::show::report::Printer;
 use crate::show::watch::Watcher;
 
-/// Bytes on their way to the server beyond which reading the file pauses: far below what a spool holds, so that a file
-/// read faster than the network takes it never overflows the spool.
+/// Unacked bytes beyond which reading the file pauses: far below what a spool holds, so that a file that is read faster than the
+/// network sends never overflows the spool.
 const AHEAD_BYTES: u64 = 4 << 20;
 /// How long the server may take to ack the last frames.
 const FINISH_WITHIN: Duration = Duration::from_secs(120);
-/// Days the embedded pipeline's own grant is good for.
+/// Days for which the embedded pipeline's grant is valid.
 const OWN_GRANT_DAYS: u32 = 1;
 
 /// Options of `replay`.
@@ -30,16 +30,16 @@ const OWN_GRANT_DAYS: u32 = 1;
 pub struct ReplayOptions {
     /// The recording: .ibt or .ibt.gz.
     pub file: PathBuf,
-    /// Connect string of the server to stream to; `None`: the embedded pipeline runs in this process. A text, for an error of the
-    /// command line would repeat the grant on the terminal.
+    /// Connect string of the server to stream to; `None`: the embedded pipeline runs in this process. It is not parsed by the
+    /// command line, whose errors would show the grant on the terminal.
     pub to: Option<String>,
     /// How fast.
     pub speed: Speed,
     /// Print one JSON object a line and nothing else on standard output.
     pub json: bool,
-    /// Import the recording as a session of its own, even if it was replayed before.
+    /// Import the recording as a new session, even if it was replayed before.
     pub new_session: bool,
-    /// Send every Nth sample only.
+    /// Send only every Nth sample; 1: all.
     pub every: u32,
     /// The driver, without `to`.
     pub driver: DriverId,
@@ -50,9 +50,9 @@ pub struct ReplayOptions {
 /// How fast a recording is streamed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Speed {
-    /// As fast as it is taken.
+    /// As fast as the server accepts it.
     Max,
-    /// Times real time.
+    /// Session time per real time.
     Times(f64),
 }
 
@@ -74,7 +74,7 @@ impl Pace {
         let due = at + Duration::from_secs_f64((us - first).max(0) as f64 / 1e6 / times);
         due.checked_duration_since(Instant::now())
     }
-    /// Session time jumped: go on from here.
+    /// Begin again after a jump of session time.
     pub fn restart(&mut self) {
         self.began = None;
     }
@@ -82,12 +82,12 @@ impl Pace {
 
 /// `replay`
 pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
-    // Before anything is started: most mistakes are in the file's name.
+    // The file is opened before anything is started, because most mistakes are in its name.
     let file = IbtFile::open(&options.file).map_err(|e| match e.to_string() {
         named if named.contains(&*options.file.to_string_lossy()) => anyhow::anyhow!(named),
         other => anyhow::anyhow!("cannot read {}: {other}", options.file.display()),
     })?;
-    let to: Option<ConnectString> = options.to.as_deref().map(str::parse).transpose().context("--to is no connect string")?;
+    let to: Option<ConnectString> = options.to.as_deref().map(str::parse).transpose().context("--to is not a connect string")?;
     let mut printer = Printer::new(options.json);
     let node = match &to {
         Some(_) => None,
@@ -113,7 +113,7 @@ pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
 
 struct Replay<'a> {
     options: &'a ReplayOptions,
-    // Of the server that is streamed to, as far as the grant tells.
+    // Tenant at the server given with `--to`, if the grant contains it.
     tenant: Option<TenantId>,
     sender: &'a Sender,
     node: Option<&'a Node>,
@@ -136,7 +136,7 @@ impl Replay<'_> {
         let mut pace = Pace::new(self.options.speed);
         let mut items = file.replay(options)?;
         for item in &mut items {
-            match item.with_context(|| format!("cannot read on in {}", self.options.file.display()))? {
+            match item.with_context(|| format!("cannot read the rest of {}", self.options.file.display()))? {
                 Item::Session { source, slot, meta } => {
                     if let Some(stream) = stream.take() {
                         stream.end(last.0, last.1, EndReason::SESSION_CHANGED)?;
@@ -149,7 +149,7 @@ impl Replay<'_> {
                         watcher.follow(&opened);
                     } else if let Some(tenant) = &self.tenant {
                         let session = SessionId::of(tenant, &source);
-                        self.printer.text(&format!("its laps: /api/v1/sessions/{session}/laps at the server's API"));
+                        self.printer.text(&format!("laps: /api/v1/sessions/{session}/laps at the server's API"));
                     }
                     stream = Some(opened);
                     pace.restart();
@@ -191,12 +191,12 @@ impl Replay<'_> {
             Some(watcher) => watcher.finish(self.printer, FINISH_WITHIN).await?,
             None => vec![],
         };
-        // All of them: `finish` fails otherwise.
+        // All frames are acked: otherwise `finish` fails.
         self.printer.summary(frames, frames, &ledgers);
         Ok(())
     }
 
-    /// Print what came back, and wait while too much is on its way.
+    /// Print the laps that were committed, and wait while too many bytes are unacked.
     async fn keep_up(&mut self, watcher: &mut Option<Watcher>) -> anyhow::Result<()> {
         loop {
             if let Some(watcher) = watcher {

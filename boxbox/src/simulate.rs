@@ -20,18 +20,18 @@ use crate::signals;
 const STEP: Duration = Duration::from_millis(8);
 /// How often progress is printed.
 const PRINT_EVERY: Duration = Duration::from_secs(5);
-/// Times real time, where nothing else is given.
+/// Session time per real time, unless another speed is given.
 pub const SPEED: f64 = 1.0;
-/// Days the grants that it makes for itself are good for.
+/// Days for which the grants that it makes are valid.
 const GRANT_DAYS: u32 = 1;
 
 /// Options of `simulate`.
 // Without Debug, which would show the grants.
 #[derive(Clone)]
 pub struct SimulateOptions {
-    /// Connect strings, one for each car.
+    /// Connect strings as texts, one for each car.
     pub to: Vec<String>,
-    /// File with a connect string a line, instead of `to`.
+    /// File with one connect string on each line, instead of `to`.
     pub grants: Option<PathBuf>,
     /// Cars; `None`: as many as there are connect strings, or [`CARS`] if none are given.
     pub cars: Option<usize>,
@@ -41,7 +41,7 @@ pub struct SimulateOptions {
     pub rates: Rates,
     /// Data folder of a server on this machine, where the cars' grants are made if no connect strings are given.
     pub data: PathBuf,
-    /// Tenant of the grants made there.
+    /// Tenant of the grants that are made there.
     pub tenant: TenantId,
 }
 
@@ -53,7 +53,7 @@ pub async fn run(options: &SimulateOptions) -> anyhow::Result<()> {
     let connects = if given.is_empty() { options.made(&race)? } else { given };
     ensure!(
         connects.len() >= cars,
-        "{cars} cars need {cars} connect strings, each of a driver of its own, and there are {}: make more with `boxbox grant create`, or give --cars {}",
+        "{cars} cars need {cars} connect strings, each for another driver, and there are {}: make more with `boxbox grant create`, or give --cars {}",
         connects.len(),
         connects.len()
     );
@@ -95,21 +95,21 @@ pub async fn run(options: &SimulateOptions) -> anyhow::Result<()> {
 }
 
 impl SimulateOptions {
-    /// The strings that the user gave.
+    /// The connect strings that the user gave.
     fn given(&self) -> anyhow::Result<Vec<ConnectString>> {
         let text = match &self.grants {
             Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
             None => self.to.join("\n"),
         };
         let strings = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-        // Without the string itself, which holds a secret.
-        strings.enumerate().map(|(i, s)| s.parse().with_context(|| format!("connect string {} is none", i + 1))).collect()
+        // The error does not repeat the string, which holds a secret.
+        strings.enumerate().map(|(i, s)| s.parse().with_context(|| format!("connect string {} is not valid", i + 1))).collect()
     }
 
-    /// A grant for each car from a server's own folder.
+    /// Make a grant for each car in the server's data folder.
     fn made(&self, race: &Race) -> anyhow::Result<Vec<ConnectString>> {
         let quic = data::running(&self.data).and_then(|r| r.quic).with_context(|| {
-            format!("no server runs in {}: start one with `boxbox up`, name its folder with --data, or give --to 'boxbox://…'", self.data.display())
+            format!("no server runs in {}: start one with `boxbox up`, give its folder with --data, or give --to 'boxbox://…'", self.data.display())
         })?;
         let pin = identity::load_or_make(&self.data)?.pin;
         let string = |car: &boxbox_sources::synth::Car| {

@@ -1,4 +1,4 @@
-//! `boxbox grant`: make grants, take them back, change keys; in a data folder and, with a Kafka log, for all its nodes (W3, W10).
+//! `boxbox grant`: makes and revokes grants and changes keys, in a data folder and with a Kafka log for all its nodes (W3, W10).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,8 @@ use crate::log::LogOptions;
 use crate::ports;
 use crate::show::report;
 
-/// After this time every node knows a new key: a client that came sooner with a grant signed by it would be refused for good.
+/// After this time every node knows a new key. A client that connects earlier, with a grant signed by that key, is refused and
+/// does not try again.
 const KEY_KNOWN: Duration = authority::LOOK_EVERY.saturating_mul(2);
 
 /// Where keys and revocations are kept.
@@ -32,7 +33,11 @@ pub struct GrantStore {
 
 impl GrantStore {
     fn ensure_there(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(auth::folder(&self.data).is_dir(), "{} is no data folder of a server: give its --data", self.data.display());
+        anyhow::ensure!(
+            auth::folder(&self.data).is_dir(),
+            "{} is not the data folder of a server: give the right folder with --data",
+            self.data.display()
+        );
         Ok(())
     }
 }
@@ -66,7 +71,7 @@ pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
     let data = &store.data;
     let publisher = Publisher::open(&store.log).await?;
     let pins = if options.pins.is_empty() { vec![identity::load_or_make(data)?.pin] } else { options.pins.clone() };
-    // Before there is a grant that needs it.
+    // Publish the key before there is a grant that needs it.
     let mut new_key = auth::own_keys(data)?.is_empty();
     auth::keys(data)?;
     if let Some(mut publisher) = publisher {
@@ -76,7 +81,7 @@ pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
         tokio::time::sleep(KEY_KNOWN).await;
     }
     let (grant, token) = auth::issue(data, *tenant, *driver, abilities, options.event.clone(), *days)?;
-    eprintln!("grant {} for {driver} of tenant {tenant}, good for {days} days. Take it back with: boxbox grant revoke {}", grant.id, grant.id);
+    eprintln!("grant {} for {driver} of tenant {tenant}, valid for {days} days. Revoke it with: boxbox grant revoke {}", grant.id, grant.id);
     if abilities.contains(&Ability::Read) {
         eprintln!("Send it with each request: curl -H 'Authorization: Bearer GRANT' http://…/api/v1/sessions");
         report::line(&token);
@@ -98,7 +103,7 @@ pub async fn revoke(store: &GrantStore, id: GrantId) -> anyhow::Result<()> {
         store.ensure_there()?;
     }
     let data = &store.data;
-    // With a control topic, whoever may write there can revoke without a folder.
+    // With a control topic no folder is needed to revoke.
     if auth::folder(data).is_dir() {
         auth::add_revoked(data, id)?;
     }
@@ -125,7 +130,8 @@ pub async fn rotate(store: &GrantStore) -> anyhow::Result<()> {
     }
     tokio::time::sleep(KEY_KNOWN).await;
     report::line(&format!(
-        "new grants are signed with {}; the {before} older keys still verify: delete them when their grants have run out, for that closes the connections of those that have not",
+        "new grants are signed with {}; the {before} older keys still verify. Delete them when their grants have expired: \
+         deleting a key closes the connections of its other grants",
         path.display()
     ));
     Ok(())
@@ -172,14 +178,14 @@ pub async fn list(store: &GrantStore) -> anyhow::Result<()> {
 pub async fn remove_key(store: &GrantStore, id: &str) -> anyhow::Result<()> {
     let publisher = Publisher::open(&store.log).await?;
     let mut publisher =
-        publisher.context("only nodes of a Kafka log learn keys from elsewhere: give its --log-url; else delete the file in auth/keys")?;
+        publisher.context("this command is for a Kafka log: give its --log-url. Without a Kafka log, delete the file in auth/keys")?;
     anyhow::ensure!(
         !auth::own_keys(&store.data)?.iter().any(|own| key_id(&own.key.public()) == id),
-        "the key {id} is in {}, and would be published again: move its file out of auth/keys first",
+        "the key {id} is in {} and would be published again: move its file out of auth/keys first",
         store.data.display()
     );
-    anyhow::ensure!(publisher.standing().keys().contains_key(id), "no key {id} is in use: `boxbox grant list` shows those that are");
+    anyhow::ensure!(publisher.standing().keys().contains_key(id), "no key {id} is in use: `boxbox grant list` shows the keys in use");
     publisher.put(&Record::KeyRemoved { id: id.into() }).await?;
-    report::line(&format!("the key {id} verifies nothing any more; connections with grants signed with it are closed within 5 seconds"));
+    report::line(&format!("the key {id} is not valid any more; connections with grants that it signed are closed within 5 seconds"));
     Ok(())
 }

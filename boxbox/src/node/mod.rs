@@ -1,4 +1,4 @@
-//! The services of one process, composed: log, stores, edge, processor, API; all of them or some.
+//! [`Node`]: the services of one process (log, stores, edge, processor, API), all of them or some.
 
 pub mod handles;
 pub mod options;
@@ -28,10 +28,10 @@ use crate::node::handles::Budget;
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::stores::{Opened, StoreOptions};
 
-/// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
+/// Buckets of histograms, seconds: from a commit on a fast disk to the timeouts. 0.5 s is the threshold of the platform's alert.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Running services. Stop them with [`Node::stop`]; a drop leaves them to the runtime's end.
+/// Running services. Stop them with [`Node::stop`]; when the node is dropped instead, they run until the runtime ends.
 pub struct Node {
     folder: DataFolder,
     identity: ServerIdentity,
@@ -56,13 +56,13 @@ impl Node {
     pub async fn start(options: &NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
         let (limit, wanted) = (handles::raise(), options.api.max_connections);
-        // Too few for anything are told before something cannot be opened; how many the log takes it tells itself.
+        // Too few handles are an error before anything is opened. The log's partitions are known only when it is open.
         Budget::of(limit, &options.workload(None), wanted)?;
         let folder = DataFolder::open(&options.data, roles.alone())?;
         let identity = identity::load_or_make(folder.path())?;
         let prometheus = install_metrics()?;
         let control = control::open(&options.log).await?;
-        // A node that learns keys from others makes none by itself; `up` hands out a grant of its own.
+        // A node that learns keys from a control topic makes none, except `up`, which makes a grant and needs a key for it.
         let make_key = control.is_none() || roles.alone().is_none();
         let Known { authority, suspension } = authority::watch(folder.path(), control, make_key).await?;
         let log = open_log(&folder, options).await?;
@@ -72,7 +72,7 @@ impl Node {
             folder.belongs_to(log.id())?;
         }
         let stores = match roles {
-            // It reads and writes nothing but the log.
+            // The edge uses only the log.
             Roles::INGEST => None,
             _ => Some(stores::open(&options.stores, &folder).await?),
         };
@@ -95,7 +95,7 @@ impl Node {
                 boxbox_ingest::Identity { certificate_der: node.identity.certificate.clone(), private_key_pkcs8: node.identity.key.clone() };
             let log = log.clone().context("the edge needs a log")?;
             let edge = Edge::bind(config, identity, authority.clone(), log).await.with_context(|| {
-                format!("cannot take sim clients on {} (UDP): another port is chosen with --quic-port, 0 takes a free one", options.quic)
+                format!("cannot listen for sim clients on {} (UDP): choose another port with --quic-port, or 0 for a free one", options.quic)
             })?;
             node.quic = Some(edge.local_addr());
             let health = edge.health();
@@ -103,7 +103,7 @@ impl Node {
                 health
                     .ready()
                     .then_some(())
-                    .ok_or_else(|| "draining, or its log does not answer: is its disk full, its broker down, or no file handle left?".to_owned())
+                    .ok_or_else(|| "draining, or the log does not answer: is its disk full, its broker down, or no file handle left?".to_owned())
             }));
             node.spawn("edge", |stop| async move { Ok(edge.run(stop).await?) });
         }
@@ -113,12 +113,12 @@ impl Node {
             let processor = Processor::new(options.processor.clone(), log, steps, archive);
             let status = processor.status();
             checks.push(Check::new("processor", move || {
-                status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())
+                status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
             }));
             node.feed = Some(processor.feed());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }
-        // A service that runs without the API still shows its health and metrics (one ops listener per process).
+        // A process that does not run the API still serves health and metrics: each process has one HTTP listener.
         let config = boxbox_api::Config { max_connections: budget.connections, ..options.api.clone() };
         let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
@@ -134,7 +134,7 @@ impl Node {
         let stop = CancellationToken::new();
         let (run, failed) = (run(stop.clone()), self.failed.clone());
         let task = tokio::spawn(async move {
-            // Also when it panics: a process with a dead service must not look alive.
+            // The guard also works when the service panics: a process with a dead service must not look healthy.
             let _ended = failed.drop_guard();
             run.await
         });
@@ -153,11 +153,14 @@ impl Node {
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
         self.feed.as_ref().map(broadcast::Receiver::resubscribe)
     }
-    /// The sessions; an edge alone has none.
+    /// The sessions.
+    ///
+    /// # Errors
+    /// If this process has no stores, as an edge alone.
     pub fn sessions(&self) -> anyhow::Result<&Arc<dyn Sessions>> {
         self.sessions.as_ref().context("this process has no stores")
     }
-    /// The tenant.
+    /// Tenant of the grants that this node makes.
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }
@@ -170,12 +173,15 @@ impl Node {
         Ok(auth::connect_string(token, host, quic.port(), vec![self.identity.pin]))
     }
 
-    /// Resolves when a service has ended by itself.
+    /// Returns when a service has ended without being asked to.
     pub async fn failed(&self) {
         self.failed.cancelled().await;
     }
 
-    /// Stop the services in order and say what went wrong, if anything did.
+    /// Stop the services in order.
+    ///
+    /// # Errors
+    /// The error of the first service that failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for service in self.services {
@@ -193,7 +199,7 @@ impl Node {
 }
 
 async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<Option<Arc<dyn Log>>> {
-    // The API alone reads stores; given a log it can also close sessions.
+    // The API needs no log to read the stores. With a log it can also close sessions.
     if options.roles == Roles::API && options.log.url.is_none() {
         return Ok(None);
     }
@@ -203,7 +209,7 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<
             bail!("one service alone needs a log that others can reach: give --log-url kafka://host:9092/topic, or run `boxbox up` for all in one")
         }
         None => {
-            // A path as it is: in a URL, '?' and '#' would mean something else.
+            // Opened by its path and not as a URL, in which '?' and '#' have a meaning.
             let path = folder.log();
             let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, Default::default())).await?;
             Arc::new(opened?)
@@ -212,19 +218,19 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<
     Ok(Some(log))
 }
 
-/// Another one for each start: in containers all edges would have the same process id.
+/// A new random name for each start. Process ids would not do: in containers all edges have the same.
 fn edge_name() -> anyhow::Result<ShortId> {
     let (random, ..) = uuid::Uuid::new_v4().as_fields();
     Ok(ShortId::new(&format!("edge-{random:08x}"))?)
 }
 
-/// One recorder for the process; a second node of the same process shares it.
+/// Install the metrics recorder. A second node in the same process shares the recorder.
 fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
     if let Some(handle) = HANDLE.get() {
         return Ok(handle.clone());
     }
-    // Buckets, not summaries: those of several processes can be added up.
+    // Buckets and not summaries, because buckets of several processes can be added.
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS_BUCKETS)?;
     let handle = builder.install_recorder().context("cannot install the metrics recorder")?;
     Ok(HANDLE.get_or_init(|| handle).clone())

@@ -1,4 +1,4 @@
-//! [`NodeOptions`]: which services a process runs, where their data is, and how each is set.
+//! [`NodeOptions`]: which services a process runs, where their data is, and the settings of each.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
-    /// What takes handles in this process; `partitions` are those of its log, if it has one.
+    /// What needs handles in this process. `partitions`: those of its log, if it has a log.
     pub fn workload(&self, partitions: Option<usize>) -> Workload {
         let log = if self.log.url.is_some() { LogBackend::Kafka } else { LogBackend::Embedded };
         let stores = match self.stores {

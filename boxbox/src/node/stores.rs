@@ -1,4 +1,4 @@
-//! The stores by their URLs: SQLite files in the data folder, or PostgreSQL and ClickHouse, which several processes share.
+//! The stores: SQLite files in the data folder, or PostgreSQL and ClickHouse, which several processes share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct ServerOptions {
     pub clickhouse: clickhouse::Options,
 }
 
-/// How to log in at a server.
+/// How to log in to a server.
 #[derive(Clone, Debug)]
 pub struct Login {
     /// Its URL, with the user and without the password.
@@ -54,7 +54,7 @@ impl Login {
     }
 }
 
-/// Stores that are open: what the processor writes, and what is read of it.
+/// The open stores: for the processor, which writes, and for readers.
 #[derive(Clone)]
 pub struct Opened {
     /// Leases and commits, for the processor.
@@ -71,7 +71,7 @@ impl Opened {
         Self { steps: results.clone(), sessions: results, archive: Arc::new(archive) }
     }
 
-    /// What the API is given of them.
+    /// The stores as the API takes them.
     pub fn readers(self) -> Stores {
         Stores { sessions: self.sessions, archive: self.archive }
     }

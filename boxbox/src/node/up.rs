@@ -1,4 +1,4 @@
-//! `up`, and the services alone.
+//! `up`, and the commands that run one service: run until the process is asked to stop.
 
 use anyhow::bail;
 use boxbox_schemas::DriverId;
@@ -10,12 +10,12 @@ use crate::node::options::NodeOptions;
 use crate::show::report;
 use crate::signals;
 
-/// Options of `up`, and of one service alone.
+/// Options of `up`, and of the commands that run one service.
 #[derive(Clone, Debug)]
 pub struct UpOptions {
     /// The services.
     pub node: NodeOptions,
-    /// The connect string that is printed, if one is.
+    /// The connect string to print, if any.
     pub connect: Option<ConnectOptions>,
 }
 
@@ -28,7 +28,7 @@ pub struct ConnectOptions {
     pub public_host: Option<String>,
 }
 
-/// `up`, and the services alone: run until asked to stop.
+/// `up`, `ingest`, `processor` and `api`
 pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
     let UpOptions { node: options, connect } = options;
     let node = Node::start(options).await?;
@@ -46,14 +46,16 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
     report::line(&format!("data         {}", options.data.display()));
     if let Some(ConnectOptions { driver, public_host }) = connect {
         let string = node.connect_string(*driver, public_host.as_deref(), DEFAULT_DAYS)?;
-        report::line(&format!("paste this into the sim client of {driver}, in single quotes (others: boxbox grant create --driver NAME):"));
+        report::line(&format!(
+            "paste this into the sim client of {driver}, in single quotes (for other drivers: boxbox grant create --driver NAME):"
+        ));
         report::line(&string);
     }
     tokio::select! {
         () = signals::asked_to_stop() => tracing::info!("asked to stop: draining"),
-        () = node.failed() => tracing::error!("a service ended by itself: stopping"),
+        () = node.failed() => tracing::error!("a service ended unexpectedly: stopping"),
     }
-    // A second request means now.
+    // At a second request, stop at once.
     tokio::select! {
         outcome = node.stop() => outcome,
         () = signals::asked_to_stop() => bail!("stopped without draining"),
