@@ -72,3 +72,40 @@ impl Cli {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::node::stores::{ARCHIVE_MAX_AGE, ARCHIVE_MAX_BYTES};
+
+    #[test]
+    fn services_have_their_own_defaults() {
+        let Ok(Cli { command: Command::Up(args), .. }) = Cli::try_parse_from(["boxbox", "up"]) else { panic!("`boxbox up` needs no option") };
+        let node = args.options().unwrap().node;
+        assert_eq!(node.limits, boxbox_ingest::Limits::default());
+        let (archive_max_bytes, archive_max_age) = (Some(ARCHIVE_MAX_BYTES), Some(ARCHIVE_MAX_AGE));
+        assert_eq!(node.processor, boxbox_processor::Config { archive_max_bytes, archive_max_age, ..Default::default() });
+        assert_eq!(node.api.local_tenant, boxbox_api::Config::default().local_tenant);
+    }
+
+    #[test]
+    fn help_shows_the_defaults() {
+        let mut command = Cli::command();
+        // Lines are wrapped anywhere.
+        let mut help = |name: &str| {
+            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            help.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let up = ["boxbox-data", "7443;", "7480;", "127.0.0.1", "local", "10000", "64", "5m", "30days", "20 GiB", "driver-1"];
+        let demo = ["24;", "6", "demo 5, simulate 1", "1"];
+        for (name, defaults) in [("up", up.as_slice()), ("demo", demo.as_slice()), ("replay", ["max", "driver-1"].as_slice())] {
+            let help = help(name);
+            for default in defaults {
+                let shown = [format!("[default: {default}]"), format!("[default: {default} ")].iter().any(|text| help.contains(text));
+                assert!(shown, "{name} {default}: {help}");
+            }
+        }
+    }
+}
