@@ -4,7 +4,7 @@
 //! boxbox-data/
 //!   lock          held by the process that runs the services
 //!   log/          the embedded log
-//!   log.id        which log the stores beside it were computed from (E7)
+//!   log.id        the log from which the stores in this folder were computed (E7)
 //!   results.db    laps, incidents, sessions, ledgers, checkpoints
 //!   archive.db    every admitted frame
 //!   auth/         signing keys (with a Kafka log only where grants are made), certificate, revocations; `grant` changes
@@ -110,7 +110,7 @@ impl DataFolder {
             Ok(known) if known.trim() == log.0 => Ok(()),
             Ok(known) => bail!(
                 "the results in {} were computed from log {}, and this is log {}: was the log deleted, or another one chosen? Put the old log \
-                 back, choose another folder with --data, or delete {} to keep the results and go on with the new log beside them",
+                 back, choose another folder with --data, or delete {} to keep the results and continue with the new log",
                 self.path.display(),
                 known.trim(),
                 log.0,

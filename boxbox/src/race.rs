@@ -10,7 +10,7 @@ pub const CARS: u16 = 24;
 pub struct RaceOptions {
     /// Laps of the winner.
     pub laps: u32,
-    /// Decides who is how fast, who stops when, and what goes wrong: one seed, one race.
+    /// Decides how fast each car is, when it stops, and what goes wrong: the same seed gives the same race.
     pub seed: u64,
 }
 

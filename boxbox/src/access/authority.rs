@@ -2,7 +2,7 @@
 //! from the control topic (W10). A node with a control topic needs no files.
 //!
 //! A node that cannot read a list does not know which grants were revoked since. When the files cannot be read [`FAILED_LOOKS_MAX`]
-//! times in a row, or changes of the control topic arrive no more, the node suspends all grants: it accepts no client, closes
+//! times in a row, or the control topic is not followed, the node suspends all grants: it accepts no client, closes
 //! connections with a code that lets clients come back later, and fails its readiness check, which shows what to do. The suspension
 //! ends when everything can be read again.
 

@@ -105,7 +105,9 @@ impl Followed {
     pub fn trouble(&self) -> Option<&'static str> {
         match &self.topic.as_ref()?.state {
             State::Following(_) => None,
-            State::Lost(_) => Some("the control topic is followed no more, and is being read again: if this lasts, is Kafka there?"),
+            State::Lost(_) => {
+                Some("the reader of the control topic has ended, and the topic is being read again: if this lasts, check that Kafka answers")
+            }
         }
     }
 

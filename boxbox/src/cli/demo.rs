@@ -21,7 +21,7 @@ pub struct DemoArgs {
 }
 
 impl DemoArgs {
-    /// As the command takes them.
+    /// The options that the command takes.
     ///
     /// # Errors
     /// As [`NodeArgs::options`].

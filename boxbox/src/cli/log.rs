@@ -19,7 +19,7 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
-    /// As the services take them.
+    /// The options that the services take.
     pub fn options(self) -> LogOptions {
         LogOptions { url: self.log_url, password_file: self.log_password_file }
     }

@@ -41,7 +41,7 @@ impl RaceArgs {
         self.speed.unwrap_or(default)
     }
 
-    /// As the commands take them.
+    /// The options that the commands take.
     pub fn options(&self) -> RaceOptions {
         RaceOptions { laps: self.laps, seed: self.seed }
     }

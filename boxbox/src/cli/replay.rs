@@ -38,7 +38,7 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// As the command takes them.
+    /// The options that the command takes.
     ///
     /// # Errors
     /// As [`NodeArgs::options`].

@@ -37,7 +37,7 @@ pub struct SimulateArgs {
 }
 
 impl SimulateArgs {
-    /// As the command takes them.
+    /// The options that the command takes.
     pub fn options(self) -> SimulateOptions {
         SimulateOptions {
             cars: self.race.cars(),

@@ -1,4 +1,4 @@
-//! [`Node`]: the services of one process (log, stores, edge, processor, API), all of them or some.
+//! [`Node`]: the services of one process (log, stores, edge, processor, API), all or some of them.
 
 pub mod handles;
 pub mod options;
@@ -206,7 +206,9 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<
     let log = match &options.log.url {
         Some(url) => boxbox_log::open(url, options.log.open_options()?).await?,
         None if options.roles.alone().is_some() => {
-            bail!("one service alone needs a log that others can reach: give --log-url kafka://host:9092/topic, or run `boxbox up` for all in one")
+            bail!(
+                "one service needs a log that the other services can reach: give --log-url kafka://host:9092/topic, or run all services with `boxbox up`"
+            )
         }
         None => {
             // Opened by its path and not as a URL, in which '?' and '#' have a meaning.

@@ -82,7 +82,7 @@ pub enum Ports {
 }
 
 impl NodeArgs {
-    /// As the services take them.
+    /// The options that the services take.
     ///
     /// # Errors
     /// As [`StoreArgs::options`].

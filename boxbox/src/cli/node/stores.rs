@@ -43,7 +43,7 @@ impl StoreArgs {
         *self.archive_max_age
     }
 
-    /// As the services take them.
+    /// The options that the services take.
     ///
     /// # Errors
     /// If one of the two URLs is missing.

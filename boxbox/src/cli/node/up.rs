@@ -22,7 +22,7 @@ pub struct UpArgs {
 }
 
 impl UpArgs {
-    /// As the command takes them.
+    /// The options that the command takes.
     ///
     /// # Errors
     /// As [`NodeArgs::options`].
@@ -40,7 +40,7 @@ pub struct RoleArgs {
 }
 
 impl RoleArgs {
-    /// As the command takes them.
+    /// The options that the command takes.
     ///
     /// # Errors
     /// As [`NodeArgs::options`].
