@@ -1,4 +1,4 @@
-//! `demo`: a whole race through the whole pipeline in one process: on a terminal a live tower, else a line for each lap.
+//! `demo`: a whole race through the whole pipeline in one process. A terminal shows a live tower; otherwise each lap is a line.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -8,44 +8,50 @@ use boxbox_race::timing::Classified;
 use boxbox_race::view::SessionView;
 use boxbox_schemas::{SessionId, Sim, Source};
 use boxbox_sources::synth::{Race, Truth};
-use clap::Args;
 
-use crate::cli::NodeArgs;
 use crate::fleet::{Fleet, Rates};
-use crate::node::{Node, NodeOptions, Roles};
+use crate::node::Node;
+use crate::node::options::NodeOptions;
+use crate::ports;
+use crate::race::RaceOptions;
 use crate::show::follow::Follow;
 use crate::show::report::line;
 use crate::show::result;
 use crate::show::tower::{Progress, Tower};
 use crate::signals;
-use crate::simulate::RaceArgs;
 
 /// How often the clients send what is due.
 const STEP: Duration = Duration::from_millis(8);
 /// How often the tower is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(100);
-/// How long the processor may take to see the end of every stream.
+/// How long the processor may take to reach the end of every stream.
 const PROCESSED_WITHIN: Duration = Duration::from_secs(30);
-/// Days the demo's own grants are good for.
+/// Session time per real time, unless another speed is given.
+pub const SPEED: f64 = 5.0;
+/// Days for which the demo's grants are valid.
 const GRANT_DAYS: u32 = 1;
 
 /// Options of `demo`.
-#[derive(Args)]
-pub struct DemoArgs {
-    #[command(flatten)]
-    race: RaceArgs,
-    /// Lines instead of the tower, also on a terminal
-    #[arg(long, env = "BOXBOX_PLAIN")]
-    plain: bool,
-    #[command(flatten)]
-    node: NodeArgs,
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// Number of cars, each with its own client.
+    pub cars: usize,
+    /// The race that they drive.
+    pub race: RaceOptions,
+    /// Session time per real time.
+    pub speed: f64,
+    /// Print lines instead of drawing the tower, also on a terminal.
+    pub plain: bool,
+    /// The services.
+    pub node: NodeOptions,
 }
 
 /// `demo`
-pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
-    let race = args.race.race()?;
-    let node = Node::start(&NodeOptions { clients: race.cars().len(), ..NodeOptions::new(&args.node, Roles::ALL, true) }).await?;
-    let outcome = Demo { args: &args, race: &race, node: &node }.run().await;
+pub async fn run(mut options: DemoOptions) -> anyhow::Result<()> {
+    let race = options.race.race(options.cars);
+    options.node.clients = race.cars().len();
+    let node = Node::start(&options.node).await?;
+    let outcome = Demo { options: &options, race: &race, node: &node }.run().await;
     node.stop().await?;
     outcome
 }
@@ -58,15 +64,15 @@ enum Drove {
 }
 
 struct Demo<'a> {
-    args: &'a DemoArgs,
+    options: &'a DemoOptions,
     race: &'a Race,
     node: &'a Node,
 }
 
 impl Demo<'_> {
     async fn run(&self) -> anyhow::Result<()> {
-        let terminal = !self.args.plain && std::io::stdout().is_terminal();
-        // A session of its own each time.
+        let terminal = !self.options.plain && std::io::stdout().is_terminal();
+        // A new session each time.
         let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
         let session = SessionId::of(&self.node.tenant(), &source);
         let feed = self.node.feed().context("this process runs a processor")?;
@@ -74,7 +80,7 @@ impl Demo<'_> {
         let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
-        let rates = Rates { speed: self.args.race.speed(), car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
+        let rates = Rates { speed: self.options.speed, car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
         let page = format!("http://{}/", self.node.api().context("this process runs an API")?);
         if !terminal {
             line(&format!(
@@ -83,22 +89,22 @@ impl Demo<'_> {
                 rates.speed
             ));
             line(&format!("in a browser, while it drives: {page}"));
-            line("each lap as it is timed, beside the time that the car was made to drive");
+            line("each lap as it is timed, next to the time that the car was made to drive");
         }
         let mut fleet = Fleet::start(self.race, source, rates, connects).await?;
         let truth = self.race.truth();
         let mut shown = if terminal { Shown::Tower(Tower::open(page)?) } else { Shown::Lines };
         let drove = self.drive(&mut fleet, &mut follow, &mut shown, &truth).await?;
-        // Gives the terminal back.
+        // Restores the terminal.
         drop(shown);
         if drove == Drove::Stopped {
             line("stopped before the flag; what was sent until then is kept");
             return Ok(());
         }
-        self.report(follow.view(), &fleet, &truth, session, terminal).await
+        self.print_result(follow.view(), &fleet, &truth, session, terminal).await
     }
 
-    /// Until every lap is sent and processed, or the user has seen enough.
+    /// Drive until every lap is sent and processed, or the user stops the demo.
     async fn drive(&self, fleet: &mut Fleet<'_>, follow: &mut Follow, shown: &mut Shown, truth: &Truth) -> anyhow::Result<Drove> {
         let mut steps = tokio::time::interval(STEP);
         steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -110,7 +116,7 @@ impl Demo<'_> {
             tokio::select! {
                 _ = steps.tick() => {}
                 () = &mut stop => return Ok(Drove::Stopped),
-                () = self.node.failed() => anyhow::bail!("a service ended by itself"),
+                () = self.node.failed() => anyhow::bail!("a service ended unexpectedly"),
                 done = &mut processed, if !sending => {
                     done?;
                     fleet.finish().await?;
@@ -133,13 +139,13 @@ impl Demo<'_> {
                 (drawn, sent) = (Instant::now(), fleet.sent());
                 let now_us = fleet.now_us();
                 let done = now_us as f64 / self.race.until_us() as f64;
-                let progress = Progress { laps: self.args.race.laps(), done, now_us, frames_per_s, sent: fleet.sent(), acked: fleet.acked() };
+                let progress = Progress { laps: self.options.race.laps, done, now_us, frames_per_s, sent: fleet.sent(), acked: fleet.acked() };
                 tower.draw(follow.view(), &progress)?;
             }
         }
     }
 
-    /// Waits until the processor has seen the end of every stream.
+    /// Wait until the processor has reached the end of every stream.
     async fn processed(&self, session: SessionId) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
@@ -147,12 +153,12 @@ impl Demo<'_> {
             if ledgers.len() >= self.race.cars().len() && ledgers.iter().all(|l| l.ended) {
                 return Ok(());
             }
-            ensure!(began.elapsed() < PROCESSED_WITHIN, "the processor did not get to the end within {} s", PROCESSED_WITHIN.as_secs());
+            ensure!(began.elapsed() < PROCESSED_WITHIN, "the processor did not reach the end within {} s", PROCESSED_WITHIN.as_secs());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    async fn report(&self, view: &SessionView, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
+    async fn print_result(&self, view: &SessionView, fleet: &Fleet<'_>, truth: &Truth, session: SessionId, serve: bool) -> anyhow::Result<()> {
         let info = view.info().context("the session is known")?;
         let classified = view.classification();
         line("");
@@ -161,32 +167,32 @@ impl Demo<'_> {
         line(&format!("{} frames sent, {} acked", fleet.sent(), fleet.acked()));
         let verdict = result::Verdict::of(truth, view.laps(), &classified);
         line(&verdict.to_string());
-        line(&format!("everything is kept in {}", self.args.node.data.display()));
+        line(&format!("everything is kept in {}", self.options.node.data.display()));
         let api = self.node.api().context("this process runs an API")?;
         line("");
         if serve {
-            line(&format!("The page http://{api}/ shows it, and the API answers, until Ctrl-C:"));
+            line(&format!("Until Ctrl-C, the page http://{api}/ shows the race, and the API answers:"));
         } else {
             line(&format!(
-                "Go on: `boxbox up --data '{}'` serves it, `boxbox replay FILE.ibt` takes a recording, `boxbox --help` says the rest.",
-                self.args.node.data.display()
+                "Next: `boxbox up --data '{}'` serves the results, `boxbox replay FILE.ibt` streams a recording, `boxbox --help` lists all commands.",
+                self.options.node.data.display()
             ));
-            line("(boxbox is `cargo run --release --` here.) What to ask its API:");
+            line("(In the source folder, boxbox is `cargo run --release --`.) Requests to try with its API:");
         }
-        let api = if serve { format!("http://{api}") } else { format!("http://127.0.0.1:{}", crate::cli::API_PORT) };
-        questions(&api, session, &classified).iter().for_each(|question| line(question));
+        let api = if serve { format!("http://{api}") } else { format!("http://127.0.0.1:{}", ports::API) };
+        requests(&api, session, &classified).iter().for_each(|request| line(request));
         if serve {
             tokio::select! {
                 () = signals::asked_to_stop() => {}
-                () = self.node.failed() => anyhow::bail!("a service ended by itself"),
+                () = self.node.failed() => anyhow::bail!("a service ended unexpectedly"),
             }
         }
         verdict.check()
     }
 }
 
-/// Three lines to paste: all laps, the order, the winner's best lap.
-fn questions(api: &str, session: SessionId, classified: &[Classified]) -> Vec<String> {
+/// Three requests to paste into a shell: all laps, the order, the winner's best lap.
+fn requests(api: &str, session: SessionId, classified: &[Classified]) -> Vec<String> {
     let base = format!("{api}/api/v1/sessions/{session}");
     let mut lines = vec![format!("  curl '{base}/laps'"), format!("  curl '{base}/order'")];
     if let Some((winner, lap)) = classified.first().and_then(|c| Some((c.entry, c.best_lap?))) {
@@ -196,14 +202,14 @@ fn questions(api: &str, session: SessionId, classified: &[Classified]) -> Vec<St
 }
 
 /// Where laps are shown.
-#[allow(clippy::large_enum_variant, reason = "there is one")]
+#[allow(clippy::large_enum_variant, reason = "there is only one value")]
 enum Shown {
     Tower(Tower),
     Lines,
 }
 
 impl Shown {
-    /// Print the laps that are new.
+    /// Print the new laps, unless the tower shows them.
     fn laps(&mut self, follow: &mut Follow, truth: &Truth, race: &Race) {
         let fresh = follow.fresh();
         if let Shown::Lines = self {

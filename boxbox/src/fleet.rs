@@ -10,9 +10,9 @@ use boxbox_sources::synth::{Action, Race, Script};
 
 use crate::sender::Sender;
 
-/// Bytes on their way to the server beyond which session time waits: far below what the clients hold in memory.
+/// Unacked bytes beyond which session time stops: far below what the clients hold in memory.
 const AHEAD_BYTES: u64 = 8 << 20;
-/// Frames in a record: a race that runs faster than real time needs no more records for it.
+/// Frames in a record, so that a race faster than real time does not send more records.
 const FRAMES_PER_RECORD: u16 = 25;
 /// How long the server may take to ack the last frames.
 const FINISH_WITHIN: Duration = Duration::from_secs(60);
@@ -20,29 +20,30 @@ const FINISH_WITHIN: Duration = Duration::from_secs(60);
 /// How the cars of a race send.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rates {
-    /// Times real time.
+    /// Session time per real time.
     pub speed: f64,
     /// Frames a second of session time.
     pub car_hz: u32,
-    /// Frames of all the other cars a second, sent by every client; 0: none.
+    /// Frames a second of session time of all other cars, sent by every client; 0: none.
     pub field_hz: u32,
 }
 
-/// All cars of a race.
+/// The clients of all cars of a race.
 pub struct Fleet<'r> {
     race: &'r Race,
     source: Source,
     speed: f64,
-    seats: Vec<Seat<'r>>,
+    clients: Vec<CarClient<'r>>,
     clock: Option<Instant>,
     now_us: f64,
     sent: u64,
 }
 
-struct Seat<'r> {
+/// The client of one car.
+struct CarClient<'r> {
     connects: Vec<ConnectString>,
     sender: Sender,
-    /// Clients of this car that are no more, until all of theirs is acked.
+    /// Earlier senders of this car, kept until all that they sent is acked.
     before: Vec<Sender>,
     stream: Stream,
     slot: u16,
@@ -50,21 +51,21 @@ struct Seat<'r> {
 }
 
 impl<'r> Fleet<'r> {
-    /// One client for each car. `connects`: of each car, one string for each of its drivers.
+    /// Start one client for each car. `connects` holds for each car one connect string for each of its drivers.
     pub async fn start(race: &'r Race, source: Source, rates: Rates, connects: Vec<Vec<ConnectString>>) -> anyhow::Result<Self> {
-        let mut seats = vec![];
+        let mut clients = vec![];
         for (index, (car, connects)) in race.cars().iter().zip(connects).enumerate() {
             let first = connects.first().ok_or_else(|| anyhow::anyhow!("car {} has no grant", car.number))?;
             let sender = start(first.clone()).await?;
             let stream = sender.client().open(source, car.slot)?;
             let script = race.script(index, rates.car_hz);
             let script = if rates.field_hz > 0 { script.with_field(rates.field_hz) } else { script };
-            seats.push(Seat { connects, sender, before: vec![], stream, slot: car.slot, script: script.peekable() });
+            clients.push(CarClient { connects, sender, before: vec![], stream, slot: car.slot, script: script.peekable() });
         }
-        Ok(Self { race, source, speed: rates.speed, seats, clock: None, now_us: 0.0, sent: 0 })
+        Ok(Self { race, source, speed: rates.speed, clients, clock: None, now_us: 0.0, sent: 0 })
     }
 
-    /// Send all that is due by now; `false` when there is nothing left to send.
+    /// Send all that is due; `false` when there is nothing left to send.
     pub async fn advance(&mut self) -> anyhow::Result<bool> {
         let now = Instant::now();
         let passed = now - self.clock.replace(now).unwrap_or(now);
@@ -72,10 +73,10 @@ impl<'r> Fleet<'r> {
             self.now_us += passed.as_secs_f64() * 1e6 * self.speed;
         }
         let mut left = false;
-        for seat in &mut self.seats {
-            self.sent += seat.advance(self.source, self.now_us as i64).await?;
-            seat.sender.check()?;
-            left |= seat.script.peek().is_some();
+        for client in &mut self.clients {
+            self.sent += client.advance(self.source, self.now_us as i64).await?;
+            client.sender.check()?;
+            left |= client.script.peek().is_some();
         }
         Ok(left)
     }
@@ -96,7 +97,7 @@ impl<'r> Fleet<'r> {
     pub fn sent(&self) -> u64 {
         self.sent
     }
-    /// Frames that the server has durably.
+    /// Frames that the server has acked.
     pub fn acked(&self) -> u64 {
         self.senders().map(|s| s.client().stats().acked_frames).sum()
     }
@@ -106,7 +107,7 @@ impl<'r> Fleet<'r> {
     }
 
     fn senders(&self) -> impl Iterator<Item = &Sender> {
-        self.seats.iter().flat_map(|seat| seat.before.iter().chain([&seat.sender]))
+        self.clients.iter().flat_map(|client| client.before.iter().chain([&client.sender]))
     }
 }
 
@@ -114,8 +115,8 @@ async fn start(connect: ConnectString) -> anyhow::Result<Sender> {
     Sender::start(connect, None, Batch { max_frames: FRAMES_PER_RECORD, ..Batch::default() }).await
 }
 
-impl Seat<'_> {
-    /// Do what is due by `now_us`. How many frames were sent.
+impl CarClient<'_> {
+    /// Do what is due at session time `now_us`. Returns how many frames were sent.
     async fn advance(&mut self, source: Source, now_us: i64) -> anyhow::Result<u64> {
         let mut sent = 0;
         while let Some(action) = self.script.next_if(|action| action.at_us().is_none_or(|at| at <= now_us)) {
@@ -127,7 +128,7 @@ impl Seat<'_> {
                 Action::Field(frame) => self.stream.field(&frame)?,
                 Action::Event(code, tick, us) => self.stream.event(code, tick, us)?,
                 Action::End(tick, us, why) => self.stream.end(tick, us, why)?,
-                // A client is asked to connect anew when its connection would be back; what waits meanwhile is its own affair.
+                // The client reconnects at `Action::Reconnect`, and keeps what is unacked until then.
                 Action::Disconnect => {}
                 Action::Reconnect => self.sender.client().reconnect(self.connects[0].clone()),
                 Action::Restart => self.take_over(source, 0).await?,

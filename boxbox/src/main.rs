@@ -1,12 +1,16 @@
 //! `boxbox`: one binary for every service of Ok, Box Box, and the tools around them.
 
-#![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
+#![allow(unreachable_pub, reason = "this is a program: no other crate uses it, and pub marks what a module offers to the others")]
 
 mod access;
 mod cli;
+mod data;
 mod demo;
 mod fleet;
+mod log;
 mod node;
+mod ports;
+mod race;
 mod replay;
 mod sender;
 mod show;
@@ -15,20 +19,18 @@ mod simulate;
 
 use std::time::Duration;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long a Kafka log's clients may take to close; a broker that is away must not hold the program.
+/// How long the clients of a Kafka log may take to close: a broker that does not answer must not keep the program running.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> std::process::ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::of_process();
     // Standard output is for results; logs go to standard error.
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(cli::DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    // Also for clients: a race has many of them.
+    // Commands that are only clients need it as well: a race has one connection for each car.
     node::handles::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -38,7 +40,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     let outcome = runtime.block_on(cli.run());
-    // Whatever still holds a log lets go of it.
+    // This drops every task, and with the tasks the logs that they hold.
     drop(runtime);
     boxbox_log::kafka::wait_until_closed(CLOSE_PATIENCE);
     match outcome {

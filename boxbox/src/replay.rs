@@ -1,4 +1,4 @@
-//! `replay`: stream a recording through QUIC, and print its laps beside the simulator's own times.
+//! `replay`: streams a recording through QUIC and prints its laps next to the simulator's own times.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,64 +8,52 @@ use boxbox_client::Stream;
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::event::EndReason;
 use boxbox_schemas::{DriverId, SessionId, TenantId, grant};
-use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
-use clap::Args;
+use boxbox_sources::iracing::{self, IbtFile, Item};
 
-use crate::cli::NodeArgs;
-use crate::node::{Node, NodeOptions, Roles};
+use crate::node::Node;
+use crate::node::options::NodeOptions;
 use crate::sender::Sender;
 use crate::show::report::Printer;
 use crate::show::watch::Watcher;
 
-/// Bytes on their way to the server beyond which reading the file pauses: far below what a spool holds, so that a file
-/// read faster than the network takes it never overflows the spool.
+/// Unacked bytes beyond which reading the file pauses: far below what a spool holds, so that a file that is read faster than the
+/// network sends never overflows the spool.
 const AHEAD_BYTES: u64 = 4 << 20;
 /// How long the server may take to ack the last frames.
 const FINISH_WITHIN: Duration = Duration::from_secs(120);
-/// Days the embedded pipeline's own grant is good for.
+/// Days for which the embedded pipeline's grant is valid.
 const OWN_GRANT_DAYS: u32 = 1;
 
 /// Options of `replay`.
-#[derive(Args)]
-pub struct ReplayArgs {
-    /// The recording: .ibt or .ibt.gz
-    file: PathBuf,
-    /// The server to stream to, as `up` or `grant create` printed it, in single quotes; without it the embedded pipeline runs here
-    #[arg(long, env = "BOXBOX_TO", hide_env_values = true)]
-    to: Option<String>,
-    /// How fast: 1 is real time, 10 ten times that, max as fast as it is taken
-    #[arg(long, env = "BOXBOX_SPEED", default_value = "max", value_parser = speed)]
-    speed: Speed,
-    /// Print one JSON object a line and nothing else on standard output
-    #[arg(long, env = "BOXBOX_JSON")]
-    json: bool,
-    /// Import the recording as a session of its own, even if it was replayed before
-    #[arg(long, env = "BOXBOX_NEW_SESSION")]
-    new_session: bool,
-    /// Send every Nth sample only; pulses in between are kept
-    #[arg(long, env = "BOXBOX_EVERY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
-    every: u32,
-    /// The driver, without --to
-    #[arg(long, env = "BOXBOX_DRIVER", default_value = "driver-1")]
-    driver: DriverId,
-    #[command(flatten)]
-    node: NodeArgs,
+// Without Debug, which would show the grants.
+#[derive(Clone)]
+pub struct ReplayOptions {
+    /// The recording: .ibt or .ibt.gz.
+    pub file: PathBuf,
+    /// Connect string of the server to stream to; `None`: the embedded pipeline runs in this process. It is not parsed by the
+    /// command line, whose errors would show the grant on the terminal.
+    pub to: Option<String>,
+    /// How fast.
+    pub speed: Speed,
+    /// Print one JSON object a line and nothing else on standard output.
+    pub json: bool,
+    /// Import the recording as a new session, even if it was replayed before.
+    pub new_session: bool,
+    /// Send only every Nth sample; 1: all.
+    pub every: u32,
+    /// The driver, without `to`.
+    pub driver: DriverId,
+    /// The embedded pipeline.
+    pub node: NodeOptions,
 }
 
 /// How fast a recording is streamed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Speed {
-    /// As fast as it is taken.
+    /// As fast as the server accepts it.
     Max,
-    /// Times real time.
+    /// Session time per real time.
     Times(f64),
-}
-
-fn speed(text: &str) -> Result<Speed, String> {
-    match text {
-        "max" => Ok(Speed::Max),
-        _ => text.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0).map(Speed::Times).ok_or_else(|| "give a number above 0, or max".into()),
-    }
 }
 
 /// Sleeps so that session time passes at a given speed.
@@ -86,35 +74,37 @@ impl Pace {
         let due = at + Duration::from_secs_f64((us - first).max(0) as f64 / 1e6 / times);
         due.checked_duration_since(Instant::now())
     }
-    /// Session time jumped: go on from here.
+    /// Begin again after a jump of session time.
     pub fn restart(&mut self) {
         self.began = None;
     }
 }
 
 /// `replay`
-pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
-    // Before anything is started: most mistakes are in the file's name.
-    let file = IbtFile::open(&args.file).map_err(|e| match e.to_string() {
-        named if named.contains(&*args.file.to_string_lossy()) => anyhow::anyhow!(named),
-        other => anyhow::anyhow!("cannot read {}: {other}", args.file.display()),
+pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
+    // The file is opened before anything is started, because most mistakes are in its name.
+    let file = IbtFile::open(&options.file).map_err(|e| match e.to_string() {
+        named if named.contains(&*options.file.to_string_lossy()) => anyhow::anyhow!(named),
+        other => anyhow::anyhow!("cannot read {}: {other}", options.file.display()),
     })?;
-    // Not parsed by the command line's own means, which would repeat a grant on the terminal.
-    let to: Option<ConnectString> = args.to.as_deref().map(str::parse).transpose().context("--to is no connect string")?;
-    let mut printer = Printer::new(args.json);
+    let to: Option<ConnectString> = options.to.as_deref().map(str::parse).transpose().context("--to is not a connect string")?;
+    let mut printer = Printer::new(options.json);
     let node = match &to {
         Some(_) => None,
-        None => Some(Node::start(&NodeOptions { clients: 1, ..NodeOptions::new(&args.node, Roles::ALL, true) }).await?),
+        None => {
+            options.node.clients = 1;
+            Some(Node::start(&options.node).await?)
+        }
     };
     let connect = match (&to, &node) {
         (Some(to), _) => to.clone(),
-        (None, Some(node)) => node.connect_string(args.driver, None, OWN_GRANT_DAYS)?.parse()?,
+        (None, Some(node)) => node.connect_string(options.driver, None, OWN_GRANT_DAYS)?.parse()?,
         (None, None) => anyhow::bail!("no server"),
     };
     let tenant = to.as_ref().and_then(|to| grant::peek(&to.grant)).map(|grant| grant.tenant);
-    let spool = args.to.is_some().then(|| args.node.data.join("spool"));
+    let spool = options.to.is_some().then(|| options.node.data.join("spool"));
     let sender = Sender::start(connect, spool, Default::default()).await?;
-    let outcome = Replay { args: &args, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file).await;
+    let outcome = Replay { options: &options, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file).await;
     if let Some(node) = node {
         node.stop().await?;
     }
@@ -122,8 +112,8 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
 }
 
 struct Replay<'a> {
-    args: &'a ReplayArgs,
-    // Of the server that is streamed to, as far as the grant tells.
+    options: &'a ReplayOptions,
+    // Tenant at the server given with `--to`, if the grant contains it.
     tenant: Option<TenantId>,
     sender: &'a Sender,
     node: Option<&'a Node>,
@@ -133,17 +123,20 @@ struct Replay<'a> {
 impl Replay<'_> {
     async fn run(mut self, file: IbtFile) -> anyhow::Result<()> {
         let mut watcher = match self.node {
-            Some(node) => {
-                Some(Watcher::new(node.feed().context("this process runs a processor")?, node.sessions()?.clone(), node.tenant(), self.args.driver))
-            }
+            Some(node) => Some(Watcher::new(
+                node.feed().context("this process runs a processor")?,
+                node.sessions()?.clone(),
+                node.tenant(),
+                self.options.driver,
+            )),
             None => None,
         };
-        let options = ReplayOptions { every: self.args.every, new_session: self.args.new_session.then(uuid::Uuid::new_v4) };
+        let options = iracing::ReplayOptions { every: self.options.every, new_session: self.options.new_session.then(uuid::Uuid::new_v4) };
         let (mut stream, mut frames, mut last) = (None::<Stream>, 0u64, (0u32, 0i64));
-        let mut pace = Pace::new(self.args.speed);
+        let mut pace = Pace::new(self.options.speed);
         let mut items = file.replay(options)?;
         for item in &mut items {
-            match item.with_context(|| format!("cannot read on in {}", self.args.file.display()))? {
+            match item.with_context(|| format!("cannot read the rest of {}", self.options.file.display()))? {
                 Item::Session { source, slot, meta } => {
                     if let Some(stream) = stream.take() {
                         stream.end(last.0, last.1, EndReason::SESSION_CHANGED)?;
@@ -151,12 +144,12 @@ impl Replay<'_> {
                     let opened = self.sender.client().open(source, slot)?;
                     opened.meta(&meta)?;
                     let name = [&meta.track_name, &meta.track_config, &meta.session_type].map(String::as_str);
-                    self.printer.say(&name.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "));
+                    self.printer.text(&name.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "));
                     if let Some(watcher) = &mut watcher {
                         watcher.follow(&opened);
                     } else if let Some(tenant) = &self.tenant {
                         let session = SessionId::of(tenant, &source);
-                        self.printer.say(&format!("its laps: /api/v1/sessions/{session}/laps at the server's API"));
+                        self.printer.text(&format!("laps: /api/v1/sessions/{session}/laps at the server's API"));
                     }
                     stream = Some(opened);
                     pace.restart();
@@ -187,9 +180,9 @@ impl Replay<'_> {
             }
         }
         for warning in file.warnings().iter().chain(&items.stats().warnings) {
-            eprintln!("boxbox: {}: {warning}", self.args.file.display());
+            eprintln!("boxbox: {}: {warning}", self.options.file.display());
         }
-        anyhow::ensure!(frames > 0, "{} holds no samples", self.args.file.display());
+        anyhow::ensure!(frames > 0, "{} holds no samples", self.options.file.display());
         if let Some(stream) = stream.take() {
             stream.end(last.0, last.1, EndReason::FINISHED)?;
         }
@@ -198,12 +191,12 @@ impl Replay<'_> {
             Some(watcher) => watcher.finish(self.printer, FINISH_WITHIN).await?,
             None => vec![],
         };
-        // All of them: `finish` fails otherwise.
+        // All frames are acked: otherwise `finish` fails.
         self.printer.summary(frames, frames, &ledgers);
         Ok(())
     }
 
-    /// Print what came back, and wait while too much is on its way.
+    /// Print the laps that were committed, and wait while too many bytes are unacked.
     async fn keep_up(&mut self, watcher: &mut Option<Watcher>) -> anyhow::Result<()> {
         loop {
             if let Some(watcher) = watcher {
@@ -215,17 +208,5 @@ impl Replay<'_> {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn speeds() {
-        assert_eq!(speed("max"), Ok(Speed::Max));
-        assert_eq!(speed("2.5"), Ok(Speed::Times(2.5)));
-        assert!(speed("0").is_err() && speed("-1").is_err() && speed("fast").is_err() && speed("inf").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What `demo`, `simulate` and `replay` share in using the client library.
+//! [`Sender`]: the client library as `demo`, `simulate` and `replay` use it.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,19 +7,18 @@ use std::time::{Duration, Instant};
 use boxbox_client::{Batch, Client, Config, Spool, Status};
 use boxbox_schemas::connect::ConnectString;
 
-/// Most that is kept of unacked frames: about an hour of one car at 60 Hz.
+/// Most bytes of unacked frames that are kept: about an hour of one car at 60 Hz.
 const SPOOL_MAX_BYTES: u64 = 64 << 20;
-/// A server that has not been reached once by then is not waited for: the address or the pin is wrong, or it is not up.
+/// How long to wait for the first connection. After this time the address or the pin is wrong, or the server does not run.
 const FIRST_CONTACT: Duration = Duration::from_secs(15);
-
-/// After this time without an answer the user is told what is being waited for.
+/// Time without an answer after which the user is warned.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// A client whose user waits for it: what a sim client retries for ever becomes an error here.
+/// A client for a command that a person waits for: what a sim client retries for ever is an error here after a while.
 pub struct Sender {
     client: Client,
     began: Instant,
-    said: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Sender {
@@ -30,7 +29,7 @@ impl Sender {
             None => Spool::Memory { max_bytes: SPOOL_MAX_BYTES },
         };
         let config = Config { spool, batch, agent: concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), ..Config::new(connect) };
-        Ok(Self { client: Client::start(config).await?, began: Instant::now(), said: AtomicBool::new(false) })
+        Ok(Self { client: Client::start(config).await?, began: Instant::now(), warned: AtomicBool::new(false) })
     }
 
     /// The client.
@@ -38,11 +37,11 @@ impl Sender {
         &self.client
     }
 
-    /// An error as soon as going on is of no use.
+    /// An error as soon as the client cannot succeed any more.
     pub fn check(&self) -> anyhow::Result<()> {
         let waiting = if self.client.stats().rtt.is_none() { self.began.elapsed() } else { Duration::ZERO };
         let never_reached = waiting > FIRST_CONTACT;
-        if waiting > SILENCE && !self.said.swap(true, Ordering::Relaxed) {
+        if waiting > SILENCE && !self.warned.swap(true, Ordering::Relaxed) {
             let why = self.client.stats().last_error.unwrap_or_else(|| "no answer".into());
             eprintln!("boxbox: not connected yet ({why}); trying for {} s", FIRST_CONTACT.as_secs());
         }

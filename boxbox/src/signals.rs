@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the polite requests to stop.
+//! Ctrl-C and SIGTERM: requests to stop.
 
 /// Returns when the process is asked to stop.
 pub async fn asked_to_stop() {

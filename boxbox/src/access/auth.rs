@@ -1,8 +1,9 @@
 //! Grants and the keys that sign them, as files in `auth/` of the data folder (W3).
 //!
-//! `auth/keys/` holds signing keys, named so that the newest sorts last: it signs, all of them verify. `grant rotate`
-//! adds one; delete the older ones when what they signed has run out: what has not ends at once. `auth/revoked` lists revoked ids,
-//! `auth/grants.jsonl` what was handed out (never the tokens). What a running node makes of them: [`crate::authority`].
+//! `auth/keys/` holds the signing keys, named so that the newest sorts last. The newest key signs, and all keys verify. `grant rotate`
+//! adds a key. An older key can be deleted when all grants that it signed have expired; a grant that has not expired ends when its
+//! key is deleted. `auth/revoked` lists the revoked ids, `auth/grants.jsonl` the grants that were made, without their tokens.
+//! [`crate::access::authority`] reads these files in a running node.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -15,15 +16,22 @@ use boxbox_schemas::grant::{Ability, Grant, SigningKey, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::node::data;
+use crate::data;
 
-/// What is kept of a grant that was handed out.
+/// What a grant of a driver who sends allows.
+pub const SEND: &[Ability] = &[Ability::Car, Ability::Field, Ability::Meta];
+/// What a grant to read results allows.
+pub const READ: &[Ability] = &[Ability::Read];
+/// What a grant to read, close and reopen sessions allows.
+pub const MANAGE: &[Ability] = &[Ability::Read, Ability::Manage];
+
+/// A grant that was made, as `auth/grants.jsonl` keeps it.
 #[derive(Serialize, Deserialize)]
 pub struct Issued {
     /// The grant.
     #[serde(flatten)]
     pub grant: Grant,
-    /// When, Unix seconds.
+    /// When it was made, Unix seconds.
     pub issued: i64,
 }
 
@@ -31,16 +39,16 @@ pub struct Issued {
 pub struct OwnKey {
     /// The key.
     pub key: SigningKey,
-    /// When it was made, Unix seconds; 0 if its file's name does not say.
+    /// When it was made, Unix seconds; 0 if the file's name does not contain it.
     pub made: i64,
 }
 
-/// Unix seconds now.
+/// The time now, Unix seconds.
 pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs() as i64).unwrap_or(0)
 }
 
-/// Where a data folder keeps all this.
+/// The folder of keys, grants and revocations in a data folder.
 pub fn folder(data: &Path) -> PathBuf {
     data.join("auth")
 }
@@ -50,7 +58,7 @@ pub fn keys_folder(data: &Path) -> PathBuf {
     folder(data).join("keys")
 }
 
-/// The signing keys there are, the newest last.
+/// The signing keys of a data folder, the newest last.
 pub fn own_keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     let folder = keys_folder(data);
     let read = || {
@@ -74,7 +82,7 @@ pub fn own_keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     paths.iter().map(load).collect()
 }
 
-/// The signing keys, of which one is made if there is none.
+/// The signing keys of a data folder, the newest last. If there is none, one is made.
 pub fn keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     let there = own_keys(data)?;
     if !there.is_empty() {
@@ -82,16 +90,16 @@ pub fn keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     }
     if folder(data).join("grants.jsonl").exists() {
         let folder = keys_folder(data);
-        tracing::error!(folder = %folder.display(), "the signing keys are gone: a new one was made, and no grant handed out before is good any more");
+        tracing::error!(folder = %folder.display(), "the signing keys are gone: a new one was made, and the grants made before are not valid any more");
     }
     add_key(data)?;
     own_keys(data)
 }
 
-/// Make another signing key, which signs from now on.
+/// Make a new signing key, which signs from now on.
 pub fn add_key(data: &Path) -> anyhow::Result<PathBuf> {
     let folder = keys_folder(data);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let key = SigningKey::generate().context("the system gives no random bytes")?;
     let path = folder.join(format!("{:011}-{}.key", now(), key_id(&key.public())));
     data::write_secret(&path, &key.to_bytes())?;
@@ -103,7 +111,8 @@ pub fn revoked_file(data: &Path) -> PathBuf {
     folder(data).join("revoked")
 }
 
-/// The revoked ids. A file that cannot be read or understood is an error, never an empty list: it would let everybody in.
+/// The revoked ids. A file that cannot be read or parsed is an error and never an empty list, with which revoked grants would be
+/// accepted.
 pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     let path = revoked_file(data);
     let text = match fs::read_to_string(&path) {
@@ -112,12 +121,13 @@ pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read the revocations in {}: restore it from a backup", path.display())),
     };
     let ids = text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let parse =
-        |line: &str| line.parse().ok().with_context(|| format!("{} holds {line:?}, which is no grant's id: correct that line", path.display()));
+    let parse = |line: &str| {
+        line.parse().ok().with_context(|| format!("{} holds {line:?}, which is not the id of a grant: correct that line", path.display()))
+    };
     ids.map(parse).collect()
 }
 
-/// Note that a grant is revoked. Appended, so that revocations made at the same moment all stay.
+/// Add a grant to the revoked ids. The id is appended, so that revocations made at the same moment are all kept.
 pub fn add_revoked(data: &Path, id: GrantId) -> anyhow::Result<()> {
     if revoked(data)?.contains(&id) {
         return Ok(());
@@ -129,7 +139,7 @@ pub fn add_revoked(data: &Path, id: GrantId) -> anyhow::Result<()> {
     append.with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Sign a grant and note that it was handed out.
+/// Make a grant, sign it, and add it to `auth/grants.jsonl`. Returns the grant and its token.
 pub fn issue(
     data: &Path,
     tenant: TenantId,
@@ -139,7 +149,7 @@ pub fn issue(
     days: u32,
 ) -> anyhow::Result<(Grant, String)> {
     let keys = keys(data)?;
-    let OwnKey { key, .. } = keys.last().context("a folder that issues has at least one key")?;
+    let OwnKey { key, .. } = keys.last().context("a folder that makes grants has at least one key")?;
     let issued = now();
     let grant = Grant {
         id: GrantId(uuid::Uuid::new_v4().into_bytes()),
@@ -158,12 +168,12 @@ pub fn issue(
     Ok((grant, token))
 }
 
-/// What a sim client's user pastes.
+/// The connect string, which a sim client's user pastes.
 pub fn connect_string(token: String, host: String, port: u16, pins: Vec<Pin>) -> String {
     ConnectString { grant: token, host, port, pins }.to_string()
 }
 
-/// What was handed out.
+/// The grants that were made.
 pub fn issued(data: &Path) -> Vec<Issued> {
     let text = fs::read_to_string(folder(data).join("grants.jsonl")).unwrap_or_default();
     text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()

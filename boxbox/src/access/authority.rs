@@ -1,9 +1,10 @@
-//! What a running node knows of keys and revocations, kept up to date: by the files of its data folder (W3), and with a Kafka log
-//! by the control topic as well (W10), for which it needs no files at all.
+//! The keys and revocations that a running node knows, kept up to date from the files of its data folder (W3) and, with a Kafka log,
+//! from the control topic (W10). A node with a control topic needs no files.
 //!
-//! Who cannot read a list does not know who was revoked since. So when the files cannot be read [`FAILED_LOOKS_MAX`] times in a
-//! row, or the control topic is followed no more, all grants are suspended: no client is accepted, connections are closed with a code
-//! that lets clients come back later, and readiness fails and says what to do. The suspension ends when everything can be read again.
+//! A node that cannot read a list does not know which grants were revoked since. When the files cannot be read [`FAILED_LOOKS_MAX`]
+//! times in a row, or the control topic is not followed, the node suspends all grants: it accepts no client, closes
+//! connections with a code that lets clients come back later, and fails its readiness check, which shows what to do. The suspension
+//! ends when everything can be read again.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,10 +23,10 @@ use tokio::time::MissedTickBehavior;
 use crate::access::auth;
 use crate::access::control::Followed;
 
-/// How often a node looks for new keys and revocations; far below the 5 s within which a revocation must bite.
+/// How often a node reads the files of keys and revocations; far below the 5 s within which a revocation must take effect.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Looks in a row that may fail before grants are suspended. After 2 s, so that within the 5 s a revocation bites, or everything
-/// is closed; and not after one, for a file may be looked at while somebody replaces it.
+/// Failed reads in a row after which grants are suspended. That is 2 s, so that within 5 s a revocation takes effect or all
+/// connections are closed. One failed read is not enough, because a file may be read while a person replaces it.
 const FAILED_LOOKS_MAX: u32 = 4;
 
 boxbox_schemas::metrics! {
@@ -33,16 +34,16 @@ boxbox_schemas::metrics! {
     pub struct GrantMetrics("boxbox_grants") {
         /// 1 while keys and revocations cannot be read, so that no client is accepted and connections are closed; else 0.
         suspended: gauge,
-        /// Looks at the files of keys and revocations that failed.
+        /// Failed reads of the files of keys and revocations.
         failed_looks: counter,
     }
 }
 
-/// Who may what, kept up to date.
+/// What decides about grants, kept up to date.
 pub struct Known {
-    /// What decides about grants now.
+    /// Decides about grants now.
     pub authority: watch::Receiver<Arc<Authority>>,
-    /// Why it refuses all of them, if it does.
+    /// Why it refuses all grants, if it does.
     pub suspension: Arc<Suspension>,
 }
 
@@ -51,17 +52,17 @@ pub struct Known {
 pub struct Suspension(Mutex<Option<String>>);
 
 impl Suspension {
-    /// An error if they are: what is wrong, and what a person can do.
+    /// An error if they are: it describes what is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
         self.0.lock().clone().map_or(Ok(()), Err)
     }
 }
 
-/// Keep who may what up to date for as long as anybody listens: by the files of `data`, and by the control topic if there is one.
-/// Returns when all of it was read. With `make_key`, a key is made if the folder has none.
+/// Read the files of `data`, and the control topic if there is one, and keep the result up to date for as long as it has receivers.
+/// Returns when all was read once. With `make_key`, a key is made if the folder has none.
 ///
 /// # Errors
-/// If a part of it cannot be read.
+/// If a file or the control topic cannot be read.
 pub async fn watch(data: &Path, control: Option<Control>, make_key: bool) -> anyhow::Result<Known> {
     if make_key {
         auth::keys(data)?;
@@ -73,32 +74,32 @@ fn follow(data: &Path, followed: Followed) -> anyhow::Result<Known> {
     let files = Files::read(data, None)?;
     if files.keys.is_empty() && followed.standing().keys().is_empty() {
         tracing::warn!(
-            "no key is known that grants are signed with: no client gets in until `boxbox grant create` with this log's --log-url publishes one"
+            "no key is known that grants are signed with: no client is accepted until `boxbox grant create` with this log's --log-url publishes one"
         );
     }
     let suspension = Arc::new(Suspension::default());
     let looks = Looks { files, failed: 0, error: None };
-    let (publish, authority) = watch::channel(Arc::new(looks.authority(&followed)));
-    let watcher = Watcher { data: data.to_path_buf(), looks, followed, publish, suspension: suspension.clone(), metrics: GrantMetrics::new() };
-    tokio::spawn(watcher.run());
+    let (sender, authority) = watch::channel(Arc::new(looks.authority(&followed)));
+    let updater = Updater { data: data.to_path_buf(), looks, followed, sender, suspension: suspension.clone(), metrics: GrantMetrics::new() };
+    tokio::spawn(updater.run());
     Ok(Known { authority, suspension })
 }
 
-struct Watcher {
+struct Updater {
     data: PathBuf,
     looks: Looks,
     followed: Followed,
-    publish: watch::Sender<Arc<Authority>>,
+    sender: watch::Sender<Arc<Authority>>,
     suspension: Arc<Suspension>,
     metrics: GrantMetrics,
 }
 
-impl Watcher {
+impl Updater {
     async fn run(mut self) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut spare, mut looking) = (Some(Spare::take()), None);
-        while !self.publish.is_closed() {
+        while !self.sender.is_closed() {
             tokio::select! {
                 () = self.followed.changed() => {}
                 (outcome, back) = ended(&mut looking) => {
@@ -107,18 +108,18 @@ impl Watcher {
                 }
                 _ = ticks.tick() => match spare.take() {
                     Some(spare) => looking = Some(self.look(spare)),
-                    // A folder on another machine, or a disk that hangs.
+                    // The read before has not ended: the folder is on another machine that does not answer, or the disk hangs.
                     None => self.looked(Err(anyhow::anyhow!("{} does not answer", auth::folder(&self.data).display()))),
                 },
             }
-            self.tell();
+            self.send();
         }
     }
 
-    /// Look at the files, on a thread that may wait for them.
+    /// Read the files, on a thread that may block.
     fn look(&self, mut spare: Spare) -> JoinHandle<(anyhow::Result<Files>, Spare)> {
         let (data, before) = (self.data.clone(), self.looks.files.there);
-        tokio::task::spawn_blocking(move || (spare.lent(|| Files::read(&data, Some(before))), spare))
+        tokio::task::spawn_blocking(move || (spare.lend(|| Files::read(&data, Some(before))), spare))
     }
 
     fn looked(&mut self, outcome: anyhow::Result<Files>) {
@@ -126,8 +127,8 @@ impl Watcher {
         self.looks.take(outcome);
     }
 
-    /// Tell what holds now to everybody who decides by it.
-    fn tell(&self) {
+    /// Send the current authority to the services, if it has changed, and log when a suspension begins or ends.
+    fn send(&self) {
         let trouble = self.looks.trouble().or_else(|| self.followed.trouble().map(str::to_owned));
         let new = if trouble.is_some() { Authority::unavailable() } else { self.looks.authority(&self.followed) };
         self.metrics.suspended.set(f64::from(u8::from(trouble.is_some())));
@@ -137,7 +138,7 @@ impl Watcher {
             (Some(_), None) => tracing::warn!("keys and revocations are known again: grants hold as before"),
             _ => {}
         }
-        self.publish.send_if_modified(|old| {
+        self.sender.send_if_modified(|old| {
             **old != new && {
                 *old = Arc::new(new);
                 true
@@ -146,7 +147,7 @@ impl Watcher {
     }
 }
 
-/// The look that is under way, if there is one.
+/// Waits for the read that is in progress; without one, for ever.
 async fn ended(looking: &mut Option<JoinHandle<(anyhow::Result<Files>, Spare)>>) -> (anyhow::Result<Files>, Spare) {
     let Some(handle) = looking else { return std::future::pending().await };
     let outcome = handle.await;
@@ -154,7 +155,7 @@ async fn ended(looking: &mut Option<JoinHandle<(anyhow::Result<Files>, Spare)>>)
     outcome.unwrap_or_else(|panic| (Err(panic.into()), Spare::take()))
 }
 
-/// What the files said last, and how often in a row they have said nothing since.
+/// What the files held at the last successful read, and how many reads have failed since.
 struct Looks {
     files: Files,
     failed: u32,
@@ -176,7 +177,7 @@ impl Looks {
         }
     }
 
-    /// Why what the files said last may not be so any more.
+    /// Why what was read last may be outdated, if it may.
     fn trouble(&self) -> Option<String> {
         self.error.clone().filter(|_| self.failed >= FAILED_LOOKS_MAX)
     }
@@ -186,14 +187,14 @@ impl Looks {
     }
 }
 
-/// What the files of a data folder say.
+/// What the files of a data folder hold.
 struct Files {
     there: There,
     keys: Vec<[u8; 32]>,
     revoked: Vec<GrantId>,
 }
 
-/// What there was to read.
+/// Which of the files exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct There {
     keys: bool,
@@ -201,29 +202,26 @@ struct There {
 }
 
 impl Files {
-    /// Read them. What was there `before` and is gone as a whole is an error: somebody has moved a folder away or a disk is not
-    /// there, and nothing says that no grant is revoked.
+    /// Read them. It is an error if a folder or a list that existed `before` is gone: a folder was moved or a disk is missing, and
+    /// that does not mean that no grant is revoked.
     fn read(data: &Path, before: Option<There>) -> anyhow::Result<Self> {
         let (keys, revoked) = (auth::keys_folder(data), auth::revoked_file(data));
         let there = There { keys: keys.try_exists()?, revoked: revoked.try_exists()? };
         if before.is_some_and(|before| before.keys && !there.keys) {
-            bail!("the folder {} is gone: put it back; to take a key out of use, delete its file alone", keys.display());
+            bail!("the folder {} is gone: put it back; to remove one key, delete only its file", keys.display());
         }
         if before.is_some_and(|before| before.revoked && !there.revoked) {
-            bail!(
-                "the list of revocations {} is gone: put it back, or make it an empty file if no grant is to be revoked any more",
-                revoked.display()
-            );
+            bail!("the list of revocations {} is gone: put it back, or create an empty file if no grant has to stay revoked", revoked.display());
         }
         Ok(Self { there, keys: auth::own_keys(data)?.iter().map(|own| own.key.public()).collect(), revoked: auth::revoked(data)? })
     }
 }
 
-/// Handles that are held for nothing but to be let go of before a look, so that it finds some when the process has no more.
+/// File handles in reserve. They are closed before each read, so that the read can open files when the process has no handles left.
 struct Spare(Vec<File>);
 
 impl Spare {
-    /// A look needs one at a time; the other is for somebody who opens a file at that very moment.
+    /// A read needs one handle at a time; the other is for a thread that opens a file at the same moment.
     const COUNT: usize = 2;
 
     fn take() -> Self {
@@ -237,10 +235,10 @@ impl Spare {
         self.0.extend(std::iter::repeat_with(|| File::open(nothing)).take(Self::COUNT - self.0.len()).filter_map(Result::ok));
     }
 
-    /// What `work` gives while the handles are free for it.
-    fn lent<T>(&mut self, work: impl FnOnce() -> T) -> T {
+    /// Run `read` while the handles are closed.
+    fn lend<T>(&mut self, read: impl FnOnce() -> T) -> T {
         self.0.clear();
-        let done = work();
+        let done = read();
         self.refill();
         done
     }

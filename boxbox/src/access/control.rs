@@ -1,8 +1,8 @@
-//! W10: what nodes that share no folder know of keys and revocations: the control topic beside a Kafka log.
+//! W10: the control topic of a Kafka log, from which nodes without a common folder learn keys and revocations.
 //!
-//! `boxbox grant` with a Kafka log brings the topic in line with its data folder each time: public keys and revocations go in,
-//! what has run out is removed. `auth/published` lists the keys that this folder has put there, so that one whose file was
-//! deleted is removed there too. Private keys stay in the folder.
+//! Each `boxbox grant` with a Kafka log brings the topic in line with its data folder: it publishes public keys and revocations and
+//! removes expired revocations. `auth/published` lists the keys that this folder has published, so that a key whose file was
+//! deleted is removed from the topic as well. Private keys stay in the folder.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -21,39 +21,39 @@ use boxbox_schemas::grant::key_id;
 use tokio::task::JoinSet;
 
 use crate::access::auth;
-use crate::cli::LogArgs;
-use crate::node::data;
+use crate::data;
+use crate::log::LogOptions;
 
-/// Pause before each try to read a topic again whose reader has died.
+/// Pause before each attempt to read the topic again after its reader has died.
 const AGAIN: Duration = Duration::from_secs(1);
 /// A revocation is removed this long after its grant has expired, seconds: clocks differ.
 const EXPIRED_FOR_S: i64 = 24 * 3600;
 
 boxbox_schemas::metrics! {
-    /// What a node knows by the control topic.
+    /// What a node knows from the control topic.
     pub struct ControlMetrics("boxbox_control") {
-        /// Verifying keys that the control topic says are in use.
+        /// Verifying keys in use, according to the control topic.
         keys: gauge,
-        /// Grants that the control topic says are revoked.
+        /// Revoked grants, according to the control topic.
         revoked: gauge,
         /// Records of the control topic that were not understood: written by a newer version, or damaged.
         ignored: counter,
     }
 }
 
-/// The control topic of the log that is meant, if that is a Kafka log.
-pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Control>> {
-    let Some(url) = log.log_url.as_deref().filter(|url| url.starts_with("kafka://")) else { return Ok(None) };
-    let control = Control::open(url, log.options()?).await.context("cannot open the control topic, which says who may send and read")?;
+/// The control topic of the log; `None` if the log is not a Kafka log.
+pub async fn open(log: &LogOptions) -> anyhow::Result<Option<Control>> {
+    let Some(url) = log.url.as_deref().filter(|url| url.starts_with("kafka://")) else { return Ok(None) };
+    let control = Control::open(url, log.open_options()?).await.context("cannot open the control topic, which says who may send and read")?;
     Ok(Some(control))
 }
 
-/// All that a control topic holds, and what comes after it.
+/// All that a control topic holds, and the changes that follow.
 type Read = (Vec<Change>, Changes);
 /// Reads a control topic from its beginning.
 type Reading = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Read, LogError>> + Send>> + Send + Sync>;
 
-/// What the topic says, kept up to date. Without a topic it says nothing.
+/// The keys and revocations of the control topic, kept up to date. Without a topic there are none.
 pub struct Followed {
     standing: Standing,
     topic: Option<Topic>,
@@ -66,14 +66,14 @@ struct Topic {
 }
 
 enum State {
-    /// What is put there is told here.
+    /// Changes of the topic arrive here.
     Following(Changes),
-    /// Nothing is told any more; the task reads the topic anew, and ends when it has.
+    /// No changes arrive any more; the task reads the topic again, and ends when it has read it.
     Lost(JoinSet<Read>),
 }
 
 impl Followed {
-    /// Read the topic to its end. An error rather than a part: who has not read all does not know who is revoked.
+    /// Read the topic to its end. If a part cannot be read, this is an error: a revocation could be in that part.
     pub async fn begin(control: Option<Control>) -> anyhow::Result<Self> {
         let Some(control) = control.map(Arc::new) else { return Ok(Self { standing: Standing::default(), topic: None }) };
         let name = control.topic().to_owned();
@@ -87,7 +87,7 @@ impl Followed {
         Ok(followed)
     }
 
-    /// The same, of whatever `reading` reads.
+    /// As [`Followed::begin`], from what `reading` reads.
     pub async fn read_by(reading: Reading) -> Result<Self, LogError> {
         let (all, changes) = reading().await?;
         let topic = Topic { reading, state: State::Following(changes), metrics: ControlMetrics::new() };
@@ -96,36 +96,38 @@ impl Followed {
         Ok(followed)
     }
 
-    /// What it says now; as far as is known, see [`Followed::trouble`].
+    /// The keys and revocations now. They may be outdated while there is [`Followed::trouble`].
     pub fn standing(&self) -> &Standing {
         &self.standing
     }
 
-    /// Why it may say something else by now, without anybody here having heard of it.
+    /// Why [`Followed::standing`] may be outdated, if it may.
     pub fn trouble(&self) -> Option<&'static str> {
         match &self.topic.as_ref()?.state {
             State::Following(_) => None,
-            State::Lost(_) => Some("the control topic is followed no more, and is being read again: if this lasts, is Kafka there?"),
+            State::Lost(_) => {
+                Some("the reader of the control topic has ended, and the topic is being read again: if this lasts, check that Kafka answers")
+            }
         }
     }
 
-    /// Returns when it says something else, or there is other trouble; without a topic, never. Dropping the future loses nothing.
+    /// Returns when the keys and revocations, or the trouble, may have changed; without a topic, never. Cancel safe.
     pub async fn changed(&mut self) {
         let Some(topic) = &mut self.topic else { return std::future::pending().await };
         match &mut topic.state {
             State::Following(changes) => match changes.next().await {
                 Some(change) => self.apply(&change),
-                // Only if its thread has panicked.
+                // The channel closes only if the reader's thread has panicked.
                 None => topic.state = State::Lost(JoinSet::from_iter([read_again(topic.reading.clone())])),
             },
             State::Lost(task) => match task.join_next().await {
                 Some(Ok((all, changes))) => {
                     topic.state = State::Following(changes);
-                    // As a node that starts now: what was removed meanwhile is not in `all`.
+                    // Begin with nothing, as a node that starts now: `all` does not hold what was removed meanwhile.
                     self.standing = Standing::default();
                     all.iter().for_each(|change| self.apply(change));
                 }
-                // Reading has panicked as well.
+                // The task has panicked.
                 Some(Err(_)) | None => *task = JoinSet::from_iter([read_again(topic.reading.clone())]),
             },
         }
@@ -161,8 +163,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Open and read the topic of the log that is meant, if that is a Kafka log.
-    pub async fn open(log: &LogArgs) -> anyhow::Result<Option<Self>> {
+    /// Open and read the topic of the log; `None` if the log is not a Kafka log.
+    pub async fn open(log: &LogOptions) -> anyhow::Result<Option<Self>> {
         let Some(control) = open(log).await? else { return Ok(None) };
         let (all, _) = control.read().await.context("cannot read the control topic")?;
         let mut standing = Standing::default();
@@ -172,19 +174,19 @@ impl Publisher {
         Ok(Some(Self { control, standing }))
     }
 
-    /// What the topic says.
+    /// The keys and revocations of the topic.
     pub fn standing(&self) -> &Standing {
         &self.standing
     }
 
-    /// Put a record, durably.
+    /// Write a record durably.
     pub async fn put(&mut self, record: &Record) -> anyhow::Result<()> {
         let (key, value) = (record.key(), record.value());
         self.standing.apply(key.as_bytes(), value.as_deref());
-        self.control.put(key, value).await.context("every edge and API must know, and not all do: run the command again")
+        self.control.put(key, value).await.context("not every edge and API knows the change: run the command again")
     }
 
-    /// Say that a grant is revoked, unless that is said already.
+    /// Write that a grant is revoked, unless the topic holds that already.
     pub async fn revoke(&mut self, data: &Path, id: GrantId) -> anyhow::Result<()> {
         if self.standing.revoked().contains_key(&id) {
             return Ok(());
@@ -193,7 +195,7 @@ impl Publisher {
         self.put(&Record::Revoked { id, until }).await
     }
 
-    /// Bring the topic in line with a data folder. True if there are keys in it now that were not there.
+    /// Bring the topic in line with a data folder. Returns whether a key was added.
     pub async fn publish(&mut self, data: &Path) -> anyhow::Result<bool> {
         let (own, now) = (auth::own_keys(data)?, auth::now());
         let ids: BTreeSet<String> = own.iter().map(|own| key_id(&own.key.public())).collect();
@@ -225,24 +227,25 @@ impl Publisher {
         Ok(new)
     }
 
-    /// Remove the keys that this folder has published, and has no more.
+    /// Remove the keys that this folder has published and does not hold any more.
     async fn remove_keys(&mut self, data: &Path, own: &BTreeSet<String>, published: &BTreeSet<String>) -> anyhow::Result<()> {
         let gone: Vec<&String> = published.difference(own).filter(|id| self.standing.keys().contains_key(*id)).collect();
         if gone.is_empty() {
             return Ok(());
         }
-        // Somebody who deletes an old key keeps a newer one; no key left is a loss, and its grants are still driven with.
+        // A person who deletes an old key keeps a newer one. If no published key is left, the keys were lost, and drivers still use
+        // their grants.
         let lost = published.is_disjoint(own);
         for id in gone {
             if lost {
                 eprintln!(
-                    "note: the key {id} was published from {}, whose keys are gone. Grants signed with it stay good; if it may be in wrong hands: \
+                    "note: the key {id} was published from {}, whose keys are gone. Grants signed with it stay valid; if the key may be stolen, run: \
                      boxbox grant remove-key {id}",
                     data.display()
                 );
             } else {
                 self.put(&Record::KeyRemoved { id: id.clone() }).await?;
-                eprintln!("the key {id}, whose file was deleted, verifies nothing any more, on any node");
+                eprintln!("the key {id}, whose file was deleted, is not valid on any node any more");
             }
         }
         let kept: String = own.iter().filter(|id| self.standing.keys().contains_key(*id)).map(|id| format!("{id}\n")).collect();
@@ -263,7 +266,7 @@ fn published(data: &Path) -> anyhow::Result<BTreeSet<String>> {
     }
 }
 
-/// Noted before it is put: what is put and not noted would never be removed.
+/// Add a key to `auth/published`. This comes before the key is published: a key that is published and not listed is never removed.
 fn note_published(data: &Path, id: &str) -> anyhow::Result<()> {
     let path = published_file(data);
     let append = OpenOptions::new()

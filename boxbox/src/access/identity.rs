@@ -7,9 +7,9 @@ use anyhow::Context;
 use boxbox_schemas::connect::Pin;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 
-use crate::node::data;
+use crate::data;
 
-/// Certificate, key, and the pin clients know them by.
+/// The certificate, its key, and the pin by which clients know the key.
 pub struct ServerIdentity {
     /// DER.
     pub certificate: Vec<u8>,
@@ -19,18 +19,18 @@ pub struct ServerIdentity {
     pub pin: Pin,
 }
 
-/// Read the identity of a data folder, making it if there is none.
+/// Read the identity of a data folder, or make it if there is none.
 pub fn load_or_make(data: &Path) -> anyhow::Result<ServerIdentity> {
     let folder = data.join("auth");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let (key_path, certificate_path) = (folder.join("server.key"), folder.join("server.crt"));
     if !key_path.exists() {
         data::write_secret(&key_path, &KeyPair::generate()?.serialize_der())?;
     }
     let key = fs::read(&key_path).with_context(|| format!("cannot read {}", key_path.display()))?;
     let pair = KeyPair::try_from(key.as_slice())
-        .with_context(|| format!("{} holds no key: delete it, and hand out new connect strings", key_path.display()))?;
-    // The pin is of the key, so the certificate may be made anew at any time.
+        .with_context(|| format!("{} holds no key: delete it, and give clients new connect strings", key_path.display()))?;
+    // The pin is the hash of the key, so a new certificate may be made at any time.
     if !certificate_path.exists() {
         let certificate = CertificateParams::new(vec!["boxbox".into()])?.self_signed(&pair)?;
         data::write_whole(&certificate_path, certificate.der())?;

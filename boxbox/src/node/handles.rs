@@ -1,27 +1,28 @@
-//! Handles: open files and sockets, of which the system gives a process only so many.
+//! Handles: open files and sockets. The system limits how many a process may have.
 //!
-//! A client's connection to the edge costs none, for all of them share one UDP socket; an HTTP connection costs one. So that people
-//! who connect cannot take what the log, the stores and the revocations need, the limit is raised as far as it goes at the start,
-//! the most that everything else can need is set aside, and the API accepts only as many connections as are left.
+//! A sim client's connection costs no handle, because all of them share one UDP socket; an HTTP connection costs one. HTTP connections
+//! must not use up the handles that the log, the stores and the revocations need. Therefore the limit is raised as far as possible
+//! at the start, the most that everything else can need is reserved, and the API accepts only as many connections as are left.
 
-/// Runtimes with their timers, listeners, the folder's locks, standard streams, keys and revocations with what is spare for them.
+/// Runtimes with their timers, listeners, the folder's locks, standard streams, and keys and revocations with their reserve.
 const BASE: usize = 48;
-/// Of a partition of the embedded log: its folder, the `commit` file, the segment that is written to and the next, and a few
-/// readers, each in another segment.
+/// Handles of a partition of the embedded log: its folder, the `commit` file, the segment that is written to and the next, and a
+/// few readers, each in another segment.
 const EMBEDDED_PARTITION: usize = 8;
-/// Of a client of Kafka: sockets and the pipes that wake their threads, for a cluster of five brokers.
+/// Handles of a Kafka client: sockets and the pipes that wake their threads, for a cluster of five brokers.
 const KAFKA_CLIENT: usize = 24;
-/// Clients of Kafka for questions, for writing, for the control topic, and one that is made while another closes.
+/// Kafka clients for queries, for writing, for the control topic, and one that is made while another closes.
 const KAFKA_CLIENTS: usize = 6;
-/// Of an SQLite file: a connection that writes and four that read, each with the file and its write-ahead log, and what is sorted.
+/// Handles of an SQLite file: a connection that writes and four that read, each with the file and its write-ahead log, and files
+/// for sorting.
 const SQLITE_FILE: usize = 16;
-/// Connections to PostgreSQL, of results and of the archive's plans, beside those of each partition: readers and beats.
+/// Connections to PostgreSQL for results and for the archive's plans that belong to no partition: readers and heartbeats.
 const POSTGRES: usize = 2 * 10;
-/// Of a partition whose stores are servers: transactions of results and of plans, and what is inserted into ClickHouse.
+/// Handles of a partition whose stores are servers: transactions of results and of plans, and inserts into ClickHouse.
 const SERVER_PARTITION: usize = 4;
-/// Of a client that drives in the same process.
+/// Handles of a sim client in the same process.
 const CLIENT: usize = 4;
-/// With fewer HTTP connections a probe and a few people would not get in beside each other.
+/// Fewest HTTP connections: enough for a health probe and a few people at once.
 const CONNECTIONS_MIN: usize = 32;
 
 boxbox_schemas::metrics! {
@@ -29,99 +30,99 @@ boxbox_schemas::metrics! {
     pub struct HandleMetrics("boxbox_handles") {
         /// Files and sockets that the process may hold open.
         limit: gauge,
-        /// Of them, what is set aside for everything but HTTP connections.
+        /// Handles reserved for everything except HTTP connections.
         reserved: gauge,
-        /// HTTP connections that are accepted at once.
+        /// Most HTTP connections that are accepted at once.
         connections: gauge,
     }
 }
 
-/// What a process does that takes handles.
+/// What a process runs, as far as it needs handles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Work {
-    /// Partitions of its log and where that is, if it has one.
-    pub log: Option<(LogPlace, usize)>,
-    /// Where its stores are, if it has any.
-    pub stores: Option<StorePlace>,
-    /// Whether it reads the log.
+pub struct Workload {
+    /// Its log and the number of partitions, if it has a log.
+    pub log: Option<(LogBackend, usize)>,
+    /// Its stores, if it has any.
+    pub stores: Option<StoreBackend>,
+    /// Whether it runs a processor, which reads the log.
     pub processes: bool,
-    /// Clients that drive in the same process.
+    /// Sim clients in the same process.
     pub clients: usize,
 }
 
-/// Where a log is.
+/// What keeps the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LogPlace {
+pub enum LogBackend {
     /// Files in the data folder.
-    Folder,
+    Embedded,
     /// Kafka.
     Kafka,
 }
 
-/// Where stores are.
+/// What keeps results and frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StorePlace {
+pub enum StoreBackend {
     /// Files in the data folder.
-    Folder,
+    Files,
     /// PostgreSQL and ClickHouse.
     Servers,
 }
 
-impl Work {
-    /// The most handles that it can need beside HTTP connections.
+impl Workload {
+    /// The most handles that the process can need besides HTTP connections.
     fn reserve(&self) -> usize {
         let partitions = self.log.map_or(0, |(_, partitions)| partitions);
         let log = match self.log {
             None => 0,
-            Some((LogPlace::Folder, _)) => 2 + EMBEDDED_PARTITION * partitions,
-            // A reader is a client, and the pumps of a partition may have one each.
-            Some((LogPlace::Kafka, _)) => KAFKA_CLIENT * (KAFKA_CLIENTS + if self.processes { 2 * partitions } else { 0 }),
+            Some((LogBackend::Embedded, _)) => 2 + EMBEDDED_PARTITION * partitions,
+            // A reader is a Kafka client, and a partition may have two: one for results, one for the archive.
+            Some((LogBackend::Kafka, _)) => KAFKA_CLIENT * (KAFKA_CLIENTS + if self.processes { 2 * partitions } else { 0 }),
         };
         let stores = match self.stores {
             None => 0,
-            Some(StorePlace::Folder) => 2 * SQLITE_FILE,
-            Some(StorePlace::Servers) => POSTGRES + if self.processes { SERVER_PARTITION * partitions } else { 0 },
+            Some(StoreBackend::Files) => 2 * SQLITE_FILE,
+            Some(StoreBackend::Servers) => POSTGRES + if self.processes { SERVER_PARTITION * partitions } else { 0 },
         };
         BASE + log + stores + CLIENT * self.clients
     }
 
-    /// Handles that one HTTP connection can take: itself, and a question to ClickHouse.
+    /// Handles of one HTTP connection: its socket, and a query to ClickHouse.
     fn of_connection(&self) -> usize {
-        if self.stores == Some(StorePlace::Servers) { 2 } else { 1 }
+        if self.stores == Some(StoreBackend::Servers) { 2 } else { 1 }
     }
 }
 
 /// How a process divides its handles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// What the system allows.
+    /// Handles that the system allows.
     pub limit: u64,
-    /// What is set aside for everything but HTTP connections.
+    /// Handles reserved for everything except HTTP connections.
     pub reserved: usize,
-    /// HTTP connections that are accepted at once.
+    /// Most HTTP connections that are accepted at once.
     pub connections: usize,
 }
 
-/// The system allows too few.
+/// The system allows too few handles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "the system lets this process open {limit} files and sockets, and it needs {needed} at least: raise its hard limit, with `ulimit -n 65536` in \
+    "the system lets this process open {limit} files and sockets, and it needs at least {needed}: raise its hard limit, with `ulimit -n 65536` in \
      the shell that starts it, LimitNOFILE=65536 in its systemd unit, or `--ulimit nofile=65536` of its container"
 )]
 pub struct TooFew {
-    /// What the system allows.
+    /// Handles that the system allows.
     pub limit: u64,
-    /// The least that would do.
+    /// Fewest handles that would suffice.
     pub needed: usize,
 }
 
 impl Budget {
-    /// Divide `limit` handles for `work` and at most `wanted` HTTP connections.
+    /// Divide `limit` handles between `workload` and at most `wanted` HTTP connections.
     ///
     /// # Errors
-    /// [`TooFew`] if they do not suffice for the work and a few connections.
-    pub fn of(limit: u64, work: &Work, wanted: usize) -> Result<Self, TooFew> {
-        let (reserved, each) = (work.reserve(), work.of_connection());
+    /// [`TooFew`] if they do not suffice for the workload and a few connections.
+    pub fn of(limit: u64, workload: &Workload, wanted: usize) -> Result<Self, TooFew> {
+        let (reserved, each) = (workload.reserve(), workload.of_connection());
         let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(reserved) / each;
         if left < CONNECTIONS_MIN.min(wanted) {
             return Err(TooFew { limit, needed: reserved + each * CONNECTIONS_MIN.min(wanted) });
@@ -129,8 +130,8 @@ impl Budget {
         Ok(Self { limit, reserved, connections: left.min(wanted) })
     }
 
-    /// Tell people.
-    pub fn tell(&self) {
+    /// Show the budget to operators, as metrics and in the log.
+    pub fn show(&self) {
         let Self { limit, reserved, connections } = *self;
         let metrics = HandleMetrics::new();
         metrics.limit.set(limit as f64);
@@ -145,11 +146,11 @@ impl Budget {
     }
 }
 
-/// Raise the limit of this process as far as the system lets it, and say what the limit is then.
+/// Raise the limit of this process as far as the system allows, and return the new limit.
 #[cfg(unix)]
 pub fn raise() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// Where the hard limit is none, or one that the kernel does not keep (macOS): what to try instead, in this order.
+    /// What to try, in this order, where there is no hard limit or the kernel does not allow it (macOS).
     const INSTEAD: [u64; 3] = [1 << 20, 1 << 16, 10_240];
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -159,7 +160,7 @@ pub fn raise() -> u64 {
     raised.unwrap_or(soft)
 }
 
-/// Here the system has no such limit.
+/// This system has no such limit.
 #[cfg(not(unix))]
 pub fn raise() -> u64 {
     u64::MAX
@@ -171,50 +172,50 @@ mod tests {
 
     use super::*;
 
-    fn work() -> impl Strategy<Value = Work> {
-        let log = prop::option::of((prop_oneof![Just(LogPlace::Folder), Just(LogPlace::Kafka)], 1usize..200));
-        let stores = prop::option::of(prop_oneof![Just(StorePlace::Folder), Just(StorePlace::Servers)]);
-        (log, stores, any::<bool>(), 0usize..200).prop_map(|(log, stores, processes, clients)| Work { log, stores, processes, clients })
+    fn workload() -> impl Strategy<Value = Workload> {
+        let log = prop::option::of((prop_oneof![Just(LogBackend::Embedded), Just(LogBackend::Kafka)], 1usize..200));
+        let stores = prop::option::of(prop_oneof![Just(StoreBackend::Files), Just(StoreBackend::Servers)]);
+        (log, stores, any::<bool>(), 0usize..200).prop_map(|(log, stores, processes, clients)| Workload { log, stores, processes, clients })
     }
 
     proptest! {
         #[test]
-        fn connections_never_take_what_is_set_aside(limit in prop_oneof![0u64..5_000, any::<u64>()], work in work(), wanted in 1usize..5_000) {
-            match Budget::of(limit, &work, wanted) {
+        fn connections_never_take_what_is_set_aside(limit in prop_oneof![0u64..5_000, any::<u64>()], workload in workload(), wanted in 1usize..5_000) {
+            match Budget::of(limit, &workload, wanted) {
                 Ok(budget) => {
                     prop_assert!(budget.connections >= 1 && budget.connections <= wanted);
-                    prop_assert!(budget.reserved as u64 + (budget.connections * work.of_connection()) as u64 <= limit);
+                    prop_assert!(budget.reserved as u64 + (budget.connections * workload.of_connection()) as u64 <= limit);
                     prop_assert!(budget.reserved >= BASE);
-                    // None are left unused for nothing.
-                    prop_assert!(budget.connections == wanted || limit - (budget.reserved as u64) < ((budget.connections + 1) * work.of_connection()) as u64);
-                    prop_assert!(Budget::of(limit.saturating_add(1), &work, wanted).unwrap().connections >= budget.connections);
+                    // No handle stays unused that a connection could have.
+                    prop_assert!(budget.connections == wanted || limit - (budget.reserved as u64) < ((budget.connections + 1) * workload.of_connection()) as u64);
+                    prop_assert!(Budget::of(limit.saturating_add(1), &workload, wanted).unwrap().connections >= budget.connections);
                 }
                 Err(few) => {
                     prop_assert!(few.needed as u64 > limit);
-                    prop_assert!(Budget::of(few.needed as u64, &work, wanted).is_ok(), "what it asks for suffices");
-                    prop_assert!(Budget::of(few.needed as u64 - 1, &work, wanted).is_err(), "and is the least");
+                    prop_assert!(Budget::of(few.needed as u64, &workload, wanted).is_ok(), "the number in the error suffices");
+                    prop_assert!(Budget::of(few.needed as u64 - 1, &workload, wanted).is_err(), "and one fewer does not");
                     prop_assert!(few.to_string().contains("ulimit -n"));
                 }
             }
         }
 
         #[test]
-        fn more_work_needs_more(work in work(), more in 1usize..50) {
-            let least = work.reserve();
-            let (clients, log) = (work.clients + more, work.log.map(|(place, n)| (place, n + more)));
-            for busier in [Work { clients, ..work }, Work { log, ..work }, Work { processes: true, ..work }] {
+        fn more_work_needs_more(workload in workload(), more in 1usize..50) {
+            let least = workload.reserve();
+            let (clients, log) = (workload.clients + more, workload.log.map(|(backend, n)| (backend, n + more)));
+            for busier in [Workload { clients, ..workload }, Workload { log, ..workload }, Workload { processes: true, ..workload }] {
                 prop_assert!(busier.reserve() >= least, "{:?}", busier);
             }
-            prop_assert!(Work { clients, ..work }.reserve() > least, "a client needs some");
+            prop_assert!(Workload { clients, ..workload }.reserve() > least, "a client needs handles");
         }
     }
 
     #[test]
     fn the_usual_limits_suffice_for_what_runs_there() {
-        let up = Work { log: Some((LogPlace::Folder, 4)), stores: Some(StorePlace::Folder), processes: true, clients: 0 };
+        let up = Workload { log: Some((LogBackend::Embedded, 4)), stores: Some(StoreBackend::Files), processes: true, clients: 0 };
         assert!(Budget::of(256, &up, 2_048).is_ok(), "macOS' soft limit, if it cannot be raised");
-        assert!(Budget::of(1_024, &Work { clients: 24, ..up }, 2_048).is_ok(), "the demo at Linux' soft limit");
-        let server = Work { log: Some((LogPlace::Kafka, 8)), stores: Some(StorePlace::Servers), processes: true, clients: 0 };
+        assert!(Budget::of(1_024, &Workload { clients: 24, ..up }, 2_048).is_ok(), "the demo at Linux' soft limit");
+        let server = Workload { log: Some((LogBackend::Kafka, 8)), stores: Some(StoreBackend::Servers), processes: true, clients: 0 };
         assert!(Budget::of(1_024, &server, 2_048).is_ok(), "a processor at Linux' soft limit");
         assert_eq!(Budget::of(1 << 20, &server, 2_048).unwrap().connections, 2_048);
     }

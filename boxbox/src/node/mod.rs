@@ -1,21 +1,18 @@
-//! The services of one process, composed: log, stores, edge, processor, API; all of them or some.
+//! [`Node`]: the services of one process (log, stores, edge, processor, API), all or some of them.
 
-pub mod data;
 pub mod handles;
+pub mod options;
 pub mod stores;
+pub mod up;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boxbox_api::{Api, Check};
 use boxbox_ingest::Edge;
 use boxbox_log::Log;
 use boxbox_processor::Processor;
-use boxbox_schemas::connect::pin_text;
-use boxbox_schemas::grant::Ability;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
 use boxbox_store::{Sessions, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -26,112 +23,15 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authority::{self, Known};
 use crate::access::identity::{self, ServerIdentity};
 use crate::access::{auth, control};
-use crate::cli::{API_PORT, LogArgs, NodeArgs, QUIC_PORT};
-use crate::node::data::{DataFolder, Running};
-use crate::node::handles::{Budget, LogPlace, StorePlace, Work};
-use crate::node::stores::{Opened, StoreArgs};
-use crate::show::report;
-use crate::signals;
+use crate::data::{DataFolder, Running};
+use crate::node::handles::Budget;
+use crate::node::options::{NodeOptions, Roles};
+use crate::node::stores::{Opened, StoreOptions};
 
-/// From a commit on a fast disk to the time-outs; 0.5 s is the alert threshold of the platform.
+/// Buckets of histograms, seconds: from a commit on a fast disk to the timeouts. 0.5 s is the threshold of the platform's alert.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Which services a process runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Roles {
-    ingest: bool,
-    processor: bool,
-    api: bool,
-}
-
-impl Roles {
-    /// All in one.
-    pub const ALL: Roles = Roles { ingest: true, processor: true, api: true };
-    /// The edge.
-    pub const INGEST: Roles = Roles { ingest: true, processor: false, api: false };
-    /// The processor.
-    pub const PROCESSOR: Roles = Roles { ingest: false, processor: true, api: false };
-    /// The API.
-    pub const API: Roles = Roles { ingest: false, processor: false, api: true };
-
-    fn alone(self) -> Option<&'static str> {
-        match self {
-            Roles::INGEST => Some("ingest"),
-            Roles::PROCESSOR => Some("processor"),
-            Roles::API => Some("api"),
-            _ => None,
-        }
-    }
-}
-
-/// What a node needs to know.
-pub struct NodeOptions<'a> {
-    /// The data folder.
-    pub data: &'a Path,
-    /// Where sim clients connect.
-    pub quic: SocketAddr,
-    /// Where the API answers.
-    pub api: SocketAddr,
-    /// The log, if not the data folder's.
-    pub log: &'a LogArgs,
-    /// Where results and frames are kept.
-    pub stores: &'a StoreArgs,
-    /// Tenant of the embedded profile.
-    pub tenant: TenantId,
-    /// Open connections at the edge, if not its default.
-    pub connections: Option<usize>,
-    /// The same from one address.
-    pub connections_per_address: Option<usize>,
-    /// E9: silence after which a session is closed.
-    pub close_after: Duration,
-    /// E9: age at which a closed session is retired.
-    pub retire_after: Duration,
-    /// Bytes of telemetry kept.
-    pub archive_max_bytes: u64,
-    /// Age up to which telemetry is kept.
-    pub archive_max_age: Duration,
-    /// Which services.
-    pub roles: Roles,
-    /// Clients that drive in the same process.
-    pub clients: usize,
-}
-
-impl<'a> NodeOptions<'a> {
-    /// From the command line; `free` takes free ports where none is given.
-    pub fn new(args: &'a NodeArgs, roles: Roles, free: bool) -> Self {
-        let port = |given: Option<u16>, usual| given.unwrap_or(if free { 0 } else { usual });
-        NodeOptions {
-            data: &args.data,
-            quic: SocketAddr::new(args.quic_host, port(args.quic_port, QUIC_PORT)),
-            api: SocketAddr::new(args.api_host, port(args.api_port, API_PORT)),
-            log: &args.log,
-            stores: &args.stores,
-            tenant: args.tenant,
-            connections: args.connections,
-            connections_per_address: args.connections_per_address,
-            close_after: args.close_after,
-            retire_after: args.retire_after,
-            archive_max_bytes: args.archive_max_bytes,
-            archive_max_age: args.archive_max_age,
-            roles,
-            clients: 0,
-        }
-    }
-
-    /// What takes handles, given the log's partitions.
-    fn work(&self, partitions: Option<usize>) -> Work {
-        let place = if self.log.log_url.is_some() { LogPlace::Kafka } else { LogPlace::Folder };
-        let stores = if self.stores.is_server() { StorePlace::Servers } else { StorePlace::Folder };
-        Work {
-            log: partitions.map(|partitions| (place, partitions)),
-            stores: (self.roles != Roles::INGEST).then_some(stores),
-            processes: self.roles.processor,
-            clients: self.clients,
-        }
-    }
-}
-
-/// Running services. Stop them with [`Node::stop`]; a drop leaves them to the runtime's end.
+/// Running services. Stop them with [`Node::stop`]; when the node is dropped instead, they run until the runtime ends.
 pub struct Node {
     folder: DataFolder,
     identity: ServerIdentity,
@@ -153,34 +53,34 @@ struct Service {
 
 impl Node {
     /// Start the services; returns when all of them listen.
-    pub async fn start(options: &NodeOptions<'_>) -> anyhow::Result<Self> {
+    pub async fn start(options: &NodeOptions) -> anyhow::Result<Self> {
         let roles = options.roles;
-        let (limit, wanted) = (handles::raise(), boxbox_api::Config::default().max_connections);
-        // Too few for anything are told before something cannot be opened; how many the log takes it tells itself.
-        Budget::of(limit, &options.work(None), wanted)?;
-        let folder = DataFolder::open(options.data, roles.alone())?;
+        let (limit, wanted) = (handles::raise(), options.api.max_connections);
+        // Too few handles are an error before anything is opened. The log's partitions are known only when it is open.
+        Budget::of(limit, &options.workload(None), wanted)?;
+        let folder = DataFolder::open(&options.data, roles.alone())?;
         let identity = identity::load_or_make(folder.path())?;
         let prometheus = install_metrics()?;
-        let control = control::open(options.log).await?;
-        // A node that learns keys from others makes none by itself; `up` hands out a grant of its own.
+        let control = control::open(&options.log).await?;
+        // A node that learns keys from a control topic makes none, except `up`, which makes a grant and needs a key for it.
         let make_key = control.is_none() || roles.alone().is_none();
         let Known { authority, suspension } = authority::watch(folder.path(), control, make_key).await?;
         let log = open_log(&folder, options).await?;
-        let budget = Budget::of(limit, &options.work(log.as_ref().map(|log| log.partitions() as usize)), wanted)?;
-        budget.tell();
-        if let Some(log) = log.as_ref().filter(|_| roles.processor && !options.stores.is_server()) {
+        let budget = Budget::of(limit, &options.workload(log.as_ref().map(|log| log.partitions() as usize)), wanted)?;
+        budget.show();
+        if let Some(log) = log.as_ref().filter(|_| roles.processor && matches!(options.stores, StoreOptions::Files)) {
             folder.belongs_to(log.id())?;
         }
         let stores = match roles {
-            // It reads and writes nothing but the log.
+            // The edge uses only the log.
             Roles::INGEST => None,
-            _ => Some(stores::open(options.stores, &folder, options.archive_max_age).await?),
+            _ => Some(stores::open(&options.stores, &folder).await?),
         };
 
         let mut node = Node {
             folder,
             identity,
-            tenant: options.tenant,
+            tenant: options.api.local_tenant,
             quic: None,
             api: None,
             sessions: stores.as_ref().map(|s| s.sessions.clone()),
@@ -190,15 +90,12 @@ impl Node {
         };
         let mut checks = vec![Check::new("grants", move || suspension.check())];
         if roles.ingest {
-            let mut limits = boxbox_ingest::Limits::default();
-            limits.connections = options.connections.unwrap_or(limits.connections);
-            limits.connections_per_address = options.connections_per_address.unwrap_or(limits.connections_per_address);
-            let config = boxbox_ingest::Config { listen: options.quic, edge: edge_name()?, limits };
+            let config = boxbox_ingest::Config { listen: options.quic, edge: edge_name()?, limits: options.limits.clone() };
             let identity =
                 boxbox_ingest::Identity { certificate_der: node.identity.certificate.clone(), private_key_pkcs8: node.identity.key.clone() };
             let log = log.clone().context("the edge needs a log")?;
             let edge = Edge::bind(config, identity, authority.clone(), log).await.with_context(|| {
-                format!("cannot take sim clients on {} (UDP): another port is chosen with --quic-port, 0 takes a free one", options.quic)
+                format!("cannot listen for sim clients on {} (UDP): choose another port with --quic-port, or 0 for a free one", options.quic)
             })?;
             node.quic = Some(edge.local_addr());
             let health = edge.health();
@@ -206,27 +103,23 @@ impl Node {
                 health
                     .ready()
                     .then_some(())
-                    .ok_or_else(|| "draining, or its log does not answer: is its disk full, its broker down, or no file handle left?".to_owned())
+                    .ok_or_else(|| "draining, or the log does not answer: is its disk full, its broker down, or no file handle left?".to_owned())
             }));
             node.spawn("edge", |stop| async move { Ok(edge.run(stop).await?) });
         }
         if roles.processor {
             let log = log.clone().context("the processor needs a log")?;
-            let (close_after, retire_after) = (options.close_after, options.retire_after);
-            let (archive_max_bytes, archive_max_age) = (Some(options.archive_max_bytes), Some(options.archive_max_age));
-            let config = boxbox_processor::Config { close_after, retire_after, archive_max_bytes, archive_max_age, ..Default::default() };
             let Opened { steps, archive, .. } = stores.clone().context("the processor needs stores")?;
-            let processor = Processor::new(config, log, steps, archive);
+            let processor = Processor::new(options.processor.clone(), log, steps, archive);
             let status = processor.status();
             checks.push(Check::new("processor", move || {
-                status.ready().then_some(()).ok_or_else(|| "a partition makes no laps: see the log on standard error".to_owned())
+                status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
             }));
             node.feed = Some(processor.feed());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }
-        // A service that runs without the API still shows its health and metrics (one ops listener per process).
-        let config =
-            boxbox_api::Config { listen: options.api, local_tenant: options.tenant, max_connections: budget.connections, ..Default::default() };
+        // A process that does not run the API still serves health and metrics: each process has one HTTP listener.
+        let config = boxbox_api::Config { max_connections: budget.connections, ..options.api.clone() };
         let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
@@ -241,7 +134,7 @@ impl Node {
         let stop = CancellationToken::new();
         let (run, failed) = (run(stop.clone()), self.failed.clone());
         let task = tokio::spawn(async move {
-            // Also when it panics: a process with a dead service must not look alive.
+            // The guard also works when the service panics: a process with a dead service must not look healthy.
             let _ended = failed.drop_guard();
             run.await
         });
@@ -260,11 +153,14 @@ impl Node {
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
         self.feed.as_ref().map(broadcast::Receiver::resubscribe)
     }
-    /// The sessions; an edge alone has none.
+    /// The sessions.
+    ///
+    /// # Errors
+    /// If this process has no stores, as an edge alone.
     pub fn sessions(&self) -> anyhow::Result<&Arc<dyn Sessions>> {
         self.sessions.as_ref().context("this process has no stores")
     }
-    /// The tenant.
+    /// Tenant of the grants that this node makes.
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }
@@ -272,17 +168,20 @@ impl Node {
     /// A connect string with a new grant for `driver`.
     pub fn connect_string(&self, driver: DriverId, public_host: Option<&str>, days: u32) -> anyhow::Result<String> {
         let quic = self.quic.context("this process runs no edge")?;
-        let (_, token) = auth::issue(self.folder.path(), self.tenant, driver, &[Ability::Car, Ability::Field, Ability::Meta], None, days)?;
+        let (_, token) = auth::issue(self.folder.path(), self.tenant, driver, auth::SEND, None, days)?;
         let host = public_host.map_or_else(|| quic.ip().to_string(), str::to_owned);
         Ok(auth::connect_string(token, host, quic.port(), vec![self.identity.pin]))
     }
 
-    /// Resolves when a service has ended by itself.
+    /// Returns when a service has ended without being asked to.
     pub async fn failed(&self) {
         self.failed.cancelled().await;
     }
 
-    /// Stop the services in order and say what went wrong, if anything did.
+    /// Stop the services in order.
+    ///
+    /// # Errors
+    /// The error of the first service that failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for service in self.services {
@@ -299,18 +198,20 @@ impl Node {
     }
 }
 
-async fn open_log(folder: &DataFolder, options: &NodeOptions<'_>) -> anyhow::Result<Option<Arc<dyn Log>>> {
-    // The API alone reads stores; given a log it can also close sessions.
-    if options.roles == Roles::API && options.log.log_url.is_none() {
+async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<Option<Arc<dyn Log>>> {
+    // The API needs no log to read the stores. With a log it can also close sessions.
+    if options.roles == Roles::API && options.log.url.is_none() {
         return Ok(None);
     }
-    let log = match &options.log.log_url {
-        Some(url) => boxbox_log::open(url, options.log.options()?).await?,
+    let log = match &options.log.url {
+        Some(url) => boxbox_log::open(url, options.log.open_options()?).await?,
         None if options.roles.alone().is_some() => {
-            bail!("one service alone needs a log that others can reach: give --log-url kafka://host:9092/topic, or run `boxbox up` for all in one")
+            bail!(
+                "one service needs a log that the other services can reach: give --log-url kafka://host:9092/topic, or run all services with `boxbox up`"
+            )
         }
         None => {
-            // A path as it is: in a URL, '?' and '#' would mean something else.
+            // Opened by its path and not as a URL, in which '?' and '#' have a meaning.
             let path = folder.log();
             let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, Default::default())).await?;
             Arc::new(opened?)
@@ -319,51 +220,20 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions<'_>) -> anyhow::Res
     Ok(Some(log))
 }
 
-/// Another one for each start: in containers all edges would have the same process id.
+/// A new random name for each start. Process ids would not do: in containers all edges have the same.
 fn edge_name() -> anyhow::Result<ShortId> {
     let (random, ..) = uuid::Uuid::new_v4().as_fields();
     Ok(ShortId::new(&format!("edge-{random:08x}"))?)
 }
 
-/// One recorder for the process; a second node of the same process shares it.
+/// Install the metrics recorder. A second node in the same process shares the recorder.
 fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
     if let Some(handle) = HANDLE.get() {
         return Ok(handle.clone());
     }
-    // Buckets, not summaries: those of several processes can be added up.
+    // Buckets and not summaries, because buckets of several processes can be added.
     let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS_BUCKETS)?;
     let handle = builder.install_recorder().context("cannot install the metrics recorder")?;
     Ok(HANDLE.get_or_init(|| handle).clone())
-}
-
-/// `up`, and the services alone: run until asked to stop.
-pub async fn up(args: &NodeArgs, roles: Roles, paste: Option<(DriverId, Option<String>)>) -> anyhow::Result<()> {
-    let node = Node::start(&NodeOptions::new(args, roles, false)).await?;
-    if let Some(quic) = node.quic() {
-        report::line(&format!("sim clients  {quic} (UDP)"));
-        report::line(&format!("pin          {}", pin_text(&node.identity.pin)));
-    }
-    if let Some(api) = node.api() {
-        let what = if roles.api { "API          " } else { "health       " };
-        report::line(&format!("{what}http://{api}"));
-        if roles.api {
-            report::line(&format!("page         http://{api}/ (for a browser: sessions, results, pictures of laps)"));
-        }
-    }
-    report::line(&format!("data         {}", args.data.display()));
-    if let Some((driver, public_host)) = paste {
-        let string = node.connect_string(driver, public_host.as_deref(), boxbox_schemas::grant::DEFAULT_DAYS)?;
-        report::line(&format!("paste this into the sim client of {driver}, in single quotes (others: boxbox grant create --driver NAME):"));
-        report::line(&string);
-    }
-    tokio::select! {
-        () = signals::asked_to_stop() => tracing::info!("asked to stop: draining"),
-        () = node.failed() => tracing::error!("a service ended by itself: stopping"),
-    }
-    // A second request means now.
-    tokio::select! {
-        outcome = node.stop() => outcome,
-        () = signals::asked_to_stop() => bail!("stopped without draining"),
-    }
 }

@@ -1,4 +1,4 @@
-//! [`Follow`]: keeps a [`SessionView`] up to date by what this process's processor commits.
+//! [`Follow`]: keeps a [`SessionView`] up to date from the steps that the processor in this process commits.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct Follow {
     sessions: Arc<dyn Sessions>,
     tenant: TenantId,
     view: SessionView,
-    /// Laps that came since they were last asked for.
+    /// Laps that came since the last call of [`Follow::fresh`].
     fresh: BTreeSet<LapKey>,
 }
 
@@ -26,7 +26,7 @@ impl Follow {
         Self { feed, sessions, tenant, view: SessionView::new(session), fresh: BTreeSet::new() }
     }
 
-    /// Take in what has been committed since the last call.
+    /// Apply the steps that were committed since the last call.
     pub async fn update(&mut self) -> anyhow::Result<()> {
         loop {
             match self.feed.try_recv() {
@@ -34,16 +34,16 @@ impl Follow {
                     let changes = self.view.apply(&step);
                     self.note(&changes.new, &changes.withdrawn);
                 }
-                // What was missed is in the store.
+                // The steps that were missed are in the store.
                 Err(TryRecvError::Lagged(_)) => self.reload().await?,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return Ok(()),
             }
         }
     }
 
-    /// Read all of it from the store.
+    /// Read the whole session from the store.
     pub async fn reload(&mut self) -> anyhow::Result<()> {
-        // First the feed, then the store: a step that is committed in between comes twice rather than never.
+        // First the feed, then the store: a step that is committed between the two comes twice and is not lost.
         self.feed = self.feed.resubscribe();
         let (sessions, of) = (&*self.sessions, (&self.tenant, &self.view.session()));
         let info = sessions.session(of.0, of.1).await?;
@@ -64,7 +64,7 @@ impl Follow {
         self.fresh.retain(|key| !withdrawn.contains(key));
     }
 
-    /// The session as it is known.
+    /// The session as it is known now.
     pub fn view(&self) -> &SessionView {
         &self.view
     }
@@ -89,10 +89,10 @@ mod tests {
 
     use super::*;
 
-    /// Steps that the feed holds: the next one pushes the oldest out.
+    /// Steps that the feed holds: one more removes the oldest.
     const FEED: usize = 2;
 
-    /// A processor's store and feed, and one who follows them.
+    /// A processor's store and feed, and a follower.
     struct World {
         store: MemoryResults,
         lease: Lease,
@@ -114,7 +114,7 @@ mod tests {
             Self { store, lease, feed, follow, info, offset: 0 }
         }
 
-        /// Commit what `fill` puts into a step, and tell it.
+        /// Commit what `fill` puts into a step, and send the step to the feed.
         async fn step(&mut self, fill: impl FnOnce(&mut Step)) {
             self.offset += 1;
             let mut step = Step::new(Checkpoint { log: self.lease.log.clone(), partition: 0, offset: self.offset, crc: 0 });
@@ -213,15 +213,15 @@ mod tests {
             flags: Flags(0),
             state: SessionState(4),
         };
-        let told = |slot, now| FieldState { slot, race: Default::default(), now: Some(now) };
+        let seen = |slot, now| FieldState { slot, race: Default::default(), now: Some(now) };
         let state = |field| StreamState { ledger: Ledger::new(stream), race: Default::default(), now: Some(car("a", 3, false)), field };
-        let first = vec![told(4, car("c:4", 4, true)), told(5, car("c:5", 5, true))];
+        let first = vec![seen(4, car("c:4", 4, true)), seen(5, car("c:5", 5, true))];
         world.step(|step| step.streams = vec![state(first)]).await;
         world.follow.update().await.unwrap();
         let entries = |world: &World| world.follow.view().order(None).iter().map(|s| s.entry.to_string()).collect::<Vec<_>>();
         assert_eq!(entries(&world), ["a", "c:4", "c:5"]);
-        // Now somebody claims one of them: it is his, and not there twice.
-        world.step(|step| step.streams = vec![state(vec![told(4, car("b", 4, true))])]).await;
+        // Now a driver's own stream claims one of the cars: it is in the order once, with that driver's entry.
+        world.step(|step| step.streams = vec![state(vec![seen(4, car("b", 4, true))])]).await;
         world.follow.update().await.unwrap();
         assert_eq!(entries(&world), ["a", "b", "c:5"]);
     }
@@ -240,7 +240,7 @@ mod tests {
         }
         world.follow.update().await.unwrap();
         assert_eq!(world.follow.view().laps().iter().map(|l| l.number).collect::<Vec<_>>(), [1]);
-        // What came meanwhile is news, and what was known is not.
+        // A lap that came meanwhile is fresh, and a lap that was known is not.
         let third = world.lap("a", 3);
         world.step(|step| step.laps = vec![third]).await;
         world.follow.reload().await.unwrap();

@@ -1,4 +1,4 @@
-//! What people and programs see on standard output and on the terminal.
+//! What people and programs read on standard output and see on the terminal.
 
 pub mod follow;
 pub mod report;

@@ -1,4 +1,4 @@
-//! What people and programs read on standard output: laps as a table or as one JSON object a line.
+//! Standard output: laps as a table for people, or as one JSON object on each line for programs.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::io::Write;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger};
 use serde::Serialize;
 
-/// One line on standard output. A closed pipe (`| head`) is no error.
+/// Print one line on standard output. A closed pipe (`| head`) is not an error.
 pub fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
@@ -29,13 +29,13 @@ pub enum Event<'a> {
         /// Session time of the first frame with the new count, µs.
         sim_time_us: i64,
     },
-    /// Last: what was sent and what became of it.
+    /// The last object: how many frames were sent, and what became of them.
     Summary {
         /// Frames of the own car that were read and sent.
         frames: u64,
-        /// Frames of the own car that the server has durably.
+        /// Frames of the own car that the server has acked.
         acked: u64,
-        /// Where every sequence number went; null with `--to`, where the server knows.
+        /// What became of every sequence number; null with `--to`, where only the server knows.
         ledger: Option<LedgerSum>,
     },
 }
@@ -55,7 +55,7 @@ pub struct LapLine<'a> {
     end_us: i64,
 }
 
-/// The ledgers of a recording for programs: their sum, and each.
+/// The ledgers of a recording for programs: their sum, and each ledger.
 #[derive(Serialize)]
 pub struct LedgerSum {
     #[serde(flatten)]
@@ -114,19 +114,19 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// With `json` one object a line.
+    /// With `json`, every line is a JSON object.
     pub fn new(json: bool) -> Self {
         Self { json, header_done: false }
     }
 
-    /// A line for people; nothing with `--json`.
-    pub fn say(&self, text: &str) {
+    /// Print a line for people; nothing with `--json`.
+    pub fn text(&self, text: &str) {
         if !self.json {
             line(text);
         }
     }
 
-    /// A lap, beside the simulator's own time.
+    /// Print a lap, next to the simulator's own time.
     pub fn lap(&mut self, session_num: u32, lap: &Lap) {
         let tags = lap.tags.names();
         if self.json {
@@ -158,7 +158,7 @@ impl Printer {
         line(row.trim_end());
     }
 
-    /// A step of the incident counter.
+    /// Print a step of the incident counter.
     pub fn incident(&self, session_num: u32, step: &IncidentStep) {
         if self.json {
             self.event(&Event::IncidentCount { session_num, from: step.from, to: step.to, sim_time_us: step.sim_time_us });
@@ -167,7 +167,7 @@ impl Printer {
         }
     }
 
-    /// The last line.
+    /// Print the last line.
     pub fn summary(&self, frames: u64, acked: u64, ledgers: &[Ledger]) {
         if self.json {
             return self.event(&Event::Summary { frames, acked, ledger: LedgerSum::of(ledgers) });
@@ -181,7 +181,7 @@ impl Printer {
     }
 
     fn event(&self, event: &Event<'_>) {
-        // Numbers and texts always serialise.
+        // Numbers and texts can always be serialised.
         line(&serde_json::to_string(event).unwrap_or_default());
     }
 }

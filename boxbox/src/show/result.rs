@@ -1,4 +1,4 @@
-//! A race in words: each lap beside its truth, the result, and whether all that came out is what was driven.
+//! A race as text: each lap next to its true time, the result, and whether the computed laps and places are those that were driven.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use boxbox_sources::synth::{Race, Truth};
 use crate::show::report::lap_time;
 use crate::show::tower::behind;
 
-/// Laps by linear interpolation at 60 Hz are this close to the truth, µs (`lap.crossing`: 14 µs on a straight; here in the pit
-/// lane and where a car has just stood, too).
+/// Most difference of a computed lap time from the truth, µs. Interpolation at 60 Hz is within 14 µs on a straight (`lap.crossing`);
+/// here laps also end in the pit lane and just after a car has stood.
 const BOUND_US: i64 = 500;
 
 /// The line of a lap: car, lap, time, truth, difference, sectors, notes.
@@ -62,7 +62,7 @@ pub fn table(classified: &[Classified], meta: Option<&SessionMeta>) -> Vec<Strin
     lines
 }
 
-/// What came out beside what was driven.
+/// The computed laps and places compared with those that were driven.
 pub struct Verdict {
     laps: usize,
     right: usize,
@@ -73,27 +73,27 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Compare.
+    /// Compare `laps` and `classified` with the truth.
     pub fn of(truth: &Truth, laps: &[Lap], classified: &[Classified]) -> Self {
-        let told: BTreeMap<(EntryId, u32), &Lap> = laps.iter().map(|l| ((l.entry, l.number), l)).collect();
+        let computed: BTreeMap<(EntryId, u32), &Lap> = laps.iter().map(|l| ((l.entry, l.number), l)).collect();
         let driven: Vec<((EntryId, u32), i64)> =
             truth.cars.iter().flat_map(|car| car.laps.iter().filter(|l| l.timed).map(|l| ((car.entry, l.number), l.time_us()))).collect();
-        let off: Vec<i64> = driven.iter().filter_map(|(key, us)| told.get(key).map(|lap| (lap.time_us - us).abs())).collect();
+        let off: Vec<i64> = driven.iter().filter_map(|(key, us)| computed.get(key).map(|lap| (lap.time_us - us).abs())).collect();
         let places_right = truth.classification.iter().zip(classified).filter(|(a, b)| (a.entry, a.laps) == (b.entry, b.laps)).count();
         Self {
             laps: driven.len(),
             right: off.iter().filter(|us| **us <= BOUND_US).count(),
-            invented: told.len().saturating_sub(off.len()),
+            invented: computed.len().saturating_sub(off.len()),
             worst_us: off.iter().copied().max().unwrap_or(0),
             places: truth.classification.len(),
             places_right,
         }
     }
 
-    /// An error if anything is not as it was driven.
+    /// An error if a lap or a place is not as it was driven.
     pub fn check(&self) -> anyhow::Result<()> {
         let right = self.right == self.laps && self.invented == 0 && self.places_right == self.places;
-        anyhow::ensure!(right, "what came out is not what was driven: {self}");
+        anyhow::ensure!(right, "the computed result is not what was driven: {self}");
         Ok(())
     }
 }
@@ -103,7 +103,7 @@ impl fmt::Display for Verdict {
         let Self { laps, right, invented, worst_us, places, places_right } = self;
         write!(f, "{right} of {laps} laps as driven, the worst {:.3} ms off; {places_right} of {places} places as driven", *worst_us as f64 / 1e3)?;
         if *invented > 0 {
-            write!(f, "; {invented} laps that nobody drove")?;
+            write!(f, "; {invented} laps that no car drove")?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! [`Tower`]: the order of a race on a terminal, redrawn ten times a second.
 //!
-//! The terminal is given back on every way out: when the tower is dropped, and by a hook when anything panics.
+//! The terminal is always restored: when the tower is dropped, and by a hook when anything panics.
 
 use std::time::Duration;
 
@@ -16,25 +16,25 @@ use ratatui::{DefaultTerminal, Frame};
 
 use crate::show::report::{lap_time, seconds};
 
-/// From this width on there is room for sectors, speed, fuel and longer names.
+/// Columns from which there is room for sectors, speed, fuel and longer names.
 const WIDE: u16 = 130;
 /// Distinct colours of classes, in order of their ids.
 const CLASS_COLOURS: [Color; 6] = [Color::Cyan, Color::Magenta, Color::LightGreen, Color::LightBlue, Color::LightYellow, Color::LightRed];
 
-/// What a race tells beside its session.
+/// The progress of a race.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Laps of the race.
     pub laps: u32,
-    /// Of the whole, 0..1.
+    /// Part of the race that is driven, 0 to 1.
     pub done: f64,
     /// Session time, µs.
     pub now_us: i64,
-    /// Frames sent a second, now.
+    /// Frames sent per second, now.
     pub frames_per_s: f64,
     /// Frames sent so far.
     pub sent: u64,
-    /// Frames that the server has durably.
+    /// Frames that the server has acked.
     pub acked: u64,
 }
 
@@ -42,18 +42,18 @@ pub struct Progress {
 pub struct Tower {
     terminal: DefaultTerminal,
     top: usize,
-    /// Address of the page that shows the same in a browser.
+    /// URL of the page that shows the same in a browser.
     page: String,
 }
 
 impl Tower {
-    /// Take the terminal. `page` is where the same is shown in a browser.
+    /// Take over the terminal. `page`: URL of the page that shows the same in a browser.
     pub fn open(page: String) -> anyhow::Result<Self> {
-        // This installs the hook that restores it when anything panics.
+        // This installs the hook that restores the terminal when anything panics.
         Ok(Self { terminal: ratatui::try_init()?, top: 0, page })
     }
 
-    /// Draw what is known now.
+    /// Draw the session as it is now.
     pub fn draw(&mut self, view: &SessionView, progress: &Progress) -> anyhow::Result<()> {
         let rows = view.order(None);
         let height = usize::from(self.terminal.size()?.height.saturating_sub(5)).max(1);
@@ -117,7 +117,7 @@ fn header<'a>(view: &SessionView, rows: &[Standing], progress: &Progress) -> Lin
 }
 
 fn flag<'a>(flags: Flags) -> Span<'a> {
-    // By what matters most, as flags are.
+    // Several flags may be set: the most important one is shown.
     let shown = [
         (Flags::RED, "RED", Color::Red),
         (Flags::CHECKERED, "CHEQUERED", Color::White),
@@ -138,7 +138,7 @@ fn table<'a>(view: &SessionView, rows: &[Standing], top: usize, area: Rect) -> T
     classes.sort_unstable();
     classes.dedup();
     let fastest = view.fastest_lap().map(|l| l.time_us);
-    // Aligned as what is below them.
+    // Each name is aligned as its column.
     let mut names = vec!["pos", "class", " car", "driver", "lap", "     gap", "     int", "     last", "     best", "pit"];
     let mut widths: Vec<u16> = vec![3, 5, 4, if wide { 22 } else { 18 }, 3, 8, 8, 9, 9, 3];
     if wide {

@@ -1,4 +1,4 @@
-//! Follows what the processor commits for one producer's sessions, and prints each lap once.
+//! [`Watcher`]: follows what the processor commits for one client's streams, and prints each lap once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::show::report::Printer;
 
-/// How often to ask whether the processor is done.
+/// How often to check whether the processor has finished.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// Prints the laps that one producer's streams tell: each when the simulator's own time of it has come, or 5 s of session
-/// time after the line without.
+/// Prints the laps of one client's streams. A lap is printed when the simulator has reported its own lap time, or without that time
+/// 5 s of session time after the line.
 pub struct Watcher {
     feed: broadcast::Receiver<Arc<Step>>,
     sessions: Arc<dyn Sessions>,
     tenant: TenantId,
     driver: DriverId,
-    // With the session's number within its lobby.
+    // The values are the sessions' numbers within their lobby.
     streams: BTreeMap<(SessionId, RunId), u32>,
     laps: BTreeSet<(SessionId, RunId, u32, u32)>,
     incidents: BTreeSet<(SessionId, RunId, u32, u32)>,
@@ -35,7 +35,7 @@ impl Watcher {
         Self { feed, sessions, tenant, driver, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new() }
     }
 
-    /// Print what this stream tells, too.
+    /// Print the laps of this stream as well.
     pub fn follow(&mut self, stream: &Stream) {
         let source = stream.source();
         self.streams.insert((SessionId::of(&self.tenant, &source), stream.run()), source.session_num);
@@ -46,7 +46,7 @@ impl Watcher {
         loop {
             match self.feed.try_recv() {
                 Ok(step) => self.step(&step, printer),
-                // What was missed here is found in the results at the end.
+                // Laps that are missed here are read from the results at the end.
                 Err(TryRecvError::Lagged(missed)) => tracing::info!(missed, "fell behind the processor"),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
@@ -55,7 +55,7 @@ impl Watcher {
 
     fn step(&mut self, step: &Step, printer: &mut Printer) {
         let rows = step.rows.iter().filter(|row| row.head.key.driver == self.driver && !row.head.superseded);
-        // This program told them: it can read them.
+        // This program wrote the rows, so it can read them.
         for incident in AnyRow::read_all::<IncidentStep>(rows).unwrap_or_default() {
             if let Some(num) = self.streams.get(&(incident.session, incident.run))
                 && self.incidents.insert((incident.session, incident.run, incident.timeline, incident.tick))
@@ -63,7 +63,7 @@ impl Watcher {
                 printer.incident(*num, &incident);
             }
         }
-        // Facts, not the choice among several runs: what is printed is what these streams tell.
+        // The facts of these streams, and not the laps that were chosen among several runs.
         for lap in step.facts.iter().filter(|l| l.driver == self.driver && !l.superseded) {
             if let (Some(num), true) = (self.streams.get(&(lap.session, lap.run)), lap.settled)
                 && self.laps.insert((lap.session, lap.run, lap.number, lap.timeline))
@@ -73,7 +73,7 @@ impl Watcher {
         }
     }
 
-    /// Wait until the processor has seen the end of every session, print the rest, and give the ledgers.
+    /// Wait until the processor has reached the end of every session, print the remaining laps, and return the ledgers.
     pub async fn finish(&mut self, printer: &mut Printer, within: Duration) -> anyhow::Result<Vec<Ledger>> {
         let deadline = Instant::now() + within;
         loop {

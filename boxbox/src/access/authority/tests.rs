@@ -1,4 +1,4 @@
-//! When a node no longer knows who is revoked, and what it does then.
+//! Suspension: when a node no longer knows which grants are revoked, and what it does then.
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
 
@@ -34,12 +34,12 @@ impl Folder {
         self.folder.path()
     }
 
-    /// Wait until the grant is judged so.
+    /// Wait until the grant is accepted or refused as `wanted`.
     async fn becomes(&self, known: &mut Known, wanted: Result<(), GrantError>) {
         let judged = |authority: &Arc<Authority>| authority.verify(&self.token, auth::now()).map(drop) == wanted;
         let waited = tokio::time::timeout(PATIENCE, known.authority.wait_for(judged)).await.map(|seen| seen.map(drop));
         assert!(matches!(waited, Ok(Ok(()))), "never {wanted:?}: {:?}", known.suspension.check());
-        assert_eq!(known.suspension.check().is_err(), wanted == Err(GrantError::Unavailable), "readiness says the same");
+        assert_eq!(known.suspension.check().is_err(), wanted == Err(GrantError::Unavailable), "readiness agrees");
     }
 }
 
@@ -57,7 +57,7 @@ async fn files_that_cannot_be_read_suspend_all_grants_until_they_can() {
     let mut known = files_alone(&folder).await;
     folder.becomes(&mut known, Ok(())).await;
     std::fs::write(&list, "").unwrap();
-    // Each way to be unreadable, what readiness says of it, and how it is made good.
+    // Each way to make a file unreadable, a part of readiness' error, and how it is repaired.
     type Step<'a> = Box<dyn Fn() + 'a>;
     let troubles: [(&str, Step<'_>, Step<'_>); 5] = [
         ("rubbish", Box::new(|| std::fs::write(&list, "rubbish\n").unwrap()), Box::new(|| std::fs::write(&list, "").unwrap())),
@@ -74,12 +74,12 @@ async fn files_that_cannot_be_read_suspend_all_grants_until_they_can() {
             Box::new(|| std::fs::remove_dir(&list).and_then(|()| std::fs::write(&list, "")).unwrap()),
         ),
     ];
-    for (said, break_it, mend) in &troubles {
-        // Looked at once as it is.
+    for (error, break_it, mend) in &troubles {
+        // Let the node read the files once before.
         tokio::time::sleep(LOOK_EVERY * 2).await;
         break_it();
         folder.becomes(&mut known, Err(GrantError::Unavailable)).await;
-        assert!(known.suspension.check().unwrap_err().contains(said), "{said}: {:?}", known.suspension.check());
+        assert!(known.suspension.check().unwrap_err().contains(error), "{error}: {:?}", known.suspension.check());
         mend();
         folder.becomes(&mut known, Ok(())).await;
     }
@@ -112,7 +112,7 @@ fn a_few_failed_looks_change_nothing_and_more_suspend() {
         looks.take(read());
         assert_eq!(looks.trouble(), None);
     }
-    // The promise: a revocation bites within five seconds, or nothing is served any more.
+    // The promise (W3): within five seconds a revocation takes effect, or no grant is accepted.
     assert!(LOOK_EVERY * (FAILED_LOOKS_MAX + 1) < Duration::from_secs(4));
 }
 
@@ -167,7 +167,7 @@ async fn a_control_topic_that_is_followed_no_more_suspends_all_grants_until_it_i
     folder.becomes(&mut known, Ok(())).await;
     assert_eq!(topic.fails.load(Ordering::SeqCst), 0, "it was tried until it could be read");
 
-    // What was put while the topic was not followed is known afterwards.
+    // A record that was written while the topic was not followed is known afterwards.
     topic.fails.store(1, Ordering::SeqCst);
     drop(topic.follower.lock().take());
     topic.put(&Record::Revoked { id: folder.id, until: i64::MAX });
@@ -189,8 +189,8 @@ fn a_revocation_is_read_also_when_the_process_has_no_handles_left() {
     if std::env::var_os(CHILD).is_none() {
         let out = std::process::Command::new(std::env::current_exe().unwrap()).args(["--exact", TEST, "--nocapture"]).env(CHILD, "1").output();
         let out = out.unwrap();
-        let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-        return assert!(out.status.success() && said.contains("read without handles"), "{said}");
+        let output = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+        return assert!(out.status.success() && output.contains("read without handles"), "{output}");
     }
     use rustix::process::{Resource, Rlimit, setrlimit};
     setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: Some(64) }).unwrap();

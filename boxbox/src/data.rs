@@ -1,14 +1,14 @@
-//! The data folder of the embedded profile: what is where, and that one process owns it.
+//! [`DataFolder`]: the data folder of the embedded profile. One process owns it.
 //!
 //! ```text
 //! boxbox-data/
 //!   lock          held by the process that runs the services
 //!   log/          the embedded log
-//!   log.id        which log the stores beside it were computed from (E7)
+//!   log.id        the log from which the stores in this folder were computed (E7)
 //!   results.db    laps, incidents, sessions, ledgers, checkpoints
 //!   archive.db    every admitted frame
-//!   auth/         signing keys (with a Kafka log only where grants are made), certificate, revocations; changed by `grant`
-//!                 while the services run
+//!   auth/         signing keys (with a Kafka log only where grants are made), certificate, revocations; `grant` changes
+//!                 them while the services run
 //!   spool/        unacked frames of `replay --to`
 //!   run.json      where the services listen now
 //! ```
@@ -36,16 +36,16 @@ pub struct Running {
     pub pid: u32,
     /// Where sim clients connect.
     pub quic: Option<SocketAddr>,
-    /// The host name clients should use, if another.
+    /// The host name that clients should use, if it is not the address.
     pub public_host: Option<String>,
     /// Where the API answers.
     pub api: Option<SocketAddr>,
 }
 
 impl DataFolder {
-    /// Make the folder if needed and take it for this process: whole, or (`role`) one service of several processes.
+    /// Create the folder if needed and lock it for this process: the whole folder, or with `role` for one service of several processes.
     pub fn open(path: &Path, role: Option<&str>) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("cannot make the data folder {}: choose another with --data", path.display()))?;
+        fs::create_dir_all(path).with_context(|| format!("cannot create the data folder {}: choose another with --data", path.display()))?;
         let lock_path = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&lock_path);
         let mut lock = lock.with_context(|| format!("cannot write in the data folder {}: choose another with --data", path.display()))?;
@@ -58,8 +58,8 @@ impl DataFolder {
             Err(fs::TryLockError::WouldBlock) => {
                 let owner = running(path).map(|r| format!(" (process {})", r.pid)).unwrap_or_default();
                 bail!(
-                    "the data folder {} is in use by another boxbox{owner}: stop that one, choose another folder with --data DIR, \
-                     or, to stream to it, give `replay` the string that `up` printed with --to",
+                    "the data folder {} is in use by another boxbox{owner}: stop that process, choose another folder with --data DIR, \
+                     or, to stream to that process, give `replay --to` the string that `up` printed",
                     path.display()
                 );
             }
@@ -68,7 +68,7 @@ impl DataFolder {
         if let Some(role) = role {
             return Self::open_role(path, role, lock);
         }
-        // For people who look into the folder; the lock itself is the system's.
+        // The process id is for people who look into the folder; the lock itself is in the kernel.
         let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
         Ok(Self { path: path.into(), _locks: vec![lock] })
     }
@@ -77,8 +77,9 @@ impl DataFolder {
         let own = path.join(format!("lock-{role}"));
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(&own).with_context(|| format!("cannot write {}", own.display()))?;
-        lock.try_lock()
-            .map_err(|_| anyhow::anyhow!("another `boxbox {role}` uses the data folder {}: give each its own with --data", path.display()))?;
+        lock.try_lock().map_err(|_| {
+            anyhow::anyhow!("another `boxbox {role}` uses the data folder {}: give each process a folder with --data", path.display())
+        })?;
         Ok(Self { path: path.into(), _locks: vec![shared, lock] })
     }
 
@@ -99,17 +100,17 @@ impl DataFolder {
         &self.path
     }
 
-    /// E7: make sure that the stores in this folder were computed from `log`, and from no other; note it if they are new.
+    /// E7: check that the stores in this folder were computed from `log` and from no other log; if the stores are new, remember the log.
     ///
-    /// A log that was deleted or exchanged begins at offset 0 again: its sessions would silently stand beside those of the
-    /// log before, and a client that resumes in it would look like a hole.
+    /// A log that was deleted or exchanged begins at offset 0 again: its sessions would be mixed with those of the log before
+    /// without a warning, and a client that resumes would look like a hole.
     pub fn belongs_to(&self, log: &LogId) -> anyhow::Result<()> {
         let path = self.path.join("log.id");
         match fs::read_to_string(&path) {
             Ok(known) if known.trim() == log.0 => Ok(()),
             Ok(known) => bail!(
                 "the results in {} were computed from log {}, and this is log {}: was the log deleted, or another one chosen? Put the old log \
-                 back, choose another folder with --data, or delete {} to keep the results and go on with the new log beside them",
+                 back, choose another folder with --data, or delete {} to keep the results and continue with the new log",
                 self.path.display(),
                 known.trim(),
                 log.0,
@@ -120,7 +121,7 @@ impl DataFolder {
         }
     }
 
-    /// Note where the services listen.
+    /// Write where the services listen.
     pub fn announce(&self, running: &Running) -> anyhow::Result<()> {
         write_whole(&self.path.join("run.json"), &serde_json::to_vec_pretty(running)?)
     }
@@ -132,22 +133,22 @@ impl Drop for DataFolder {
     }
 }
 
-/// Where the services of a data folder said they listen, if they run.
+/// Where the services of a data folder listen, if they run.
 pub fn running(path: &Path) -> Option<Running> {
     serde_json::from_slice(&fs::read(path.join("run.json")).ok()?).ok()
 }
 
-/// Replace a file whole: readers see the old or the new content, also after a crash.
+/// Replace a file atomically: readers see the old or the new content, also after a crash.
 pub fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     write_with(path, content, false)
 }
 
-/// As [`write_whole`], readable by its owner alone.
+/// As [`write_whole`], but only the owner can read the file.
 pub fn write_secret(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     write_with(path, content, true)
 }
 
-/// A password or the like from a file of its own.
+/// Read a password or another secret from its file.
 pub fn read_secret(path: &Path) -> anyhow::Result<Secret> {
     let content = fs::read(path).with_context(|| format!("cannot read the password file {}", path.display()))?;
     Secret::from_file_content(&content).with_context(|| format!("the password file {} holds no password", path.display()))

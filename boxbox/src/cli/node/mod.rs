@@ -1,0 +1,117 @@
+//! The options of a server's services.
+
+pub mod stores;
+pub mod up;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use boxbox_schemas::TenantId;
+use clap::Args;
+
+use crate::cli::defaults;
+use crate::cli::log::LogArgs;
+use crate::cli::node::stores::StoreArgs;
+use crate::node::options::{NodeOptions, Roles};
+use crate::node::stores::ARCHIVE_MAX_BYTES;
+use crate::ports;
+
+/// Where data is kept, where services listen, and how they are set.
+#[derive(Args)]
+pub struct NodeArgs {
+    /// Folder of the embedded profile: log, results, archive, keys. Created if missing
+    #[arg(long, env = "BOXBOX_DATA", default_value = defaults::DATA_FOLDER)]
+    data: PathBuf,
+    #[arg(
+        long,
+        env = "BOXBOX_QUIC_PORT",
+        help = format!("UDP port for sim clients; 0 takes a free one [default: {}; demo and replay: a free one]", ports::QUIC)
+    )]
+    quic_port: Option<u16>,
+    #[arg(
+        long,
+        env = "BOXBOX_API_PORT",
+        help = format!("TCP port of the HTTP API; 0 takes a free one [default: {}; demo and replay: a free one]", ports::API)
+    )]
+    api_port: Option<u16>,
+    /// Address on which sim clients connect; 0.0.0.0 accepts them from any network (each needs a grant)
+    #[arg(long, env = "BOXBOX_QUIC_HOST", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    quic_host: IpAddr,
+    /// Address of the HTTP API; unless it is a loopback address, every request needs a read grant
+    #[arg(long, env = "BOXBOX_API_HOST", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    api_host: IpAddr,
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
+    stores: StoreArgs,
+    /// Tenant of the embedded profile: the API shows its data to requests from this machine, and new grants are for it
+    #[arg(long, env = "BOXBOX_TENANT", default_value_t = defaults::tenant())]
+    tenant: TenantId,
+    /// Most sim clients connected at once; an idle client costs about 50 KB
+    #[arg(long, env = "BOXBOX_CONNECTIONS", default_value_t = boxbox_ingest::Limits::default().connections)]
+    connections: usize,
+    /// Most sim clients connected at once from one address; clients on this machine are not counted
+    #[arg(long, env = "BOXBOX_CONNECTIONS_PER_ADDRESS", default_value_t = boxbox_ingest::Limits::default().connections_per_address)]
+    connections_per_address: usize,
+    /// A session is closed when no client has sent for this long, e.g. 90s, 5m, 2h; what arrives later changes no result
+    #[arg(long, env = "BOXBOX_CLOSE_AFTER", default_value_t = boxbox_processor::Config::default().close_after.into())]
+    close_after: humantime::Duration,
+    /// A closed session is retired at this age, e.g. 30days: its results are kept, and it cannot be opened again
+    #[arg(long, env = "BOXBOX_RETIRE_AFTER", default_value_t = boxbox_processor::Config::default().retire_after.into())]
+    retire_after: humantime::Duration,
+    #[arg(
+        long,
+        env = "BOXBOX_ARCHIVE_MAX_BYTES",
+        default_value_t = ARCHIVE_MAX_BYTES,
+        hide_default_value = true,
+        help = format!(
+            "Most bytes of telemetry in files; the oldest is removed first. Laps and all other results are kept [default: {} GiB]",
+            ARCHIVE_MAX_BYTES >> 30
+        )
+    )]
+    archive_max_bytes: u64,
+}
+
+/// Which ports services use when none is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ports {
+    /// The ports in [`ports`].
+    Usual,
+    /// Free ports, which the system picks.
+    Free,
+}
+
+impl NodeArgs {
+    /// The options that the services take.
+    ///
+    /// # Errors
+    /// As [`StoreArgs::options`].
+    pub fn options(self, roles: Roles, ports: Ports) -> anyhow::Result<NodeOptions> {
+        let port = |given: Option<u16>, usual| given.unwrap_or(if ports == Ports::Free { 0 } else { usual });
+        Ok(NodeOptions {
+            quic: SocketAddr::new(self.quic_host, port(self.quic_port, ports::QUIC)),
+            limits: boxbox_ingest::Limits {
+                connections: self.connections,
+                connections_per_address: self.connections_per_address,
+                ..boxbox_ingest::Limits::default()
+            },
+            processor: boxbox_processor::Config {
+                close_after: *self.close_after,
+                retire_after: *self.retire_after,
+                archive_max_bytes: Some(self.archive_max_bytes),
+                archive_max_age: Some(self.stores.archive_max_age()),
+                ..boxbox_processor::Config::default()
+            },
+            api: boxbox_api::Config {
+                listen: SocketAddr::new(self.api_host, port(self.api_port, ports::API)),
+                local_tenant: self.tenant,
+                ..boxbox_api::Config::default()
+            },
+            data: self.data,
+            log: self.log.options(),
+            stores: self.stores.options()?,
+            roles,
+            clients: 0,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! The options of `replay`.
+
+use std::path::PathBuf;
+
+use boxbox_schemas::DriverId;
+use clap::Args;
+
+use crate::cli::defaults;
+use crate::cli::node::{NodeArgs, Ports};
+use crate::node::options::Roles;
+use crate::replay::{ReplayOptions, Speed};
+
+/// Options of `replay`.
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The recording: .ibt or .ibt.gz
+    file: PathBuf,
+    /// The server to stream to, as `up` or `grant create` printed it, in single quotes; without it the embedded pipeline runs in this process
+    #[arg(long, env = "BOXBOX_TO", hide_env_values = true)]
+    to: Option<String>,
+    /// Speed: 1 is real time, 10 is ten times real time, max is as fast as the server accepts it
+    #[arg(long, env = "BOXBOX_SPEED", default_value = "max", value_parser = speed)]
+    speed: Speed,
+    /// Print one JSON object on each line and nothing else on standard output
+    #[arg(long, env = "BOXBOX_JSON")]
+    json: bool,
+    /// Import the recording as a new session, even if it was replayed before
+    #[arg(long, env = "BOXBOX_NEW_SESSION")]
+    new_session: bool,
+    /// Send only every Nth sample; pulses in the samples between are kept
+    #[arg(long, env = "BOXBOX_EVERY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
+    every: u32,
+    /// The driver, when the embedded pipeline runs (without --to)
+    #[arg(long, env = "BOXBOX_DRIVER", default_value = defaults::DRIVER)]
+    driver: DriverId,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl ReplayArgs {
+    /// The options that the command takes.
+    ///
+    /// # Errors
+    /// As [`NodeArgs::options`].
+    pub fn options(self) -> anyhow::Result<ReplayOptions> {
+        Ok(ReplayOptions {
+            file: self.file,
+            to: self.to,
+            speed: self.speed,
+            json: self.json,
+            new_session: self.new_session,
+            every: self.every,
+            driver: self.driver,
+            node: self.node.options(Roles::ALL, Ports::Free)?,
+        })
+    }
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    match text {
+        "max" => Ok(Speed::Max),
+        _ => text.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0).map(Speed::Times).ok_or_else(|| "give a number above 0, or max".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds() {
+        assert_eq!(speed("max"), Ok(Speed::Max));
+        assert_eq!(speed("2.5"), Ok(Speed::Times(2.5)));
+        assert!(speed("0").is_err() && speed("-1").is_err() && speed("fast").is_err() && speed("inf").is_err());
+    }
+}

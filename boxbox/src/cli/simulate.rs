@@ -1,0 +1,56 @@
+//! The options of `simulate`.
+
+use std::path::PathBuf;
+
+use boxbox_schemas::TenantId;
+use boxbox_sources::synth::TICK_HZ;
+use clap::Args;
+
+use crate::cli::defaults;
+use crate::cli::race::RaceArgs;
+use crate::fleet::Rates;
+use crate::simulate::{self, SimulateOptions};
+
+/// Options of `simulate`.
+#[derive(Args)]
+pub struct SimulateArgs {
+    /// Connect string of a car's driver, as `grant create` printed it, in single quotes; give it once for each car
+    #[arg(long, env = "BOXBOX_TO", hide_env_values = true, value_delimiter = ' ')]
+    to: Vec<String>,
+    /// File with one connect string on each line, instead of --to
+    #[arg(long, env = "BOXBOX_GRANTS", conflicts_with = "to")]
+    grants: Option<PathBuf>,
+    #[command(flatten)]
+    race: RaceArgs,
+    /// Frames a second of every car: 60 or a divisor of it
+    #[arg(long, env = "BOXBOX_RATE", default_value_t = TICK_HZ, value_parser = rate)]
+    rate: u32,
+    /// Frames a second of all other cars, which every client sends as simulators do; 0: none
+    #[arg(long, env = "BOXBOX_FIELD", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20))]
+    field: u32,
+    /// Data folder of a server that runs on this machine: without --to and --grants, the cars' grants are made there
+    #[arg(long, env = "BOXBOX_DATA", default_value = defaults::DATA_FOLDER)]
+    data: PathBuf,
+    /// Tenant of the grants that are made in --data
+    #[arg(long, env = "BOXBOX_TENANT", default_value_t = defaults::tenant())]
+    tenant: TenantId,
+}
+
+impl SimulateArgs {
+    /// The options that the command takes.
+    pub fn options(self) -> SimulateOptions {
+        SimulateOptions {
+            cars: self.race.cars(),
+            race: self.race.options(),
+            rates: Rates { speed: self.race.speed_or(simulate::SPEED), car_hz: self.rate, field_hz: self.field },
+            to: self.to,
+            grants: self.grants,
+            data: self.data,
+            tenant: self.tenant,
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|hz| *hz > 0 && TICK_HZ.is_multiple_of(*hz)).ok_or_else(|| "give 60, 30, 20, 15, 12, 10, 6, 5, 4, 3, 2 or 1".into())
+}

@@ -1,0 +1,81 @@
+//! [`NodeOptions`]: which services a process runs, where their data is, and the settings of each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::log::LogOptions;
+use crate::node::handles::{LogBackend, StoreBackend, Workload};
+use crate::node::stores::StoreOptions;
+
+/// Which services a process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Roles {
+    /// The edge.
+    pub ingest: bool,
+    /// The processor.
+    pub processor: bool,
+    /// The API.
+    pub api: bool,
+}
+
+impl Roles {
+    /// All in one.
+    pub const ALL: Roles = Roles { ingest: true, processor: true, api: true };
+    /// The edge.
+    pub const INGEST: Roles = Roles { ingest: true, processor: false, api: false };
+    /// The processor.
+    pub const PROCESSOR: Roles = Roles { ingest: false, processor: true, api: false };
+    /// The API.
+    pub const API: Roles = Roles { ingest: false, processor: false, api: true };
+
+    /// The name of the service, if it is the only one.
+    pub fn alone(self) -> Option<&'static str> {
+        match self {
+            Roles::INGEST => Some("ingest"),
+            Roles::PROCESSOR => Some("processor"),
+            Roles::API => Some("api"),
+            _ => None,
+        }
+    }
+}
+
+/// What the services of one process are started with.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Which services run.
+    pub roles: Roles,
+    /// The log.
+    pub log: LogOptions,
+    /// Where results and frames are kept.
+    pub stores: StoreOptions,
+    /// UDP address for sim clients; port 0 takes a free one.
+    pub quic: SocketAddr,
+    /// The edge's budgets.
+    pub limits: boxbox_ingest::Limits,
+    /// The processor.
+    pub processor: boxbox_processor::Config,
+    /// The API. Its tenant is also the tenant of the grants that the node makes. Its connections are the most that are accepted: a
+    /// process with few handles accepts fewer.
+    pub api: boxbox_api::Config,
+    /// Sim clients in the same process.
+    pub clients: usize,
+}
+
+impl NodeOptions {
+    /// What needs handles in this process. `partitions`: those of its log, if it has a log.
+    pub fn workload(&self, partitions: Option<usize>) -> Workload {
+        let log = if self.log.url.is_some() { LogBackend::Kafka } else { LogBackend::Embedded };
+        let stores = match self.stores {
+            StoreOptions::Files => StoreBackend::Files,
+            StoreOptions::Servers(_) => StoreBackend::Servers,
+        };
+        Workload {
+            log: partitions.map(|partitions| (log, partitions)),
+            stores: (self.roles != Roles::INGEST).then_some(stores),
+            processes: self.roles.processor,
+            clients: self.clients,
+        }
+    }
+}

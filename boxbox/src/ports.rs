@@ -1,0 +1,6 @@
+//! The ports that a server uses where no others are given.
+
+/// UDP port for sim clients.
+pub const QUIC: u16 = 7443;
+/// TCP port of the HTTP API.
+pub const API: u16 = 7480;
