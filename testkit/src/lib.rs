@@ -1,16 +1,25 @@
-//! What tests of all crates share: stacks of real engines ([`stack::Stack`]), what a test says that was not run
-//! ([`not_run`]), and the tools and downloads that both need.
+//! What tests of all crates share: stacks of real engines ([`stack::Stack`]), the report of what was not run ([`not_run`]),
+//! waiting ([`wait`]), frames, records and laps made by hand (`frames`, `laps`), seeds and repetitions ([`campaign`]), real
+//! recordings ([`recordings`]), and the tools and downloads that stacks need.
 
 #[cfg(not(unix))]
 compile_error!("testkit starts and signals processes as Unix does; on Windows use WSL 2. The client itself builds: cargo build -p boxbox-client");
 
+pub mod campaign;
 pub mod fetch;
 pub mod folders;
+#[cfg(feature = "pipeline")]
+pub mod frames;
+#[cfg(feature = "pipeline")]
+pub mod laps;
 pub mod not_run;
+pub mod recordings;
 pub mod stack;
 pub mod tools;
 pub mod version;
+pub mod wait;
 
 pub use fetch::{compose, schemathesis};
 pub use not_run::{not_applicable, not_run};
+pub use recordings::recording;
 pub use stack::commands::StackCommand;
