@@ -56,13 +56,7 @@ async fn visible(results: &dyn Sessions, archive: &dyn Archive, session: Session
 }
 
 fn records() -> Vec<Bytes> {
-    let mut carl = Client::new(1, "carl", 1);
-    carl.meta(7, 0);
-    carl.drive(300, 2380);
-    carl.incidents = 4;
-    carl.drive(2380, 2500);
-    carl.rewind(2200);
-    carl.incidents = 0;
+    let mut carl = Client::flashback(1, "carl");
     carl.drive(2200, 3700);
     carl.void(5);
     carl.drive(3730, 6100);

@@ -58,13 +58,7 @@ fn eventful() -> Vec<Bytes> {
     again.gap(30);
     again.drive(4180, 6200);
     again.end();
-    let mut carl = Client::new(1, "carl", 1);
-    carl.meta(7, 0);
-    carl.drive(300, 2380);
-    carl.incidents = 4;
-    carl.drive(2380, 2500);
-    carl.rewind(2200);
-    carl.incidents = 0;
+    let mut carl = Client::flashback(1, "carl");
     carl.drive(2200, 3000);
     carl.hole(5);
     carl.incidents = 2;

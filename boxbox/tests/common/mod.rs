@@ -9,13 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::wait::PATIENCE;
 use serde_json::Value;
 
 /// The program under test.
 pub const BOXBOX: &str = env!("CARGO_BIN_EXE_boxbox");
-
-/// How long anything may take before a test gives up. Everything here takes seconds.
-pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A command line of the program, with a clean environment.
 pub fn boxbox(args: &[&str]) -> Command {
@@ -68,7 +66,7 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (lines, api, connect) = (read_lines(&mut child), String::new(), String::new());
         let mut server = Server { child, connect, api, edge: None };
-        let until = Instant::now() + DEADLINE;
+        let until = Instant::now() + PATIENCE;
         let wants_connect = args[0] == "up";
         while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             // Not the line with the page's address, which says more than the address.
@@ -105,7 +103,7 @@ impl Server {
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
-        wait(&mut self.child, DEADLINE)
+        wait(&mut self.child, PATIENCE)
     }
 
     /// The process.
@@ -187,15 +185,6 @@ pub fn wait(child: &mut Child, within: Duration) -> std::process::ExitStatus {
             panic!("a process did not end within {within:?}");
         }
         std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Ask until `ready` says so.
-pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !ready() {
-        assert!(Instant::now() < until, "{what}: not within {DEADLINE:?}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -92,6 +92,18 @@ impl Client {
         client.records
     }
 
+    /// A client whose driver has an incident at tick 2380, and takes it back: he drives on from tick 2200.
+    pub fn flashback(source_id: u128, driver_name: &str) -> Self {
+        let mut client = Self::new(source_id, driver_name, 1);
+        client.meta(7, 0);
+        client.drive(300, 2380);
+        client.incidents = 4;
+        client.drive(2380, 2500);
+        client.rewind(2200);
+        client.incidents = 0;
+        client
+    }
+
     pub fn next_seq(&self) -> u64 {
         self.prelude.first_seq
     }
