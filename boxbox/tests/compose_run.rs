@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boxbox_testkit::not_run;
+use boxbox_testkit::needed;
 use boxbox_testkit::stack::{Options, Stack};
 use boxbox_testkit::wait::block_until;
 use common::{BOXBOX, boxbox, free_port, wait};
@@ -31,11 +31,7 @@ const SPEED: &str = "20";
 
 #[test]
 fn every_service_runs_from_the_compose_file_and_a_race_goes_through_them() {
-    let stack = match Stack::up(Options::server()) {
-        Ok(stack) => stack,
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let Some(stack) = needed(TEST, Stack::up(Options::server())) else { return };
     let compose = Compose::read();
     for service in ours(&compose) {
         every_variable_is_known(service);

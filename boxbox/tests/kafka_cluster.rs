@@ -14,7 +14,7 @@ use boxbox_client::{Client, Config, Observer, StreamId};
 use boxbox_schemas::event::EndReason;
 use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
 use boxbox_testkit::wait::{PATIENCE, block_until};
-use boxbox_testkit::{frames, not_run};
+use boxbox_testkit::{frames, needed};
 use common::{Server, boxbox, free_port};
 
 /// Cars at 60 Hz, each in a session of its own, so that every partition has some.
@@ -119,11 +119,8 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     const TEST: &str = "nodes_are_killed_and_nothing_acked_is_lost";
     let kafka = KafkaOptions { nodes: Some(3), ..Default::default() };
     let options = Options { kafka: Some(kafka), ..Options::owned() };
-    let stack = match tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap() {
-        Ok(stack) => Arc::new(stack),
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let stack = tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap();
+    let Some(stack) = needed(TEST, stack).map(Arc::new) else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap().to_owned();
     let log = format!("kafka://{}/cluster?partitions=4&replication=3&min_isr=2", stack.kafka_brokers().unwrap());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use boxbox_client::{Client, Config, Observer, StreamId};
 use boxbox_testkit::stack::{Options, Stack};
 use boxbox_testkit::wait::{PATIENCE, block_until};
-use boxbox_testkit::{frames, not_run};
+use boxbox_testkit::{frames, needed};
 use common::{Server, boxbox, free_port};
 
 /// Frames in the whole test, at 60 Hz.
@@ -35,11 +35,8 @@ impl Observer for Acks {
 async fn acks_resume_soon_after_a_killed_broker_is_back() {
     const TEST: &str = "acks_resume_soon_after_a_killed_broker_is_back";
     // A broker of its own: the one that other tests share must not be killed.
-    let stack = match tokio::task::spawn_blocking(|| Stack::up(Options::owned())).await.unwrap() {
-        Ok(stack) => stack,
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let stack = tokio::task::spawn_blocking(|| Stack::up(Options::owned())).await.unwrap();
+    let Some(stack) = needed(TEST, stack) else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap().to_owned();
     let log = format!("kafka://{}/outage?partitions=2", stack.kafka_brokers().unwrap());

@@ -14,7 +14,7 @@ use boxbox_testkit::campaign::campaign;
 use boxbox_testkit::recordings::PHILLIP_ISLAND;
 use boxbox_testkit::stack::{Options, Stack};
 use boxbox_testkit::wait::{PATIENCE, block_until};
-use boxbox_testkit::{not_run, recording};
+use boxbox_testkit::{needed, recording};
 use common::place::{Engines, Place};
 use common::{Replayed, Server, boxbox, free_port, lap_table, wait};
 use serde_json::Value;
@@ -24,16 +24,9 @@ fn outage() -> Duration {
     Duration::from_secs(if campaign() { 120 } else { 30 })
 }
 
-/// A stack of the test's own, to break; `None` (said as NOT RUN) where this machine lacks something.
+/// A stack of the test's own, to break.
 fn stack(test: &str) -> Option<Stack> {
-    match Stack::up(Options::server()) {
-        Ok(stack) => Some(stack),
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => {
-            not_run(test, &format!("{error:#}"));
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
+    needed(test, Stack::up(Options::server()))
 }
 
 /// Services apart, as the server profile runs them, on engines; each edge with the same folder of keys.

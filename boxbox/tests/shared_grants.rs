@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use boxbox_log::control::Control;
-use boxbox_testkit::not_run;
 use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
 use boxbox_testkit::wait::{PATIENCE, block_until};
+use boxbox_testkit::{needed, not_run};
 use common::car::Car;
 use common::{Server, boxbox, in_time};
 
@@ -194,11 +194,8 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     let eager = [("log.roll.ms", "300"), ("log.cleaner.backoff.ms", "200"), ("log.cleaner.min.cleanable.ratio", "0.001")];
     let settings = eager.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let options = Options { kafka: Some(KafkaOptions { settings, ..Default::default() }), ..Options::owned() };
-    let stack = match tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap() {
-        Ok(stack) => stack,
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let stack = tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap();
+    let Some(stack) = needed(TEST, stack) else { return };
     let world = World::new(&stack.kafka_brokers().unwrap());
     let edge = world.service("ingest", "edge", &[]);
     let (id, connect) = world.create_for(&edge);

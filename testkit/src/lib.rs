@@ -12,6 +12,7 @@ pub mod folders;
 pub mod frames;
 #[cfg(feature = "pipeline")]
 pub mod laps;
+mod needed;
 pub mod not_run;
 pub mod recordings;
 pub mod stack;
@@ -20,6 +21,7 @@ pub mod version;
 pub mod wait;
 
 pub use fetch::{compose, schemathesis};
+pub use needed::needed;
 pub use not_run::{not_applicable, not_run};
 pub use recordings::recording;
 pub use stack::commands::StackCommand;
