@@ -14,10 +14,11 @@ use boxbox_api::{Api, Config};
 use boxbox_schemas::frame::{CarFrame, Flags, Presence};
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{AnyRow, Checkpoint, FlagChange, Lap, Reasons, SessionInfo, Span, Tags};
-use boxbox_schemas::{DriverId, EntryId, LogId, RunId, Sim, Source, StreamKey, TenantId};
+use boxbox_schemas::results::{AnyRow, Checkpoint, FlagChange, Lap, SessionInfo, Span};
+use boxbox_schemas::{DriverId, LogId, RunId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Step, Steps};
+use boxbox_testkit::laps;
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -173,30 +174,17 @@ fn lap(session: &SessionInfo, car: u32, number: u32) -> Lap {
     let run = RunId([car as u8; 16]);
     let first_seq = u64::from(number - 1) * FRAMES;
     Lap {
-        session: session.id,
-        entry: EntryId(driver.0),
-        number,
-        driver,
-        run,
         slot: car as u16,
-        timeline: 0,
-        revision: 1,
-        start_us,
-        end_us: start_us + time_us,
-        time_us,
         sim_time_us: Some(time_us),
         sectors_us: vec![30_000_000, 30_000_000, time_us - 60_000_000],
         loops_us: (1..20).map(|k| time_us * k / 20).collect(),
         fuel_l: Some(40.0),
         fuel_used_l: Some(2.0),
-        reasons: Reasons(0),
-        tags: Tags(0),
         frames: FRAMES as u32,
         start_tick: 0,
         end_tick: 0,
-        settled: true,
-        superseded: false,
         spans: vec![Span { driver, run, first_seq, next_seq: first_seq + FRAMES }],
+        ..laps::lap(session.id, driver, run, number, start_us, start_us + time_us)
     }
 }
 

@@ -107,6 +107,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         lost: counters.lost.load(Ordering::Relaxed),
         ack_ms: Percentiles::from(&latency),
         server_us_per_frame: per_frame(before.server, after.server),
+        server_wakeups_per_s: before.server.zip(after.server).map(|(a, b)| b.sleeps.saturating_sub(a.sleeps) as f64 / seconds),
         client_us_per_frame: per_frame(before.own, after.own),
         also_us_per_frame: options
             .also

@@ -36,6 +36,8 @@ pub struct Figures {
     pub ack_ms: Percentiles,
     /// CPU of the server, µs per acked frame.
     pub server_us_per_frame: Option<f64>,
+    /// Wake-ups of the server's threads per second.
+    pub server_wakeups_per_s: Option<f64>,
     /// CPU of this program, µs per acked frame.
     pub client_us_per_frame: Option<f64>,
     /// CPU of other processes, µs per acked frame.
@@ -113,6 +115,9 @@ pub fn print(options: &Options, f: &Figures) -> anyhow::Result<()> {
             "laps: {} watched, in the API p50 {:.0} ms  p99 {:.0} ms  max {:.0} ms after the crossing; {} did not come",
             f.laps_watched, fresh.p50, fresh.p99, fresh.max, f.laps_missing
         )?;
+    }
+    if let Some(wakeups) = f.server_wakeups_per_s {
+        writeln!(out, "the server's threads woke up {wakeups:.0} times a second")?;
     }
     if let (Some(idle), Some(rss)) = (f.idle_connection_bytes, f.server_rss_bytes) {
         writeln!(out, "server memory: {} KiB per idle connection, {} MiB at the end", idle / 1024, rss >> 20)?;

@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::needed;
 use boxbox_testkit::stack::{Options, Stack};
-use common::{BOXBOX, boxbox, eventually, free_port, not_run, wait};
+use boxbox_testkit::wait::block_until;
+use common::{BOXBOX, boxbox, free_port, wait};
 use compose_file::{Compose, Service, Whose};
 use serde_json::Value;
 
@@ -29,11 +31,7 @@ const SPEED: &str = "20";
 
 #[test]
 fn every_service_runs_from_the_compose_file_and_a_race_goes_through_them() {
-    let stack = match Stack::up(Options::server()) {
-        Ok(stack) => stack,
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let Some(stack) = needed(TEST, Stack::up(Options::server())) else { return };
     let compose = Compose::read();
     for service in ours(&compose) {
         every_variable_is_known(service);
@@ -59,7 +57,7 @@ fn every_service_runs_from_the_compose_file_and_a_race_goes_through_them() {
     assert_eq!(get(&laps, None).0, 401);
     let read = host.run(cli, &["grant", "create", "--read"]).trim().to_owned();
     let list = || get(&laps, Some(&read)).1["laps"].as_array().cloned().unwrap_or_default();
-    eventually("all laps in the API", || list().len() >= driven);
+    block_until("all laps in the API", || list().len() >= driven);
     let list = list();
     assert_eq!(list.len(), driven, "each lap once");
     let entries: BTreeSet<&str> = list.iter().map(|lap| lap["entry"].as_str().unwrap()).collect();
@@ -67,7 +65,7 @@ fn every_service_runs_from_the_compose_file_and_a_race_goes_through_them() {
     // And what they were driven like, which is in the archive.
     let lap = &list[0];
     let trace = format!("{laps}/{}/{}/trace", lap["entry"].as_str().unwrap(), lap["number"]);
-    eventually("a trace of a lap", || get(&trace, Some(&read)).0 == 200);
+    block_until("a trace of a lap", || get(&trace, Some(&read)).0 == 200);
 
     // Prometheus' own grant is good at every listener that it asks.
     let scrape = std::fs::read_to_string(host.secrets().join("scrape")).unwrap();
@@ -193,7 +191,7 @@ impl Host {
         self.running.push(Container { name: name.clone(), service: service.name.to_owned(), port, child, log });
         let health = self.here(&service.health().unwrap(), port);
         let began = Instant::now();
-        eventually(&format!("{name} is well"), || {
+        block_until(&format!("{name} is well"), || {
             let ended = self.running.last_mut().unwrap().child.try_wait().unwrap();
             assert!(ended.is_none(), "{name} ended: {ended:?}");
             Command::new(&health[0]).args(&health[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()

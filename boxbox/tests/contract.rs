@@ -8,8 +8,10 @@ mod common;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::campaign::{campaign, seeded};
+use boxbox_testkit::not_run;
+use common::boxbox;
 use common::place::Place;
-use common::{boxbox, not_run};
 use serde_json::{Value, json};
 
 /// Asking takes about a minute; the rest is margin for a loaded machine.
@@ -53,8 +55,8 @@ fn is_as_its_document_says(test: &str, place: &Place, mut ask: Command) {
     std::fs::write(&schema, document.to_string()).unwrap();
 
     // Deterministic in every run; a campaign asks differently each time, and says how.
-    let campaign = std::env::var_os("BOXBOX_CAMPAIGN").is_some();
-    let seed = if campaign { common::seeded(test).u32(1..).to_string() } else { "1".into() };
+    let campaign = campaign();
+    let seed = if campaign { seeded(test).u32(1..).to_string() } else { "1".into() };
     eprintln!("{test}: seed {seed}");
     ask.args(["run", schema.to_str().unwrap(), "--url", &server.api, "--checks", "all", "--workers", "1", "--seed", &seed]);
     ask.args(["--max-examples", if campaign { EXAMPLES_CAMPAIGN } else { EXAMPLES }, "--phases", "examples,coverage,fuzzing"]);

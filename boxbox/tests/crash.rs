@@ -9,8 +9,12 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use boxbox_testkit::campaign::{rounds, seeded};
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
+use boxbox_testkit::wait::{PATIENCE, block_until};
+use boxbox_testkit::{not_run, recording};
 use common::place::Place;
-use common::{DEADLINE, PHILLIP_ISLAND, Server, boxbox, eventually, free_port, lap_table, recording, rounds, seeded, wait};
+use common::{Server, boxbox, free_port, lap_table, wait};
 use serde_json::Value;
 
 /// Times real time: the recording's 197 s take about 7 s, so that kills fall into it.
@@ -39,10 +43,10 @@ fn start_replay(file: &Path, connect: &str, folder: &Path, speed: &str) -> Child
 
 /// Every ledger balances, nothing acked is missing, every run that ended is whole, and the laps are as they should be.
 fn assert_whole(server: &Server, truth: &Undisturbed, ended: usize) {
-    eventually("the session", || server.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
+    block_until("the session", || server.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
     let session = server.only_session();
     let ledgers = || server.get(&format!("/api/v1/sessions/{session}/ledger"))["streams"].as_array().unwrap().clone();
-    eventually("the ends of the runs", || ledgers().iter().filter(|l| l["ended"] == true).count() == ended);
+    block_until("the ends of the runs", || ledgers().iter().filter(|l| l["ended"] == true).count() == ended);
     for ledger in ledgers() {
         assert_eq!((&ledger["hole"], &ledger["gap"]), (&0.into(), &0.into()), "{ledger}");
         assert_eq!(ledger["admitted"], ledger["expected"], "{ledger}");
@@ -80,7 +84,7 @@ fn kill_all_in_one(file: &Path, truth: &Undisturbed, random: &mut fastrand::Rng,
             server = Server::start(&args);
             left -= 1;
         }
-        assert!(wait(&mut replay, DEADLINE).success());
+        assert!(wait(&mut replay, PATIENCE).success());
         assert_whole(&server, truth, 1);
     }
 }
@@ -102,7 +106,7 @@ fn killing_the_client_loses_nothing_acked() {
             left -= 1;
         }
         // The last one drains what the dead ones left in the spool, and tells the whole story.
-        assert!(wait(&mut start_replay(&file, &server.connect, folder.path(), "max"), DEADLINE).success());
+        assert!(wait(&mut start_replay(&file, &server.connect, folder.path(), "max"), PATIENCE).success());
         assert_whole(&server, &truth, 1);
     }
 }
@@ -119,7 +123,7 @@ fn two_relays_of_one_car_give_each_lap_once() {
         start_replay(&file, &server.connect, &folder.path().join("two"), SPEED),
     ];
     for relay in &mut relays {
-        assert!(wait(relay, DEADLINE).success());
+        assert!(wait(relay, PATIENCE).success());
     }
     assert_whole(&server, &truth, 2);
 }
@@ -137,7 +141,7 @@ fn sigterm_drains_and_exits_cleanly() {
     std::thread::sleep(Duration::from_millis(1_500));
     assert!(server.terminate().success());
     let server = Server::start(&args);
-    assert!(wait(&mut replay, DEADLINE).success());
+    assert!(wait(&mut replay, PATIENCE).success());
     assert_whole(&server, &truth, 1);
 }
 
@@ -146,7 +150,7 @@ fn killing_the_edge_in_front_of_kafka_loses_nothing_acked() {
     const TEST: &str = "killing_the_edge_in_front_of_kafka_loses_nothing_acked";
     let Some(file) = recording(TEST, PHILLIP_ISLAND) else { return };
     let Ok(brokers) = std::env::var("KAFKA_BROKERS") else {
-        return common::not_run(TEST, "KAFKA_BROKERS is not set: `cargo xtask stack up --kafka` starts a broker");
+        return not_run(TEST, "KAFKA_BROKERS is not set: `cargo xtask stack up --kafka` starts a broker");
     };
     let (truth, mut random) = (undisturbed(&file), seeded(TEST));
     let mut left = rounds();
@@ -168,7 +172,7 @@ fn killing_the_edge_in_front_of_kafka_loses_nothing_acked() {
             edge = service("ingest", &quic);
             left -= 1;
         }
-        assert!(wait(&mut replay, DEADLINE).success());
+        assert!(wait(&mut replay, PATIENCE).success());
         assert_whole(&api, &truth, 1);
     }
 }

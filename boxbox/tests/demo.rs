@@ -4,11 +4,12 @@
 
 mod common;
 
+use boxbox_testkit::wait::{PATIENCE, block_until};
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Instant;
 
-use common::{DEADLINE, boxbox, read_lines, wait};
+use common::{boxbox, read_lines, wait};
 
 /// A lap as the demo prints it.
 struct Printed {
@@ -30,12 +31,12 @@ fn run(folder: &str, seed: &str) -> (Vec<Printed>, String) {
     let mut child = boxbox(&args).stdout(Stdio::piped()).spawn().unwrap();
     let lines = read_lines(&mut child);
     let (mut laps, mut text) = (vec![], String::new());
-    while let Ok(line) = lines.recv_timeout(DEADLINE) {
+    while let Ok(line) = lines.recv_timeout(PATIENCE) {
         laps.extend(printed(&line));
         text += &line;
         text.push('\n');
     }
-    assert!(wait(&mut child, DEADLINE).success(), "{text}");
+    assert!(wait(&mut child, PATIENCE).success(), "{text}");
     (laps, text)
 }
 
@@ -85,9 +86,7 @@ fn the_same_race_as_clients_only_of_a_server_elsewhere() {
     let local = boxbox(&[&["simulate", "--data", folder, "--cars", "3"], &race[..]].concat()).output().unwrap();
     assert!(local.status.success(), "{}", String::from_utf8_lossy(&local.stderr));
     let session = server.only_session();
-    common::eventually("three cars have their lap", || {
-        server.get(&format!("/api/v1/sessions/{session}/laps"))["laps"].as_array().unwrap().len() == 3
-    });
+    block_until("three cars have their lap", || server.get(&format!("/api/v1/sessions/{session}/laps"))["laps"].as_array().unwrap().len() == 3);
 
     let far = boxbox(&[&["simulate", "--to", &server.connect, "--rate", "20", "--field", "4"], &race[..]].concat()).output().unwrap();
     assert!(far.status.success(), "{}", String::from_utf8_lossy(&far.stderr));

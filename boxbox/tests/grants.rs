@@ -4,12 +4,15 @@
 
 mod common;
 
+use boxbox_testkit::recording;
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
+use boxbox_testkit::wait::{PATIENCE, block_until};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::car::Car;
-use common::{DEADLINE, PHILLIP_ISLAND, Server, boxbox, eventually, in_time, recording, wait};
+use common::{Server, boxbox, in_time, wait};
 
 fn create(data: &str, args: &[&str]) -> (String, String) {
     let out = boxbox(&[&["grant", "create", "--data", data], args].concat()).output().unwrap();
@@ -32,7 +35,7 @@ fn a_revoked_grant_is_cut_off_within_five_seconds() {
     assert!(replay.try_wait().unwrap().is_none(), "the replay runs in real time");
     assert!(boxbox(&["grant", "revoke", &id, "--data", data]).status().unwrap().success());
     let began = Instant::now();
-    assert!(!wait(&mut replay, DEADLINE).success());
+    assert!(!wait(&mut replay, PATIENCE).success());
     // Five seconds by design; the margin is for a loaded machine.
     assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     let again = boxbox(&args).output().unwrap();
@@ -100,7 +103,7 @@ fn revocations_made_at_once_all_stay_and_an_unreadable_list_lets_nobody_in() {
     let ids: Vec<String> = (0..16).map(|i| format!("{i:032x}")).collect();
     let mut revoking: Vec<_> =
         ids.iter().map(|id| boxbox(&["grant", "revoke", id, "--data", data]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()).collect();
-    assert!(revoking.iter_mut().all(|r| wait(r, DEADLINE).success()));
+    assert!(revoking.iter_mut().all(|r| wait(r, PATIENCE).success()));
     let file = folder.path().join("auth/revoked");
     let listed = std::fs::read_to_string(&file).unwrap();
     assert!(ids.iter().all(|id| listed.contains(id.as_str())), "{listed}");
@@ -128,17 +131,17 @@ async fn a_removed_key_ends_what_is_driven_with_it() {
     let data = folder.path().to_str().unwrap();
     let _server = Server::start(&["up", "--data", data, "--quic-port", "0", "--api-port", "0"]);
     let old = Car::start(&create(data, &["--driver", "anna"]).1, 7).await;
-    eventually("the first acks", || old.acked() > 60);
+    block_until("the first acks", || old.acked() > 60);
     assert!(boxbox(&["grant", "rotate", "--data", data]).status().unwrap().success());
     let new = Car::start(&create(data, &["--driver", "bob"]).1, 8).await;
-    eventually("acks under the new key", || new.acked() > 60);
+    block_until("acks under the new key", || new.acked() > 60);
     old.drives_on("a rotation ends nothing");
 
     let all = keys(data);
     assert_eq!(all.len(), 2);
     std::fs::remove_file(&all[0]).unwrap();
     let since = Instant::now();
-    eventually("the connection is closed", || old.refused().is_some());
+    block_until("the connection is closed", || old.refused().is_some());
     in_time(TEST, "after its key was deleted the connection was closed", since);
     assert!(old.refused().unwrap().contains("not in use"), "{:?}", old.refused());
     new.drives_on("the other key is in use");

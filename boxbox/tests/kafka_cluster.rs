@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use boxbox_client::{Client, Config, Observer, StreamId};
 use boxbox_schemas::event::EndReason;
-use boxbox_schemas::frame::{CarFrame, Presence};
-use boxbox_schemas::{Sim, Source};
 use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
-use common::{DEADLINE, Server, boxbox, eventually, free_port, not_run};
+use boxbox_testkit::wait::{PATIENCE, block_until};
+use boxbox_testkit::{frames, needed};
+use common::{Server, boxbox, free_port};
 
 /// Cars at 60 Hz, each in a session of its own, so that every partition has some.
 const CARS: u32 = 16;
@@ -61,19 +61,17 @@ impl Load {
             let acks = Arc::new(Acks::default());
             let config = Config { observer: Some(acks.clone()), ..Config::new(connect(car).parse().unwrap()) };
             let client = Client::start(config).await.unwrap();
-            let stream = client.open(Source { sim: Sim::SYNTHETIC, id: u128::from(car) + 1, session_num: 0 }, 1).unwrap();
+            let stream = client.open(frames::source(u128::from(car) + 1), 1).unwrap();
             let (stop, frames) = (load.stop.clone(), load.frames.clone());
             let driving = std::thread::spawn(move || {
-                let at = |tick: u32| i64::from(tick) * 1_000_000 / 60;
                 let mut tick = 0;
                 while !stop.load(Ordering::Relaxed) {
                     tick += 1;
-                    let frame = CarFrame { tick, sim_time_us: at(tick), presence: Presence::LAP_PCT, lap_pct: 0.1, ..Default::default() };
-                    stream.car(&frame).unwrap();
+                    stream.car(&frames::car(tick, 0.1)).unwrap();
                     frames.fetch_add(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_micros(16_667));
                 }
-                stream.end(tick, at(tick), EndReason::FINISHED).unwrap();
+                stream.end(tick, frames::tick_us(tick), EndReason::FINISHED).unwrap();
                 tick
             });
             load.acks.push(acks);
@@ -93,7 +91,7 @@ impl Load {
         let mut sent = vec![];
         for (client, driving) in self.clients {
             sent.push(driving.join().unwrap());
-            let left = client.finish(DEADLINE).await;
+            let left = client.finish(PATIENCE).await;
             assert!(left.is_empty(), "not acked: {left:?}");
         }
         sent
@@ -121,11 +119,8 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     const TEST: &str = "nodes_are_killed_and_nothing_acked_is_lost";
     let kafka = KafkaOptions { nodes: Some(3), ..Default::default() };
     let options = Options { kafka: Some(kafka), ..Options::owned() };
-    let stack = match tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap() {
-        Ok(stack) => Arc::new(stack),
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let stack = tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap();
+    let Some(stack) = needed(TEST, stack).map(Arc::new) else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap().to_owned();
     let log = format!("kafka://{}/cluster?partitions=4&replication=3&min_isr=2", stack.kafka_brokers().unwrap());
@@ -139,9 +134,9 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     };
     let load = Load::start(&connect).await;
     let began = Instant::now();
-    eventually("acks for everyone", || {
+    block_until("acks for everyone", || {
         let silent = load.acks.iter().filter(|a| a.0.lock().unwrap().is_empty()).count();
-        if began.elapsed() > DEADLINE / 2 {
+        if began.elapsed() > PATIENCE / 2 {
             eprintln!("{silent} cars have had no ack; edge: {}", edge.get("/api/health"));
         }
         load.acked_since(began)
@@ -172,7 +167,7 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
         let dead = Instant::now();
         if killed.len() == 1 {
             // One of three is no reason to stop: acks go on while it is down.
-            eventually("acks without it", || load.acked_since(dead + Duration::from_millis(200)));
+            block_until("acks without it", || load.acked_since(dead + Duration::from_millis(200)));
             println!("{TEST}: {what} killed: everyone acked again {:.1} s later, while it is down", dead.elapsed().as_secs_f64());
         } else {
             tokio::time::sleep(DOWN_FOR).await;
@@ -181,7 +176,7 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
         let up = killed.clone();
         on_stack(Box::new(move |stack| up.iter().for_each(|node| stack.start(node).unwrap()))).await;
         let back = Instant::now();
-        eventually("acks again", || load.acked_since(back));
+        block_until("acks again", || load.acked_since(back));
         let to = Instant::now();
         println!(
             "{TEST}: {what} killed ({}): longest pause of acks {:.1} s, {:.1} s after all nodes answered",
@@ -195,12 +190,12 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     let sent = load.finish().await;
     let total: u64 = sent.iter().map(|n| u64::from(*n)).sum();
     let sessions = || api.get("/api/v1/sessions?limit=100")["sessions"].as_array().unwrap().clone();
-    eventually("all sessions", || sessions().len() == CARS as usize);
+    block_until("all sessions", || sessions().len() == CARS as usize);
     let ledgers = || {
         let of = |s: &serde_json::Value| api.get(&format!("/api/v1/sessions/{}/ledger", s["id"].as_str().unwrap()))["streams"][0].clone();
         sessions().iter().map(of).collect::<Vec<_>>()
     };
-    eventually("the end of every stream", || ledgers().iter().all(|l| l["ended"] == true));
+    block_until("the end of every stream", || ledgers().iter().all(|l| l["ended"] == true));
     let ledgers = ledgers();
     let admitted: u64 = ledgers.iter().map(|l| l["car_frames"].as_u64().unwrap()).sum();
     for ledger in &ledgers {

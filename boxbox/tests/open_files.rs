@@ -5,6 +5,8 @@
 
 mod common;
 
+use boxbox_testkit::not_run;
+use boxbox_testkit::wait::block_until;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use common::car::Car;
 use common::place::Place;
-use common::{Server, boxbox, boxbox_within, eventually, in_time, not_run};
+use common::{Server, boxbox, boxbox_within, in_time};
 
 /// Files that the nodes of these tests may open.
 const FILES: u32 = 256;
@@ -97,7 +99,7 @@ impl Attack {
         });
         let attack = Self { stop, open, thread: Some(thread) };
         // As many as are accepted, and more wait to be.
-        eventually("the attack stands", || attack.open.load(Ordering::SeqCst) > 150);
+        block_until("the attack stands", || attack.open.load(Ordering::SeqCst) > 150);
         // The server accepts as many as it can; then the attack goes on for a while.
         std::thread::sleep(Duration::from_secs(3));
         attack
@@ -128,21 +130,21 @@ async fn a_revocation_bites_however_many_connect() {
         let (id, connect) = node.create(&["--driver", "anna"]);
         let anna = Car::start(&connect, 7).await;
         let bob = Car::start(&node.create(&["--driver", "bob"]).1, 8).await;
-        eventually("the first acks", || anna.acked() > 60 && bob.acked() > 60);
+        block_until("the first acks", || anna.acked() > 60 && bob.acked() > 60);
         let attack = Attack::begin(&node.server);
         assert!(boxbox(&["grant", "revoke", &id, "--data", &node.data]).status().unwrap().success());
         let since = Instant::now();
-        eventually("the connection is closed", || anna.refused().is_some());
+        block_until("the connection is closed", || anna.refused().is_some());
         in_time(TEST, &format!("{}: under attack, the connection was closed", node.profile), since);
         assert!(anna.refused().unwrap().contains("revoked"), "{:?}", anna.refused());
         let again = Car::start(&connect, 9).await;
-        eventually("it does not come back", || again.refused().is_some());
+        block_until("it does not come back", || again.refused().is_some());
         assert!(again.refused().unwrap().contains("revoked") && again.acked() == 0, "{:?}", again.refused());
         bob.drives_on("the attack is none of its business");
         attack.end();
 
         bob.drives_on("after the attack");
-        eventually("it is ready", || node.server.ask("/readyz", None).0 == 200);
+        block_until("it is ready", || node.server.ask("/readyz", None).0 == 200);
         let acked = bob.finish().await;
         if node.profile == "embedded" {
             let of_bob = || {
@@ -151,7 +153,7 @@ async fn a_revocation_bites_however_many_connect() {
                 let ledgers = ids.flat_map(|id| node.server.get(&format!("/api/v1/sessions/{id}/ledger"))["streams"].as_array().unwrap().clone());
                 ledgers.into_iter().find(|l| l["driver"] == "bob")
             };
-            eventually("the processor has seen all that is acked", || of_bob().is_some_and(|l| l["expected"].as_u64() >= Some(acked)));
+            block_until("the processor has seen all that is acked", || of_bob().is_some_and(|l| l["expected"].as_u64() >= Some(acked)));
             let ledger = of_bob().unwrap();
             assert_eq!((&ledger["expected"], &ledger["admitted"]), (&acked.into(), &acked.into()), "{ledger}");
         }
@@ -166,29 +168,29 @@ async fn a_list_that_cannot_be_read_suspends_all_grants_until_it_can() {
         let (server, list) = (&node.server, std::path::Path::new(&node.data).join("auth/revoked"));
         let (_, read) = node.create(&["--read"]);
         let car = Car::start(&node.create(&["--driver", "anna"]).1, 7).await;
-        eventually("the first acks", || car.acked() > 60);
-        eventually("it is ready", || server.ask("/readyz", None).0 == 200);
+        block_until("the first acks", || car.acked() > 60);
+        block_until("it is ready", || server.ask("/readyz", None).0 == 200);
         // An edge has no sessions to show, but looks at a grant all the same.
         let reads = || server.ask("/api/health", Some(&read)).0;
         assert_eq!(reads(), 200);
 
         std::fs::write(&list, "rubbish\n").unwrap();
         let since = Instant::now();
-        eventually("the connection is closed", || !car.connected());
+        block_until("the connection is closed", || !car.connected());
         in_time(TEST, &format!("{}: with an unreadable list, the connection was closed", node.profile), since);
-        eventually("it is not ready", || server.ask("/readyz", None).0 == 503);
+        block_until("it is not ready", || server.ask("/readyz", None).0 == 503);
         let (_, said) = server.ask("/readyz", None);
         assert!(said.contains("\"grants\""), "{said}");
         let (_, health) = server.ask("/api/health", None);
         assert!(health.contains("rubbish") && health.contains("correct that line"), "it says what to do: {health}");
         assert_eq!((reads(), server.metric("boxbox_grants_suspended")), (503, 1.0));
         let reconnects = car.reconnects();
-        eventually("it tries to come back", || car.reconnects() > reconnects + 1);
+        block_until("it tries to come back", || car.reconnects() > reconnects + 1);
         assert!(!car.connected() && car.refused().is_none(), "refused for now, not for good: {:?}", car.refused());
 
         std::fs::write(&list, "").unwrap();
-        eventually("it is ready again", || server.ask("/readyz", None).0 == 200);
-        eventually("the client has connected again", || car.connected());
+        block_until("it is ready again", || server.ask("/readyz", None).0 == 200);
+        block_until("the client has connected again", || car.connected());
         car.drives_on("everything is as before");
         assert_eq!((reads(), server.metric("boxbox_grants_suspended")), (200, 0.0));
         car.finish().await;
@@ -220,7 +222,7 @@ async fn what_is_set_aside_suffices() {
             servers.extend(["ingest", "processor", "api"].map(apart));
         }
         let cars = [Car::start(&node.connect, 7).await, Car::start(&node.connect, 8).await];
-        eventually("acks", || cars.iter().all(|car| car.acked() > 300));
+        block_until("acks", || cars.iter().all(|car| car.acked() > 300));
         servers.push(node);
         for server in &servers {
             let (held, reserved, limit) =

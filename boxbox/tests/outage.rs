@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use boxbox_client::{Client, Config, Observer, StreamId};
-use boxbox_schemas::frame::{CarFrame, Presence};
-use boxbox_schemas::{Sim, Source};
 use boxbox_testkit::stack::{Options, Stack};
-use common::{DEADLINE, Server, boxbox, eventually, free_port, not_run};
+use boxbox_testkit::wait::{PATIENCE, block_until};
+use boxbox_testkit::{frames, needed};
+use common::{Server, boxbox, free_port};
 
 /// Frames in the whole test, at 60 Hz.
 const FRAMES: u32 = 60 * 14;
@@ -35,11 +35,8 @@ impl Observer for Acks {
 async fn acks_resume_soon_after_a_killed_broker_is_back() {
     const TEST: &str = "acks_resume_soon_after_a_killed_broker_is_back";
     // A broker of its own: the one that other tests share must not be killed.
-    let stack = match tokio::task::spawn_blocking(|| Stack::up(Options::owned())).await.unwrap() {
-        Ok(stack) => stack,
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let stack = tokio::task::spawn_blocking(|| Stack::up(Options::owned())).await.unwrap();
+    let Some(stack) = needed(TEST, stack) else { return };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap().to_owned();
     let log = format!("kafka://{}/outage?partitions=2", stack.kafka_brokers().unwrap());
@@ -50,17 +47,15 @@ async fn acks_resume_soon_after_a_killed_broker_is_back() {
     let connect = String::from_utf8(connect.stdout).unwrap().trim().parse().unwrap();
     let acks = Arc::new(Acks::default());
     let client = Client::start(Config { observer: Some(acks.clone()), ..Config::new(connect) }).await.unwrap();
-    let stream = client.open(Source { sim: Sim::SYNTHETIC, id: 7, session_num: 0 }, 1).unwrap();
+    let stream = client.open(frames::source(7), 1).unwrap();
     let driving = std::thread::spawn(move || {
         for tick in 1..=FRAMES {
-            let at = i64::from(tick) * 1_000_000 / 60;
-            let frame = CarFrame { tick, sim_time_us: at, presence: Presence::LAP_PCT, lap_pct: f64::from(tick) / 1e4, ..Default::default() };
-            stream.car(&frame).unwrap();
+            stream.car(&frames::car(tick, f64::from(tick) / 1e4)).unwrap();
             std::thread::sleep(Duration::from_micros(16_667));
         }
-        stream.end(FRAMES, i64::from(FRAMES) * 1_000_000 / 60, boxbox_schemas::event::EndReason::FINISHED).unwrap();
+        stream.end(FRAMES, frames::tick_us(FRAMES), boxbox_schemas::event::EndReason::FINISHED).unwrap();
     });
-    eventually("the first acks", || acks.next.load(Ordering::SeqCst) > 60);
+    block_until("the first acks", || acks.next.load(Ordering::SeqCst) > 60);
 
     let (stack, back) = tokio::task::spawn_blocking(move || {
         stack.kill_kafka().unwrap();
@@ -70,7 +65,7 @@ async fn acks_resume_soon_after_a_killed_broker_is_back() {
     })
     .await
     .unwrap();
-    eventually("acks after the broker is back", || {
+    block_until("acks after the broker is back", || {
         acks.at.lock().unwrap().iter().any(|at| *at > back) || acks.next.load(Ordering::SeqCst) > u64::from(FRAMES)
     });
     let resumed = acks.at.lock().unwrap().iter().find(|at| **at > back).map_or(Duration::ZERO, |at| *at - back);
@@ -78,13 +73,13 @@ async fn acks_resume_soon_after_a_killed_broker_is_back() {
     assert!(resumed < Duration::from_secs(10), "{resumed:?}; the goal is 2 s, the margin is for a loaded machine");
 
     driving.join().unwrap();
-    assert!(client.finish(DEADLINE).await.is_empty());
+    assert!(client.finish(PATIENCE).await.is_empty());
     let session = {
-        eventually("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| !s.is_empty()));
+        block_until("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| !s.is_empty()));
         api.only_session()
     };
     let ledger = || api.get(&format!("/api/v1/sessions/{session}/ledger"))["streams"][0].clone();
-    eventually("the stream's end", || ledger()["ended"] == true);
+    block_until("the stream's end", || ledger()["ended"] == true);
     let ledger = ledger();
     assert_eq!((&ledger["car_frames"], &ledger["hole"], &ledger["gap"]), (&FRAMES.into(), &0.into(), &0.into()), "{ledger}");
     drop(stack);

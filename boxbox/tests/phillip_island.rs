@@ -5,8 +5,11 @@
 mod common;
 
 use boxbox_sources::iracing::{IbtFile, Variable};
+use boxbox_testkit::recording;
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
+use boxbox_testkit::wait::block_until;
 use common::place::Place;
-use common::{PHILLIP_ISLAND, Replayed, Server, recording};
+use common::{Replayed, Server};
 use serde_json::Value;
 
 /// Channels that are taken over from the recording as they are, with its names for them.
@@ -47,7 +50,7 @@ fn serve(file: &std::path::Path, place: Place) -> Served {
     let entry = server.get(&format!("/api/v1/sessions/{session}/laps"))["laps"][0]["entry"].as_str().unwrap().to_owned();
     let served = Served { server, session, entry, _place: place };
     // The archive reads the log by itself and may need a moment longer than the laps.
-    common::eventually("both laps are archived", || (1..=2).all(|n| served.trace(n, "channels=tick")["complete"] == true));
+    block_until("both laps are archived", || (1..=2).all(|n| served.trace(n, "channels=tick")["complete"] == true));
     served
 }
 

@@ -6,8 +6,10 @@ mod common;
 
 use std::io::{Read, Write};
 
+use boxbox_testkit::recording;
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
 use common::place::Place;
-use common::{PHILLIP_ISLAND, Replayed, boxbox, recording};
+use common::{Replayed, boxbox};
 use serde_json::Value;
 
 fn data() -> tempfile::TempDir {

@@ -10,26 +10,23 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::campaign::campaign;
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
 use boxbox_testkit::stack::{Options, Stack};
+use boxbox_testkit::wait::{PATIENCE, block_until};
+use boxbox_testkit::{needed, recording};
 use common::place::{Engines, Place};
-use common::{DEADLINE, PHILLIP_ISLAND, Replayed, Server, boxbox, eventually, free_port, lap_table, not_run, recording, wait};
+use common::{Replayed, Server, boxbox, free_port, lap_table, wait};
 use serde_json::Value;
 
 /// How long ClickHouse is down: 2 minutes in a campaign.
 fn outage() -> Duration {
-    Duration::from_secs(if std::env::var_os("BOXBOX_CAMPAIGN").is_some() { 120 } else { 30 })
+    Duration::from_secs(if campaign() { 120 } else { 30 })
 }
 
-/// A stack of the test's own, to break; `None` (said as NOT RUN) where this machine lacks something.
+/// A stack of the test's own, to break.
 fn stack(test: &str) -> Option<Stack> {
-    match Stack::up(Options::server()) {
-        Ok(stack) => Some(stack),
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => {
-            not_run(test, &format!("{error:#}"));
-            None
-        }
-        Err(error) => panic!("{error:#}"),
-    }
+    needed(test, Stack::up(Options::server()))
 }
 
 /// Services apart, as the server profile runs them, on engines; each edge with the same folder of keys.
@@ -81,7 +78,7 @@ impl Services {
         let quic = free_port().to_string();
         let edge = self.edge(&quic);
         let replayed = start_replay(file, &self.grant("driver-1", &quic), self.folder.path(), "max");
-        assert!(wait(&mut { replayed }, DEADLINE).success());
+        assert!(wait(&mut { replayed }, PATIENCE).success());
         assert!(edge.terminate().success());
     }
 }
@@ -118,7 +115,7 @@ fn archived(engines: &Engines) -> (u64, u64) {
 
 /// Wait until every admitted frame is in ClickHouse, and say how many there are: each once.
 fn all_archived_once(api: &Server, engines: &Engines, at_least: u64) -> u64 {
-    eventually("every admitted frame in ClickHouse", || {
+    block_until("every admitted frame in ClickHouse", || {
         let (admitted, (rows, _)) = (admitted(api), archived(engines));
         admitted >= at_least && rows >= admitted
     });
@@ -149,7 +146,7 @@ fn an_outage_of_clickhouse_delays_no_lap_and_loses_no_frame() {
     args.extend(strings.iter().flat_map(|s| ["--to", s.as_str()]));
     let mut race = boxbox(&args).stdout(Stdio::null()).spawn().unwrap();
     let laps_told = || metric(&processor, "boxbox_processor_laps_total");
-    eventually("laps and frames", || laps_told() > 3.0 && archived(&services.engines).0 > 0);
+    block_until("laps and frames", || laps_told() > 3.0 && archived(&services.engines).0 > 0);
 
     stack.kill("clickhouse").unwrap();
     let (down, mut told, mut last, mut longest) = (Instant::now(), laps_told(), Instant::now(), Duration::ZERO);
@@ -171,7 +168,7 @@ fn an_outage_of_clickhouse_delays_no_lap_and_loses_no_frame() {
     assert_eq!(metric(&processor, "boxbox_processor_archive_frames_total"), before, "nothing was archived meanwhile");
     stack.start("clickhouse").unwrap();
     let back = Instant::now();
-    assert!(wait(&mut race, DEADLINE * 2).success());
+    assert!(wait(&mut race, PATIENCE * 2).success());
     let frames = all_archived_once(&api, &services.engines, 1);
     println!("{TEST}: {frames} frames in ClickHouse, each once; complete {:.1} s after it was back", back.elapsed().as_secs_f64());
     drop((processor, stack));
@@ -212,7 +209,7 @@ fn a_crash_at_every_point_changes_nothing() {
         }
         assert!(ended, "{point}, pass {pass}: it did not crash");
         let (_processor, api) = (services.processor("one"), services.api());
-        eventually("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
+        block_until("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
         let session = api.only_session();
         assert_eq!(all_archived_once(&api, &services.engines, frames), frames, "{point}");
         assert_eq!(lap_table(&api.get(&format!("/api/v1/sessions/{session}/laps"))), laps, "{point}");
@@ -244,27 +241,27 @@ fn a_processor_that_slept_writes_nothing_when_it_wakes() {
     let (_edge, first, api) = (services.edge(&quic), services.processor("one"), services.api());
     // A recording in real time would take minutes: 10 times that, so that it is under way all the time.
     let mut replay = start_replay(&file, &services.grant("driver-1", &quic), services.folder.path(), "10");
-    eventually("frames", || metric(&first, "boxbox_processor_frames_total") > 500.0);
+    block_until("frames", || metric(&first, "boxbox_processor_frames_total") > 500.0);
     signal(&first, "-STOP");
     let slept = Instant::now();
     let second = services.processor("two");
-    eventually("the other takes over", || metric(&second, "boxbox_processor_partitions") == f64::from(common::place::PARTITIONS));
+    block_until("the other takes over", || metric(&second, "boxbox_processor_partitions") == f64::from(common::place::PARTITIONS));
     let took = slept.elapsed();
-    eventually("it works on the session", || metric(&second, "boxbox_processor_frames_total") > 500.0);
+    block_until("it works on the session", || metric(&second, "boxbox_processor_frames_total") > 500.0);
     signal(&first, "-CONT");
-    eventually("it is refused", || metric(&first, "boxbox_processor_fenced_total") > 0.0);
+    block_until("it is refused", || metric(&first, "boxbox_processor_fenced_total") > 0.0);
     println!(
         "{TEST}: taken over {took:.1?} after it fell asleep (goal: 10 s); refused {} times when it woke",
         metric(&first, "boxbox_processor_fenced_total")
     );
     assert!(took < Duration::from_secs(50), "{took:?}; the goal is 10 s, the margin is for a loaded machine");
-    assert!(wait(&mut replay, DEADLINE).success());
+    assert!(wait(&mut replay, PATIENCE).success());
     let session = api.only_session();
-    eventually("the stream's end", || api.get(&format!("/api/v1/sessions/{session}/ledger"))["streams"][0]["ended"] == true);
+    block_until("the stream's end", || api.get(&format!("/api/v1/sessions/{session}/ledger"))["streams"][0]["ended"] == true);
     assert_eq!(all_archived_once(&api, &services.engines, frames), frames);
     assert_eq!(lap_table(&api.get(&format!("/api/v1/sessions/{session}/laps"))), laps);
     // Awake, it takes its share again.
-    eventually("both work", || metric(&first, "boxbox_processor_partitions") == 2.0 && metric(&second, "boxbox_processor_partitions") == 2.0);
+    block_until("both work", || metric(&first, "boxbox_processor_partitions") == 2.0 && metric(&second, "boxbox_processor_partitions") == 2.0);
     drop((first, second, api));
     services.engines.remove();
 }
@@ -283,18 +280,18 @@ fn postgres_put_back_to_an_earlier_moment_makes_no_duplicate_and_no_hole() {
     let quic = free_port().to_string();
     let (edge, processor, api) = (services.edge(&quic), services.processor("one"), services.api());
     let mut replay = start_replay(&file, &services.grant("driver-1", &quic), services.folder.path(), "10");
-    eventually("some frames in ClickHouse", || archived(&services.engines).0 > 1_000);
+    block_until("some frames in ClickHouse", || archived(&services.engines).0 > 1_000);
     let saved = services.folder.path().join("postgres.saved");
     stack.save("postgres", &saved).unwrap();
     let then = archived(&services.engines).0;
-    assert!(wait(&mut replay, DEADLINE).success());
-    eventually("more frames in ClickHouse", || archived(&services.engines).0 > then + 1_000);
+    assert!(wait(&mut replay, PATIENCE).success());
+    block_until("more frames in ClickHouse", || archived(&services.engines).0 > then + 1_000);
     drop((processor, api));
     let ahead = archived(&services.engines).0;
     stack.put_back("postgres", &saved).unwrap();
     println!("{TEST}: PostgreSQL as it was at {then} frames, ClickHouse has {ahead}");
     let (_processor, api) = (services.processor("one"), services.api());
-    eventually("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
+    block_until("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
     let session = api.only_session();
     assert_eq!(all_archived_once(&api, &services.engines, frames), frames);
     assert_eq!(lap_table(&api.get(&format!("/api/v1/sessions/{session}/laps"))), laps);

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use boxbox_log::control::Control;
 use boxbox_testkit::stack::{KafkaOptions, Options, Stack};
+use boxbox_testkit::wait::{PATIENCE, block_until};
+use boxbox_testkit::{needed, not_run};
 use common::car::Car;
-use common::{Server, boxbox, eventually, in_time, not_run};
+use common::{Server, boxbox, in_time};
 
 /// A folder for everybody, and what they share: the log's URL.
 struct World {
@@ -88,7 +90,7 @@ async fn a_revocation_reaches_edges_and_apis_that_share_no_folder() {
     // Published after they started; none of them made a key of its own.
     let (id, connect_two) = world.create_for(&two);
     let car = Car::start(&connect_two, 7).await;
-    eventually("the first acks", || car.acked() > 60);
+    block_until("the first acks", || car.acked() > 60);
     assert!(!world.has_keys("one") && !world.has_keys("two") && !world.has_keys("api") && world.has_keys("admin"));
     let (read_id, read) = world.create(&["--read"]);
     let url = api.api.replace("0.0.0.0", "127.0.0.1") + "/api/v1/sessions";
@@ -96,14 +98,14 @@ async fn a_revocation_reaches_edges_and_apis_that_share_no_folder() {
         let request = ureq::get(&url).config().http_status_as_error(false).build().header("Authorization", format!("Bearer {read}"));
         request.call().unwrap().status().as_u16()
     };
-    eventually("the API knows the key", || status() == 200);
+    block_until("the API knows the key", || status() == 200);
 
     let since = world.revoke(&id);
-    eventually("the connection is closed", || car.refused().is_some());
+    block_until("the connection is closed", || car.refused().is_some());
     in_time(TEST, "after `grant revoke` the connection was closed", since);
     assert!(car.refused().unwrap().contains("revoked"), "{:?}", car.refused());
     let since = world.revoke(&read_id);
-    eventually("the API refuses", || status() == 401);
+    block_until("the API refuses", || status() == 401);
     in_time(TEST, "after `grant revoke` the API refused", since);
 
     // The edge that never saw this grant knows too; so does one that starts now.
@@ -112,7 +114,7 @@ async fn a_revocation_reaches_edges_and_apis_that_share_no_folder() {
     for edge in [&one, &three] {
         let (port, pin) = edge.edge.clone().unwrap();
         let late = Car::start(&format!("{token}@127.0.0.1:{port}?pin={pin}"), 8).await;
-        eventually("a refusal", || late.refused().is_some());
+        block_until("a refusal", || late.refused().is_some());
         assert!(late.refused().unwrap().contains("revoked"), "{:?}", late.refused());
     }
     let listed = world.list();
@@ -136,7 +138,7 @@ async fn keys_are_changed_for_all_edges() {
     let (_, new) = world.create_for(&edge);
     for connect in [&old, &new] {
         let car = Car::start(connect, 7).await;
-        eventually("acks", || car.acked() > 0);
+        block_until("acks", || car.acked() > 0);
     }
     // A key in use here is not removed elsewhere alone.
     let out = world.grant(&["remove-key", &first[0]]);
@@ -147,7 +149,7 @@ async fn keys_are_changed_for_all_edges() {
     world.create_for(&edge);
     assert!(keys().len() == 1 && keys() != first, "the key whose file was deleted is gone from the topic");
     let refused = Car::start(&old, 7).await;
-    eventually("a refusal", || refused.refused().is_some());
+    block_until("a refusal", || refused.refused().is_some());
     assert!(refused.refused().unwrap().contains("not in use"), "{:?}", refused.refused());
     // The folder is lost as a whole: its key goes on verifying until somebody says otherwise.
     let last = keys().pop().unwrap();
@@ -167,19 +169,19 @@ async fn a_removed_key_ends_what_is_driven_with_it() {
     let edge = world.service("ingest", "edge", &[]);
     let (_, connect) = world.create_for(&edge);
     let old = Car::start(&connect, 7).await;
-    eventually("the first acks", || old.acked() > 60);
+    block_until("the first acks", || old.acked() > 60);
     let first = world.keys();
     assert_eq!(first.len(), 1);
     world.done(&["rotate"]);
     let (_, connect) = world.create_for(&edge);
     let new = Car::start(&connect, 8).await;
-    eventually("acks under the new key", || new.acked() > 60);
+    block_until("acks under the new key", || new.acked() > 60);
     // Seconds after the new key is known everywhere.
     old.drives_on("a rotation ends nothing");
 
     std::fs::remove_dir_all(world.path("admin") + "/auth/keys").unwrap();
     let since = world.done(&["remove-key", &first[0]]);
-    eventually("the connection is closed", || old.refused().is_some());
+    block_until("the connection is closed", || old.refused().is_some());
     in_time(TEST, "after `grant remove-key` the connection was closed", since);
     assert!(old.refused().unwrap().contains("not in use"), "{:?}", old.refused());
     new.drives_on("the other key is in use");
@@ -192,17 +194,14 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     let eager = [("log.roll.ms", "300"), ("log.cleaner.backoff.ms", "200"), ("log.cleaner.min.cleanable.ratio", "0.001")];
     let settings = eager.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let options = Options { kafka: Some(KafkaOptions { settings, ..Default::default() }), ..Options::owned() };
-    let stack = match tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap() {
-        Ok(stack) => stack,
-        Err(error) if boxbox_testkit::tools::missing(&error).is_some() => return not_run(TEST, &format!("{error:#}")),
-        Err(error) => panic!("{error:#}"),
-    };
+    let stack = tokio::task::spawn_blocking(|| Stack::up(options)).await.unwrap();
+    let Some(stack) = needed(TEST, stack) else { return };
     let world = World::new(&stack.kafka_brokers().unwrap());
     let edge = world.service("ingest", "edge", &[]);
     let (id, connect) = world.create_for(&edge);
     let (other_id, _) = world.create_for(&edge);
     let car = Car::start(&connect, 7).await;
-    eventually("the first acks", || car.acked() > 60);
+    block_until("the first acks", || car.acked() > 60);
 
     let (stack, down) = tokio::task::spawn_blocking(move || {
         stack.kill_kafka().unwrap();
@@ -222,9 +221,9 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     .await
     .unwrap();
     let before = car.acked();
-    eventually("acks after the broker is back", || car.acked() > before + 60);
+    block_until("acks after the broker is back", || car.acked() > before + 60);
     let since = world.revoke(&id);
-    eventually("the connection is closed", || car.refused().is_some());
+    block_until("the connection is closed", || car.refused().is_some());
     in_time(TEST, "after an outage and `grant revoke`, the connection was closed", since);
 
     // Compacted: fewer records than were put, and the same said.
@@ -232,7 +231,7 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     for n in 0..30 {
         control.put("quota/of-a-newer-version", Some(vec![n])).await.unwrap();
     }
-    let until = Instant::now() + common::DEADLINE;
+    let until = Instant::now() + PATIENCE;
     loop {
         let (all, _) = control.read().await.unwrap();
         if all.len() < 20 {
@@ -247,11 +246,11 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     let late = world.service("ingest", "late", &[]);
     let (port, pin) = late.edge.clone().unwrap();
     let car = Car::start(&format!("{}@127.0.0.1:{port}?pin={pin}", connect.split('@').next().unwrap()), 8).await;
-    eventually("a refusal", || car.refused().is_some());
+    block_until("a refusal", || car.refused().is_some());
     assert!(car.refused().unwrap().contains("revoked"), "{:?}", car.refused());
     let (_, good) = world.create_for(&late);
     let car = Car::start(&good, 9).await;
-    eventually("acks", || car.acked() > 0);
+    block_until("acks", || car.acked() > 0);
     drop(stack);
 }
 

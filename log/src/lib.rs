@@ -31,6 +31,8 @@ pub mod metrics;
 pub mod open;
 
 mod budget;
+#[cfg(test)]
+mod heard;
 mod outcomes;
 
 pub use kafka::control;

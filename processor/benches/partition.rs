@@ -1,4 +1,5 @@
-//! What the pure part of the processor costs: frames through admission and race logic, and a step of many streams.
+//! What the pure part of the processor costs, race logic and all: frames of cars' own clients, frames of other cars, and a
+//! step of many streams.
 //!
 //! `cargo bench -p boxbox-processor`
 
@@ -17,6 +18,9 @@ use support::{Bench, Client};
 
 /// Cars in one session: a full grid of 60 Hz clients is 50,000 frames/s.
 const CARS: u8 = 100;
+/// Cars that one client sees, and ticks for which it does: six laps.
+const SEEN: u16 = 60;
+const SEEN_UNTIL_TICK: u32 = 7_200;
 
 /// Everybody drives two laps, records in turns as they would arrive.
 fn drives() -> Vec<Bytes> {
@@ -24,19 +28,32 @@ fn drives() -> Vec<Bytes> {
     (0..streams[0].len()).flat_map(|i| streams.iter().filter_map(move |s| s.get(i)).cloned()).collect()
 }
 
-fn frames(records: &[Bytes]) -> u64 {
+fn car_frames(records: &[Bytes]) -> u64 {
     let mut bench = Bench::new();
     bench.feed(records);
     bench.partition.take_counts().car_frames
 }
 
+/// One client sees a grid go round: how many frames that makes, and the records.
+fn seen() -> (u64, Vec<Bytes>) {
+    let mut client = Client::new(1, "driver", 1);
+    let slots = 2..2 + SEEN;
+    client.grid(1, &slots.clone().map(|slot| (slot, u64::from(slot), 0)).collect::<Vec<_>>());
+    client.see(300, SEEN_UNTIL_TICK, &slots.map(|slot| (slot, -i64::from(slot))).collect::<Vec<_>>());
+    // Metadata takes one number, each frame one.
+    (client.next_seq() - 1, client.records)
+}
+
 fn process(c: &mut Criterion) {
-    let records = drives();
     let mut group = c.benchmark_group("partition");
-    group.throughput(Throughput::Elements(frames(&records))).sample_size(20).measurement_time(Duration::from_secs(5));
-    group.bench_function("frames", |b| {
-        b.iter_batched_ref(Bench::new, |bench| black_box(bench.feed(&records)).partition.has_news(), BatchSize::LargeInput);
-    });
+    group.sample_size(20).measurement_time(Duration::from_secs(5));
+    let (own, (others, seen)) = (drives(), seen());
+    for (name, frames, records) in [("frames", car_frames(&own), own), ("frames of other cars", others, seen)] {
+        group.throughput(Throughput::Elements(frames));
+        group.bench_function(name, |b| {
+            b.iter_batched_ref(Bench::new, |bench| black_box(bench.feed(&records)).partition.has_news(), BatchSize::LargeInput);
+        });
+    }
     group.finish();
 }
 

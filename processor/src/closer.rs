@@ -140,13 +140,13 @@ impl Completions for FailedWrites {
 
 #[cfg(test)]
 mod tests {
-    use boxbox_schemas::{Sim, Source, TenantId};
+    use boxbox_schemas::TenantId;
+    use boxbox_testkit::frames::source;
 
     use super::*;
 
     fn session(n: u128) -> SessionInfo {
-        let (tenant, source) = (TenantId::new("league").unwrap(), Source { sim: Sim::SYNTHETIC, id: n, session_num: 0 });
-        SessionInfo::opened(tenant, source, 0)
+        SessionInfo::opened(TenantId::new("league").unwrap(), source(n), 0)
     }
 
     struct Clock {

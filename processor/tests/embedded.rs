@@ -17,13 +17,12 @@ use boxbox_schemas::SessionId;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, FrameRun, Pace, Sessions, rows_of};
+use boxbox_store::{Archive, FrameRun, Sessions, rows_of};
+use boxbox_testkit::wait::{until, until_some};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::*;
 use tokio_util::sync::CancellationToken;
-
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a user can see of a session.
 #[derive(PartialEq, Debug)]
@@ -57,13 +56,7 @@ async fn visible(results: &dyn Sessions, archive: &dyn Archive, session: Session
 }
 
 fn records() -> Vec<Bytes> {
-    let mut carl = Client::new(1, "carl", 1);
-    carl.meta(7, 0);
-    carl.drive(300, 2380);
-    carl.incidents = 4;
-    carl.drive(2380, 2500);
-    carl.rewind(2200);
-    carl.incidents = 0;
+    let mut carl = Client::flashback(1, "carl");
     carl.drive(2200, 3700);
     carl.void(5);
     carl.drive(3730, 6100);
@@ -79,19 +72,15 @@ fn records() -> Vec<Bytes> {
 }
 
 async fn until_level(status: &Status, log: &dyn Log) {
-    let wait = async {
-        for partition in 0..log.partitions() {
-            let end = log.bounds(partition).await.unwrap().end;
-            loop {
-                let at = &status.partitions()[partition as usize];
-                if at.results.committed >= end && at.archive.committed >= end {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("not level: {:?}", status.partitions()));
+    for partition in 0..log.partitions() {
+        let end = log.bounds(partition).await.unwrap().end;
+        let what = std::fmt::from_fn(|f| write!(f, "everything is committed: {:?}", status.partitions()));
+        let level = || {
+            let at = &status.partitions()[partition as usize];
+            at.results.committed >= end && at.archive.committed >= end
+        };
+        until(what, level).await;
+    }
 }
 
 async fn stores(folder: &Path) -> (Arc<SqliteResults>, Arc<SqliteArchive>) {
@@ -101,17 +90,10 @@ async fn stores(folder: &Path) -> (Arc<SqliteResults>, Arc<SqliteArchive>) {
     )
 }
 
-fn quick() -> Config {
+/// Small reads and many steps, so that the processor is often stopped between two of them.
+fn small_steps() -> Config {
     let ms = Duration::from_millis;
-    Config {
-        read_bytes: 8_000,
-        news_every: ms(2),
-        quiet_every: ms(5),
-        pace: Some(Pace { every: ms(20), idle: ms(5), bytes: 4 << 20 }),
-        retry_first: ms(1),
-        retry_last: ms(20),
-        ..Config::default()
-    }
+    Config { read_bytes: 8_000, news_every: ms(2), quiet_every: ms(5), ..quick() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,7 +102,7 @@ async fn files_give_what_the_reference_gives() {
     let reference: Arc<MemoryLog> = Arc::new(inline_log(2));
     append(&*reference, &records);
     let (results, archive) = (MemoryResults::new(), MemoryArchive::new());
-    let processor = Processor::new(quick(), reference.clone(), Arc::new(results.clone()), Arc::new(archive.clone()));
+    let processor = Processor::new(small_steps(), reference.clone(), Arc::new(results.clone()), Arc::new(archive.clone()));
     let (status, stop) = (processor.status(), CancellationToken::new());
     let work = tokio::spawn(processor.run(stop.clone()));
     until_level(&status, &*reference).await;
@@ -134,7 +116,7 @@ async fn files_give_what_the_reference_gives() {
     let (mut rest, mut kills) = (&records[..], 0);
     loop {
         let (results, archive) = stores(folder.path()).await;
-        let processor = Processor::new(quick(), log.clone(), results.clone(), archive.clone());
+        let processor = Processor::new(small_steps(), log.clone(), results.clone(), archive.clone());
         let (status, stop) = (processor.status(), CancellationToken::new());
         let work = tokio::spawn(processor.run(stop.clone()));
         // Records come while it runs.
@@ -174,21 +156,17 @@ async fn a_silent_session_is_closed_in_the_log() {
     let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(folder.path().join("log"), options).unwrap());
     append(&*log, &Client::laps(1, "anna", 1, 300, 3));
     let (results, archive) = stores(folder.path()).await;
-    let config = Config { close_after: Duration::from_millis(100), ..quick() };
+    let config = Config { close_after: Duration::from_millis(100), ..small_steps() };
     let processor = Processor::new(config, log.clone(), results.clone(), archive.clone());
     let stop = CancellationToken::new();
     let work = tokio::spawn(processor.run(stop.clone()));
-    let closed = async {
-        while !results.session(&tenant(), &session(1)).await.unwrap().is_some_and(|s| s.closed) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, closed).await.expect("it is closed");
+    let closed = async || results.session(&tenant(), &session(1)).await.unwrap().filter(|s| s.closed);
+    until_some("the session is closed", closed).await;
     stop.cancel();
     work.await.unwrap().unwrap();
 
     let again = MemoryResults::new();
-    let processor = Processor::new(quick(), log.clone(), Arc::new(again.clone()), Arc::new(MemoryArchive::new()));
+    let processor = Processor::new(small_steps(), log.clone(), Arc::new(again.clone()), Arc::new(MemoryArchive::new()));
     let (status, stop) = (processor.status(), CancellationToken::new());
     let work = tokio::spawn(processor.run(stop.clone()));
     until_level(&status, &*log).await;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use boxbox_log::memory::MemoryLog;
 use boxbox_log::{Limits, Log};
 use boxbox_processor::partition::Partition;
-use boxbox_processor::{Config, Processor, Status};
+use boxbox_processor::{Config, Processor};
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, Lease, Pace, PartitionState, Sessions, Steps, StreamState, rows_of};
+use boxbox_testkit::wait::until;
 use bytes::Bytes;
 use fastrand::Rng;
 use support::stores::Faulty;
@@ -57,13 +58,7 @@ fn eventful() -> Vec<Bytes> {
     again.gap(30);
     again.drive(4180, 6200);
     again.end();
-    let mut carl = Client::new(1, "carl", 1);
-    carl.meta(7, 0);
-    carl.drive(300, 2380);
-    carl.incidents = 4;
-    carl.drive(2380, 2500);
-    carl.rewind(2200);
-    carl.incidents = 0;
+    let mut carl = Client::flashback(1, "carl");
     carl.drive(2200, 3000);
     carl.hole(5);
     carl.incidents = 2;
@@ -122,7 +117,7 @@ async fn go_on(log: &MemoryLog, results: &MemoryResults, records: usize, every: 
 }
 
 #[tokio::test]
-async fn from_every_checkpoint_the_same() {
+async fn a_restart_from_any_checkpoint_gives_the_same_results() {
     let log = log_of(&eventful());
     let all = log.records(0).len();
     let reference = MemoryResults::new();
@@ -178,7 +173,7 @@ async fn copy(results: &MemoryResults, log: &MemoryLog) -> MemoryResults {
     copy
 }
 
-fn quick(rng: &mut Rng) -> Config {
+fn any_config(rng: &mut Rng) -> Config {
     let ms = Duration::from_millis;
     Config {
         read_bytes: rng.usize(1_000..40_000),
@@ -192,18 +187,9 @@ fn quick(rng: &mut Rng) -> Config {
     }
 }
 
-async fn until(status: &Status, done: impl Fn(&boxbox_processor::PartitionStatus) -> bool) {
-    let wait = async {
-        while !status.partitions().iter().all(&done) {
-            tokio::time::sleep(Duration::from_micros(300)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("not done: {:?}", status.partitions()));
-}
-
 /// The whole processor, killed at random moments, on a store whose commits fail before and after they happen.
 #[tokio::test]
-async fn killed_at_random_on_a_store_that_falls_over() {
+async fn kills_and_failing_commits_change_no_result() {
     let records = eventful();
     let log = log_of(&records);
     let reference = MemoryResults::new();
@@ -215,7 +201,7 @@ async fn killed_at_random_on_a_store_that_falls_over() {
         let (results, archive) = (Faulty::default(), MemoryArchive::new());
         results.fail(20, 20, seed * 1_000);
         for _ in 0..6 {
-            let processor = Processor::new(quick(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
+            let processor = Processor::new(any_config(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
             let status = processor.status();
             let work = tokio::spawn(processor.run(CancellationToken::new()));
             // The archive goes and comes back, so that it follows, falls behind, and follows again.
@@ -229,10 +215,11 @@ async fn killed_at_random_on_a_store_that_falls_over() {
             archive.set_available(true);
             half_way += u32::from((1..records.len() as u64).contains(&status.partitions()[0].results.committed));
         }
-        let processor = Processor::new(quick(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
+        let processor = Processor::new(any_config(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
         let (status, stop) = (processor.status(), CancellationToken::new());
         let work = tokio::spawn(processor.run(stop.clone()));
-        until(&status, |p| p.results.level() && p.archive.level()).await;
+        let what = std::fmt::from_fn(|f| write!(f, "everything is read: {:?}", status.partitions()));
+        until(what, || status.partitions().iter().all(|p| p.results.level() && p.archive.level())).await;
         stop.cancel();
         work.await.unwrap().unwrap();
         results.fail(0, 0, 0);

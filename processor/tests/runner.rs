@@ -18,6 +18,7 @@ use boxbox_schemas::results::{Checkpoint, Lap, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, Stamp};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, Pace, Sessions, Step, Steps, StoreError};
+use boxbox_testkit::wait::{self, PATIENCE};
 use bytes::Bytes;
 use support::log::{Counting, Flaky};
 use support::stores::Blocks;
@@ -25,21 +26,7 @@ use support::*;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing here takes a tenth of it.
-const DEADLINE: Duration = Duration::from_secs(30);
 const NEVER: Duration = Duration::from_secs(3600);
-
-fn quick() -> Config {
-    let ms = Duration::from_millis;
-    Config {
-        news_every: ms(5),
-        quiet_every: ms(20),
-        pace: Some(Pace { every: ms(20), idle: ms(10), bytes: 4 << 20 }),
-        retry_first: ms(1),
-        retry_last: ms(10),
-        ..Config::default()
-    }
-}
 
 /// Milliseconds and bytes.
 fn pace(every: u64, idle: u64, bytes: usize) -> Option<Pace> {
@@ -61,12 +48,8 @@ fn start(config: Config, log: impl Log, results: impl Steps, archive: impl Archi
 
 impl Running {
     async fn until(&self, what: &str, done: impl Fn(&Status) -> bool) {
-        let wait = async {
-            while !done(&self.status) {
-                tokio::time::sleep(Duration::from_micros(500)).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("not {what}: {:?}", self.status.partitions()));
+        let what = std::fmt::from_fn(|f| write!(f, "{what}: {:?}", self.status.partitions()));
+        wait::until(what, || done(&self.status)).await;
     }
 
     /// Everything that is in the log now is in the results store.
@@ -88,12 +71,12 @@ impl Running {
                 }
             }
         };
-        tokio::time::timeout(DEADLINE, news).await.expect("no lap came")
+        tokio::time::timeout(PATIENCE, news).await.expect("no lap came")
     }
 
     async fn end(self) {
         self.stop.cancel();
-        tokio::time::timeout(DEADLINE, self.work).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.work).await.unwrap().unwrap().unwrap();
     }
 }
 
@@ -143,7 +126,7 @@ async fn a_fenced_processor_writes_nothing() {
 
     results.acquire(log.id(), 0).await.unwrap();
     append(&log, &Client::laps(2, "bert", 1, 300, 2));
-    let error = tokio::time::timeout(DEADLINE, old.work).await.unwrap().unwrap().unwrap_err();
+    let error = tokio::time::timeout(PATIENCE, old.work).await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, ProcessorError::Store(StoreError::Fenced { .. })), "{error}");
     assert!(matches!(&old.status.partitions()[0].results.phase, Phase::Stopped(why) if why.contains("newer owner")));
     assert!(results.session(&tenant(), &session(2)).await.unwrap().is_none());
@@ -329,19 +312,18 @@ async fn old_frames_are_removed_and_laps_stay() {
         let running = start(config, log.clone(), results.clone(), archive.clone());
         running.until_committed(&log).await;
         running.until_archived(&log).await;
-        let begun = std::time::Instant::now();
-        while !keeps && archive.count(&tenant(), &session(1), None).await.unwrap() > 0 {
-            assert!(begun.elapsed() < DEADLINE, "nothing is removed");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let count = async || archive.count(&tenant(), &session(1), None).await.unwrap();
+        if !keeps {
+            wait::until_some("the frames are removed", async || (count().await == 0).then_some(())).await;
         }
         running.end().await;
-        assert_eq!(archive.count(&tenant(), &session(1), None).await.unwrap(), if keeps { 500 } else { 0 });
+        assert_eq!(count().await, if keeps { 500 } else { 0 });
         assert_eq!(numbers(&laps(&results, 1).await), [2]);
     }
 }
 
 #[tokio::test]
-async fn goes_on_when_the_results_store_is_back() {
+async fn the_processor_goes_on_when_the_results_store_is_back() {
     let (log, results) = (inline_log(1), MemoryResults::new());
     results.set_available(false);
     let running = start(quick(), log.clone(), results.clone(), MemoryArchive::new());
@@ -541,7 +523,7 @@ fn metrics_move() {
             assert_eq!((value("lag_records"), value("archive_lag_records")), (0.0, 0.0));
             results.acquire(log.id(), 0).await.unwrap();
             append(&log, &Client::laps(3, "carl", 1, 300, 2));
-            tokio::time::timeout(DEADLINE, running.work).await.unwrap().unwrap().unwrap_err();
+            tokio::time::timeout(PATIENCE, running.work).await.unwrap().unwrap().unwrap_err();
             assert_eq!(value("stopped_partitions"), 1.0);
         });
     });
@@ -559,12 +541,7 @@ async fn a_silent_session_is_closed_and_retired() {
     let partition = session(1).partition(2);
     let session_info = || async { results.session(&tenant(), &session(1)).await.unwrap() };
     let until = |what: &'static str, done: fn(&SessionInfo) -> bool| async move {
-        let wait = async {
-            while !session_info().await.is_some_and(|s| done(&s)) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("not {what}"));
+        wait::until_some(what, async || session_info().await.filter(done)).await;
     };
     until("closed", |s| s.closed).await;
     assert_eq!(end(&log, partition), 61, "one record says so");

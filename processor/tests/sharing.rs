@@ -16,26 +16,16 @@ use boxbox_schemas::results::Span;
 use boxbox_schemas::{DriverId, SessionId, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Member, Pace, Removed, Retention, Sessions, Steps, StoreError};
+use boxbox_testkit::wait::{PATIENCE, until};
 use support::*;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing here takes a tenth of it.
-const DEADLINE: Duration = Duration::from_secs(30);
 const PARTITIONS: u32 = 6;
 const TTL: Duration = Duration::from_millis(400);
 
 fn config() -> Config {
-    let ms = Duration::from_millis;
-    Config {
-        news_every: ms(5),
-        quiet_every: ms(20),
-        pace: Some(Pace { every: ms(20), idle: ms(10), bytes: 4 << 20 }),
-        retry_first: ms(1),
-        retry_last: ms(10),
-        member_ttl: TTL,
-        ..Config::default()
-    }
+    Config { member_ttl: TTL, ..quick() }
 }
 
 /// One of several processors.
@@ -58,14 +48,6 @@ impl One {
     }
 }
 
-async fn until(what: &str, done: impl AsyncFn() -> bool) {
-    let since = Instant::now();
-    while !done().await {
-        assert!(since.elapsed() < DEADLINE, "not {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 /// A session in each partition, and what its client sends.
 fn everyone() -> Vec<(u128, Vec<bytes::Bytes>)> {
     let of = |partition| (1..).find(|id| session(*id).partition(PARTITIONS) == partition).unwrap();
@@ -84,27 +66,27 @@ async fn processors_share_partitions_and_take_over() {
         }
     };
     let a = One::start(&log, &results, &archive);
-    until("alone with everything", async || a.working() == PARTITIONS as usize).await;
+    until("alone with everything", || a.working() == PARTITIONS as usize).await;
     part(0);
     let b = One::start(&log, &results, &archive);
-    until("evenly shared", async || (a.working(), b.working()) == (3, 3)).await;
+    until("evenly shared", || (a.working(), b.working()) == (3, 3)).await;
     assert!(a.status.ready() && b.status.ready());
     part(1);
     // Dies at once, whatever it was doing; its place is free when its time is up.
     a.work.abort();
     let since = Instant::now();
-    until("taken over", async || b.working() == PARTITIONS as usize).await;
+    until("taken over", || b.working() == PARTITIONS as usize).await;
     let took = since.elapsed();
     println!("taken over {took:?} after a death, with a time to live of {TTL:?}");
     part(2);
     let c = One::start(&log, &results, &archive);
-    until("evenly shared again", async || (b.working(), c.working()) == (3, 3)).await;
+    until("evenly shared again", || (b.working(), c.working()) == (3, 3)).await;
     part(3);
     // Leaves politely: no need to wait for its time to be up.
     b.stop.cancel();
-    tokio::time::timeout(DEADLINE, b.work).await.unwrap().unwrap().unwrap();
-    until("inherited", async || c.working() == PARTITIONS as usize).await;
-    let all_in = async || {
+    tokio::time::timeout(PATIENCE, b.work).await.unwrap().unwrap().unwrap();
+    until("inherited", || c.working() == PARTITIONS as usize).await;
+    let all_in = || {
         let done = |p: &boxbox_processor::PartitionStatus| {
             let end = log.records(p.partition).last().map_or(0, |e| e.offset + 1);
             p.results.committed == end && p.archive.committed == end
@@ -113,7 +95,7 @@ async fn processors_share_partitions_and_take_over() {
     };
     until("everything processed", all_in).await;
     c.stop.cancel();
-    tokio::time::timeout(DEADLINE, c.work).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, c.work).await.unwrap().unwrap().unwrap();
     for (id, _) in &everyone {
         let laps = results.laps(&tenant(), &session(*id), &Default::default(), None, 100).await.unwrap();
         assert_eq!(laps.iter().map(|l| l.number).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
@@ -128,20 +110,20 @@ async fn processors_share_partitions_and_take_over() {
 async fn who_slept_writes_nothing_and_joins_again() {
     let (log, results, archive) = (inline_log(1), MemoryResults::shared(), MemoryArchive::new());
     let a = One::start(&log, &results, &archive);
-    until("working", async || a.working() == 1).await;
+    until("working", || a.working() == 1).await;
     // Somebody else's for a moment: as if this one had slept.
     let lease = results.acquire(log.id(), 0).await.unwrap();
     append(&log, &Client::laps(1, "anna", 1, 300, 3));
     let other = Member { name: "other".into(), ttl: TTL };
     results.leave(log.id(), &other).await.unwrap();
-    let ends = async || {
+    let ends = || {
         let status = &a.status.partitions()[0];
         a.working() == 1 && status.results.committed == log.records(0).last().unwrap().offset + 1
     };
     until("working again, under a newer lease", ends).await;
     assert!(matches!(results.load(&lease).await, Err(StoreError::Fenced { newer, .. }) if newer > lease.epoch));
     a.stop.cancel();
-    tokio::time::timeout(DEADLINE, a.work).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, a.work).await.unwrap().unwrap().unwrap();
     let laps = results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap();
     assert_eq!(laps.iter().map(|l| l.number).collect::<Vec<_>>(), [2, 3]);
 }
@@ -190,14 +172,14 @@ async fn blocks_end_where_they_were_planned_and_leave_out_what_is_held() {
     let processor = Processor::new(config(), Arc::new(log.clone()), Arc::new(MemoryResults::new()), Arc::new(archive.clone()));
     let (status, stop) = (processor.status(), CancellationToken::new());
     let work = tokio::spawn(processor.run(stop.clone()));
-    until("at the second planned end", async || status.partitions()[0].archive.committed == 41).await;
+    until("at the second planned end", || status.partitions()[0].archive.committed == 41).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(status.partitions()[0].archive.committed, 41, "the third block waits for its end");
     append(&log, early);
     let end = log.records(0).last().unwrap().offset;
-    until("at the end", async || status.partitions()[0].archive.committed == end + 1).await;
+    until("at the end", || status.partitions()[0].archive.committed == end + 1).await;
     stop.cancel();
-    tokio::time::timeout(DEADLINE, work).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, work).await.unwrap().unwrap().unwrap();
     let blocks = archive.blocks.blocks.lock().unwrap().clone();
     assert_eq!(blocks.iter().map(|b| b.checkpoint.offset).take(3).collect::<Vec<_>>(), [17, 40, 75]);
     assert!(blocks[0].runs.is_empty() && !blocks[0].cursors.is_empty(), "held, and admitted");

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 
 use boxbox_race::timing::{Moment, order};
 use boxbox_schemas::DriverId;
+use boxbox_schemas::TenantId;
 use boxbox_schemas::results::Lap;
-use boxbox_schemas::{Sim, Source, TenantId};
 use boxbox_sources::synth::{Action, ChartCar, Circuit, Race};
+use boxbox_testkit::frames::source;
 use common::Rig;
 
 const CHART: &str = "monza_f3_race_lapchart_28cars.csv";
@@ -34,12 +35,7 @@ struct Row {
 
 /// Rows by car, in order of laps from 0; `None` without the folder of recordings.
 fn chart() -> Option<BTreeMap<u32, Vec<Row>>> {
-    let folder = std::env::var_os("BOXBOX_TESTDATA");
-    let folder = folder.map_or_else(|| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), Into::into);
-    let Ok(text) = std::fs::read_to_string(folder.join(CHART)) else {
-        eprintln!("NOT RUN: monza: no {CHART} at {} (set BOXBOX_TESTDATA)", folder.display());
-        return None;
-    };
+    let text = std::fs::read_to_string(boxbox_testkit::recording("monza", CHART)?).unwrap();
     let mut cars: BTreeMap<u32, Vec<Row>> = BTreeMap::new();
     for row in ::csv::Reader::from_reader(text.as_bytes()).records().map(Result::unwrap) {
         let number = |column: usize| row[column].parse::<i64>().unwrap();
@@ -102,9 +98,8 @@ fn monza_laps_and_order_are_those_of_the_chart() {
     assert!(worst_us <= 1_000 && timed >= 378, "{timed} laps, {worst_us} µs");
 
     let tenant = TenantId::new("t").unwrap();
-    let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
     let session =
-        boxbox_schemas::results::SessionInfo { meta: Some(race.meta(0)), ..boxbox_schemas::results::SessionInfo::opened(tenant, source, 0) };
+        boxbox_schemas::results::SessionInfo { meta: Some(race.meta(0)), ..boxbox_schemas::results::SessionInfo::opened(tenant, source(1), 0) };
     let last = chart.values().map(Vec::len).max().unwrap();
     for number in 1..last {
         // Only laps up to this one: the order contains the cars that have completed it.

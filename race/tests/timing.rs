@@ -6,7 +6,9 @@ use boxbox_race::timing::{self, Moment};
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{CarNow, FlagChange, LOOPS, Lap, PitKind, PitVisit, Reasons, SessionInfo, Tags};
-use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, Sim, Source, TenantId};
+use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, TenantId};
+use boxbox_testkit::frames::source;
+use boxbox_testkit::laps;
 use proptest::prelude::*;
 
 const LAPS: u32 = 6;
@@ -18,42 +20,22 @@ fn id(n: usize) -> ShortId {
 
 fn session(kind: &str, laps_limit: u32, cars: usize) -> SessionInfo {
     let tenant = TenantId(ShortId::new("league").unwrap());
-    let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
     let entries = (0..cars).map(|n| MetaEntry { slot: n as u16, class_id: 1 + n as u32 % 2, ..Default::default() }).collect();
     SessionInfo {
         meta: Some(SessionMeta { session_type: kind.into(), laps_limit, entries, ..Default::default() }),
-        ..SessionInfo::opened(tenant, source, 0)
+        ..SessionInfo::opened(tenant, source(1), 0)
     }
 }
 
 fn lap(entry: usize, number: u32, start_us: i64, time_us: i64) -> Lap {
     let driver = DriverId(id(entry));
     Lap {
-        session: SessionId::default(),
-        entry: EntryId(id(entry)),
-        number,
-        driver,
-        run: RunId([1; 16]),
         slot: entry as u16,
-        timeline: 0,
-        revision: 1,
-        start_us,
-        end_us: start_us + time_us,
-        time_us,
-        sim_time_us: None,
         sectors_us: vec![time_us / 3, time_us - time_us / 3],
         // Even speed within a lap: mini-loops are where the formula below says.
         loops_us: (1..LOOPS as i64).map(|k| time_us * k / LOOPS as i64).collect(),
-        fuel_l: None,
-        fuel_used_l: None,
-        reasons: Reasons(0),
         tags: if number == 1 { Tags::FIRST_LAP } else { Tags(0) },
-        frames: 100,
-        start_tick: 0,
-        end_tick: 1,
-        settled: true,
-        superseded: false,
-        spans: vec![],
+        ..laps::lap(SessionId::default(), driver, RunId([1; 16]), number, start_us, start_us + time_us)
     }
 }
 

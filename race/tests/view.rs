@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxbox_race::timing::{self, FinishLaps, Moment, Ranking};
 use boxbox_race::view::{LapKey, Rows, SessionView};
 use boxbox_schemas::frame::{Flags, SessionState};
-use boxbox_schemas::ids::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
+use boxbox_schemas::ids::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Source, StreamKey, TenantId};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{
     AnyRow, CarNow, Checkpoint, FieldState, FlagChange, IncidentStep, LOOPS, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Step, StreamState,
     Tags,
 };
+use boxbox_testkit::{frames, laps};
 use fastrand::Rng;
 use proptest::prelude::*;
 
@@ -35,7 +36,7 @@ fn session(n: u32) -> SessionId {
 }
 
 fn source(n: u32) -> Source {
-    Source { sim: Sim::SYNTHETIC, id: 1, session_num: n }
+    Source { session_num: n, ..frames::source(1) }
 }
 
 /// A store of one session, as a processor's step changes it.
@@ -161,31 +162,17 @@ fn lap(rng: &mut Rng) -> Lap {
     let (car, number) = (rng.u32(0..CARS), rng.u32(1..=LAPS));
     let pace_us = 100_000_000 + i64::from(car) * rng.i64(1_000_000..1_100_000);
     let (start_us, time_us) = (i64::from(number - 1) * pace_us + rng.i64(0..500_000), pace_us - rng.i64(0..3) * 250_000);
+    let (session, driver) = (session(u32::from(rng.u8(0..8) == 0)), DriverId(name(car + 10 * rng.u32(0..2))));
     Lap {
-        session: session(u32::from(rng.u8(0..8) == 0)),
         entry: EntryId(name(car)),
-        number,
-        driver: DriverId(name(car + 10 * rng.u32(0..2))),
-        run: RunId([rng.u8(0..2); 16]),
         slot: car as u16,
-        timeline: 0,
-        revision: 1,
-        start_us,
-        end_us: start_us + time_us,
-        time_us,
-        sim_time_us: None,
         sectors_us: vec![time_us / 2, time_us - time_us / 2],
         loops_us: (1..LOOPS as i64).map(|k| time_us * k / LOOPS as i64).collect(),
-        fuel_l: None,
         fuel_used_l: rng.bool().then_some(2.5),
         reasons: if rng.u8(0..4) == 0 { Reasons::OFF_TRACK } else { Reasons(0) },
         tags: if number == 1 { Tags::FIRST_LAP } else { Tags(0) },
-        frames: 1,
-        start_tick: 0,
-        end_tick: 1,
-        settled: true,
         superseded: rng.u8(0..6) == 0,
-        spans: vec![],
+        ..laps::lap(session, driver, RunId([rng.u8(0..2); 16]), number, start_us, start_us + time_us)
     }
 }
 

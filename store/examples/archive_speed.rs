@@ -88,8 +88,8 @@ fn stream(session: SessionId, n: u64) -> Result<StreamKey> {
 }
 
 fn recording() -> Result<Bytes> {
-    let folder = std::env::var("BOXBOX_TESTDATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
-    let mut replay = IbtFile::open(format!("{folder}/phillipisland_f4_race_green_to_lap2.ibt.gz"))?.replay(ReplayOptions::default())?;
+    let path = boxbox_testkit::recordings::folder().join(boxbox_testkit::recordings::PHILLIP_ISLAND);
+    let mut replay = IbtFile::open(path)?.replay(ReplayOptions::default())?;
     let mut out = vec![];
     while let Some(item) = replay.next().transpose()? {
         if let Item::Car(frame) = item {

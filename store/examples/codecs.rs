@@ -187,8 +187,8 @@ fn our_cpu() -> Duration {
 }
 
 fn recording() -> Result<Bytes> {
-    let folder = std::env::var("BOXBOX_TESTDATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
-    let file = IbtFile::open(format!("{folder}/phillipisland_f4_race_green_to_lap2.ibt.gz"))?;
+    let path = boxbox_testkit::recordings::folder().join(boxbox_testkit::recordings::PHILLIP_ISLAND);
+    let file = IbtFile::open(path)?;
     let mut replay = file.replay(ReplayOptions::default())?;
     let mut out = vec![];
     while let Some(item) = replay.next().transpose()? {

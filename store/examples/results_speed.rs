@@ -9,11 +9,12 @@
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::frame::{Flags, SessionState};
-use boxbox_schemas::results::{CarNow, Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span, Tags};
+use boxbox_schemas::results::{CarNow, Checkpoint, Lap, Ledger, Reasons, SessionInfo, Span};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::postgres::{self, PostgresResults};
 use boxbox_store::sqlite::SqliteResults;
 use boxbox_store::{LapFilter, Sessions, Step, Steps, StreamState};
+use boxbox_testkit::laps;
 
 const ENTRIES: u32 = 28;
 const LAP_US: i64 = 90_000_000;
@@ -160,29 +161,18 @@ fn lap(session: SessionId, car: u32, number: u32) -> Lap {
     let driver = DriverId::new(&format!("driver-{car:04}")).unwrap();
     let time_us = LAP_US + i64::from((number * 7_919 + car) % 100_000);
     Lap {
-        session,
         entry: entry(car),
-        number,
-        driver,
-        run: RunId([1; 16]),
         slot: 7,
-        timeline: 0,
-        revision: 1,
-        start_us,
-        end_us: start_us + time_us,
-        time_us,
         sim_time_us: Some(time_us),
         sectors_us: vec![29_786_600, 28_242_800, 34_526_700],
         loops_us: (1..=20).map(|k| k * 4_627_805).collect(),
         fuel_l: Some(30.5),
         fuel_used_l: Some(2.1),
         reasons: if number.is_multiple_of(5) { Reasons::OFF_TRACK } else { Reasons(0) },
-        tags: Tags(0),
         frames: 5_553,
         start_tick: 100,
         end_tick: 5_653,
-        settled: true,
-        superseded: false,
         spans: vec![Span { driver, run: RunId([1; 16]), first_seq: 1_000, next_seq: 6_553 }],
+        ..laps::lap(session, driver, RunId([1; 16]), number, start_us, start_us + time_us)
     }
 }

@@ -227,12 +227,9 @@ mod tests {
     /// The measurement in the module's documentation, on the recording that comes as CSV.
     #[test]
     fn a_real_recording_packs_to_a_quarter() {
-        let folder = std::env::var("BOXBOX_TESTDATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
-        let Ok(file) = std::fs::File::open(format!("{folder}/phillipisland_f4_race_60hz_DEV_laps0-5.csv.gz")) else {
-            eprintln!("NOT RUN: a_real_recording_packs_to_a_quarter: no recordings in {folder} (BOXBOX_TESTDATA)");
-            return;
-        };
-        let mut csv = csv::Reader::from_reader(flate2::read::GzDecoder::new(file));
+        const TEST: &str = "store pack::a_real_recording_packs_to_a_quarter";
+        let Some(path) = boxbox_testkit::recording(TEST, "phillipisland_f4_race_60hz_DEV_laps0-5.csv.gz") else { return };
+        let mut csv = csv::Reader::from_reader(flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()));
         let names = csv.headers().unwrap().clone();
         let mut frames = vec![];
         for row in csv.records() {

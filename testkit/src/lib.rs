@@ -1,16 +1,27 @@
 //! Helpers for the tests of all crates: stacks of real services ([`stack::Stack`]), reports of tests that were not run
-//! ([`not_run`]), and the tools and downloads that both need.
+//! ([`not_run`]), waiting ([`wait`]), hand-made frames, records and laps (`frames`, `laps`), seeds and repetitions
+//! ([`campaign`]), real recordings ([`recordings`]), and the tools and downloads that stacks need.
 
 #[cfg(not(unix))]
 compile_error!("testkit starts and signals processes as Unix does; on Windows use WSL 2. The client itself builds: cargo build -p boxbox-client");
 
+pub mod campaign;
 pub mod fetch;
 pub mod folders;
+#[cfg(feature = "pipeline")]
+pub mod frames;
+#[cfg(feature = "pipeline")]
+pub mod laps;
+mod needed;
 pub mod not_run;
+pub mod recordings;
 pub mod stack;
 pub mod tools;
 pub mod version;
+pub mod wait;
 
 pub use fetch::{compose, schemathesis};
+pub use needed::needed;
 pub use not_run::{not_applicable, not_run};
+pub use recordings::recording;
 pub use stack::commands::StackCommand;

@@ -169,7 +169,7 @@ fn go() -> Result<String, String> {
 }
 
 fn recordings() -> Result<String, String> {
-    let folder = crate::test::services::recordings_folder();
+    let folder = boxbox_testkit::recordings::folder();
     if folder.is_dir() { Ok(folder.display().to_string()) } else { Err(format!("no folder {}", folder.display())) }
 }
 

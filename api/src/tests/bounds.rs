@@ -17,7 +17,7 @@ async fn until_closed(mut stream: TcpStream) -> (Duration, Vec<u8>) {
     let began = Instant::now();
     let mut all = vec![];
     // A reset is a close too.
-    let _ = tokio::time::timeout(SOON, stream.read_to_end(&mut all)).await.expect("the server closes it");
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("the server closes it");
     (began.elapsed(), all)
 }
 
@@ -35,7 +35,7 @@ async fn slow_senders_are_cut_off_and_hold_nobody_up() {
                     return began.elapsed();
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                assert!(began.elapsed() < SOON, "never cut off");
+                assert!(began.elapsed() < PATIENCE, "never cut off");
             }
             unreachable!("the head never ends")
         }));
@@ -135,10 +135,10 @@ async fn a_stop_lets_answers_end_and_takes_no_more() {
     });
     entered.notified().await;
     server.stop.cancel();
-    assert_eq!(tokio::time::timeout(SOON, asked).await.unwrap().unwrap(), 200, "what was asked before is answered");
+    assert_eq!(tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap(), 200, "what was asked before is answered");
     let mut nothing = vec![];
-    tokio::time::timeout(SOON, idle.read_to_end(&mut nothing)).await.expect("idle connections are closed").unwrap();
-    let refused = tokio::time::timeout(SOON, async { while TcpStream::connect(server.addr).await.is_ok() {} }).await;
+    tokio::time::timeout(PATIENCE, idle.read_to_end(&mut nothing)).await.expect("idle connections are closed").unwrap();
+    let refused = tokio::time::timeout(PATIENCE, async { while TcpStream::connect(server.addr).await.is_ok() {} }).await;
     assert!(refused.is_ok(), "still accepting");
 }
 

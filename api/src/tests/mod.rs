@@ -23,6 +23,9 @@ use boxbox_schemas::results::{Checkpoint, Lap, Ledger, Reasons, SessionInfo, Spa
 use boxbox_schemas::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Sessions, Step, Steps, StreamState};
+use boxbox_testkit::frames::payload;
+use boxbox_testkit::laps;
+use boxbox_testkit::wait::PATIENCE;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,9 +34,6 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{Api, Check, Config, Stores};
-
-/// How long a test waits for what takes milliseconds.
-const SOON: Duration = Duration::from_secs(30);
 
 /// A running API with its stores.
 struct Server {
@@ -102,7 +102,7 @@ impl Server {
             stream.read_to_end(&mut answer).await.unwrap();
             Answer::parse(&answer)
         };
-        tokio::time::timeout(SOON, exchange).await.expect("an answer")
+        tokio::time::timeout(PATIENCE, exchange).await.expect("an answer")
     }
 
     /// Put `laps` and all that belongs to them into the stores.
@@ -204,30 +204,12 @@ fn lap(session: &SessionInfo, number: u32) -> Lap {
     let first_seq = u64::from(number) * 100;
     let start_us = i64::from(number) * 1_000_000;
     Lap {
-        session: session.id,
-        entry: EntryId(stream.driver.0),
-        number,
-        driver: stream.driver,
-        run: stream.run,
-        slot: 3,
-        timeline: 0,
         revision: 2,
-        start_us,
-        end_us: start_us + 1_000_000,
-        time_us: 1_000_000,
-        sim_time_us: None,
         sectors_us: vec![400_000, 600_000],
-        loops_us: vec![],
-        fuel_l: None,
-        fuel_used_l: None,
         reasons: Reasons::IN_LAP.with(Reasons::OFF_TRACK),
         tags: Tags::HAD_YELLOW,
-        frames: 100,
-        start_tick: 1,
-        end_tick: 2,
-        settled: true,
-        superseded: false,
         spans: vec![Span { driver: stream.driver, run: stream.run, first_seq, next_seq: first_seq + 100 }],
+        ..laps::lap(session.id, stream.driver, stream.run, number, start_us, start_us + 1_000_000)
     }
 }
 
@@ -237,15 +219,15 @@ pub(crate) fn plain_lap(start_us: i64, end_us: i64) -> Lap {
 }
 
 fn frames(first: u64, next: u64) -> Vec<u8> {
-    (first..next)
-        .flat_map(|seq| {
+    let frames: Vec<CarFrame> = (first..next)
+        .map(|seq| {
             let presence = Presence::SPEED
                 .with(Presence::GEAR)
                 .with(Presence::LAP_PCT)
                 .with(Presence::LAP_DIST)
                 .with(Presence::LAT_LON)
                 .with(if seq % 2 == 0 { Presence::BRAKE } else { Presence(0) });
-            let frame = CarFrame {
+            CarFrame {
                 tick: seq as u32,
                 sim_time_us: seq as i64 * 10_000,
                 presence,
@@ -257,8 +239,8 @@ fn frames(first: u64, next: u64) -> Vec<u8> {
                 gear: -1,
                 brake: 0.25,
                 ..CarFrame::default()
-            };
-            rkyv::to_bytes::<rkyv::rancor::Error>(&frame).unwrap().to_vec()
+            }
         })
-        .collect()
+        .collect();
+    payload(&frames)
 }

@@ -64,7 +64,7 @@ async fn broken_connection(server: &Server) {
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
     stream.write_all(b"no HTTP at all\r\n\r\n").await.unwrap();
     let mut rest = vec![];
-    tokio::time::timeout(SOON, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
 }
 
 /// A process without stores (an edge alone) shows its health and metrics, and nothing that it does not have.

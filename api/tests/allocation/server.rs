@@ -2,18 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boxbox_api::{Api, Config, Stores};
 use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::record::archive;
-use boxbox_schemas::results::{Checkpoint, Lap, Reasons, SessionInfo, Span, Tags};
-use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
+use boxbox_schemas::results::{Checkpoint, Lap, SessionInfo, Span};
+use boxbox_schemas::{DriverId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Sessions, Step, Steps};
+use boxbox_testkit::frames::{payload, source};
+use boxbox_testkit::laps;
+use boxbox_testkit::wait::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -24,9 +25,6 @@ use crate::counting;
 /// A results store as a processor and as a reader see it.
 pub(super) trait ResultsStore: Steps + Sessions {}
 impl<T: Steps + Sessions> ResultsStore for T {}
-
-/// How long an answer may take: the API's own limit is 10 s.
-const SOON: Duration = Duration::from_secs(60);
 
 /// An API with its stores.
 pub(crate) struct Server {
@@ -86,7 +84,7 @@ impl Server {
     pub(crate) async fn session(&mut self, meta: Option<SessionMeta>, laps: &[Driven]) -> SessionId {
         self.sessions += 1;
         let tenant = TenantId::new("local").unwrap();
-        let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: self.sessions };
+        let source = Source { session_num: self.sessions, ..source(1) };
         let info = SessionInfo { meta, ..SessionInfo::opened(tenant, source, 0) };
         let stream = StreamKey { tenant, session: info.id, driver: DriverId::new("max").unwrap(), run: RunId([7; 16]) };
         let checkpoint = Checkpoint { log: LogId("log".into()), partition: 0, offset: self.sessions.into(), crc: 0 };
@@ -95,8 +93,7 @@ impl Server {
             let first = next;
             next += lap.frames.len() as u64;
             if !lap.frames.is_empty() {
-                let bytes: Vec<u8> = lap.frames.iter().flat_map(|frame| archive(frame).to_vec()).collect();
-                runs.push(FrameRun::new(stream, first, bytes.into()).unwrap());
+                runs.push(FrameRun::new(stream, first, payload(&lap.frames).into()).unwrap());
             }
             told.push(of(&stream, number, lap, (first, next)));
         }
@@ -124,35 +121,14 @@ impl Server {
             }
             Answer { status: status.unwrap(), most: counted.most(), bytes }
         };
-        tokio::time::timeout(SOON, exchange).await.unwrap_or_else(|_| panic!("no answer to {path}"))
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| panic!("no answer to {path}"))
     }
 }
 
 fn of(stream: &StreamKey, number: u32, lap: &Driven, (first_seq, next_seq): (u64, u64)) -> Lap {
     Lap {
-        session: stream.session,
-        entry: EntryId(stream.driver.0),
-        number,
-        driver: stream.driver,
-        run: stream.run,
-        slot: 3,
-        timeline: 0,
-        revision: 1,
-        start_us: lap.start_us,
-        end_us: lap.end_us,
-        time_us: lap.end_us - lap.start_us,
-        sim_time_us: None,
-        sectors_us: vec![],
-        loops_us: vec![],
-        fuel_l: None,
-        fuel_used_l: None,
-        reasons: Reasons::default(),
-        tags: Tags::default(),
         frames: lap.frames.len() as u32 + lap.missing,
-        start_tick: 0,
-        end_tick: 0,
-        settled: true,
-        superseded: false,
         spans: vec![Span { driver: stream.driver, run: stream.run, first_seq, next_seq }],
+        ..laps::lap(stream.session, stream.driver, stream.run, number, lap.start_us, lap.end_us)
     }
 }

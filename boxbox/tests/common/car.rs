@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use boxbox_client::{Client, Config, Observer, Status, StreamId};
-use boxbox_schemas::frame::{CarFrame, Presence};
-use boxbox_schemas::{Sim, Source};
-
-use super::eventually;
+use boxbox_testkit::frames;
+use boxbox_testkit::wait::{PATIENCE, block_until};
 
 #[derive(Default)]
 struct Acks(AtomicU64);
@@ -32,12 +30,10 @@ impl Car {
         let acks = Arc::new(Acks::default());
         let client = Client::start(Config { observer: Some(acks.clone()), ..Config::new(connect.parse().unwrap()) }).await.unwrap();
         let (client, stop) = (Arc::new(client), Arc::new(AtomicU64::new(0)));
-        let (driving, stopped) = (client.open(Source { sim: Sim::SYNTHETIC, id: source, session_num: 0 }, 1).unwrap(), stop.clone());
+        let (driving, stopped) = (client.open(frames::source(source), 1).unwrap(), stop.clone());
         std::thread::spawn(move || {
             for tick in 1.. {
-                let at = i64::from(tick) * 1_000_000 / 60;
-                let frame = CarFrame { tick, sim_time_us: at, presence: Presence::LAP_PCT, lap_pct: 0.1, ..Default::default() };
-                if stopped.load(Ordering::SeqCst) > 0 || driving.car(&frame).is_err() {
+                if stopped.load(Ordering::SeqCst) > 0 || driving.car(&frames::car(tick, 0.1)).is_err() {
                     return;
                 }
                 std::thread::sleep(Duration::from_micros(16_667));
@@ -72,7 +68,7 @@ impl Car {
     /// Stop driving, and wait until every frame is acked: how many sequence numbers that makes.
     pub async fn finish(&self) -> u64 {
         self.stop.store(1, Ordering::SeqCst);
-        let remained = self.client.finish(super::DEADLINE).await;
+        let remained = self.client.finish(PATIENCE).await;
         assert!(remained.is_empty(), "{remained:?}: {:?}", self.client.status());
         self.acked()
     }
@@ -80,7 +76,7 @@ impl Car {
     /// It gets acks for another two seconds' driving, on the connection that it has.
     pub fn drives_on(&self, why: &str) {
         let (acked, reconnects) = (self.acked(), self.reconnects());
-        eventually(why, || self.acked() > acked + 120);
+        block_until(why, || self.acked() > acked + 120);
         assert_eq!((self.refused(), self.reconnects()), (None, reconnects), "{why}");
     }
 }

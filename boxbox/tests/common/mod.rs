@@ -1,22 +1,19 @@
-//! What the end-to-end tests share: the binary, a server as a child process, recordings, and a way to say NOT RUN.
+//! What the end-to-end tests share: the binary, and a server as a child process.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod car;
 pub mod place;
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use boxbox_testkit::wait::PATIENCE;
 use serde_json::Value;
 
 /// The program under test.
 pub const BOXBOX: &str = env!("CARGO_BIN_EXE_boxbox");
-
-/// How long anything may take before a test gives up. Everything here takes seconds.
-pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A command line of the program, with a clean environment.
 pub fn boxbox(args: &[&str]) -> Command {
@@ -40,46 +37,6 @@ fn clean(program: &str) -> Command {
     }
     command.stdin(Stdio::null());
     command
-}
-
-/// Say that a test could not run here, and why.
-pub fn not_run(test: &str, why: &str) {
-    eprintln!("NOT RUN: {test}: {why}");
-    if let Some(path) = std::env::var_os("BOXBOX_NOT_RUN")
-        && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
-    {
-        let _ = writeln!(file, "{test}: {why}");
-    }
-}
-
-/// A recording of the test data, or `None` (said as NOT RUN).
-pub fn recording(test: &str, name: &str) -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder: PathBuf = std::env::var_os("BOXBOX_TESTDATA").map_or_else(default, Into::into);
-    let path = folder.join(name);
-    if !path.exists() {
-        not_run(test, &format!("no {name} in BOXBOX_TESTDATA ({})", folder.display()));
-        return None;
-    }
-    Some(path)
-}
-
-/// The race at Phillip Island, green light to lap 2.
-pub const PHILLIP_ISLAND: &str = "phillipisland_f4_race_green_to_lap2.ibt.gz";
-
-/// How often a fault is repeated: 3, or in a campaign BOXBOX_RUNS (20).
-pub fn rounds() -> u32 {
-    if std::env::var_os("BOXBOX_CAMPAIGN").is_none() {
-        return 3;
-    }
-    std::env::var("BOXBOX_RUNS").ok().and_then(|r| r.parse().ok()).unwrap_or(20)
-}
-
-/// A seed, printed so that a failure can be repeated with BOXBOX_SEED.
-pub fn seeded(test: &str) -> fastrand::Rng {
-    let seed = std::env::var("BOXBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("{test}: BOXBOX_SEED={seed}");
-    fastrand::Rng::with_seed(seed)
 }
 
 /// A UDP and TCP port that were free a moment ago.
@@ -109,7 +66,7 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (lines, api, connect) = (read_lines(&mut child), String::new(), String::new());
         let mut server = Server { child, connect, api, edge: None };
-        let until = Instant::now() + DEADLINE;
+        let until = Instant::now() + PATIENCE;
         let wants_connect = args[0] == "up";
         while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             // Not the line with the page's address, which says more than the address.
@@ -146,7 +103,7 @@ impl Server {
     pub fn terminate(mut self) -> std::process::ExitStatus {
         let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
-        wait(&mut self.child, DEADLINE)
+        wait(&mut self.child, PATIENCE)
     }
 
     /// The process.
@@ -228,15 +185,6 @@ pub fn wait(child: &mut Child, within: Duration) -> std::process::ExitStatus {
             panic!("a process did not end within {within:?}");
         }
         std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Ask until `ready` says so.
-pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !ready() {
-        assert!(Instant::now() < until, "{what}: not within {DEADLINE:?}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

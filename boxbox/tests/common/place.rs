@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use boxbox_schemas::secret::Secret;
+use boxbox_testkit::not_run;
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Server, boxbox, not_run};
+use super::{Server, boxbox};
 
 /// Partitions of a log of the server profile.
 pub const PARTITIONS: u32 = 4;

@@ -12,8 +12,9 @@ use boxbox_schemas::record::{Kind, archive};
 use boxbox_schemas::{DriverId, RunId, Sim, Source};
 use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use boxbox_sources::synth::{Action, ChartCar, Circuit, Race};
+use boxbox_testkit::recording;
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
 
-use crate::common::recording;
 use crate::csv;
 use crate::records::{Input, Sender, Timed, by_time, tenant};
 
@@ -47,7 +48,7 @@ pub fn found(test: &'static str) -> (Vec<Recorded>, Vec<Recorded>) {
         found.extend(path.map(|path| Recorded { name: name.into(), what: what(path) }));
     };
     let ibt = |path| What::Ibt(vec![(path, "driver-1")]);
-    add("phillip-island-ibt", crate::common::PHILLIP_ISLAND, &ibt);
+    add("phillip-island-ibt", PHILLIP_ISLAND, &ibt);
     let (phillip, sebring, ring) =
         ("phillipisland_f4_race_60hz_DEV_laps0-5.csv.gz", "sebring_gt4_practice_reset_60hz.csv.gz", "redbullring_gt4_offtrack_60hz.csv.gz");
     add("phillip-island-csv", phillip, &|_| What::Csv(phillip, csv::phillip_island()));

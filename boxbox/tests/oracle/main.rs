@@ -16,11 +16,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use boxbox_client::{Client, Config, Stream, Timing};
+use boxbox_schemas::Source;
 use boxbox_schemas::event::{EndReason, EventCode};
-use boxbox_schemas::{Sim, Source};
 use boxbox_sources::synth::{Action, Distance, Race, Spec, What};
+use boxbox_testkit::campaign::{campaign, rounds, seeded};
+use boxbox_testkit::frames::source;
+use boxbox_testkit::wait::PATIENCE;
 use relay::Relay;
-use world::{PATIENCE, World};
+use world::World;
 
 /// Frames a second that clients take.
 const HZ: u32 = 20;
@@ -38,10 +41,6 @@ fn race(seed: u64) -> Race {
         .with(7, 2, 0.9, What::Swap)
         .with(9, 3, 0.5, What::Contact);
     Race::new(&spec)
-}
-
-fn source(id: u128) -> Source {
-    Source { sim: Sim::SYNTHETIC, id, session_num: 0 }
 }
 
 /// What car `car` sends, through `address`. The number of streams that it said the end of.
@@ -109,8 +108,8 @@ async fn drive_all(world: &Arc<World>, race: &Arc<Race>, source: Source, without
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_history_gives_the_same_result() {
-    let mut rng = common::seeded("every_history_gives_the_same_result");
-    for round in 0..if std::env::var_os("BOXBOX_CAMPAIGN").is_some() { common::rounds() } else { 1 } {
+    let mut rng = seeded("every_history_gives_the_same_result");
+    for round in 0..if campaign() { rounds() } else { 1 } {
         let race = Arc::new(race(u64::from(round) + 1));
         let world = Arc::new(World::new().await);
         let session = |id| world.session(&source(id));

@@ -12,10 +12,11 @@ use boxbox_schemas::stamp::LogRecord;
 use boxbox_store::Archive;
 use boxbox_store::clickhouse::{self, ClickHouseArchive};
 use boxbox_store::postgres::PostgresResults;
+use boxbox_testkit::wait::{PATIENCE, until};
 use tokio_util::sync::CancellationToken;
 
 use crate::common::place::Engines;
-use crate::world::{Outcome, PATIENCE, World};
+use crate::world::{Outcome, World};
 
 const TEST: &str = "every_history_gives_the_same_result on Kafka, PostgreSQL and ClickHouse";
 /// Most bytes read from the embedded log at once.
@@ -96,10 +97,6 @@ async fn copy(from: &dyn Log, to: &dyn Log) -> u64 {
             }
         }
     }
-    let began = Instant::now();
-    while durable.0.load(Ordering::SeqCst) < records {
-        assert!(began.elapsed() < PATIENCE, "{records} records are not durable");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the records are durable", || durable.0.load(Ordering::SeqCst) == records).await;
     records
 }

@@ -1,8 +1,7 @@
 //! Two edges on one embedded log, a processor behind them, and what a session comes to in the end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
 
 use boxbox_ingest::{Config, Edge, Identity, Limits};
 use boxbox_log::Log;
@@ -15,12 +14,10 @@ use boxbox_schemas::results::{IncidentStep, Ledger, PitVisit};
 use boxbox_schemas::{DriverId, GrantId, SessionId, ShortId, Source, TenantId, results};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, Sessions, rows_of};
+use boxbox_testkit::wait::{PATIENCE, until_some};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// For anything that must happen: far above what it takes, so that a busy machine fails no test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct World {
     pub(crate) log: Arc<dyn Log>,
@@ -49,17 +46,16 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Of the stores, once `streams` streams of the session have ended and everything that they sent is archived.
     pub(crate) async fn of(results: &dyn Sessions, archive: &dyn Archive, tenant: &TenantId, session: &SessionId, streams: usize) -> Self {
-        let began = Instant::now();
-        loop {
+        let last = Mutex::new(vec![]);
+        let what = std::fmt::from_fn(|f| write!(f, "{streams} streams have ended and are archived: {:?}", last.lock().unwrap()));
+        until_some(what, async || {
             let ledgers = results.ledgers(tenant, session).await.unwrap();
             let ended = ledgers.iter().filter(|l| l.ended).count();
             let frames: u64 = ledgers.iter().map(|l| l.car_frames).sum();
-            if ended >= streams && archive.count(tenant, session, None).await.unwrap() == frames {
-                break;
-            }
-            assert!(began.elapsed() < PATIENCE, "{ended} of {streams} streams have ended: {ledgers:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            *last.lock().unwrap() = ledgers;
+            (ended >= streams && archive.count(tenant, session, None).await.unwrap() == frames).then_some(())
+        })
+        .await;
         let info = results.session(tenant, session).await.unwrap().unwrap();
         let laps = results.laps(tenant, session, &Default::default(), None, i32::MAX as u32).await.unwrap();
         let flags = rows_of(results, tenant, session).await.unwrap();

@@ -1,13 +1,13 @@
 //! Who gets a place, what counts as a sign of life, and what an edge cannot make the client forget.
 
 use super::*;
-use boxbox_schemas::record::{self, Kind, Prelude};
+use boxbox_schemas::record::Kind;
 use boxbox_schemas::{RunId, Sim};
+use boxbox_testkit::frames::{opaque, prelude};
 use std::time::Duration;
 
 fn entry(name: &StreamName, first: u64) -> Entry {
-    let prelude = Prelude { kind: Kind::CAR, run: name.run, source: name.source, slot: 0, meta_rev: 0, first_seq: first, count: 1 };
-    let bytes = record::seal(&prelude, &[0; 200]).unwrap();
+    let bytes = opaque(&prelude(Kind::CAR, name.run, name.source, first), 200);
     Entry { first, next: first + 1, body: crate::queue::Body::Record { bytes, frames: 1 } }
 }
 

@@ -3,6 +3,7 @@
 
 use super::*;
 use boxbox_schemas::{RunId, Sim, Source};
+use boxbox_testkit::frames::{opaque, prelude};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -11,8 +12,7 @@ fn name() -> StreamName {
 }
 
 fn record(first: u64, count: u16) -> Entry {
-    let prelude = Prelude { kind: Kind::CAR, run: name().run, source: name().source, slot: 0, meta_rev: 0, first_seq: first, count };
-    let bytes = record::seal(&prelude, &vec![0; usize::from(count) * 50]).unwrap();
+    let bytes = opaque(&Prelude { count, ..prelude(Kind::CAR, name().run, name().source, first) }, 50);
     Entry { first, next: first + u64::from(count), body: Body::Record { bytes, frames: count } }
 }
 

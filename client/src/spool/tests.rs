@@ -7,8 +7,9 @@ use super::*;
 use crate::observe::StreamName;
 use crate::queue::{Body, Entry, Wanted};
 use boxbox_schemas::event::GapReason;
-use boxbox_schemas::record::{self, Kind, Prelude};
+use boxbox_schemas::record::{Kind, Prelude};
 use boxbox_schemas::{RunId, Sim, Source};
+use boxbox_testkit::frames::{opaque, prelude};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -20,8 +21,7 @@ fn name(run: u8) -> StreamName {
 
 /// A record of `count` numbers with a payload that nothing looks into.
 fn sealed(name: &StreamName, first_seq: u64, count: u16) -> Bytes {
-    let prelude = Prelude { kind: Kind::CAR, run: name.run, source: name.source, slot: 0, meta_rev: 0, first_seq, count };
-    record::seal(&prelude, &vec![first_seq as u8; usize::from(count) * 200]).unwrap()
+    opaque(&Prelude { count, ..prelude(Kind::CAR, name.run, name.source, first_seq) }, 200)
 }
 
 /// A spool with `records` records of 5 numbers each, in one go each.

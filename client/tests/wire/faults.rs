@@ -11,9 +11,11 @@ use boxbox_schemas::event::{EndReason, GapReason};
 use boxbox_schemas::field::FieldFrame;
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::slow::SlowFrame;
+use boxbox_testkit::campaign::{number, seed_asked};
+use boxbox_testkit::wait::{PATIENCE, until};
 
 use crate::fake::{FakeEdge, Faults};
-use crate::{PATIENCE, Witness, car, eventually, quick, source, start};
+use crate::{Witness, car, quick, source, start};
 
 /// Scripts in an ordinary run; a campaign sets BOXBOX_SCRIPTS.
 const SCRIPTS: u64 = 200;
@@ -122,7 +124,7 @@ async fn an_edge_that_never_acks_is_left() {
     let (client, witness) = start(quick(edge.connect.clone())).await;
     let stream = client.open(source(0), 0).unwrap();
     stream.car(&car(0)).unwrap();
-    eventually("reconnects", || edge.state.lock().connections >= 3).await;
+    until("reconnects", || edge.state.lock().connections >= 3).await;
     assert!(witness.events.lock().iter().any(|e| matches!(e, Event::Disconnected { reason, .. } if reason.contains("does not ack"))));
     edge.state.lock().faults.deaf = 0.0;
     assert!(client.finish(PATIENCE).await.is_empty());
@@ -170,7 +172,7 @@ async fn an_edge_that_is_gone_for_a_while_gets_everything() {
     let (client, _) = start(quick(edge.connect.clone())).await;
     let stream = client.open(source(0), 0).unwrap();
     (0..5_000).for_each(|tick| stream.car(&car(tick)).unwrap());
-    eventually("tried", || edge.state.lock().connections >= 5).await;
+    until("tried", || edge.state.lock().connections >= 5).await;
     let status = client.status();
     assert!(matches!(&status, Status::Connecting { error: Some(e) } if e.contains("busy")), "{status:?}");
     edge.state.lock().faults.busy = 0.0;
@@ -201,14 +203,9 @@ fn any_faults(rng: &mut fastrand::Rng) -> Faults {
     }
 }
 
-/// A number from the environment.
-pub fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seeded_scripts_lose_and_duplicate_nothing() {
-    let one = number("BOXBOX_SEED");
+    let one = seed_asked();
     let scripts = if one.is_some() { 1 } else { number("BOXBOX_SCRIPTS").unwrap_or(SCRIPTS) };
     let first = one.unwrap_or_else(|| fastrand::u64(..1 << 32));
     println!("{scripts} scripts from BOXBOX_SEED={first}");

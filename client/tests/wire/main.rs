@@ -8,23 +8,21 @@ mod plain;
 mod spool;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boxbox_client::{Batch, Client, Config, Event, Observer, Spool, StreamId, Timing};
+use boxbox_schemas::Source;
 use boxbox_schemas::connect::ConnectString;
-use boxbox_schemas::frame::{CarFrame, Presence};
-use boxbox_schemas::{Sim, Source};
+use boxbox_schemas::frame::CarFrame;
+use boxbox_testkit::frames;
 use parking_lot::Mutex;
 
-/// Far above what any of these tests takes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 pub fn source(n: u32) -> Source {
-    Source { sim: Sim::SYNTHETIC, id: 7, session_num: n }
+    Source { session_num: n, ..frames::source(7) }
 }
 
 pub fn car(tick: u32) -> CarFrame {
-    CarFrame { tick, sim_time_us: i64::from(tick) * 16_667, presence: Presence::LAP_PCT, lap_pct: 0.5, ..Default::default() }
+    frames::car(tick, 0.5)
 }
 
 /// Short waits, so that hundreds of faults fit into seconds.
@@ -64,13 +62,4 @@ pub async fn start(config: Config) -> (Client, Arc<Witness>) {
     let witness = Arc::new(Witness::default());
     let client = Client::start(Config { observer: Some(witness.clone()), ..config }).await.unwrap();
     (client, witness)
-}
-
-/// Wait for something to become true.
-pub async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }

@@ -8,10 +8,11 @@ use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::Kind;
 use boxbox_schemas::slow::SlowFrame;
 use boxbox_schemas::wire::CloseCode;
+use boxbox_testkit::wait::{PATIENCE, until};
 use std::time::Duration;
 
 use crate::fake::{FakeEdge, Faults};
-use crate::{PATIENCE, car, eventually, quick, source, start};
+use crate::{car, quick, source, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_arrives_once_and_in_order() {
@@ -53,7 +54,7 @@ async fn a_batch_that_nobody_fills_is_sent() {
     let stream = client.open(source(1), 0).unwrap();
     for tick in 0..3 {
         stream.car(&car(tick)).unwrap();
-        eventually("acked", || client.stats().acked_frames == u64::from(tick) + 1).await;
+        until("acked", || client.stats().acked_frames == u64::from(tick) + 1).await;
     }
 }
 
@@ -101,7 +102,7 @@ async fn a_new_connect_string_takes_over() {
     let (client, _) = start(quick(old)).await;
     let stream = client.open(source(1), 0).unwrap();
     stream.car(&car(0)).unwrap();
-    eventually("an error", || client.stats().last_error.is_some()).await;
+    until("an error", || client.stats().last_error.is_some()).await;
     client.reconnect(edge.connect.clone());
     // From a task of its own, as programs do.
     let run = client.run();
@@ -161,7 +162,7 @@ async fn a_refused_grant_stops_sending_and_a_new_one_goes_on() {
     let (client, _) = start(quick(edge.connect.clone())).await;
     let stream = client.open(source(1), 0).unwrap();
     (0..100).for_each(|tick| stream.car(&car(tick)).unwrap());
-    eventually("refused", || matches!(client.status(), Status::Refused(_))).await;
+    until("refused", || matches!(client.status(), Status::Refused(_))).await;
     let Status::Refused(refusal) = client.status() else { unreachable!() };
     assert_eq!(refusal.code, CloseCode::GRANT_EXPIRED);
     assert!(refusal.to_string().contains("grant create"), "{refusal}");
@@ -195,11 +196,11 @@ async fn another_servers_key_is_refused_with_a_clear_message() {
     let edge = FakeEdge::start(1, Faults::default());
     let wrong = ConnectString { pins: vec![[7; 32]], ..edge.connect.clone() };
     let (client, _) = start(quick(wrong)).await;
-    eventually("an error", || client.stats().last_error.is_some_and(|e| e.contains("another server"))).await;
+    until("an error", || client.stats().last_error.is_some_and(|e| e.contains("another server"))).await;
     assert_eq!(edge.state.lock().connections, 0, "no hello, so no grant, was sent to a stranger");
     let rotated = ConnectString { pins: vec![[7; 32], edge.connect.pins[0]], ..edge.connect.clone() };
     let (client, _) = start(quick(rotated)).await;
-    eventually("connected", || matches!(client.status(), Status::Connected { .. })).await;
+    until("connected", || matches!(client.status(), Status::Connected { .. })).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +211,7 @@ async fn nobody_there_is_told_and_waited_for() {
     let mut config = quick(connect);
     config.timing.handshake = Duration::from_millis(50);
     let (client, _) = start(config).await;
-    eventually("an error", || client.stats().last_error.is_some_and(|e| e.contains("does not answer"))).await;
+    until("an error", || client.stats().last_error.is_some_and(|e| e.contains("does not answer"))).await;
     assert!(matches!(client.status(), Status::Connecting { error: Some(_) }));
 }
 
@@ -229,7 +230,7 @@ async fn a_full_spool_drops_the_oldest_and_leaves_a_gap() {
     stream.meta(&SessionMeta { track_name: "Phillip Island".into(), ..Default::default() }).unwrap();
     (0..20_000).for_each(|tick| stream.car(&car(tick)).unwrap());
     assert!(client.stats().spool_bytes <= 1 << 20);
-    eventually("refused", || matches!(client.status(), Status::Refused(_))).await;
+    until("refused", || matches!(client.status(), Status::Refused(_))).await;
     edge.state.lock().refuse = None;
     client.reconnect(edge.connect.clone());
     drop(stream);

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use boxbox_client::{Batch, Client, Config, Event, Spool, StartError, Status};
 use boxbox_schemas::RunId;
 use boxbox_schemas::event::GapReason;
+use boxbox_testkit::campaign::{number, seed_asked};
+use boxbox_testkit::wait::{PATIENCE, until};
 
 use crate::fake::{FakeEdge, Faults};
-use crate::{PATIENCE, car, eventually, quick, source, start};
+use crate::{car, quick, source, start};
 
 fn on_disk(edge: &FakeEdge, dir: &Path, max_bytes: u64) -> Config {
     Config { spool: Spool::Disk { dir: dir.into(), max_bytes }, ..quick(edge.connect.clone()) }
@@ -77,10 +79,10 @@ async fn a_live_session_does_not_wait_for_an_old_one() {
         (state.max_streams, state.max_unacked_bytes, state.faults.ack_delay_ms) = (1, 4_000, 4);
     }
     let (client, _) = start(on_disk(&edge, dir.path(), 64 << 20)).await;
-    eventually("the old session is on its way", || edge.admitted(&(dead, source(1)), |s| s.next > 0)).await;
+    until("the old session is on its way", || edge.admitted(&(dead, source(1)), |s| s.next > 0)).await;
     let stream = client.open(source(2), 0).unwrap();
     stream.car(&car(0)).unwrap();
-    eventually("the live frame is acked", || edge.admitted(&(client.run(), source(2)), |s| s.next > 0)).await;
+    until("the live frame is acked", || edge.admitted(&(client.run(), source(2)), |s| s.next > 0)).await;
     edge.admitted(&(dead, source(1)), |s| assert!(s.next < 20_000, "the old session was not waited for"));
     edge.state.lock().faults.ack_delay_ms = 0;
     drop(stream);
@@ -99,10 +101,10 @@ async fn a_long_outage_takes_disk_not_memory() {
         stream.car(&car(tick)).unwrap();
         if tick % 5_000 == 0 {
             // The disk keeps up with any simulator; with this loop it need not.
-            eventually("written", || client.stats().memory_bytes < 2 << 20).await;
+            until("written", || client.stats().memory_bytes < 2 << 20).await;
         }
     }
-    eventually("written", || client.stats().memory_bytes <= 1 << 20).await;
+    until("written", || client.stats().memory_bytes <= 1 << 20).await;
     let stats = client.stats();
     assert!(stats.spool_bytes > 12 << 20 && stats.outstanding_bytes > 12 << 20, "{stats:?}");
     edge.state.lock().faults.busy = 0.0;
@@ -122,10 +124,10 @@ async fn a_full_spool_on_disk_leaves_gaps() {
     for tick in 0..FRAMES {
         stream.car(&car(tick)).unwrap();
         if tick % 2_000 == 0 {
-            eventually("written", || client.stats().memory_bytes <= 3 << 20).await;
+            until("written", || client.stats().memory_bytes <= 3 << 20).await;
         }
     }
-    eventually("written", || client.stats().memory_bytes <= 1 << 20).await;
+    until("written", || client.stats().memory_bytes <= 1 << 20).await;
     assert!(client.stats().spool_bytes <= 2 << 20);
     edge.state.lock().faults.busy = 0.0;
     drop(stream);
@@ -196,8 +198,8 @@ async fn a_second_client_is_refused() {
 /// Crashes, many and cheap: a copy of the folder at any moment is what a crash then would have left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_moment_leaves_a_prefix_and_no_contradiction() {
-    let one = crate::faults::number("BOXBOX_SEED");
-    let crashes = if one.is_some() { 1 } else { crate::faults::number("BOXBOX_SCRIPTS").unwrap_or(200) / 10 };
+    let one = seed_asked();
+    let crashes = if one.is_some() { 1 } else { number("BOXBOX_SCRIPTS").unwrap_or(200) / 10 };
     let first = one.unwrap_or_else(|| fastrand::u64(..1 << 32));
     println!("{crashes} crashes from BOXBOX_SEED={first}");
     for seed in first..first + crashes {
@@ -284,7 +286,7 @@ async fn killed_at_any_moment_loses_nothing_that_was_written() {
     if let (Ok(connect), Ok(spool)) = (std::env::var(CHILD_CONNECT), std::env::var(CHILD_SPOOL)) {
         return child(&connect, &spool).await;
     }
-    let kills = std::env::var("BOXBOX_KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(3);
+    let kills = number("BOXBOX_KILLS").unwrap_or(3);
     let ways = [Faults::default(), Faults { ack_delay_ms: 300, ..Faults::default() }, Faults { busy: 1.0, ..Faults::default() }];
     for kill in 0..kills {
         let (edge, dir) = (FakeEdge::start(kill, ways[kill as usize % ways.len()].clone()), tempfile::tempdir().unwrap());

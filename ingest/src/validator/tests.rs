@@ -3,7 +3,8 @@
 use boxbox_schemas::event::{EventFrame, GapFrame};
 use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::record::Content;
-use boxbox_schemas::{RunId, Sim, Source};
+use boxbox_schemas::{RunId, Source};
+use boxbox_testkit::frames;
 use proptest::prelude::*;
 
 use super::*;
@@ -11,20 +12,19 @@ use super::*;
 const ALL: Abilities = Abilities { car: true, field: true, meta: true };
 
 fn head() -> StreamHead {
-    StreamHead { stream: 1, run: RunId([7; 16]), source: Source { sim: Sim::SYNTHETIC, id: 5, session_num: 1 } }
+    StreamHead { stream: 1, run: RunId([7; 16]), source: frames::source(5) }
 }
 
 fn prelude(kind: Kind, first_seq: u64, count: u16) -> Prelude {
-    Prelude { kind, run: head().run, source: head().source, slot: 0, meta_rev: 0, first_seq, count }
+    Prelude { count, ..frames::prelude(kind, head().run, head().source, first_seq) }
 }
 
 fn car(first: u64, frames: &[CarFrame]) -> Bytes {
-    let payload: Vec<u8> = frames.iter().flat_map(|f| archive(f).to_vec()).collect();
-    seal(&prelude(Kind::CAR, first, frames.len() as u16), &payload).unwrap()
+    frames::sealed(prelude(Kind::CAR, first, 1), frames)
 }
 
 fn gap(first: u64, next: u64) -> Bytes {
-    seal(&prelude(Kind::GAP, first, 1), &archive(&GapFrame { next, ..GapFrame::default() })).unwrap()
+    frames::sealed(prelude(Kind::GAP, first, 1), &[GapFrame { next, ..GapFrame::default() }])
 }
 
 #[derive(Debug, Clone)]

@@ -9,11 +9,14 @@ use boxbox_schemas::limits::RECORD_MAX_BYTES;
 use boxbox_schemas::record::{Content, Kind, archive, seal};
 use boxbox_schemas::wire::{CloseCode, Control, Hello, Notice, STREAM_HEAD_BYTES};
 use boxbox_schemas::{GrantId, RunId};
+use boxbox_testkit::campaign::seeded;
+use boxbox_testkit::frames::source;
+use boxbox_testkit::wait::{PATIENCE, until};
 use bytes::BytesMut;
 
-use crate::client::{Client, Closed, Stream, car_record, closed, event_record, prelude, raw, source};
+use crate::client::{Client, Closed, Stream, car_record, closed, event_record, prelude, raw};
 use crate::neighbours::Neighbour;
-use crate::world::{PATIENCE, World, rand};
+use crate::world::{World, rand};
 
 /// A client does something wrong on a stream that has five frames acked; it is closed by `code`, with the notice
 /// before it and as its reason, `counter` counts it, and the neighbour lives.
@@ -42,14 +45,14 @@ async fn refused(code: CloseCode, counter: &str, misdeed: impl AsyncFnOnce(&mut 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn oversized() {
+async fn a_record_of_impossible_length_is_refused() {
     for length in [RECORD_MAX_BYTES as u32 + 1, u32::MAX, 0, 63] {
         refused(CloseCode::FRAMING, "records_refused_total{length}", async |s| s.put(&length.to_le_bytes()).await).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn truncated() {
+async fn a_record_that_breaks_off_is_refused() {
     for keep in [1, 4, 63, 64, 200] {
         refused(CloseCode::FRAMING, "records_refused_total{truncated}", async |s| {
             let record = s.record(1);
@@ -61,7 +64,7 @@ async fn truncated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_version() {
+async fn a_record_of_an_unknown_version_is_refused() {
     refused(CloseCode::VERSION, "records_refused_total{version}", async |s| {
         let mut record = s.record(2).to_vec();
         record[8] = 2;
@@ -71,7 +74,7 @@ async fn wrong_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_checksum() {
+async fn a_record_with_a_wrong_checksum_is_refused() {
     refused(CloseCode::CRC, "records_refused_total{crc}", async |s| {
         let mut record = s.record(2).to_vec();
         record[100] ^= 0x10;
@@ -81,7 +84,7 @@ async fn wrong_checksum() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_of_another_run_or_source() {
+async fn a_record_of_another_run_or_source_is_refused() {
     refused(CloseCode::SCOPE, "records_refused_total{scope}", async |s| {
         s.head.run = RunId(rand());
         s.send(1).await;
@@ -95,7 +98,7 @@ async fn a_record_of_another_run_or_source() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hole_a_step_back_and_a_lying_base() {
+async fn a_hole_a_step_back_and_an_impossible_base_are_refused() {
     for first in [4, 6, 1_000] {
         refused(CloseCode::SEQUENCE, "records_refused_total{sequence}", async |s| {
             s.next = first;
@@ -114,12 +117,10 @@ async fn a_hole_a_step_back_and_a_lying_base() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn random_bytes() {
+async fn random_bytes_are_refused_and_harm_no_neighbour() {
     let world = World::new().await;
     let neighbour = Neighbour::start(&world).await;
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut rng = seeded("random_bytes_are_refused_and_harm_no_neighbour");
     for round in 0..40 {
         let mut client = world.client("bad").await;
         let mut noise = vec![0; rng.usize(STREAM_HEAD_BYTES..4_000)];
@@ -199,7 +200,7 @@ async fn what_the_grant_does_not_cover_is_void() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn grants_that_do_not_hold() {
+async fn a_grant_that_does_not_hold_is_refused() {
     let world = World::new().await;
     let neighbour = Neighbour::start(&world).await;
     let good = world.grant("max");
@@ -272,7 +273,7 @@ async fn a_live_connection_ends_when_its_key_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_hello() {
+async fn a_connection_without_a_hello_is_closed() {
     let world = World::with(|l| l.hello_timeout = Duration::from_millis(200)).await;
     let neighbour = Neighbour::start(&world).await;
     let (_endpoint, connection) = raw(world.address, |_| {}).await.unwrap();
@@ -286,7 +287,7 @@ async fn no_hello() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn garbage_on_the_control_stream() {
+async fn garbage_on_the_control_stream_closes_the_connection() {
     let world = World::new().await;
     let neighbour = Neighbour::start(&world).await;
     let encoded = |message: &Control| {
@@ -321,7 +322,7 @@ async fn garbage_on_the_control_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_streams() {
+async fn a_stream_beyond_the_limits_waits_or_closes_the_connection() {
     let world = World::with(|l| l.streams_per_driver = 6).await;
     let neighbour = Neighbour::start(&world).await;
     let mut a = world.client("max").await;
@@ -353,7 +354,7 @@ async fn too_many_streams() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_over_their_budgets() {
+async fn a_connection_beyond_its_budgets_is_refused() {
     let world = World::with(|l| {
         l.exempt_loopback = false;
         l.connections_per_address = 3;
@@ -370,7 +371,7 @@ async fn connections_over_their_budgets() {
     assert_eq!(world.count("connections_refused_total{address_connections}"), 1);
     // Whoever leaves makes place.
     clients.pop().unwrap().connection.close(0u32.into(), b"");
-    world.until(|| world.health.connections() == 2, || "the leaver is still counted".into()).await;
+    until("who has left is not counted", || world.health.connections() == 2).await;
     let again = Client::connect(world.address, &world.token("max")).await.unwrap();
     let mut stream = again.open(0).await;
     let mut again = again;

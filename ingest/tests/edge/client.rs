@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use boxbox_schemas::event::EventFrame;
 use boxbox_schemas::frame::CarFrame;
-use boxbox_schemas::record::{Kind, Prelude, archive, seal};
+use boxbox_schemas::record::{Kind, Prelude};
 use boxbox_schemas::wire::{ALPN, CloseCode, Control, Hello, Notice, StreamHead, Welcome};
-use boxbox_schemas::{RunId, Sim, Source};
+use boxbox_schemas::{RunId, Source};
+use boxbox_testkit::frames::{self, sealed, source};
+use boxbox_testkit::wait::PATIENCE;
 use bytes::{Bytes, BytesMut};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
@@ -16,7 +18,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-use crate::world::{PATIENCE, rand};
+use crate::world::rand;
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,27 +160,23 @@ impl Stream {
 
 /// Car frames from `first` on, the tick equal to the sequence number, changed by `change`.
 pub(crate) fn car_record(head: &StreamHead, first: u64, frames: u16, change: impl Fn(&mut CarFrame)) -> Bytes {
-    let payload: Vec<u8> = (0..u64::from(frames))
-        .flat_map(|i| {
-            let mut frame = CarFrame { tick: (first + i) as u32, sim_time_us: (first + i) as i64 * 16_667, ..CarFrame::default() };
+    let frames: Vec<CarFrame> = (first..first + u64::from(frames))
+        .map(|seq| {
+            let mut frame = frames::car(seq as u32, 0.5);
             change(&mut frame);
-            archive(&frame).to_vec()
+            frame
         })
         .collect();
-    seal(&prelude(head, Kind::CAR, first, frames), &payload).unwrap()
+    sealed(frames::prelude(Kind::CAR, head.run, head.source, first), &frames)
 }
 
 /// One event.
 pub(crate) fn event_record(head: &StreamHead, first: u64) -> Bytes {
-    seal(&prelude(head, Kind::EVENT, first, 1), &archive(&EventFrame::default())).unwrap()
+    sealed(frames::prelude(Kind::EVENT, head.run, head.source, first), &[EventFrame::default()])
 }
 
 pub(crate) fn prelude(head: &StreamHead, kind: Kind, first_seq: u64, count: u16) -> Prelude {
-    Prelude { kind, run: head.run, source: head.source, slot: 3, meta_rev: 0, first_seq, count }
-}
-
-pub(crate) fn source(id: u128) -> Source {
-    Source { sim: Sim::SYNTHETIC, id, session_num: 0 }
+    Prelude { count, ..frames::prelude(kind, head.run, head.source, first_seq) }
 }
 
 /// A connection that has said nothing yet.

@@ -8,6 +8,7 @@ use boxbox_log::memory::MemoryLog;
 use boxbox_schemas::ShortId;
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wire::{CloseCode, Notice};
+use boxbox_testkit::wait::until;
 use tokio::sync::watch;
 
 use crate::client::raw;
@@ -25,7 +26,7 @@ async fn what_is_on_its_way_is_acked_before_the_edge_goes() {
     for _ in 0..20 {
         stream.send(5).await;
     }
-    world.until(|| world.log.outstanding() == 20, || format!("{} in flight", world.log.outstanding())).await;
+    until("20 records are in flight", || world.log.outstanding() == 20).await;
     world.shutdown.cancel();
     assert_eq!(client.notice().await, Notice::GoAway { within_ms: 1_000 });
     assert!(world.health.draining() && !world.health.ready());
@@ -45,12 +46,12 @@ async fn a_dead_log_does_not_hold_the_edge_beyond_its_deadline() {
     let mut stream = client.open(0).await;
     world.log.stall(true);
     stream.send(5).await;
-    world.until(|| world.log.outstanding() == 1, || "not in flight".into()).await;
+    until("the record is in flight", || world.log.outstanding() == 1).await;
     let began = Instant::now();
     world.shutdown.cancel();
     assert_eq!(client.closed().await.code, CloseCode::GOING_AWAY);
     assert!(client.acked.is_empty(), "what is not durable is not acked");
-    world.until(|| world.running.is_finished(), || "the edge still runs".into()).await;
+    until("the edge has ended", || world.running.is_finished()).await;
     println!("gone after {:?}", began.elapsed());
     world.stop().await;
 }

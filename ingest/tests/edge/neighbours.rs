@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxbox_schemas::wire::{CloseCode, Notice};
+use boxbox_testkit::frames::source;
+use boxbox_testkit::wait::{PATIENCE, until};
 use quinn::VarInt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -11,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::client::Client;
 use crate::counters;
 use crate::slow_log::SlowLog;
-use crate::world::{PARTITIONS, PATIENCE, World};
+use crate::world::{PARTITIONS, World};
 
 /// A well-behaved client beside the bad one: five frames every 10 ms, acked.
 pub(crate) struct Neighbour {
@@ -146,12 +148,7 @@ async fn one_at_many_times_its_share_waits_for_itself() {
     stop.send(true).unwrap();
     let reading = tokio::spawn(async move { while greedy.next().await.is_some() {} });
     let stream = tokio::time::timeout(PATIENCE, pushing).await.expect("flow control lets go").unwrap();
-    world
-        .until(
-            || world.logged_of("greedy").last().is_some_and(|r| r.record.next_seq().unwrap() == stream.next),
-            || "the last record is missing".into(),
-        )
-        .await;
+    until("the last record is logged", || world.logged_of("greedy").last().is_some_and(|r| r.record.next_seq().unwrap() == stream.next)).await;
     let mut next = 0;
     for record in world.logged_of("greedy") {
         assert_eq!(record.record.prelude().first_seq, next);
@@ -179,7 +176,7 @@ async fn a_dead_partition_stalls_only_its_own_sessions() {
     let dead = (mine + 1) % PARTITIONS;
     let mut stuck = Vec::new();
     for id in 2..200 {
-        let candidate = crate::client::source(id);
+        let candidate = source(id);
         if boxbox_schemas::SessionId::of(&world.grant("x").tenant, &candidate).partition(PARTITIONS) == dead && stuck.len() < 6 {
             let client = world.client(&format!("stuck-{id}")).await;
             let stream = client.open_as(0, boxbox_schemas::RunId(crate::world::rand()), candidate).await;
@@ -193,7 +190,7 @@ async fn a_dead_partition_stalls_only_its_own_sessions() {
             stream.send(100).await;
         }
     }
-    world.until(|| world.count("waits_total{partition}") > 0, || "the dead partition's budget was never used up".into()).await;
+    until("the dead partition's budget is used up", || world.count("waits_total{partition}") > 0).await;
     for (client, _) in &mut stuck {
         assert_eq!(client.notice().await, Notice::Stalled { stream: 0 });
         // And again while it lasts.
@@ -228,7 +225,7 @@ async fn overload_keeps_the_log_busy_and_memory_flat() {
     let mut clients = tokio::task::JoinSet::new();
     for i in 0..6u128 {
         let (mut client, stopped) = (world.client(&format!("d{i}")).await, stop.subscribe());
-        let mut stream = client.open_as(0, boxbox_schemas::RunId(crate::world::rand()), crate::client::source(i)).await;
+        let mut stream = client.open_as(0, boxbox_schemas::RunId(crate::world::rand()), source(i)).await;
         clients.spawn(async move {
             let sending = tokio::spawn(async move {
                 while !*stopped.borrow() {
@@ -245,7 +242,7 @@ async fn overload_keeps_the_log_busy_and_memory_flat() {
             stream.next
         });
     }
-    world.until(|| world.count("waits_total{partition}") + world.count("waits_total{tenant}") > 0, || "no overload".into()).await;
+    until("the edge is overloaded", || world.count("waits_total{partition}") + world.count("waits_total{tenant}") > 0).await;
     log.take_seen();
     let (mut acked, mut most) = (Vec::new(), 0.0_f64);
     for _ in 0..20 {

@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use boxbox_schemas::RunId;
 use boxbox_schemas::wire::{CloseCode, Notice};
+use boxbox_testkit::campaign::seeded;
+use boxbox_testkit::frames::source;
+use boxbox_testkit::wait::until;
 use bytes::Bytes;
 
-use crate::client::{Client, source};
+use crate::client::Client;
 use crate::world::{World, rand};
 
 /// After a fault in mid-stream the acks stop at the record before it and the connection is closed with `retry`.
@@ -25,7 +28,7 @@ async fn breaks(fault: impl Fn(&World)) {
     stream.was_not_stopped().await;
     assert_eq!(client.acked[&0], 5, "nothing behind the fault was acked");
     assert_eq!(world.count("connections_closed_total{retry}"), 1);
-    world.until(|| world.log.outstanding() == 0, || "the log still works".into()).await;
+    until("the log has nothing outstanding", || world.log.outstanding() == 0).await;
     assert!(world.count("records_failed_total") >= 1);
     assert!(world.health.ready(), "one failed record is no reason to turn clients away");
     world.stop().await;
@@ -68,7 +71,7 @@ async fn acks_resume_within_two_seconds_of_the_log() {
     let back = Instant::now();
     client.acked(&stream, 55).await;
     assert!(back.elapsed() < Duration::from_secs(2), "acks came {:?} after the log", back.elapsed());
-    world.until(|| world.health.stalled_streams() == 0, || "still called stalled".into()).await;
+    until("no stream is called stalled", || world.health.stalled_streams() == 0).await;
     world.stop().await;
 }
 
@@ -83,7 +86,7 @@ async fn a_log_that_ends_is_not_ready_and_says_retry() {
     world.log.close("for a test");
     stream.send(5).await;
     assert_eq!(client.closed().await.code, CloseCode::RETRY);
-    world.until(|| !world.health.ready(), || "still ready".into()).await;
+    until("the edge is not ready", || !world.health.ready()).await;
     world.stop().await;
 }
 
@@ -92,9 +95,7 @@ async fn a_log_that_ends_is_not_ready_and_says_retry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acked_is_ever_missing_under_random_faults() {
     let world = World::new().await;
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut rng = seeded("nothing_acked_is_ever_missing_under_random_faults");
     let (run, token) = (RunId(rand()), world.token("max"));
     let mut records: Vec<(u64, Bytes)> = Vec::new();
     let (mut acked, mut connections) = (0, 0);
@@ -139,16 +140,16 @@ async fn nothing_acked_is_ever_missing_under_random_faults() {
         acked = client.acked.get(&0).copied().unwrap_or(acked);
         client.connection.close(0u32.into(), b"");
     }
-    world.until(|| world.log.outstanding() == 0, || "the log still works".into()).await;
+    until("the log has nothing outstanding", || world.log.outstanding() == 0).await;
     let mut next = 0;
     for logged in world.logged_of("max") {
         let (base, first, last) = (logged.stamp.base, logged.record.prelude().first_seq, logged.record.next_seq().unwrap());
-        assert!(base <= next, "seed {seed}: a hole: base {base}, next {next}");
+        assert!(base <= next, "a hole: base {base}, next {next}");
         if first <= next && last > next {
             next = last;
         }
     }
-    assert!(next >= acked, "seed {seed}: acked up to {acked}, the log has {next}");
+    assert!(next >= acked, "acked up to {acked}, the log has {next}");
     println!("{connections} connections, {acked} frames acked, {} records failed", world.count("records_failed_total"));
     assert!(world.count("records_failed_total") > 0, "the faults were real");
     world.stop().await;

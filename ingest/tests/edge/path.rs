@@ -3,8 +3,10 @@
 use boxbox_schemas::event::{GapFrame, GapReason};
 use boxbox_schemas::record::{Kind, archive, seal};
 use boxbox_schemas::{DriverId, RunId, SessionId, TenantId};
+use boxbox_testkit::frames::source;
+use boxbox_testkit::wait::until;
 
-use crate::client::{Client, event_record, prelude, source};
+use crate::client::{Client, event_record, prelude};
 use crate::world::{World, rand};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,7 +96,7 @@ async fn a_finished_stream_makes_place_for_another() {
         stream.send.finish().unwrap();
     }
     assert_eq!(world.count("streams_opened_total"), 12);
-    world.until(|| world.health.streams() == 0, || format!("{} streams", world.health.streams())).await;
+    until("no stream is left", || world.health.streams() == 0).await;
     world.stop().await;
 }
 

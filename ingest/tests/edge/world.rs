@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use boxbox_ingest::{Config, Edge, Health, Identity, Limits};
 use boxbox_log::Log;
@@ -11,6 +11,7 @@ use boxbox_log::memory::MemoryLog;
 use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, GrantId, ShortId, StreamKey, TenantId};
+use boxbox_testkit::wait::PATIENCE;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Client;
 use crate::counters;
 
-/// For anything that must happen: far above what it takes, so that a busy machine fails no test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const PARTITIONS: u32 = 4;
 
 static TURN: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
@@ -96,14 +95,6 @@ impl World {
     fn family(&self, name: &str) -> u64 {
         let prefix = format!("boxbox_edge_{name}{{");
         counters::family(&format!("boxbox_edge_{name}")) - self.before.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, v)| v).sum::<u64>()
-    }
-
-    pub(crate) async fn until(&self, what: impl Fn() -> bool, otherwise: impl Fn() -> String) {
-        let began = Instant::now();
-        while !what() {
-            assert!(began.elapsed() < PATIENCE, "{}", otherwise());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 
     /// All that is in the log, by stream, in order.

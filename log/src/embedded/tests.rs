@@ -6,44 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::SessionId;
+use boxbox_testkit::wait::PATIENCE;
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::{EmbeddedLog, Options};
+use crate::heard::Heard;
 use crate::{AppendError, Completion, Completions, Log, LogError, Outcome, Ticket, Writer};
-
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Keeps outcomes for a test that is not async.
-#[derive(Default)]
-pub(super) struct Heard {
-    all: Mutex<Vec<Completion>>,
-    more: Condvar,
-}
-
-impl Heard {
-    pub(super) fn wait(&self, n: usize) {
-        let (mut all, deadline) = (self.all.lock(), Instant::now() + DEADLINE);
-        while all.len() < n {
-            assert!(!self.more.wait_until(&mut all, deadline).timed_out(), "{} of {n} outcomes came", all.len());
-        }
-    }
-
-    pub(super) fn all_durable(&self) {
-        assert!(self.outcomes().iter().all(|o| matches!(o, Outcome::Durable(_))));
-    }
-
-    fn outcomes(&self) -> Vec<Outcome> {
-        self.all.lock().iter().map(|c| c.outcome).collect()
-    }
-}
-
-impl Completions for Heard {
-    fn completed(&self, batch: &[Completion]) {
-        self.all.lock().extend_from_slice(batch);
-        self.more.notify_all();
-    }
-}
 
 /// Options of a test: no process ends in it.
 pub(super) fn options(partitions: u32) -> Options {
@@ -63,7 +32,7 @@ pub(super) fn read_all(log: &EmbeddedLog, partition: u32) -> Vec<Bytes> {
         let mut reader = log.reader(partition, bounds.start).await.unwrap();
         let (mut all, mut next) = (Vec::new(), bounds.start);
         while next < bounds.end {
-            for entry in reader.next(usize::MAX, DEADLINE).await.unwrap() {
+            for entry in reader.next(usize::MAX, PATIENCE).await.unwrap() {
                 assert_eq!(entry.offset, next, "offsets are gapless here");
                 next += 1;
                 all.push(entry.record);
@@ -269,7 +238,7 @@ fn a_partition_whose_outcomes_nobody_can_hear_is_reported() {
     let log = EmbeddedLog::open(folder.path(), setup).unwrap();
     let writer = log.writer(Arc::new(Deaf)).unwrap();
     append(&*writer, 0, 100);
-    assert!(reported.recv_timeout(DEADLINE).unwrap().contains("panicked"));
+    assert!(reported.recv_timeout(PATIENCE).unwrap().contains("panicked"));
     let refused = writer.append(0, SessionId::default(), Bytes::from_static(b"x"), Ticket::default());
     assert!(matches!(refused, Err(AppendError::Closed(_))));
 }

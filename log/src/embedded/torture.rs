@@ -15,8 +15,9 @@ use fastrand::Rng;
 
 use super::format::{BATCH_HEAD_BYTES, BatchHead, HEADER_BYTES, Ident, MARKER_BYTES, MARKER_MAGIC, Marker, batch_length, batch_records};
 use super::recover::{self, COMMIT_FILE, inspect, scan};
-use super::tests::{Heard, options, read_all};
+use super::tests::{options, read_all};
 use super::{EmbeddedLog, Options, meta};
+use crate::heard::Heard;
 use crate::{Log, LogError, Ticket};
 
 const TAIL_BYTES: usize = 16 << 10;
@@ -150,7 +151,7 @@ fn whatever_happens_to_an_unconfirmed_tail_it_is_cut_and_nothing_else() {
 
 #[test]
 fn a_log_with_a_harmed_tail_opens_goes_on_and_opens_again() {
-    let stride = if std::env::var_os("BOXBOX_CAMPAIGN").is_some() { 1 } else { 41 };
+    let stride = if boxbox_testkit::campaign::campaign() { 1 } else { 41 };
     let built = Built::new(64 << 10, 40, TAIL_BYTES);
     let (path, bytes, _) = built.last();
     let tail = last_marker(&bytes) + MARKER_BYTES;

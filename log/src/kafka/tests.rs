@@ -4,43 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::SessionId;
+use boxbox_testkit::wait::block_until;
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::config::KafkaConfig;
 use super::writer::KafkaWriter;
-use crate::{AppendError, Completion, Completions, Limits, Outcome, Ticket, Writer};
+use crate::heard::Heard;
+use crate::{AppendError, Limits, Outcome, Ticket, Writer};
 
-const DEADLINE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "log";
-
-#[derive(Default)]
-struct Heard {
-    all: Mutex<Vec<Completion>>,
-    more: Condvar,
-}
-
-impl Completions for Heard {
-    fn completed(&self, batch: &[Completion]) {
-        self.all.lock().extend_from_slice(batch);
-        self.more.notify_all();
-    }
-}
-
-impl Heard {
-    /// Wait for `n` outcomes; all so far, which are in order of append.
-    fn wait(&self, n: u64) -> Vec<Outcome> {
-        let (mut all, until) = (self.all.lock(), Instant::now() + DEADLINE);
-        while (all.len() as u64) < n {
-            assert!(!self.more.wait_until(&mut all, until).timed_out(), "{} of {n} outcomes came", all.len());
-        }
-        assert!(all.iter().map(|c| c.ticket.mark).eq(0..n), "each once, in order");
-        all.iter().map(|c| c.outcome).collect()
-    }
-}
 
 struct Bench {
     cluster: MockCluster<'static, DefaultProducerContext>,
@@ -71,20 +46,18 @@ impl Bench {
         (0..n).for_each(|_| self.try_append().unwrap());
     }
 
+    /// Wait for the outcome of everything appended so far, in order.
     fn wait(&self) -> Vec<Outcome> {
-        self.heard.wait(self.next)
+        let all = self.heard.wait(self.next as usize);
+        assert!(all.iter().map(|c| c.ticket.mark).eq(0..self.next), "each once, in order");
+        all.iter().map(|c| c.outcome).collect()
     }
 
     /// Append until it is durable again, and say how long that took.
     fn resume(&mut self) -> Duration {
         let began = Instant::now();
-        loop {
-            assert!(began.elapsed() < DEADLINE, "appends become durable again");
-            if self.try_append().is_ok() && matches!(self.wait().last(), Some(Outcome::Durable(_))) {
-                return began.elapsed();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        block_until("appends become durable again", || self.try_append().is_ok() && matches!(self.wait().last(), Some(Outcome::Durable(_))));
+        began.elapsed()
     }
 }
 
@@ -137,7 +110,7 @@ fn a_short_outage_fails_nothing() {
     bench.cluster.broker_down(1).unwrap();
     bench.append(50);
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(bench.heard.all.lock().len(), 10);
+    assert_eq!(bench.heard.outcomes().len(), 10);
     bench.cluster.broker_up(1).unwrap();
     let began = Instant::now();
     assert!(durable(&bench.wait()), "what waited was sent, in order");

@@ -6,11 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use boxbox_log::{AppendError, Completion, Completions, Entry, Limits, Log, Outcome, Reader, Ticket, Writer};
 use boxbox_schemas::SessionId;
+use boxbox_testkit::wait::{PATIENCE, until};
 use bytes::Bytes;
 use tokio::sync::watch;
-
-/// Long enough for a slow, shared machine; a passing test never waits this long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How a test wants its log.
 #[derive(Clone, Copy)]
@@ -63,7 +61,7 @@ impl Heard {
     /// Wait for `n` outcomes; then also make sure that not one more comes soon after.
     pub(crate) async fn exactly(&self, n: usize) -> Vec<Completion> {
         let mut all = self.all.subscribe();
-        let came = tokio::time::timeout(DEADLINE, all.wait_for(|all| all.len() >= n)).await.is_ok();
+        let came = tokio::time::timeout(PATIENCE, all.wait_for(|all| all.len() >= n)).await.is_ok();
         assert!(came, "{} of {n} outcomes came in time", self.so_far().len());
         tokio::time::sleep(Duration::from_millis(30)).await;
         let all = self.so_far();
@@ -97,23 +95,18 @@ pub(crate) fn key(owner: u64) -> SessionId {
 
 /// Append, and try again while the budget is used up.
 pub(crate) async fn append(writer: &dyn Writer, partition: u32, owner: u64, mark: u64, length: usize) {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    loop {
-        match writer.append(partition, key(owner), record(owner, mark, length), Ticket { owner, mark }) {
-            Ok(()) => return,
-            Err(AppendError::Full) => {
-                assert!(tokio::time::Instant::now() < deadline, "the budget is not given back");
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            Err(e) => panic!("{e}"),
-        }
-    }
+    until("the budget is given back", || match writer.append(partition, key(owner), record(owner, mark, length), Ticket { owner, mark }) {
+        Ok(()) => true,
+        Err(AppendError::Full) => false,
+        Err(e) => panic!("{e}"),
+    })
+    .await;
 }
 
 /// Read `n` records, checking that offsets rise.
 pub(crate) async fn read(reader: &mut dyn Reader, n: usize) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while entries.len() < n {
         assert!(tokio::time::Instant::now() < deadline, "{} of {n} records came in time", entries.len());
         for entry in reader.next(1 << 20, Duration::from_millis(200)).await.expect("the log can be read") {

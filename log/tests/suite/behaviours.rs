@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use boxbox_log::{AppendError, Limits, Log, LogError, Outcome, Ticket};
 use boxbox_schemas::stamp::LOG_RECORD_MAX_BYTES;
+use boxbox_testkit::wait::{PATIENCE, until_some};
 
-use crate::bed::{Bed, DEADLINE, Heard, Setup, append, key, of_partition, offsets, read, record};
+use crate::bed::{Bed, Heard, Setup, append, key, of_partition, offsets, read, record};
 
 pub(crate) async fn records_come_back_in_order_with_outcomes_in_order(bed: &dyn Bed) {
     let log = bed.open(Setup::default()).await;
@@ -67,7 +68,7 @@ pub(crate) async fn a_reader_begins_at_any_offset(bed: &dyn Bed) {
     let offsets = offsets(&heard.exactly(60).await);
     for (n, offset) in offsets.iter().enumerate() {
         let mut reader = log.reader(1, *offset).await.unwrap();
-        let entries = reader.next(1, DEADLINE).await.unwrap();
+        let entries = reader.next(1, PATIENCE).await.unwrap();
         assert_eq!((entries.len(), entries[0].offset), (1, *offset), "at most max_bytes, but always one");
         assert_eq!(entries[0].record, record(1, n as u64, 50 + n * 300));
     }
@@ -75,7 +76,7 @@ pub(crate) async fn a_reader_begins_at_any_offset(bed: &dyn Bed) {
     let mut reader = log.reader(1, offsets[0]).await.unwrap();
     let mut given = 0;
     while given < 60 {
-        let entries = reader.next(30_000, DEADLINE).await.unwrap();
+        let entries = reader.next(30_000, PATIENCE).await.unwrap();
         let bytes: usize = entries.iter().map(|e| e.record.len()).sum();
         assert!(!entries.is_empty() && (entries.len() == 1 || bytes <= 30_000));
         given += entries.len();
@@ -94,7 +95,7 @@ pub(crate) async fn a_reader_at_the_end_waits_for_more(bed: &dyn Bed) {
     assert!(reader.next(1 << 20, Duration::from_millis(20)).await.unwrap().is_empty());
     assert!(reader.end() <= end, "a reader that has everything is level with the log");
     let waiting = tokio::spawn(async move {
-        let entries = reader.next(1 << 20, DEADLINE).await.unwrap();
+        let entries = reader.next(1 << 20, PATIENCE).await.unwrap();
         (entries, reader)
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -106,7 +107,7 @@ pub(crate) async fn a_reader_at_the_end_waits_for_more(bed: &dyn Bed) {
             assert!(reader.next(1 << 20, Duration::from_millis(50)).await.unwrap().is_empty());
         }
     };
-    tokio::time::timeout(DEADLINE, level).await.expect("it becomes level again");
+    tokio::time::timeout(PATIENCE, level).await.expect("it becomes level again");
     assert_eq!(reader.end(), entries[0].offset + 1);
 }
 
@@ -130,15 +131,11 @@ pub(crate) async fn offsets_that_are_not_there_are_refused(bed: &dyn Bed) {
     assert!(matches!(log.bounds(1).await.err(), Some(LogError::Mismatch(_))));
 
     bed.trim(&log).await;
-    let began = Instant::now();
-    let start = loop {
-        let bounds = log.bounds(0).await.unwrap();
-        if bounds.start > 0 {
-            break bounds.start;
-        }
-        assert!(began.elapsed() < DEADLINE, "retention removes something");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let start = until_some("retention removes something", async || {
+        let start = log.bounds(0).await.unwrap().start;
+        (start > 0).then_some(start)
+    })
+    .await;
     let refused = log.reader(0, start - 1).await.err();
     assert!(matches!(refused, Some(LogError::OutOfRange { start: s, .. }) if s == start), "{refused:?}");
     let mut reader = log.reader(0, start).await.unwrap();
@@ -284,10 +281,10 @@ pub(crate) async fn a_cancelled_read_loses_nothing(bed: &dyn Bed) {
     let (mut next, mut cancelled) = (0, 0);
     let began = Instant::now();
     while next < 3_000 {
-        assert!(began.elapsed() < DEADLINE, "{next} records came");
+        assert!(began.elapsed() < PATIENCE, "{next} records came");
         // Mostly so short that the read is cut off wherever it happens to be.
         let patience = Duration::from_micros(if cancelled % 8 == 7 { 50_000 } else { dice.u64(0..400) });
-        match tokio::time::timeout(patience, reader.next(10_000, DEADLINE)).await {
+        match tokio::time::timeout(patience, reader.next(10_000, PATIENCE)).await {
             Err(_) => cancelled += 1,
             Ok(entries) => {
                 for entry in entries.unwrap() {

@@ -5,9 +5,8 @@ use std::time::Duration;
 use boxbox_log::control::{Change, Changes, Control};
 use boxbox_log::kafka::{KafkaConfig, KafkaLog};
 use boxbox_log::{LogError, open};
-
-use crate::bed::DEADLINE;
-use crate::not_run;
+use boxbox_testkit::not_run;
+use boxbox_testkit::wait::{PATIENCE, until_some};
 
 /// The URL of a log of its own, or `None` (said as NOT RUN).
 fn url(test: &str) -> Option<String> {
@@ -31,7 +30,7 @@ async fn put(control: &Control, key: &str, value: Option<&str>) {
 }
 
 async fn next(changes: &mut Changes) -> Change {
-    tokio::time::timeout(DEADLINE, changes.next()).await.expect("a change comes in time").expect("the reader lives")
+    tokio::time::timeout(PATIENCE, changes.next()).await.expect("a change comes in time").expect("the reader lives")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,6 +59,11 @@ async fn what_is_put_is_read_first_whole_and_then_as_it_comes() {
     one.delete().await.unwrap();
 }
 
+/// The control topic after it was deleted, which takes the broker a moment.
+async fn opened_again(url: &str) -> Control {
+    until_some("the topic can be made again", async || Control::open(url, open::Options::default()).await.ok()).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_would_forget_is_refused() {
     let Some(url) = url("log control::a_topic_that_would_forget_is_refused") else { return };
@@ -70,13 +74,7 @@ async fn a_topic_that_would_forget_is_refused() {
     assert!(matches!(error, LogError::Mismatch(_)) && error.to_string().contains("cleanup.policy=compact"), "{error}");
     wrong.delete().await.unwrap();
     // And the other way round: the control topic is no log.
-    let control = loop {
-        // Deleting takes the broker a moment.
-        match Control::open(&url, open::Options::default()).await {
-            Ok(control) => break control,
-            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
-    };
+    let control = opened_again(&url).await;
     let error = KafkaLog::open(config).await.err().unwrap();
     assert!(error.to_string().contains("cleanup.policy=delete"), "{error}");
     control.delete().await.unwrap();
@@ -91,13 +89,7 @@ async fn a_replaced_topic_is_read_from_its_beginning() {
     }
     let (_, mut changes) = first.read().await.unwrap();
     first.delete().await.unwrap();
-    let second = loop {
-        // Deleting takes the broker a moment.
-        match Control::open(&url, open::Options::default()).await {
-            Ok(control) => break control,
-            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
-        }
-    };
+    let second = opened_again(&url).await;
     put(&second, "other", Some("new")).await;
     assert_eq!(next(&mut changes).await, change("other", Some("new")));
     second.delete().await.unwrap();

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use boxbox_log::embedded::{EmbeddedLog, Options};
 use boxbox_log::{Log, LogError, Outcome};
+use boxbox_testkit::not_run;
+use boxbox_testkit::wait::PATIENCE;
 
-use crate::bed::{DEADLINE, Heard, append, offsets, read, record};
-use crate::not_run;
+use crate::bed::{Heard, append, offsets, read, record};
 
 const TEST: &str = "handles::without_handles_the_log_waits_and_loses_nothing";
 const CHILD: &str = "BOXBOX_LOG_HANDLES_CHILD";
@@ -37,7 +38,7 @@ fn options(retention_bytes: Option<u64>) -> Options {
         eprintln!("the log gave up: {what}");
         std::process::exit(1);
     });
-    Options { partitions: Some(1), segment_bytes: 16 << 10, retention_bytes, space_patience: DEADLINE, on_fatal, ..Options::default() }
+    Options { partitions: Some(1), segment_bytes: 16 << 10, retention_bytes, space_patience: PATIENCE, on_fatal, ..Options::default() }
 }
 
 /// All handles but `free`.

@@ -1,6 +1,6 @@
 //! A process that appends to a log in a folder is killed at a random moment: every record that was confirmed as durable is there.
 //!
-//! Three rounds; in `BOXBOX_CAMPAIGN=1` as many as `BOXBOX_RUNS` says (20). The seed is printed; `BOXBOX_SEED` sets it.
+//! Rounds and seed are those of [`boxbox_testkit::campaign`].
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use boxbox_log::embedded::{EmbeddedLog, Options};
 use boxbox_log::{Completion, Completions, Log, Outcome, Ticket};
+use boxbox_testkit::campaign::{rounds, seeded};
+use boxbox_testkit::wait::PATIENCE;
 
-use crate::bed::{DEADLINE, key, read, record};
+use crate::bed::{key, read, record};
 
 const CHILD: &str = "BOXBOX_LOG_KILL_CHILD";
 const PARTITIONS: u32 = 2;
@@ -30,15 +32,10 @@ fn a_killed_process_loses_no_confirmed_record() {
     if let Ok(child) = std::env::var(CHILD) {
         return append_until_killed(&child);
     }
-    let campaign = std::env::var_os("BOXBOX_CAMPAIGN").is_some();
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let rounds = if campaign { number("BOXBOX_RUNS").unwrap_or(20) } else { 3 };
-    let seed = number("BOXBOX_SEED").unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("BOXBOX_SEED={seed}");
-    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut dice = seeded("kill::a_killed_process_loses_no_confirmed_record");
     let folder = tempfile::tempdir().unwrap();
     let mut confirmed = BTreeMap::new();
-    for round in 0..rounds {
+    for round in 0..u64::from(rounds()) {
         let before = confirmed.len();
         kill_one(folder.path(), round, Duration::from_millis(dice.u64(0..600)), &mut confirmed);
         eprintln!("round {round}: {} records were confirmed as durable before the kill", confirmed.len() - before);
@@ -68,7 +65,7 @@ fn kill_one(folder: &std::path::Path, round: u64, after: Duration, confirmed: &m
         }
         text
     });
-    first.recv_timeout(DEADLINE).expect("the child appends");
+    first.recv_timeout(PATIENCE).expect("the child appends");
     std::thread::sleep(after);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -22,6 +22,7 @@ use boxbox_log::Log;
 use boxbox_log::embedded::{EmbeddedLog, Faults, Options};
 use boxbox_log::kafka::{KafkaConfig, KafkaLog};
 use boxbox_log::memory::MemoryLog;
+use boxbox_testkit::not_run;
 use parking_lot::Mutex;
 
 use crate::bed::{Bed, Setup};
@@ -68,16 +69,6 @@ behaviour_suite!(kafka => KafkaBed::new);
 // One partition of a broker cannot be stalled from outside; there the budgets are what keeps it to itself.
 behaviour_suite!(@tests memory_stalls, MemoryBed::new, a_stalled_partition_stops_only_itself);
 behaviour_suite!(@tests embedded_stalls, EmbeddedBed::new, a_stalled_partition_stops_only_itself);
-
-/// Show people and the test command that a test could not run.
-fn not_run(test: &str, why: &str) {
-    use std::io::Write;
-    eprintln!("NOT RUN: {test}: {why}");
-    if let Some(path) = std::env::var_os("BOXBOX_NOT_RUN") {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut f| f.write_all(format!("{test}: {why}\n").as_bytes())).expect("BOXBOX_NOT_RUN can be written");
-    }
-}
 
 #[derive(Default)]
 struct MemoryBed {

@@ -11,9 +11,9 @@ use boxbox_log::control::Control;
 use boxbox_log::kafka::{KafkaConfig, KafkaLog, Mechanism, Sasl, Security};
 use boxbox_log::{LogError, open};
 use boxbox_schemas::secret::Secret;
+use boxbox_testkit::not_run;
 
 use crate::bed::{Heard, append, read, record};
-use crate::not_run;
 
 const WRONG: &[u8] = b"a-password-that-is-wrong";
 

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
+use boxbox_schemas::LogId;
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence};
-use boxbox_schemas::record::{Kind, Prelude, archive, seal};
-use boxbox_schemas::stamp::Stamp;
-use boxbox_schemas::{GrantId, LogId, SessionId, ShortId, Sim, Source, TenantId};
+use boxbox_schemas::record::Kind;
 use boxbox_store::PartitionState;
+use boxbox_testkit::frames::{car, prelude, sealed, source, stamp};
 use bytes::Bytes;
 
 use super::*;
@@ -27,28 +27,14 @@ pub(super) fn panic_if_asked(tick: u32) {
 fn record(driver: &str, run: u8, seq: u64, tick: u32) -> Bytes {
     let laps = f64::from(tick) / 1200.0;
     let frame = CarFrame {
-        tick,
-        sim_time_us: i64::from(tick) * 1_000_000 / 60,
         presence: Presence::LAP_PCT.with(Presence::SPEED).with(Presence::LAP).with(Presence::ON_TRACK),
-        lap_pct: laps.fract(),
         speed_mps: 50.0,
         lap: laps as i16 + 1,
         bits: CarBits::ON_TRACK,
-        ..CarFrame::default()
+        ..car(tick, laps.fract())
     };
-    let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
-    let prelude = Prelude { kind: Kind::CAR, run: RunId([run; 16]), source, slot: 1, meta_rev: 0, first_seq: seq, count: 1 };
-    let tenant = TenantId::new("league").unwrap();
-    let stamp = Stamp {
-        tenant,
-        driver: DriverId::new(driver).unwrap(),
-        grant: GrantId::default(),
-        session: SessionId::of(&tenant, &source),
-        edge: ShortId::new("edge").unwrap(),
-        received_at_us: 0,
-        base: seq,
-    };
-    stamp.seal(&seal(&prelude, &archive(&frame)).unwrap())
+    let record = sealed(prelude(Kind::CAR, RunId([run; 16]), source(1), seq), &[frame]);
+    stamp(driver, &source(1), seq).seal(&record)
 }
 
 fn fresh() -> Partition {

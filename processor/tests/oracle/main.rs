@@ -17,6 +17,7 @@ use boxbox_schemas::{EntryId, LogId};
 use boxbox_sources::synth::{Action, Circuit, Distance, Race, Spec, Start, Truth, What};
 use boxbox_store::memory::MemoryResults;
 use boxbox_store::{PartitionState, Sessions, Steps, rows_of};
+use boxbox_testkit::campaign::{campaign, seed_asked};
 use bytes::Bytes;
 use records::{by_time, of_car, of_race, session, shuffled, tenant};
 
@@ -361,12 +362,8 @@ fn an_empty_partition_has_nothing() {
     assert_eq!(Partition::restore(log(), 0, 1, PartitionState::default()).unwrap().step(), None);
 }
 
-fn campaign() -> bool {
-    std::env::var_os("BOXBOX_CAMPAIGN").is_some()
-}
-
 /// `count` seeds from BOXBOX_SEED on.
 fn seeds(count: u64) -> Vec<u64> {
-    let first: u64 = std::env::var("BOXBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let first = seed_asked().unwrap_or(1);
     (0..count).map(|n| first.wrapping_add(n)).collect()
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use boxbox_schemas::event::{EndFrame, EventFrame};
 use boxbox_schemas::record::{Kind, Prelude, archive, seal};
-use boxbox_schemas::stamp::Stamp;
-use boxbox_schemas::{DriverId, GrantId, RunId, SessionId, ShortId, Sim, Source, TenantId};
+use boxbox_schemas::{DriverId, RunId, SessionId, Source, TenantId};
 use boxbox_sources::synth::{Action, Race};
+use boxbox_testkit::frames;
 use bytes::Bytes;
 
 /// Frames that a client puts into one record.
@@ -20,7 +20,7 @@ pub fn tenant() -> TenantId {
 }
 
 pub fn source() -> Source {
-    Source { sim: Sim::SYNTHETIC, id: 77, session_num: 0 }
+    frames::source(77)
 }
 
 pub fn session() -> SessionId {
@@ -41,8 +41,7 @@ struct Sender {
 
 impl Sender {
     fn new(driver: DriverId, slot: u16, copy: u8) -> Self {
-        let run = RunId::default();
-        let prelude = Prelude { kind: Kind::CAR, run, source: source(), slot, meta_rev: 0, first_seq: 0, count: 1 };
+        let prelude = Prelude { slot, ..frames::prelude(Kind::CAR, RunId::default(), source(), 0) };
         let mut sender = Self { driver, copy, runs: 0, prelude, batch: (Kind::CAR, vec![], 0), at_us: 0, out: vec![] };
         sender.begin_run();
         sender
@@ -77,16 +76,9 @@ impl Sender {
             return;
         }
         let record = seal(&Prelude { kind, count, ..self.prelude }, &payload).unwrap();
-        let stamp = Stamp {
-            tenant: tenant(),
-            driver: self.driver,
-            grant: GrantId([1; 16]),
-            session: session(),
-            edge: ShortId::new("edge").unwrap(),
-            received_at_us: 1_700_000_000_000_000 + self.at_us,
-            // As if every record was acked before the next was sent.
-            base: self.prelude.first_seq,
-        };
+        // The base is that of a client whose every record was acked before the next was sent.
+        let mut stamp = frames::stamp(self.driver.as_str(), &source(), self.prelude.first_seq);
+        stamp.received_at_us += self.at_us;
         self.out.push((self.at_us, stamp.seal(&record)));
         self.prelude.first_seq += u64::from(count);
     }

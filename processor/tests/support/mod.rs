@@ -8,6 +8,7 @@ pub mod stores;
 
 use boxbox_log::memory::MemoryLog;
 use boxbox_log::{Completion, Completions, Log, Outcome, Ticket};
+use boxbox_processor::Config;
 use boxbox_processor::partition::Partition;
 use boxbox_schemas::event::{Closing, EndFrame, EndReason, EventCode, EventFrame, GapFrame, GapReason, Reject, VoidFrame};
 use boxbox_schemas::field::FieldFrame;
@@ -17,26 +18,25 @@ use boxbox_schemas::record::{Kind, Prelude, archive, seal};
 use boxbox_schemas::results::Lap;
 use boxbox_schemas::slow::SlowFrame;
 use boxbox_schemas::stamp::Stamp;
-use boxbox_schemas::{DriverId, GrantId, LogId, RunId, SessionId, ShortId, Sim, Source, TenantId};
-use boxbox_store::{PartitionState, Step};
+use boxbox_schemas::{DriverId, LogId, RunId, SessionId, TenantId};
+use boxbox_store::{Pace, PartitionState, Step};
+pub use boxbox_testkit::frames::source;
+use boxbox_testkit::frames::{TICK_HZ, car, payload, prelude, stamp, tick_us};
+use boxbox_testkit::wait::block_until;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// One lap of the test track: 20 s at a steady speed.
 pub const LAP_TICKS: u32 = 1200;
-const TICK_HZ: i64 = 60;
 /// Cars send at 10 Hz.
 pub const TICK_STEP: u32 = 6;
 const TRACK_M: f64 = 1000.0;
 
 pub fn tenant() -> TenantId {
     TenantId::new("league").unwrap()
-}
-
-pub fn source(id: u128) -> Source {
-    Source { sim: Sim::SYNTHETIC, id, session_num: 0 }
 }
 
 pub fn session(id: u128) -> SessionId {
@@ -51,9 +51,17 @@ pub fn run(n: u8) -> RunId {
     RunId([n; 16])
 }
 
-/// Session time of a tick, µs.
-pub fn time_us(tick: u32) -> i64 {
-    i64::from(tick) * 1_000_000 / TICK_HZ
+/// A configuration whose waits are some milliseconds.
+pub fn quick() -> Config {
+    let ms = Duration::from_millis;
+    Config {
+        news_every: ms(5),
+        quiet_every: ms(20),
+        pace: Some(Pace { every: ms(20), idle: ms(10), bytes: 4 << 20 }),
+        retry_first: ms(1),
+        retry_last: ms(10),
+        ..Config::default()
+    }
 }
 
 /// A client's stream: what it sends, as an edge logs it.
@@ -69,16 +77,9 @@ pub struct Client {
 
 impl Client {
     pub fn new(source_id: u128, driver_name: &str, run_number: u8) -> Self {
-        let stamp = Stamp {
-            tenant: tenant(),
-            driver: driver(driver_name),
-            grant: GrantId([1; 16]),
-            session: session(source_id),
-            edge: ShortId::new("edge-1").unwrap(),
-            received_at_us: 1_700_000_000_000_000 + i64::from(run_number),
-            base: 0,
-        };
-        let prelude = Prelude { kind: Kind::CAR, run: run(run_number), source: source(source_id), slot: 1, meta_rev: 0, first_seq: 0, count: 1 };
+        let mut stamp = stamp(driver_name, &source(source_id), 0);
+        stamp.received_at_us += i64::from(run_number);
+        let prelude = Prelude { slot: 1, ..prelude(Kind::CAR, run(run_number), source(source_id), 0) };
         Self { stamp, prelude, shift: 0, incidents: 0, records: vec![] }
     }
 
@@ -89,6 +90,18 @@ impl Client {
         client.drive(from, from + laps * LAP_TICKS + LAP_TICKS / 2);
         client.end();
         client.records
+    }
+
+    /// A client whose driver has an incident at tick 2380, and takes it back: he drives on from tick 2200.
+    pub fn flashback(source_id: u128, driver_name: &str) -> Self {
+        let mut client = Self::new(source_id, driver_name, 1);
+        client.meta(7, 0);
+        client.drive(300, 2380);
+        client.incidents = 4;
+        client.drive(2380, 2500);
+        client.rewind(2200);
+        client.incidents = 0;
+        client
     }
 
     pub fn next_seq(&self) -> u64 {
@@ -145,7 +158,7 @@ impl Client {
                 let laps = (i64::from(tick) + shift) as f64 / f64::from(LAP_TICKS);
                 FieldFrame {
                     tick,
-                    sim_time_us: time_us(tick),
+                    sim_time_us: tick_us(tick),
                     slot,
                     lap: laps.floor() as i16 + 1,
                     laps_completed: laps.floor() as i16,
@@ -154,8 +167,8 @@ impl Client {
                     ..FieldFrame::default()
                 }
             };
-            let payload: Vec<u8> = cars.iter().flat_map(|car| archive(&frame(*car)).to_vec()).collect();
-            self.put(Kind::FIELD, cars.len() as u16, cars.len() as u64, &payload);
+            let frames: Vec<FieldFrame> = cars.iter().copied().map(frame).collect();
+            self.put(Kind::FIELD, cars.len() as u16, cars.len() as u64, &payload(&frames));
         }
     }
 
@@ -163,8 +176,8 @@ impl Client {
     pub fn drive(&mut self, from: u32, to: u32) {
         let ticks: Vec<u32> = (from..to).step_by(TICK_STEP as usize).collect();
         for ticks in ticks.chunks(5) {
-            let payload: Vec<u8> = ticks.iter().flat_map(|t| archive(&self.frame(*t)).to_vec()).collect();
-            self.put(Kind::CAR, ticks.len() as u16, ticks.len() as u64, &payload);
+            let frames: Vec<CarFrame> = ticks.iter().map(|tick| self.frame(*tick)).collect();
+            self.put(Kind::CAR, ticks.len() as u16, ticks.len() as u64, &payload(&frames));
         }
     }
 
@@ -172,8 +185,6 @@ impl Client {
         let laps = (i64::from(tick) + self.shift) as f64 / f64::from(LAP_TICKS);
         let count = laps.floor() as i16;
         CarFrame {
-            tick,
-            sim_time_us: time_us(tick),
             presence: Presence::LAP_PCT
                 .with(Presence::SPEED)
                 .with(Presence::LAP)
@@ -181,14 +192,13 @@ impl Client {
                 .with(Presence::INCIDENTS)
                 .with(Presence::TRACK_LOC)
                 .with(Presence::ON_TRACK),
-            lap_pct: laps - laps.floor(),
-            speed_mps: (TRACK_M * TICK_HZ as f64 / f64::from(LAP_TICKS)) as f32,
+            speed_mps: (TRACK_M * f64::from(TICK_HZ) / f64::from(LAP_TICKS)) as f32,
             lap: count + 1,
             laps_completed: count,
             incident_count: self.incidents,
             track_loc: TrackLoc::ON_TRACK,
             bits: CarBits::ON_TRACK,
-            ..CarFrame::default()
+            ..car(tick, laps - laps.floor())
         }
     }
 
@@ -198,7 +208,7 @@ impl Client {
 
     /// F4: the simulator goes back to `tick`.
     pub fn rewind(&mut self, tick: u32) {
-        self.put(Kind::EVENT, 1, 1, &archive(&EventFrame { tick, sim_time_us: time_us(tick), code: EventCode::REWIND, ..EventFrame::default() }));
+        self.put(Kind::EVENT, 1, 1, &archive(&EventFrame { tick, sim_time_us: tick_us(tick), code: EventCode::REWIND, ..EventFrame::default() }));
     }
 
     pub fn gap(&mut self, numbers: u64) {
@@ -293,11 +303,7 @@ pub fn append<'a>(log: &dyn Log, records: impl IntoIterator<Item = &'a Bytes>) {
         append_to(&*writer, session.partition(log.partitions()), record.clone());
         appended += 1;
     }
-    let begun = std::time::Instant::now();
-    while told.0.load(Ordering::SeqCst) < appended {
-        assert!(begun.elapsed().as_secs() < 60, "the log does not complete");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
+    block_until("the records are durable", || told.0.load(Ordering::SeqCst) == appended);
 }
 
 pub fn append_to(writer: &dyn boxbox_log::Writer, partition: u32, record: Bytes) {

@@ -2,20 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::PathBuf;
 
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::SessionMeta;
 
-/// The recording `name`, or `None` without the folder of recordings; the test then prints that it did not run.
+/// The frames of the recording `name`, if it is there.
 pub fn recording(test: &str, name: &str) -> Option<Vec<CarFrame>> {
-    let folder =
-        std::env::var_os("BOXBOX_TESTDATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let path = folder.join(name);
-    let Ok(bytes) = std::fs::read(&path) else {
-        eprintln!("NOT RUN: {test}: no recording at {} (set BOXBOX_TESTDATA)", path.display());
-        return None;
-    };
+    let bytes = std::fs::read(boxbox_testkit::recording(test, name)?).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
     let mut reader = ::csv::Reader::from_reader(text.as_bytes());

@@ -11,11 +11,12 @@ use boxbox_race::stream::{Context, Fact, Output};
 use boxbox_schemas::event::{EventCode, EventFrame};
 use boxbox_schemas::field::FieldFrame;
 use boxbox_schemas::frame::CarFrame;
-use boxbox_schemas::ids::{DriverId, RunId, SessionId, Sim, Source};
+use boxbox_schemas::ids::{DriverId, RunId, SessionId};
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
+use boxbox_schemas::record::{Content, Frame, Kind, Record};
 use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Row};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
+use boxbox_testkit::frames;
 
 pub use boxbox_race::stream::{CarState, OtherCar};
 
@@ -63,7 +64,7 @@ impl Rig {
     }
 
     pub fn frame(&mut self, frame: &CarFrame) {
-        let record = record(Kind::CAR, &archive(frame));
+        let record = record(Kind::CAR, frame);
         let Content::Car(frames) = record.content().unwrap() else { unreachable!() };
         self.race.on_frame(&self.ctx, self.seq, frames.iter().next().unwrap().unwrap(), &mut self.out);
         self.seq += 1;
@@ -75,7 +76,7 @@ impl Rig {
     }
 
     pub fn event(&mut self, code: EventCode, tick: u32, sim_time_us: i64) {
-        let record = record(Kind::EVENT, &archive(&EventFrame { code, tick, sim_time_us, ..EventFrame::default() }));
+        let record = record(Kind::EVENT, &EventFrame { code, tick, sim_time_us, ..EventFrame::default() });
         let Content::Event(event) = record.content().unwrap() else { unreachable!() };
         self.race.on_event(&self.ctx, self.seq, event, &mut self.out);
         self.seq += 1;
@@ -85,7 +86,7 @@ impl Rig {
     /// A slow frame at `us` with the number of tyre sets used.
     pub fn tyre_sets(&mut self, tick: u32, us: i64, sets: u16) {
         let presence = SlowPresence::TYRE_SETS;
-        let record = record(Kind::SLOW, &archive(&SlowFrame { tick, sim_time_us: us, presence, tyre_sets_used: sets, ..SlowFrame::default() }));
+        let record = record(Kind::SLOW, &SlowFrame { tick, sim_time_us: us, presence, tyre_sets_used: sets, ..SlowFrame::default() });
         let Content::Slow(frames) = record.content().unwrap() else { unreachable!() };
         self.race.on_slow(&self.ctx, frames.iter().next().unwrap().unwrap(), &mut self.out);
         self.seq += 1;
@@ -206,7 +207,7 @@ impl FieldRig {
     }
 
     pub fn frame(&mut self, frame: &FieldFrame) {
-        let record = record(Kind::FIELD, &archive(frame));
+        let record = record(Kind::FIELD, frame);
         let Content::Field(frames) = record.content().unwrap() else { unreachable!() };
         self.race.on_frame(&self.ctx, self.seq, frames.iter().next().unwrap().unwrap(), &mut self.out);
         self.seq += 1;
@@ -254,8 +255,7 @@ impl FieldRig {
 }
 
 /// Reads a frame as a processor does: checked, from a sealed record.
-fn record(kind: Kind, payload: &[u8]) -> Record {
-    let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
-    let prelude = Prelude { kind, run: RunId([1; 16]), source, slot: 3, meta_rev: 1, first_seq: 0, count: 1 };
-    Record::parse(seal(&prelude, payload).unwrap()).unwrap()
+fn record<F: Frame>(kind: Kind, frame: &F) -> Record {
+    let prelude = frames::prelude(kind, RunId([1; 16]), frames::source(1), 0);
+    Record::parse(frames::sealed(prelude, std::slice::from_ref(frame))).unwrap()
 }

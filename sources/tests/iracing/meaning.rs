@@ -1,11 +1,12 @@
 //! What records and session text mean as frames: units, signs, absences, sessions, rewinds, pulses.
 
+use boxbox_schemas::RunId;
 use boxbox_schemas::check;
 use boxbox_schemas::frame::{CarBits, CarFrame, Flags, Presence, Surface, TrackLoc};
-use boxbox_schemas::record::{Kind, Prelude, Record, archive, seal};
+use boxbox_schemas::record::{Kind, Record, archive, seal};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
-use boxbox_schemas::{RunId, Sim, Source};
 use boxbox_sources::iracing::{IbtError, IbtFile, Item, ReadStats, ReplayOptions, Warning};
+use boxbox_testkit::frames::{prelude, source};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -35,9 +36,7 @@ fn acceptable(item: &Item) {
         Item::Session { meta, .. } => (Kind::META, archive(&**meta)),
         Item::Rewind { .. } => return,
     };
-    let source = Source { sim: Sim::IRACING, id: 1, session_num: 0 };
-    let prelude = Prelude { kind, run: RunId([1; 16]), source, slot: 0, meta_rev: 1, first_seq: 0, count: 1 };
-    let record = Record::parse(seal(&prelude, &payload).unwrap()).unwrap();
+    let record = Record::parse(seal(&prelude(kind, RunId([1; 16]), source(1), 0), &payload).unwrap()).unwrap();
     assert_eq!(check::record(&record), Ok(()), "{item:?}");
 }
 

@@ -5,19 +5,13 @@ use std::path::PathBuf;
 
 use boxbox_schemas::frame::{CarFrame, Flags, Presence, Surface, TrackLoc};
 use boxbox_sources::iracing::{IbtFile, ReplayOptions};
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
 
 use crate::meaning::{cars, replay_file};
 
-/// The folder of real recordings, or why the test cannot run.
+/// The real recording, if it is there.
 pub(crate) fn recording(test: &str) -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("BOXBOX_TESTDATA").map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
-    let path = folder.join("phillipisland_f4_race_green_to_lap2.ibt.gz");
-    if path.is_file() {
-        return Some(path);
-    }
-    eprintln!("NOT RUN: {test}: {} is not there; set BOXBOX_TESTDATA", path.display());
-    None
+    boxbox_testkit::recording(test, PHILLIP_ISLAND)
 }
 
 pub(crate) fn unpacked(path: &PathBuf) -> Vec<u8> {

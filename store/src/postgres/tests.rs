@@ -120,7 +120,7 @@ macro_rules! on_a_server {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             if $crate::postgres::tests::server().is_none() {
-                return $crate::suite::not_run(concat!(module_path!(), "::", stringify!($name)), $crate::postgres::tests::MISSING);
+                return boxbox_testkit::not_run(concat!(module_path!(), "::", stringify!($name)), $crate::postgres::tests::MISSING);
             }
             let $database = $crate::postgres::tests::TestDatabase::ready().await;
             $body

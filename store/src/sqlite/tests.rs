@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use boxbox_schemas::LogId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, SessionInfo, Span};
+use boxbox_testkit::wait::until_some;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
@@ -462,15 +463,11 @@ async fn readers_that_stop_early_hold_nothing() {
     }
     // Dropped queries end on their own threads; give them a moment.
     let mut c = raw(&folder.0.path()).await;
-    let mut busy = 1;
-    for _ in 0..500 {
-        (busy, ..) = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut c).await.unwrap();
-        if busy == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(busy, 0, "a reader still holds a snapshot");
+    until_some("no reader holds a snapshot", async || {
+        let (busy, ..) = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut c).await.unwrap();
+        (busy == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -53,22 +53,12 @@ pub(crate) async fn drop_after<T>(call: impl Future<Output = T>, turns: u32) {
     }
 }
 
-/// Show people and the test command that a test could not run.
-pub(crate) fn not_run(test: &str, why: &str) {
-    use std::io::Write;
-    eprintln!("NOT RUN: store {test}: {why}");
-    if let Some(path) = std::env::var_os("BOXBOX_NOT_RUN") {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut f| f.write_all(format!("store {test}: {why}\n").as_bytes())).expect("BOXBOX_NOT_RUN can be written");
-    }
-}
-
 macro_rules! behaviours {
     ($suite:ident, $fixture:ty as $trait:ident, $($name:ident),+ $(,)?) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             if let Some(why) = <$fixture as $crate::suite::$trait>::missing() {
-                return $crate::suite::not_run(concat!(module_path!(), "::", stringify!($name)), why);
+                return boxbox_testkit::not_run(concat!(module_path!(), "::", stringify!($name)), why);
             }
             $crate::suite::$suite::$name(&<$fixture as $crate::suite::$trait>::new()).await;
         })+

@@ -1,19 +1,13 @@
 //! The services that tests run against: those that variables name, else new stacks; and recordings.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use boxbox_testkit::fetch;
 use boxbox_testkit::not_run::NotRun;
+use boxbox_testkit::recordings::{self, FOLDER_VARIABLE};
 use boxbox_testkit::stack::{ClickhouseOptions, KafkaOptions, Options, PostgresOptions, Stack};
-use boxbox_testkit::{fetch, folders};
-
-/// The variable that names the folder of recordings.
-const TESTDATA: &str = "BOXBOX_TESTDATA";
-
-/// The folder if the variable is not set: `../shared/data`, beside the workspace.
-const TESTDATA_DEFAULT: &str = "shared/data";
 
 /// A service that tests run against.
 struct Wanted {
@@ -96,13 +90,13 @@ impl Services {
     }
 
     fn recordings(&mut self, not_run: &mut NotRun, show: &impl Fn(&str)) {
-        let folder = recordings_folder();
+        let folder = recordings::folder();
         if let Ok(folder) = folder.canonicalize() {
             show(&format!("recordings: {}", folder.display()));
-            self.env.push((TESTDATA.into(), folder.into()));
+            self.env.push((FOLDER_VARIABLE.into(), folder.into()));
             return;
         }
-        let absent = format!("no folder {} ({TESTDATA} names another)", folder.display());
+        let absent = format!("no folder {} ({FOLDER_VARIABLE} names another)", folder.display());
         let instead = match fetch::recording() {
             Ok(file) => {
                 show(&format!("recordings: {absent}; instead {}", file.display()));
@@ -132,15 +126,6 @@ fn without_password(address: &str) -> String {
         Some(format!("{scheme}://{user}:…@{place}"))
     };
     hidden().unwrap_or_else(|| address.to_owned())
-}
-
-/// The folder of recordings: what the variable says, relative to the workspace root, or the default; there or not.
-pub(crate) fn recordings_folder() -> PathBuf {
-    let workspace = folders::workspace();
-    match std::env::var_os(TESTDATA).filter(|dir| !dir.is_empty()) {
-        Some(named) => workspace.join(named),
-        None => workspace.parent().unwrap_or(&workspace).join(TESTDATA_DEFAULT),
-    }
 }
 
 /// An error for a list: its causes on one line, without quoted logs.

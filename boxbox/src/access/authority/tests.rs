@@ -9,11 +9,10 @@ use boxbox_log::control::{Change, Changes};
 use boxbox_schemas::control::Record;
 use boxbox_schemas::grant::{Ability, GrantError, SigningKey};
 use boxbox_schemas::{DriverId, TenantId};
+use boxbox_testkit::wait::PATIENCE;
 use tokio::sync::mpsc;
 
 use super::*;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A data folder with a key and a grant.
 struct Folder {

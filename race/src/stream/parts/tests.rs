@@ -2,10 +2,11 @@
 
 use boxbox_schemas::event::{EventCode, EventFrame};
 use boxbox_schemas::frame::{CarFrame, Flags, TrackLoc};
-use boxbox_schemas::ids::{DriverId, RunId, SessionId, Sim, Source};
-use boxbox_schemas::record::{Content, Kind, Prelude, Record, archive, seal};
+use boxbox_schemas::ids::{DriverId, RunId, SessionId};
+use boxbox_schemas::record::{Content, Frame, Kind, Record};
 use boxbox_schemas::results::{Lap, PitVisit, Row};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
+use boxbox_testkit::frames;
 use proptest::prelude::*;
 
 use super::probe::{BEGINNINGS, PANICS, PLAN, Plan};
@@ -48,10 +49,9 @@ impl Stream {
         stream
     }
 
-    fn record(&mut self, kind: Kind, payload: &[u8]) {
-        let source = Source { sim: Sim::SYNTHETIC, id: 1, session_num: 0 };
-        let prelude = Prelude { kind, run: self.ctx.run, source, slot: 3, meta_rev: 1, first_seq: self.seq, count: 1 };
-        let record = Record::parse(seal(&prelude, payload).unwrap()).unwrap();
+    fn record<F: Frame>(&mut self, kind: Kind, frame: F) {
+        let prelude = frames::prelude(kind, self.ctx.run, frames::source(1), self.seq);
+        let record = Record::parse(frames::sealed(prelude, &[frame])).unwrap();
         let (race, ctx, out) = (&mut self.race, &self.ctx, &mut self.out);
         match record.content().unwrap() {
             Content::Car(frames) => frames.iter().for_each(|f| race.on_frame(ctx, self.seq, f.unwrap(), out)),
@@ -63,16 +63,16 @@ impl Stream {
     }
 
     fn frame(&mut self, frame: &CarFrame) {
-        self.record(Kind::CAR, &archive(frame));
+        self.record(Kind::CAR, *frame);
     }
 
     fn tyre_sets(&mut self, us: i64, sets: u16) {
         let presence = SlowPresence::TYRE_SETS;
-        self.record(Kind::SLOW, &archive(&SlowFrame { sim_time_us: us, presence, tyre_sets_used: sets, ..SlowFrame::default() }));
+        self.record(Kind::SLOW, SlowFrame { sim_time_us: us, presence, tyre_sets_used: sets, ..SlowFrame::default() });
     }
 
     fn rewind(&mut self, tick: u32, sim_time_us: i64) {
-        self.record(Kind::EVENT, &archive(&EventFrame { code: EventCode::REWIND, tick, sim_time_us, ..EventFrame::default() }));
+        self.record(Kind::EVENT, EventFrame { code: EventCode::REWIND, tick, sim_time_us, ..EventFrame::default() });
     }
 
     fn restart(&mut self) {

@@ -1,5 +1,6 @@
 //! The tolerant reader: what a strict one reads it reads the same, and what a strict one refuses it reads as meant.
 
+use boxbox_testkit::recordings::PHILLIP_ISLAND;
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 
@@ -129,12 +130,8 @@ fn agrees(strict: &Yaml<'_>, ours: &Node<'_>, path: &str) {
 /// A real session text, 2,300 lines: a strict reader of others reads the same, every key and every value.
 #[test]
 fn a_real_text_reads_as_a_strict_reader_does() {
-    let folder = std::env::var("BOXBOX_TESTDATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
-    let path = std::path::Path::new(&folder).join("phillipisland_f4_race_green_to_lap2.ibt.gz");
-    if !path.is_file() {
-        eprintln!("NOT RUN: ibt::yaml::a_real_text_reads_as_a_strict_reader_does: {} is not there; set BOXBOX_TESTDATA", path.display());
-        return;
-    }
+    const TEST: &str = "ibt::yaml::a_real_text_reads_as_a_strict_reader_does";
+    let Some(path) = boxbox_testkit::recording(TEST, PHILLIP_ISLAND) else { return };
     let (_, bytes) = Layout::read(&Origin::file(path).unwrap(), &mut Vec::new()).unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let (ours, skipped) = parse(&text);

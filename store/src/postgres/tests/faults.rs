@@ -32,7 +32,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_proves_who_it_is() {
     let (Some((url, password)), Ok(ca)) = (server(), std::env::var("POSTGRES_CA")) else {
-        return crate::suite::not_run(concat!(module_path!(), "::the_server_proves_who_it_is"), "POSTGRES_URL or POSTGRES_CA is not set");
+        return boxbox_testkit::not_run(concat!(module_path!(), "::the_server_proves_who_it_is"), "POSTGRES_URL or POSTGRES_CA is not set");
     };
     let address = url.split('?').next().unwrap_or_default();
     for mode in ["verify-ca", "verify-full"] {
