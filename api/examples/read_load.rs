@@ -231,5 +231,8 @@ async fn fill(results: &SqliteResults, archive: &SqliteArchive) {
         .collect();
     let runs = frames.chunks(600 * 200).enumerate().map(|(k, part)| FrameRun::new(stream, k as u64 * 600, part.to_vec().into()).unwrap()).collect();
     let checkpoint = Checkpoint { log, partition: 0, offset: 1, crc: 1 };
-    archive.append(&lease, &ArchiveBlock { checkpoint, cursors: vec![(stream, FRAMES)], runs, received_at_us: 0, appended_at_us: 0 }).await.unwrap();
+    archive
+        .append(&lease, &ArchiveBlock { checkpoint, cursors: vec![(stream, FRAMES)], runs, records: vec![], received_at_us: 0, appended_at_us: 0 })
+        .await
+        .unwrap();
 }

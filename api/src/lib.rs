@@ -33,6 +33,7 @@ mod page;
 mod paths;
 mod problem;
 mod read;
+mod records;
 mod routes;
 mod server;
 mod svg;

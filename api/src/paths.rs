@@ -8,7 +8,7 @@ pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
 pub(crate) const READER: &str = "/api/docs";
 
 /// Every route of the document, as axum names it.
-pub(crate) const DESCRIBED: [&str; 22] = [
+pub(crate) const DESCRIBED: [&str; 25] = [
     "/livez",
     "/readyz",
     "/api/health",
@@ -20,6 +20,8 @@ pub(crate) const DESCRIBED: [&str; 22] = [
     "/api/v1/sessions/{session}/laps",
     "/api/v1/sessions/{session}/laps/{entry}/{number}",
     "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",
+    "/api/v1/sessions/{session}/laps/{entry}/{number}/slow",
+    "/api/v1/sessions/{session}/laps/{entry}/{number}/field",
     "/api/v1/sessions/{session}/laps/{entry}/{number}/map.svg",
     "/api/v1/compare",
     "/api/v1/compare.svg",
@@ -29,6 +31,7 @@ pub(crate) const DESCRIBED: [&str; 22] = [
     "/api/v1/sessions/{session}/stints",
     "/api/v1/sessions/{session}/pit-stops",
     "/api/v1/sessions/{session}/flags",
+    "/api/v1/sessions/{session}/race-control",
     "/api/v1/sessions/{session}/incidents",
     "/api/v1/sessions/{session}/ledger",
 ];

@@ -11,6 +11,7 @@ mod log;
 mod node;
 mod ports;
 mod race;
+mod recompute;
 mod replay;
 mod sender;
 mod show;

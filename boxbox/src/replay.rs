@@ -1,19 +1,20 @@
 //! `replay`: streams a recording through QUIC and prints its laps next to the simulator's own times.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use boxbox_client::Stream;
+use anyhow::{Context, bail};
+use boxbox_client::{Stream, StreamId};
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::event::EndReason;
-use boxbox_schemas::{DriverId, SessionId, TenantId, grant};
+use boxbox_schemas::{DriverId, SessionId, Source, TenantId, grant};
 use boxbox_sources::iracing::{self, IbtFile, Item};
 
 use crate::node::Node;
 use crate::node::options::NodeOptions;
 use crate::sender::Sender;
-use crate::show::report::Printer;
+use crate::show::report::{Faults, Printer};
 use crate::show::watch::Watcher;
 
 /// Unacked bytes beyond which reading the file pauses: far below what a spool holds, so that a file that is read faster than the
@@ -39,6 +40,9 @@ pub struct ReplayOptions {
     pub json: bool,
     /// Import the recording as a new session, even if it was replayed before.
     pub new_session: bool,
+    /// Import a recording without a lobby into the session of this name: one name, one track and one session number are one session,
+    /// whichever driver's recording it is. `None`: each recording without a lobby is a session by itself.
+    pub session: Option<String>,
     /// Send only every Nth sample; 1: all.
     pub every: u32,
     /// The driver, without `to`.
@@ -131,8 +135,13 @@ impl Replay<'_> {
             )),
             None => None,
         };
-        let options = iracing::ReplayOptions { every: self.options.every, new_session: self.options.new_session.then(uuid::Uuid::new_v4) };
+        let options = iracing::ReplayOptions {
+            every: self.options.every,
+            new_session: self.options.new_session.then(uuid::Uuid::new_v4),
+            named: self.options.session.clone(),
+        };
         let (mut stream, mut frames, mut last) = (None::<Stream>, 0u64, (0u32, 0i64));
+        let mut sources: BTreeMap<StreamId, Source> = BTreeMap::new();
         let mut pace = Pace::new(self.options.speed);
         let mut items = file.replay(options)?;
         for item in &mut items {
@@ -143,6 +152,7 @@ impl Replay<'_> {
                     }
                     let opened = self.sender.client().open(source, slot)?;
                     opened.meta(&meta)?;
+                    sources.insert(opened.id(), source);
                     let name = [&meta.track_name, &meta.track_config, &meta.session_type].map(String::as_str);
                     self.printer.text(&name.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "));
                     if let Some(watcher) = &mut watcher {
@@ -179,8 +189,11 @@ impl Replay<'_> {
                 }
             }
         }
+        let mut faults = Faults::default();
         for warning in file.warnings().iter().chain(&items.stats().warnings) {
             eprintln!("boxbox: {}: {warning}", self.options.file.display());
+            faults.incomplete |= warning.is_incomplete();
+            faults.warnings.push(warning.to_string());
         }
         anyhow::ensure!(frames > 0, "{} holds no samples", self.options.file.display());
         if let Some(stream) = stream.take() {
@@ -192,8 +205,27 @@ impl Replay<'_> {
             None => vec![],
         };
         // All frames are acked: otherwise `finish` fails.
-        self.printer.summary(frames, frames, &ledgers);
-        Ok(())
+        self.printer.summary(frames, frames, &faults, &ledgers);
+        let closed = match &watcher {
+            Some(watcher) => watcher.closed_sessions().await?,
+            None => self.closed_sessions(&sources),
+        };
+        closed.iter().for_each(|(session, retired)| self.printer.session_closed(*session, *retired));
+        match closed.first_key_value() {
+            None => Ok(()),
+            Some((session, true)) => bail!("session {session} is retired: what was sent is dropped. --new-session imports it as another session"),
+            Some((session, false)) => bail!(
+                "session {session} was closed on purpose: what was sent is kept, and changes no result until the session is opened again \
+                 (POST /api/v1/sessions/{session}/reopen)"
+            ),
+        }
+    }
+
+    /// The streams' sessions that the server has reported as closed on purpose; true: retired.
+    fn closed_sessions(&self, sources: &BTreeMap<StreamId, Source>) -> BTreeMap<SessionId, bool> {
+        let Some(tenant) = &self.tenant else { return BTreeMap::new() };
+        let closed = self.sender.closed_sessions().into_iter();
+        closed.filter_map(|(stream, retired)| Some((SessionId::of(tenant, sources.get(&stream)?), retired))).collect()
     }
 
     /// Print the laps that were committed, and wait while too many bytes are unacked.

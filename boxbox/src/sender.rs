@@ -1,11 +1,14 @@
 //! [`Sender`]: the client library as `demo`, `simulate` and `replay` use it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use boxbox_client::{Batch, Client, Config, Spool, Status};
+use boxbox_client::{Batch, Client, Config, Event, Observer, Spool, Status, StreamId};
 use boxbox_schemas::connect::ConnectString;
+use parking_lot::Mutex;
 
 /// Most bytes of unacked frames that are kept: about an hour of one car at 60 Hz.
 const SPOOL_MAX_BYTES: u64 = 64 << 20;
@@ -19,6 +22,19 @@ pub struct Sender {
     client: Client,
     began: Instant,
     warned: AtomicBool,
+    closed: Arc<ClosedSessions>,
+}
+
+/// The streams whose session the edge has reported as closed on purpose; true: retired.
+#[derive(Default)]
+struct ClosedSessions(Mutex<BTreeMap<StreamId, bool>>);
+
+impl Observer for ClosedSessions {
+    fn event(&self, event: &Event) {
+        if let Event::SessionClosed { stream, retired } = event {
+            self.0.lock().insert(*stream, *retired);
+        }
+    }
 }
 
 impl Sender {
@@ -28,8 +44,15 @@ impl Sender {
             Some(dir) => Spool::Disk { dir, max_bytes: SPOOL_MAX_BYTES },
             None => Spool::Memory { max_bytes: SPOOL_MAX_BYTES },
         };
-        let config = Config { spool, batch, agent: concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), ..Config::new(connect) };
-        Ok(Self { client: Client::start(config).await?, began: Instant::now(), warned: AtomicBool::new(false) })
+        let closed = Arc::new(ClosedSessions::default());
+        let (agent, observer) = (concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), Some(closed.clone() as Arc<dyn Observer>));
+        let config = Config { spool, batch, agent, observer, ..Config::new(connect) };
+        Ok(Self { client: Client::start(config).await?, began: Instant::now(), warned: AtomicBool::new(false), closed })
+    }
+
+    /// The streams whose session the server has reported as closed on purpose; true: retired.
+    pub fn closed_sessions(&self) -> BTreeMap<StreamId, bool> {
+        self.closed.0.lock().clone()
     }
 
     /// The client.

@@ -191,7 +191,7 @@ impl Host {
         self.running.push(Container { name: name.clone(), service: service.name.to_owned(), port, child, log });
         let health = self.here(&service.health().unwrap(), port);
         let began = Instant::now();
-        block_until(&format!("{name} is well"), || {
+        block_until(format!("{name} is well"), || {
             let ended = self.running.last_mut().unwrap().child.try_wait().unwrap();
             assert!(ended.is_none(), "{name} ended: {ended:?}");
             Command::new(&health[0]).args(&health[1..]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()

@@ -200,6 +200,11 @@ impl ActiveConnection<'_> {
                     self.shared.event(Event::Stalled { stream: StreamId(id) });
                 }
             }
+            Notice::SessionClosed { stream, retired } => {
+                if let Some(id) = id(stream) {
+                    self.shared.event(Event::SessionClosed { stream: StreamId(id), retired });
+                }
+            }
             Notice::GoAway { within_ms } => {
                 let within = Duration::from_millis(within_ms).mul_f64(fastrand::f64());
                 self.moving.get_or_insert(Instant::now() + within);

@@ -68,6 +68,13 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
+    /// E9: the session of a stream is closed on purpose: what is sent is kept, and changes no result until the session is opened again.
+    SessionClosed {
+        /// The stream.
+        stream: StreamId,
+        /// It is retired: what is sent is dropped.
+        retired: bool,
+    },
     /// The edge refuses this client for good; the client keeps frames in its spool.
     Refused(Refusal),
 }

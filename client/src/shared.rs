@@ -92,6 +92,11 @@ impl Shared {
                 tracing::warn!(stream = stream.0, first, next, reason = reason.0, "frames given up, a gap takes their place");
             }
             Event::Stalled { stream } => tracing::debug!(stream = stream.0, "the edge waits for its log"),
+            Event::SessionClosed { stream, retired } => {
+                let what =
+                    if *retired { "retired: what is sent is dropped" } else { "closed: what is sent changes no result until it is opened again" };
+                tracing::warn!(stream = stream.0, "the session is {what}");
+            }
             Event::Refused(refusal) => {
                 self.counters.failed(refusal.to_string());
                 tracing::error!(code = refusal.code.name(), "the edge refuses this client: {refusal}");

@@ -19,6 +19,7 @@ use crate::config::Limits;
 use crate::flow::Flow;
 use crate::flows::{Flows, Linked};
 use crate::health::Health;
+use crate::life::Lives;
 use crate::link::{CloseRequest, Link};
 use crate::metrics::EdgeMetrics;
 
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     all: Arc<Semaphore>,
     // Set once, right after the log has made it: the log needs the ack path for that.
     writer: OnceLock<Box<dyn Writer>>,
+    /// Who knows the life of sessions; set before the first connection, if at all.
+    pub(crate) lives: OnceLock<Arc<dyn Lives>>,
     started: Instant,
 }
 
@@ -69,6 +72,7 @@ impl Core {
             drivers: Mutex::default(),
             all: budget(limits.unacked_bytes),
             writer: OnceLock::new(),
+            lives: OnceLock::new(),
             started: Instant::now(),
             limits,
         }

@@ -18,6 +18,7 @@ use crate::config::{Config, Identity};
 use crate::core::{AckPath, Core};
 use crate::error::EdgeError;
 use crate::health::Health;
+use crate::life::Lives;
 use crate::metrics::EdgeMetrics;
 use crate::{accept, quic, sweep};
 
@@ -58,6 +59,14 @@ impl Edge {
         let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), ack_path.clone()));
         core.set_writer(log.writer(ack_path)?);
         Ok(Edge { endpoint, address, core, threads })
+    }
+
+    /// Have clients told when their session is closed on purpose, as `lives` knows it.
+    #[must_use]
+    pub fn with_lives(self, lives: Arc<dyn Lives>) -> Self {
+        // Once, before it runs: an edge that has one keeps it.
+        let _ = self.core.lives.set(lives);
+        self
     }
 
     /// The address on which it listens.

@@ -5,6 +5,7 @@
 //! (W6). An edge keeps nothing that a crash could lose: the client sends again whatever is not acked.
 //!
 //! * [`Config`], [`Limits`]: every limit, each with its reason
+//! * [`Lives`]: tells the edge that a session is closed on purpose
 //! * [`Edge`]: bind, run, drain; [`Health`]: for `/readyz`; [`EdgeMetrics`]: for `/metrics`
 //!
 //! What happens to a record, by module: `decoder` cuts it out of its QUIC stream, `validator` checks it (W5, W7), `budgets`
@@ -23,6 +24,7 @@ mod error;
 mod flow;
 mod flows;
 mod health;
+mod life;
 mod link;
 mod metrics;
 mod quic;
@@ -33,4 +35,5 @@ pub use config::{Config, Identity, Limits};
 pub use edge::Edge;
 pub use error::EdgeError;
 pub use health::Health;
+pub use life::{Answer, Life, Lives};
 pub use metrics::EdgeMetrics;

@@ -268,6 +268,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::Void { .. } => "void",
         Notice::Stalled { .. } => "stalled",
         Notice::GoAway { .. } => "go_away",
+        Notice::SessionClosed { .. } => "session_closed",
         Notice::Refused { .. } => "refused",
         Notice::Unknown => "unknown",
     }

@@ -7,8 +7,10 @@
 //!
 //! `closed` records, which only the server writes, close a session, open it again, and retire it.
 //!
-//! * Closed: laps that wait for the simulator's own time settle without it. Later frames are admitted, counted as late, and passed to
-//!   the race logic as before, but their facts change no lap and no row (E9b). (The description may still change, because it is no result.)
+//! * Closed: laps that wait for the simulator's own time settle without it.
+//! * Closed by silence: the session is open again with the first record that brings anything new, and nothing is late.
+//! * Closed on purpose: later frames are admitted, counted as late, and passed to the race logic as before, but their facts change no lap
+//!   and no row (E9b). (The description may still change, because it is no result.)
 //! * Opened again: late facts count as if they had come in time; their laps keep the tag `late` (E9b).
 //! * Retired: only the description is kept. Later records are counted as late and dropped (E9c).
 
@@ -19,12 +21,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
-use boxbox_schemas::results::{AnyRow, Lap, SessionInfo};
+use boxbox_schemas::results::{AnyRow, Dispute, Lap, SessionInfo};
 use boxbox_schemas::stamp::LogRecord;
-use boxbox_schemas::{DriverId, RunId};
+use boxbox_schemas::{DriverId, EntryId, RunId};
 use boxbox_store::{Step, StreamState};
 
-use boxbox_race::session::{Book, Owner, Owners, Staged};
+use boxbox_race::RULES_VERSION;
+use boxbox_race::session::{Book, Owner, Owners, Staged, merged};
 use boxbox_race::stream::Output;
 
 use self::stream::Stream;
@@ -44,6 +47,8 @@ pub(crate) struct Session {
     changed: BTreeSet<StreamId>,
     /// Whether the description has changed since the last step.
     description_changed: bool,
+    /// A stream's own description has changed since the descriptions were merged.
+    merge_due: bool,
     /// Number of its records since this process has restored or opened it.
     records: u64,
 }
@@ -52,13 +57,21 @@ impl Session {
     /// A session whose first record is `first`.
     pub(crate) fn open(first: &LogRecord) -> Self {
         let (stamp, source) = (&first.stamp, first.record.prelude().source);
-        let info = SessionInfo { id: stamp.session, ..SessionInfo::opened(stamp.tenant, source, stamp.received_at_us) };
+        let info = SessionInfo { id: stamp.session, rules: RULES_VERSION, ..SessionInfo::opened(stamp.tenant, source, stamp.received_at_us) };
         Self { description_changed: true, ..Self::restore(info) }
     }
 
     /// A stored session; its streams, facts, laps and rows are restored next.
     pub(crate) fn restore(info: SessionInfo) -> Self {
-        Self { info, streams: BTreeMap::new(), book: Book::default(), changed: BTreeSet::new(), description_changed: false, records: 0 }
+        Self {
+            info,
+            streams: BTreeMap::new(),
+            book: Book::default(),
+            changed: BTreeSet::new(),
+            description_changed: false,
+            merge_due: false,
+            records: 0,
+        }
     }
 
     pub(crate) fn restore_stream(&mut self, state: &StreamState) -> Result<(), StateError> {
@@ -82,6 +95,14 @@ impl Session {
     /// Call this after everything has been restored.
     pub(crate) fn finish_restore(&mut self) {
         self.book.finish_restore(self.owners(), self.info.closed);
+        self.info.disputes = self.disputes();
+        // A description that a version before kept is that of one stream.
+        if let (Some((driver, run, rev)), Some(meta)) = (self.info.meta_from, &self.info.meta)
+            && let Some(stream) = self.streams.get_mut(&(driver, run)).filter(|stream| stream.described().is_none())
+            && stream.describe(rev, meta.clone())
+        {
+            self.changed.insert((driver, run));
+        }
     }
 
     /// Number of its records since this process has restored or opened it.
@@ -109,6 +130,12 @@ impl Session {
         let verdict = admit(stream.ledger().expected, &arrival);
         let admitted = stream.ledger().admitted;
         account(stream.ledger_mut(), &arrival, &verdict);
+        if self.info.closed && self.info.provisional && stream.ledger().admitted > admitted {
+            // Silence was not the end (`session.silence`). Not `late`: nobody has decided that it was.
+            self.open_again(counts);
+            counts.closing(Closing::REOPENED);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
         if self.info.closed {
             let late = stream.ledger().admitted - admitted;
             stream.ledger_mut().late += late;
@@ -123,7 +150,7 @@ impl Session {
         }
         let (halted, car) = (stream.halted(), stream.car());
         if !nothing_new {
-            self.describe(id, record);
+            self.describe(id, record, verdict.new.start - arrival.first);
         }
         if halted {
             counts.halted = counts.halted.saturating_add(verdict.new.end - verdict.new.start);
@@ -160,17 +187,21 @@ impl Session {
         let (closed, retired) = (self.info.closed, self.info.retired);
         let mut outcome = Ok(());
         match closing {
-            Closing::SILENCE | Closing::ASKED if !closed => outcome = self.close(counts),
+            Closing::SILENCE | Closing::ASKED if !closed => {
+                outcome = self.close(counts);
+                self.info.provisional = closing == Closing::SILENCE;
+            }
+            // Who asks means it, whatever silence has done before.
+            Closing::ASKED if self.info.provisional && !retired => self.info.provisional = false,
             Closing::REOPENED if closed && !retired => {
-                self.info.closed = false;
                 self.info.updated_at_us = self.info.updated_at_us.max(at_us);
-                counts.applied(self.book.reopen());
+                self.open_again(counts);
             }
             Closing::RETIRED if !retired => {
                 if !closed {
                     outcome = self.close(counts);
                 }
-                self.info.retired = true;
+                (self.info.retired, self.info.provisional) = (true, false);
             }
             Closing::SILENCE | Closing::ASKED | Closing::REOPENED | Closing::RETIRED => return Ok(()),
             Closing(code) => return Err(format!("it is of code {code}, which this version does not know")),
@@ -178,6 +209,11 @@ impl Session {
         self.description_changed = true;
         counts.closing(closing);
         outcome
+    }
+
+    fn open_again(&mut self, counts: &mut Counts) {
+        (self.info.closed, self.info.provisional, self.description_changed) = (false, false, true);
+        counts.applied(self.book.reopen());
     }
 
     fn close(&mut self, counts: &mut Counts) -> Result<(), String> {
@@ -209,6 +245,7 @@ impl Session {
 
     /// Put everything that has changed since the last step into `step`.
     pub(crate) fn drain(&mut self, step: &mut Step, counts: &mut Counts) {
+        self.merge_descriptions();
         step.sessions.push(self.info.clone());
         // The description of a retired session changes only once, when it is retired.
         if self.info.retired && self.description_changed {
@@ -226,22 +263,34 @@ impl Session {
         }
     }
 
-    /// Update the description from the record: it is the newest revision of the lowest (driver, run).
-    fn describe(&mut self, (driver, run): StreamId, record: &LogRecord) {
+    /// `session.description`. Once for each step: many clients describe a session at its start.
+    fn merge_descriptions(&mut self) {
+        if !std::mem::take(&mut self.merge_due) {
+            return;
+        }
+        let described = || self.streams.iter().filter_map(|((driver, run), stream)| Some((*driver, *run, stream.described()?)));
+        if let Some(meta) = merged(described()) {
+            self.info.meta_from = described().next().map(|(driver, run, newest)| (driver, run, newest.rev));
+            self.info.meta = Some(meta);
+        }
+    }
+
+    /// Keep what the record says of the session.
+    fn describe(&mut self, id: StreamId, record: &LogRecord, new: u64) {
         match record.record.content() {
             Ok(Content::Meta(meta)) => {
                 let rev = record.record.prelude().meta_rev;
-                let kept = self.info.meta_from;
-                if kept.is_none_or(|(d, r, v)| (driver, run) < (d, r) || ((driver, run) == (d, r) && rev >= v)) {
-                    self.info.meta = Some(session_meta(meta));
-                    self.info.meta_from = Some((driver, run, rev));
-                    self.description_changed = true;
+                if self.streams.get_mut(&id).is_some_and(|stream| stream.describe(rev, session_meta(meta))) {
+                    (self.merge_due, self.description_changed) = (true, true);
                 }
             }
             // Times rise within a record (F4), so the last frame's is the highest.
             Ok(Content::Car(frames)) => {
                 if let Some(Ok(last)) = frames.iter().last() {
                     self.info.sim_time_us = self.info.sim_time_us.max(last.sim_time_us.to_native());
+                }
+                if let (Some(stream), Some(Ok(first))) = (self.streams.get_mut(&id), frames.iter().nth(new as usize)) {
+                    self.merge_due |= stream.date_description(first.sim_time_us.to_native());
                 }
             }
             Ok(Content::Field(frames)) => {
@@ -278,6 +327,10 @@ impl Session {
             counts.disputed += 1;
             tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers claim a car; what other clients see of it counts for the first of them");
         }
+        let disputes = self.disputes();
+        if disputes != self.info.disputes {
+            (self.info.disputes, self.description_changed) = (disputes, true);
+        }
         let (moved, applied) = self.book.set_owners(self.owners());
         counts.applied(applied);
         for (id, stream) in &mut self.streams {
@@ -296,6 +349,16 @@ impl Session {
             }
         }
         owners
+    }
+
+    /// `seen.dispute`: the cars that drivers claim for different entries.
+    fn disputes(&self) -> Vec<Dispute> {
+        let mut claims: BTreeMap<EntryId, BTreeSet<EntryId>> = BTreeMap::new();
+        for car in self.streams.values().filter_map(Stream::car) {
+            claims.entry(car.seen_as).or_default().insert(car.entry);
+        }
+        let disputed = claims.into_iter().filter(|(_, entries)| entries.len() > 1);
+        disputed.map(|(seen_as, entries)| Dispute { seen_as, entries: entries.into_iter().collect() }).collect()
     }
 
     /// The stream that a run whose first tick is `tick` inherits from (E2): the driver's most advanced stream that ends before it.

@@ -14,11 +14,13 @@ use boxbox_log::embedded::{EmbeddedLog, Options};
 use boxbox_log::memory::MemoryLog;
 use boxbox_processor::{Config, Processor, Status};
 use boxbox_schemas::SessionId;
+use boxbox_schemas::record::Kind;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo};
+use boxbox_schemas::stamp::LogRecord;
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
 use boxbox_store::{Archive, FrameRun, Sessions, rows_of};
-use boxbox_testkit::wait::{until, until_some};
+use boxbox_testkit::wait::{PATIENCE, until, until_some};
 use bytes::Bytes;
 use fastrand::Rng;
 use support::*;
@@ -175,4 +177,56 @@ async fn a_silent_session_is_closed_in_the_log() {
     let laps = |results: Arc<dyn Sessions>| async move { results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap() };
     assert_eq!(laps(Arc::new(again.clone())).await, laps(results.clone()).await);
     assert!(again.session(&tenant(), &session(1)).await.unwrap().unwrap().closed);
+}
+
+/// E9: silence is no end. What comes after it opens the session by itself, also with another processor in between, and a trickle of late
+/// records opens and closes it no more often than silence allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_late_opens_a_silent_session_and_a_flood_does_not_flicker() {
+    let log: Arc<MemoryLog> = Arc::new(inline_log(1));
+    let close_after = Duration::from_millis(150);
+    let config = Config { close_after, ..quick() };
+    let results = MemoryResults::new();
+    let is_closed = |closed: bool| {
+        let results = results.clone();
+        async move {
+            let seen = async {
+                while results.session(&tenant(), &session(1)).await.unwrap().is_none_or(|s| s.closed != closed) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, seen).await.expect("it is closed, or open");
+        }
+    };
+    let run = || {
+        let processor = Processor::new(config.clone(), log.clone(), Arc::new(results.clone()), Arc::new(MemoryArchive::new()));
+        let (status, stop) = (processor.status(), CancellationToken::new());
+        (status, stop.clone(), tokio::spawn(processor.run(stop)))
+    };
+    let (anna, bert) = (Client::laps(1, "anna", 1, 300, 3), Client::laps(1, "bert", 1, 300, 3));
+    append(&*log, &anna);
+    let (_, stop, work) = run();
+    is_closed(true).await;
+    stop.cancel();
+    work.await.unwrap().unwrap();
+
+    // Another processor takes over, and the other driver's upload trickles in.
+    let (status, stop, work) = run();
+    let began = std::time::Instant::now();
+    for record in &bert {
+        append(&*log, [record]);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    until_level(&status, &*log).await;
+    let took = began.elapsed();
+    is_closed(true).await;
+    stop.cancel();
+    work.await.unwrap().unwrap();
+    let laps = results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap();
+    assert_eq!(laps.iter().map(|lap| (lap.entry.as_str(), lap.number)).collect::<Vec<_>>(), [("anna", 2), ("anna", 3), ("bert", 2), ("bert", 3)]);
+    assert!(laps.iter().all(|lap| !lap.tags.names().contains(&"late".to_owned())), "nobody has decided that it is late");
+    let closings =
+        log.records(0).into_iter().filter(|entry| LogRecord::parse(entry.record.clone()).unwrap().record.prelude().kind == Kind::CLOSED).count();
+    let most = 2 + (took.as_millis() / close_after.as_millis()) as usize;
+    assert!((2..=most).contains(&closings), "{closings} closings within {took:?}");
 }

@@ -78,7 +78,7 @@ fn end(bench: &Bench) -> End {
     let cars = nows.map(|n| ((n.driver.to_string(), n.run.to_string(), n.slot), (n.entry, n.sim_time_us, n.lap_pct))).collect();
     let info: SessionInfo = steps.iter().flat_map(|s| &s.sessions).next_back().unwrap().clone();
     let folded = timing::pit_visits(&visits.values().filter(|v| !v.superseded).cloned().collect::<Vec<_>>());
-    let digest = timing::digest(&timing::classification(&info, &laps, &[]), &laps, &folded, &[]);
+    let digest = timing::digest(&timing::classification(&timing::Facts::of(&info, &laps)), &laps, &folded, &[]);
     End { laps, visits, cars, digest }
 }
 

@@ -72,7 +72,7 @@ fn eventful() -> Vec<Bytes> {
     while rest.iter().any(|r| r.len() > 0) {
         records.extend(rest.iter_mut().filter_map(Iterator::next));
     }
-    // Session 1 is closed while all still drive, and opened again near the end; session 3 is retired before its last laps.
+    // Session 1 is closed by silence, which frames end at once; closed on purpose while all still drive, and opened again near the end; session 3 is retired before its last laps.
     let emil = Client::laps(3, "emil", 1, 0, 4);
     records.splice(200..200, emil[..100].iter().cloned());
     records.insert(300, closing(3, Closing::RETIRED));
@@ -80,7 +80,8 @@ fn eventful() -> Vec<Bytes> {
     let (close, open) = (records.len() / 2, records.len() - 60);
     records.insert(open, closing(1, Closing::REOPENED));
     records.insert(open + 20, closing(1, Closing::ASKED));
-    records.insert(close, closing(1, Closing::SILENCE));
+    records.insert(close, closing(1, Closing::ASKED));
+    records.insert(close - 100, closing(1, Closing::SILENCE));
     records.push(closing(1, Closing::REOPENED));
     records.insert(40, Bytes::from_static(b"rubbish"));
     records.insert(300, damaged(&records[300]));

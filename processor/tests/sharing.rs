@@ -13,9 +13,9 @@ use boxbox_log::Log;
 use boxbox_log::memory::MemoryLog;
 use boxbox_processor::{Config, Phase, Processor, ProcessorError, Status};
 use boxbox_schemas::results::Span;
-use boxbox_schemas::{DriverId, SessionId, TenantId};
+use boxbox_schemas::{DriverId, SessionId, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Member, Pace, Removed, Retention, Sessions, Steps, StoreError};
+use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Member, Pace, Removed, Retention, Sessions, Steps, StoreError};
 use boxbox_testkit::wait::{PATIENCE, until};
 use support::*;
 use tokio::task::JoinHandle;
@@ -151,6 +151,12 @@ impl Archive for Planned {
     }
     async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
         self.blocks.frames(tenant, session, span, limit).await
+    }
+    async fn records(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<KeptRecord>, StoreError> {
+        self.blocks.records(tenant, session, span, limit).await
+    }
+    async fn streams(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<StreamKey>, StoreError> {
+        self.blocks.streams(tenant, session).await
     }
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
         self.blocks.count(tenant, session, driver).await

@@ -8,6 +8,10 @@
 //! Every result is a function of the records alone. So reprocessing a log, from its start or from any checkpoint, gives the same
 //! results bit for bit (E11).
 
+/// The version of the rules ([docs/RULES.md](../../docs/RULES.md)) in this crate. A change by which a stored session would have another result
+/// raises it; `boxbox recompute` then computes old sessions again.
+pub const RULES_VERSION: u32 = 2;
+
 pub mod session;
 pub mod stream;
 pub mod timing;

@@ -115,7 +115,7 @@ fn a_jump_or_a_blank_makes_no_lap() {
     let mut rig = FieldRig::new(&practice());
     rig.frames(&steady().frames(0.0, 99.0, 4));
     let mut stands = steady().frames(99.0, 110.0, 4);
-    stands.iter_mut().for_each(|f| (f.lap_pct, f.track_loc) = (0.001, TrackLoc::PIT_STALL));
+    stands.iter_mut().for_each(|f| (f.lap_pct, f.track_loc, f.lap, f.laps_completed) = (0.001, TrackLoc::PIT_STALL, 2, 1));
     rig.frames(&stands);
     assert_eq!((rig.laps().len(), rig.visits()[0].kind), (0, PitKind::TOW));
 }
@@ -134,9 +134,9 @@ fn race_lap_1_runs_from_the_observers_light() {
             let mut rig = FieldRig::new(&race());
             for f in &frames {
                 let start = if f.sim_time_us >= us(heard_s) {
-                    Start { waiting: false, green_us: Some(us(20.0)) }
+                    Start { green_us: Some(us(20.0)), ..Start::default() }
                 } else {
-                    Start { waiting: true, green_us: None }
+                    Start { waiting: true, ..Start::default() }
                 };
                 rig.race.on_start(&rig.ctx, start, &mut rig.out);
                 rig.frame(&seen(f));
@@ -161,11 +161,28 @@ fn parade_laps_of_the_field_are_none() {
     let mut rig = FieldRig::new(&race());
     for f in &frames {
         let green = (f.sim_time_us >= us(130.0)).then_some(us(130.0));
-        rig.race.on_start(&rig.ctx, Start { waiting: green.is_none(), green_us: green }, &mut rig.out);
+        rig.race.on_start(&rig.ctx, Start { waiting: green.is_none(), green_us: green, ..Start::default() }, &mut rig.out);
         rig.frame(&seen(f));
     }
     let laps: Vec<_> = rig.laps().iter().map(|l| (l.number, l.start_us, (l.end_us + 5) / 10 * 10)).collect();
     assert_eq!(laps, [(1, 130_000_000, 192_000_000), (2, laps[1].1, 252_000_000)]);
+}
+
+/// `validity.pace`: a caution that the observer is shown marks the laps of the cars that it sees.
+#[test]
+fn a_caution_marks_the_laps_of_the_field() {
+    let mut rig = FieldRig::new(&practice());
+    for f in &steady().frames(0.0, 290.0, 4) {
+        let no_racing = (us(120.0)..us(140.0)).contains(&f.sim_time_us);
+        rig.race.on_start(&rig.ctx, Start { no_racing, ..Start::default() }, &mut rig.out);
+        rig.frame(&seen(f));
+    }
+    let laps = rig.laps();
+    assert!(laps.len() > 2);
+    for lap in laps {
+        let under = lap.start_us < us(140.0) && lap.end_us > us(120.5);
+        assert_eq!(lap.reasons.has(Reasons::PACE), under, "{lap:?}");
+    }
 }
 
 #[test]
@@ -236,7 +253,11 @@ fn frames_that_make_no_sense_are_survived() {
             1 => {
                 rig.store_and_load();
             }
-            2 => rig.race.on_start(&rig.ctx, Start { waiting: random.bool(), green_us: Some(i64::from(n) * 250_000) }, &mut rig.out),
+            2 => rig.race.on_start(
+                &rig.ctx,
+                Start { waiting: random.bool(), green_us: Some(i64::from(n) * 250_000), no_racing: random.bool() },
+                &mut rig.out,
+            ),
             3 => rig.race.on_missing(&rig.ctx, rig.seq, rig.seq + 5, &mut rig.out),
             _ => {}
         }

@@ -104,7 +104,8 @@ fn monza_laps_and_order_are_those_of_the_chart() {
     for number in 1..last {
         // Only laps up to this one: the order contains the cars that have completed it.
         let recent: Vec<Lap> = laps.iter().filter(|l| l.number as usize <= number).cloned().collect();
-        let standings = order(&Moment { session: &session, at_us: None, chequered_us: None, recent: &recent, bests: &recent, cars: &[] });
+        let standings =
+            order(&Moment { session: &session, at_us: None, chequered_us: None, recent: &recent, bests: &recent, cars: &[], pit_visits: &[] });
         let ours: Vec<DriverId> = standings.iter().filter(|s| s.laps as usize == number).map(|s| s.driver).collect();
         let mut theirs: Vec<(usize, u32)> = chart.iter().filter_map(|(car, rows)| Some((rows.get(number)?.position, *car))).collect();
         theirs.sort_unstable();

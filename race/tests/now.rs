@@ -213,6 +213,30 @@ fn changes(rig: &Rig) -> Vec<(i64, Flags, Flags)> {
     rig.flag_changes().iter().map(|f| (f.sim_time_us, f.from, f.to)).collect()
 }
 
+/// `state.change`: each once, those of before a rewind again, and the first of a new run.
+#[test]
+fn every_change_of_the_state_is_a_fact() {
+    let (none, racing, over) = (SessionState::INVALID, SessionState::RACING, SessionState::CHECKERED);
+    let mut frames = steady().frames(0.0, 40.0, 20);
+    within(&mut frames, 0.0, 5.0, |f| f.presence = f.presence.without(Presence::SESSION_STATE));
+    within(&mut frames, 20.0, 30.0, |f| f.session_state = over);
+    let changes = |rig: &Rig| rig.state_changes().iter().map(|s| (s.sim_time_us, s.from, s.to)).collect::<Vec<_>>();
+    let all = [(us(5.0), none, racing), (us(20.0), racing, over), (us(30.0), over, racing)];
+    assert_eq!(changes(&fed(&practice(), &frames)), all);
+    let until = |s: f64| frames.iter().filter(move |f| f.sim_time_us < us(s));
+    let from = |s: f64| frames.iter().filter(move |f| f.sim_time_us >= us(s));
+    let mut rig = Rig::new(&practice());
+    rig.frames(until(25.0));
+    rig.event(EventCode::REWIND, 15 * 60, us(15.0));
+    rig.frames(from(15.0));
+    assert_eq!(changes(&rig), all);
+    let mut rig = Rig::new(&practice());
+    rig.frames(until(25.0));
+    rig.restart();
+    rig.frames(from(25.0));
+    assert_eq!(changes(&rig), [all[0], all[1], (us(25.0), none, over), all[2]]);
+}
+
 #[test]
 fn every_change_of_flags_is_a_fact() {
     let mut frames = steady().frames(0.0, 60.0, 20);
@@ -255,7 +279,7 @@ fn flags_over_a_rewind_and_a_restart() {
     rig.restart();
     rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(15.0)));
     assert_eq!(changes(&rig), [(us(10.0), Flags(0), Flags::YELLOW), (us(10.0), Flags(0), Flags::YELLOW), (us(20.0), Flags::YELLOW, Flags(0))]);
-    let spans = boxbox_race::timing::flag_spans(&rig.flag_changes());
+    let spans = boxbox_race::timing::flag_spans(&rig.flag_changes(), &[], &[]);
     assert_eq!(spans.iter().map(|s| (s.from_us, s.until_us)).collect::<Vec<_>>(), [(us(10.0), Some(us(20.0)))]);
 }
 

@@ -4,6 +4,7 @@
 
 mod common;
 
+use boxbox_race::timing::pit_visits;
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::frame::{CarBits, CarFrame, Presence, SessionState, TrackLoc};
 use boxbox_schemas::meta::SessionMeta;
@@ -85,7 +86,7 @@ fn standing_for_a_moment_or_outside_the_stall_or_before_the_green_is_no_stop() {
         f.bits = f.bits.without(CarBits::IN_STALL);
     });
     assert_eq!(one(&visits(&meta(), &frames)).kind, PitKind::DRIVE_THROUGH);
-    for state in [SessionState::WARMUP, SessionState::PARADE, SessionState::COOL_DOWN] {
+    for state in [SessionState::WARMUP, SessionState::PARADE, SessionState::CHECKERED, SessionState::COOL_DOWN] {
         let mut frames = pitting(&STOP, 150.0, 60);
         frames.iter_mut().for_each(|f| f.session_state = state);
         assert_eq!(one(&visits(&meta(), &frames)).kind, PitKind::DRIVE_THROUGH, "{state:?}");
@@ -94,6 +95,47 @@ fn standing_for_a_moment_or_outside_the_stall_or_before_the_green_is_no_stop() {
     let mut frames = pitting(&STOP, 150.0, 60);
     frames.iter_mut().for_each(|f| f.presence = f.presence.without(Presence::TRACK_LOC.with(Presence::IN_STALL)));
     assert_eq!(one(&visits(&meta(), &frames)).kind, PitKind::STOP);
+}
+
+#[test]
+fn a_pit_road_that_drops_out_for_a_moment_is_one_visit() {
+    let lane = |f: &mut CarFrame| {
+        f.bits = f.bits.without(CarBits::ON_PIT_ROAD);
+        f.track_loc = TrackLoc::ON_TRACK;
+    };
+    // One tick, some ticks, most of a second; once, often; before the stall and behind it; at the line, which is in the lane.
+    for hz in [60, 20, 10, 4] {
+        for (long_s, every_s) in [(0.001f64, 1.1), (0.05, 0.4), (0.5, 2.5)] {
+            let trip = PitTrip { enter_s: 99.0, stands_s: Some((106.0, 113.0)), exit_s: 120.0, lane_mps: 20.0 };
+            let plain = pitting(&trip, 200.0, hz);
+            let mut frames = plain.clone();
+            for from_s in (0..40).map(|k| 99.5 + f64::from(k) * every_s).filter(|s| !(105.0..113.5).contains(s) && *s < 119.0) {
+                within(&mut frames, from_s, from_s + long_s.max(1.0 / f64::from(hz)), lane);
+            }
+            let (mut rig, mut whole) = (Rig::new(&meta()), Rig::new(&meta()));
+            rig.frames(&frames);
+            whole.frames(&plain);
+            let same = |v: &PitVisit| (v.kind, v.lap, v.enter_us, v.exit_us);
+            assert_eq!(same(one(&rig.visits())), same(one(&whole.visits())), "{hz} Hz, {long_s} s every {every_s} s");
+            let reasons = |rig: &Rig| rig.laps().iter().map(|l| (l.number, l.reasons, l.tags)).collect::<Vec<_>>();
+            assert_eq!(reasons(&rig), reasons(&whole), "{hz} Hz, {long_s} s every {every_s} s");
+        }
+    }
+}
+
+#[test]
+fn a_visit_after_a_tow_or_a_reset_has_its_lap() {
+    for reset in [false, true] {
+        let frames = pitting(&STOP, 150.0, 60);
+        let mut rig = Rig::new(&meta());
+        rig.frames(frames.iter().filter(|f| f.sim_time_us < us(65.0)));
+        if reset {
+            rig.event(EventCode::RESET, 3_900, us(65.0));
+        }
+        rig.frames(frames.iter().filter(|f| f.sim_time_us >= us(76.0)));
+        rig.end();
+        assert_eq!((one(&rig.visits()).kind, one(&rig.visits()).lap), (PitKind::TOW, 2), "reset event: {reset}");
+    }
 }
 
 #[test]
@@ -295,6 +337,42 @@ fn a_car_that_jerks_in_its_stall_is_one_stop() {
     let v = one(&rig.visits()).clone();
     assert_eq!(v.kind, PitKind::STOP);
     assert!(near(v.stationary_us, 8.0, 1_300_000) && largest < 2_000, "{v:?}, {largest} bytes");
+}
+
+/// A client is started again after two hours, or sees another car again after them: both times the car stands in its stall, 40 laps later.
+#[test]
+fn a_visit_does_not_go_on_where_the_car_was_elsewhere() {
+    let frames = pitting(&STOP, 150.0, 20);
+    let before = frames.iter().filter(|f| f.sim_time_us < us(80.0)).copied();
+    let later = frames.iter().filter(|f| f.sim_time_us >= us(82.0)).map(|f| CarFrame {
+        tick: f.tick + 7_200 * 60,
+        sim_time_us: f.sim_time_us + us(7_200.0),
+        lap: f.lap + 40,
+        laps_completed: f.laps_completed + 40,
+        ..*f
+    });
+    let (before, later): (Vec<_>, Vec<_>) = (before.collect(), later.collect());
+    let mut own = Rig::new(&meta());
+    own.frames(&before);
+    own.restart();
+    own.frames(&later);
+    own.end();
+    let mut field = FieldRig::new(&meta());
+    field.frames(&before);
+    field.frames(&later);
+    field.end();
+    for visits in [pit_visits(&own.visits()), pit_visits(&field.visits())] {
+        assert_eq!(visits.iter().map(|v| v.kind).collect::<Vec<_>>(), [PitKind::STOP, PitKind::START], "{visits:#?}");
+        assert!(near(visits[0].stationary_us, 5.0, 200_000) && visits[0].exit_us.is_none(), "{visits:#?}");
+        assert!(near(visits[1].stationary_us, 3.0, 200_000) && near(visits[1].exit_us.unwrap(), 7_295.0, 60_000), "{visits:#?}");
+    }
+    // Out on the track again: the car stood as long as it was seen.
+    let mut own = Rig::new(&meta());
+    own.frames(&before);
+    own.restart();
+    own.frames(later.iter().filter(|f| f.sim_time_us > us(7_300.0)));
+    let v = one(&pit_visits(&own.visits())).clone();
+    assert!(v.kind == PitKind::STOP && near(v.stationary_us, 5.0, 200_000) && v.exit_us.is_none(), "{v:?}");
 }
 
 #[test]

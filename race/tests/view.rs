@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_race::timing::{self, FinishLaps, Moment, Ranking};
+use boxbox_race::timing::{self, Counting, DecidedBy, Facts, FinishLaps, Moment, Ranking};
 use boxbox_race::view::{LapKey, Rows, SessionView};
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Source, StreamKey, TenantId};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{
-    AnyRow, CarNow, Checkpoint, FieldState, FlagChange, IncidentStep, LOOPS, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo, Step, StreamState,
-    Tags,
+    AnyRow, CarNow, Checkpoint, FieldState, FlagChange, IncidentStep, LOOPS, Lap, Ledger, PitKind, PitVisit, Reasons, SessionInfo,
+    SessionStateChange, Step, StreamState, Tags,
 };
 use boxbox_testkit::{frames, laps};
 use fastrand::Rng;
@@ -45,6 +45,7 @@ struct Store {
     info: Option<SessionInfo>,
     laps: BTreeMap<LapKey, Lap>,
     flags: BTreeMap<(DriverId, RunId, u32, u32), FlagChange>,
+    states: BTreeMap<(DriverId, RunId, u32, u32), SessionStateChange>,
     pit_visits: BTreeMap<(DriverId, RunId, u16, u32, u32), PitVisit>,
     incidents: BTreeMap<(DriverId, RunId, u32, u32), IncidentStep>,
     own: BTreeMap<(DriverId, RunId), Option<CarNow>>,
@@ -67,6 +68,8 @@ impl Store {
         let rows: Vec<&AnyRow> = step.rows.iter().filter(|row| row.head.session == id).collect();
         let flags = AnyRow::read_all::<FlagChange>(rows.iter().copied()).unwrap().into_iter();
         self.flags.extend(flags.map(|f| ((f.driver, f.run, f.timeline, f.tick), f)));
+        let states = AnyRow::read_all::<SessionStateChange>(rows.iter().copied()).unwrap().into_iter();
+        self.states.extend(states.map(|s| ((s.driver, s.run, s.timeline, s.tick), s)));
         let visits = AnyRow::read_all::<PitVisit>(rows.iter().copied()).unwrap().into_iter();
         self.pit_visits.extend(visits.map(|v| ((v.driver, v.run, v.slot, v.timeline, v.tick), v)));
         let incidents = AnyRow::read_all::<IncidentStep>(rows.iter().copied()).unwrap().into_iter();
@@ -81,6 +84,7 @@ impl Store {
         let mut rows = Rows {
             laps: self.laps.values().filter(|l| !l.superseded).cloned().collect(),
             flags: self.flags.values().filter(|f| !f.superseded).cloned().collect(),
+            states: self.states.values().filter(|s| !s.superseded).cloned().collect(),
             pit_visits: self.pit_visits.values().filter(|v| !v.superseded).cloned().collect(),
             incidents: self.incidents.values().filter(|i| !i.superseded).cloned().collect(),
             cars: self.own.values().chain(self.seen.values()).flatten().cloned().collect(),
@@ -88,6 +92,7 @@ impl Store {
         if rng.bool() {
             rng.shuffle(&mut rows.laps);
             rng.shuffle(&mut rows.flags);
+            rng.shuffle(&mut rows.states);
             rng.shuffle(&mut rows.cars);
             rng.shuffle(&mut rows.pit_visits);
             rng.shuffle(&mut rows.incidents);
@@ -106,11 +111,12 @@ impl Store {
         begun.chunk_by(|a, b| a.entry == b.entry).flat_map(|of| &of[of.len().saturating_sub(2)..]).map(|l| (*l).clone()).collect()
     }
 
-    fn best_laps(&self, until_us: i64) -> Vec<Lap> {
+    fn best_laps(&self, until_us: i64, counting: &Counting) -> Vec<Lap> {
         let mut best: BTreeMap<EntryId, &Lap> = BTreeMap::new();
-        for lap in self.laps.values().filter(|l| !l.superseded && l.valid() && l.end_us <= until_us) {
+        let counts = |l: &&Lap| l.start_us < counting.begun_before_us && l.number >= counting.best_from_number;
+        for lap in self.laps.values().filter(|l| !l.superseded && l.valid() && l.end_us <= until_us).filter(counts) {
             let kept = best.entry(lap.entry).or_insert(lap);
-            if (lap.time_us, lap.end_us) < (kept.time_us, kept.end_us) {
+            if (lap.deciding_us(), lap.end_us) < (kept.deciding_us(), kept.end_us) {
                 *kept = lap;
             }
         }
@@ -119,27 +125,43 @@ impl Store {
 
     /// A view with what its order at a moment needs, and no more.
     fn light_view(&self, at_us: Option<i64>, rng: &mut Rng) -> SessionView {
-        let Rows { flags, cars, .. } = self.rows(rng);
-        let view = SessionView::of(self.info.clone().unwrap()).with(Rows { flags, ..Rows::default() });
-        let laps = match view.finish_laps() {
-            FinishLaps::None => vec![],
-            FinishLaps::Numbered(number) => self.laps.values().filter(|l| !l.superseded && l.number == number).cloned().collect(),
-            FinishLaps::LastTwoBegunBy(us) => self.laps_at(us),
-        };
-        let view = view.with(Rows { laps, ..Rows::default() });
+        let Rows { flags, states, cars, pit_visits, .. } = self.rows(rng);
+        let mut view = SessionView::of(self.info.clone().unwrap()).with(Rows { flags, states, cars, ..Rows::default() });
+        for _ in 0..2 {
+            let FinishLaps { numbers, last_two_begun_by } = view.finish_laps();
+            let mut laps: Vec<Lap> = self.laps.values().filter(|l| !l.superseded && numbers.contains(&l.number)).cloned().collect();
+            laps.extend(last_two_begun_by.map(|us| self.laps_at(us)).unwrap_or_default());
+            view = view.with(Rows { laps, ..Rows::default() });
+        }
+        let counting = view.counting().unwrap();
+        if counting.laps_counted > 0 {
+            return view.with(Rows { laps: self.rows(rng).laps, pit_visits, ..Rows::default() });
+        }
         let mut laps = self.laps_at(view.recent_until_us(at_us));
-        laps.extend(self.best_laps(at_us.unwrap_or(i64::MAX)));
-        view.with(Rows { laps, cars, ..Rows::default() })
+        laps.extend(self.best_laps(at_us.unwrap_or(i64::MAX), &counting));
+        view.with(Rows { laps, pit_visits, ..Rows::default() })
     }
 
     /// The same answers without the view, function by function.
     fn order(&self, at_us: Option<i64>, rng: &mut Rng) -> Vec<timing::Standing> {
         let (info, rows) = (self.info.clone().unwrap(), self.rows(rng));
-        let chequered_us = timing::chequered_us(&info, &rows.laps, &rows.flags);
+        let facts = facts(&info, &rows);
+        let chequered_us = timing::chequered_us(&facts);
+        let counting = Counting::of(&facts, timing::finish(&facts).as_ref());
         let at = at_us.unwrap_or(i64::MAX);
-        let (recent, bests) = (self.laps_at(chequered_us.map_or(at, |flag| at.min(flag - 1))), self.best_laps(at));
-        timing::order(&Moment { session: &info, at_us, chequered_us, recent: &recent, bests: &bests, cars: &rows.cars })
+        let recent = self.laps_at(chequered_us.map_or(at, |flag| at.min(flag - 1)));
+        // Which laps count depends on those before them, also of a past moment.
+        let of = self.laps.values().filter(|l| !l.superseded).collect::<Vec<_>>();
+        let of_entry = of.chunk_by(|a, b| a.entry == b.entry).map(|of| counting.counting(of.iter().copied()));
+        let bests =
+            of_entry.filter_map(|of| timing::best_lap(of.into_iter().filter(|l| l.number >= counting.best_from_number && l.end_us <= at)).cloned());
+        let (bests, pit_visits) = (bests.collect::<Vec<_>>(), &rows.pit_visits);
+        timing::order(&Moment { session: &info, at_us, chequered_us, recent: &recent, bests: &bests, cars: &rows.cars, pit_visits })
     }
+}
+
+fn facts<'a>(session: &'a SessionInfo, rows: &'a Rows) -> Facts<'a> {
+    Facts { session, laps: &rows.laps, flags: &rows.flags, states: &rows.states, cars: &rows.cars }
 }
 
 // ---- histories -----------------------------------------------------------------------------------------------------
@@ -147,7 +169,8 @@ impl Store {
 fn info(rng: &mut Rng, id: u32) -> SessionInfo {
     let entries = (0..CARS).map(|n| MetaEntry { slot: n as u16, class_id: 1 + n % 2, ..Default::default() }).collect();
     let session_type = rng.choice(["Race", "Race", "Practice"]).unwrap().to_string();
-    let meta = SessionMeta { session_type, laps_limit: *rng.choice([&0, &0, &(LAPS - 1)]).unwrap(), entries, ..Default::default() };
+    let (laps_limit, time_limit_us) = *rng.choice(&[(0, 0), (LAPS - 1, 0), (0, 350_000_000), (LAPS - 1, 350_000_000), (1, 0)]).unwrap();
+    let meta = SessionMeta { session_type, laps_limit, time_limit_us, entries, ..Default::default() };
     SessionInfo {
         updated_at_us: rng.i64(..),
         sim_time_us: rng.i64(0..END_US),
@@ -166,11 +189,12 @@ fn lap(rng: &mut Rng) -> Lap {
     Lap {
         entry: EntryId(name(car)),
         slot: car as u16,
+        sim_time_us: rng.bool().then(|| time_us + rng.i64(-2_000..2_000)),
         sectors_us: vec![time_us / 2, time_us - time_us / 2],
         loops_us: (1..LOOPS as i64).map(|k| time_us * k / LOOPS as i64).collect(),
         fuel_used_l: rng.bool().then_some(2.5),
         reasons: if rng.u8(0..4) == 0 { Reasons::OFF_TRACK } else { Reasons(0) },
-        tags: if number == 1 { Tags::FIRST_LAP } else { Tags(0) },
+        tags: if number == 1 { Tags::FIRST_LAP } else { *rng.choice(&[Tags(0), Tags(0), Tags::OUT_LAP]).unwrap() },
         superseded: rng.u8(0..6) == 0,
         ..laps::lap(session, driver, RunId([rng.u8(0..2); 16]), number, start_us, start_us + time_us)
     }
@@ -192,6 +216,14 @@ fn flag(rng: &mut Rng) -> FlagChange {
         superseded: rng.u8(0..3) == 0,
         late: false,
     }
+}
+
+fn state(rng: &mut Rng) -> SessionStateChange {
+    let FlagChange { session, entry, driver, run, timeline, tick, sim_time_us, superseded, late, .. } = flag(rng);
+    // The end comes late, and not to all.
+    let over = sim_time_us > END_US / 3 && rng.u8(0..3) == 0;
+    let to = if over { SessionState::CHECKERED } else { SessionState::RACING };
+    SessionStateChange { session, entry, driver, run, timeline, tick, sim_time_us, from: SessionState::INVALID, to, superseded, late }
 }
 
 fn visit(rng: &mut Rng) -> PitVisit {
@@ -219,6 +251,7 @@ fn visit(rng: &mut Rng) -> PitVisit {
         speeding: rng.bool(),
         superseded: rng.u8(0..3) == 0,
         late: false,
+        ends: Default::default(),
     }
 }
 
@@ -263,6 +296,8 @@ fn car(rng: &mut Rng, stream: &StreamKey, seen: Option<u16>) -> CarNow {
         fuel_l: rng.bool().then(|| rng.f32()),
         flags: Flags(0),
         state: SessionState(4),
+        watching: false,
+        taken_over_us: None,
     }
 }
 
@@ -282,12 +317,13 @@ fn step(rng: &mut Rng, offset: u64) -> Step {
         step.sessions = vec![info(rng, 0), info(rng, 1)];
     }
     let mut few = |most: usize| rng.usize(0..=most);
-    let counts = (few(4), few(2), few(2), few(2), few(2), few(2));
+    let counts = (few(4), few(2), few(2), few(2), few(2), few(2), few(1));
     step.laps = (0..counts.0).map(|_| lap(rng)).collect();
     step.withdrawn = (0..counts.1).map(|_| lap(rng)).map(|l| (l.session, l.entry, l.number)).collect();
     step.rows = (0..counts.2).map(|_| AnyRow::of(&flag(rng))).collect();
     step.rows.extend((0..counts.3).map(|_| AnyRow::of(&visit(rng))));
     step.rows.extend((0..counts.4).map(|_| AnyRow::of(&incident(rng))));
+    step.rows.extend((0..counts.6).filter(|_| offset.is_multiple_of(3)).map(|_| AnyRow::of(&state(rng))));
     step.streams = (0..counts.5).map(|_| stream(rng)).collect();
     step.retired = if rng.u8(0..30) == 0 { vec![session(0)] } else { vec![] };
     step
@@ -335,17 +371,21 @@ proptest! {
             prop_assert_eq!(&view.order(at_us), &order, "at {:?}", at_us);
             prop_assert_eq!(&store.light_view(at_us, rng).order(at_us), &order, "of few rows, at {:?}", at_us);
         }
-        let classified = timing::classification(&info, &rows.laps, &rows.flags);
+        let classified = timing::classification(&facts(&info, &rows));
+        prop_assert_eq!(view.finish(), timing::finish(&facts(&info, &rows)));
+        for at_us in [None, Some(END_US / 3)] {
+            prop_assert_eq!(store.light_view(at_us, rng).finish(), view.finish());
+        }
         let (visits, incidents) = (timing::pit_visits(&rows.pit_visits), IncidentStep::fold(rows.incidents.clone()));
         let result = view.result();
         prop_assert_eq!(&result.classified, &classified);
         prop_assert_eq!(&view.classification(), &classified);
         prop_assert_eq!(result.digest, timing::digest(&classified, &rows.laps, &visits, &incidents));
         prop_assert_eq!(view.stints(), timing::stints(&rows.laps, &visits));
-        prop_assert_eq!(view.flag_spans(), timing::flag_spans(&rows.flags));
+        prop_assert_eq!(view.flag_spans(), timing::flags_out(timing::flag_spans(&rows.flags, &rows.states, &rows.cars), Ranking::of(&info)));
         prop_assert_eq!(view.pit_visits(), visits);
-        let fastest = rows.laps.iter().filter(|l| l.valid()).map(|l| (l.time_us, l.end_us)).min();
-        prop_assert_eq!(view.fastest_lap().map(|l| (l.time_us, l.end_us)), fastest);
+        let best = |c: &timing::Classified| Some((c.best_lap_us?, rows.laps.iter().find(|l| (l.entry, Some(l.number)) == (c.entry, c.best_lap))?.end_us));
+        prop_assert_eq!(view.fastest_lap().map(|l| (l.deciding_us(), l.end_us)), classified.iter().filter_map(best).min());
     }
 
     #[test]
@@ -371,7 +411,8 @@ proptest! {
             prop_assert_eq!(&changes.withdrawn, &keys(&old, &new));
             prop_assert!(changes.revised.iter().all(|key| old.contains_key(key) && new.contains_key(key)));
             prop_assert!(old.iter().all(|(key, lap)| new.get(key).is_none_or(|now| now == lap || changes.revised.contains(key))));
-            prop_assert!(changes.flags || before.flag_spans() == view.flag_spans());
+            // Who streams, and so what more than half of them show, depends on states and cars.
+            prop_assert!(changes.flags || changes.states || changes.cars || changes.description || before.flag_spans() == view.flag_spans());
             prop_assert!(changes.pit_visits || before.pit_visits() == view.pit_visits());
             prop_assert!(changes.incidents || before.incidents() == view.incidents());
             prop_assert!(changes.cars || (0..40).all(|n| before.car(EntryId(name(n))) == view.car(EntryId(name(n)))));
@@ -386,20 +427,25 @@ proptest! {
 fn a_history_has_what_it_is_to_show() {
     // The properties above hold of empty sessions too: these must not be.
     let (mut seen, rng) = (BTreeSet::new(), &mut Rng::with_seed(1));
-    for _ in 0..100 {
+    for _ in 0..400 {
         let mut store = Store::default();
-        (0..60).for_each(|offset| store.commit(&step(rng, offset)));
+        let steps = rng.u64(5..60);
+        (0..steps).for_each(|offset| store.commit(&step(rng, offset)));
         let (view, info) = (store.view(rng), store.info.clone().unwrap());
         seen.extend((view.order(None).len() > CARS as usize).then_some("cars that only others see"));
         seen.extend((Ranking::of(&info) == Ranking::BestLap).then_some("no race"));
         seen.extend(store.laps.values().any(|l| l.superseded).then_some("superseded laps"));
-        seen.extend(match view.finish_laps() {
-            FinishLaps::None => None,
-            FinishLaps::Numbered(_) => view.chequered_us().map(|_| "a race of so many laps that ended"),
-            FinishLaps::LastTwoBegunBy(us) => view.chequered_us().map(|at| if at == us - 250_000 { "a flag" } else { "a flag and the crossing" }),
-        });
+        seen.extend(view.finish().map(|finish| match (finish.decided_by, finish.winner) {
+            (DecidedBy::State, Some(_)) => "the state and a crossing",
+            (DecidedBy::State, None) => "the state",
+            (DecidedBy::Flag, Some(_)) => "a flag and a crossing",
+            (DecidedBy::Flag, None) => "a flag",
+            (DecidedBy::LapLimit, _) => "a race of so many laps that ended",
+            (DecidedBy::TimeLimit, _) => "a race of so much time that ended",
+        }));
+        seen.extend(view.counting().filter(|c| c.laps_counted > 0).map(|_| "counted laps"));
     }
-    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(seen.len(), 10, "{seen:?}");
 }
 
 #[test]

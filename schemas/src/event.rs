@@ -129,9 +129,9 @@ pub struct VoidFrame {
 codes! {
     /// Whether the server closes a session, opens it again or retires it (E9).
     Closing(u16, ArchivedClosing) {
-        /// Closed: no client has sent for long enough.
+        /// Closed until frames come: no client has sent for long enough.
         SILENCE = 1;
-        /// Closed: a person or program requested it.
+        /// Closed until it is opened again: a person or program requested it.
         ASKED = 2;
         /// Opened again: late facts count.
         REOPENED = 3;

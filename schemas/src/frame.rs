@@ -315,7 +315,7 @@ pub struct CarFrame {
     pub lat_deg: f64,
     /// Longitude, degrees.
     pub lon_deg: f64,
-    /// The simulator's own time of the last lap, µs.
+    /// The simulator's own time of the last lap, µs; below 0 if it has none, or refuses that lap.
     pub last_lap_time_us: i64,
     /// Distance round the lap, m.
     pub lap_dist_m: f32,

@@ -38,4 +38,4 @@ pub const DISTANCE_MAX_M: f64 = 1_000_000.0;
 pub const SIM_TIME_MAX_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 
 /// Longest race state of a stream, bytes (E5c): a step may write the state of every live stream of its partition, many times a second.
-pub const STREAM_RACE_MAX_BYTES: usize = 4 * 1024;
+pub const STREAM_RACE_MAX_BYTES: usize = 6 * 1024;

@@ -17,6 +17,7 @@
 //!   unless the record is a gap.
 //! * [`Notice::Stalled`] replaces an ack as a sign of life: an edge repeats it at least every second for each stream whose records wait
 //!   for the log, and clients stay connected. Without acks and notices they reconnect (W8).
+//! * [`Notice::SessionClosed`] comes before the ack of what is sent, where the edge knows that the session is closed.
 //! * A close for a record (crc, framing, scope, sequence) is announced by [`Notice::Refused`], whose `expected` is the
 //!   first sequence number of the refused record. A close overtakes messages in the control stream, so its reason
 //!   contains the same notice: [`Notice::close_reason`].
@@ -84,6 +85,14 @@ pub enum Notice {
     GoAway {
         /// Spread of the reconnects, ms.
         within_ms: u64,
+    },
+    /// E9: the stream's session is closed on purpose: what is sent is kept, and changes no result until the session is opened again.
+    SessionClosed {
+        /// The stream's number on this connection.
+        stream: u32,
+        /// It is closed for good: what is sent is dropped.
+        #[serde(default)]
+        retired: bool,
     },
     /// The connection is about to be closed: what was wrong, and the sequence number to continue with.
     Refused {
@@ -343,6 +352,7 @@ mod tests {
                 Control::Ack { stream, next },
                 Control::Notice(Notice::Void { stream, first: 1, next, reason: "range".into() }),
                 Control::Notice(Notice::GoAway { within_ms: 5 }),
+                Control::Notice(Notice::SessionClosed { stream, retired: true }),
                 Control::Unknown(200),
             ];
             let mut whole = BytesMut::new();

@@ -79,7 +79,7 @@ fn block(recording: &Bytes, session: SessionId, log: &LogId, n: u64, now_us: i64
     }
     let cursors = runs.iter().map(|run| (run.stream, run.next_seq())).collect();
     let checkpoint = Checkpoint { log: log.clone(), partition: 0, offset: n * 1_000, crc: n as u32 };
-    Ok(ArchiveBlock { checkpoint, received_at_us: now_us, appended_at_us: now_us + n as i64, cursors, runs })
+    Ok(ArchiveBlock { checkpoint, received_at_us: now_us, appended_at_us: now_us + n as i64, cursors, runs, records: vec![] })
 }
 
 fn stream(session: SessionId, n: u64) -> Result<StreamKey> {

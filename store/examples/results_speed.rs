@@ -13,7 +13,7 @@ use boxbox_schemas::results::{CarNow, Checkpoint, Lap, Ledger, Reasons, SessionI
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, Sim, Source, StreamKey, TenantId};
 use boxbox_store::postgres::{self, PostgresResults};
 use boxbox_store::sqlite::SqliteResults;
-use boxbox_store::{LapFilter, Sessions, Step, Steps, StreamState};
+use boxbox_store::{BestLaps, LapFilter, Sessions, Step, Steps, StreamState};
 use boxbox_testkit::laps;
 
 const ENTRIES: u32 = 28;
@@ -92,7 +92,7 @@ async fn measure(store: impl Steps + Sessions, laps: u32) {
             filtered.push(timed(store.laps(&tenant, &of.id, &filter, Some((entry(3), rng.u32(0..per_entry))), 100)).await);
             let moment = rng.i64(0..i64::from(per_entry)) * LAP_US;
             at.push(timed(store.laps_at(&tenant, &of.id, moment)).await);
-            best.push(timed(store.best_laps(&tenant, &of.id, moment)).await);
+            best.push(timed(store.best_laps(&tenant, &of.id, BestLaps::ended_by(moment))).await);
         }
         println!("{what}, {laps} stored:");
         for (what, spent) in [("a page of 100", page), ("filtered", filtered), ("laps at a moment", at), ("best laps until then", best)] {
@@ -151,6 +151,8 @@ fn state(home: &SessionInfo, n: u32, round: i64, reported: bool) -> StreamState 
         fuel_l: Some(23.51),
         flags: Flags::GREEN,
         state: SessionState(4),
+        watching: false,
+        taken_over_us: None,
     });
     let ledger = Ledger { expected: round as u64 * 60, admitted: round as u64 * 60, ..Ledger::new(stream) };
     StreamState { ledger, race: vec![round as u8; 700].into(), now, field: vec![] }

@@ -1,4 +1,4 @@
-//! [`Archive`]: every admitted frame, once.
+//! [`Archive`]: every admitted record, once: frames of the own car frame by frame, records of other kinds as they came.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub struct ArchiveState {
     /// The archive already has the frames of records up to this offset, even if the checkpoint is before it: they are admitted,
     /// and left out of blocks.
     pub held_to: Option<u64>,
+    /// As `held_to`, for records of other kinds, which a backend may keep elsewhere.
+    pub records_held_to: Option<u64>,
     /// Offsets, rising, at which the next blocks must end, one each: appending these blocks was begun before, and its result may
     /// only become visible later.
     pub planned: Vec<u64>,
@@ -40,7 +42,7 @@ impl Pace {
     pub const EMBEDDED: Pace = Pace { every: Duration::from_secs(1), idle: Duration::from_secs(1), bytes: 4 << 20 };
 }
 
-/// Admitted frames (E1) of the drivers' own cars, from one range of a partition.
+/// What was admitted (E1) from one range of a partition.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ArchiveBlock {
     /// The last record that the block covers.
@@ -51,8 +53,48 @@ pub struct ArchiveBlock {
     pub appended_at_us: i64,
     /// Cursors, after the block, of the streams in it.
     pub cursors: Vec<(StreamKey, u64)>,
-    /// Runs of frames. Several runs of one stream do not overlap.
+    /// Runs of frames of the drivers' own cars. Several runs of one stream do not overlap.
     pub runs: Vec<FrameRun>,
+    /// Records of all other kinds, one element for each stream.
+    pub records: Vec<StreamRecords>,
+}
+
+/// Records of one stream that are not frames of the own car, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamRecords {
+    /// The stream.
+    pub stream: StreamKey,
+    /// One or more records; their numbers rise and do not overlap, neither with one another nor with those of frames.
+    pub records: Vec<KeptRecord>,
+}
+
+/// A record as the archive keeps it. With the frames of the own car, the records of a stream are all that its race logic was given.
+///
+/// One that covers no number (`next_seq == first_seq`) is a *heading*: the prelude of the records whose frames begin at that number.
+/// Frames are kept without their preludes, which are the same for many.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptRecord {
+    /// The first of its numbers that was admitted with it.
+    pub first_seq: u64,
+    /// The first number after it.
+    pub next_seq: u64,
+    /// Its offset in the log. It orders the records of streams, as they came.
+    pub offset: u64,
+    /// When an edge received it, Unix µs.
+    pub received_at_us: i64,
+    /// Its bytes, whatever the caller put there. A store does not read them.
+    pub bytes: Bytes,
+}
+
+impl KeptRecord {
+    /// Whether it covers no number: see the type.
+    pub fn is_heading(&self) -> bool {
+        self.next_seq == self.first_seq
+    }
+    /// The first number that a stream with this record must have reached.
+    pub(crate) fn reaches(&self) -> u64 {
+        self.next_seq.max(self.first_seq.saturating_add(1))
+    }
 }
 
 /// Frames of one stream in order. Sequence numbers that are missing between them belong to records of other kinds, or never arrived.
@@ -97,7 +139,7 @@ pub struct Removed {
     pub more: bool,
 }
 
-/// Every admitted frame, once.
+/// Every admitted record, once.
 #[async_trait]
 pub trait Archive: Send + Sync + 'static {
     /// When a block is to be appended.
@@ -120,6 +162,11 @@ pub trait Archive: Send + Sync + 'static {
     }
     /// The first `limit` frames of `span`, as far as they have arrived, as one run. `None`: there are none.
     async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError>;
+    /// The first `limit` records of `span` that are not frames of the own car, in order, as far as they have arrived.
+    async fn records(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<KeptRecord>, StoreError>;
+    /// The streams of a session of which anything was ever archived, in order. What the server did to the session is a stream of
+    /// [`DriverId::SERVER`].
+    async fn streams(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<StreamKey>, StoreError>;
     /// Number of frames of a session, of one driver or of all.
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError>;
     /// Whether the archive answers.

@@ -1,5 +1,5 @@
 //! The stores that processors write and the API reads: results (laps, incidents, sessions, ledgers, checkpoints) by [`Steps`] and
-//! [`Sessions`], and every admitted frame, once, by [`Archive`].
+//! [`Sessions`], and every admitted record, once, by [`Archive`].
 //!
 //! # The contract of [`Steps`] and [`Sessions`]
 //!
@@ -24,10 +24,12 @@
 //!
 //! * An archive has its own checkpoint for each partition, so that an archive that is down delays no lap (E6b). [`Archive::append`] is all or
 //!   nothing: frames, stream cursors and checkpoint (E6a).
-//! * A frame is stored once, however often its range is appended: frames below a stream's cursor are stored already and are
+//! * A frame or record is stored once, however often its range is appended: what is below a stream's cursor is stored already and is
 //!   skipped, and appending a block again changes nothing, even if the first answer was lost. After a restart
 //!   [`Archive::load`] says where to continue, which frames are stored already, and where the next blocks must end.
-//! * [`Archive::retain`] removes the oldest frames; removed frames never come back.
+//! * Frames of the own car are kept one by one, and records of every other kind as they came: both together are all that was admitted,
+//!   so a session can be computed again from its archive alone.
+//! * [`Archive::retain`] removes the oldest frames and records; what was removed never comes back.
 //!
 //! Backends: [`memory`] is the reference, for tests; [`sqlite`] is the embedded profile; [`postgres`] and [`clickhouse`] are
 //! the server profile. One behaviour suite for each trait runs on all of them.
@@ -45,6 +47,7 @@ pub mod crash;
 mod error;
 pub mod memory;
 mod pack;
+mod pack_records;
 pub mod postgres;
 mod rules;
 mod run;
@@ -53,10 +56,10 @@ mod share;
 pub mod sqlite;
 mod steps;
 
-pub use archive::{Archive, ArchiveBlock, ArchiveState, FrameRun, Pace, Piece, Removed, Retention};
+pub use archive::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Pace, Piece, Removed, Retention, StreamRecords};
 pub use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
 pub use boxbox_schemas::results::{FieldState, PartitionState, Quarantined, Step, StreamState};
 pub use error::StoreError;
 pub use rules::QUARANTINE_MAX_ROWS;
-pub use sessions::{LapFilter, SessionCursor, Sessions, rows_of};
-pub use steps::{Lease, Member, Share, Steps};
+pub use sessions::{BestLaps, LapFilter, SessionCursor, Sessions, rows_of};
+pub use steps::{Lease, Member, Share, Steps, StoredSession};

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::limits::{SEQUENCE_END, STREAM_RACE_MAX_BYTES};
 use boxbox_schemas::results::{Checkpoint, Lap};
-use boxbox_schemas::{SessionId, TenantId};
+use boxbox_schemas::{SessionId, StreamKey, TenantId};
 
-use crate::{ArchiveBlock, LapFilter, Lease, Step, StoreError};
+use crate::{ArchiveBlock, LapFilter, Lease, Step, StoreError, StreamRecords};
 
 /// Quarantined records kept for each partition, the newest: enough to find the cause, and at 32 KiB each no more
 /// than 32 MiB of disk, however long a broken client keeps sending.
@@ -67,7 +67,8 @@ pub(crate) fn check_sessions(step: &Step, stored: impl Fn(&SessionId) -> Option<
     stray.map_or(Ok(()), |s| Err(other_tenant(&s.session, &s.tenant)))
 }
 
-/// Checks that the block's runs are whole frames below their streams' cursors, and that runs of one stream do not overlap.
+/// Checks that the block's runs are whole frames below their streams' cursors, and that runs of one stream do not overlap; likewise its
+/// records.
 pub(crate) fn check_block(block: &ArchiveBlock) -> Result<(), StoreError> {
     let cursors: BTreeMap<_, _> = block.cursors.iter().copied().collect();
     let mut ranges = vec![];
@@ -79,11 +80,34 @@ pub(crate) fn check_block(block: &ArchiveBlock) -> Result<(), StoreError> {
         }
         ranges.push((run.stream, run.first_seq(), run.next_seq()));
     }
+    check_records(block, &cursors)?;
     ranges.sort();
     match ranges.windows(2).find(|w| w[0].0 == w[1].0 && w[1].1 < w[0].2) {
         Some(w) => Err(StoreError::Refused(format!("two runs of driver {} overlap at {}", w[1].0.driver, w[1].1))),
         None => Ok(()),
     }
+}
+
+fn check_records(block: &ArchiveBlock, cursors: &BTreeMap<StreamKey, u64>) -> Result<(), StoreError> {
+    let mut streams = BTreeSet::new();
+    for StreamRecords { stream, records } in &block.records {
+        let refused = |why: String| Err(StoreError::Refused(format!("records of driver {}: {why}", stream.driver)));
+        let cursor = cursors.get(stream).copied().unwrap_or(0);
+        if !streams.insert(*stream) {
+            return refused("they are in the block twice".into());
+        }
+        let mut next = 0;
+        for record in records {
+            if record.first_seq < next || record.next_seq < record.first_seq {
+                return refused(format!("their numbers do not rise at {}", record.first_seq));
+            }
+            if record.reaches() > cursor || cursor > SEQUENCE_END {
+                return refused(format!("one up to {} with a cursor at {cursor}", record.reaches()));
+            }
+            next = record.reaches();
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a partition may go from checkpoint `old` to `new`: never back, and at the same offset only to the same record.

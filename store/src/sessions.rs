@@ -21,6 +21,29 @@ pub struct LapFilter {
     pub valid: Option<bool>,
 }
 
+/// Which laps can be an entry's best.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BestLaps {
+    /// Those that ended by this session time, µs.
+    pub ended_by_us: i64,
+    /// Those that began before this session time, µs.
+    pub begun_before_us: i64,
+    /// With at least this number.
+    pub from_number: u32,
+}
+
+impl BestLaps {
+    /// Any lap that ended by `us`.
+    pub fn ended_by(us: i64) -> Self {
+        Self { ended_by_us: us, begun_before_us: i64::MAX, from_number: 0 }
+    }
+
+    /// Whether `lap` can be the best.
+    pub fn lets_pass(&self, lap: &Lap) -> bool {
+        lap.valid() && lap.end_us <= self.ended_by_us && lap.start_us < self.begun_before_us && lap.number >= self.from_number
+    }
+}
+
 /// Where a list of sessions continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionCursor {
@@ -49,9 +72,9 @@ pub trait Sessions: Send + Sync + 'static {
     /// For each entry of a session the last two chosen laps by (start, number) that began at or before session time
     /// `at_us`, in order of (entry, number): order and gaps at that moment are computed from them.
     async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError>;
-    /// For each entry of a session its fastest chosen lap that counts for best and ended by session time `until_us`, the
-    /// first of equal ones by (end, number), in order of entries.
-    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError>;
+    /// For each entry of a session its fastest chosen lap that counts for best, of those that `of` lets pass, by its deciding time
+    /// ([`Lap::deciding_us`]), the first of equal ones by (end, number), in order of entries.
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, of: BestLaps) -> Result<Vec<Lap>, StoreError>;
     /// One lap.
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError>;
     /// A session's rows of a kind, as each stream reports them, not superseded, in order of (entry, sim_time_us, driver, run, slot,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use boxbox_schemas::LogId;
-use boxbox_schemas::results::{PartitionState, Step};
+use boxbox_schemas::results::{AnyRow, Checkpoint, Lap, Ledger, PartitionState, SessionInfo, Step};
+use boxbox_schemas::{LogId, SessionId};
 
 use crate::StoreError;
 
@@ -40,6 +40,21 @@ pub struct Share {
     pub members: u32,
 }
 
+/// What is stored of one session, without what is superseded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredSession {
+    /// How far its partition is processed.
+    pub checkpoint: Checkpoint,
+    /// Its description and state.
+    pub info: SessionInfo,
+    /// The accounts of its streams, by (driver, run).
+    pub ledgers: Vec<Ledger>,
+    /// Its laps, by (entry, number).
+    pub laps: Vec<Lap>,
+    /// Its rows of all other kinds, by (key, kind).
+    pub rows: Vec<AnyRow>,
+}
+
 /// A processor's access to a results store: leases, the state to continue from, and steps.
 #[async_trait]
 pub trait Steps: Send + Sync + 'static {
@@ -64,6 +79,8 @@ pub trait Steps: Send + Sync + 'static {
     }
     /// The state after the last committed step.
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError>;
+    /// What is stored of one session and counts, to be compared with what it is when it is computed again. `None`: there is no such session.
+    async fn stored(&self, session: &SessionId) -> Result<Option<StoredSession>, StoreError>;
     /// Commit one step.
     async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError>;
 }

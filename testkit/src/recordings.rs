@@ -20,10 +20,10 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// The recording `name`. Without it `test` cannot run, which this function reports.
+/// The recording, or the folder of recordings, `name`. Without it `test` cannot run, which this function reports.
 pub fn recording(test: &str, name: &str) -> Option<PathBuf> {
     let path = folder().join(name);
-    if path.is_file() {
+    if path.exists() {
         return Some(path);
     }
     not_run(test, format_args!("no recording at {} ({FOLDER_VARIABLE} names another folder)", path.display()));

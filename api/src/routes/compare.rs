@@ -61,7 +61,7 @@ pub(crate) async fn draw(reader: Reader, Params(params): Params<PairParams>, Sta
     let (a, b) = load_both(&app, &reader.tenant, &params.a, &params.b).await?;
     // About one value for each pixel, however long the track is.
     let axis = Axis::of(&a, &b, |length_m| (length_m / 1_100.0).max(1.0))?;
-    let curve = |k: usize, side: &Side| Curve { name: side.name(), time_us: side.lap.time_us, speed_mps: axis.speed_mps(k) };
+    let curve = |k: usize, side: &Side| Curve { name: side.name(), time_us: side.lap.timed_us(), speed_mps: axis.speed_mps(k) };
     let chart = Chart {
         title: title(&a.session),
         laps: [curve(0, &a), curve(1, &b)],
@@ -255,14 +255,14 @@ struct Compared {
     /// The car.
     #[serde(flatten)]
     car: Car,
-    /// The lap's time.
-    time_us: i64,
+    /// The lap's time; `null` if it has none.
+    time_us: Option<i64>,
 }
 
 impl Compared {
     fn of(side: &Side) -> Self {
         let lap = &side.lap;
         let car = Car::of(side.session.meta.as_ref(), lap.slot);
-        Self { session: lap.session, entry: lap.entry, number: lap.number, driver: lap.driver, car, time_us: lap.time_us }
+        Self { session: lap.session, entry: lap.entry, number: lap.number, driver: lap.driver, car, time_us: lap.timed_us() }
     }
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionView};
+use boxbox_schemas::results::{FlagChange, SessionStateChange};
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,7 +31,9 @@ pub(crate) async fn list(
     let session = read::session(&app, &reader.tenant, &path.session).await?;
     let laps = read::all_laps(&app, &reader.tenant, &path.session).await?;
     let cars = app.stored(app.sessions()?.cars(&reader.tenant, &path.session).await)?;
-    let view = SessionView::of(session.clone()).with(Rows { laps, cars, ..Rows::default() });
+    let flags = read::rows_of::<FlagChange>(&app, &reader.tenant, &path.session).await?;
+    let states = read::rows_of::<SessionStateChange>(&app, &reader.tenant, &path.session).await?;
+    let view = SessionView::of(session.clone()).with(Rows { laps, flags, states, cars, ..Rows::default() });
     let all: Vec<_> = view.summaries().into_iter().map(|s| (s.entry, Entry::of(s, &session))).collect();
     // Each entry is in the list once; the 0 gives its key the same shape as those of other lists.
     let (page, next_cursor) = cursor::page(all, page.cursor.as_deref(), rows(page.limit)?, |(entry, _)| (*entry, 0u32))?;
@@ -59,13 +62,15 @@ struct Entry {
     /// The drivers, in order of their first laps.
     #[schema(value_type = Vec<ShortId>)]
     drivers: Vec<DriverId>,
-    /// Number of known laps.
+    /// Number of laps completed, as in the order and in the results.
     laps: u32,
-    /// How many of them count for best.
+    /// How many of them are known.
+    known_laps: u32,
+    /// How many of those count for best.
     valid_laps: u32,
-    /// Number of the best lap; of equal laps, the first.
+    /// Number of the best lap that counts; of equal laps, the first.
     best_lap: Option<u32>,
-    /// Its time.
+    /// Its time: the simulator's own where it reported one.
     best_lap_us: Option<i64>,
     /// Best time of each sector in laps that count for best; empty if no lap counts.
     best_sectors_us: Vec<i64>,
@@ -86,6 +91,7 @@ impl Entry {
             car: Car::of(session.meta.as_ref(), summary.slot),
             drivers: summary.drivers,
             laps: summary.laps,
+            known_laps: summary.known_laps,
             valid_laps: summary.valid_laps,
             best_lap: summary.best_lap,
             best_lap_us: summary.best_lap_us,

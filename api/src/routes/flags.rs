@@ -7,7 +7,7 @@ use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::EntryId;
-use boxbox_schemas::results::FlagChange;
+use boxbox_schemas::results::{FlagChange, SessionStateChange};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,13 +28,13 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<FlagList>, Problem> {
+    let session = read::session(&app, &reader.tenant, &path.session).await?;
     let flags = read::rows_of::<FlagChange>(&app, &reader.tenant, &path.session).await?;
-    if flags.is_empty() {
-        read::session(&app, &reader.tenant, &path.session).await?;
-    }
+    let states = read::rows_of::<SessionStateChange>(&app, &reader.tenant, &path.session).await?;
+    let cars = app.stored(app.sessions()?.cars(&reader.tenant, &path.session).await)?;
     // No entry becomes empty text, which sorts before every entry.
     let sort_key = |s: &timing::FlagSpan| (s.from_us, s.flag.0, s.entry.map_or(String::new(), |e| e.to_string()));
-    let spans = SessionView::new(path.session).with(Rows { flags, ..Rows::default() }).flag_spans();
+    let spans = SessionView::of(session).with(Rows { flags, states, cars, ..Rows::default() }).flag_spans();
     let (spans, next_cursor) = cursor::page(spans, page.cursor.as_deref(), rows(page.limit)?, sort_key)?;
     Ok(Json(FlagList { flags: spans.into_iter().map(Flag::of).collect(), next_cursor }))
 }

@@ -143,9 +143,9 @@ pub(crate) struct Lap {
     start_us: i64,
     /// Session time at its end.
     end_us: i64,
-    /// `end_us` minus `start_us`.
+    /// `end_us` minus `start_us`; `null` if the lap counts and has no time (the tag `untimed`).
     #[schema(example = 92_556_400)]
-    time_us: i64,
+    time_us: Option<i64>,
     /// The simulator's own time of the lap.
     sim_time_us: Option<i64>,
     /// Times of the sectors; they sum to `time_us`. Empty if a sector's marker was not crossed.
@@ -201,7 +201,7 @@ impl Lap {
             revision: lap.revision,
             start_us: lap.start_us,
             end_us: lap.end_us,
-            time_us: lap.time_us,
+            time_us: lap.timed_us(),
             sim_time_us: lap.sim_time_us,
             sectors_us: lap.sectors_us,
             loops_us: loops.then(|| lap.loops_us.into_iter().map(|us| Some(us).filter(|us| *us >= 0)).collect()),

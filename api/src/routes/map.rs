@@ -41,7 +41,7 @@ pub(crate) async fn draw(reader: Reader, Path(path): Path<LapPath>, State(app): 
     let map = Map {
         title: title(&session),
         name: format!("{name}, lap {}", lap.number),
-        time_us: lap.time_us,
+        time_us: lap.timed_us(),
         path: &driven,
         marks: marks.unwrap_or_default(),
     };

@@ -3,6 +3,7 @@
 mod close;
 mod compare;
 mod entries;
+mod field;
 mod flags;
 mod health;
 mod incidents;
@@ -11,8 +12,10 @@ mod ledger;
 mod map;
 mod order;
 mod pits;
+mod race_control;
 mod results;
 mod sessions;
+mod slow;
 mod stints;
 mod trace;
 
@@ -48,6 +51,8 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(laps::list))
         .routes(routes!(laps::one))
         .routes(routes!(trace::trace))
+        .routes(routes!(slow::slow))
+        .routes(routes!(field::field))
         .routes(routes!(map::draw))
         .routes(routes!(compare::compare))
         .routes(routes!(compare::draw))
@@ -57,6 +62,7 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(stints::list))
         .routes(routes!(pits::list))
         .routes(routes!(flags::list))
+        .routes(routes!(race_control::race_control))
         .routes(routes!(incidents::list))
         .routes(routes!(ledger::list))
         .split_for_parts();

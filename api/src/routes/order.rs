@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_race::timing::{self, FinishLaps, Ranking};
+use boxbox_race::timing::{self, FinishLaps};
 use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
-use boxbox_schemas::results::{FlagChange, SessionInfo};
+use boxbox_schemas::results::{FlagChange, PitVisit, SessionInfo, SessionStateChange};
 use boxbox_schemas::{DriverId, EntryId, TenantId};
-use boxbox_store::LapFilter;
+use boxbox_store::{BestLaps, LapFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,24 +41,39 @@ pub(crate) async fn order(
 /// The session with the rows that its order at a moment needs, which are far fewer than all of its laps.
 async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option<i64>) -> Result<SessionView, Problem> {
     let (results, id) = (app.sessions()?, &session.id);
-    let mut view = SessionView::of(session.clone());
-    if Ranking::of(session) == Ranking::Distance {
-        view = view.with(Rows { flags: read::rows_of::<FlagChange>(app, tenant, id).await?, ..Rows::default() });
-        let laps = match view.finish_laps() {
-            FinishLaps::None => vec![],
-            FinishLaps::Numbered(number) => {
-                let last = LapFilter { from_number: Some(number), to_number: Some(number), ..LapFilter::default() };
-                read::matching_laps(app, (tenant, id), &last, None, usize::from(u16::MAX), |_| true).await?
-            }
-            FinishLaps::LastTwoBegunBy(us) => app.stored(results.laps_at(tenant, id, us).await)?,
-        };
-        view = view.with(Rows { laps, ..Rows::default() });
-    }
     let at_or_now_us = at_us.unwrap_or(SIM_TIME_MAX_US);
+    let mut view = SessionView::of(session.clone()).with(Rows {
+        flags: read::rows_of::<FlagChange>(app, tenant, id).await?,
+        states: read::rows_of::<SessionStateChange>(app, tenant, id).await?,
+        cars: app.stored(results.cars(tenant, id).await)?,
+        ..Rows::default()
+    });
+    // What the end of a race depends on is known after two questions: the second one may depend on the first one's laps.
+    let mut known = FinishLaps::default();
+    for _ in 0..2 {
+        let wanted = view.finish_laps();
+        let mut laps = vec![];
+        for number in wanted.numbers.iter().filter(|number| !known.numbers.contains(number)) {
+            let of_number = LapFilter { from_number: Some(*number), to_number: Some(*number), ..LapFilter::default() };
+            laps.extend(read::matching_laps(app, (tenant, id), &of_number, None, usize::from(u16::MAX), |_| true).await?);
+        }
+        if let Some(us) = wanted.last_two_begun_by.filter(|us| known.last_two_begun_by != Some(*us)) {
+            laps.extend(app.stored(results.laps_at(tenant, id, us).await)?);
+        }
+        view = view.with(Rows { laps, ..Rows::default() });
+        known = wanted;
+    }
+    let Some(counting) = view.counting() else { return Ok(view) };
+    if counting.laps_counted > 0 {
+        // Which laps count depends on all laps of a car; such a session has few.
+        return Ok(view.with(Rows { laps: read::all_laps(app, tenant, id).await?, ..Rows::default() }));
+    }
+    let bests = BestLaps { ended_by_us: at_or_now_us, begun_before_us: counting.begun_before_us, from_number: counting.best_from_number };
     let mut laps = app.stored(results.laps_at(tenant, id, view.recent_until_us(Some(at_or_now_us))).await)?;
-    laps.extend(app.stored(results.best_laps(tenant, id, at_or_now_us).await)?);
-    let cars = app.stored(results.cars(tenant, id).await)?;
-    Ok(view.with(Rows { laps, cars, ..Rows::default() }))
+    laps.extend(app.stored(results.best_laps(tenant, id, bests).await)?);
+    // Where cars are says who is in the pits now; who was there is told by the visits.
+    let pit_visits = if at_us.is_some() { read::rows_of::<PitVisit>(app, tenant, id).await? } else { vec![] };
+    Ok(view.with(Rows { laps, pit_visits, ..Rows::default() }))
 }
 
 /// `?at_us=…`
@@ -94,29 +109,38 @@ struct Standing {
     /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// The driver, now or last.
+    /// The driver at that moment.
     #[schema(value_type = ShortId)]
     driver: DriverId,
     /// Its car.
     #[serde(flatten)]
     car: Car,
-    /// Number of laps completed.
+    /// Number of laps completed. In practice and qualifying: of the last lap that is in the results.
     laps: u32,
     /// Fraction of the current lap; `null` if it is in no lap.
     lap_pct: Option<f64>,
     /// Whole laps behind the leader; if it is not 0, there is no gap in time.
     laps_down: u32,
-    /// Time behind the leader at the mini-loop (a twentieth of the lap) that it passed last. In practice and qualifying: by best laps.
+    /// Time behind the leader at the mini-loop (a twentieth of the lap) that it passed last; `null` if it is a lap or more, or not known.
+    /// In practice and qualifying: by best laps.
     gap_us: Option<i64>,
     /// Whole laps behind the car ahead in the order.
     interval_laps: u32,
-    /// Time behind the car ahead in the order, measured in the same way.
+    /// Time behind the car ahead in the order, measured where `gap_us` is, and never more than it.
     interval_us: Option<i64>,
+    /// Whole laps behind the first car of its class.
+    class_laps_down: u32,
+    /// Time behind the first car of its class.
+    class_gap_us: Option<i64>,
+    /// Whole laps behind the car ahead in its class.
+    class_interval_laps: u32,
+    /// Time behind the car ahead in its class.
+    class_interval_us: Option<i64>,
     /// Time of its last lap.
     last_lap_us: Option<i64>,
     /// Time of its best valid lap.
     best_lap_us: Option<i64>,
-    /// Whether it is in the pits; `null` if that is not known, or for a moment in the past.
+    /// Whether it is, or was, in the pits; `null` if that is not known.
     in_pits: Option<bool>,
     /// It has taken the chequered flag.
     finished: bool,
@@ -140,6 +164,10 @@ impl Standing {
             gap_us: standing.gap_us,
             interval_laps: standing.interval_laps,
             interval_us: standing.interval_us,
+            class_laps_down: standing.class_laps_down,
+            class_gap_us: standing.class_gap_us,
+            class_interval_laps: standing.class_interval_laps,
+            class_interval_us: standing.class_interval_us,
             last_lap_us: standing.last_lap_us,
             best_lap_us: standing.best_lap_us,
             in_pits: standing.in_pits,

@@ -1,12 +1,13 @@
 //! `GET /api/v1/sessions/{session}/results`: the classification (`race.rank`, `best.lap`), and a digest of all results.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionResult, SessionView};
-use boxbox_schemas::results::{FlagChange, IncidentStep, PitVisit, SessionInfo};
+use boxbox_schemas::results::{FlagChange, IncidentStep, PitVisit, SessionInfo, SessionStateChange};
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,21 +28,43 @@ pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State
     let rows = Rows {
         laps: read::all_laps(&app, tenant, &path.session).await?,
         flags: read::rows_of::<FlagChange>(&app, tenant, &path.session).await?,
+        states: read::rows_of::<SessionStateChange>(&app, tenant, &path.session).await?,
+        cars: app.stored(app.sessions()?.cars(tenant, &path.session).await)?,
         pit_visits: read::rows_of::<PitVisit>(&app, tenant, &path.session).await?,
         incidents: read::rows_of::<IncidentStep>(&app, tenant, &path.session).await?,
-        ..Rows::default()
     };
-    let SessionResult { classified, digest } = SessionView::of(session.clone()).with(rows).result();
+    let SessionResult { finish, classified, digest } = SessionView::of(session.clone()).with(rows).result();
     let results = classified.into_iter().map(|c| Row::of(c, &session)).collect();
-    Ok(Json(ResultList { r#final: session.closed, digest, results }))
+    Ok(Json(ResultList {
+        r#final: session.closed,
+        rules: session.rules,
+        end_us: finish.map(|f| f.end_us),
+        decided_by: finish.map(|f| f.decided_by.name()),
+        ended_without_a_crossing: finish.is_some_and(|f| f.ended_without_a_crossing),
+        digest,
+        results,
+    }))
 }
 
 /// The classification of a session.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Results)]
 pub(crate) struct ResultList {
-    /// The session is closed: the results do not change unless it is opened again.
+    /// The session is closed: the results do not change unless it is opened again, by a person, or by itself if silence has closed it and
+    /// frames come after all.
     r#final: bool,
+    /// The version of the rules by which laps and other facts were computed.
+    #[schema(example = 2)]
+    rules: u32,
+    /// When the session ended, session time: laps that begin then or later do not count. In a race the winner's crossing, or, where no
+    /// client saw it, the moment that tells the end. `null` while it has not ended.
+    end_us: Option<i64>,
+    /// What decided that: `state` (the session state that more than half of the clients show), `flag` (the chequered flag likewise),
+    /// `lap_limit`, `time_limit`; `null` while it has not ended.
+    #[schema(value_type = Option<String>, example = "state")]
+    decided_by: Option<&'static str>,
+    /// The race was stopped, and no car crossed the line to end it: the laps completed by then stand.
+    ended_without_a_crossing: bool,
     /// SHA-256 of all results (classification, laps, pit visits, incidents), 64 hexadecimal digits: equal for equal results,
     /// in whatever order their frames came.
     digest: String,
@@ -60,28 +83,48 @@ struct Row {
     /// The entry's id.
     #[schema(value_type = ShortId)]
     entry: EntryId,
-    /// The drivers of the laps that count, in order of their first laps.
+    /// The drivers of the laps that count, in order of their first laps; without a lap, the drivers whose clients were in the car.
     #[schema(value_type = Vec<ShortId>)]
     drivers: Vec<DriverId>,
     /// Its car.
     #[serde(flatten)]
     car: Car,
+    /// Entries whose drivers claim this car, where there are several, this entry among them; else empty.
+    #[schema(value_type = Vec<ShortId>)]
+    claimed_by: Vec<EntryId>,
     /// Number of laps that count.
     laps: u32,
-    /// It took the chequered flag.
+    /// What became of it: `running`, `finished`, `retired`, `not_started`, `not_classified`, `disqualified`.
+    #[schema(value_type = String, example = "finished")]
+    status: &'static str,
+    /// Why: `took_the_flag`, `race_stopped`, `set_a_time`, `no_time`, `left_the_car`, `in_the_pits`, `stopped`, `not_seen`,
+    /// `did_not_take_the_flag`, `no_lap_begun`, `disqualify_flag`; `null` while it runs.
+    #[schema(value_type = Option<String>, example = "took_the_flag")]
+    why: Option<&'static str>,
+    /// In a race, its status is `finished`.
     finished: bool,
+    /// What decides its place (the last crossing; in practice and qualifying the best lap) is equal to that of another entry; who set it
+    /// first is ahead.
+    tied: bool,
     /// When it last crossed the line in a lap that counts, session time; `null` without a lap.
     finish_us: Option<i64>,
-    /// Races: time from the start to `finish_us`.
+    /// Races: time from the light to `finish_us`.
     total_us: Option<i64>,
     /// Laps behind the winner.
     laps_down: u32,
     /// Time behind the winner; `null` if it is a lap or more behind. In practice and qualifying: by best laps.
     gap_us: Option<i64>,
-    /// Time of its best valid lap that counts.
+    /// Time of its best valid lap that counts: the simulator's own where it reported one. Lap 1 of a race of several laps is none.
     best_lap_us: Option<i64>,
     /// Number of that lap.
     best_lap: Option<u32>,
+}
+
+/// `seen.dispute`: who claims the entry's car, if several do.
+fn claimed_by(session: &SessionInfo, entry: EntryId) -> Vec<EntryId> {
+    let disputes = session.disputes.iter().filter(|dispute| dispute.entries.contains(&entry));
+    let claims: BTreeSet<EntryId> = disputes.flat_map(|dispute| dispute.entries.iter().copied()).collect();
+    claims.into_iter().collect()
 }
 
 impl Row {
@@ -92,8 +135,12 @@ impl Row {
             entry: row.entry,
             drivers: row.drivers,
             car: Car::of(session.meta.as_ref(), row.slot),
+            claimed_by: claimed_by(session, row.entry),
             laps: row.laps,
+            status: row.status.name(),
+            why: row.why.map(timing::Why::name),
             finished: row.finished,
+            tied: row.tied,
             finish_us: row.finish_us,
             total_us: row.total_us,
             laps_down: row.laps_down,

@@ -80,6 +80,11 @@ struct Session {
     sim_time_us: i64,
     /// Its results are final; frames that come later are kept and change nothing unless the session is opened again.
     closed: bool,
+    /// The version of the rules by which its results were computed; `boxbox recompute` computes an old session again.
+    #[schema(example = 2)]
+    rules: u32,
+    /// It is closed because nobody has sent for a while: it opens again by itself when frames of it come.
+    closed_by_silence: bool,
     /// `practice`, `qualify`, `race`, …, as the simulator names it.
     session_type: Option<String>,
     /// `road`, `oval`, …
@@ -145,6 +150,8 @@ impl Session {
             updated_at_us: info.updated_at_us,
             sim_time_us: info.sim_time_us,
             closed: info.closed,
+            rules: info.rules,
+            closed_by_silence: info.provisional,
             session_type: meta.and_then(|m| text(&m.session_type)),
             category: meta.and_then(|m| text(&m.category)),
             laps_limit: meta.map(|m| m.laps_limit).filter(|laps| *laps > 0),

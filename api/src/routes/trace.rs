@@ -70,7 +70,7 @@ pub(crate) async fn trace(
         session: lap.session,
         entry: lap.entry,
         number: lap.number,
-        time_us: lap.time_us,
+        time_us: lap.timed_us(),
         frames: all.len(),
         points,
         complete: frames.complete,
@@ -189,7 +189,7 @@ pub(crate) struct Trace {
     /// The lap's number.
     number: u32,
     /// The lap's time.
-    time_us: i64,
+    time_us: Option<i64>,
     /// Number of frames from which the values were made.
     frames: usize,
     /// Number of values of each channel.

@@ -1,6 +1,6 @@
 //! [`Chart`]: two laps over distance, with their speeds above and the time between them below.
 
-use super::{Anchor, Canvas, lap_time, nice_step, ticks};
+use super::{Anchor, Canvas, lap_time_or_none, nice_step, ticks};
 
 const WIDTH: f64 = 1_200.0;
 const HEIGHT: f64 = 700.0;
@@ -31,7 +31,7 @@ impl Band {
 pub(crate) struct Curve {
     /// The driver and the number of the lap.
     pub(crate) name: String,
-    pub(crate) time_us: i64,
+    pub(crate) time_us: Option<i64>,
     /// At each distance, m/s; `None` where it is not known.
     pub(crate) speed_mps: Vec<Option<f64>>,
 }
@@ -72,7 +72,7 @@ impl Chart {
         for (k, lap) in self.laps.iter().enumerate() {
             let x = LEFT + k as f64 * 560.0;
             canvas.rect((x, 51.0), (26.0, 5.0), &format!("fill=\"{}\"", COLOURS[k]));
-            let label = format!("{}: {} · {}", ["A", "B"][k], shortened(&lap.name, 46), lap_time(lap.time_us));
+            let label = format!("{}: {} · {}", ["A", "B"][k], shortened(&lap.name, 46), lap_time_or_none(lap.time_us));
             canvas.text((x + 35.0, 59.0), Anchor::Start, 15.5, LABEL, &label);
         }
     }

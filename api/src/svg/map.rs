@@ -1,6 +1,6 @@
 //! [`Map`]: the line of a lap, coloured by speed.
 
-use super::{Anchor, Canvas, lap_time, nice_step};
+use super::{Anchor, Canvas, lap_time_or_none, nice_step};
 use crate::trace::Path;
 
 const WIDTH: f64 = 1_000.0;
@@ -18,7 +18,7 @@ pub(crate) struct Map<'a> {
     pub(crate) title: String,
     /// The driver and the number of the lap.
     pub(crate) name: String,
-    pub(crate) time_us: i64,
+    pub(crate) time_us: Option<i64>,
     pub(crate) path: &'a Path,
     /// The frames at which sectors begin; the first is the start.
     pub(crate) marks: Vec<usize>,
@@ -53,7 +53,7 @@ impl Map<'_> {
     pub(crate) fn svg(&self) -> String {
         let mut canvas = Canvas::new(WIDTH, HEIGHT, &format!("{}: {}", self.title, self.name));
         canvas.text((40.0, 38.0), Anchor::Start, 20.0, "fill=\"#1c2127\" font-weight=\"bold\"", &self.title);
-        canvas.text((40.0, 62.0), Anchor::Start, 15.5, LABEL, &format!("{} · {}", self.name, lap_time(self.time_us)));
+        canvas.text((40.0, 62.0), Anchor::Start, 15.5, LABEL, &format!("{} · {}", self.name, lap_time_or_none(self.time_us)));
         let known: Vec<(f64, f64)> = self.path.points.iter().flatten().map(|p| p.at_m).collect();
         let scale = Scale::of(&known);
         let speeds = self.path.points.iter().flatten().filter_map(|p| p.speed_mps);

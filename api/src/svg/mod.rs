@@ -127,8 +127,13 @@ pub(crate) fn ticks(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64>
     (first..=last).map(move |k| k as f64 * step)
 }
 
+/// A lap time in the usual form; a lap may have none.
+pub(crate) fn lap_time_or_none(us: Option<i64>) -> String {
+    us.map_or_else(|| "no time".into(), lap_time)
+}
+
 /// A lap time in the usual form: `1:32.556`.
-pub(crate) fn lap_time(us: i64) -> String {
+fn lap_time(us: i64) -> String {
     let ms = (us + 500).div_euclid(1_000);
     format!("{}:{:02}.{:03}", ms / 60_000, ms / 1_000 % 60, ms % 1_000)
 }

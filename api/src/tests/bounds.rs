@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use boxbox_schemas::results::{AnyRow, CarNow, RowKind};
-use boxbox_store::{LapFilter, StoreError};
+use boxbox_store::{BestLaps, LapFilter, StoreError};
 
 use super::*;
 use crate::ApiError;
@@ -161,8 +161,8 @@ impl Sessions for Slow {
     async fn laps_at(&self, tenant: &TenantId, session: &SessionId, at_us: i64) -> Result<Vec<Lap>, StoreError> {
         self.inner.laps_at(tenant, session, at_us).await
     }
-    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
-        self.inner.best_laps(tenant, session, until_us).await
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, of: BestLaps) -> Result<Vec<Lap>, StoreError> {
+        self.inner.best_laps(tenant, session, of).await
     }
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError> {
         self.inner.cars(tenant, session).await

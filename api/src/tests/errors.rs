@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use boxbox_schemas::results::{AnyRow, CarNow, RowKind};
-use boxbox_store::{LapFilter, SessionCursor, StoreError};
+use boxbox_store::{BestLaps, LapFilter, SessionCursor, StoreError};
 
 use super::*;
 
@@ -132,7 +132,7 @@ impl Sessions for Awkward {
     async fn laps_at(&self, _: &TenantId, _: &SessionId, _: i64) -> Result<Vec<Lap>, StoreError> {
         std::future::pending().await
     }
-    async fn best_laps(&self, _: &TenantId, _: &SessionId, _: i64) -> Result<Vec<Lap>, StoreError> {
+    async fn best_laps(&self, _: &TenantId, _: &SessionId, _: BestLaps) -> Result<Vec<Lap>, StoreError> {
         std::future::pending().await
     }
     async fn cars(&self, _: &TenantId, _: &SessionId) -> Result<Vec<CarNow>, StoreError> {

@@ -7,6 +7,7 @@ mod compare;
 mod data;
 mod document;
 mod errors;
+mod kept;
 mod operators;
 mod page;
 mod timing;
@@ -126,7 +127,14 @@ impl Server {
         self.archive
             .append(
                 &lease,
-                &ArchiveBlock { checkpoint, received_at_us: 0, appended_at_us: 0, cursors: vec![(stream(session), next)], runs: vec![run] },
+                &ArchiveBlock {
+                    checkpoint,
+                    received_at_us: 0,
+                    appended_at_us: 0,
+                    cursors: vec![(stream(session), next)],
+                    runs: vec![run],
+                    records: vec![],
+                },
             )
             .await
             .unwrap();

@@ -101,6 +101,12 @@ async fn order_results_and_entries_say_who_is_where() {
 
     let order = server.get(&format!("{path}/order?at_us=200000000")).await.json();
     let first = &order["order"][0];
+    // Entry b is the car ahead of c and c the first of its class.
+    let table: Vec<_> =
+        order["order"].as_array().unwrap().iter().map(|s| (s["entry"].clone(), s["gap_us"].clone(), s["class_gap_us"].clone())).collect();
+    assert_eq!(table[2], (json!("c"), table[2].1.clone(), json!(0)));
+    assert_eq!((&table[1].1, &order["order"][1]["class_interval_us"]), (&table[1].2, &order["order"][1]["interval_us"]));
+    assert!(table[1].1.as_i64().unwrap() > 0 && table[2].1.as_i64() >= order["order"][2]["interval_us"].as_i64(), "{table:?}");
     assert_eq!((&order["at_us"], &order["session_us"], &order["closed"]), (&json!(200_000_000), &json!(500_000_000), &json!(false)));
     assert_eq!((&first["entry"], &first["position"], &first["laps"], &first["driver_name"]), (&json!("a"), &json!(1), &json!(2), &json!("Driver A")));
 
@@ -143,6 +149,7 @@ async fn pit_stops_and_flags_are_folded() {
         speeding: false,
         superseded: false,
         late: false,
+        ends: Default::default(),
     };
     let flag = |tick: u32, from, to| FlagChange {
         session: home.id,
@@ -159,7 +166,16 @@ async fn pit_stops_and_flags_are_folded() {
     };
     // Two runs tell of one stop.
     let visits = [visit(1, 100, PitKind::STOP), visit(2, 100, PitKind::STOP), visit(1, 300, PitKind::DRIVE_THROUGH)];
-    let flags = [flag(50, Flags(0), Flags::YELLOW), flag(60, Flags::YELLOW, Flags(0)), flag(70, Flags(0), Flags::BLUE)];
+    let flags = [
+        flag(50, Flags(0), Flags::YELLOW),
+        flag(60, Flags::YELLOW, Flags(0)),
+        flag(70, Flags(0), Flags::BLUE),
+        flag(200, Flags::BLUE, Flags::CAUTION),
+        flag(210, Flags::CAUTION, Flags(0)),
+        flag(290, Flags(0), Flags::BLACK),
+        flag(326, Flags::BLACK, Flags(0)),
+        flag(400, Flags(0), Flags::RED),
+    ];
     server
         .results
         .commit(&lease, &Step { rows: visits.iter().map(AnyRow::of).chain(flags.iter().map(AnyRow::of)).collect(), ..empty_step() })
@@ -177,9 +193,18 @@ async fn pit_stops_and_flags_are_folded() {
     let first = &server.get(&format!("{path}/pit-stops?limit=1")).await.json()["pit_stops"][0];
     assert_eq!((&first["lane_us"], &first["stationary_us"], &first["fuel_added_l"]), (&json!(25_000_000), &json!(8_000_000), &json!(20.5)));
 
+    let control = server.get(&format!("{path}/race-control")).await.json();
+    assert_eq!((&control["cautions_count"], &control["caution_laps"], &control["formation"]), (&json!(1), &json!(1), &json!(null)));
+    let caution = json!({ "number": 1, "from_us": 200_000_000, "until_us": 210_000_000, "first_lap": 3, "last_lap": 3, "laps": 1 });
+    assert_eq!(control["cautions"], json!([caution]));
+    let red = json!({ "number": 1, "from_us": 400_000_000, "until_us": null, "clock_stopped_us": null });
+    assert_eq!(control["red_flags"], json!([red]));
+    let served = json!({ "entry": "max", "from_us": 290_000_000, "until_us": 326_000_000, "outcome": "drive_through", "served_us": 300_000_000 });
+    assert_eq!(control["penalties"], json!([served]));
+
     let flags = server.get(&format!("{path}/flags")).await.json();
     assert_eq!(flags["flags"][0], json!({ "flag": "yellow", "entry": null, "from_us": 50_000_000, "until_us": 60_000_000 }));
-    assert_eq!(flags["flags"][1], json!({ "flag": "blue", "entry": "max", "from_us": 70_000_000, "until_us": null }));
+    assert_eq!(flags["flags"][1], json!({ "flag": "blue", "entry": "max", "from_us": 70_000_000, "until_us": 200_000_000 }));
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ impl Server {
         }
         let step = Step { sessions: vec![info.clone()], laps: told, ..Step::new(checkpoint.clone()) };
         self.results.commit(&self.lease, &step).await.unwrap();
-        let block = ArchiveBlock { checkpoint, received_at_us: 0, appended_at_us: 0, cursors: vec![(stream, next)], runs };
+        let block = ArchiveBlock { checkpoint, received_at_us: 0, appended_at_us: 0, cursors: vec![(stream, next)], runs, records: vec![] };
         self.archive.append(&self.lease, &block).await.unwrap();
         info.id
     }

@@ -7,6 +7,7 @@ mod grant;
 mod log;
 mod node;
 mod race;
+mod recompute;
 mod replay;
 mod simulate;
 
@@ -46,6 +47,8 @@ enum Command {
     Api(node::up::RoleArgs),
     /// Prepare PostgreSQL and ClickHouse, or update them; run it before the services start, and after each upgrade
     Migrate(node::stores::StoreArgs),
+    /// Compute stored sessions again from the archive, with the rules of this version, and print what is different
+    Recompute(recompute::RecomputeArgs),
     /// Make and revoke grants, which say who may send and who may read
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -68,6 +71,7 @@ impl Cli {
             Command::Processor(args) => crate::node::up::run(&args.options(Roles::PROCESSOR)?).await,
             Command::Api(args) => crate::node::up::run(&args.options(Roles::API)?).await,
             Command::Migrate(args) => crate::node::stores::migrate(&args.options()?).await,
+            Command::Recompute(args) => crate::recompute::run(args.options()?).await,
             Command::Grant(command) => command.run().await,
         }
     }

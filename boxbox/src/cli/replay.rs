@@ -10,6 +10,9 @@ use crate::cli::node::{NodeArgs, Ports};
 use crate::node::options::Roles;
 use crate::replay::{ReplayOptions, Speed};
 
+/// Longest name of a session, characters.
+const NAME_MAX_CHARS: usize = 64;
+
 /// Options of `replay`.
 #[derive(Args)]
 pub struct ReplayArgs {
@@ -27,6 +30,10 @@ pub struct ReplayArgs {
     /// Import the recording as a new session, even if it was replayed before
     #[arg(long, env = "BOXBOX_NEW_SESSION")]
     new_session: bool,
+    /// Import a recording without a lobby (a test drive, a race against the simulator's own drivers) into the session of this name: one
+    /// name, one track and one session number are one session, whichever driver's recording it is
+    #[arg(long, env = "BOXBOX_SESSION", conflicts_with = "new_session", value_parser = session_name)]
+    session: Option<String>,
     /// Send only every Nth sample; pulses in the samples between are kept
     #[arg(long, env = "BOXBOX_EVERY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=60))]
     every: u32,
@@ -49,11 +56,17 @@ impl ReplayArgs {
             speed: self.speed,
             json: self.json,
             new_session: self.new_session,
+            session: self.session,
             every: self.every,
             driver: self.driver,
             node: self.node.options(Roles::ALL, Ports::Free)?,
         })
     }
+}
+
+fn session_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if (1..=NAME_MAX_CHARS).contains(&name.chars().count()) { Ok(name.to_owned()) } else { Err(format!("give 1 to {NAME_MAX_CHARS} characters")) }
 }
 
 fn speed(text: &str) -> Result<Speed, String> {

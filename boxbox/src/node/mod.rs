@@ -1,6 +1,7 @@
 //! [`Node`]: the services of one process (log, stores, edge, processor, API), all or some of them.
 
 pub mod handles;
+mod lives;
 pub mod options;
 pub mod stores;
 pub mod up;
@@ -25,6 +26,7 @@ use crate::access::identity::{self, ServerIdentity};
 use crate::access::{auth, control};
 use crate::data::{DataFolder, Running};
 use crate::node::handles::Budget;
+use crate::node::lives::StoredLives;
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::stores::{Opened, StoreOptions};
 
@@ -97,6 +99,11 @@ impl Node {
             let edge = Edge::bind(config, identity, authority.clone(), log).await.with_context(|| {
                 format!("cannot listen for sim clients on {} (UDP): choose another port with --quic-port, or 0 for a free one", options.quic)
             })?;
+            // An edge alone has no store to ask.
+            let edge = match &node.sessions {
+                Some(sessions) => edge.with_lives(Arc::new(StoredLives::new(sessions.clone()))),
+                None => edge,
+            };
             node.quic = Some(edge.local_addr());
             let health = edge.health();
             checks.push(Check::new("edge", move || {

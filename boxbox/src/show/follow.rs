@@ -50,6 +50,7 @@ impl Follow {
         let rows = Rows {
             laps: sessions.laps(of.0, of.1, &LapFilter::default(), None, u32::MAX).await?,
             flags: rows_of(sessions, of.0, of.1).await?,
+            states: rows_of(sessions, of.0, of.1).await?,
             pit_visits: rows_of(sessions, of.0, of.1).await?,
             incidents: rows_of(sessions, of.0, of.1).await?,
             cars: sessions.cars(of.0, of.1).await?,
@@ -212,6 +213,8 @@ mod tests {
             fuel_l: None,
             flags: Flags(0),
             state: SessionState(4),
+            watching: false,
+            taken_over_us: None,
         };
         let seen = |slot, now| FieldState { slot, race: Default::default(), now: Some(now) };
         let state = |field| StreamState { ledger: Ledger::new(stream), race: Default::default(), now: Some(car("a", 3, false)), field };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use boxbox_schemas::SessionId;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger};
 use serde::Serialize;
 
@@ -29,13 +30,26 @@ pub enum Event<'a> {
         /// Session time of the first frame with the new count, µs.
         sim_time_us: i64,
     },
+    /// A restart of the race, or a flashback, in the recording took back what was printed before.
+    Undone(UndoneLine),
+    /// The server keeps what was sent for a session, or drops it (`retired`), but it changes no result: the session is closed on purpose.
+    SessionClosed {
+        /// The session's id.
+        session: String,
+        /// What was sent is dropped.
+        retired: bool,
+    },
     /// The last object: how many frames were sent, and what became of them.
     Summary {
         /// Frames of the own car that were read and sent.
         frames: u64,
         /// Frames of the own car that the server has acked.
         acked: u64,
-        /// What became of every sequence number; null with `--to`, where only the server knows.
+        /// Frames that the simulator recorded are missing in the recording, or may be: it was cut, or the simulator crashed.
+        incomplete: bool,
+        /// What is wrong with the recording, in words.
+        warnings: &'a [String],
+        /// What became of every sequence number; null with `--to`, where the server knows.
         ledger: Option<LedgerSum>,
     },
 }
@@ -45,7 +59,9 @@ pub enum Event<'a> {
 pub struct LapLine<'a> {
     session_num: u32,
     lap: u32,
-    time_us: i64,
+    timeline: u32,
+    /// `null` if the lap counts and has no time.
+    time_us: Option<i64>,
     sim_time_us: Option<i64>,
     sectors_us: &'a [i64],
     valid: bool,
@@ -53,6 +69,34 @@ pub struct LapLine<'a> {
     tags: Vec<String>,
     start_us: i64,
     end_us: i64,
+}
+
+/// What was taken back: the lap or the incident step of the same session, timeline and number or time.
+#[derive(Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum UndoneLine {
+    /// A lap.
+    Lap {
+        /// Session number within the recording.
+        session_num: u32,
+        /// Its number.
+        lap: u32,
+        /// Which of the drives of that number: it rises with each time that the simulator goes back.
+        timeline: u32,
+        /// When it began, session time, µs.
+        start_us: i64,
+        /// When it ended, session time, µs.
+        end_us: i64,
+    },
+    /// A step of the incident counter.
+    IncidentCount {
+        /// Session number within the recording.
+        session_num: u32,
+        /// Which timeline it was in.
+        timeline: u32,
+        /// Session time, µs.
+        sim_time_us: i64,
+    },
 }
 
 /// The ledgers of a recording for programs: their sum, and each ledger.
@@ -107,6 +151,15 @@ impl LedgerSum {
     }
 }
 
+/// What is wrong with a recording.
+#[derive(Default)]
+pub struct Faults {
+    /// Frames are missing in it, or may be.
+    pub incomplete: bool,
+    /// Each in words.
+    pub warnings: Vec<String>,
+}
+
 /// Prints laps and incidents in the form asked for.
 pub struct Printer {
     json: bool,
@@ -133,7 +186,8 @@ impl Printer {
             return self.event(&Event::Lap(LapLine {
                 session_num,
                 lap: lap.number,
-                time_us: lap.time_us,
+                timeline: lap.timeline,
+                time_us: lap.timed_us(),
                 sim_time_us: lap.sim_time_us,
                 sectors_us: &lap.sectors_us,
                 valid: lap.valid(),
@@ -147,14 +201,15 @@ impl Printer {
             line(&format!("{:>4}  {:>10}  {:>10}  {:>9}  {:<24}  notes", "lap", "time", "simulator", "diff ms", "sectors"));
         }
         let sim = lap.sim_time_us.map_or_else(|| "-".into(), lap_time);
-        let diff = lap.sim_time_us.map_or_else(|| "-".into(), |t| format!("{:+.3}", (lap.time_us - t) as f64 / 1e3));
+        let diff = lap.sim_time_us.zip(lap.timed_us()).map_or_else(|| "-".into(), |(sim, us)| format!("{:+.3}", (us - sim) as f64 / 1e3));
+        let time = lap.timed_us().map_or_else(|| "-".into(), lap_time);
         let sectors = lap.sectors_us.iter().map(|s| seconds(*s)).collect::<Vec<_>>().join("  ");
         let mut notes = tags.iter().map(|t| t.replace('_', " ")).collect::<Vec<_>>();
         if !lap.valid() {
             let reasons = lap.reasons.names().iter().map(|t| t.replace('_', " ")).collect::<Vec<_>>().join(", ");
             notes.push(format!("not for best: {reasons}"));
         }
-        let row = format!("{:>4}  {:>10}  {sim:>10}  {diff:>9}  {sectors:<24}  {}", lap.number, lap_time(lap.time_us), notes.join("; "));
+        let row = format!("{:>4}  {time:>10}  {sim:>10}  {diff:>9}  {sectors:<24}  {}", lap.number, notes.join("; "));
         line(row.trim_end());
     }
 
@@ -167,10 +222,40 @@ impl Printer {
         }
     }
 
-    /// Print the last line.
-    pub fn summary(&self, frames: u64, acked: u64, ledgers: &[Ledger]) {
+    /// A lap was taken back.
+    pub fn lap_undone(&self, session_num: u32, lap: &Lap) {
+        let Lap { number, timeline, start_us, end_us, .. } = *lap;
         if self.json {
-            return self.event(&Event::Summary { frames, acked, ledger: LedgerSum::of(ledgers) });
+            self.event(&Event::Undone(UndoneLine::Lap { session_num, lap: number, timeline, start_us, end_us }));
+        } else {
+            line(&format!("      lap {number} of {} was undone: the race was restarted, or went back", lap_time(lap.time_us)));
+        }
+    }
+
+    /// A step of the incident counter was taken back.
+    pub fn incident_undone(&self, session_num: u32, step: &IncidentStep) {
+        if self.json {
+            self.event(&Event::Undone(UndoneLine::IncidentCount { session_num, timeline: step.timeline, sim_time_us: step.sim_time_us }));
+        } else {
+            line(&format!("      incident count {} to {} at {} s was undone", step.from, step.to, seconds(step.sim_time_us)));
+        }
+    }
+
+    /// The session is closed on purpose, so that what was sent changes nothing.
+    pub fn session_closed(&self, session: SessionId, retired: bool) {
+        if self.json {
+            self.event(&Event::SessionClosed { session: session.to_string(), retired });
+        }
+    }
+
+    /// The last line; `recording`: what is wrong with it.
+    pub fn summary(&self, frames: u64, acked: u64, recording: &Faults, ledgers: &[Ledger]) {
+        let Faults { incomplete, warnings } = recording;
+        if self.json {
+            return self.event(&Event::Summary { frames, acked, incomplete: *incomplete, warnings, ledger: LedgerSum::of(ledgers) });
+        }
+        if *incomplete {
+            line("the recording is incomplete: see the warnings on standard error");
         }
         line(&format!("{frames} frames sent, {acked} acked"));
         for l in ledgers {

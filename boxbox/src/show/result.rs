@@ -30,7 +30,7 @@ pub fn lap(lap: &Lap, truth: &Truth, race: &Race) -> String {
     let row = format!(
         "{number:>4} {:>4}  {:>9}  {:>9}  {:>7} ms  {class:<5} {sectors:<24} {}",
         lap.number,
-        lap_time(lap.time_us),
+        lap.timed_us().map_or_else(|| "-".into(), lap_time),
         exact.0,
         exact.1,
         notes.join(", ")
@@ -51,7 +51,7 @@ pub fn table(classified: &[Classified], meta: Option<&SessionMeta>) -> Vec<Strin
         let entry = competitor(meta, c.slot);
         let gap = match (c.position, c.finished) {
             (1, _) => c.total_us.map(lap_time).unwrap_or_default(),
-            (_, false) => "not classified".into(),
+            (_, false) => c.status.name().replace('_', " "),
             _ => behind(c.laps_down, c.gap_us),
         };
         let class = entry.map_or("", |e| e.class_name.as_str());
@@ -75,7 +75,7 @@ pub struct Verdict {
 impl Verdict {
     /// Compare `laps` and `classified` with the truth.
     pub fn of(truth: &Truth, laps: &[Lap], classified: &[Classified]) -> Self {
-        let computed: BTreeMap<(EntryId, u32), &Lap> = laps.iter().map(|l| ((l.entry, l.number), l)).collect();
+        let computed: BTreeMap<(EntryId, u32), &Lap> = laps.iter().filter(|l| l.timed_us().is_some()).map(|l| ((l.entry, l.number), l)).collect();
         let driven: Vec<((EntryId, u32), i64)> =
             truth.cars.iter().flat_map(|car| car.laps.iter().filter(|l| l.timed).map(|l| ((car.entry, l.number), l.time_us()))).collect();
         let off: Vec<i64> = driven.iter().filter_map(|(key, us)| computed.get(key).map(|lap| (lap.time_us - us).abs())).collect();

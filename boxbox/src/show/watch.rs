@@ -27,12 +27,14 @@ pub struct Watcher {
     streams: BTreeMap<(SessionId, RunId), u32>,
     laps: BTreeSet<(SessionId, RunId, u32, u32)>,
     incidents: BTreeSet<(SessionId, RunId, u32, u32)>,
+    /// What of them was taken back.
+    undone: BTreeSet<(&'static str, SessionId, RunId, u32, u32)>,
 }
 
 impl Watcher {
     /// For streams of `driver`, named by [`Watcher::follow`].
     pub fn new(feed: broadcast::Receiver<Arc<Step>>, sessions: Arc<dyn Sessions>, tenant: TenantId, driver: DriverId) -> Self {
-        Self { feed, sessions, tenant, driver, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new() }
+        Self { feed, sessions, tenant, driver, streams: BTreeMap::new(), laps: BTreeSet::new(), incidents: BTreeSet::new(), undone: BTreeSet::new() }
     }
 
     /// Print the laps of this stream as well.
@@ -54,21 +56,26 @@ impl Watcher {
     }
 
     fn step(&mut self, step: &Step, printer: &mut Printer) {
-        let rows = step.rows.iter().filter(|row| row.head.key.driver == self.driver && !row.head.superseded);
+        let rows = step.rows.iter().filter(|row| row.head.key.driver == self.driver && !row.head.late);
         // This program wrote the rows, so it can read them.
         for incident in AnyRow::read_all::<IncidentStep>(rows).unwrap_or_default() {
-            if let Some(num) = self.streams.get(&(incident.session, incident.run))
-                && self.incidents.insert((incident.session, incident.run, incident.timeline, incident.tick))
-            {
+            let Some(num) = self.streams.get(&(incident.session, incident.run)) else { continue };
+            if self.incidents.insert((incident.session, incident.run, incident.timeline, incident.tick)) {
                 printer.incident(*num, &incident);
             }
+            if incident.superseded && self.undone.insert(("incident", incident.session, incident.run, incident.timeline, incident.tick)) {
+                printer.incident_undone(*num, &incident);
+            }
         }
-        // The facts of these streams, and not the laps that were chosen among several runs.
-        for lap in step.facts.iter().filter(|l| l.driver == self.driver && !l.superseded) {
-            if let (Some(num), true) = (self.streams.get(&(lap.session, lap.run)), lap.settled)
-                && self.laps.insert((lap.session, lap.run, lap.number, lap.timeline))
-            {
+        // The facts of these streams, and not the laps that were chosen among several runs. What was taken back is printed all the same, and
+        // then said to be: how much of a recording a step covers must not change what is printed.
+        for lap in step.facts.iter().filter(|l| l.driver == self.driver && l.settled) {
+            let Some(num) = self.streams.get(&(lap.session, lap.run)) else { continue };
+            if self.laps.insert((lap.session, lap.run, lap.number, lap.timeline)) {
                 printer.lap(*num, lap);
+            }
+            if lap.superseded && self.undone.insert(("lap", lap.session, lap.run, lap.number, lap.timeline)) {
+                printer.lap_undone(*num, lap);
             }
         }
     }
@@ -85,13 +92,30 @@ impl Watcher {
                 );
             }
             self.drain(printer);
-            let ended = ledgers.len() == self.streams.len() && ledgers.iter().all(|l| l.ended);
+            let ended = ledgers.len() == self.streams.len() && ledgers.iter().all(|l| l.ended) || self.is_any_retired().await?;
             if ended || Instant::now() >= deadline {
                 self.rest(printer).await?;
                 return Ok(ledgers);
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
+    }
+
+    /// Of a retired session nothing more is accounted for, and no end is seen.
+    async fn is_any_retired(&self) -> anyhow::Result<bool> {
+        Ok(self.closed_sessions().await?.values().any(|retired| *retired))
+    }
+
+    /// The sessions that are closed on purpose, so that what came now changes nothing; and whether they are retired.
+    pub async fn closed_sessions(&self) -> anyhow::Result<BTreeMap<SessionId, bool>> {
+        let mut closed = BTreeMap::new();
+        for session in self.streams.keys().map(|(session, _)| *session).collect::<BTreeSet<_>>() {
+            let info = self.sessions.session(&self.tenant, &session).await?;
+            if let Some(info) = info.filter(|info| info.closed && !info.provisional) {
+                closed.insert(session, info.retired);
+            }
+        }
+        Ok(closed)
     }
 
     async fn rest(&mut self, printer: &mut Printer) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use boxbox_race::timing;
 use boxbox_schemas::StreamKey;
 use boxbox_schemas::grant::{Authority, SigningKey};
 use boxbox_schemas::record::{Kind, Prelude};
-use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo};
+use boxbox_schemas::results::{CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitVisit, SessionInfo, SessionStateChange};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_store::clickhouse::{self, ClickHouseArchive};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
@@ -125,6 +125,7 @@ impl Profile {
                 appended_at_us: now_us,
                 cursors: cursors.iter().map(|(stream, next)| (*stream, *next)).collect(),
                 runs: runs.into_iter().map(|(stream, (pieces, frames))| FrameRun::of(stream, pieces, frames.freeze()).unwrap()).collect(),
+                records: vec![],
             };
             self.archive.append(lease, &block).await.unwrap();
         }
@@ -144,6 +145,7 @@ impl Profile {
                 visits: rows_of(&**results, &tenant, &session).await.unwrap(),
                 incidents: rows_of(&**results, &tenant, &session).await.unwrap(),
                 flags,
+                states: rows_of(&**results, &tenant, &session).await.unwrap(),
                 cars: results.cars(&tenant, &session).await.unwrap(),
                 ledgers: results.ledgers(&tenant, &session).await.unwrap(),
                 info,
@@ -180,6 +182,7 @@ pub struct Outcome {
     pub visits: Vec<PitVisit>,
     pub incidents: Vec<IncidentStep>,
     pub flags: Vec<FlagChange>,
+    pub states: Vec<SessionStateChange>,
     pub cars: Vec<CarNow>,
     pub ledgers: Vec<Ledger>,
 }
@@ -198,6 +201,7 @@ impl Outcome {
             first("visits", &self.visits, &other.visits),
             first("incidents", &self.incidents, &other.incidents),
             first("flags", &self.flags, &other.flags),
+            first("states", &self.states, &other.states),
             first("cars", &self.cars, &other.cars),
             first("ledgers", &self.ledgers, &other.ledgers),
         ];
@@ -208,7 +212,8 @@ impl Outcome {
     pub fn digest(&self) -> String {
         let visits = timing::pit_visits(&self.visits);
         let incidents = IncidentStep::fold(self.incidents.clone());
-        let classified = timing::classification(&self.info, &self.laps, &self.flags);
+        let Self { info: session, laps, flags, states, cars, .. } = self;
+        let classified = timing::classification(&timing::Facts { session, laps, flags, states, cars });
         timing::digest(&classified, &self.laps, &visits, &incidents)
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use boxbox_schemas::event::EndReason;
-use boxbox_schemas::event::EventCode;
+use boxbox_schemas::event::{Closing, EndReason, EventCode};
 use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::{Kind, archive};
+use boxbox_schemas::stamp::{LogRecord, closed};
 use boxbox_schemas::{DriverId, RunId, Sim, Source};
 use boxbox_sources::iracing::{IbtFile, Item, ReplayOptions};
 use boxbox_sources::synth::{Action, ChartCar, Circuit, Race};
@@ -16,7 +16,7 @@ use boxbox_testkit::recording;
 use boxbox_testkit::recordings::PHILLIP_ISLAND;
 
 use crate::csv;
-use crate::records::{Input, Sender, Timed, by_time, tenant};
+use crate::records::{Input, Sender, Timed, by_time, received_us, tenant};
 
 /// Frames of a record: half a second.
 const FRAMES_A_RECORD: u16 = 30;
@@ -70,12 +70,22 @@ fn cases(folder: &Path) -> Vec<Recorded> {
         let driver = part.filter(|part| !part.starts_with("_part")).map_or("alpha", |part| &part[1..]);
         files.entry(name.strip_suffix(part.unwrap_or("")).unwrap_or(name).into()).or_default().push((path, driver));
     }
-    files.into_iter().map(|(name, files)| Recorded { name, what: What::Ibt(files) }).collect()
+    files.into_iter().map(|(name, files)| Recorded::of_files(&name, files)).collect()
 }
 
 impl Recorded {
+    /// These .ibt files, each of the driver beside it, sent one after the other.
+    pub fn of_files(name: &str, files: Vec<(PathBuf, &'static str)>) -> Self {
+        Self { name: name.into(), what: What::Ibt(files) }
+    }
+
     /// Its log.
     pub fn input(&self) -> Input {
+        self.input_closed(false)
+    }
+
+    /// Its log; with `close_between`, the session is closed by silence before each file but the first.
+    pub fn input_closed(&self, close_between: bool) -> Input {
         let clients = match &self.what {
             What::Ibt(files) => files.iter().enumerate().flat_map(|(n, (path, driver))| self.ibt(n, path, driver)).collect(),
             What::Csv(file, meta) => vec![self.csv(&csv::recording("frozen", file).unwrap(), meta)],
@@ -83,10 +93,22 @@ impl Recorded {
         };
         let records = match self.what {
             // One file after the other, as people send them.
-            What::Ibt(_) => clients.concat(),
+            What::Ibt(_) => self.one_by_one(clients, close_between),
             _ => by_time(&clients),
         };
         Input { name: self.name.clone(), records: records.into_iter().map(|(_, record)| record).collect(), every: RECORDS_A_STEP, cuts: vec![] }
+    }
+
+    fn one_by_one(&self, clients: Vec<Vec<Timed>>, close_between: bool) -> Vec<Timed> {
+        let mut all: Vec<Timed> = vec![];
+        for client in clients {
+            if let (true, Some((us, last))) = (close_between, all.last()) {
+                let source = LogRecord::parse(last.clone()).unwrap().record.prelude().source;
+                all.push((*us, closed(tenant(&self.name), source, Closing::SILENCE, received_us(*us))));
+            }
+            all.extend(client);
+        }
+        all
     }
 
     fn sender(&self, driver: &str, source: Source, slot: u16) -> Sender {

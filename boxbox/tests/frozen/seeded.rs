@@ -208,7 +208,8 @@ impl Clients {
 fn with_closings(seed: u64, way: Way, records: Vec<Timed>, rng: &mut Rng) -> Vec<Bytes> {
     let count = records.len();
     let closings: &[(f64, Closing)] = match way {
-        Way::Reopened => &[(0.5, Closing::SILENCE), (0.85, Closing::REOPENED)],
+        // On purpose: silence is over with the next frame.
+        Way::Reopened => &[(0.5, Closing::ASKED), (0.85, Closing::REOPENED)],
         Way::Retired => &[(0.6, Closing::ASKED), (0.9, Closing::RETIRED)],
         // Most sessions end so.
         _ if seed.is_multiple_of(3) => &[(1.0, Closing::SILENCE)],

@@ -61,7 +61,8 @@ impl Outcome {
         let flags = rows_of(results, tenant, session).await.unwrap();
         let visits = timing::pit_visits(&rows_of(results, tenant, session).await.unwrap());
         let incidents = IncidentStep::fold(rows_of(results, tenant, session).await.unwrap());
-        let classified = timing::classification(&info, &laps, &flags);
+        let (states, cars) = (rows_of(results, tenant, session).await.unwrap(), results.cars(tenant, session).await.unwrap());
+        let classified = timing::classification(&timing::Facts { session: &info, laps: &laps, flags: &flags, states: &states, cars: &cars });
         let digest = timing::digest(&classified, &laps, &visits, &incidents);
         let ledgers = results.ledgers(tenant, session).await.unwrap();
         Outcome { laps, classified, visits, incidents, ledgers, digest }

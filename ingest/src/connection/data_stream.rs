@@ -16,6 +16,7 @@ use super::chunk::poll_chunk;
 use crate::core::{Core, Stamped, unix_us};
 use crate::decoder::Decoder;
 use crate::flow::Flow;
+use crate::life::{ANSWER_WITHIN, ASK_EVERY, Answer, Life};
 use crate::link::{CloseRequest, Link};
 use crate::validator::{Abilities, Validator, close_code};
 
@@ -43,6 +44,12 @@ struct OpenStream {
     tenant: TenantId,
     driver: DriverId,
     waiting: Option<Waiting>,
+    /// The question whether the session is closed, until it is answered.
+    question: Option<Answer>,
+    /// When the question is asked again.
+    ask_at: Instant,
+    /// The last answer that was sent to the client.
+    life: Life,
 }
 
 /// A record that waits for its budgets.
@@ -80,7 +87,7 @@ impl DataStream {
         let mut turn = 0;
         let polled = loop {
             if let Some(open) = &mut self.open {
-                if open.poll_waiting(cx)?.is_pending() {
+                if open.poll_life(cx).is_pending() || open.poll_waiting(cx)?.is_pending() {
                     // The edge has stopped reading, so an unfinished record is not the client's fault.
                     self.begun = None;
                     return Ok(Poll::Pending);
@@ -157,7 +164,7 @@ impl OpenStream {
         let (partition, budgets) = core.budgets(&tenant, &session);
         let flow = core.ack_path.flows.open(head.stream, head.run, head.source, link.clone(), budgets);
         // From here on, dropping the stream undoes what was done.
-        let open = Self {
+        let mut open = Self {
             core: core.clone(),
             link: link.clone(),
             flow: flow.clone(),
@@ -167,13 +174,40 @@ impl OpenStream {
             tenant,
             driver,
             waiting: None,
+            question: None,
+            ask_at: Instant::now() + ASK_EVERY,
+            life: Life::Counts,
         };
         link.add_flow(flow)?;
+        open.ask();
         Ok(open)
+    }
+
+    /// Ask whether the session is closed. Nothing is read until the answer, or the time for it, has come. So the client gets the answer before
+    /// the ack of what it sends, and a person who uploads a recording is still there.
+    fn ask(&mut self) {
+        let Some(lives) = self.core.lives.get() else { return };
+        let answer = tokio::time::timeout(ANSWER_WITHIN, lives.life(self.tenant, self.session));
+        self.question = Some(Box::pin(async { answer.await.unwrap_or(Life::Counts) }));
+    }
+
+    /// Ready if no answer is outstanding.
+    fn poll_life(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(question) = &mut self.question else { return Poll::Ready(()) };
+        let Poll::Ready(life) = question.as_mut().poll(cx) else { return Poll::Pending };
+        self.question = None;
+        if life != std::mem::replace(&mut self.life, life) && life != Life::Counts {
+            self.link.notify(Notice::SessionClosed { stream: self.flow.number, retired: life == Life::Retired });
+        }
+        Poll::Ready(())
     }
 
     /// Handles one whole transmission.
     fn take(&mut self, base: u64, bytes: Bytes, now: Instant) -> Result<(), CloseRequest> {
+        if now >= self.ask_at {
+            self.ask_at = now + ASK_EVERY;
+            self.ask();
+        }
         let metrics = self.core.metrics();
         metrics.records_received.increment(1);
         metrics.received_bytes.increment(bytes.len() as u64);

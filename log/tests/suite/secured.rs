@@ -28,7 +28,7 @@ fn login(test: &str, brokers: &str) -> Option<Login> {
     let get = |name: &str| {
         let value = std::env::var(name).ok();
         if value.is_none() {
-            not_run(test, &format!("{name} is not set (cargo xtask stack up --kafka-sasl --kafka-tls starts such a broker)"));
+            not_run(test, format!("{name} is not set (cargo xtask stack up --kafka-sasl --kafka-tls starts such a broker)"));
         }
         value
     };

@@ -1,8 +1,11 @@
 //! The archive pump: reads the same log with the same `admit`, and has its own checkpoint (E6a, E10).
 //!
 //! The pump joins frames of one stream into runs of up to [`Config::run_span`], across records of other kinds, and runs into blocks. A
-//! block contains all frames admitted between two checkpoints, so each frame is archived once. Blocks are small, so that the trace of
-//! a lap is complete a second later; the archive merges them.
+//! block contains everything admitted between two checkpoints, so each frame and record is archived once: frames of the own car one by
+//! one, with the prelude of their records as a heading where it changes; records of all other kinds as they came; and what the server
+//! did to a session, with how far each stream was then (see [`closing`]). So a session can be computed again from its archive alone
+//! ([`recompute`](crate::recompute)). A block's content depends on its records and on the cursors before it only: it is the same
+//! whoever makes it again. Blocks are small, so that the trace of a lap is complete a second later; the archive merges them.
 //!
 //! While the pump keeps up with the results pump, it takes its records from there (see [`relay`](super::relay), E6b). When it falls
 //! behind, it reads the log itself until it has caught up. At intervals it has the archive remove frames that are too old or too many.
@@ -15,11 +18,11 @@ use std::time::Duration;
 
 use boxbox_log::{Entry, Log, Offset, Reader};
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
-use boxbox_schemas::record::Content;
+use boxbox_schemas::record::{Content, Prelude, seal};
 use boxbox_schemas::results::Checkpoint;
 use boxbox_schemas::stamp::LogRecord;
-use boxbox_schemas::{LogId, StreamKey};
-use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Piece, Retention};
+use boxbox_schemas::{DriverId, LogId, StreamKey};
+use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Piece, Retention, StreamRecords};
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
@@ -27,6 +30,7 @@ use super::relay::{Follower, Taken};
 use super::{Backoff, LogPosition, PumpContext, now_us, reopen_reader, resume};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
+use crate::recompute::closing;
 
 /// Archive the partition of `lease` until a stop is requested or a failure is final.
 pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Lease, pace: Pace, follower: Follower) -> Result<(), ProcessorError> {
@@ -227,10 +231,15 @@ struct BlockBuilder {
     cursors: BTreeMap<StreamKey, u64>,
     /// Frames of records up to this offset are in the archive already.
     held_to: Option<Offset>,
+    /// Likewise records of other kinds.
+    records_held_to: Option<Offset>,
     /// The offsets at which the next blocks must end.
     planned: VecDeque<Offset>,
     open: BTreeMap<StreamKey, OpenRun>,
     runs: Vec<FrameRun>,
+    records: BTreeMap<StreamKey, Vec<KeptRecord>>,
+    /// Slot and metadata revision of each stream's last record of frames in this block.
+    headings: BTreeMap<StreamKey, (u16, u32)>,
     changed: BTreeMap<StreamKey, u64>,
     bytes: usize,
     last: Option<(Offset, Bytes)>,
@@ -257,9 +266,12 @@ impl BlockBuilder {
             span_us,
             cursors: state.cursors.into_iter().collect(),
             held_to: state.held_to,
+            records_held_to: state.records_held_to,
             planned: state.planned.into(),
             open: BTreeMap::new(),
             runs: vec![],
+            records: BTreeMap::new(),
+            headings: BTreeMap::new(),
             changed: BTreeMap::new(),
             bytes: 0,
             last: None,
@@ -273,8 +285,11 @@ impl BlockBuilder {
         self.appended_at_us = self.appended_at_us.max(entry.appended_at_us);
         // The results pump quarantines records that cannot be read or are in the wrong partition.
         let Ok(record) = LogRecord::parse(entry.record.clone()) else { return };
-        if record.stamp.session.partition(self.partitions) != self.partition || !Arrival::in_stream(&record) {
+        if record.stamp.session.partition(self.partitions) != self.partition {
             return;
+        }
+        if !Arrival::in_stream(&record) {
+            return self.add_closing(entry.offset, &record);
         }
         self.received_at_us = self.received_at_us.max(record.stamp.received_at_us);
         let (stream, arrival) = (record.stream(), Arrival::of(&record));
@@ -284,15 +299,61 @@ impl BlockBuilder {
             *cursor = verdict.next;
             self.changed.insert(stream, verdict.next);
         }
-        if self.held_to.is_some_and(|held| entry.offset <= held) {
+        if verdict.new.is_empty() {
             return;
         }
-        let (Meaning::Car, Ok(Content::Car(frames))) = (arrival.meaning, record.record.content()) else { return };
+        let beyond = |held: Option<Offset>| held.is_none_or(|held| entry.offset > held);
+        let (keep_frames, keep_record) = (beyond(self.held_to), beyond(self.records_held_to));
+        let received_at_us = record.stamp.received_at_us;
+        let (Meaning::Car, Ok(Content::Car(frames))) = (arrival.meaning, record.record.content()) else {
+            if keep_record {
+                // A copy, because the record's bytes are part of a larger read, which would be kept with them.
+                let bytes = Bytes::copy_from_slice(record.record.bytes());
+                let (first_seq, next_seq) = (verdict.new.start, verdict.new.end);
+                self.keep(stream, KeptRecord { first_seq, next_seq, offset: entry.offset, received_at_us, bytes });
+            }
+            return;
+        };
+        let prelude = record.record.prelude();
+        let heading = (prelude.slot, prelude.meta_rev);
+        if keep_record && self.headings.insert(stream, heading) != Some(heading) {
+            // Sealing fails only beyond 32 KiB, and there is no payload.
+            let bytes = seal(&Prelude { first_seq: verdict.new.start, count: 1, ..*prelude }, &[]).unwrap_or_default();
+            let first_seq = verdict.new.start;
+            self.keep(stream, KeptRecord { first_seq, next_seq: first_seq, offset: entry.offset, received_at_us, bytes });
+        }
+        if !keep_frames {
+            return;
+        }
         for (seq, frame) in (arrival.first..).zip(frames.iter().zip(frames.bytes().chunks_exact(CAR_FRAME_BYTES))) {
             if let (true, (Ok(frame), bytes)) = (verdict.new.contains(&seq), frame) {
                 self.add(stream, seq, frame.sim_time_us.to_native(), bytes);
             }
         }
+    }
+
+    /// The server closes, opens again or retires a session. This is kept as a stream of the server's, numbered by offsets.
+    fn add_closing(&mut self, offset: Offset, record: &LogRecord) {
+        let stream = record.stream();
+        let cursor = self.cursors.get(&stream).copied().unwrap_or(0);
+        if stream.driver != DriverId::SERVER || cursor > offset {
+            return;
+        }
+        self.cursors.insert(stream, offset + 1);
+        self.changed.insert(stream, offset + 1);
+        if self.records_held_to.is_some_and(|held| offset <= held) {
+            return;
+        }
+        let of_session = |of: &&StreamKey| (of.tenant, of.session) == (stream.tenant, stream.session) && of.driver != DriverId::SERVER;
+        let reached = self.cursors.iter().filter(|(of, _)| of_session(of)).map(|(of, next)| (of.driver, of.run, *next));
+        let bytes = closing::encode(record.record.bytes(), reached);
+        let received_at_us = record.stamp.received_at_us;
+        self.keep(stream, KeptRecord { first_seq: offset, next_seq: offset + 1, offset, received_at_us, bytes });
+    }
+
+    fn keep(&mut self, stream: StreamKey, record: KeptRecord) {
+        self.bytes += record.bytes.len();
+        self.records.entry(stream).or_default().push(record);
     }
 
     /// Whether a planned block ends with the last record.
@@ -322,6 +383,8 @@ impl BlockBuilder {
         let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };
         let mut runs = std::mem::take(&mut self.runs);
         runs.extend(std::mem::take(&mut self.open).into_iter().map(|(stream, run)| run.close(stream)));
+        let records = std::mem::take(&mut self.records).into_iter().map(|(stream, records)| StreamRecords { stream, records }).collect();
+        self.headings.clear();
         self.bytes = 0;
         while self.planned.front().is_some_and(|end| *end <= offset) {
             self.planned.pop_front();
@@ -332,6 +395,7 @@ impl BlockBuilder {
             appended_at_us: std::mem::replace(&mut self.appended_at_us, i64::MIN),
             cursors: std::mem::take(&mut self.changed).into_iter().collect(),
             runs,
+            records,
         })
     }
 }

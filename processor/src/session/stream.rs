@@ -1,8 +1,11 @@
 //! One stream: its ledger and its race state, and how both are stored.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use boxbox_race::session::{DESCRIBED_SLOTS, Described};
 use boxbox_race::stream::{Car, Context, Fact, OtherCars, Output, OwnCar};
+use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::{Content, Kind, session_meta};
 use boxbox_schemas::results::Ledger;
 use boxbox_schemas::stamp::LogRecord;
@@ -18,20 +21,27 @@ pub(crate) struct Stream {
     ledger: Ledger,
     own: OwnCar,
     others: OtherCars,
+    /// What its client said last of the session; kept when the race state has been dropped.
+    described: Option<Described>,
+    /// It has changed since the stream was last saved.
+    described_anew: bool,
 }
 
 impl Stream {
     pub(crate) fn new(key: StreamKey) -> Self {
-        Self { ledger: Ledger::new(key), own: OwnCar::default(), others: OtherCars::default() }
+        Self { ledger: Ledger::new(key), own: OwnCar::default(), others: OtherCars::default(), described: None, described_anew: false }
     }
 
     pub(crate) fn restore(stored: &StreamState) -> Result<Self, StateError> {
         let of = stored.ledger.stream;
         let failed = |detail| StateError::Stream { of: Box::new(of), detail };
         let own = OwnCar::decode(&stored.race).map_err(failed)?;
-        let slots = stored.field.iter().map(|FieldState { slot, race, .. }| (*slot, race.as_ref()));
+        let (of_session, cars): (Vec<&FieldState>, Vec<&FieldState>) = stored.field.iter().partition(|field| DESCRIBED_SLOTS.contains(&field.slot));
+        let parts: Vec<&[u8]> = of_session.iter().map(|field| field.race.as_ref()).collect();
+        let described = Described::restore(&parts).map_err(|e| failed(format!("its description of the session: {e}")))?;
+        let slots = cars.iter().map(|field| (field.slot, field.race.as_ref()));
         let others = if own.race.is_some() { OtherCars::restore(slots).map_err(failed)? } else { OtherCars::default() };
-        Ok(Self { ledger: stored.ledger.clone(), own, others })
+        Ok(Self { ledger: stored.ledger.clone(), own, others, described, described_anew: false })
     }
 
     /// The stream as it is stored. A race state that exceeds its bound is dropped, because it must not block its partition. `owner`
@@ -53,7 +63,40 @@ impl Stream {
             car.now.iter_mut().for_each(|now| now.entry = owner(now.entry));
             FieldState { slot: car.slot, race: car.race.into(), now: car.now }
         });
-        StreamState { ledger: self.ledger.clone(), race: race.into(), now, field: field.collect() }
+        let mut field: Vec<FieldState> = field.collect();
+        if let (true, Some(described)) = (std::mem::take(&mut self.described_anew), &self.described) {
+            let parts = described.store();
+            if parts.is_empty() {
+                tracing::error!(session = %context.session, driver = %context.driver, "the stream's description of the session is too long to be kept");
+            }
+            field.extend(parts.into_iter().map(|(slot, part)| FieldState { slot, race: part.into(), now: None }));
+            field.sort_by_key(|state| state.slot);
+        }
+        StreamState { ledger: self.ledger.clone(), race: race.into(), now, field }
+    }
+
+    /// What its client said last of the session.
+    pub(super) fn described(&self) -> Option<&Described> {
+        self.described.as_ref()
+    }
+
+    /// Its client describes the session; whether that says anything new.
+    pub(super) fn describe(&mut self, rev: u32, meta: SessionMeta) -> bool {
+        if self.described.as_ref().is_some_and(|before| before.rev == rev && *before.meta == meta) {
+            return false;
+        }
+        let at_us = self.own.race.as_ref().and_then(|race| race.now(&self.context())).map(|now| now.sim_time_us);
+        self.described = Some(Described { rev, at_us, meta: Arc::new(meta) });
+        self.described_anew = true;
+        true
+    }
+
+    /// An own frame of session time `us` has come; whether it says since when the description is true.
+    pub(super) fn date_description(&mut self, us: i64) -> bool {
+        let Some(described) = self.described.as_mut().filter(|described| described.at_us.is_none()) else { return false };
+        described.at_us = Some(us);
+        self.described_anew = true;
+        true
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -150,6 +193,7 @@ impl Stream {
             }
             Ok(Content::Field(frames)) => {
                 let frames = numbered.zip(frames.iter()).filter(|((_, new), _)| *new);
+                self.others.on_slips(race.slips());
                 self.others.on_frames(&context, race.start(), frames.filter_map(|((seq, _), frame)| Some((seq, frame.ok()?))), out);
             }
             Ok(Content::Meta(meta)) => {

@@ -28,26 +28,26 @@ pub fn session() -> SessionId {
 }
 
 /// What one driver's clients send, in order: all runs, each with its metadata.
-struct Sender {
+pub struct Sender {
     driver: DriverId,
     /// Tells copies of one client apart: two machines of one driver send the same, each as a run of its own.
     copy: u8,
     runs: u8,
-    prelude: Prelude,
+    pub prelude: Prelude,
     batch: (Kind, Vec<u8>, u16),
-    at_us: i64,
-    out: Vec<Timed>,
+    pub at_us: i64,
+    pub out: Vec<Timed>,
 }
 
 impl Sender {
-    fn new(driver: DriverId, slot: u16, copy: u8) -> Self {
+    pub fn new(driver: DriverId, slot: u16, copy: u8) -> Self {
         let prelude = Prelude { slot, ..frames::prelude(Kind::CAR, RunId::default(), source(), 0) };
         let mut sender = Self { driver, copy, runs: 0, prelude, batch: (Kind::CAR, vec![], 0), at_us: 0, out: vec![] };
         sender.begin_run();
         sender
     }
 
-    fn begin_run(&mut self) {
+    pub fn begin_run(&mut self) {
         self.flush();
         self.runs += 1;
         let mut id = [self.runs; 16];
@@ -56,7 +56,7 @@ impl Sender {
         self.prelude = Prelude { run: RunId(id), meta_rev: 0, first_seq: 0, ..self.prelude };
     }
 
-    fn add(&mut self, kind: Kind, frame: &[u8]) {
+    pub fn add(&mut self, kind: Kind, frame: &[u8]) {
         if self.batch.0 != kind || usize::from(self.batch.2) == FRAMES_A_RECORD {
             self.flush();
         }
@@ -65,12 +65,12 @@ impl Sender {
         self.batch.2 += 1;
     }
 
-    fn one(&mut self, kind: Kind, frame: &[u8]) {
+    pub fn one(&mut self, kind: Kind, frame: &[u8]) {
         self.add(kind, frame);
         self.flush();
     }
 
-    fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let (kind, payload, count) = std::mem::replace(&mut self.batch, (Kind::CAR, vec![], 0));
         if count == 0 {
             return;

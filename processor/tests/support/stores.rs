@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use async_trait::async_trait;
 use boxbox_schemas::{LogId, SessionId, TenantId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{Lease, PartitionState, Step, Steps, StoreError};
+use boxbox_store::{Lease, PartitionState, Step, Steps, StoreError, StoredSession};
 
 /// [`Steps`] whose commits fail, before or after they happen.
 #[derive(Clone, Default)]
@@ -48,6 +48,9 @@ impl Steps for Faulty {
     }
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
         self.inner.load(lease).await
+    }
+    async fn stored(&self, session: &SessionId) -> Result<Option<StoredSession>, StoreError> {
+        self.inner.stored(session).await
     }
     async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         let seed = self.faults.seed.fetch_add(1, Ordering::Relaxed);
@@ -98,6 +101,18 @@ impl boxbox_store::Archive for Blocks {
         limit: u32,
     ) -> Result<Option<boxbox_store::FrameRun>, StoreError> {
         self.inner.frames(tenant, session, span, limit).await
+    }
+    async fn records(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        span: &boxbox_schemas::results::Span,
+        limit: u32,
+    ) -> Result<Vec<boxbox_store::KeptRecord>, StoreError> {
+        self.inner.records(tenant, session, span, limit).await
+    }
+    async fn streams(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<boxbox_schemas::StreamKey>, StoreError> {
+        self.inner.streams(tenant, session).await
     }
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&boxbox_schemas::DriverId>) -> Result<u64, StoreError> {
         self.inner.count(tenant, session, driver).await

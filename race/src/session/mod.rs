@@ -2,7 +2,11 @@
 
 mod book;
 mod choice;
+mod described;
+mod description;
 mod rows;
 
 pub use book::{Applied, Book, Owner, Owners, Staged};
 pub use choice::choose;
+pub use described::{DESCRIBED_SLOTS, Described};
+pub use description::merged;

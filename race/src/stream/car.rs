@@ -5,7 +5,7 @@ use boxbox_schemas::field::ArchivedFieldFrame;
 use boxbox_schemas::frame::{ArchivedCarFrame, CarBits};
 use boxbox_schemas::ids::{DriverId, EntryId};
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::CarNow;
+use boxbox_schemas::results::{CarNow, FlagChange};
 use boxbox_schemas::slow::{ArchivedSlowFrame, SlowPresence};
 
 use super::clock::Clock;
@@ -17,11 +17,12 @@ use super::mark::Mark;
 use super::motion::Motion;
 use super::parts::{FrameContext, Parts, Slow};
 use super::shown::Shown;
+use super::slips::Slips;
 use super::start::RaceStart;
 use super::step::Sample;
 use super::track::Track;
 
-/// One car's race state: pure, deterministic, stored in at most 4 KiB, cheap to clone.
+/// One car's race state: pure, deterministic, stored in at most 6 KiB, cheap to clone.
 ///
 /// Frames, metadata and events go in, in the order of their sequence numbers; facts come out. A state that is stored and read back
 /// between any two frames gives the same facts (E11). A panic of a part is caught, and [`Output::failed`] names the part (E5c). A panic
@@ -70,7 +71,12 @@ impl CarState {
 
     /// What its frames show of the start of the race.
     pub fn start(&self) -> Start {
-        Start { waiting: self.start.waiting, green_us: self.start.green_us }
+        Start { waiting: self.start.waiting, green_us: self.start.green_us, no_racing: self.shown.flags.any(FlagChange::NO_RACING) }
+    }
+
+    /// By how much its simulator's session time ran ahead of its ticks. The cars that it sees have the same clock.
+    pub fn slips(&self) -> Slips {
+        self.clock.slips
     }
 
     /// The session's metadata, as the client reports it.
@@ -109,12 +115,21 @@ impl CarState {
         }
     }
 
+    /// The slips of the observer's clock.
+    pub(super) fn on_slips(&mut self, slips: Slips) {
+        self.clock.slips = slips;
+    }
+
     /// What the observer of this car knows of the start (`start.seen`). Frames of an observed car come four times a second and do not show
     /// the start, so the frame nearest to the green light says where the car was.
     pub(super) fn on_start(&mut self, ctx: &Context, start: Start, out: &mut Output) {
         self.identity.identify(ctx);
+        if let (true, Some(us)) = (start.no_racing, self.clock.last_us) {
+            self.laps.mark(Mark::Pace, us);
+        }
         let Some(us) = self.start.learn(start, self.identity.track.kind) else { return };
-        let there = |at: &Sample| !missing(at.us, us) && !missing(us, at.us) && at.lap.is_none_or(|n| n <= 1);
+        // The count may show 2 for a second after the line.
+        let there = |at: &Sample| !missing(at.us, us) && !missing(us, at.us) && at.lap.is_none_or(|n| n <= 2);
         let Some(at) = self.motion.at.filter(there) else { return };
         if !self.laps.begin_at_light(us) {
             let origin = Origin { ctx, identity: &self.identity };
@@ -131,14 +146,17 @@ impl CarState {
     /// An event of the stream.
     pub fn on_event(&mut self, ctx: &Context, seq: u64, event: &ArchivedEventFrame, out: &mut Output) {
         self.identity.identify(ctx);
+        let (tick, us) = (event.tick.to_native(), event.sim_time_us.to_native());
         match EventCode::from(&event.code) {
-            EventCode::REWIND => self.rewind(ctx, (event.tick.to_native(), event.sim_time_us.to_native()), seq, out),
+            EventCode::REWIND => self.rewind(ctx, (tick, us), seq, out),
             EventCode::RESET => {
                 let origin = Origin { ctx, identity: &self.identity };
-                self.laps.abandon_open_lap(&origin, self.motion.at, &mut out.facts);
+                let counts = self.motion.at.is_some_and(|at| at.lap.is_some());
+                self.laps.jump(&origin, self.motion.at, (us, None), counts, &mut out.facts);
+                self.motion.reset_us = self.motion.at.map(|at| at.us).or(self.motion.reset_us);
                 self.motion.at = None;
             }
-            EventCode::DRIVER_SWAP => self.laps.mark(Mark::Swap, event.sim_time_us.to_native()),
+            EventCode::DRIVER_SWAP => self.laps.mark(Mark::Swap, us),
             _ => {}
         }
     }
@@ -156,8 +174,16 @@ impl CarState {
         self.identity.identify(ctx);
         let origin = Origin { ctx, identity: &self.identity };
         self.laps.settle_now(&origin, &mut out.facts);
-        self.laps.emit_head(&origin, self.motion.at.as_ref(), &mut out.facts);
-        self.parts.end(&origin, self.clock.last_us.unwrap_or(0), out);
+        self.laps.decide_now(&origin, &mut out.facts);
+        if let Some(at) = &self.motion.at {
+            self.laps.close_unseen(&origin, at, 0, &mut out.facts);
+        }
+        let watching = origin.in_team() && self.motion.blank;
+        if !(watching && self.motion.in_pits == Some(true)) {
+            self.laps.emit_head(&origin, &self.motion, 0, &mut out.facts);
+        }
+        let left_us = self.motion.last_us().filter(|_| watching);
+        self.parts.end(&origin, left_us.or(self.clock.last_us).unwrap_or(0), out);
         self.mark_open_lap(out);
     }
 
@@ -197,9 +223,10 @@ impl CarState {
             field: !self.identity.own(),
             sim_time_us,
             tick,
-            lap: self.laps.open_number(self.motion.at.as_ref()),
-            lap_start_us: begun.map(|(since_us, _)| since_us),
-            loops_us: begun.map_or_else(Vec::new, |(_, loops_us)| loops_us.to_vec()),
+            lap: self.laps.open_number(&self.identity.track, self.motion.at.as_ref()),
+            lap_start_us: begun.filter(|(.., taken_over)| !taken_over).map(|(since_us, ..)| since_us),
+            taken_over_us: begun.filter(|(.., taken_over)| *taken_over).map(|(since_us, ..)| since_us),
+            loops_us: begun.map_or_else(Vec::new, |(_, loops_us, _)| loops_us.to_vec()),
             lap_pct: pct,
             speed_mps,
             // A blank sample may show the car in the garage or its stall. If it shows neither, the car may still be in the pits.
@@ -208,6 +235,10 @@ impl CarState {
             fuel_l,
             flags,
             state,
+            watching: self.identity.own()
+                && self.identity.track.team_id != 0
+                && self.motion.blank
+                && self.motion.last_us().is_none_or(|us| missing(us, sim_time_us)),
         })
     }
 
@@ -216,18 +247,38 @@ impl CarState {
         if self.clock.rewind_was_lost(frame) {
             self.rewind(ctx, (frame.tick, frame.us), frame.seq, out);
         }
-        if !self.clock.take(frame) {
-            return;
+        let own = self.identity.own();
+        let lost = self.clock.lost;
+        let last_us = self.clock.last_us;
+        let slip_us = if own {
+            let Self { clock, motion, identity, .. } = self;
+            let place = (frame.pct, frame.speed_mps);
+            let last_tick = clock.last_tick;
+            clock.take(frame, || motion.driven_us(&identity.track, last_tick?, place))
+        } else {
+            self.clock.take_observed(frame)
+        };
+        let Some(slip_us) = slip_us else { return };
+        if slip_us != 0 {
+            // What is under way moves with session time, so that durations follow the ticks (`clock.slip`).
+            self.motion.slip(slip_us);
+            self.laps.slip(slip_us);
         }
-        if self.identity.own() {
-            self.start.waiting = frame.before_green();
+        let gap = last_us.is_some_and(|us| missing(us, frame.us));
+        if gap {
+            // The simulator's time of a lap that ended long ago is not what the next frame shows.
+            self.laps.settle_stale(&Origin { ctx, identity: &self.identity }, frame.us, &mut out.facts);
         }
+        let started = own && self.start.shows(frame, last_us, self.identity.track.kind);
         self.shown = Shown::of(frame);
         let before_us = self.motion.last_us();
+        if started && frame.pct.is_none() {
+            self.begin_race(ctx, frame, (before_us, self.motion.at), out);
+        }
         let drove = match frame.pct {
-            Some(pct) => self.take_position(ctx, frame, pct, out),
+            Some(pct) => self.take_position(ctx, (frame, pct), (started, before_us), lost, out),
             None => {
-                self.take_blank(ctx, out);
+                self.take_blank(ctx, frame, out);
                 false
             }
         };
@@ -237,63 +288,118 @@ impl CarState {
             frame,
             drove,
             before_us,
+            gap,
             speed_mps: self.shown.speed_mps,
             waiting: self.start.waiting,
-            lap: self.laps.open_number(self.motion.at.as_ref()),
+            lap: self.laps.open_number(&self.identity.track, self.motion.at.as_ref()),
             lap_since_us: self.laps.open_since_us(),
             lap_began: self.laps.take_began(),
         };
         self.parts.take(&at, out);
-        self.laps.settle_when_due(&origin, frame.us, &mut out.facts);
+        self.laps.settle_when_due(&origin, frame, &mut out.facts);
         self.mark_open_lap(out);
     }
 
-    /// A frame with a position. True if the car drove there.
+    /// A frame with a position. True if the car drove there. `started`: the race starts in it; `seen_us`: when its place was known before.
+    /// `lost`: sequence numbers before it are missing.
     #[inline]
-    fn take_position(&mut self, ctx: &Context, frame: &Frame, pct: f64, out: &mut Output) -> bool {
+    fn take_position(
+        &mut self,
+        ctx: &Context,
+        (frame, pct): (&Frame, f64),
+        (started, seen_us): (bool, Option<i64>),
+        lost: bool,
+        out: &mut Output,
+    ) -> bool {
         if !self.identity.track.knows_length()
             && let Some(m) = frame.lap_dist_m
         {
             self.identity.track.learn_length(f64::from(m), pct);
         }
+        let left_us = if (Origin { ctx, identity: &self.identity }).in_team() { self.motion.absent_since_us(frame) } else { None };
+        if let Some(us) = left_us {
+            self.begin_stretch(ctx, us, out);
+        }
         let origin = Origin { ctx, identity: &self.identity };
+        let last = self.motion.at;
         let Self { start, motion, laps, shown, .. } = self;
         let track = origin.track();
         let driven = motion.driven(track, frame, pct, || laps.section(track));
-        let before_us = driven.map(|(from, _)| from.us);
-        if let (None, Some((from, to))) = (frame.speed_mps, driven)
+        let before_us = driven.map(|(from, ..)| from.us);
+        if let (None, Some((from, to, _))) = (frame.speed_mps, driven)
             && (1..MISSING_US).contains(&(to.us - from.us))
         {
             shown.speed_mps = Some(((to.x - from.x).abs() * track.length_m() / (to.us - from.us) as f64 * 1e6) as f32);
         }
         let edge = motion.pit_edge(frame, before_us);
         match driven {
-            Some((from, mut to)) => {
-                laps.advance(&origin, (motion, start), (from, &mut to), edge, &mut out.facts);
+            Some((from, mut to, cut)) => {
+                if motion.blank {
+                    laps.unseen_us = None;
+                }
+                // Pit lane and track are not equally long, and what is missing cannot be compared with the speed (`lap.cut`).
+                let mark = if lost { Mark::Missing } else { Mark::Cut };
+                let mark = (cut && edge.is_none()).then_some(mark);
+                laps.advance(&origin, (motion, start), (from, &mut to), (edge, mark), &mut out.facts);
                 motion.set_position(to);
             }
             None => {
-                laps.abandon_open_lap(&origin, motion.at, &mut out.facts);
-                laps.take_over_lap(&origin, start, frame, pct, motion.at.is_some());
-                motion.set_position(Sample::at(frame, pct, pct));
+                let mut to = Sample::at(frame, pct, pct);
+                if !laps.start_from_pits(&origin, start, frame, &mut to, last) {
+                    let counts = frame.sim_lap_number().is_some();
+                    laps.jump(&origin, last, (frame.us, Some(pct)), counts, &mut out.facts);
+                    laps.take_over_lap(&origin, start, frame, pct, (last.is_some(), left_us.is_some()));
+                    to.x = laps.progress_after_jump(last.as_ref(), pct);
+                }
+                motion.set_position(to);
             }
         }
-        // Race lap 1 begins at the green light, for a car that was there before it (`start.there`).
-        if start.shows(frame, track.kind) && before_us.is_some_and(|us| !missing(us, frame.us)) && frame.before_first_lap() {
-            motion.at = Some(laps.begin_race(&origin, frame.us, Sample::at(frame, pct, pct), motion.at, &mut out.facts));
+        if started {
+            self.begin_race(ctx, frame, (seen_us, last), out);
         }
-        laps.mark_validity(frame, before_us);
-        laps.see_sim_lap_time(&origin, frame.last_lap_us, &mut out.facts);
+        let origin = Origin { ctx, identity: &self.identity };
+        self.laps.follow_counters(&origin, frame, self.motion.at.as_ref(), &mut out.facts);
+        self.laps.mark_validity(frame, before_us);
+        self.laps.ask_counter(&origin, frame, &mut out.facts);
+        self.laps.see_sim_lap_time(&origin, frame.last_lap_us, &mut out.facts);
         driven.is_some()
     }
 
+    /// The race starts in this frame. The car has a lap 1 if it was there before (`start.there`): its place was known at `seen_us`, and `last`
+    /// is its position before the frame, if that was a frame and not a rewind.
+    fn begin_race(&mut self, ctx: &Context, frame: &Frame, (seen_us, last): (Option<i64>, Option<Sample>), out: &mut Output) {
+        let there = seen_us.is_some_and(|us| !missing(us, frame.us)) && frame.before_first_lap();
+        let Some(mut at) = frame.pct.map(|pct| Sample::at(frame, pct, pct)).or(last).filter(|_| there) else { return };
+        at.before_line |= last.is_some_and(|at| at.before_line);
+        let origin = Origin { ctx, identity: &self.identity };
+        self.motion.at = Some(self.laps.begin_race(&origin, frame.us, at, self.motion.at, &mut out.facts));
+    }
+
     /// A frame without a position.
-    fn take_blank(&mut self, ctx: &Context, out: &mut Output) {
+    fn take_blank(&mut self, ctx: &Context, frame: &Frame, out: &mut Output) {
+        let origin = Origin { ctx, identity: &self.identity };
+        self.laps.blank_counts(&origin, frame, self.motion.at.as_ref(), &mut out.facts);
         if !self.motion.blank && self.motion.in_pits == Some(true) {
-            let origin = Origin { ctx, identity: &self.identity };
-            self.laps.emit_head(&origin, self.motion.at.as_ref(), &mut out.facts);
+            self.laps.emit_head(&origin, &self.motion, 0, &mut out.facts);
+            if let Some(us) = self.motion.last_us().filter(|_| origin.in_team()) {
+                self.parts.end(&origin, us, out);
+            }
         }
         self.motion.blank = true;
+    }
+
+    /// This driver is in the car again, and another driver may have driven it since `us`: a new stretch of driving begins, as if its stream
+    /// began here (`swap.stretch`). Its facts have a new timeline, so that the two parts that a driver may drive of one lap are two facts.
+    fn begin_stretch(&mut self, ctx: &Context, us: i64, out: &mut Output) {
+        let origin = Origin { ctx, identity: &self.identity };
+        let in_pits = self.motion.in_pits != Some(false);
+        self.laps.settle_now(&origin, &mut out.facts);
+        self.laps.emit_head(&origin, &self.motion, 1, &mut out.facts);
+        self.laps.hand_over_car(&origin, self.motion.at, &mut out.facts);
+        self.parts.hand_over_car(&origin, us, in_pits, out);
+        self.mark_open_lap(out);
+        self.identity.timeline += 1;
+        self.motion = Motion::default();
     }
 
     /// The simulator went back to `to`, a tick and a session time (`rewind.undo`); `seq` is the sequence number of the rewind event.
@@ -309,6 +415,7 @@ impl CarState {
             out.facts.extend(identity.before.iter().map(|p| rewind(p.run, p.timeline + 1)));
             out.facts.push(rewind(ctx.run, identity.timeline));
         }
+        clock.slips.after(to_tick).for_each(|slip| laps.undo_slip(&slip));
         let rewind = Rewind { to_us, seq, last_us: clock.last_us.unwrap_or(to_us), at: motion.at };
         laps.rewind(&origin, &rewind, &mut out.facts);
         parts.rewind(&origin, to_us, out);

@@ -30,13 +30,15 @@ pub struct Claim {
     pub slot: u16,
 }
 
-/// What a client knows of the start of a race. The cars that it sees need this, because their frames show neither lights nor state.
+/// What a client knows of the race that the frames of the cars that it sees do not show: lights, the state, flags of the course.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Start {
     /// The field waits for the green light.
     pub waiting: bool,
     /// When the race started (green light or green flag), µs.
     pub green_us: Option<i64>,
+    /// A full-course caution or a red flag is out ([`NO_RACING`](boxbox_schemas::results::FlagChange::NO_RACING)).
+    pub no_racing: bool,
 }
 
 /// What the race logic derives from one stream (E3a).

@@ -21,7 +21,7 @@ pub(super) struct Frame {
     /// The simulator's count of laps started.
     pub(super) lap: Option<i16>,
     pub(super) laps_completed: Option<i16>,
-    /// The simulator's time of the last lap, µs; 0 while there is none.
+    /// The simulator's time of the last lap, µs; 0 while there is none, below 0 if the simulator refuses one (`validity.refused`).
     pub(super) last_lap_us: i64,
     pub(super) incidents: Option<u16>,
     pub(super) off_track: bool,
@@ -137,9 +137,24 @@ impl Frame {
         u32::try_from(number).ok().filter(|n| *n > 0)
     }
 
-    /// Whether the lap counters are still those before the start of the race. Parade laps count 1/0, then 0/-1.
+    /// Laps completed by the simulator's count. `None` while its two counters disagree: the number of the lap changes at the line, the
+    /// number of laps completed up to 2.2 s later, and a reset may set back only one.
+    pub(super) fn laps_counted(&self) -> Option<u32> {
+        let (by_lap, completed) = (self.lap.map(|n| i32::from(n) - 1), self.laps_completed.map(i32::from));
+        let agree = by_lap.is_none() || completed.is_none() || by_lap == completed;
+        by_lap.or(completed).filter(|_| agree).and_then(|n| u32::try_from(n).ok())
+    }
+
+    /// Whether the lap counters are still those before the end of lap 1. Parade laps count 1/0, then 0/-1. The count of laps begun may show
+    /// 2 for a second after the line.
     pub(super) fn before_first_lap(&self) -> bool {
-        self.lap.is_none_or(|n| n <= 1) && self.laps_completed.is_none_or(|n| n <= 0)
+        self.laps_completed.map_or(self.lap.is_none_or(|n| n <= 1), |n| n <= 0)
+    }
+
+    /// Whether the simulator's counters say that the car is behind the line from which its lap 1 counts (`start.grid`). iRacing shows 0/-1
+    /// there and 1/0 beyond it.
+    pub(super) fn before_line(&self) -> bool {
+        self.laps_completed.map_or(self.lap == Some(0), |n| n < 0)
     }
 
     /// Whether the field still waits for the green light.

@@ -132,6 +132,11 @@ impl Origin<'_> {
         self.identity.timeline
     }
 
+    /// Several drivers may share the car.
+    pub(super) fn in_team(&self) -> bool {
+        self.own() && self.track().team_id != 0
+    }
+
     /// The facts come from the car's own client.
     pub(super) fn own(&self) -> bool {
         self.identity.own()

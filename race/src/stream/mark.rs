@@ -20,10 +20,16 @@ pub(super) enum Mark {
     Resumed,
     /// The fuel level rose, or was not observed: the fuel used in the lap is unknown.
     Refuelled,
+    /// The car was put elsewhere: the lap has no time (`lap.jump`).
+    Jumped,
+    /// The car left out a part of the track (`lap.cut`).
+    Cut,
+    /// A full-course caution or a red flag was out (`validity.pace`).
+    Pace,
 }
 
 impl Mark {
-    pub(super) const ALL: [Mark; 12] = [
+    pub(super) const ALL: [Mark; 15] = [
         Mark::OffTrack,
         Mark::Incident,
         Mark::SimInvalid,
@@ -36,6 +42,9 @@ impl Mark {
         Mark::Estimated,
         Mark::Resumed,
         Mark::Refuelled,
+        Mark::Jumped,
+        Mark::Cut,
+        Mark::Pace,
     ];
 
     /// The reasons why the lap does not count for best (`validity.best`), and its tags.
@@ -54,6 +63,9 @@ impl Mark {
             Mark::Estimated => (no_reason, Tags::TIMING_ESTIMATED),
             Mark::Resumed => (no_reason, Tags::RESUMED),
             Mark::Refuelled => (no_reason, no_tag),
+            Mark::Jumped => (Reasons::DISCONTINUITY, Tags::UNTIMED),
+            Mark::Cut => (Reasons::CUT, no_tag),
+            Mark::Pace => (Reasons::PACE, no_tag),
         }
     }
 }

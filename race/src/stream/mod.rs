@@ -7,7 +7,8 @@
 //!
 //! A state is made of
 //!
-//! * `identity`: whose car it is, its run and timeline; `clock`: the last frame; `start`: the start of the race;
+//! * `identity`: whose car it is, its run and timeline; `clock`: the last frame, and how far session time ran ahead of the ticks; `start`:
+//!   the start of the race;
 //! * `motion`: the car's last position, and what lies between it and the next one;
 //! * `laps`: the open lap, the laps before it, and what makes a lap valid;
 //! * `parts`: everything else that is observed on a car (pits, flags, fuel, incidents). Each part implements the same small trait and
@@ -36,6 +37,7 @@ mod others;
 mod own_car;
 mod parts;
 mod shown;
+mod slips;
 mod sparse;
 mod start;
 mod state;
@@ -47,5 +49,8 @@ pub use fact::{Claim, Context, Fact, Output, Start};
 pub(crate) use frame::missing;
 pub use identity::field_entry;
 pub use other_car::OtherCar;
+pub(crate) use others::SLOTS_END;
 pub use others::{OtherCars, StoredCar};
 pub use own_car::{Car, OwnCar};
+pub(crate) use parts::FUEL_NOISE_L;
+pub use slips::Slips;

@@ -6,6 +6,7 @@ use boxbox_schemas::results::CarNow;
 
 use super::car::CarState;
 use super::fact::{Context, Output, Start};
+use super::slips::Slips;
 
 /// The race state of one car as one other client sees it: the lap logic of [`CarState`] with less input (4 Hz, a position, no
 /// speed, no fuel, no incidents). Pure, deterministic, small: there is one state for each observed car of each observer.
@@ -32,6 +33,11 @@ impl OtherCar {
     /// The session's metadata, as the observer reports it.
     pub fn on_meta(&mut self, ctx: &Context, meta: &SessionMeta, out: &mut Output) {
         self.0.on_meta(ctx, meta, out);
+    }
+
+    /// The slips of the observer's clock ([`CarState::slips`]). Call this before each record of frames.
+    pub fn on_slips(&mut self, slips: Slips) {
+        self.0.on_slips(slips);
     }
 
     /// What the observer knows of the start of the race ([`CarState::start`]). Call this before each record of frames, because frames of

@@ -12,11 +12,14 @@ use super::car::CarState;
 use super::fact::{Context, Output, Start};
 use super::identity::field_entry;
 use super::other_car::OtherCar;
+use super::slips::Slips;
 use super::state::{VERSION, is_known};
 
 /// Number of cars kept for one client: the first ones that it sees (`seen.bound`). iRacing has 64 slots.
 const CARS_MAX: usize = 64;
-/// No car has this slot. The client's description of the session is stored under it.
+/// No car has this slot or a higher one: what a stream stores beside its cars is stored under them.
+pub(crate) const SLOTS_END: u16 = 0xffe0;
+/// The client's description of the session is stored under it.
 const DESCRIPTION_SLOT: u16 = u16::MAX;
 
 /// The cars that a client sees. See the [module](self).
@@ -27,6 +30,8 @@ pub struct OtherCars {
     cars: BTreeMap<u16, OtherCar>,
     /// Slots whose state has changed since it was last stored.
     changed: BTreeSet<u16>,
+    /// The slips of the client's clock.
+    slips: Slips,
 }
 
 /// The stored state of one slot.
@@ -111,12 +116,17 @@ impl OtherCars {
         }
     }
 
+    /// The slips of the client's clock ([`CarState::slips`]). They are not stored, so call this before each record of frames.
+    pub fn on_slips(&mut self, slips: Slips) {
+        self.slips = slips;
+    }
+
     /// Frames of other cars, with their sequence numbers; `start` is what the client's own car shows of the start.
     pub fn on_frames<'a>(&mut self, own: &Context, start: Start, frames: impl Iterator<Item = (u64, &'a ArchivedFieldFrame)>, out: &mut Output) {
         let mut seen = BTreeSet::new();
         for (seq, frame) in frames {
             let slot = frame.slot.to_native();
-            if slot == own.slot || slot == DESCRIPTION_SLOT {
+            if slot == own.slot || slot >= SLOTS_END {
                 continue;
             }
             let ctx = Context { slot, ..*own };
@@ -131,6 +141,7 @@ impl OtherCars {
                 car
             });
             if seen.insert(slot) {
+                car.on_slips(self.slips);
                 car.on_start(&ctx, start, out);
             }
             car.on_frame(&ctx, seq, frame, out);

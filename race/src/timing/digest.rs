@@ -15,8 +15,18 @@ pub fn digest(classified: &[Classified], laps: &[Lap], visits: &[PitVisit], inci
     let mut lines: Vec<String> = vec![];
     for c in classified {
         lines.push(format!(
-            "classified {} {} {} {} {} {:?} {:?} {} {:?} {:?}",
-            c.position, c.class_position, c.entry, c.laps, c.finished, c.finish_us, c.total_us, c.laps_down, c.gap_us, c.best_lap_us
+            "classified {} {} {} {} {} {:?} {:?} {} {:?} {:?} {}",
+            c.position,
+            c.class_position,
+            c.entry,
+            c.laps,
+            c.status.name(),
+            c.finish_us,
+            c.total_us,
+            c.laps_down,
+            c.gap_us,
+            c.best_lap_us,
+            c.tied
         ));
     }
     for l in laps {

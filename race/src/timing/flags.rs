@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use boxbox_schemas::frame::Flags;
 use boxbox_schemas::ids::{DriverId, EntryId, RunId};
-use boxbox_schemas::results::FlagChange;
+use boxbox_schemas::results::{CarNow, FlagChange, SessionStateChange};
+
+use super::majority::flag_held;
 
 /// One flag, from when to when.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,42 +26,59 @@ pub struct FlagSpan {
 /// From when to when one stream saw a flag, µs.
 type Seen = (i64, Option<i64>);
 
+/// A client whose newest frame is at most this much older than the newest of all is only late, µs: a flag that it showed is still out.
+const LATE_US: i64 = 5_000_000;
+
 /// Folds the changes of all clients, in any order, into spans, sorted by (from, flag, entry).
 ///
-/// A flag of the course is out while any client sees it. A car's own flags come from its own clients only.
-pub fn flag_spans(changes: &[FlagChange]) -> Vec<FlagSpan> {
+/// A flag of the course is out while more than half of the clients that stream then are shown it (`flag.course`); `states` and `cars`
+/// tell from when to when they stream. A car's own flags come from its own clients only.
+pub fn flag_spans(changes: &[FlagChange], states: &[SessionStateChange], cars: &[CarNow]) -> Vec<FlagSpan> {
+    let newest_us = changes.iter().map(|c| c.sim_time_us).chain(cars.iter().filter(|c| !c.field).map(|c| c.sim_time_us)).max().unwrap_or(0);
+    let mut spans: Vec<FlagSpan> = vec![];
+    for (flag, _) in Flags::NAMES.iter().filter(|(flag, _)| FlagChange::COURSE.has(*flag)) {
+        for held in flag_held(changes, states, cars, *flag) {
+            let until_us = (!held.unseen_end || held.until_us < newest_us - LATE_US).then_some(held.until_us);
+            spans.push(FlagSpan { flag: *flag, entry: None, from_us: held.from_us, until_us });
+            if until_us.is_none() {
+                break;
+            }
+        }
+    }
+    spans.extend(own_spans(changes));
+    spans.sort_by_key(|s| (s.from_us, s.flag.0, s.entry));
+    spans
+}
+
+/// The spans of flags that are each car's own.
+fn own_spans(changes: &[FlagChange]) -> Vec<FlagSpan> {
     let mut streams: BTreeMap<(EntryId, DriverId, RunId), Vec<&FlagChange>> = BTreeMap::new();
     for change in changes.iter().filter(|c| !c.superseded) {
         streams.entry((change.entry, change.driver, change.run)).or_default().push(change);
     }
     // What each stream saw of each flag: from when to when.
-    let mut seen: BTreeMap<(u32, Option<EntryId>), Vec<Seen>> = BTreeMap::new();
+    let mut seen: BTreeMap<(u32, EntryId), Vec<Seen>> = BTreeMap::new();
     for ((entry, ..), mut of) in streams {
         of.sort_by_key(|c| (c.sim_time_us, c.timeline, c.tick));
-        for (flag, _) in Flags::NAMES {
-            let whose = if FlagChange::COURSE.has(*flag) { None } else { Some(entry) };
+        for (flag, _) in Flags::NAMES.iter().filter(|(flag, _)| !FlagChange::COURSE.has(*flag)) {
             let mut since = None;
             for change in &of {
                 match (since, change.to.has(*flag)) {
                     (None, true) => since = Some(change.sim_time_us),
                     (Some(from), false) => {
-                        seen.entry((flag.0, whose)).or_default().push((from, Some(change.sim_time_us)));
+                        seen.entry((flag.0, entry)).or_default().push((from, Some(change.sim_time_us)));
                         since = None;
                     }
                     _ => {}
                 }
             }
             if let Some(from) = since {
-                seen.entry((flag.0, whose)).or_default().push((from, None));
+                seen.entry((flag.0, entry)).or_default().push((from, None));
             }
         }
     }
-    let mut spans: Vec<FlagSpan> = seen
-        .into_iter()
-        .flat_map(|((flag, entry), of)| joined(of).map(move |(from_us, until_us)| FlagSpan { flag: Flags(flag), entry, from_us, until_us }))
-        .collect();
-    spans.sort_by_key(|s| (s.from_us, s.flag.0, s.entry));
-    spans
+    let spans = |(flag, entry), of| joined(of).map(move |(from_us, until_us)| FlagSpan { flag: Flags(flag), entry: Some(entry), from_us, until_us });
+    seen.into_iter().flat_map(|(key, of)| spans(key, of)).collect()
 }
 
 /// Joins intervals that overlap. If a client did not see the end of a flag, its interval ends with the intervals that it overlaps. If

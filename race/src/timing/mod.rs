@@ -4,23 +4,44 @@
 //! a session runs and final once it is closed. Rules: docs/RULES.md, sections 10 to 15.
 
 mod classification;
+mod counting;
 mod digest;
+mod finish;
 mod flags;
+mod gaps;
+mod majority;
 mod order;
+mod passings;
+mod past;
+mod penalties;
 mod pits;
+mod race_control;
+mod runner;
+mod standing;
+mod status;
 mod stints;
 mod summary;
 
-pub use self::classification::{Classified, FinishLaps, chequered_us, classification, finish_laps};
+pub use self::classification::{Classified, classification};
+pub use self::counting::{Counting, best_lap};
 pub use self::digest::digest;
+pub use self::finish::{DecidedBy, Finish, FinishLaps, chequered_us, finish, finish_laps, light_us};
 pub use self::flags::{FlagSpan, flag_spans};
-pub use self::order::{Moment, Standing, newest_car, order};
+pub use self::majority::{Held, Reports, majority};
+pub use self::order::{newest_car, order, with_laps_begun_by_others};
+pub use self::penalties::{Outcome, Penalty};
 pub use self::pits::pit_visits;
+pub use self::race_control::{Caution, Formation, RaceControl, RedFlag, Seen, flags_out, race_control};
+pub use self::standing::{Moment, Standing};
+pub use self::status::{Status, Why};
 pub use self::stints::{Stint, stints};
-pub use self::summary::{Summary, best_lap, summaries};
+pub use self::summary::{Summary, summaries};
 use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::SessionInfo;
+use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo, SessionStateChange};
+
+/// Slower than this a car stands, m/s.
+const STANDING_MPS: f32 = 0.5;
 
 /// What decides the order of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +57,33 @@ impl Ranking {
     pub fn of(session: &SessionInfo) -> Self {
         let race = session.meta.as_ref().is_some_and(|m| m.session_type.to_ascii_lowercase().contains("race"));
         if race { Ranking::Distance } else { Ranking::BestLap }
+    }
+}
+
+/// The rows of a session that decide when it ends and what its result is.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The session.
+    pub session: &'a SessionInfo,
+    /// Its chosen laps.
+    pub laps: &'a [Lap],
+    /// Changes of flags, of each stream.
+    pub flags: &'a [FlagChange],
+    /// Changes of the session state, of each stream.
+    pub states: &'a [SessionStateChange],
+    /// Where cars are, of each stream.
+    pub cars: &'a [CarNow],
+}
+
+impl<'a> Facts<'a> {
+    /// A session of which only laps are known.
+    pub fn of(session: &'a SessionInfo, laps: &'a [Lap]) -> Self {
+        Self { session, laps, flags: &[], states: &[], cars: &[] }
+    }
+
+    /// How the session is ranked.
+    pub fn ranking(&self) -> Ranking {
+        Ranking::of(self.session)
     }
 }
 

@@ -37,24 +37,32 @@ pub struct Stint {
 
 /// Stints of all entries, by (entry, number), from chosen laps and folded visits ([`pit_visits`](super::pit_visits)).
 pub fn stints(laps: &[Lap], visits: &[PitVisit]) -> Vec<Stint> {
-    let stops = by_entry(visits.iter().filter(|v| v.kind == PitKind::STOP), |v| v.entry);
+    let ends = by_entry(visits.iter().filter(|v| v.kind == PitKind::STOP || has_swap(v)), |v| v.entry);
     let mut stints: Vec<Stint> = vec![];
     for (entry, mut of) in by_entry(laps.iter().filter(|l| !l.superseded), |l| l.entry) {
         of.sort_by_key(|l| l.number);
-        let mut stops: Vec<&PitVisit> = stops.get(&entry).cloned().unwrap_or_default();
-        stops.sort_by_key(|v| v.enter_us);
+        let mut ends: Vec<&PitVisit> = ends.get(&entry).cloned().unwrap_or_default();
+        ends.sort_by_key(|v| v.enter_us);
         // The lap in which the car came in belongs to the old stint, the next one to the new.
-        let stops_before = |lap: &Lap| stops.partition_point(|v| v.enter_us <= lap.start_us);
+        let ends_before = |lap: &Lap| ends.partition_point(|v| v.enter_us <= lap.start_us);
+        // Who began the lap: another than the driver who ended it, if the car was taken over in a visit that began in it.
+        let begun_by = |lap: &Lap| ends.get(ends_before(lap)).filter(|v| v.enter_us < lap.end_us && has_swap(v)).map_or(lap.driver, |v| v.driver);
         let mut number = 0;
-        for laps in of.chunk_by(|a, b| a.driver == b.driver && stops_before(a) == stops_before(b)) {
+        for laps in of.chunk_by(|a, b| a.driver == begun_by(b) && ends_before(a) == ends_before(b)) {
             number += 1;
-            let stop = stops_before(laps[0]).checked_sub(1).map(|i| stops[i]);
+            let end = ends_before(laps[0]).checked_sub(1).map(|i| ends[i]);
             // A driver who takes over without a stop keeps the tyres that are on the car.
-            let began_with_it = stop.is_some_and(|v| stints.last().is_none_or(|s| s.entry != entry || s.start_us < v.enter_us));
-            stints.push(stint(entry, number, laps, stop.filter(|_| began_with_it).and_then(|v| v.tyres_changed)));
+            let began_with_it = end.is_some_and(|v| stints.last().is_none_or(|s| s.entry != entry || s.start_us < v.enter_us));
+            let stop = end.filter(|v| began_with_it && v.kind == PitKind::STOP);
+            stints.push(Stint { driver: begun_by(laps[0]), ..stint(entry, number, laps, stop.and_then(|v| v.tyres_changed)) });
         }
     }
     stints
+}
+
+/// Whether the car left the pits with another driver.
+fn has_swap(visit: &PitVisit) -> bool {
+    visit.driver_out() != visit.driver
 }
 
 fn stint(entry: EntryId, number: u32, laps: &[&Lap], new_tyres: Option<bool>) -> Stint {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::by_entry;
+use super::{Counting, Facts, by_entry, finish};
 use boxbox_schemas::ids::{DriverId, EntryId};
 use boxbox_schemas::results::{CarNow, Lap, Tags};
 
@@ -18,13 +18,15 @@ pub struct Summary {
     pub drivers: Vec<DriverId>,
     /// The car's slot in its last lap.
     pub slot: u16,
-    /// Known laps.
+    /// Laps completed: the number of its last known lap, as in order and results (`order.laps`).
     pub laps: u32,
+    /// Laps that are known; fewer than `laps` if some were driven before a client came, or were broken off.
+    pub known_laps: u32,
     /// Of those, laps that count for best.
     pub valid_laps: u32,
-    /// Number of the best lap; the first of equal ones.
+    /// Number of the best lap that counts; the first of equal ones.
     pub best_lap: Option<u32>,
-    /// Its time, µs.
+    /// Its time, µs: the simulator's own where it reported one.
     pub best_lap_us: Option<i64>,
     /// Best time of each sector in laps that count for best, µs; empty without one.
     pub best_sectors_us: Vec<i64>,
@@ -38,17 +40,14 @@ pub struct Summary {
     pub fuel_laps_left: Option<f32>,
 }
 
-/// The fastest lap of those that count for best; of equal laps the earlier one.
-pub fn best_lap<'a>(laps: impl IntoIterator<Item = &'a Lap>) -> Option<&'a Lap> {
-    laps.into_iter().filter(|l| !l.superseded && l.valid()).min_by_key(|l| (l.time_us, l.end_us))
+/// Summaries of all entries that have a lap, by entry.
+pub fn summaries(facts: &Facts<'_>) -> Vec<Summary> {
+    let counting = Counting::of(facts, finish(facts).as_ref());
+    let laps = by_entry(facts.laps.iter().filter(|l| !l.superseded), |l| l.entry);
+    laps.into_iter().map(|(entry, of)| summary(entry, of, facts.cars, &counting)).collect()
 }
 
-/// Summaries of all entries, by entry.
-pub fn summaries(laps: &[Lap], cars: &[CarNow]) -> Vec<Summary> {
-    by_entry(laps.iter().filter(|l| !l.superseded), |l| l.entry).into_iter().map(|(entry, of)| summary(entry, of, cars)).collect()
-}
-
-fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow]) -> Summary {
+fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow], counting: &Counting) -> Summary {
     laps.sort_by_key(|l| l.number);
     let mut drivers: Vec<DriverId> = vec![];
     for lap in &laps {
@@ -57,7 +56,7 @@ fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow]) -> Summary {
         }
     }
     let valid: Vec<&Lap> = laps.iter().copied().filter(|l| l.valid()).collect();
-    let best = best_lap(laps.iter().copied());
+    let best = counting.best(laps.iter().copied());
     // All laps of a session have equally many sectors, except laps that were driven before the lines moved.
     let sectors = valid.iter().map(|l| l.sectors_us.len()).max().unwrap_or(0);
     let bests: Vec<(i64, u32)> =
@@ -65,15 +64,16 @@ fn summary(entry: EntryId, mut laps: Vec<&Lap>, cars: &[CarNow]) -> Summary {
     let flying = laps.iter().rev().filter(|l| !l.tags.any(Tags::IN_LAP.with(Tags::OUT_LAP).with(Tags::HAD_YELLOW)));
     let fuel: Vec<f32> = flying.filter_map(|l| l.fuel_used_l).take(FUEL_LAPS).collect();
     let fuel_per_lap_l = (!fuel.is_empty()).then(|| fuel.iter().sum::<f32>() / fuel.len() as f32).filter(|l| *l > 0.0);
-    let aboard = cars.iter().filter(|c| c.entry == entry && !c.field).max_by_key(|c| (c.sim_time_us, c.driver, c.run)).and_then(|c| c.fuel_l);
+    let aboard = super::newest_car(cars.iter().filter(|c| c.entry == entry && !c.field)).and_then(|c| c.fuel_l);
     Summary {
         entry,
         drivers,
         slot: laps.last().map_or(0, |l| l.slot),
-        laps: laps.len() as u32,
+        laps: laps.last().map_or(0, |l| l.number),
+        known_laps: laps.len() as u32,
         valid_laps: valid.len() as u32,
         best_lap: best.map(|l| l.number),
-        best_lap_us: best.map(|l| l.time_us),
+        best_lap_us: best.map(Lap::deciding_us),
         theoretical_best_us: (!bests.is_empty()).then(|| bests.iter().map(|(us, _)| us).sum()),
         best_sectors_us: bests.iter().map(|(us, _)| *us).collect(),
         best_sectors_lap: bests.iter().map(|(_, n)| *n).collect(),

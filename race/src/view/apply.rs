@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo, Step};
+use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo, SessionStateChange, Step};
 
 use super::rows::{Keyed, LapKey, RowChange, Rows, Table};
 use super::{SessionView, tables};
@@ -16,8 +16,10 @@ pub struct Changes {
     pub revised: BTreeSet<LapKey>,
     /// Laps that were removed.
     pub withdrawn: BTreeSet<LapKey>,
-    /// Flags.
+    /// Changes of flags. Which flags are out depends on `states` and `cars` too.
     pub flags: bool,
+    /// The session state that clients are shown.
+    pub states: bool,
     /// Pit visits.
     pub pit_visits: bool,
     /// Incidents.
@@ -74,6 +76,8 @@ impl SessionView {
             // A row of another kind comes from a newer version. This view does not show it.
             if row.kind == FlagChange::KIND {
                 changes.flags |= put(&mut self.flags, row);
+            } else if row.kind == SessionStateChange::KIND {
+                changes.states |= put(&mut self.states, row);
             } else if row.kind == PitVisit::KIND {
                 changes.pit_visits |= put(&mut self.pit_visits, row);
             } else if row.kind == IncidentStep::KIND {
@@ -105,6 +109,7 @@ impl SessionView {
         let next = Self { session: self.session, info, ..tables(rows) };
         let mut changes = Changes {
             flags: differ(&self.flags, &next.flags),
+            states: differ(&self.states, &next.states),
             pit_visits: differ(&self.pit_visits, &next.pit_visits),
             incidents: differ(&self.incidents, &next.incidents),
             cars: differ(&self.cars, &next.cars),

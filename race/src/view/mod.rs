@@ -14,10 +14,10 @@ pub use self::rows::{LapKey, Rows};
 
 use boxbox_schemas::SessionId;
 use boxbox_schemas::ids::EntryId;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo};
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo, SessionStateChange};
 
 use self::rows::Table;
-use crate::timing::{self, Classified, FinishLaps, FlagSpan, Moment, Standing, Stint, Summary};
+use crate::timing::{self, Classified, Counting, Facts, Finish, FinishLaps, FlagSpan, Moment, RaceControl, Ranking, Seen, Standing, Stint, Summary};
 
 /// The rows of one session that count.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub struct SessionView {
     info: Option<SessionInfo>,
     laps: Table<Lap>,
     flags: Table<FlagChange>,
+    states: Table<SessionStateChange>,
     pit_visits: Table<PitVisit>,
     incidents: Table<IncidentStep>,
     cars: Table<CarNow>,
@@ -34,6 +35,8 @@ pub struct SessionView {
 /// The classification of a session, and the fingerprint of all its results.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SessionResult {
+    /// How the session ended; `None` while it has not.
+    pub finish: Option<Finish>,
     /// First place first.
     pub classified: Vec<Classified>,
     /// [`timing::digest`] of classification, laps, visits and incidents.
@@ -56,6 +59,7 @@ impl SessionView {
     pub fn with(mut self, rows: Rows) -> Self {
         self.laps.fill(rows.laps);
         self.flags.fill(rows.flags);
+        self.states.fill(rows.states);
         self.pit_visits.fill(rows.pit_visits);
         self.incidents.fill(rows.incidents);
         self.cars.fill(rows.cars);
@@ -87,9 +91,10 @@ impl SessionView {
         self.laps.range((entry, 0), (entry, u32::MAX)).last()
     }
 
-    /// The fastest lap of those that count for best; of equal laps the earlier one.
+    /// The fastest of all best laps that count; of equal laps the earlier one.
     pub fn fastest_lap(&self) -> Option<&Lap> {
-        timing::best_lap(self.laps())
+        let counting = self.counting()?;
+        timing::best_lap(self.laps().chunk_by(|a, b| a.entry == b.entry).filter_map(|of| counting.best(of)))
     }
 
     /// The newest row of an entry's car, the same that [`SessionView::order`] uses.
@@ -97,22 +102,42 @@ impl SessionView {
         timing::newest_car(self.cars.all().iter().filter(|c| c.entry == entry))
     }
 
-    /// Which laps [`SessionView::chequered_us`] needs, beside the flags. More laps change nothing.
+    /// The rows that decide the result.
+    fn facts(&self) -> Option<Facts<'_>> {
+        let session = self.info.as_ref()?;
+        Some(Facts { session, laps: self.laps(), flags: self.flags.all(), states: self.states.all(), cars: self.cars.all() })
+    }
+
+    /// Which laps [`SessionView::finish`] needs, beside flags, states and cars. More laps change nothing. With the laps of the first answer
+    /// the second one may be larger; it is the last.
     pub fn finish_laps(&self) -> FinishLaps {
-        self.info.as_ref().map_or(FinishLaps::None, |info| timing::finish_laps(info, self.flags.all()))
+        self.facts().map(|facts| timing::finish_laps(&facts)).unwrap_or_default()
+    }
+
+    /// How the session ended ([`timing::finish`]); `None` while it has not.
+    pub fn finish(&self) -> Option<Finish> {
+        timing::finish(&self.facts()?)
     }
 
     /// When the winner of a race crossed the line, session time, µs ([`timing::chequered_us`]).
     pub fn chequered_us(&self) -> Option<i64> {
-        timing::chequered_us(self.info.as_ref()?, self.laps(), self.flags.all())
+        timing::chequered_us(&self.facts()?)
+    }
+
+    /// Which laps count. It needs the laps of [`SessionView::finish_laps`], and of each entry the last two laps of the session.
+    pub fn counting(&self) -> Option<Counting> {
+        let facts = self.facts()?;
+        Some(Counting::of(&facts, timing::finish(&facts).as_ref()))
     }
 
     /// The order at session time `at_us`; `None`: now.
     ///
-    /// A caller that does not want to read all laps needs: the flags, the laps of [`SessionView::finish_laps`], of each entry the last two
-    /// laps that began by [`SessionView::recent_until_us`] and the best lap that ended by `at_us`, and the cars.
+    /// A caller that does not want to read all laps needs: flags, states and cars; the laps of [`SessionView::finish_laps`]; of each entry
+    /// the last two laps that began by [`SessionView::recent_until_us`]; and of each entry its best lap that ended by `at_us`, among those
+    /// that [`SessionView::counting`] lets be a best lap. If the counted laps are limited ([`Counting::laps_counted`]), it needs all laps.
+    /// For a moment in the past it also needs the visits to the pits.
     pub fn order(&self, at_us: Option<i64>) -> Vec<Standing> {
-        let Some(session) = &self.info else { return vec![] };
+        let (Some(session), Some(counting)) = (&self.info, self.counting()) else { return vec![] };
         let chequered_us = self.chequered_us();
         let (begun_us, ended_us) = (until_us(at_us, chequered_us), at_us.unwrap_or(i64::MAX));
         let (mut recent, mut bests) = (vec![], vec![]);
@@ -120,9 +145,12 @@ impl SessionView {
             let mut begun: Vec<&Lap> = of.iter().filter(|l| l.start_us <= begun_us).collect();
             begun.sort_by_key(|l| (l.start_us, l.number));
             recent.extend(begun[begun.len().saturating_sub(2)..].iter().map(|l| (*l).clone()));
-            bests.extend(timing::best_lap(of.iter().filter(|l| l.end_us <= ended_us)).cloned());
+            let counting = counting.counting(of).into_iter().filter(|l| l.number >= counting.best_from_number);
+            bests.extend(timing::best_lap(counting.filter(|l| l.end_us <= ended_us)).cloned());
         }
-        timing::order(&Moment { session, at_us, chequered_us, recent: &recent, bests: &bests, cars: self.cars.all() })
+        let pit_visits = if at_us.is_some() { self.pit_visits.all() } else { &[] };
+        let cars = timing::with_laps_begun_by_others(self.cars.all());
+        timing::order(&Moment { session, at_us, chequered_us, recent: &recent, bests: &bests, cars: &cars, pit_visits })
     }
 
     /// The latest start of a lap that matters for the order at `at_us`, session time, µs. Laps that begin after the chequered flag do not
@@ -133,19 +161,19 @@ impl SessionView {
 
     /// The classification ([`timing::classification`]): provisional while the session runs.
     pub fn classification(&self) -> Vec<Classified> {
-        self.info.as_ref().map(|info| timing::classification(info, self.laps(), self.flags.all())).unwrap_or_default()
+        self.facts().map(|facts| timing::classification(&facts)).unwrap_or_default()
     }
 
     /// The classification with the fingerprint of all results.
     pub fn result(&self) -> SessionResult {
         let classified = self.classification();
         let digest = timing::digest(&classified, self.laps(), &self.pit_visits(), &self.incidents());
-        SessionResult { classified, digest }
+        SessionResult { finish: self.finish(), classified, digest }
     }
 
     /// The summary of each entry, by entry.
     pub fn summaries(&self) -> Vec<Summary> {
-        timing::summaries(self.laps(), self.cars.all())
+        self.facts().map(|facts| timing::summaries(&facts)).unwrap_or_default()
     }
 
     /// Stints, by entry and number.
@@ -163,9 +191,19 @@ impl SessionView {
         IncidentStep::fold(self.incidents.all().to_vec())
     }
 
-    /// The span of each flag, by time.
+    /// The span of each flag, by time, as race control shows it ([`timing::flags_out`]); of a race, if the [`SessionInfo`] says so.
     pub fn flag_spans(&self) -> Vec<FlagSpan> {
-        timing::flag_spans(self.flags.all())
+        timing::flags_out(timing::flag_spans(self.flags.all(), self.states.all(), self.cars.all()), self.ranking())
+    }
+
+    fn ranking(&self) -> Ranking {
+        self.info.as_ref().map_or(Ranking::BestLap, Ranking::of)
+    }
+
+    /// Formation, cautions, red flags and penalties. It needs flags, visits and all laps.
+    pub fn race_control(&self) -> RaceControl {
+        let (spans, visits, ranking) = (self.flag_spans(), self.pit_visits(), self.ranking());
+        timing::race_control(&Seen { ranking, spans: &spans, laps: self.laps(), visits: &visits, parade_us: None, countdown: &[] })
     }
 }
 
@@ -176,6 +214,6 @@ fn until_us(at_us: Option<i64>, chequered_us: Option<i64>) -> i64 {
 
 /// A view of these rows without a session.
 fn tables(rows: Rows) -> SessionView {
-    let (laps, flags, pit_visits, incidents, cars) = Default::default();
-    SessionView { session: SessionId::default(), info: None, laps, flags, pit_visits, incidents, cars }.with(rows)
+    let (laps, flags, states, pit_visits, incidents, cars) = Default::default();
+    SessionView { session: SessionId::default(), info: None, laps, flags, states, pit_visits, incidents, cars }.with(rows)
 }

@@ -1,7 +1,7 @@
 //! Tables of rows by key. A row replaces the row with its key; a superseded row is removed.
 
 use boxbox_schemas::ids::{DriverId, EntryId, RunId};
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit};
+use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionStateChange};
 
 /// The rows of one session as a store returns them: in any order, with or without superseded rows.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -10,6 +10,8 @@ pub struct Rows {
     pub laps: Vec<Lap>,
     /// Changes of flags, of each stream.
     pub flags: Vec<FlagChange>,
+    /// Changes of the session state, of each stream.
+    pub states: Vec<SessionStateChange>,
     /// Pit visits, of each stream.
     pub pit_visits: Vec<PitVisit>,
     /// Steps of incident counters, of each stream.
@@ -43,6 +45,16 @@ impl Keyed for Lap {
 }
 
 impl Keyed for FlagChange {
+    type Key = (DriverId, RunId, u32, u32);
+    fn key(&self) -> Self::Key {
+        (self.driver, self.run, self.timeline, self.tick)
+    }
+    fn counts(&self) -> bool {
+        !self.superseded
+    }
+}
+
+impl Keyed for SessionStateChange {
     type Key = (DriverId, RunId, u32, u32);
     fn key(&self) -> Self::Key {
         (self.driver, self.run, self.timeline, self.tick)

@@ -14,7 +14,7 @@ use boxbox_schemas::frame::CarFrame;
 use boxbox_schemas::ids::{DriverId, RunId, SessionId};
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::{Content, Frame, Kind, Record};
-use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Row};
+use boxbox_schemas::results::{FlagChange, IncidentStep, Lap, PitVisit, Row, SessionStateChange};
 use boxbox_schemas::slow::{SlowFrame, SlowPresence};
 use boxbox_testkit::frames;
 
@@ -37,6 +37,7 @@ pub struct Rig {
     steps: Vec<IncidentStep>,
     visits: BTreeMap<(RunId, u16, u32, u32), PitVisit>,
     flags: Vec<FlagChange>,
+    states: Vec<SessionStateChange>,
 }
 
 impl Rig {
@@ -52,6 +53,7 @@ impl Rig {
             steps: vec![],
             visits: BTreeMap::new(),
             flags: vec![],
+            states: vec![],
         };
         rig.describe();
         rig
@@ -133,12 +135,15 @@ impl Rig {
                 Fact::Row(row) if row.kind == PitVisit::KIND => {
                     let visit: PitVisit = row.read().unwrap();
                     let old = self.visits.insert((visit.run, visit.slot, visit.timeline, visit.tick), visit.clone());
-                    // A rewind to a tick that was driven before (nonsense) may begin another visit at it.
+                    // A rewind to a tick that was driven before (nonsense) may begin another visit at it. An exit is taken back if the car
+                    // is in the pits again a moment later (`pit.flicker`).
+                    let same = |e: i64| visit.exit_us.is_none_or(|now| now >= e);
                     assert!(
-                        old.as_ref().is_none_or(|old| old.enter_us != visit.enter_us || old.exit_us.is_none_or(|e| visit.exit_us == Some(e))),
+                        old.as_ref().is_none_or(|old| old.enter_us != visit.enter_us || old.exit_us.is_none_or(same)),
                         "{old:?} became {visit:?}"
                     );
                 }
+                Fact::Row(row) if row.kind == SessionStateChange::KIND => self.states.push(row.read().unwrap()),
                 Fact::Row(row) => {
                     let change: FlagChange = row.read().unwrap();
                     assert!(change.from != change.to, "no change: {change:?}");
@@ -150,6 +155,7 @@ impl Rig {
                     let over = |v: &&mut PitVisit| older(v.run, v.timeline) && v.exit_us.is_none_or(|us| us > *to_us);
                     self.visits.values_mut().filter(over).for_each(|v| v.superseded = true);
                     self.flags.iter_mut().filter(|f| older(f.run, f.timeline) && f.sim_time_us > *to_us).for_each(|f| f.superseded = true);
+                    self.states.iter_mut().filter(|s| older(s.run, s.timeline) && s.sim_time_us > *to_us).for_each(|s| s.superseded = true);
                     self.steps.iter_mut().filter(|s| older(s.run, s.timeline) && s.sim_time_us > *to_us).for_each(|s| s.superseded = true);
                 }
             }
@@ -183,6 +189,17 @@ impl Rig {
     /// Changes of flags that are not superseded, in order.
     pub fn flag_changes(&self) -> Vec<FlagChange> {
         self.flags.iter().filter(|f| !f.superseded).cloned().collect()
+    }
+
+    /// All facts but those of the session state.
+    pub fn facts_of_the_car(&self) -> Vec<Fact> {
+        let of_state = |f: &&Fact| matches!(f, Fact::Row(row) if row.kind == SessionStateChange::KIND);
+        self.out.facts.iter().filter(|f| !of_state(f)).cloned().collect()
+    }
+
+    /// Changes of the session state that are not superseded, in order.
+    pub fn state_changes(&self) -> Vec<SessionStateChange> {
+        self.states.iter().filter(|s| !s.superseded).cloned().collect()
     }
 
     pub fn incidents(&self) -> Vec<IncidentStep> {

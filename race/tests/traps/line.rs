@@ -57,12 +57,12 @@ fn standing_on_the_line_makes_no_lap() {
     for (n, f) in frames.iter_mut().enumerate() {
         (f.lap_pct, f.speed_mps) = (if n % 2 == 0 { 0.999_995 } else { 0.000_005 }, 0.1);
     }
-    assert_eq!(fed(&practice(), &frames).out.facts, []);
+    assert_eq!(fed(&practice(), &frames).facts_of_the_car(), []);
 }
 
 #[test]
 fn driving_round_the_wrong_way_makes_no_lap() {
     let mut frames = Car::driving(Leg { from_s: 0.0, at_m: 10_000.0, mean_mps: -40.0, swing_m: 0.0, omega: 1.0 }).frames(0.0, 200.0, 20);
     frames.iter_mut().for_each(|f| f.speed_mps = 40.0);
-    assert_eq!(fed(&practice(), &frames).out.facts, []);
+    assert_eq!(fed(&practice(), &frames).facts_of_the_car(), []);
 }

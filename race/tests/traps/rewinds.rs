@@ -103,7 +103,8 @@ fn a_rewind_that_puts_the_car_elsewhere_ends_the_lap() {
         let mut rig = rig.clone();
         rig.event(EventCode::REWIND, 50 * 60, 50_000_000);
         rig.frames(&steady(at_m).frames(50.0, 170.0, 60));
-        assert_eq!(rig.laps().iter().map(|l| (l.start_us, l.end_us)).collect::<Vec<_>>(), [(line_us, line_us + 60_000_000)]);
+        let timed = rig.laps().into_iter().filter(|l| l.timed_us().is_some());
+        assert_eq!(timed.map(|l| (l.start_us, l.end_us)).collect::<Vec<_>>(), [(line_us, line_us + 60_000_000)]);
     }
 }
 

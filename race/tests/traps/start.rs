@@ -94,3 +94,18 @@ fn a_start_from_the_pits_is_an_out_lap() {
     assert_eq!(rig.lap(1).reasons, Reasons::OUT_LAP);
     assert_eq!(rig.lap(2).reasons, Reasons(0));
 }
+
+#[test]
+fn a_rewind_to_the_frame_of_the_light_starts_again() {
+    let frames = standing_start();
+    let light = frames.iter().position(|f| f.sim_time_us >= 20_000_000).unwrap();
+    let mut rig = Rig::new(&race());
+    rig.frames(&frames[..light + 600]);
+    rig.event(EventCode::REWIND, frames[light].tick, frames[light].sim_time_us - 1);
+    rig.frames(&frames[light..]);
+    rig.end();
+    assert_eq!(
+        rig.laps().iter().map(|l| (l.number, l.start_us, l.time_us)).collect::<Vec<_>>()[..2],
+        [(1, 20_000_000, 61_520_000), (2, 81_520_000, 60_000_000)]
+    );
+}

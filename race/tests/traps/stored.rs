@@ -1,5 +1,7 @@
 //! Stored state: of an earlier version, and the largest there is.
 
+use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
+
 use super::*;
 
 /// F8: a state stored by an earlier build is read and goes on. The blob is of the first build: version 1, which had its version
@@ -60,6 +62,6 @@ fn the_largest_state_fits() {
         largest = largest.max(rig.store_and_load());
     }
     println!("largest state: {largest} bytes");
-    assert!(largest <= 4_096);
+    assert!(largest <= STREAM_RACE_MAX_BYTES);
     assert!(rig.laps().len() >= 5);
 }

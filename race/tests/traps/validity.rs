@@ -70,6 +70,19 @@ fn a_yellow_of_one_tick_tags_the_lap() {
     assert_eq!(rig.laps().iter().map(|l| (l.tags, l.valid())).collect::<Vec<_>>(), [(Tags::HAD_YELLOW, true), (Tags(0), true)]);
 }
 
+/// `validity.pace`: a full-course caution or a red flag, also for one tick between two frames; a local yellow does nothing.
+#[test]
+fn a_lap_under_caution_or_red_is_no_best_lap() {
+    for (flag, reasons) in [(Flags::CAUTION, Reasons::PACE), (Flags::RED, Reasons::PACE), (Flags::YELLOW, Reasons(0)), (Flags::DEBRIS, Reasons(0))] {
+        for hz in [60, 20, 10, 4] {
+            let mut frames = steady(1_000.0).frames(0.0, 170.0, hz);
+            within(&mut frames, 70.0, 70.3, |f| f.flags_seen = flag);
+            let rig = fed(&practice(), &frames);
+            assert_eq!(rig.laps().iter().map(|l| l.reasons).collect::<Vec<_>>(), [reasons, Reasons(0)], "{flag:?} at {hz} Hz");
+        }
+    }
+}
+
 #[test]
 fn a_driver_swap_tags_the_lap() {
     let car = steady(1_000.0);

@@ -44,4 +44,11 @@ pub struct CarNow {
     pub flags: Flags,
     /// The session's state as the client shows it.
     pub state: SessionState,
+    /// Where teams race: the stream's driver is not in the car (`swap.watching`).
+    #[serde(default)]
+    pub watching: bool,
+    /// Another driver began the lap: when the stream's driver took the car over, µs. Then `lap_start_us` is absent, and `loops_us` count
+    /// from here.
+    #[serde(default)]
+    pub taken_over_us: Option<i64>,
 }

@@ -52,4 +52,7 @@ impl FlagChange {
         .with(Flags::START_GO)
         .with(Flags::GREEN_HELD)
         .with(Flags::ONE_TO_GREEN);
+
+    /// Flags under which nobody races: a full-course caution, a red flag.
+    pub const NO_RACING: Flags = Flags::CAUTION.with(Flags::RED);
 }

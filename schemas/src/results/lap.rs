@@ -25,6 +25,10 @@ bits! {
         DISCONTINUITY = 1 << 5;
         /// The car was towed or reset.
         TOW = 1 << 6;
+        /// The car came farther than it drove: it left out a part of the track.
+        CUT = 1 << 7;
+        /// A full-course caution or a red flag was out.
+        PACE = 1 << 8;
     }
 }
 
@@ -59,6 +63,8 @@ bits! {
         HEAD = 1 << 12;
         /// Only the end of a lap: its driver took over the car during the lap. A fact, never a result.
         TAIL = 1 << 13;
+        /// The simulator counts the lap, and it has no time of its own: the car was put elsewhere in it, or nobody saw its end.
+        UNTIMED = 1 << 14;
     }
 }
 
@@ -98,7 +104,7 @@ pub struct Lap {
     pub start_us: i64,
     /// Session time at its end, µs.
     pub end_us: i64,
-    /// `end_us - start_us`.
+    /// `end_us - start_us`. With [`Tags::UNTIMED`] it is how long the lap lasted and no lap time ([`Lap::timed_us`]).
     pub time_us: i64,
     /// The simulator's own time of this lap, µs.
     pub sim_time_us: Option<i64>,
@@ -138,6 +144,16 @@ impl Lap {
     /// Whether it is a whole lap, not a partial one.
     pub fn whole(&self) -> bool {
         !self.tags.any(Tags::HEAD.with(Tags::TAIL))
+    }
+
+    /// Its time, µs; `None` if it has none ([`Tags::UNTIMED`]).
+    pub fn timed_us(&self) -> Option<i64> {
+        (!self.tags.has(Tags::UNTIMED)).then_some(self.time_us)
+    }
+
+    /// The time that decides where lap times are compared: the simulator's own where it reported one, else ours, µs.
+    pub fn deciding_us(&self) -> i64 {
+        self.sim_time_us.unwrap_or(self.time_us)
     }
 
     /// Whether the lap counts for best.

@@ -1,4 +1,4 @@
-//! Results that processors compute and stores keep: laps, rows of other kinds (incident steps, pit visits, flags), cars,
+//! Results that processors compute and stores keep: laps, rows of other kinds (incident steps, pit visits, flags, session states), cars,
 //! ledgers, checkpoints.
 //!
 //! Times are session times of the simulator in µs (F7). Bit sets are stored as numbers and shown by name.
@@ -10,6 +10,7 @@ mod incident;
 mod lap;
 mod pit;
 mod row;
+mod state;
 mod step;
 
 use serde::{Deserialize, Serialize};
@@ -18,10 +19,11 @@ pub use self::car::CarNow;
 pub use self::flag::FlagChange;
 pub use self::incident::IncidentStep;
 pub use self::lap::{LOOPS, Lap, Reasons, Span, Tags};
-pub use self::pit::{PitKind, PitVisit};
+pub use self::pit::{Handover, PitEnds, PitKind, PitMoment, PitVisit};
 pub use self::row::{AnyRow, Row, RowHead, RowKey, RowKind, UnreadableRow};
+pub use self::state::SessionStateChange;
 pub use self::step::{FieldState, PartitionState, Quarantined, Step, StreamState};
-use crate::ids::{DriverId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
+use crate::ids::{DriverId, EntryId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use crate::meta::SessionMeta;
 
 /// A session: its description and state.
@@ -41,12 +43,38 @@ pub struct SessionInfo {
     pub sim_time_us: i64,
     /// Whether it is closed: later facts are kept, marked late, and change no result until it is opened again (E9b).
     pub closed: bool,
+    /// It was closed by silence: it opens again by itself when frames of it come (E9). Sessions that were closed before this was stored were
+    /// closed on purpose.
+    #[serde(default)]
+    pub provisional: bool,
     /// Whether it is retired: its working state was dropped, and later records are only counted as late (E9c).
     pub retired: bool,
-    /// The newest revision of the description from the lowest (driver, run) that sent one.
+    /// The description, merged from what its clients report.
     pub meta: Option<SessionMeta>,
-    /// Which stream `meta` is from, and its revision there.
+    /// The lowest stream that has part in `meta`, and the revision of what it told.
     pub meta_from: Option<(DriverId, RunId, u32)>,
+    /// The version of the rules by which its results were computed: that of the oldest of them.
+    #[serde(default = "first_rules")]
+    pub rules: u32,
+    /// Cars that several drivers' clients claim for different entries, in order of cars.
+    #[serde(default)]
+    pub disputes: Vec<Dispute>,
+}
+
+/// The version of the rules of sessions that do not say one.
+pub const FIRST_RULES: u32 = 1;
+
+fn first_rules() -> u32 {
+    FIRST_RULES
+}
+
+/// A car that several drivers' clients say is theirs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Dispute {
+    /// The car, as others see it.
+    pub seen_as: EntryId,
+    /// The entries that it is claimed for, in order; two at least.
+    pub entries: Vec<EntryId>,
 }
 
 impl SessionInfo {
@@ -60,9 +88,12 @@ impl SessionInfo {
             updated_at_us: at_us,
             sim_time_us: 0,
             closed: false,
+            provisional: false,
             retired: false,
             meta: None,
             meta_from: None,
+            rules: FIRST_RULES,
+            disputes: vec![],
         }
     }
 }

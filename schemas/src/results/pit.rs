@@ -70,6 +70,56 @@ pub struct PitVisit {
     /// came late is superseded, and a row that was superseded late is not.
     #[serde(default)]
     pub late: bool,
+    /// What shows which visits of two drivers are one (`pit.swap`). Versions before this one did not tell it.
+    #[serde(default, skip_serializing_if = "PitEnds::are_unknown")]
+    pub ends: PitEnds,
+}
+
+/// The ends of a visit that its driver did not see begin, or not see end, and who drove on in it (`pit.swap`).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PitEnds {
+    /// The car in the first frame, if the visit was under way by then.
+    pub first: Option<PitMoment>,
+    /// The car in the last frame so far in which its driver was in it; `None` once its exit was seen.
+    pub last: Option<PitMoment>,
+    /// It was elsewhere after that: its exit was missed, so that no other driver took it over in this visit.
+    pub gone: bool,
+    /// Lowest and highest level of fuel in it, l (kWh).
+    pub fuel_l: Option<(f32, f32)>,
+    /// Of a visit that several drivers drove in: who took the car over, by time. Only in visits that were joined, never in a row.
+    pub handovers: Vec<Handover>,
+}
+
+impl PitEnds {
+    /// Whether nothing is known of them.
+    pub fn are_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A car in the pits at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PitMoment {
+    /// Session time, µs.
+    pub us: i64,
+    /// It stood in its stall.
+    pub standing: bool,
+    /// It was being serviced.
+    pub in_service: bool,
+    /// The simulator's count of laps started.
+    pub lap: Option<i16>,
+    /// Sets of tyres used.
+    pub tyre_sets: Option<u16>,
+}
+
+/// A driver took a car over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Handover {
+    /// Session time of their first frame in it, µs.
+    pub us: i64,
+    /// Who.
+    pub driver: DriverId,
 }
 
 impl Row for PitVisit {
@@ -104,5 +154,15 @@ impl PitVisit {
     /// Time between entering and leaving, µs.
     pub fn lane_us(&self) -> Option<i64> {
         self.exit_us.map(|exit| exit - self.enter_us)
+    }
+
+    /// Who is in the car at its end, as far as it is known.
+    pub fn driver_out(&self) -> DriverId {
+        self.ends.handovers.last().map_or(self.driver, |taken| taken.driver)
+    }
+
+    /// Who is in the car at session time `us`, µs.
+    pub fn driver_at(&self, us: i64) -> DriverId {
+        self.ends.handovers.iter().rev().find(|taken| taken.us <= us).map_or(self.driver, |taken| taken.driver)
     }
 }

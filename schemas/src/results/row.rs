@@ -161,8 +161,8 @@ mod tests {
     use std::fmt::Debug;
 
     use super::*;
-    use crate::frame::Flags;
-    use crate::results::{FlagChange, IncidentStep, PitKind, PitVisit};
+    use crate::frame::{Flags, SessionState};
+    use crate::results::{FlagChange, IncidentStep, PitKind, PitVisit, SessionStateChange};
 
     fn head(n: u8) -> RowHead {
         let id = ShortId::new(&format!("id-{n}")).unwrap();
@@ -209,6 +209,8 @@ mod tests {
         is_a_row(IncidentStep { session, entry, driver, run, timeline, tick, sim_time_us: 0, from: 1, to: u16::MAX, superseded, late }, moment);
         let (from, to) = (Flags::GREEN, Flags(u32::MAX));
         is_a_row(FlagChange { session, entry, driver, run, timeline, tick, sim_time_us: 0, from, to, superseded, late }, moment);
+        let (from, to) = (SessionState::RACING, SessionState(u8::MAX));
+        is_a_row(SessionStateChange { session, entry, driver, run, timeline, tick, sim_time_us: 0, from, to, superseded, late }, moment);
         let visit = PitVisit {
             session,
             entry,
@@ -231,6 +233,7 @@ mod tests {
             speeding: true,
             superseded,
             late,
+            ends: Default::default(),
         };
         is_a_row(visit, |head| head);
     }

@@ -10,7 +10,7 @@ use crate::ids::{EntryId, SessionId};
 pub struct PartitionState {
     /// The last record processed; `None`: begin at the log's start.
     pub checkpoint: Option<Checkpoint>,
-    /// Per stream, opaque bytes of the processor's (≤ 4 KiB each), and its ledger.
+    /// Per stream, opaque bytes of the processor's (≤ 6 KiB each), and its ledger.
     pub streams: Vec<StreamState>,
     /// Sessions of this partition whose state is kept.
     pub sessions: Vec<SessionInfo>,
@@ -40,7 +40,7 @@ pub struct StreamState {
 pub struct FieldState {
     /// The car's slot.
     pub slot: u16,
-    /// The processor's own encoding of its race state (≤ 4 KiB).
+    /// The processor's own encoding of its race state (≤ 6 KiB).
     pub race: Bytes,
     /// Where it is.
     pub now: Option<CarNow>,
@@ -51,6 +51,9 @@ pub struct FieldState {
 pub struct Step {
     /// The last record it covers.
     pub checkpoint: Checkpoint,
+    /// Sessions that are computed again: everything stored of them (streams, facts, laps, rows) is removed before anything of this step
+    /// is stored.
+    pub replaced: Vec<SessionId>,
     /// Streams touched.
     pub streams: Vec<StreamState>,
     /// Sessions touched.
@@ -76,6 +79,7 @@ impl Step {
     pub fn new(checkpoint: Checkpoint) -> Self {
         Self {
             checkpoint,
+            replaced: vec![],
             streams: vec![],
             sessions: vec![],
             facts: vec![],

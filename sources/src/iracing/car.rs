@@ -200,8 +200,8 @@ impl CarColumns {
             RPM: rpm = r.single(&self.rpm);
             FUEL: fuel_l = r.single(&self.fuel);
             FUEL_RATE: fuel_rate_kgph = r.single(&self.fuel_rate);
-            // 0 or -1 until a lap is complete.
-            LAST_LAP_TIME: last_lap_time_us = r.number(&self.last_lap_time).map(micros).filter(|us| *us > 0);
+            // 0 until there is one; -1 s (below 0) until there is one, and where the simulator refuses the lap.
+            LAST_LAP_TIME: last_lap_time_us = r.number(&self.last_lap_time).map(micros).filter(|us| *us != 0);
             LAP: lap = r.whole(&self.lap);
             LAPS_COMPLETED: laps_completed = r.whole(&self.laps_completed);
             // -1 while the count is not known.

@@ -44,6 +44,12 @@ pub enum IbtError {
         /// The allowed values.
         allowed: String,
     },
+    /// It is to be imported into a session of a name, but it has a lobby.
+    #[error("this recording is of lobby {lobby}, which has its own session: only recordings without a lobby are joined under a name")]
+    HasLobby {
+        /// The lobby's id.
+        lobby: u64,
+    },
     /// No variable gives the time.
     #[error("this .ibt file has neither a usable SessionTime nor a usable SessionTick, so no lap in it can be timed")]
     NoClock,
@@ -53,6 +59,16 @@ impl IbtError {
     /// Whether another attempt can succeed: only if the system failed, not the file.
     pub fn is_retryable(&self) -> bool {
         matches!(self, IbtError::Io { cause, .. } if matches!(cause.kind(), std::io::ErrorKind::Interrupted | std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
+    }
+}
+
+impl Warning {
+    /// Whether frames that the simulator recorded are missing, or may be.
+    pub fn is_incomplete(&self) -> bool {
+        matches!(
+            self,
+            Warning::CutRecord { .. } | Warning::CutGzip { .. } | Warning::UnpacksTooLarge { .. } | Warning::RecordCount { .. } | Warning::NoRecords
+        )
     }
 }
 

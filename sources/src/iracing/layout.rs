@@ -13,6 +13,16 @@ const HEADER_BYTES: usize = 144;
 const VARIABLE_BYTES: usize = 144;
 /// Known versions of the format; recordings of the last ten years have 2.
 const VERSIONS: std::ops::RangeInclusive<i32> = 1..=2;
+/// Buffers for records in the simulator's memory: 3 of 4 possible ones. A recording has 1; another number is damage that does not matter.
+const BUFFERS: std::ops::RangeInclusive<i32> = 2..=4;
+/// How files begin that are taken for recordings by mistake.
+const OTHERS: [(&[u8], &str); 5] = [
+    (b"MDMP", "the memory dump of a program that crashed"),
+    (b"PAGEDU", "the memory dump of a system that crashed"),
+    (b"PK\x03\x04", "a zip: unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it first"),
+    (b"YLPR", "a replay of the simulator (.rpy), which holds no telemetry"),
+];
 
 /// The header as the file has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -232,11 +242,23 @@ fn read_header(stream: &mut Stream) -> Result<Header, IbtError> {
     let int = |at: usize| b[at..at + 4].iter().rev().fold(0_u32, |v, byte| v << 8 | u32::from(*byte)) as i32;
     let long = |at: usize| i64::from(int(at + 4)) << 32 | i64::from(int(at) as u32);
     let version = int(0);
+    if let Some((_, what)) = OTHERS.iter().find(|(magic, _)| b.starts_with(magic)) {
+        return not(format!("it is {what}"));
+    }
     if !VERSIONS.contains(&version) {
         return not(format!("it begins with {:02x?}, which should be the format's version, {} to {}", &b[..4], VERSIONS.start(), VERSIONS.end()));
     }
     if have < HEADER_BYTES {
         return Err(IbtError::Cut { part: "header", needed: HEADER_BYTES as u64, have: have as u64 });
+    }
+    // A recording has one place for records. The simulator's memory has several that it fills in turn, and no count of records: what looks like
+    // one there is a variable's name.
+    let places = int(32);
+    if BUFFERS.contains(&places) {
+        return not(format!(
+            "it has {places} buffers for records where a recording has 1, as a dump of the simulator's memory has; recordings are in the folder \
+             `telemetry` of the simulator's documents"
+        ));
     }
     Ok(Header {
         version,

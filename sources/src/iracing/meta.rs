@@ -44,8 +44,7 @@ pub struct SessionText {
 
 impl SessionText {
     pub(super) fn parse(bytes: &[u8], warnings: &mut Vec<Warning>) -> Self {
-        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-        let text = decode(&bytes[..end]);
+        let text = decode(whole_text(bytes));
         let (root, skipped) = yaml::parse(&text);
         if skipped > 0 {
             warnings.push(Warning::SessionText { lines: skipped });
@@ -111,12 +110,28 @@ fn shorten(meta: &mut SessionMeta, bytes: usize) {
     }
 }
 
-/// The simulator writes Windows-1252. Text that is valid UTF-8 is taken as that: tools that rewrite recordings use it,
-/// and names whose Windows-1252 happens to be valid UTF-8 (`Ã©`) do not occur.
+/// The text without what lies behind its end, a NUL: an older text. A NUL that is followed by more of this text is damage within a line.
+fn whole_text(bytes: &[u8]) -> &[u8] {
+    let end = bytes.windows(4).position(|w| w == b"\n...").map_or(0, |at| at + 4);
+    let nul = bytes[end..].iter().position(|b| *b == 0).map_or(bytes.len(), |at| end + at);
+    let used = bytes[..nul].iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    &bytes[..used]
+}
+
+/// The simulator writes Windows-1252, or UTF-8 where the user has asked for it; tools that rewrite recordings use that, too. What is
+/// valid UTF-8 is taken as that (names whose Windows-1252 happens to be valid UTF-8, `Ã©`, do not occur), byte for byte: a letter that
+/// was cut in half costs no other letter.
 fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        Err(_) => {
+            let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+            for chunk in bytes.utf8_chunks() {
+                text.push_str(chunk.valid());
+                text.push_str(&encoding_rs::WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0);
+            }
+            Cow::Owned(text)
+        }
     }
 }
 
@@ -189,7 +204,7 @@ impl Reader<'_, '_> {
 
     fn sector_starts(&mut self) -> Vec<f64> {
         let mut starts = Vec::new();
-        for sector in self.root.items(&["SplitTimeInfo", "Sectors"]) {
+        for sector in self.root.items(&["SplitTimeInfo", "Sectors"], "SectorStartPct") {
             let text = sector.text(&["SectorStartPct"]).unwrap_or_default();
             match real(text).filter(|start| (0.0..1.0).contains(start)) {
                 // Adding 0 makes a negative zero a plain one.
@@ -209,7 +224,7 @@ impl Reader<'_, '_> {
 
     fn sessions(&mut self) -> Vec<ListedSession> {
         let mut sessions: Vec<ListedSession> = Vec::new();
-        for node in self.root.items(&["SessionInfo", "Sessions"]).iter().take(SESSIONS_MAX) {
+        for node in self.root.items(&["SessionInfo", "Sessions"], "SessionType").iter().take(SESSIONS_MAX) {
             let Some(session_num) = node.text(&["SessionNum"]).and_then(whole) else {
                 self.odd("SessionNum", node.text(&["SessionNum"]).unwrap_or_default(), "that session is left out");
                 continue;
@@ -226,7 +241,7 @@ impl Reader<'_, '_> {
 
     fn entries(&mut self) -> Vec<MetaEntry> {
         let mut entries: Vec<MetaEntry> = Vec::new();
-        for node in self.root.items(&["DriverInfo", "Drivers"]) {
+        for node in self.root.items(&["DriverInfo", "Drivers"], "UserName") {
             let text = |key: &str| node.text(&[key]).map(harmless).unwrap_or_default();
             let flag = |key: &str| node.text(&[key]).is_some_and(|v| v != "0");
             // By its own number, not by its index in the list: indexes shift when a driver leaves.

@@ -16,6 +16,7 @@ mod file;
 mod layout;
 mod limits;
 mod meta;
+mod named;
 mod records;
 mod replay;
 mod slow;

@@ -15,21 +15,24 @@ use super::clock::{Clock, Step};
 use super::error::IbtError;
 use super::file::IbtFile;
 use super::limits::SESSIONS_MAX;
+use super::named::Named;
 use super::records::Records;
 use super::stats::ReadStats;
 
 /// Options of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayOptions {
     /// Return a car frame every this many ticks, 1 (or 0) for each. Pulses of the ticks between are in the next frame.
     pub every: u32,
     /// Use this id for the lobby instead of the recording's own, so that it is imported as a new session.
     pub new_session: Option<Uuid>,
+    /// Import a recording without a lobby into the session of this name: see [`Named`](super::named::Named).
+    pub named: Option<String>,
 }
 
 impl Default for ReplayOptions {
     fn default() -> Self {
-        Self { every: 1, new_session: None }
+        Self { every: 1, new_session: None, named: None }
     }
 }
 
@@ -62,6 +65,7 @@ pub enum Item {
 pub struct Replay {
     file: IbtFile,
     options: ReplayOptions,
+    named: Option<Named>,
     records: Records,
     stats: ReadStats,
     items: VecDeque<Item>,
@@ -101,10 +105,12 @@ impl IbtFile {
 
 impl Replay {
     fn new(file: IbtFile, options: ReplayOptions) -> Result<Self, IbtError> {
+        let named = options.named.as_deref().map(|name| Named::of(&file, name)).transpose()?;
         Ok(Self {
             records: file.records()?,
             file,
             options,
+            named,
             stats: ReadStats::default(),
             items: VecDeque::new(),
             ahead: Ahead::NotRead,
@@ -215,7 +221,13 @@ impl Replay {
         if let Some(id) = self.options.new_session {
             source.id = id.as_u128();
         }
-        self.items.push_back(Item::Session { source, slot: self.file.slot(), meta: Box::new(self.file.meta(num)) });
+        let (mut slot, mut meta) = (self.file.slot(), self.file.meta(num));
+        if let Some(named) = &self.named {
+            source.id = named.session_id;
+            slot = named.slot;
+            named.describe(&mut meta);
+        }
+        self.items.push_back(Item::Session { source, slot, meta: Box::new(meta) });
         true
     }
 

@@ -2,12 +2,18 @@
 //!
 //! A strict YAML reader would be wrong here. The simulator quotes almost nothing: a driver may be called `Team: #1`,
 //! `- "Ace" -`, or `@home`. A strict reader would reject the whole text because of such a line, or cut the name at what looks like
-//! a comment. So a value is everything after `key: `, and only lines that cannot be parsed are left out.
+//! a comment. So a value is everything after `key: `, and only lines that cannot be parsed are left out; [`stray`] decides which those
+//! are where the text is the simulator's.
 
+mod line;
+mod stray;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+
+use line::{columns, pair};
+use stray::Fit;
 
 /// Deepest nesting; iRacing's is 6. This limits the stack.
 const DEPTH_MAX: usize = 32;
@@ -23,32 +29,64 @@ pub(super) enum Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The value of `key`: the first, if there are several.
-    pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
-        match self {
-            Node::Map(pairs) => pairs.iter().find(|(k, _)| *k == key).map(|(_, node)| node),
-            Node::Scalar(_) | Node::List(_) => None,
-        }
-    }
-
-    /// The node at the end of `path`.
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Node<'a>> {
-        path.iter().try_fold(self, |node, key| node.get(key))
-    }
-
-    /// The text at the end of `path`, if it is not empty.
-    pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
-        match self.at(path)? {
-            Node::Scalar(text) if !text.is_empty() => Some(text),
+    /// What `want` makes of a node at the end of `path`: of the first that it takes, where a key stands several times.
+    fn find<'n, T: ?Sized>(&'n self, path: &[&str], want: fn(&'n Node<'a>) -> Option<&'n T>) -> Option<&'n T> {
+        match (path, self) {
+            ([], node) => want(node),
+            ([key, rest @ ..], Node::Map(pairs)) => pairs.iter().filter(|(k, _)| k == key).find_map(|(_, node)| node.find(rest, want)),
             _ => None,
         }
     }
 
+    /// As [`Node::find`] for a path that begins with a section; behind that what is found under other keys or none, as the line of a key may be
+    /// damaged, or the first line of its section. No two blocks share a key that is read.
+    fn find_in_sections<'n, T: ?Sized>(&'n self, path: &[&str], want: fn(&'n Node<'a>) -> Option<&'n T>) -> Option<&'n T> {
+        let named = self.find(path, want);
+        match (named, path, self) {
+            (None, [_, rest @ .., last], Node::Map(_)) => {
+                let blocks = || std::iter::once(self).chain(self.blocks());
+                let in_any = blocks()
+                    .find_map(|block| if rest.is_empty() { block.find(&[*last], want) } else { block.find(&[rest, &[*last][..]].concat(), want) });
+                in_any.or_else(|| blocks().flat_map(Node::blocks).find_map(|block| block.find(&[*last], want)))
+            }
+            _ => named,
+        }
+    }
+
+    /// The nodes of all keys.
+    fn blocks(&self) -> impl Iterator<Item = &Node<'a>> {
+        let pairs = match self {
+            Node::Map(pairs) => pairs.as_slice(),
+            Node::Scalar(_) | Node::List(_) => &[],
+        };
+        pairs.iter().map(|(_, node)| node)
+    }
+
+    /// The text at the end of `path`: the first that is not empty.
+    pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
+        self.find_in_sections(path, |node| match node {
+            Node::Scalar(text) if !text.is_empty() => Some(&**text),
+            _ => None,
+        })
+    }
+
     /// The items of the list at the end of `path`.
-    pub(super) fn items(&self, path: &[&str]) -> &[Node<'a>] {
-        match self.at(path) {
-            Some(Node::List(items)) => items,
-            _ => &[],
+    fn list(&self, path: &[&str]) -> Option<&[Node<'a>]> {
+        self.find_in_sections(path, Node::as_list)
+    }
+
+    /// As [`Node::list`]; of a list whose own key is damaged, the first list that has items with the key `of`.
+    pub(super) fn items(&self, path: &[&str], of: &str) -> &[Node<'a>] {
+        let has = |items: &&[Node<'a>]| items.iter().any(|item| item.find(&[of], Some).is_some());
+        let named = self.list(path);
+        let any = || self.blocks().chain(self.blocks().flat_map(Node::blocks)).filter_map(Node::as_list).find(has);
+        named.filter(has).or_else(any).or(named).unwrap_or_default()
+    }
+
+    fn as_list(&self) -> Option<&[Node<'a>]> {
+        match self {
+            Node::List(items) => Some(items),
+            Node::Scalar(_) | Node::Map(_) => None,
         }
     }
 }
@@ -57,11 +95,20 @@ impl<'a> Node<'a> {
 pub(super) fn parse(text: &str) -> (Node<'_>, usize) {
     let mut tokens = Vec::new();
     let mut skipped = 0;
-    for line in text.lines().take(LINES_MAX) {
-        if line.trim_end() == "..." {
-            break;
+    let mut lines: Vec<&str> = text.lines().take(LINES_MAX).collect();
+    let fits = stray::fits(&lines);
+    // The text ends with three dots; in the simulator's, three dots before the last section are the rest of a value.
+    let end = match &fits {
+        Some(_) => None,
+        None => lines.iter().position(|line| line.trim_end() == "..."),
+    };
+    lines.truncate(end.unwrap_or(lines.len()));
+    for (n, line) in lines.into_iter().enumerate() {
+        let fit = fits.as_ref().and_then(|fits| fits.get(n)).copied().unwrap_or(Fit::Fits);
+        if let Fit::Orphan(indent) = fit {
+            tokens.push(Token { indent, what: What::Pair("", "") });
         }
-        if !tokenise(line, &mut tokens) {
+        if fit == Fit::Stray || !tokenise(line, &mut tokens) {
             skipped += 1;
         }
     }
@@ -101,12 +148,12 @@ enum What<'a> {
 fn tokenise<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> bool {
     let line = line.trim_end_matches(['\r', ' ', '\t']);
     let mut rest = line.trim_start_matches([' ', '\t']);
-    if rest.is_empty() || rest.starts_with('#') || rest == "---" {
+    if rest.is_empty() || rest.starts_with('#') || rest == "---" || rest == "..." {
         return true;
     }
     let mut dashes = 0;
     loop {
-        let indent = line.len() - rest.len();
+        let indent = columns(&line[..line.len() - rest.len()]);
         if let Some((key, value)) = pair(rest) {
             tokens.push(Token { indent, what: What::Pair(key, value) });
             return true;
@@ -127,16 +174,6 @@ fn tokenise<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> bool {
         // Text that is not a list's value is misplaced; the parser counts it.
         return true;
     }
-}
-
-/// `key: value` or `key:`. Keys are identifiers, so that a colon in stray text makes no key.
-fn pair(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(':')?;
-    let (key, value) = (&text[..end], &text[end + 1..]);
-    let sound = !key.is_empty()
-        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/' | b'.' | b' ') || b >= 0x80)
-        && !key.starts_with([' ', '-']);
-    (sound && (value.is_empty() || value.starts_with([' ', '\t']))).then(|| (key, value.trim()))
 }
 
 struct Parser<'a> {

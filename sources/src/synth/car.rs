@@ -2,6 +2,7 @@
 
 use boxbox_schemas::{DriverId, EntryId, ShortId};
 
+use super::ending::Told;
 use super::motion::{Motion, State};
 use super::spec::Class;
 
@@ -33,8 +34,8 @@ pub struct Car {
     pub(super) seed: u64,
     pub(super) stall_m: f64,
     pub(super) pieces: Vec<Piece>,
-    /// When the second driver takes over, s.
-    pub(super) swap_s: Option<f64>,
+    /// When the next driver takes over, s: the second, then the first again, and so on.
+    pub(super) swaps_s: Vec<f64>,
     /// When it touches another car, s.
     pub(super) contacts: Vec<f64>,
     /// Stretches of time without connection or client.
@@ -49,6 +50,36 @@ pub struct Car {
     pub(super) last_line: usize,
     /// Whether it took the chequered flag.
     pub(super) finished: bool,
+    /// When it passed the lines after the last that counts, s.
+    pub(super) after: Vec<Option<f64>>,
+    /// What its clients are told of the end.
+    pub(super) told: Told,
+    /// When session time goes on by a tick too many, s.
+    pub(super) slips_s: Vec<f64>,
+    /// When its client is started after the car, and when it is lost for good, s.
+    pub(super) client_from_s: Option<f64>,
+    pub(super) client_until_s: Option<f64>,
+    /// How it leaves the race before the end, and from when on it stands or is gone, s.
+    pub(super) leaves: Option<Leaves>,
+    pub(super) left_s: f64,
+    /// When it is disqualified, and when it is shown a black flag, s.
+    pub(super) disqualified_s: Option<f64>,
+    pub(super) black_s: Option<(f64, f64)>,
+    /// Never in the world.
+    pub(super) absent: bool,
+    /// No other client is shown it.
+    pub(super) unseen: bool,
+}
+
+/// How a car leaves a race before its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leaves {
+    /// It stopped on the track, and its driver left.
+    Stopped,
+    /// It stays in its stall.
+    Parked,
+    /// It is gone from one moment to the next.
+    Vanished,
 }
 
 /// A driver.
@@ -79,6 +110,15 @@ pub(super) enum Begin {
     Jump { towed: bool },
     /// The car's earlier position, after a flashback.
     Flashback,
+    /// Elsewhere on the track; `blank`: the first tick shows no position.
+    Shift { blank: bool },
+}
+
+impl Begin {
+    /// Whether the car is elsewhere than before, at the same time.
+    pub(super) fn is_jump(self) -> bool {
+        matches!(self, Begin::Jump { .. } | Begin::Shift { .. })
+    }
 }
 
 /// A stretch of driving without a jump in position or time.
@@ -172,7 +212,12 @@ impl Car {
 
     /// The driver in the car at `t`.
     pub(super) fn driver_at(&self, t: f64) -> usize {
-        usize::from(self.swap_s.is_some_and(|swap| t >= swap))
+        self.swaps_s.iter().filter(|swap| t >= **swap).count() % self.drivers.len()
+    }
+
+    /// How far its clock is ahead at `t`, in ticks.
+    pub(super) fn slipped(&self, t: f64) -> i64 {
+        self.slips_s.iter().filter(|at| **at <= t).count() as i64
     }
 
     /// The piece of the final timeline at `t`.
@@ -189,6 +234,16 @@ impl Car {
     /// When it first is at `s_m` on the timeline that stands, s.
     pub(super) fn when(&self, s_m: f64) -> Option<f64> {
         self.pieces.iter().find_map(|p| p.motion.when(s_m).filter(|t| (p.from_s..p.stands_until_s).contains(t)))
+    }
+
+    /// When it passed line `k` on the timeline that stands, s, and whether it drove over it: otherwise it was put beyond it.
+    pub(super) fn passed_s(&self, k: usize, length_m: f64) -> Option<(f64, bool)> {
+        let line_m = k as f64 * length_m;
+        let put = || self.pieces.iter().find(|p| p.begin.is_jump() && p.motion.at(p.from_s).s_m >= line_m).map(|p| (p.from_s, false));
+        // A car that starts in the pits can stand beyond the line from which lap 1 is counted.
+        let first = &self.pieces[0];
+        let beyond = (first.motion.at(first.from_s).s_m > line_m).then_some((first.from_s, false));
+        beyond.or_else(|| self.when(line_m).map(|at| (at, true))).or_else(put)
     }
 
     /// Adds incident points that the plan did not have.

@@ -3,9 +3,10 @@
 use boxbox_schemas::DriverId;
 
 use super::car::{Begin, Car, Person, Piece, seconds, us};
+use super::ending::{Ending, Told};
 use super::motion::Motion;
 use super::race::RUN_OUT_S;
-use super::spec::{Class, Distance, Start};
+use super::spec::{Class, Distance, Session, Start};
 use super::{Circuit, Race};
 
 /// Before its first line a car drives for this long, s.
@@ -40,7 +41,9 @@ impl Race {
         let mut race = Race {
             circuit,
             start: Start::Rolling,
+            session: Session::Race,
             distance: Distance::Laps(0),
+            ending: Ending::default(),
             cars,
             green_s: green_us.map(seconds),
             white_s: None,
@@ -111,7 +114,7 @@ fn charted(circuit: &Circuit, index: usize, chart: ChartCar) -> Car {
         seed: index as u64,
         stall_m: circuit.stalls.0 * length,
         pieces: vec![piece],
-        swap_s: None,
+        swaps_s: vec![],
         contacts: vec![],
         away: vec![],
         until_us: us(until_s),
@@ -119,6 +122,17 @@ fn charted(circuit: &Circuit, index: usize, chart: ChartCar) -> Car {
         places: vec![],
         last_line: 0,
         finished: true,
+        after: vec![],
+        told: Told::default(),
+        slips_s: vec![],
+        client_from_s: None,
+        client_until_s: None,
+        leaves: None,
+        left_s: f64::INFINITY,
+        disqualified_s: None,
+        black_s: None,
+        absent: false,
+        unseen: false,
     }
 }
 

@@ -26,6 +26,12 @@ pub fn tick_us(tick: u32) -> i64 {
     (i64::from(tick) * 1_000_000 + i64::from(TICK_HZ) / 2).div_euclid(i64::from(TICK_HZ))
 }
 
+/// Session time of a tick as the clients of `car` are shown it, µs.
+pub(super) fn shown_us(car: &Car, tick: u32) -> i64 {
+    let us = tick_us(tick);
+    if car.slips_s.is_empty() { us } else { us + tick_us(car.slipped(seconds(us)) as u32) }
+}
+
 /// The first tick at or after session time `us`.
 pub(super) fn tick_from(us: i64) -> u32 {
     let near = (us.max(0) * i64::from(TICK_HZ) / 1_000_000) as u32;
@@ -87,12 +93,15 @@ impl View<'_> {
     /// The frame of `tick`; its pulses are only those of this tick.
     pub(super) fn frame(&self, tick: u32) -> CarFrame {
         let t = seconds(tick_us(tick));
-        let mut frame = CarFrame { tick, sim_time_us: tick_us(tick), ..CarFrame::default() };
+        let mut frame = CarFrame { tick, sim_time_us: shown_us(self.car, tick), ..CarFrame::default() };
         let shown = SHOWN.iter().fold(Presence::PIT_SERVICE.with(Presence::TOWING), |all, p| all.with(*p));
         frame.presence = shown;
-        frame.flags = self.race.flags(t);
+        frame.flags = self.race.flags(self.car, t);
         frame.flags_seen = frame.flags;
-        frame.session_state = self.race.state(t);
+        frame.session_state = self.race.state(self.car, t);
+        if self.car.told.state_lag_us.is_none() {
+            frame.presence = frame.presence.without(Presence::SESSION_STATE);
+        }
         frame.bits = CarBits::ON_TRACK;
         if self.blank(t) {
             // The first sample, and that of a reset, reports the car on track but without a position.
@@ -113,9 +122,26 @@ impl View<'_> {
         frame
     }
 
+    /// What the client of a driver shows who is not in the car: the session, and no car.
+    pub(super) fn beside(&self, tick: u32) -> CarFrame {
+        let f = self.frame(tick);
+        let presence = [Presence::SESSION_STATE, Presence::FLAGS, Presence::TRACK_LOC, Presence::ON_TRACK].into_iter();
+        CarFrame {
+            tick,
+            sim_time_us: f.sim_time_us,
+            presence: presence.filter(|p| f.presence.has(*p)).fold(Presence(0), Presence::with),
+            flags: f.flags,
+            flags_seen: f.flags,
+            session_state: f.session_state,
+            track_loc: TrackLoc::NOT_IN_WORLD,
+            ..CarFrame::default()
+        }
+    }
+
     /// The first tick of the session and of a piece that begins with a jump.
     fn blank(&self, t: f64) -> bool {
-        self.piece.begin != Begin::Flashback && t < self.piece.from_s + TICK_S
+        let shows = matches!(self.piece.begin, Begin::Flashback | Begin::Shift { blank: false });
+        self.car.absent || !shows && t < self.piece.from_s + TICK_S
     }
 
     fn counters(&self, t: f64) -> Counters {
@@ -146,7 +172,7 @@ impl View<'_> {
                 last_us = self.sim_lap_us(k, at).unwrap_or(0);
             }
             if t >= at + 0.3 {
-                shown = car.places.get(k).copied();
+                shown = car.places.get(k).copied().or(shown);
             }
         }
         let in_class = self.race.cars.iter().take_while(|c| c.slot != car.slot).filter(|c| c.class.id == car.class.id).count() as u8;
@@ -162,8 +188,10 @@ impl View<'_> {
             let at = if undone { piece.motion.when(k as f64 * length) } else { None };
             at.filter(|t| (piece.stands_until_s..piece.until_s).contains(t))
         };
-        let lines = self.car.lines.len() + usize::from(undone);
-        (0..lines).map(move |k| own(k).or(self.car.lines.get(k).copied().flatten()))
+        let counts = self.car.lines.len();
+        let lines = counts + self.car.after.len() + usize::from(undone);
+        let line = move |k: usize| self.car.lines.get(k).or_else(|| self.car.after.get(k - counts)).copied().flatten();
+        (0..lines).map(move |k| own(k).or(line(k)))
     }
 
     /// The simulator's own time of the lap that ends at line `k`, to 0.1 ms.
@@ -251,7 +279,7 @@ impl View<'_> {
         ];
         SlowFrame {
             tick,
-            sim_time_us: tick_us(tick),
+            sim_time_us: shown_us(self.car, tick),
             presence: shown.into_iter().fold(SlowPresence(0), SlowPresence::with),
             tyre_wear: [[wear; 3]; 4],
             tyre_temp_c: [temp(0.0), temp(1.5), temp(-2.0), temp(-1.0)],
@@ -265,8 +293,8 @@ impl View<'_> {
         }
     }
 
-    /// The car as another client sees it at `tick`.
-    pub(super) fn field(&self, tick: u32) -> Option<FieldFrame> {
+    /// The car as the client of `observer` sees it at `tick`.
+    pub(super) fn field(&self, observer: &Car, tick: u32) -> Option<FieldFrame> {
         let f = self.frame(tick);
         if f.track_loc == TrackLoc::NOT_IN_WORLD {
             return None;
@@ -276,7 +304,7 @@ impl View<'_> {
         bits.set(FieldBits::LAST_LAP_TIME, f.last_lap_time_us > 0);
         Some(FieldFrame {
             tick,
-            sim_time_us: f.sim_time_us,
+            sim_time_us: shown_us(observer, tick),
             slot: self.car.slot,
             lap: f.lap,
             laps_completed: f.laps_completed,
@@ -310,7 +338,7 @@ impl Counters {
 impl Car {
     /// Whether the car was put elsewhere between two moments, s: a jump that ends on the line does not cross it.
     pub(super) fn jumped_between(&self, from_s: f64, until_s: f64) -> bool {
-        self.pieces.iter().any(|p| matches!(p.begin, Begin::Jump { .. }) && p.from_s >= from_s && p.from_s <= until_s)
+        self.pieces.iter().any(|p| p.begin.is_jump() && p.from_s >= from_s && p.from_s <= until_s)
     }
 }
 
@@ -343,11 +371,11 @@ impl Latch {
 }
 
 /// The event that a client sends when a piece begins.
-pub(super) fn begin_event(piece: &Piece) -> Option<(EventCode, u32, i64)> {
+pub(super) fn begin_event(car: &Car, piece: &Piece) -> Option<(EventCode, u32, i64)> {
     let tick = tick_from(us(piece.from_s));
     match piece.begin {
-        Begin::Start => None,
-        Begin::Jump { .. } => Some((EventCode::RESET, tick, tick_us(tick))),
-        Begin::Flashback => Some((EventCode::REWIND, tick, tick_us(tick))),
+        Begin::Start | Begin::Shift { .. } => None,
+        Begin::Jump { .. } => Some((EventCode::RESET, tick, shown_us(car, tick))),
+        Begin::Flashback => Some((EventCode::REWIND, tick, shown_us(car, tick))),
     }
 }

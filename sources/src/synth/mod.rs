@@ -19,6 +19,7 @@
 
 mod car;
 mod chart;
+mod ending;
 mod frames;
 mod motion;
 mod plan;
@@ -32,9 +33,10 @@ mod truth;
 
 pub use car::{Car, Person};
 pub use chart::ChartCar;
+pub use ending::{Ending, Told};
 pub use frames::{TICK_HZ, tick_us};
 pub use race::Race;
 pub use script::{Action, Script};
-pub use spec::{Class, Distance, Incident, Spec, Start, What};
+pub use spec::{Class, Distance, Incident, Session, Spec, Start, What};
 pub use track::{Circuit, TrackPoint};
-pub use truth::{CarTruth, Classified, Lap, Rise, Truth, Visit};
+pub use truth::{CarTruth, Classified, Lap, Passed, Rise, Stay, Truth, Visit};

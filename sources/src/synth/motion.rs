@@ -145,6 +145,12 @@ impl Motion {
         State { s_m: stretch.s + tau * (stretch.v + 0.5 * stretch.a * tau), speed_mps: (stretch.v + stretch.a * tau).max(0.0), accel_mps2: stretch.a }
     }
 
+    /// Its speed just before `t`, m/s: at the end of the span it is not yet a standstill.
+    pub(super) fn before(&self, t: f64) -> f64 {
+        let stretch = self.stretches[..self.stretches.partition_point(|s| s.t < t)].last();
+        stretch.map_or(0.0, |s| (s.v + s.a * (t - s.t)).max(0.0))
+    }
+
     /// When the car first is at `s` metres, s; `None` if it is not within the span.
     pub(super) fn when(&self, s: f64) -> Option<f64> {
         let begins = self.stretches.first().map_or(self.end.1, |first| first.s);

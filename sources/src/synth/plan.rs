@@ -2,7 +2,7 @@
 
 use boxbox_schemas::DriverId;
 
-use super::car::{Away, Begin, Car, Person, Piece, Points, Service, seconds, us};
+use super::car::{Away, Begin, Car, Leaves, Person, Piece, Points, Service, seconds, us};
 use super::motion::{Knot, Limits, Motion, State};
 use super::spec::{Incident, Spec, Start, What};
 
@@ -34,6 +34,12 @@ const TYRES_S: f64 = 5.0;
 const HALT_S: f64 = 0.4;
 /// Stalls keep this far from the line, m.
 const OFF_LINE_M: f64 = 12.0;
+/// After a reset to where it was the car stands, s.
+const RESET_STANDS_S: f64 = 1.5;
+/// A reset or a cut keeps this far from the lines of its lap, m.
+const OFF_LINES_M: f64 = 25.0;
+/// A car that parks stands until all others are done, s.
+const PARKED_S: f64 = 3_600.0;
 /// A driver swap takes, s.
 const SWAP_S: f64 = 8.0;
 
@@ -79,7 +85,7 @@ fn plan(spec: &Spec, index: usize, number: u32, class: &super::spec::Class, team
         // No car stands on the line, because a standing car has no crossing time.
         stall_m: if stall_m.abs() < OFF_LINE_M { OFF_LINE_M.copysign(stall_m) } else { stall_m },
         pieces: vec![],
-        swap_s: None,
+        swaps_s: vec![],
         contacts: vec![],
         away: vec![],
         until_us: i64::MAX,
@@ -87,6 +93,17 @@ fn plan(spec: &Spec, index: usize, number: u32, class: &super::spec::Class, team
         places: vec![],
         last_line: 0,
         finished: false,
+        after: vec![],
+        told: spec.told.get(index).copied().unwrap_or_default(),
+        slips_s: vec![],
+        client_from_s: None,
+        client_until_s: None,
+        leaves: None,
+        left_s: f64::INFINITY,
+        disqualified_s: None,
+        black_s: None,
+        absent: events.iter().any(|e| e.what == What::NeverStarts),
+        unseen: spec.unseen.contains(&index),
     };
     drive(spec, &mut car, &style, &events);
     car
@@ -173,7 +190,11 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
     let mut ahead: Vec<(f64, What)> = events.iter().map(|i| (place(i), i.what)).collect();
     ahead.sort_by(|a, b| a.0.total_cmp(&b.0));
     let offset = POLE_M + GRID_M * f64::from(car.grid - 1);
+    let from_pits = events.iter().find_map(|e| if let What::PitStart { from_us, leaves_us } = e.what { Some((from_us, leaves_us)) } else { None });
     let (start, stand_s, pace_until_m) = match spec.start {
+        _ if let Some((from_us, leaves_us)) = from_pits => {
+            (State { s_m: car.stall_m, speed_mps: 0.0, accel_mps2: 0.0 }, seconds(leaves_us - from_us).max(0.1), f64::NEG_INFINITY)
+        }
         Start::Standing => (State { s_m: -offset, speed_mps: 0.0, accel_mps2: 0.0 }, green + style.reaction_s, f64::NEG_INFINITY),
         Start::Rolling => {
             let s_m = -PACE_ENDS_M - offset - PACE_MPS * green;
@@ -182,8 +203,8 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
     };
     // Enough for two thirds of the race, but at least enough for a stop to be useful.
     let fuel_l = (car.class.burn_lpkm * end_m / 1_000.0 * 0.7 + 4.0).min(car.class.tank_l);
-    let (mut t, mut from, mut stand_s) = (0.0, start, stand_s);
-    let mut piece_start = Begun { begin: Begin::Start, fuel_l, count: 0, tyre_sets: 1, tow_until_s: 0.0 };
+    let (mut t, mut from, mut stand_s) = (from_pits.map_or(0.0, |(from_us, _)| seconds(from_us)), start, stand_s);
+    let mut piece_start = Begun { begin: Begin::Start, fuel_l, count: 0, tyre_sets: 1, tow_until_s: 0.0, in_stall: from_pits.is_some() };
     let mut slow = 1.0;
     loop {
         let course = Course { spec, car, style, ahead: ahead.clone(), pace_until_m, slow };
@@ -193,8 +214,13 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
             match what {
                 What::Disconnect { away_us } => car.away.push(Away { from_s: at, until_s: at + seconds(*away_us), restart: false }),
                 What::Restart { away_us } => car.away.push(Away { from_s: at, until_s: at + seconds(*away_us), restart: true }),
-                What::Swap => car.swap_s = Some(at + SWAP_S / 2.0),
+                What::Swap => car.swaps_s.push(at + SWAP_S / 2.0),
                 What::Contact => car.contacts.push(at),
+                What::LostTick => car.slips_s.push(at),
+                What::ClientLate => car.client_from_s = Some(at),
+                What::ClientLost => car.client_until_s = Some(at),
+                What::Disqualify => car.disqualified_s = Some(at),
+                What::Black { shown_us } => car.black_s = Some((at, at + seconds(*shown_us))),
                 What::Slow => slow = 0.82,
                 _ => {}
             }
@@ -226,8 +252,28 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
                 piece_start.tow_until_s = if towed { t + TOW_S } else { 0.0 };
                 ahead.retain(|(at, _)| *at > from.s_m);
             }
+            What::ActiveReset { back_m } | What::Cut { by_m: back_m } => {
+                t = piece.until_s;
+                let here = piece.motion.at(t);
+                let back = matches!(what, What::ActiveReset { .. });
+                // Within its lap: what becomes of a line that is passed twice, or cut, is another matter.
+                let lap_m = libm::floor(here.s_m / length) * length;
+                let to_m = here.s_m + if back { -back_m } else { back_m };
+                let to_m = to_m.clamp((lap_m + OFF_LINES_M).min(here.s_m), (lap_m + length - OFF_LINES_M).max(here.s_m));
+                let before = piece.motion.before(t);
+                piece_start = Begun::after(&piece, car, t, &here, Begin::Shift { blank: back && car.chance(5, us(t) as u64) < 0.5 });
+                from = State { s_m: to_m, speed_mps: if back { 0.0 } else { before }, accel_mps2: 0.0 };
+                stand_s = if back { RESET_STANDS_S } else { 0.0 };
+                ahead.retain(|(at, _)| *at > from.s_m);
+            }
             _ => {
                 car.until_us = us(piece.until_s);
+                car.left_s = piece.motion.when(place).unwrap_or(piece.until_s);
+                car.leaves = Some(match what {
+                    What::Park => Leaves::Parked,
+                    What::Vanish => Leaves::Vanished,
+                    _ => Leaves::Stopped,
+                });
                 car.pieces.push(piece);
                 return;
             }
@@ -243,18 +289,26 @@ struct Begun {
     count: u16,
     tyre_sets: u16,
     tow_until_s: f64,
+    in_stall: bool,
 }
 
 impl Begun {
     fn after(piece: &Piece, car: &Car, t: f64, at: &State, begin: Begin) -> Self {
-        Self { begin, fuel_l: piece.fuel_l(&car.class, t, at), count: piece.count(t), tyre_sets: piece.tyre_sets(t), tow_until_s: 0.0 }
+        Self {
+            begin,
+            fuel_l: piece.fuel_l(&car.class, t, at),
+            count: piece.count(t),
+            tyre_sets: piece.tyre_sets(t),
+            tow_until_s: 0.0,
+            in_stall: matches!(begin, Begin::Jump { .. }),
+        }
     }
 }
 
 impl Course<'_> {
     /// The piece from `from` at `t` on, and what ends it.
     fn piece(&self, t: f64, from: State, stand_s: f64, end_m: f64, begun: &Begun) -> (Piece, Option<(f64, What)>) {
-        let stop = self.ahead.iter().copied().find(|(_, what)| matches!(what, What::Tow | What::Reset | What::Flashback { .. } | What::Retire));
+        let stop = self.ahead.iter().copied().find(|(_, what)| what.ends_piece());
         // A car that flashes back drives on for a second first.
         let margin_m = if matches!(stop, Some((_, What::Flashback { .. }))) { 200.0 } else { 0.0 };
         let end_m = stop.map_or(end_m, |(place, _)| place + margin_m).max(from.s_m + 1.0);
@@ -266,7 +320,7 @@ impl Course<'_> {
             .map(|(place, _)| libm::rint((place - self.car.stall_m) / length))
             .map(|line| ((line - 1.0 + self.spec.circuit.pit.0) * length, (line + self.spec.circuit.pit.1) * length))
             .collect();
-        if let Begin::Jump { .. } = begun.begin {
+        if begun.in_stall {
             let line = libm::rint((from.s_m - self.car.stall_m) / length);
             lane.insert(0, (from.s_m - 1.0, (line + self.spec.circuit.pit.1) * length));
         }
@@ -344,6 +398,14 @@ impl Course<'_> {
     }
 }
 
+impl What {
+    /// Whether the car's motion ends there, or goes on elsewhere.
+    fn ends_piece(&self) -> bool {
+        use What::{ActiveReset, Cut, Flashback, Park, Reset, Retire, Tow, Vanish};
+        matches!(self, Tow | Reset | Flashback { .. } | Retire | Park | Vanish | ActiveReset { .. } | Cut { .. })
+    }
+}
+
 /// How long a car stands for `what`, s.
 fn stands_s(what: &What) -> Option<f64> {
     match what {
@@ -352,6 +414,7 @@ fn stands_s(what: &What) -> Option<f64> {
         What::Spin => Some(SPIN_STANDS_S),
         What::Tow => Some(TOW_WAIT_S),
         What::Retire => Some(RETIRE_S),
+        What::Park => Some(PARKED_S),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use boxbox_schemas::slow::SlowFrame;
 
 use super::Race;
 use super::car::{Car, seconds, us};
-use super::frames::{Latch, TICK_HZ, View, begin_event, tick_from, tick_us};
+use super::frames::{Latch, TICK_HZ, View, begin_event, shown_us, tick_from, tick_us};
 
 /// One action of a client, or an event that happens to it.
 #[derive(Clone, PartialEq, Debug)]
@@ -68,7 +68,8 @@ impl Race {
     /// What the client of car `car` does, sampling at `rate_hz`: 60 or a divisor of it. It begins with its metadata and ends
     /// with [`Action::End`].
     pub fn script(&self, car: usize, rate_hz: u32) -> Script<'_> {
-        Script {
+        let begins_s = self.cars[car].client_from_s.unwrap_or(0.0).max(self.cars[car].pieces[0].from_s);
+        let mut script = Script {
             race: self,
             car: &self.cars[car],
             index: car,
@@ -79,9 +80,19 @@ impl Race {
             driver: 0,
             connected: true,
             latch: Latch::default(),
-            next: [Action::Meta(self.meta(car))].into(),
+            next: [Action::Meta(self.meta_at(car, begins_s))].into(),
             ended: false,
-        }
+        };
+        script.begin_at(begins_s);
+        script
+    }
+
+    /// What the client of a driver who does not drive now sends, if it stays connected: frames without a car, in order of time.
+    pub fn beside(&self, car: usize, driver: usize, rate_hz: u32) -> impl Iterator<Item = CarFrame> + '_ {
+        let every = (TICK_HZ / rate_hz.clamp(1, TICK_HZ)).max(1);
+        let (own, last) = (&self.cars[car], tick_from(self.cars[car].until_us));
+        let ticks = (0..last).step_by(every as usize).filter(move |tick| own.driver_at(seconds(tick_us(*tick))) != driver);
+        ticks.map(move |tick| View { race: self, car: own, piece: own.piece_at(seconds(tick_us(tick))) }.beside(tick))
     }
 
     /// All cars but `observer` as its client sees them at `rate_hz`, in order of time and slot.
@@ -93,8 +104,9 @@ impl Race {
 
     fn others(&self, observer: usize, tick: u32) -> impl Iterator<Item = FieldFrame> + '_ {
         let at = tick_us(tick);
-        let seen = self.cars.iter().filter(move |c| usize::from(c.slot) != observer && (us(c.pieces[0].from_s)..c.until_us).contains(&at));
-        seen.filter_map(move |car| View { race: self, car, piece: car.piece_at(seconds(at)) }.field(tick))
+        let seen =
+            self.cars.iter().filter(move |c| !c.unseen && usize::from(c.slot) != observer && (us(c.pieces[0].from_s)..c.until_us).contains(&at));
+        seen.filter_map(move |car| View { race: self, car, piece: car.piece_at(seconds(at)) }.field(&self.cars[observer], tick))
     }
 }
 
@@ -106,9 +118,26 @@ impl Script<'_> {
         self
     }
 
+    /// Begin at `t`, with the driver of then.
+    fn begin_at(&mut self, t: f64) {
+        if self.car.client_from_s.is_some() {
+            self.tick = tick_from(us(t));
+            self.piece = self.car.pieces.iter().rposition(|p| p.from_s <= t).unwrap_or(0);
+            self.driver = self.car.driver_at(t);
+            if self.driver > 0 {
+                self.next.push_front(Action::Driver(self.driver));
+            }
+        }
+    }
+
     fn tick(&mut self) {
         let car = self.car;
         let at = tick_us(self.tick);
+        if car.client_until_s.is_some_and(|until| at >= us(until)) {
+            // It is lost, so it says nothing of its end.
+            self.ended = true;
+            return;
+        }
         let piece = &car.pieces[self.piece];
         let piece_over = at >= us(piece.until_s);
         if at >= car.until_us || (piece_over && self.piece + 1 >= car.pieces.len()) {
@@ -116,13 +145,13 @@ impl Script<'_> {
                 self.next.push_back(Action::Reconnect);
             }
             let last = self.tick.saturating_sub(1);
-            self.next.push_back(Action::End(last, tick_us(last), EndReason::FINISHED));
+            self.next.push_back(Action::End(last, shown_us(car, last), EndReason::FINISHED));
             self.ended = true;
             return;
         }
         if piece_over {
             self.piece += 1;
-            let event = begin_event(&car.pieces[self.piece]);
+            let event = begin_event(car, &car.pieces[self.piece]);
             self.tick = tick_from(us(car.pieces[self.piece].from_s));
             self.next.extend(event.map(|(code, tick, us)| Action::Event(code, tick, us)));
             return;
@@ -137,7 +166,7 @@ impl Script<'_> {
             self.driver = driver;
             self.latch = Latch::default();
             let meta = Action::Meta(self.race.meta_at(self.index, t));
-            self.next.extend([Action::Driver(driver), meta, Action::Event(EventCode::DRIVER_SWAP, self.tick, at)]);
+            self.next.extend([Action::Driver(driver), meta, Action::Event(EventCode::DRIVER_SWAP, self.tick, shown_us(car, self.tick))]);
         }
         let view = View { race: self.race, car, piece };
         let frame = view.frame(self.tick);

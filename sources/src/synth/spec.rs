@@ -3,6 +3,7 @@
 use boxbox_schemas::limits::META_ENTRIES_MAX;
 
 use super::Circuit;
+use super::ending::{Ending, Told};
 
 /// A race to be driven. Equal specifications give equal races, byte for byte.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Spec {
     pub circuit: Circuit,
     /// Classes, the fastest first; cars are spread over them evenly.
     pub classes: Vec<Class>,
+    /// The kind of session.
+    pub session: Session,
     /// The length.
     pub distance: Distance,
     /// The start.
@@ -27,6 +30,12 @@ pub struct Spec {
     pub trouble: f64,
     /// The events that happen in any case.
     pub script: Vec<Incident>,
+    /// What happens beyond the limits, and after the flag.
+    pub ending: Ending,
+    /// How the end is told to each car's clients, by car; to those that are not in it, at the winner's crossing.
+    pub told: Vec<Told>,
+    /// Cars that no other client is shown.
+    pub unseen: Vec<usize>,
 }
 
 impl Spec {
@@ -37,12 +46,16 @@ impl Spec {
             cars: 24,
             circuit: Circuit::new("Synthetic Ring", 1_400.0, 3),
             classes: Class::usual(),
+            session: Session::Race,
             distance: Distance::Laps(8),
             start: Start::Standing,
             green_us: 5_000_000,
             stops: 1,
             trouble: 0.3,
             script: vec![],
+            ending: Ending::default(),
+            told: vec![],
+            unseen: vec![],
         }
     }
 
@@ -65,11 +78,14 @@ impl Spec {
 
     /// Most laps that any car can drive.
     pub(super) fn laps_at_most(&self) -> u32 {
-        match self.distance {
+        // No car averages 90 m/s.
+        let within = |us: i64| (us.max(0) as f64 / 1e6 * 90.0 / self.circuit.length_m) as u32 + 2;
+        let laps = match self.distance {
             Distance::Laps(laps) => laps.max(1),
-            // No car averages 90 m/s.
-            Distance::Time(us) => (us.max(0) as f64 / 1e6 * 90.0 / self.circuit.length_m) as u32 + 2,
-        }
+            Distance::Time(us) => within(us),
+            Distance::Both { laps, time_us } => laps.max(1).min(within(time_us)),
+        };
+        laps + self.ending.extra_laps
     }
 }
 
@@ -80,6 +96,25 @@ pub enum Distance {
     Laps(u32),
     /// The leader finishes the lap it is in this long after green, µs.
     Time(i64),
+    /// Whichever of the two comes first.
+    Both {
+        /// Laps of the winner.
+        laps: u32,
+        /// The leader finishes the lap it is in this long after green, µs.
+        time_us: i64,
+    },
+}
+
+/// The kinds of sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Session {
+    /// A race, with lights at its start.
+    Race,
+    /// Everyone for themselves until time is up; the best lap decides. Cars are to start from their stalls ([`What::PitStart`]).
+    Qualifying {
+        /// Only so many laps count of each car, out laps not among them; 0: all.
+        counted_laps: u32,
+    },
 }
 
 /// How a race starts.
@@ -192,4 +227,40 @@ pub enum What {
     Retire,
     /// Slow from here to the end.
     Slow,
+    /// Into its stall, and stays there.
+    Park,
+    /// The car is gone from one moment to the next, and its client too.
+    Vanish,
+    /// Put back by some metres, at a standstill.
+    ActiveReset {
+        /// How far back, m.
+        back_m: f64,
+    },
+    /// Over a cut: further round the lap from one tick to the next, at the same speed.
+    Cut {
+        /// How far, m.
+        by_m: f64,
+    },
+    /// Session time goes on by two ticks, the simulator's tick and the car by one.
+    LostTick,
+    /// The client is started here; the car was driven before.
+    ClientLate,
+    /// The client is lost for good; the car drives on.
+    ClientLost,
+    /// Starts from its stall. Position in the lap means nothing.
+    PitStart {
+        /// The car is in the world from this session time on, µs.
+        from_us: i64,
+        /// When it drives off, session time, µs.
+        leaves_us: i64,
+    },
+    /// In the session, and never in the world. Position in the lap means nothing.
+    NeverStarts,
+    /// The flag of disqualification is shown to it from here on.
+    Disqualify,
+    /// A black flag is shown to it for this long.
+    Black {
+        /// How long, µs.
+        shown_us: i64,
+    },
 }

@@ -3,7 +3,7 @@
 use boxbox_schemas::results::{LOOPS, PitKind, Reasons, Tags};
 use boxbox_schemas::{DriverId, EntryId};
 
-use super::car::{Begin, Car, Piece, seconds, us};
+use super::car::{Begin, Car, Leaves, Piece, seconds, us};
 use super::motion::State;
 use super::{Race, tick_us};
 
@@ -46,6 +46,79 @@ pub struct CarTruth {
     pub lines_us: Vec<Option<i64>>,
     /// When it jumped, and the time to which it went back, µs.
     pub jumps_us: Vec<i64>,
+    /// Every line that it passed, those after the flag too: line k ends lap k.
+    pub passed: Vec<Passed>,
+    /// From when to when it was in the world, and how that ended.
+    pub stay: Stay,
+    /// From when to when a client of its own sends, µs; `None`: it never does.
+    pub client_us: Option<(i64, i64)>,
+    /// When that client was not running in between, µs.
+    pub away_us: Vec<(i64, i64)>,
+    /// When it was disqualified, µs.
+    pub disqualified_us: Option<i64>,
+    /// How far it drove by then, in laps from the line where lap 1 begins; behind it negative.
+    pub driven_laps: f64,
+}
+
+/// A line that a car passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Passed {
+    /// When, session time, µs.
+    pub at_us: i64,
+    /// It drove over the line; otherwise it was put beyond it.
+    pub driven: bool,
+}
+
+/// How long a car was there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stay {
+    /// To its own end: it took the flag, or the race was stopped, or its recording ends.
+    ToTheEnd {
+        /// From, µs.
+        from_us: i64,
+        /// Until, µs.
+        until_us: i64,
+    },
+    /// It stopped on the track and its driver left the car, µs.
+    Stopped {
+        /// From, µs.
+        from_us: i64,
+        /// Until, µs.
+        until_us: i64,
+        /// From when on it stands, µs.
+        since_us: i64,
+    },
+    /// It stays in its stall from a moment on, µs.
+    Parked {
+        /// From, µs.
+        from_us: i64,
+        /// Until, µs.
+        until_us: i64,
+        /// From when on it stands, µs.
+        since_us: i64,
+    },
+    /// It was gone from one moment to the next, µs.
+    Vanished {
+        /// From, µs.
+        from_us: i64,
+        /// Until, µs.
+        until_us: i64,
+    },
+    /// It never was in the world.
+    Never,
+}
+
+impl Stay {
+    /// From when to when it was in the world, µs.
+    pub fn span_us(self) -> Option<(i64, i64)> {
+        match self {
+            Stay::Never => None,
+            Stay::ToTheEnd { from_us, until_us }
+            | Stay::Stopped { from_us, until_us, .. }
+            | Stay::Parked { from_us, until_us, .. }
+            | Stay::Vanished { from_us, until_us } => Some((from_us, until_us)),
+        }
+    }
 }
 
 /// A lap.
@@ -167,7 +240,18 @@ impl Race {
             incidents,
             lines_us: car.lines.iter().map(|at| at.map(us)).collect(),
             jumps_us: car.pieces.iter().filter(|p| p.begin != Begin::Start).map(|p| us(p.from_s)).collect(),
+            passed: self.passed(car),
+            stay: stay(car),
+            client_us: client_us(car),
+            away_us: car.away.iter().filter(|a| a.restart).map(|a| (us(a.from_s), us(a.until_s))).collect(),
+            disqualified_us: car.disqualified_s.map(us).filter(|at| *at < car.until_us),
+            driven_laps: car.progress_m(car.until_us) / self.circuit.length_m,
         }
+    }
+
+    fn passed(&self, car: &Car) -> Vec<Passed> {
+        let line = |k: usize| car.passed_s(k, self.circuit.length_m).map(|(at, driven)| Passed { at_us: us(at), driven });
+        if car.absent { vec![] } else { (0..).map_while(line).take_while(|p| p.at_us < car.until_us).collect() }
     }
 
     /// Lap `n` from `start` (lap 1: the light, if there is one) to `end`, s.
@@ -232,7 +316,7 @@ impl Race {
         reasons.set(Reasons::DISCONTINUITY, car.away.iter().any(|a| a.restart && a.until_s - a.from_s >= MISSING_S && overlaps(a.from_s, a.until_s)));
         reasons.set(Reasons::TOW, pieces.clone().any(|p| p.tow_until_s > 0.0 && overlaps(p.from_s, p.tow_until_s)));
         tags.set(Tags::HAD_YELLOW, self.yellows.iter().any(|(from, until)| overlaps(*from, *until)));
-        tags.set(Tags::DRIVER_SWAP, car.swap_s.is_some_and(|at| (start..end).contains(&at)));
+        tags.set(Tags::DRIVER_SWAP, car.swaps_s.iter().any(|at| (start..end).contains(at)));
         tags.set(Tags::RESUMED, car.away.iter().any(|a| a.restart && overlaps(a.from_s, a.until_s)));
         (reasons, tags)
     }
@@ -305,6 +389,27 @@ impl Race {
         };
         order.iter().enumerate().map(place).collect()
     }
+}
+
+fn stay(car: &Car) -> Stay {
+    let (from_us, until_us, since_us) = (us(car.pieces[0].from_s), car.until_us, us(car.left_s));
+    match car.leaves {
+        _ if car.absent => Stay::Never,
+        // The race was over for it before it came to that.
+        Some(_) if until_us <= since_us && car.leaves != Some(Leaves::Vanished) => Stay::ToTheEnd { from_us, until_us },
+        // A car that took the flag on its way has not left before the end.
+        None => Stay::ToTheEnd { from_us, until_us },
+        Some(_) if car.finished => Stay::ToTheEnd { from_us, until_us },
+        Some(Leaves::Stopped) => Stay::Stopped { from_us, until_us, since_us },
+        Some(Leaves::Parked) => Stay::Parked { from_us, until_us, since_us },
+        Some(Leaves::Vanished) => Stay::Vanished { from_us, until_us },
+    }
+}
+
+fn client_us(car: &Car) -> Option<(i64, i64)> {
+    let from_us = us(car.client_from_s.unwrap_or(0.0).max(car.pieces[0].from_s));
+    let until_us = car.client_until_s.map_or(car.until_us, us).min(car.until_us);
+    (from_us < until_us).then_some((from_us, until_us))
 }
 
 /// How long a car is slower than 0.5 m/s between two moments, s: by a search over what it does in steps of a tick, then exactly

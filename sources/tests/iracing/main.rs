@@ -5,5 +5,6 @@
 mod damage;
 mod meaning;
 mod roundtrip;
+mod text;
 mod truth;
 mod writer;

@@ -264,7 +264,7 @@ fn absent_is_absent_and_impossible_is_counted() {
         ("Gear", "", V::Int(1_000)),
         ("Lap", "", V::Int(70_000)),
         // What the simulator says while there is nothing: absent, but no fault.
-        ("LapLastLapTime", "s", V::F32(-1.0)),
+        ("LapLastLapTime", "s", V::F32(0.0)),
         ("PlayerCarMyIncidentCount", "", V::Int(-1)),
         ("PlayerTrackSurfaceMaterial", "", V::Int(-1)),
         ("LapDistPct", "%", V::F32(-0.004)),
@@ -276,6 +276,11 @@ fn absent_is_absent_and_impossible_is_counted() {
     );
     let counted: Vec<_> = stats.absent.iter().map(|(name, c)| (*name, c.not_finite, c.out_of_range)).collect();
     assert_eq!(counted, [("Gear", 0, 1), ("Lap", 0, 1), ("Lat", 0, 1), ("Speed", 1, 0), ("Throttle", 0, 1), ("VelocityY", 1, 0)]);
+
+    // A time that the simulator refuses is told: no lap has less than none.
+    let (f, _, stats, _) = one(&[("LapLastLapTime", "s", V::F32(-1.0))]);
+    assert_eq!((f.presence, f.last_lap_time_us), (Presence::LAST_LAP_TIME, -1_000_000));
+    assert!(stats.absent.is_empty());
 }
 
 #[test]

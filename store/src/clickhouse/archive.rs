@@ -1,12 +1,13 @@
 //! [`ClickHouseArchive`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use boxbox_schemas::results::Span;
 use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey, TenantId};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as Turn;
 
@@ -14,15 +15,16 @@ use super::encode::Rows;
 use super::error::at_login;
 use super::insert::{BLOCK_MAX_ROWS, Planned as Age, insert};
 use super::options::Options;
-use super::plans::{self, Planning};
-use super::resume::{Held, Planned, resume};
+use super::plans::{self, Again, Planning};
+use super::records::{self, RecordRows};
+use super::resume::{Held, Plan, Planned, resume};
 use super::schema::Checked;
 use super::server::Server;
 use super::{laps, read, schema};
 use crate::crash::crash_point;
 use crate::postgres::Database;
 use crate::rules::check_block;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Removed, Retention, StoreError, StreamRecords};
 
 /// Blocks of some 100,000 frames: ClickHouse makes a part of each, and many small parts cost it more than their frames.
 const PACE: Pace = Pace { every: Duration::from_secs(10), idle: Duration::from_secs(2), bytes: 20_000_000 };
@@ -66,6 +68,23 @@ type Slot = Arc<Turn<Partition>>;
 struct Partition {
     /// The last record of the block that was begun last, if the block is not known to be stored.
     open: Option<u64>,
+}
+
+/// The rows of a block that belong into one table.
+struct ToInsert {
+    table: &'static str,
+    /// The `INSERT` with its format.
+    into: String,
+    /// How many.
+    rows: u64,
+}
+
+/// The blocks of which a table has rows.
+struct Ends {
+    /// Those with a plan, by their last records.
+    plans: BTreeSet<u64>,
+    /// The last record of the newest one without a plan.
+    unplanned: Option<u64>,
 }
 
 impl ClickHouseArchive {
@@ -133,6 +152,9 @@ impl Archive for ClickHouseArchive {
         if frames > BLOCK_MAX_ROWS {
             return Err(StoreError::Refused(format!("a block of {frames} frames, more than {BLOCK_MAX_ROWS}")));
         }
+        if records::count(&block.records) > BLOCK_MAX_ROWS {
+            return Err(StoreError::Refused(format!("a block of more than {BLOCK_MAX_ROWS} records")));
+        }
         let block = block.clone();
         self.alone(lease, async move |inner, lease, mut partition| inner.append(&lease, &mut partition, block).await).await
     }
@@ -149,6 +171,15 @@ impl Archive for ClickHouseArchive {
     async fn frames(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Option<FrameRun>, StoreError> {
         let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
         self.inner.noted(read::frames(&self.inner.server, stream, span, limit).await)
+    }
+
+    async fn records(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<KeptRecord>, StoreError> {
+        let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
+        self.inner.noted(records::read(&self.inner.server, stream, span, limit).await)
+    }
+
+    async fn streams(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<StreamKey>, StoreError> {
+        self.inner.noted(records::streams(&self.inner.server, tenant, session).await)
     }
 
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
@@ -222,38 +253,63 @@ impl Inner {
             }
         })?;
         crash_point("archive-plan-committed");
-        if let Planning::Insert { runs, token, again } = planning {
-            self.insert(lease, (offset, appended_us), runs, token, again, age).await?;
+        if let Planning::Insert { runs, records, token, again } = planning {
+            self.insert(lease, (offset, appended_us), (runs, records), token, again, age).await?;
         }
         partition.open = partition.open.filter(|open| *open > at);
         Ok(())
     }
 
-    /// Insert the runs of the block up to `offset`. If the block was planned before, `again` is its number of frames then.
+    /// Insert the rows of the block up to `offset`, frames first. If the block was planned before, `again` says how many it had then.
     async fn insert(
         &self,
         lease: &Lease,
         (offset, appended_us): (u64, i64),
-        runs: Vec<FrameRun>,
+        (runs, records): (Vec<FrameRun>, Vec<StreamRecords>),
         token: String,
+        again: Option<Again>,
+        age: Age,
+    ) -> Result<(), StoreError> {
+        let (log, partition) = (lease.log.clone(), lease.partition);
+        let (frames, others) = (plans::frames_of(&runs), records::count(&records));
+        let encode = {
+            let log = log.clone();
+            move || Rows { log: &log.0, partition, offset, appended_us, runs: &runs }.native()
+        };
+        let of_frames = ToInsert { table: "frames", into: format!("{}Native", schema::insert_sql("frames")), rows: frames };
+        self.insert_into(lease, offset, of_frames, encode, &token, again.map(|again| again.frames), age).await?;
+        crash_point("archive-insert-between");
+        let encode = move || RecordRows { log: &log.0, partition, offset, appended_us, records: &records }.row_binary();
+        let of_records = ToInsert { table: "records", into: format!("{}RowBinary", schema::insert_records_sql()), rows: others };
+        self.insert_into(lease, offset, of_records, encode, &token, again.map(|again| again.records.unwrap_or(others)), age).await
+    }
+
+    /// Insert the block's rows into one table. `again` is the number of rows that were planned before.
+    #[allow(clippy::too_many_arguments)]
+    async fn insert_into(
+        &self,
+        lease: &Lease,
+        offset: u64,
+        ToInsert { table, into, rows: count }: ToInsert,
+        encode: impl FnOnce() -> Bytes + Send + 'static,
+        token: &str,
         again: Option<u64>,
         age: Age,
     ) -> Result<(), StoreError> {
-        if again.is_some() && self.is_held(lease, offset).await? {
+        if again.unwrap_or(count) == 0 || again.is_some() && self.is_held(lease, table, offset).await? {
             return Ok(());
         }
-        let frames = plans::frames_of(&runs);
-        if let Some(planned) = again.filter(|planned| *planned != frames) {
-            return Err(StoreError::Refused(format!("the block up to {offset} was planned with {planned} frames and is made again with {frames}")));
+        if let Some(planned) = again.filter(|planned| *planned != count) {
+            return Err(StoreError::Refused(format!(
+                "the block up to {offset} was planned with {planned} rows of {table} and is made again with {count}"
+            )));
         }
-        let (log, partition) = (lease.log.clone(), lease.partition);
-        let encode = move || Rows { log: &log.0, partition, offset, appended_us, runs: &runs }.native();
         let rows = tokio::task::spawn_blocking(encode).await.map_err(|e| StoreError::Unavailable(format!("encoding a block: {e}")))?;
-        insert(&self.server, self.replicated, rows.clone(), &token, age).await?;
-        if again.is_some() && !self.is_held(lease, offset).await? {
+        insert(&self.server, self.replicated, into.clone(), rows.clone(), token, age).await?;
+        if again.is_some() && !self.is_held(lease, table, offset).await? {
             // ClickHouse knows the token, so the block was stored and has been removed since: no INSERT is in progress.
             let token = self.renew(lease, vec![offset]).await?;
-            insert(&self.server, self.replicated, rows, &token, Age::now()).await?;
+            insert(&self.server, self.replicated, into, rows, &token, Age::now()).await?;
         }
         Ok(())
     }
@@ -274,29 +330,41 @@ impl Inner {
 
     /// The plans of which ClickHouse has rows, and the newest row without a plan.
     async fn held(&self, lease: &Lease, planned: &Planned) -> Result<Held, StoreError> {
-        let ends: Vec<String> = planned.plans.iter().filter(|p| p.frames > 0).map(|p| p.last.to_string()).collect();
+        let ends: Vec<String> = planned.plans.iter().filter(|p| p.rows() > 0).map(|p| p.last.to_string()).collect();
         let is_end = if ends.is_empty() { "0".into() } else { format!("log_offset IN ({})", ends.join(", ")) };
         let since = planned.plans.last().filter(|oldest| oldest.behind.is_some()).map_or(String::new(), |oldest| {
             let appended_us = planned.plans.iter().map(|p| p.appended_us).min().unwrap_or(0).saturating_sub(CLOCK_SLACK_US);
             format!(" AND log_offset >= {} AND appended_at >= fromUnixTimestamp64Micro({appended_us})", oldest.last)
         });
+        self.catch_up().await?;
+        let frames = self.ends(lease, "frames", &is_end, &since).await?;
+        let records = self.ends(lease, "records", &is_end, &since).await?;
+        let whole = |p: &&Plan| {
+            p.rows() > 0 && (p.frames == 0 || frames.plans.contains(&p.last)) && (p.records.unwrap_or(0) == 0 || records.plans.contains(&p.last))
+        };
+        let plans = planned.plans.iter().filter(whole).map(|p| p.last).collect();
+        Ok(Held { plans, unplanned: frames.unplanned, unplanned_records: records.unplanned })
+    }
+
+    /// Of which plans a table has rows, and its newest row without a plan.
+    async fn ends(&self, lease: &Lease, table: &str, is_end: &str, since: &str) -> Result<Ends, StoreError> {
         let sql = format!(
-            "SELECT groupUniqArrayIf(log_offset, {is_end}), countIf(NOT ({is_end})), maxIf(log_offset, NOT ({is_end})) FROM frames \
+            "SELECT groupUniqArrayIf(log_offset, {is_end}), countIf(NOT ({is_end})), maxIf(log_offset, NOT ({is_end})) FROM {table} \
              WHERE log = {{log:String}} AND part = {{part:UInt32}}{since}"
         );
-        self.catch_up().await?;
         let query = self.server.client.query_raw(&sql).param("log", &lease.log.0).param("part", lease.partition);
         let query = query.with_setting("max_query_size", (sql.len() * 2 + 65_536).to_string());
         let (plans, others, unplanned): (Vec<u64>, u64, u64) = self.server.within(HELD_DEADLINE, query.fetch_one()).await?;
-        Ok(Held { plans: plans.into_iter().collect(), unplanned: (others > 0).then_some(unplanned) })
+        Ok(Ends { plans: plans.into_iter().collect(), unplanned: (others > 0).then_some(unplanned) })
     }
 
-    /// Whether rows of the block up to `offset` are stored.
-    async fn is_held(&self, lease: &Lease, offset: u64) -> Result<bool, StoreError> {
+    /// Whether rows of the block up to `offset` are stored in `table`.
+    async fn is_held(&self, lease: &Lease, table: &str, offset: u64) -> Result<bool, StoreError> {
         self.catch_up().await?;
-        let sql =
-            "SELECT count() FROM (SELECT 1 FROM frames WHERE log = {log:String} AND part = {part:UInt32} AND log_offset = {offset:UInt64} LIMIT 1)";
-        let query = self.server.client.query_raw(sql).param("log", &lease.log.0).param("part", lease.partition).param("offset", offset);
+        let sql = format!(
+            "SELECT count() FROM (SELECT 1 FROM {table} WHERE log = {{log:String}} AND part = {{part:UInt32}} AND log_offset = {{offset:UInt64}} LIMIT 1)"
+        );
+        let query = self.server.client.query_raw(&sql).param("log", &lease.log.0).param("part", lease.partition).param("offset", offset);
         Ok(self.server.within::<u64>(HELD_DEADLINE, query.fetch_one()).await? > 0)
     }
 
@@ -305,6 +373,9 @@ impl Inner {
         if !self.replicated {
             return Ok(());
         }
-        self.server.within(SYNC_DEADLINE, self.server.client.query_raw("SYSTEM SYNC REPLICA frames LIGHTWEIGHT").execute()).await
+        for sync in ["SYSTEM SYNC REPLICA frames LIGHTWEIGHT", "SYSTEM SYNC REPLICA records LIGHTWEIGHT"] {
+            self.server.within(SYNC_DEADLINE, self.server.client.query_raw(sync).execute()).await?;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 
 use super::error::from_clickhouse;
-use super::schema::insert_sql;
 use super::server::Server;
 use crate::StoreError;
 use crate::crash::crash_point;
@@ -49,11 +48,11 @@ impl Planned {
     }
 }
 
-/// Insert a block's rows, all or none of them, once for each token.
+/// Insert a block's rows into one table, all or none of them, once for each token. `into` is the `INSERT` with its format.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], after which the rows may be stored, or be stored later; and as [`from_clickhouse`].
-pub(super) async fn insert(server: &Server, replicated: bool, rows: Bytes, token: &str, planned: Planned) -> Result<(), StoreError> {
+pub(super) async fn insert(server: &Server, replicated: bool, into: String, rows: Bytes, token: &str, planned: Planned) -> Result<(), StoreError> {
     let most_rows = BLOCK_MAX_ROWS.to_string();
     let most_bytes = BLOCK_MAX_BYTES.to_string();
     // ClickHouse's defaults change with its version and its operator's settings; the settings that this code relies on are set here.
@@ -73,7 +72,7 @@ pub(super) async fn insert(server: &Server, replicated: bool, rows: Bytes, token
         // Parallel, because every partition inserts separately. At a start the replica that answers must first catch up.
         settings.extend([("insert_quorum", "auto"), ("insert_quorum_parallel", "1"), ("insert_quorum_timeout", "20000")]);
     }
-    let insert = server.client.insert_formatted_with(format!("{}Native", insert_sql("frames")));
+    let insert = server.client.insert_formatted_with(into);
     let insert = settings.into_iter().fold(insert, |insert, (name, value)| insert.with_setting(name, value));
     let mut insert = insert.with_timeouts(Some(SEND_DEADLINE), Some(END_DEADLINE));
     planned.check()?;

@@ -120,6 +120,14 @@ pub const LABELS: &[Label] = &[
     Label { name: "appended_at", sql: "DateTime64(6, 'UTC')", codec: STEADY, comment: "When the log took that record" },
 ];
 
+/// Columns of table `records` beyond the labels: name, type, codec, comment.
+pub const RECORD: &[(&str, &str, &str, &str)] = &[
+    ("next_seq", "UInt64", STEADY, "The first sequence number after it; equal to seq: it is the prelude of the frames that begin there"),
+    ("record_offset", "UInt64", STEADY, "Its own offset in the log"),
+    ("received_us", "Int64", STEADY, "When an edge received it, Unix µs"),
+    ("bytes", "String", "ZSTD(3)", "The record as its client sealed it; what the server did to a session: with the cursors of its streams behind it"),
+];
+
 /// The frame's columns, in the order of its bytes.
 pub const FRAME: &[Column] = &[
     column!(tick, ColumnType::UInt32, NEAR, "The simulator's own tick"),

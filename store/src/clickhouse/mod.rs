@@ -19,6 +19,7 @@ mod migrate;
 mod options;
 mod plans;
 mod read;
+mod records;
 mod resume;
 pub mod schema;
 mod server;

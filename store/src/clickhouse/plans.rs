@@ -11,17 +11,18 @@ use boxbox_schemas::{DriverId, RunId, SessionId, ShortId, StreamKey, TenantId};
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::records::count;
 use super::resume::{Plan, Planned};
 use crate::postgres::from_sqlx;
 use crate::rules::check_same_record;
 use crate::sql::owned;
-use crate::{ArchiveBlock, FrameRun, Lease, StoreError};
+use crate::{ArchiveBlock, FrameRun, Lease, StoreError, StreamRecords};
 
 /// Plans are kept for this time, and at least this many of each partition: ClickHouse can be restored as far back.
 const KEPT_PLANS: i64 = 1_000;
 const KEPT_FOR: &str = "7 days";
 
-const COLUMNS: &str = "last_offset, crc, behind, token, frames, appended_us, confirmed, before";
+const COLUMNS: &str = "last_offset, crc, behind, token, frames, records, appended_us, confirmed, before";
 
 /// Plans beyond `$3` whose blocks are made again. The newest plan does not count: it is always unconfirmed.
 const MADE_AGAIN: &str =
@@ -34,13 +35,24 @@ pub(super) enum Planning {
     Nothing,
     /// Insert these runs, in the table's order, under the token.
     Insert {
-        /// The rows.
+        /// The rows of frames.
         runs: Vec<FrameRun>,
+        /// The rows of records of other kinds.
+        records: Vec<StreamRecords>,
         /// The plan's token.
         token: String,
-        /// The number of frames if the block was planned before: they may be stored already.
-        again: Option<u64>,
+        /// If the block was planned before: its rows may be stored already.
+        again: Option<Again>,
     },
+}
+
+/// The rows of a block that was planned before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Again {
+    /// How many frames it had then.
+    pub(super) frames: u64,
+    /// How many records it had then; `None`: they were not kept then.
+    pub(super) records: Option<u64>,
 }
 
 /// Plan a block, or find that it is planned.
@@ -66,21 +78,22 @@ pub(super) async fn plan(c: &mut PgConnection, lease: &Lease, generation: u32, b
         };
     }
     let before = cursors_of(c, block).await?;
-    let runs = beyond(block, &before)?;
+    let (runs, records) = beyond(block, &before)?;
     let behind = newest.map(|newest| newest.last);
     let first = behind.map_or(0, |last| last + 1);
     let token = format!("{generation}:{}:{}:{first}-{}", at.log, at.partition, at.offset);
     confirm(c, lease, at.offset).await?;
     let query = sqlx::query(
-        "INSERT INTO archive_plans (log, part, last_offset, crc, behind, token, frames, appended_us, before) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO archive_plans (log, part, last_offset, crc, behind, token, frames, records, appended_us, before) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     );
     let query = query.bind(at.log.0.as_str()).bind(i64::from(at.partition)).bind(signed(at.offset)?).bind(i64::from(at.crc));
-    let query = query.bind(behind.map(signed).transpose()?).bind(&token).bind(frames_of(&runs) as i64).bind(block.appended_at_us);
+    let query = query.bind(behind.map(signed).transpose()?).bind(&token).bind(frames_of(&runs) as i64);
+    let query = query.bind(count(&records) as i64).bind(block.appended_at_us);
     query.bind(packed(&before)).execute(&mut *c).await.map_err(from_sqlx)?;
     put_cursors(c, block).await?;
     forget_old(c, lease).await?;
-    Ok(if runs.is_empty() { Planning::Nothing } else { Planning::Insert { runs, token, again: None } })
+    Ok(if runs.is_empty() && records.is_empty() { Planning::Nothing } else { Planning::Insert { runs, records, token, again: None } })
 }
 
 /// The newest plans, `depth` or more: see [`Planned`].
@@ -119,16 +132,25 @@ pub(super) async fn renew(c: &mut PgConnection, lease: &Lease, offsets: &[u64]) 
 
 fn planned_before(block: &ArchiveBlock, plan: Plan) -> Result<Planning, StoreError> {
     let before: BTreeMap<StreamKey, u64> = plan.before.into_iter().collect();
-    let runs = beyond(block, &before)?;
-    Ok(if plan.frames == 0 { Planning::Nothing } else { Planning::Insert { runs, token: plan.token, again: Some(plan.frames) } })
+    let (runs, records) = beyond(block, &before)?;
+    let again = Again { frames: plan.frames, records: plan.records };
+    let nothing = plan.frames == 0 && plan.records.unwrap_or(count(&records)) == 0;
+    Ok(if nothing { Planning::Nothing } else { Planning::Insert { runs, records, token: plan.token, again: Some(again) } })
 }
 
-/// The part of a block's runs that is not below the cursors, in the table's order.
-fn beyond(block: &ArchiveBlock, before: &BTreeMap<StreamKey, u64>) -> Result<Vec<FrameRun>, StoreError> {
-    let cut = |run: &FrameRun| run.within(before.get(&run.stream).copied().unwrap_or(0), u64::MAX);
+/// The part of a block's runs and records that is not below the cursors, in the tables' order.
+fn beyond(block: &ArchiveBlock, before: &BTreeMap<StreamKey, u64>) -> Result<(Vec<FrameRun>, Vec<StreamRecords>), StoreError> {
+    let cursor = |stream: &StreamKey| before.get(stream).copied().unwrap_or(0);
+    let cut = |run: &FrameRun| run.within(cursor(&run.stream), u64::MAX);
     let mut runs: Vec<FrameRun> = block.runs.iter().filter_map(|run| cut(run).transpose()).collect::<Result<_, _>>()?;
     runs.sort_by_key(|run| (run.stream, run.first_seq()));
-    Ok(runs)
+    let new = |of: &StreamRecords| {
+        let records = of.records.iter().filter(|record| record.first_seq >= cursor(&of.stream)).cloned();
+        StreamRecords { stream: of.stream, records: records.collect() }
+    };
+    let mut records: Vec<StreamRecords> = block.records.iter().map(new).filter(|of| !of.records.is_empty()).collect();
+    records.sort_by_key(|of| of.stream);
+    Ok((runs, records))
 }
 
 pub(super) fn frames_of(runs: &[FrameRun]) -> u64 {
@@ -221,6 +243,7 @@ fn read_plan(row: &PgRow) -> Result<Plan, StoreError> {
         behind: behind.map(|offset| offset as u64),
         token: row.try_get("token").map_err(from_sqlx)?,
         frames: number("frames")? as u64,
+        records: row.try_get::<Option<i64>, _>("records").map_err(from_sqlx)?.map(|records| records as u64),
         appended_us: number("appended_us")?,
         confirmed: row.try_get("confirmed").map_err(from_sqlx)?,
         before: unpacked(&before).ok_or_else(|| StoreError::Unreadable("the cursors of a plan".into()))?,

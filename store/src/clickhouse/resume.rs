@@ -29,14 +29,23 @@ pub(super) struct Plan {
     pub(super) behind: Option<u64>,
     /// The token of its INSERT.
     pub(super) token: String,
-    /// Number of its rows.
+    /// Number of its rows of frames.
     pub(super) frames: u64,
+    /// Number of its rows of records; `None`: it was planned before they were kept.
+    pub(super) records: Option<u64>,
     /// When the log appended its last record, Unix µs.
     pub(super) appended_us: i64,
     /// Whether its rows are known to have been in ClickHouse.
     pub(super) confirmed: bool,
     /// Its streams' cursors before it; 0: there was none.
     pub(super) before: Vec<(StreamKey, u64)>,
+}
+
+impl Plan {
+    /// Number of its rows that must be there.
+    pub(super) fn rows(&self) -> u64 {
+        self.frames + self.records.unwrap_or(0)
+    }
 }
 
 /// A partition's plans and cursors in PostgreSQL.
@@ -53,10 +62,12 @@ pub(super) struct Planned {
 /// A partition's rows in ClickHouse.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Held {
-    /// The last records of the plans of which there are rows.
+    /// The last records of the plans of which there are rows, in each table of which they have any.
     pub(super) plans: BTreeSet<u64>,
-    /// The last record of the newest block without a plan.
+    /// The last record of the newest block without a plan, by its frames.
     pub(super) unplanned: Option<u64>,
+    /// As `unplanned`, by its records of other kinds.
+    pub(super) unplanned_records: Option<u64>,
 }
 
 /// Where to continue.
@@ -75,11 +86,11 @@ pub(super) struct Resumed {
 pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Lease) -> Result<Option<Resumed>, StoreError> {
     let plans = &planned.plans;
     let there = |p: &Plan| held.plans.contains(&p.last) || p.appended_us < expired_us;
-    let missing = |p: &Plan| p.frames > 0 && !there(p);
+    let missing = |p: &Plan| p.rows() > 0 && !there(p);
     // Blocks older than the newest plan with rows were stored before it. But blocks that are made again are made in order,
     // while the rows of a later plan may be stored already.
     let open = plans.iter().rposition(|p| !p.confirmed).unwrap_or(0);
-    let surely = plans.iter().enumerate().position(|(at, p)| at >= open && p.frames > 0 && there(p));
+    let surely = plans.iter().enumerate().position(|(at, p)| at >= open && p.rows() > 0 && there(p));
     if surely.is_none() && !planned.all {
         return Ok(None);
     }
@@ -95,8 +106,9 @@ pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Le
     }
     let checkpoint = done.first().map(|p| Checkpoint { log: lease.log.clone(), partition: lease.partition, offset: p.last, crc: p.crc });
     let stands = checkpoint.as_ref().map(|c| c.offset);
-    let held_to = held.unplanned.filter(|held| stands.is_none_or(|stands| *held > stands));
-    if let Some((held, plan)) = held_to.and_then(|held| Some((held, again.iter().find(|p| missing(p) && p.last <= held)?))) {
+    let beyond = |unplanned: Option<u64>| unplanned.filter(|held| stands.is_none_or(|stands| *held > stands));
+    let (held_to, records_held_to) = (beyond(held.unplanned), beyond(held.unplanned_records));
+    if let Some((held, plan)) = held_to.max(records_held_to).and_then(|held| Some((held, again.iter().find(|p| missing(p) && p.last <= held)?))) {
         return Err(StoreError::Unreadable(format!(
             "the block that ends at offset {} of partition {} is not in ClickHouse, but one without a plan is, up to {held}: both databases were \
              restored to earlier moments. {}",
@@ -112,7 +124,8 @@ pub(super) fn resume(planned: &Planned, held: &Held, expired_us: i64, lease: &Le
             next => cursors.insert(*stream, *next),
         };
     }
-    let state = ArchiveState { checkpoint, cursors: cursors.into_iter().collect(), held_to, planned: again.iter().rev().map(|p| p.last).collect() };
+    let planned = again.iter().rev().map(|p| p.last).collect();
+    let state = ArchiveState { checkpoint, cursors: cursors.into_iter().collect(), held_to, records_held_to, planned };
     Ok(Some(Resumed { state, renewed: again.iter().filter(|p| p.confirmed && missing(p)).map(|p| p.last).collect() }))
 }
 

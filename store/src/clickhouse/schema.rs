@@ -8,13 +8,17 @@ use std::time::Duration;
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::layout::{Column, FRAME, LABELS};
+use super::layout::{Column, FRAME, LABELS, RECORD};
 use super::options::Options;
 use super::server::Server;
 use crate::StoreError;
 
 /// Version of these tables.
 const VERSION: u32 = 1;
+/// Every table.
+const TABLES: [&str; 3] = ["frames", "records", "laps"];
+/// Tables of which a block is rows, and whose rows are removed by age.
+const OF_BLOCKS: [&str; 2] = ["frames", "records"];
 /// The comment of a table is this and its version.
 const COMMENT: &str = "Ok, Box Box, schema ";
 /// Number of last blocks whose tokens ClickHouse remembers. Each partition sends a block every 10 s: three hours for 48 partitions.
@@ -62,17 +66,20 @@ pub(super) async fn migrate(server: &Server, options: &Options) -> Result<(), St
     if server.row::<u64>(anywhere.query_raw(known).param("name", &server.database)).await? == 0 {
         server.execute(anywhere.query_raw(&format!("CREATE DATABASE IF NOT EXISTS `{}`", server.database))).await?;
     }
-    for (table, sql) in [("frames", create_frames(&frames, options)), ("laps", create_laps(&laps))] {
+    let records = create_of_blocks("records", &record_columns_sql(), &frames, options);
+    for (table, sql) in [("frames", create_frames(&frames, options)), ("records", records), ("laps", create_laps(&laps))] {
         server.execute(server.client.query_raw(&sql)).await?;
         let found = Found::of(server, table).await?;
         found.not_newer(server, table)?;
         found.same_columns(server, table)?;
     }
-    let found = Found::of(server, "frames").await?;
-    match options.max_age {
-        age if age == kept_for(&found.engine_full) => {}
-        Some(age) => server.execute(server.client.query_raw(&format!("ALTER TABLE frames MODIFY TTL {}", ttl(age)))).await?,
-        None => server.execute(server.client.query_raw("ALTER TABLE frames REMOVE TTL")).await?,
+    for table in OF_BLOCKS {
+        let found = Found::of(server, table).await?;
+        match options.max_age {
+            age if age == kept_for(&found.engine_full) => {}
+            Some(age) => server.execute(server.client.query_raw(&format!("ALTER TABLE {table} MODIFY TTL {}", ttl(age)))).await?,
+            None => server.execute(server.client.query_raw(&format!("ALTER TABLE {table} REMOVE TTL"))).await?,
+        }
     }
     Ok(())
 }
@@ -87,18 +94,18 @@ pub(super) struct Checked {
 
 /// Whether the tables are those of this version.
 pub(super) async fn check(server: &Server) -> Result<Checked, StoreError> {
-    let laps = Found::of(server, "laps").await?;
-    let frames = Found::of(server, "frames").await?;
-    for (found, table) in [(&laps, "laps"), (&frames, "frames")] {
+    for table in TABLES {
+        let found = Found::of(server, table).await?;
         found.not_newer(server, table)?;
         found.same_columns(server, table)?;
     }
+    let frames = Found::of(server, "frames").await?;
     Ok(Checked { replicated: frames.engine_full.starts_with("Replicated"), max_age: kept_for(&frames.engine_full) })
 }
 
 /// Whether the tables have the version of this file.
 pub(super) async fn check_version(server: &Server) -> Result<(), StoreError> {
-    for table in ["frames", "laps"] {
+    for table in TABLES {
         Found::of(server, table).await?.not_newer(server, table)?;
     }
     Ok(())
@@ -110,23 +117,43 @@ pub fn insert_sql(table: &str) -> String {
     format!("INSERT INTO {table} ({}) FORMAT ", names.join(", "))
 }
 
+/// `INSERT` of all columns of `records`, up to the format's name.
+pub fn insert_records_sql() -> String {
+    let names: Vec<&str> = LABELS.iter().map(|l| l.name).chain(RECORD.iter().map(|(name, ..)| *name)).collect();
+    format!("INSERT INTO records ({}) FORMAT ", names.join(", "))
+}
+
 /// The columns of `frames` in DDL, each of the frame's with the codec that `codec` says.
 pub fn columns_sql(codec: impl Fn(&Column) -> String) -> String {
-    let one = |name: &str, sql: &str, codec: &str, comment: &str| format!("`{name}` {sql} CODEC({codec}) COMMENT '{}'", comment.replace('\'', "\\'"));
-    let labels = LABELS.iter().map(|l| one(l.name, l.sql, l.codec, l.comment));
-    let frame = FRAME.iter().map(|c| one(c.name, &c.column_type.sql(), &codec(c), c.comment));
-    labels.chain(frame).collect::<Vec<_>>().join(",\n    ")
+    let frame = FRAME.iter().map(|c| column_sql(c.name, &c.column_type.sql(), &codec(c), c.comment));
+    label_columns_sql().chain(frame).collect::<Vec<_>>().join(",\n    ")
+}
+
+fn record_columns_sql() -> String {
+    let record = RECORD.iter().map(|(name, sql, codec, comment)| column_sql(name, sql, codec, comment));
+    label_columns_sql().chain(record).collect::<Vec<_>>().join(",\n    ")
+}
+
+fn label_columns_sql() -> impl Iterator<Item = String> {
+    LABELS.iter().map(|l| column_sql(l.name, l.sql, l.codec, l.comment))
+}
+
+fn column_sql(name: &str, sql: &str, codec: &str, comment: &str) -> String {
+    format!("`{name}` {sql} CODEC({codec}) COMMENT '{}'", comment.replace('\'', "\\'"))
 }
 
 fn create_frames(engine: &str, options: &Options) -> String {
+    create_of_blocks("frames", &columns_sql(|column| column.codec.to_owned()), engine, options)
+}
+
+fn create_of_blocks(table: &str, columns: &str, engine: &str, options: &Options) -> String {
     // A block is one partition: it has one `appended_at`. The indexes find a partition's newest blocks without reading the rest:
     // rows are sorted by session, and a session is of one partition.
     let ttl = options.max_age.map_or(String::new(), |age| format!("\nTTL {}", ttl(age)));
     format!(
-        "CREATE TABLE IF NOT EXISTS frames (\n    {},\n    INDEX by_offset log_offset TYPE minmax GRANULARITY 1,\n    \
+        "CREATE TABLE IF NOT EXISTS {table} (\n    {columns},\n    INDEX by_offset log_offset TYPE minmax GRANULARITY 1,\n    \
          INDEX by_part part TYPE minmax GRANULARITY 1\n) ENGINE = {engine}\nPARTITION BY toYYYYMM(appended_at)\n\
          ORDER BY (tenant, session, driver, run, seq){ttl}\nSETTINGS {}\nCOMMENT '{COMMENT}{VERSION}'",
-        columns_sql(|column| column.codec.to_owned()),
         table_settings(engine),
     )
 }
@@ -190,6 +217,7 @@ impl Found {
     fn same_columns(&self, server: &Server, table: &str) -> Result<(), StoreError> {
         let labels = LABELS.iter().map(|l| (l.name.to_owned(), l.sql.to_owned()));
         let wanted: Vec<(String, String)> = match table {
+            "records" => labels.chain(RECORD.iter().map(|(name, sql, ..)| ((*name).to_owned(), (*sql).to_owned()))).collect(),
             "frames" => labels.chain(FRAME.iter().map(|c| (c.name.to_owned(), c.column_type.sql()))).collect(),
             _ => LAPS.iter().map(|(name, sql, _)| ((*name).to_owned(), (*sql).to_owned())).collect(),
         };
@@ -202,7 +230,7 @@ impl Found {
 }
 
 impl Options {
-    /// The engines of `frames` and of `laps`.
+    /// The engines of `frames`, which is also that of `records`, and of `laps`.
     fn engines(&self) -> Result<(String, String), StoreError> {
         let refused = |why: &str| StoreError::Refused(format!("the engine {:?} {why}", self.engine));
         let (name, arguments) = self.engine.split_once('(').unwrap_or((&self.engine, ")"));
@@ -214,7 +242,7 @@ impl Options {
             return Err(refused("has arguments that are none"));
         }
         if !arguments.is_empty() && !arguments.contains("{table}") && !arguments.contains("{uuid}") {
-            return Err(refused("needs {table} or {uuid} in its path: there are two tables"));
+            return Err(refused("needs {table} or {uuid} in its path: there are several tables"));
         }
         let comma = if arguments.is_empty() { "" } else { ", " };
         let replacing = name.trim().replace("MergeTree", "ReplacingMergeTree");
@@ -238,7 +266,7 @@ mod tests {
         let (frames, laps) = engines("ReplicatedMergeTree('/ch/{shard}/{table}', '{replica}')").unwrap();
         assert_eq!(frames, "ReplicatedMergeTree('/ch/{shard}/{table}', '{replica}')");
         assert_eq!(laps, "ReplicatedReplacingMergeTree('/ch/{shard}/{table}', '{replica}', log_offset, deleted)");
-        assert!(engines("ReplicatedMergeTree('/ch/frames', '{replica}')").unwrap_err().contains("two tables"));
+        assert!(engines("ReplicatedMergeTree('/ch/frames', '{replica}')").unwrap_err().contains("several tables"));
         assert!(engines("Log").is_err() && engines("MergeTree(").is_err() && engines("MergeTree() AS x; DROP (").is_err());
     }
 }

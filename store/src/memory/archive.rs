@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::rules::{check_block, check_same_record};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Removed, Retention, StoreError, run};
 
 /// [`Archive`] in memory: a map of single frames.
 #[derive(Clone, Default)]
@@ -32,6 +32,8 @@ struct Stream {
     next: u64,
     /// By sequence number, with when they were received.
     frames: BTreeMap<u64, (i64, Bytes)>,
+    /// Records of other kinds, likewise.
+    records: BTreeMap<u64, (i64, KeptRecord)>,
 }
 
 impl MemoryArchive {
@@ -84,6 +86,13 @@ impl Archive for MemoryArchive {
                 stream.frames.entry(seq).or_insert_with(|| (block.received_at_us, run.frames.slice_ref(frame)));
             }
         }
+        for of in &block.records {
+            let stream = inner.streams.entry(of.stream).or_default();
+            let kept_below = cursors.get(&of.stream).copied().unwrap_or(0);
+            for record in of.records.iter().filter(|record| record.first_seq >= kept_below) {
+                stream.records.entry(record.first_seq).or_insert_with(|| (block.received_at_us, record.clone()));
+            }
+        }
         for (stream, next) in &block.cursors {
             let stream = inner.streams.entry(*stream).or_default();
             stream.next = stream.next.max(*next);
@@ -109,6 +118,11 @@ impl Archive for MemoryArchive {
         for (_, key, seq) in &oldest {
             inner.streams.entry(*key).or_default().frames.remove(seq);
         }
+        // Records go with the frames that came with them.
+        let newest = oldest.last().map(|(received, ..)| received.saturating_add(1)).max(retention.oldest_us);
+        for stream in inner.streams.values_mut() {
+            stream.records.retain(|_, (received, _)| newest.is_none_or(|before| *received >= before));
+        }
         Ok(Removed { frames: oldest.len() as u64, more: false })
     }
 
@@ -120,6 +134,19 @@ impl Archive for MemoryArchive {
             let single: Result<Vec<_>, _> = stream.frames.range(range).map(|(seq, (_, frame))| FrameRun::new(key, *seq, frame.clone())).collect();
             run::join(single?, limit.into())
         })?
+    }
+
+    async fn records(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<KeptRecord>, StoreError> {
+        let key = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
+        let range = span.first_seq..span.next_seq.max(span.first_seq);
+        self.read(|inner| {
+            let found = inner.streams.get(&key).into_iter().flat_map(|stream| stream.records.range(range.clone()));
+            found.take(limit as usize).map(|(_, (_, record))| record.clone()).collect()
+        })
+    }
+
+    async fn streams(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<StreamKey>, StoreError> {
+        self.read(|inner| inner.streams.keys().filter(|key| key.tenant == *tenant && key.session == *session).copied().collect())
     }
 
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {

@@ -11,7 +11,10 @@ use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
 use crate::share::{self, PartitionOwner};
-use crate::{LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError, StreamState};
+use crate::{
+    BestLaps, LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError, StoredSession,
+    StreamState,
+};
 
 /// Results in memory.
 #[derive(Clone, Default)]
@@ -101,6 +104,12 @@ impl Inner {
 
     fn apply(&mut self, step: Step) {
         let key = (step.checkpoint.log.clone(), step.checkpoint.partition);
+        for session in &step.replaced {
+            self.streams.retain(|k, _| k.0 != *session);
+            self.facts.retain(|k, _| k.0 != *session);
+            self.laps.retain(|k, _| k.0 != *session);
+            self.rows.retain(|k, _| k.0 != *session);
+        }
         self.sessions.extend(step.sessions.into_iter().map(|info| (info.id, (key.clone(), info))));
         for mut stream in step.streams {
             let key = (stream.ledger.stream.session, stream.ledger.stream.driver, stream.ledger.stream.run);
@@ -210,6 +219,20 @@ impl Steps for MemoryResults {
         })?
     }
 
+    async fn stored(&self, session: &SessionId) -> Result<Option<StoredSession>, StoreError> {
+        self.read(|inner| {
+            let ((log, partition), info) = inner.sessions.get(session)?;
+            let place = (log.clone(), *partition);
+            Some(StoredSession {
+                checkpoint: inner.partitions.get(&place)?.checkpoint.clone()?,
+                info: info.clone(),
+                ledgers: inner.streams.iter().filter(|(k, _)| k.0 == *session).map(|(_, s)| s.ledger.clone()).collect(),
+                laps: inner.laps.iter().filter(|(k, l)| k.0 == *session && !l.superseded).map(|(_, l)| l.clone()).collect(),
+                rows: inner.rows.iter().filter(|(k, r)| k.0 == *session && !r.head.superseded).map(|(_, r)| r.clone()).collect(),
+            })
+        })
+    }
+
     async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         let mut inner = self.inner.lock();
         super::available(!inner.down)?;
@@ -260,13 +283,13 @@ impl Sessions for MemoryResults {
         })
     }
 
-    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, of: BestLaps) -> Result<Vec<Lap>, StoreError> {
         self.read_session(tenant, session, |inner| {
-            let counting = inner.laps.values().filter(|l| l.session == *session && !l.superseded && l.valid() && l.end_us <= until_us);
+            let counting = inner.laps.values().filter(|l| l.session == *session && !l.superseded && of.lets_pass(l));
             let mut best: BTreeMap<EntryId, &Lap> = BTreeMap::new();
             for lap in counting {
                 let kept = best.entry(lap.entry).or_insert(lap);
-                if (lap.time_us, lap.end_us) < (kept.time_us, kept.end_us) {
+                if (lap.deciding_us(), lap.end_us) < (kept.deciding_us(), kept.end_us) {
                     *kept = lap;
                 }
             }

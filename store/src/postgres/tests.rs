@@ -225,6 +225,7 @@ on_a_server! {
         for (name, sql, index) in [("laps_at", moments::LAPS_AT, "laps_begun"), ("best_laps", moments::BEST_LAPS, "laps_best")] {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}"));
             let query = sqlx::query(explain).bind(me.as_str()).bind(&home.id.0[..]).bind(40_000_000_000i64);
+            let query = if name == "best_laps" { query.bind(i64::MAX).bind(0i64) } else { query };
             let plan: Vec<String> = query.fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect();
             println!("{name}:\n{}\n", plan.join("\n"));
             assert!(plan.iter().any(|line| line.contains(index)), "{plan:#?}");

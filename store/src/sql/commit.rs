@@ -51,6 +51,7 @@ pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows:
     .await?;
     check_sessions(&step, |id| tenants.get(id).copied())?;
 
+    remove_replaced(c, &rows).await?;
     put_sessions(c, &lease, &rows).await?;
     put_streams(c, &rows).await?;
     put_laps(c, &rows).await?;
@@ -63,6 +64,21 @@ pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows:
 
     let advance = values![signed(step.checkpoint.offset)?, step.checkpoint.crc, &lease.log.0, lease.partition];
     c.execute("UPDATE partitions SET log_offset = $1, crc = $2 WHERE log = $3 AND part = $4", &advance).await
+}
+
+/// Remove what is stored of sessions that are computed again. A lap that is not computed again must be among the step's withdrawn ones, so
+/// that the outbox knows of it.
+async fn remove_replaced(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
+    for head in [
+        "DELETE FROM field WHERE session IN (",
+        "DELETE FROM streams WHERE session IN (",
+        "DELETE FROM facts WHERE session IN (",
+        "DELETE FROM laps WHERE session IN (",
+        "DELETE FROM rows WHERE session IN (",
+    ] {
+        write(c, head, &rows.replaced, |session| values![session], ")").await?;
+    }
+    Ok(())
 }
 
 async fn put_sessions(c: &mut dyn Sql, lease: &Lease, rows: &StepRows) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! [`Found`]: a row that a statement found, and the values of its columns.
 
-use boxbox_schemas::results::{AnyRow, CarNow, RowHead, RowKey, RowKind, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, FIRST_RULES, RowHead, RowKey, RowKind, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, Sim, Source, TenantId};
 use serde::de::DeserializeOwned;
 
@@ -102,6 +102,9 @@ pub(super) fn session(row: &dyn Found) -> Result<SessionInfo, StoreError> {
         retired: row.bool("retired")?,
         meta: description.meta,
         meta_from: description.from,
+        rules: description.rules.unwrap_or(FIRST_RULES),
+        provisional: description.provisional,
+        disputes: description.disputes,
     })
 }
 

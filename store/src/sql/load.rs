@@ -1,12 +1,13 @@
 //! Loading the state from which a partition's owner continues.
 
-use boxbox_schemas::{DriverId, RunId, SessionId, StreamKey};
+use boxbox_schemas::results::Checkpoint;
+use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey};
 use bytes::Bytes;
 
 use super::commit::owned;
 use super::found::{self, Found, body, json, number, short_id};
 use super::{Sql, all};
-use crate::{FieldState, Lease, PartitionState, StoreError, StreamState};
+use crate::{FieldState, Lease, PartitionState, StoreError, StoredSession, StreamState};
 
 macro_rules! rows_of {
     ($columns:literal, $table:literal, $order:literal) => {
@@ -45,6 +46,32 @@ pub(super) async fn load(c: &mut dyn Sql, lease: Lease) -> Result<PartitionState
         laps: all(c, LAPS, &of, body).await?,
         rows: all(c, ROWS, &of, found::any_row).await?,
     })
+}
+
+/// As [`Steps::stored`](crate::Steps::stored).
+pub(super) async fn stored(c: &mut dyn Sql, session: SessionId) -> Result<Option<StoredSession>, StoreError> {
+    const PLACE: &str = "SELECT p.log, p.part, p.log_offset, p.crc FROM sessions s JOIN partitions p ON p.log = s.log AND p.part = s.part WHERE s.id = $1 \
+                         AND p.log_offset IS NOT NULL";
+    const INFO: &str = concat!(session_select!(), " WHERE s.id = $1");
+    const LEDGERS: &str = "SELECT ledger FROM streams WHERE session = $1 ORDER BY driver, run";
+    const LAPS: &str = "SELECT body FROM laps WHERE session = $1 AND NOT superseded ORDER BY entry, number";
+    const ROWS: &str = "SELECT * FROM rows WHERE session = $1 AND NOT superseded ORDER BY driver, run, timeline, slot, tick, kind";
+    let of = values![&session];
+    let Some(checkpoint) = all(c, PLACE, &of, place).await?.pop() else { return Ok(None) };
+    let Some(info) = all(c, INFO, &of, found::session).await?.pop() else { return Ok(None) };
+    Ok(Some(StoredSession {
+        checkpoint,
+        info,
+        ledgers: all(c, LEDGERS, &of, |row| json(row, "ledger")).await?,
+        laps: all(c, LAPS, &of, body).await?,
+        rows: all(c, ROWS, &of, found::any_row).await?,
+    }))
+}
+
+/// A row of `partitions` with a checkpoint.
+fn place(row: &dyn Found) -> Result<Checkpoint, StoreError> {
+    let log = LogId(row.text("log")?.to_owned());
+    Ok(Checkpoint { log, partition: number(row, "part")?, offset: number(row, "log_offset")?, crc: number(row, "crc")? })
 }
 
 fn stream(row: &dyn Found) -> Result<StreamState, StoreError> {

@@ -61,7 +61,7 @@ pub(crate) struct Dialect {
     pub(crate) no_bytes: &'static str,
     /// For each entry the last two laps that had begun: $1 tenant, $2 session, $3 the moment.
     pub(crate) laps_at: &'static str,
-    /// For each entry its best lap that had ended: parameters as of `laps_at`.
+    /// For each entry its best lap that had ended: $1 tenant, $2 session, $3 ended by, $4 begun before, $5 the lowest number.
     pub(crate) best_laps: &'static str,
     /// Whether steps record in `lap_outbox` which laps they change, for the task that copies laps to another database.
     pub(crate) outbox: bool,

@@ -7,7 +7,7 @@ use boxbox_schemas::{EntryId, SessionId, TenantId};
 use super::found::{self, Found, body, json};
 use super::store::SqlStore;
 use super::{Dialect, Value, all};
-use crate::{LapFilter, SessionCursor, Sessions, StoreError};
+use crate::{BestLaps, LapFilter, SessionCursor, Sessions, StoreError};
 
 const SESSION: &str = concat!(session_select!(), " WHERE s.tenant = $1 AND s.id = $2");
 const NEWEST: &str = concat!(session_select!(), " WHERE s.tenant = $1 ORDER BY s.opened_at_us DESC, s.id LIMIT $2");
@@ -71,8 +71,15 @@ impl<S: SqlStore> Sessions for S {
         moment(self, tenant, session, at_us, |dialect| dialect.laps_at).await
     }
 
-    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, until_us: i64) -> Result<Vec<Lap>, StoreError> {
-        moment(self, tenant, session, until_us, |dialect| dialect.best_laps).await
+    async fn best_laps(&self, tenant: &TenantId, session: &SessionId, of: BestLaps) -> Result<Vec<Lap>, StoreError> {
+        let (tenant, session) = (*tenant, *session);
+        let ask = self.read(move |c| {
+            Box::pin(async move {
+                let sql = c.dialect().best_laps;
+                all(c, sql, &values![&tenant, &session, of.ended_by_us, of.begun_before_us, of.from_number], body).await
+            })
+        });
+        ask.await
     }
 
     async fn lap(&self, tenant: &TenantId, session: &SessionId, entry: &EntryId, number: u32) -> Result<Option<Lap>, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{AnyRow, CarNow, Lap, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, Dispute, FIRST_RULES, Lap, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use crate::{Step, StoreError};
 
 /// A step as rows, one for each key, in order of keys.
 pub(crate) struct StepRows {
+    pub(crate) replaced: Vec<SessionId>,
     pub(crate) sessions: Vec<SessionRow>,
     pub(crate) descriptions: Vec<(SessionId, String)>,
     pub(crate) undescribed: Vec<SessionId>,
@@ -59,6 +60,7 @@ pub(crate) struct LapRow {
     pub(crate) timeline: u32,
     pub(crate) start_us: i64,
     pub(crate) end_us: i64,
+    /// The time that decides where lap times are compared.
     pub(crate) time_us: i64,
     pub(crate) reasons: u32,
     pub(crate) superseded: bool,
@@ -70,6 +72,20 @@ pub(crate) struct LapRow {
 pub(crate) struct Description {
     pub(crate) meta: Option<SessionMeta>,
     pub(crate) from: Option<(DriverId, RunId, u32)>,
+    /// As [`SessionInfo::rules`]; a row of an older version has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rules: Option<u32>,
+    #[serde(default)]
+    pub(crate) provisional: bool,
+    #[serde(default)]
+    pub(crate) disputes: Vec<Dispute>,
+}
+
+impl Description {
+    fn of(s: &SessionInfo) -> Self {
+        let rules = Some(s.rules).filter(|rules| *rules != FIRST_RULES);
+        Self { meta: s.meta.clone(), from: s.meta_from, rules, provisional: s.provisional, disputes: s.disputes.clone() }
+    }
 }
 
 impl StepRows {
@@ -81,13 +97,13 @@ impl StepRows {
         let rows = last_by_key(&step.rows, |r| (r.head.session, r.head.key, r.kind));
         let field: Vec<_> = step.streams.iter().flat_map(|s| s.field.iter().map(|f| (s.ledger.stream, f))).collect();
         let field = last_by_key(&field, |(stream, f)| (stream.session, stream.driver, stream.run, f.slot));
-        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) =
-            sessions.iter().copied().partition(|s| s.meta.is_some() || s.meta_from.is_some());
+        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) = sessions
+            .iter()
+            .copied()
+            .partition(|s| s.meta.is_some() || s.meta_from.is_some() || s.rules != FIRST_RULES || s.provisional || !s.disputes.is_empty());
         Ok(Self {
-            descriptions: described
-                .into_iter()
-                .map(|s| Ok((s.id, json(&Description { meta: s.meta.clone(), from: s.meta_from })?)))
-                .collect::<Result<_, StoreError>>()?,
+            replaced: step.replaced.clone(),
+            descriptions: described.into_iter().map(|s| Ok((s.id, json(&Description::of(s))?))).collect::<Result<_, StoreError>>()?,
             undescribed: undescribed.into_iter().map(|s| s.id).collect(),
             sessions: sessions
                 .into_iter()
@@ -132,7 +148,7 @@ impl LapRow {
             timeline: lap.timeline,
             start_us: lap.start_us,
             end_us: lap.end_us,
-            time_us: lap.time_us,
+            time_us: lap.deciding_us(),
             reasons: lap.reasons.0,
             superseded: lap.superseded,
             body: json(lap)?,

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use boxbox_schemas::LogId;
+use boxbox_schemas::{LogId, SessionId};
 use bytes::Bytes;
 
 use super::commit::{acquire, commit};
-use super::load::load;
+use super::load::{load, stored};
 use super::rows::StepRows;
 use super::{Sql, SqlFuture, all, number};
 use crate::rules::check_step;
-use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, StoreError};
+use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, StoreError, StoredSession};
 
 /// The connections of a results store.
 #[async_trait]
@@ -82,6 +82,11 @@ impl<S: SqlStore> Steps for S {
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
         let (log, partition, lease) = (&lease.log, lease.partition, lease.clone());
         self.write_at_length(log, partition, move |c| Box::pin(load(c, lease))).await
+    }
+
+    async fn stored(&self, session: &SessionId) -> Result<Option<StoredSession>, StoreError> {
+        let session = *session;
+        self.read(move |c| Box::pin(async move { stored(c, session).await })).await
     }
 
     async fn commit(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {

@@ -13,12 +13,13 @@ use sqlx::sqlite::{SqliteConnection, SqliteSynchronous};
 use super::chunks;
 use super::error::from_sqlx;
 use super::file::File;
+use super::records;
 use super::streams::{clamped, stream, stream_values};
 use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
 use crate::sql::rows::signed;
 use crate::sql::{Found, number, select, write};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Pace, Removed, Retention, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Removed, Retention, StoreError, run};
 
 /// ?1 to ?4 the stream, ?5 and ?6 the span. One statement reads both tables, so that frames that are being folded are found in one of
 /// them. Rows of a table do not overlap, so the first row needed is the last that begins at or before the span.
@@ -96,6 +97,17 @@ impl Archive for SqliteArchive {
         self.file.noted(self.read(stream, span, limit).await)
     }
 
+    async fn records(&self, tenant: &TenantId, session: &SessionId, span: &Span, limit: u32) -> Result<Vec<KeptRecord>, StoreError> {
+        let stream = StreamKey { tenant: *tenant, session: *session, driver: span.driver, run: span.run };
+        self.file.noted(records::read(&self.file.readers, stream, span, limit).await)
+    }
+
+    async fn streams(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<StreamKey>, StoreError> {
+        let query = sqlx::query("SELECT tenant, session, driver, run FROM streams WHERE tenant = ? AND session = ? ORDER BY driver, run");
+        let rows = query.bind(tenant.as_str()).bind(&session.0[..]).fetch_all(&self.file.readers).await.map_err(from_sqlx);
+        self.file.noted(rows.and_then(|rows| rows.iter().map(|row| stream(row)).collect()))
+    }
+
     async fn count(&self, tenant: &TenantId, session: &SessionId, driver: Option<&DriverId>) -> Result<u64, StoreError> {
         let query = sqlx::query(
             "SELECT COALESCE(SUM(frames), 0) AS frames FROM ( \
@@ -127,7 +139,7 @@ async fn checkpoint(c: &mut SqliteConnection, log: &LogId, partition: u32) -> Re
 }
 
 async fn append(c: &mut SqliteConnection, block: ArchiveBlock) -> Result<(), StoreError> {
-    let ArchiveBlock { checkpoint: new, received_at_us, cursors, mut runs, .. } = block;
+    let ArchiveBlock { checkpoint: new, received_at_us, cursors, mut runs, records, .. } = block;
     let old = checkpoint(c, &new.log, new.partition).await?;
     if let Some(old) = &old {
         check_same_record(old, &new)?;
@@ -141,6 +153,11 @@ async fn append(c: &mut SqliteConnection, block: ArchiveBlock) -> Result<(), Sto
         }
     }
     chunks::put(c, fresh, received_at_us).await?;
+    let fresh = records.into_iter().map(|mut of| {
+        of.records.retain(|record| record.first_seq >= kept_below.get(&of.stream).copied().unwrap_or(0));
+        (of.stream, of.records)
+    });
+    records::put(c, fresh.collect(), received_at_us).await?;
     put_cursors(c, &new, &cursors).await?;
     if old.is_some_and(|old| old.offset >= new.offset) {
         return Ok(());

@@ -148,8 +148,7 @@ async fn put_rows(c: &mut SqliteConnection, head: &'static str, rows: &[Chunk]) 
 pub(super) async fn retain(c: &mut SqliteConnection, retention: Retention) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
     if let Some(oldest_us) = retention.oldest_us {
-        remove(c, &mut removed, &CHUNKS, oldest_us, u64::MAX).await?;
-        remove(c, &mut removed, &TAILS, oldest_us, u64::MAX).await?;
+        remove(c, &mut removed, &[&CHUNKS, &TAILS, &RECORDS], oldest_us, u64::MAX).await?;
     }
     if let Some(max) = retention.max_bytes {
         let used = sqlx::query(
@@ -159,7 +158,7 @@ pub(super) async fn retain(c: &mut SqliteConnection, retention: Retention) -> Re
         let row = used.fetch_one(&mut *c).await.map_err(from_sqlx)?;
         let (pages, free, size): (u64, u64, u64) = (number(&row, "pages")?, number(&row, "free")?, number(&row, "size")?);
         let over = (pages.saturating_sub(free) * size).saturating_sub(max);
-        remove(c, &mut removed, &CHUNKS, i64::MAX, over).await?;
+        remove(c, &mut removed, &[&CHUNKS, &RECORDS], i64::MAX, over).await?;
     }
     Ok(removed)
 }
@@ -171,10 +170,12 @@ struct Oldest {
 }
 
 macro_rules! oldest {
-    ($table:literal) => {
+    ($table:literal, $frames:literal) => {
         Oldest {
             find: concat!(
-                "SELECT tenant, session, driver, run, first_seq, frames, LENGTH(packed) AS bytes FROM ",
+                "SELECT tenant, session, driver, run, first_seq, received_us, ",
+                $frames,
+                " AS frames, LENGTH(packed) AS bytes FROM ",
                 $table,
                 " WHERE received_us < ? ORDER BY received_us LIMIT ?"
             ),
@@ -183,22 +184,50 @@ macro_rules! oldest {
     };
 }
 
-const CHUNKS: Oldest = oldest!("chunks");
-const TAILS: Oldest = oldest!("tails");
+const CHUNKS: Oldest = oldest!("chunks", "frames");
+const TAILS: Oldest = oldest!("tails", "frames");
+/// Records go with the frames that came with them: one without the other is of little use.
+const RECORDS: Oldest = oldest!("records", "0");
 
-/// Remove the oldest rows of a table, received before `before_us`, until they make up `bytes` or are enough for one transaction.
-async fn remove(c: &mut SqliteConnection, removed: &mut Removed, of: &Oldest, before_us: i64, bytes: u64) -> Result<(), StoreError> {
-    let rows = sqlx::query(of.find).bind(before_us).bind(REMOVE_MAX_CHUNKS).fetch_all(&mut *c).await.map_err(from_sqlx)?;
-    let (mut keys, mut freed) = (vec![], 0u64);
-    for row in &rows {
+/// A row that may be removed.
+struct Due {
+    received_us: i64,
+    table: usize,
+    key: (StreamKey, i64),
+    frames: u64,
+    bytes: u64,
+}
+
+/// Remove the oldest rows of some tables, received before `before_us`, until they make up `bytes` or are enough for one transaction.
+async fn remove(c: &mut SqliteConnection, removed: &mut Removed, tables: &[&Oldest], before_us: i64, bytes: u64) -> Result<(), StoreError> {
+    let mut due = vec![];
+    // Rows beyond this may be younger than some that were not looked at.
+    let (mut horizon_us, mut more) = (i64::MAX, false);
+    for (table, of) in tables.iter().enumerate() {
+        let rows = sqlx::query(of.find).bind(before_us).bind(REMOVE_MAX_CHUNKS).fetch_all(&mut *c).await.map_err(from_sqlx)?;
+        for row in &rows {
+            let received_us = row.int("received_us")?;
+            let (frames, bytes) = (number::<u64>(row, "frames")?, number::<u64>(row, "bytes")?);
+            due.push(Due { received_us, table, key: (stream(row)?, row.int("first_seq")?), frames, bytes });
+        }
+        if let Some(last) = due.last().filter(|_| rows.len() == REMOVE_MAX_CHUNKS as usize) {
+            (horizon_us, more) = (horizon_us.min(last.received_us), true);
+        }
+    }
+    due.sort_by_key(|row| row.received_us);
+    let (mut keys, mut freed) = (vec![vec![]; tables.len()], 0u64);
+    for Due { table, key, frames, bytes: of_row, .. } in due.into_iter().take_while(|row| row.received_us <= horizon_us) {
         if freed >= bytes {
+            more = false;
             break;
         }
-        freed += number::<u64>(row, "bytes")?;
-        removed.frames += number::<u64>(row, "frames")?;
-        keys.push((stream(row)?, row.int("first_seq")?));
+        freed += of_row;
+        removed.frames += frames;
+        keys[table].push(key);
     }
-    write(c, of.delete, &keys, |(s, first_seq)| values![&s.tenant, &s.session, &s.driver, &s.run, *first_seq], ")").await?;
-    removed.more |= keys.len() == REMOVE_MAX_CHUNKS as usize;
+    removed.more |= more;
+    for (of, keys) in tables.iter().zip(&keys) {
+        write(c, of.delete, keys, |(s, first_seq)| values![&s.tenant, &s.session, &s.driver, &s.run, *first_seq], ")").await?;
+    }
     Ok(())
 }

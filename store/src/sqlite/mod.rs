@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod file;
 mod moments;
+mod records;
 mod store;
 mod streams;
 mod writer;

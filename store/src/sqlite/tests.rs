@@ -307,7 +307,17 @@ fn golden() -> (Step, ArchiveBlock) {
     let rows = [rows(&[flag(home.id, 1, 30)]), rows(&[incident(home.id, 1, 30)]), rows(&[visit(home.id, 1, 30)])].concat();
     let step = Step { rows, quarantine, ..step_of_revision(&home, 9) };
     let run = FrameRun::new(stream(&home, 1), 5, frames(5, 700)).unwrap();
-    (step, ArchiveBlock { checkpoint: checkpoint(9), received_at_us: 7, appended_at_us: 7, cursors: vec![(run.stream, 705)], runs: vec![run] })
+    (
+        step,
+        ArchiveBlock {
+            checkpoint: checkpoint(9),
+            received_at_us: 7,
+            appended_at_us: 7,
+            cursors: vec![(run.stream, 705)],
+            runs: vec![run],
+            records: vec![],
+        },
+    )
 }
 
 /// However many laps there are, a query begins at its first row: no table is scanned, and no page sorted.
@@ -367,7 +377,14 @@ async fn tails_are_folded_into_chunks() {
         store
             .append(
                 &lease(),
-                &ArchiveBlock { checkpoint: checkpoint(second), received_at_us: second as i64 * 1_000_000, appended_at_us: 0, cursors, runs },
+                &ArchiveBlock {
+                    checkpoint: checkpoint(second),
+                    received_at_us: second as i64 * 1_000_000,
+                    appended_at_us: 0,
+                    cursors,
+                    runs,
+                    records: vec![],
+                },
             )
             .await
             .unwrap();
@@ -385,6 +402,7 @@ async fn tails_are_folded_into_chunks() {
             appended_at_us: 0,
             cursors: vec![(key, second + 1)],
             runs: vec![run],
+            records: vec![],
         };
         store.append(&lease(), &block).await.unwrap();
     }
@@ -416,6 +434,7 @@ async fn the_file_stays_within_what_retention_allows() {
                     appended_at_us: 0,
                     cursors: vec![(key, run.next_seq())],
                     runs: vec![run],
+                    records: vec![],
                 },
             )
             .await
@@ -451,6 +470,7 @@ async fn readers_that_stop_early_hold_nothing() {
                     appended_at_us: 0,
                     cursors: vec![(key, run.next_seq())],
                     runs: vec![run],
+                    records: vec![],
                 },
             )
             .await

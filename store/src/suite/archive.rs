@@ -38,7 +38,7 @@ fn pieces(stream: StreamKey, ranges: &[(u64, u64)]) -> FrameRun {
 
 fn block(offset: u64, runs: Vec<FrameRun>) -> ArchiveBlock {
     let cursors = runs.iter().map(|r| (r.stream, r.next_seq())).collect();
-    ArchiveBlock { checkpoint: checkpoint(offset), received_at_us: offset as i64, appended_at_us: offset as i64, cursors, runs }
+    ArchiveBlock { checkpoint: checkpoint(offset), received_at_us: offset as i64, appended_at_us: offset as i64, cursors, runs, records: vec![] }
 }
 
 async fn read(store: &impl Archive, of: &StreamKey, first: u64, next: u64, limit: u32) -> Option<FrameRun> {

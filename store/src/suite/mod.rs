@@ -5,6 +5,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod migrated;
+pub(crate) mod records;
 pub(crate) mod results;
 pub(crate) mod rows;
 pub(crate) mod samples;
@@ -129,6 +130,14 @@ macro_rules! archive_suite {
             tenants_see_only_their_own,
             aborted_appends_are_whole_or_nothing,
             random_blocks_are_as_in_the_reference,
+        );
+        behaviours!(
+            records,
+            $fixture as ArchiveFixture,
+            records_come_back_as_they_were,
+            records_are_kept_once,
+            wrong_records_are_refused,
+            records_are_removed_by_age,
         );
     };
 }

@@ -3,7 +3,8 @@
 use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame, Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{
-    AnyRow, CarNow, Checkpoint, FlagChange, IncidentStep, Lap, Ledger, PitKind, PitVisit, Reasons, Row, RowHead, RowKind, SessionInfo, Span, Tags,
+    AnyRow, CarNow, Checkpoint, Dispute, FlagChange, IncidentStep, Lap, Ledger, PitKind, PitVisit, Reasons, Row, RowHead, RowKind, SessionInfo, Span,
+    Tags,
 };
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
 use bytes::Bytes;
@@ -58,9 +59,12 @@ pub(crate) fn session(tenant: TenantId, n: u32) -> SessionInfo {
         updated_at_us: opened_at_us + 5,
         sim_time_us: 7,
         closed: false,
+        provisional: false,
         retired: false,
         meta: None,
         meta_from: None,
+        rules: 1,
+        disputes: vec![],
     }
 }
 
@@ -145,6 +149,8 @@ pub(crate) fn car(of: &StreamKey, n: u32, slot: u16) -> CarNow {
         fuel_l: Some(23.5),
         flags: Flags::GREEN,
         state: SessionState(4),
+        watching: false,
+        taken_over_us: None,
     }
 }
 
@@ -176,6 +182,7 @@ pub(crate) fn visit(session: SessionId, n: u32, tick: u32) -> PitVisit {
         speeding: false,
         superseded: false,
         late: false,
+        ends: Default::default(),
     }
 }
 
@@ -335,7 +342,9 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
     step.sessions.retain(|_| offset == 1 || rng.bool());
     for info in &mut step.sessions {
         (info.opened_at_us, info.updated_at_us, info.sim_time_us, info.closed) = (rng.i64(0..4), number(rng), number(rng), rng.bool());
-        info.retired = rng.u8(0..8) == 0;
+        (info.retired, info.provisional) = (rng.u8(0..8) == 0, rng.bool());
+        let entries = || [1, 2].map(|n| EntryId(driver(n).0)).to_vec();
+        info.disputes = (0..rng.u32(0..3)).map(|n| Dispute { seen_as: EntryId(driver(n).0), entries: entries() }).collect();
         info.meta = rng.bool().then(|| random_meta(rng));
         info.meta_from = rng.bool().then(|| (driver(rng.u32(..)), RunId(rng.u128(..).to_be_bytes()), rng.u32(..)));
     }

@@ -53,7 +53,7 @@ pub struct NodeArgs {
     /// Most sim clients connected at once from one address; clients on this machine are not counted
     #[arg(long, env = "BOXBOX_CONNECTIONS_PER_ADDRESS", default_value_t = boxbox_ingest::Limits::default().connections_per_address)]
     connections_per_address: usize,
-    /// A session is closed when no client has sent for this long, e.g. 90s, 5m, 2h; what arrives later changes no result
+    /// A session is closed when no client has sent for this long, e.g. 90s, 5m, 2h; it opens again by itself when frames of it come
     #[arg(long, env = "BOXBOX_CLOSE_AFTER", default_value_t = boxbox_processor::Config::default().close_after.into())]
     close_after: humantime::Duration,
     /// A closed session is retired at this age, e.g. 30days: its results are kept, and it cannot be opened again

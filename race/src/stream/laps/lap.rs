@@ -13,6 +13,21 @@ const SPANS_MAX: usize = 4;
 /// A range of frames: (number of the run, first sequence number, sequence number after the last).
 pub(crate) type Frames = (u8, u64, u64);
 
+/// Where a car stood at the green light.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Grid {
+    /// Progress: below 0 behind the line.
+    pub(crate) x: f64,
+    /// The counters do not say for certain whether the car stood behind the line or beyond it. It is taken to have stood beyond it until
+    /// they do (`start.asked`).
+    pub(crate) unsure: bool,
+    /// When the car was first seen beyond the line and off its place, µs.
+    pub(crate) left_us: Option<i64>,
+}
+
+/// A car beyond the line has left its place on the grid after this part of a lap.
+const LEFT_GRID: f64 = 0.01;
+
 /// A lap that has begun.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct OpenLap {
@@ -27,6 +42,9 @@ pub(crate) struct OpenLap {
     /// Race lap 1, from the green light.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) from_green: bool,
+    /// Where the car stood at the green light, in race lap 1.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) grid: Option<Grid>,
     /// Times of the sectors finished, µs.
     pub(crate) splits_us: Vec<i64>,
     /// A sector line was not crossed forward in this lap.
@@ -61,6 +79,7 @@ impl OpenLap {
             number: None,
             taken_over: None,
             from_green: false,
+            grid: None,
             splits_us: Vec::with_capacity(sectors.saturating_sub(1)),
             no_sectors: false,
             half_us: None,
@@ -70,6 +89,17 @@ impl OpenLap {
             frames: 0,
             first_seq: Some(first_seq),
             spans: Vec::new(),
+        }
+    }
+
+    /// The car is at progress `x` at `us`.
+    #[inline]
+    pub(crate) fn leave_grid(&mut self, x: f64, us: i64) {
+        if let Some(grid) = &mut self.grid
+            && grid.left_us.is_none()
+            && x >= if grid.x < 0.0 { 0.0 } else { grid.x + LEFT_GRID }
+        {
+            grid.left_us = Some(us);
         }
     }
 
@@ -84,6 +114,11 @@ impl OpenLap {
     #[inline]
     pub(crate) fn has(&self, mark: Mark) -> bool {
         self.since_us.iter().any(|(m, _)| *m == mark as u8)
+    }
+
+    /// Since when `mark` holds, µs.
+    pub(crate) fn marked_us(&self, mark: Mark) -> Option<i64> {
+        self.since_us.iter().find(|(m, _)| *m == mark as u8).map(|(_, us)| self.start_us + us)
     }
 
     pub(crate) fn reasons(&self) -> Reasons {
@@ -122,6 +157,36 @@ impl OpenLap {
         self.loops_us.push(us.map_or(-1, |us| us - self.start_us));
     }
 
+    /// The car stood behind the line at the light, so that the lap before was only the way to the line: this lap is lap 1 and began with
+    /// `way`, which ended at `line_us`.
+    pub(crate) fn begin_with(&mut self, way: OpenLap, line_us: i64) {
+        self.start_earlier(way.start_us);
+        let OpenLap { since_us, spans, .. } = self;
+        since_us.retain(|(mark, _)| !way.since_us.iter().any(|(m, _)| m == mark));
+        since_us.extend(way.since_us);
+        if let Some(first) = way.first_seq {
+            // No run began in between, so the ranges of frames touch each other.
+            match spans.first_mut() {
+                Some(span) => span.1 = first,
+                None => self.first_seq = Some(first),
+            }
+        }
+        spans.splice(..0, way.spans);
+        spans.drain(..spans.len().saturating_sub(SPANS_MAX));
+        (self.number, self.from_green, self.start_tick, self.fuel_l) = (Some(1), true, way.start_tick, way.fuel_l);
+        self.frames = self.frames.saturating_add(way.frames);
+        self.grid = way.grid.map(|grid| Grid { x: grid.x - 1.0, unsure: false, left_us: Some(line_us) });
+    }
+
+    /// Session time has slipped by `us` in this lap: what was before it moves, and all durations stay.
+    pub(crate) fn slip(&mut self, us: i64) {
+        self.start_us += us;
+        self.half_us = self.half_us.map(|half| half + us);
+        if let Some(grid) = &mut self.grid {
+            grid.left_us = grid.left_us.map(|left| left + us);
+        }
+    }
+
     /// Move the start of the lap back to `us`.
     pub(crate) fn start_earlier(&mut self, us: i64) {
         let earlier_us = self.start_us - us;
@@ -133,7 +198,7 @@ impl OpenLap {
 
     /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is unknown.
     pub(crate) fn sectors_us(&self, end_us: i64, lines: usize) -> Option<Vec<i64>> {
-        (!self.no_sectors && self.splits_us.len() == lines).then(|| {
+        (!self.no_sectors && !self.has(Mark::Jumped) && self.splits_us.len() == lines).then(|| {
             let mut sectors = self.splits_us.clone();
             sectors.push(end_us - self.last_line_us());
             sectors
@@ -165,6 +230,9 @@ impl OpenLap {
     pub(crate) fn rewind(&mut self, to_us: i64, last_us: i64) {
         self.since_us.retain(|(_, us)| self.start_us + *us <= to_us);
         self.half_us = self.half_us.filter(|us| *us <= to_us);
+        if let Some(grid) = &mut self.grid {
+            grid.left_us = grid.left_us.filter(|us| *us <= to_us);
+        }
         while self.last_line_us() > to_us && self.splits_us.pop().is_some() {}
         // A mini-loop with an unknown time is removed too. If the car is beyond it, it becomes unknown again.
         let start_us = self.start_us;
@@ -197,9 +265,24 @@ pub(crate) struct PastLap {
 impl PastLap {
     /// Fuel used in the lap, l (kWh), if the whole lap was driven and the car not refuelled (`fuel.used`).
     pub(crate) fn fuel_used_l(&self) -> Option<f32> {
-        let whole = ![Mark::Refuelled, Mark::Tow, Mark::Missing].into_iter().any(|mark| self.lap.has(mark));
+        let whole = ![Mark::Refuelled, Mark::Tow, Mark::Missing, Mark::Jumped].into_iter().any(|mark| self.lap.has(mark));
         let used_l = self.lap.fuel_l? - self.fuel_l?;
         // A car that coasts uses no fuel, and noise of the gauge must not make that negative.
         (self.emitted && whole).then_some(used_l.max(0.0))
     }
+}
+
+/// A lap with a jump, whose end was crossed; the simulator's counter has yet to say whether it counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Awaited {
+    /// When it ended, µs; this identifies it among the past laps.
+    pub(super) end_us: i64,
+    /// Its number.
+    pub(super) number: u32,
+    /// The simulator's "last lap" before the crossing, µs.
+    pub(super) before_us: Option<i64>,
+    /// The simulator's number of the lap under way, in the newest frame.
+    pub(super) lap: Option<u32>,
+    /// Time of that frame, µs.
+    pub(super) us: i64,
 }

@@ -15,15 +15,15 @@ use crate::stream::track::SessionKind;
 const FINISH: f64 = 1.0;
 
 impl Laps {
-    /// The car drove from `a` to `b` and crossed every line between them, in order. It entered or left the pits at `edge`. `motion` is
-    /// the state at `a`, except for the pits. The progress of `b` is changed to that in the lap that is open at the end.
+    /// The car drove from `a` to `b` and crossed every line between them, in order. It entered or left the pits at `edge`, and
+    /// `mark` holds for every lap of this way. `motion` is the state at `a`, except for the pits. The progress of `b` is changed to that in the lap that is open at the end.
     #[inline]
     pub(crate) fn advance(
         &mut self,
         origin: &Origin<'_>,
         (motion, start): (&Motion, &RaceStart),
         (mut a, b): (Sample, &mut Sample),
-        mut edge: Option<PitEdge>,
+        (mut edge, mark): (Option<PitEdge>, Option<Mark>),
         out: &mut Vec<Fact>,
     ) {
         let gap = missing(a.us, b.us);
@@ -32,6 +32,9 @@ impl Laps {
             lap.first_seq.get_or_insert(b.seq);
             if gap {
                 lap.mark(Mark::Missing, a.us);
+            }
+            if let Some(mark) = mark {
+                lap.mark(mark, b.us);
             }
         }
         // At most two turns: `Motion::driven` accepts less than two laps between two frames.
@@ -46,8 +49,9 @@ impl Laps {
                 None => motion.in_pits == Some(true) || motion.blank,
             };
             let (turn, number) = match self.open.take() {
-                Some(lap) if lap.taken_over.is_some() => {
-                    self.emit_tail(origin, lap, us, b, out);
+                Some(lap) if lap.taken_over.is_some() => (FINISH, self.emit_tail(origin, lap, us, b, out).map(|number| number + 1)),
+                Some(lap) if lap.has(Mark::Jumped) => {
+                    self.close_jumped(origin, lap, us, (&a, b), out);
                     (FINISH, None)
                 }
                 Some(lap) => (FINISH, Some(self.close(origin, lap, us, (&a, b), out) + 1)),
@@ -59,14 +63,18 @@ impl Laps {
                 break;
             }
             self.begin_at_line(origin, us, (&a, b), number, (in_pits, motion.at_inherited));
+            if let Some(mark) = mark {
+                self.mark(mark, b.us);
+            }
         }
         if let Some(e) = edge {
             self.mark_pit_edge(e);
         }
-        if let Some(lap) = &mut self.open
-            && b.x >= FINISH / 2.0
-        {
-            lap.half_us.get_or_insert(b.us);
+        if let Some(lap) = &mut self.open {
+            lap.leave_grid(b.x, b.us);
+            if b.x >= FINISH / 2.0 {
+                lap.half_us.get_or_insert(b.us);
+            }
         }
     }
 
@@ -102,7 +110,7 @@ impl Laps {
     /// Mark the open lap as in lap or out lap (`validity.in-lap`, `validity.out-lap`).
     fn mark_pit_edge(&mut self, edge: PitEdge) {
         let Some(lap) = &mut self.open else { return };
-        if edge.entered {
+        if edge.entered && !edge.flicker {
             lap.mark(Mark::PitIn, edge.us);
         } else if !lap.has(Mark::PitIn) {
             lap.mark(Mark::PitOut, edge.us);
@@ -134,54 +142,26 @@ impl Laps {
     /// `lap` ends at `us`: emit it. Returns its number.
     fn close(&mut self, origin: &Origin<'_>, mut lap: OpenLap, us: i64, (a, b): (&Sample, &Sample), out: &mut Vec<Fact>) -> u32 {
         // If the green light was not seen, lap 1 of a race is only the rest of a lap.
+        self.decide_now(origin, out);
         let emitted = origin.track().kind != SessionKind::Race || lap.from_green || lap.number != Some(1);
         // If the second half of the lap was not seen, the simulator's counter in the first half gives the number.
-        let number = lap.number.or(a.counted()).unwrap_or(0).max(self.last_number + 1);
+        let number = lap.number.or(a.counted(origin.track())).unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
+        let held = lap.grid.is_some_and(|grid| grid.unsure);
         self.settle_now(origin, out);
         self.last_number = number;
         self.keep_past_lap(origin, PastLap { lap, emitted, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) });
         if emitted {
-            self.pending = Some(Pending { end_us: us, revision: 1, before_us: self.before.sim_last_us });
-            self.emit(origin, None, false, out);
+            self.pending = Some(Pending { end_us: us, revision: 1, before_us: self.before.sim_last_us, held });
+            if !held {
+                self.emit(origin, None, false, out);
+            }
         }
         number
-    }
-
-    /// Race lap 1 begins at the green light, at `us`, with the car at `at`. Returns the position with its progress in lap 1.
-    pub(crate) fn begin_race(&mut self, origin: &Origin<'_>, us: i64, mut at: Sample, last: Option<Sample>, out: &mut Vec<Fact>) -> Sample {
-        self.abandon_open_lap(origin, last, out);
-        // On the grid a car stands behind the line from which its lap counts (`start.grid`).
-        at.x = if at.pct > 0.5 { at.pct - 1.0 } else { at.pct };
-        let mut lap = OpenLap::new(us, at.tick, at.seq, origin.track().lines().len() + 1);
-        lap.number = Some(1);
-        lap.from_green = true;
-        lap.frames = 1;
-        lap.no_sectors = origin.track().line(0).is_some_and(|line| at.x >= line);
-        lap.fuel_l = at.fuel_l;
-        while lap.next_loop().is_some_and(|line| at.x >= line) {
-            lap.pass_loop(None);
-        }
-        if at.in_pits {
-            lap.mark(Mark::PitOut, us);
-        }
-        self.begin(lap);
-        self.last_number = 0;
-        at
-    }
-
-    /// The observer learnt of the green light of `us` after the car had crossed the line: the open lap becomes lap 1 and begins at the light.
-    /// False if the open lap began before the light.
-    pub(crate) fn begin_at_light(&mut self, us: i64) -> bool {
-        let Some(lap) = self.open.as_mut().filter(|lap| lap.start_us >= us) else { return false };
-        lap.start_earlier(us);
-        lap.number = Some(1);
-        lap.from_green = true;
-        true
     }
 }
 
 /// The fuel at a crossing at `us`: that of the nearer of the two frames around it. At 60 Hz the error is at most 1 ml.
-fn fuel_at(us: i64, a: &Sample, b: &Sample) -> Option<f32> {
+pub(super) fn fuel_at(us: i64, a: &Sample, b: &Sample) -> Option<f32> {
     if us - a.us < b.us - us { a.fuel_l.or(b.fuel_l) } else { b.fuel_l.or(a.fuel_l) }
 }

@@ -1,5 +1,7 @@
 //! The laps of a car: the open lap, the past laps that a rewind can reopen, and what makes a lap valid.
 
+mod grid;
+mod jump;
 mod lap;
 mod lines;
 mod rewind;
@@ -9,10 +11,11 @@ mod validity;
 
 use serde::{Deserialize, Serialize};
 
-use self::lap::{OpenLap, PastLap};
+use self::lap::{Awaited, OpenLap, PastLap};
 use super::fact::Fact;
 use super::identity::Origin;
 use super::mark::Mark;
+use super::slips::Slip;
 use super::sparse::is_default;
 use super::step::{Sample, Section};
 use super::track::Track;
@@ -24,10 +27,15 @@ pub(crate) mod stored {
     pub(crate) use super::{Before, Pending};
 }
 
+/// The simulator's own lap time comes up to 2.2 s after the crossing. A lap waits for it this long, µs.
+const SETTLE_US: i64 = 5_000_000;
 /// Number of past laps kept for a rewind. Flashbacks reach back tens of seconds.
 const PAST_LAPS: usize = 3;
 /// The same for an observed car. It is lower because there is a state for each car of each observer.
 const PAST_LAPS_FIELD: usize = 1;
+
+/// After a rewind to the grid a car may stand this part of a lap behind its place.
+const GRID_MARGIN: f64 = 0.01;
 
 /// The laps of one car. See the [module](self).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +49,12 @@ pub(crate) struct Laps {
     /// The newest emitted lap of `past` waits for the simulator's own time.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pending: Option<Pending>,
+    /// The newest lap of `past` that was not emitted waits for the simulator's counter.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) awaited: Option<Awaited>,
+    /// The simulator counted the open lap in a blank sample at this time, µs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) unseen_us: Option<i64>,
     /// Number of the last emitted lap.
     pub(super) last_number: u32,
     /// A lap was opened since the last call of [`Laps::take_began`].
@@ -58,6 +72,9 @@ pub(crate) struct Pending {
     pub(super) revision: u32,
     /// The simulator's "last lap" before the crossing, µs.
     pub(super) before_us: Option<i64>,
+    /// It is not emitted before the counters have said that it is a lap (`start.asked`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) held: bool,
 }
 
 /// Values of the previous frame whose change matters.
@@ -77,10 +94,16 @@ pub(crate) struct Before {
 impl Laps {
     /// Number of the open lap; 0 if no lap is open, or if its number is not known yet. `at` is where the car is.
     #[inline]
-    pub(crate) fn open_number(&self, at: Option<&Sample>) -> u32 {
+    pub(crate) fn open_number(&self, track: &Track, at: Option<&Sample>) -> u32 {
         let Some(lap) = &self.open else { return 0 };
-        let counted = at.and_then(Sample::counted);
-        lap.number.or(counted).or_else(|| (self.last_number > 0).then_some(self.last_number + 1)).unwrap_or(0)
+        let counted = at.and_then(|at| at.counted(track));
+        if lap.taken_over.is_some() {
+            // The stream's own laps do not say which lap another driver began; a counter that has not moved for so long does.
+            let settled = at.filter(|at| at.us - lap.start_us >= SETTLE_US).and_then(|at| at.lap).and_then(|n| u32::try_from(n).ok());
+            return lap.number.or(counted).or(settled).unwrap_or(0);
+        }
+        let before = self.awaited.map_or(self.last_number, |lap| lap.number);
+        lap.number.or(counted).or_else(|| (before > 0).then_some(before + 1)).unwrap_or(0)
     }
 
     /// When the open lap began, µs.
@@ -89,15 +112,29 @@ impl Laps {
         self.open.as_ref().map(|lap| lap.start_us)
     }
 
-    /// Start and mini-loops of the open lap, µs, unless another driver began it.
-    pub(crate) fn open_lap_times(&self) -> Option<(i64, &[i64])> {
-        self.open.as_ref().filter(|lap| lap.taken_over.is_none()).map(|lap| (lap.start_us, lap.loops_us.as_slice()))
+    /// Start and mini-loops of the open lap, µs; true if another driver began it, and this is the part since then.
+    pub(crate) fn open_lap_times(&self) -> Option<(i64, &[i64], bool)> {
+        self.open.as_ref().map(|lap| (lap.start_us, lap.loops_us.as_slice(), lap.taken_over.is_some()))
     }
 
     /// Whether a lap was opened since the last call.
     #[inline]
     pub(crate) fn take_began(&mut self) -> bool {
         std::mem::take(&mut self.began)
+    }
+
+    /// Session time has slipped by `us` since the frame before.
+    pub(crate) fn slip(&mut self, us: i64) {
+        self.before.off_since_us = self.before.off_since_us.map(|since| since + us);
+        if let Some(lap) = &mut self.open {
+            lap.slip(us);
+        }
+    }
+
+    /// A rewind goes back to before a slip: it is undone in the laps that it was in.
+    pub(crate) fn undo_slip(&mut self, slip: &Slip) {
+        let past = self.past.iter_mut().filter(|past| past.until_us >= slip.at_us).map(|past| &mut past.lap);
+        past.chain(&mut self.open).filter(|lap| lap.start_us <= slip.at_us).for_each(|lap| lap.slip(-slip.us));
     }
 
     fn begin(&mut self, lap: OpenLap) {
@@ -121,19 +158,21 @@ impl Laps {
 
     /// The lines between which the car must be after a rewind into the open lap.
     pub(crate) fn section(&self, track: &Track) -> Option<Section> {
-        let lap = self.open.as_ref()?;
+        // After a jump the car can be anywhere.
+        let lap = self.open.as_ref().filter(|lap| !lap.has(Mark::Jumped))?;
         let passed = lap.splits_us.len();
         let line = |n: usize| if lap.no_sectors { None } else { track.line(n) };
         // On the grid a car stands behind the line from which its lap counts.
         let start = if lap.from_green || lap.no_sectors { -0.5 } else { 0.0 };
-        Some(Section {
-            near: if lap.half_us.is_some() { 0.75 } else { 0.25 },
-            behind: passed.checked_sub(1).and_then(line).unwrap_or(start),
-            ahead: line(passed).unwrap_or(1.0),
-        })
+        let ahead = line(passed).unwrap_or(1.0);
+        if let Some(grid) = lap.grid.filter(|grid| grid.left_us.is_none()) {
+            // Within a lap of its place on the grid, however far behind the line that is.
+            return Some(Section { near: grid.x + 0.5 - GRID_MARGIN, behind: grid.x, ahead });
+        }
+        Some(Section { near: if lap.half_us.is_some() { 0.75 } else { 0.25 }, behind: passed.checked_sub(1).and_then(line).unwrap_or(start), ahead })
     }
 
-    /// The open lap will not be finished: the car jumped, or was reset (`lap.jump`, `lap.reset`).
+    /// The open lap will not be finished, and nobody counts it.
     pub(crate) fn abandon_open_lap(&mut self, origin: &Origin<'_>, at: Option<Sample>, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (self.open.take(), at) else { return };
         if self.past.len() >= past_max(origin) && self.pending.is_some_and(|p| self.past[0].until_us == p.end_us) {
@@ -141,6 +180,13 @@ impl Laps {
         }
         self.last_number = self.last_number.max(lap.number.map_or(0, |n| n.saturating_sub(1)));
         self.keep_past_lap(origin, PastLap { lap, emitted: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None });
+    }
+
+    /// Another driver may have driven the car since `at`: the open lap is not this driver's to finish.
+    pub(crate) fn hand_over_car(&mut self, origin: &Origin<'_>, at: Option<Sample>, out: &mut Vec<Fact>) {
+        self.abandon_open_lap(origin, at, out);
+        self.open = None;
+        self.before = Before::default();
     }
 
     fn keep_past_lap(&mut self, origin: &Origin<'_>, past: PastLap) {

@@ -44,6 +44,8 @@ impl Laps {
         if self.pending.is_some_and(|p| p.end_us > rewind.to_us) {
             self.pending = None;
         }
+        self.awaited = self.awaited.filter(|lap| lap.end_us <= rewind.to_us);
+        self.unseen_us = None;
         if rewind.to_us > rewind.last_us && missing(rewind.last_us, rewind.to_us) {
             // The simulator went ahead instead of back: the car did not drive what lies between (`rewind.ahead`).
             self.abandon_open_lap(origin, rewind.at, out);

@@ -1,14 +1,14 @@
 //! A lap is emitted at its crossing, and once more when it settles (`simtime.settled`).
 
-use boxbox_schemas::results::{Lap, Span, Tags};
+use boxbox_schemas::results::{Lap, Reasons, Span, Tags};
 
-use super::Laps;
 use super::lap::PastLap;
+use super::{Laps, SETTLE_US};
 use crate::stream::fact::Fact;
+use crate::stream::frame::Frame;
 use crate::stream::identity::Origin;
+use crate::stream::mark::Mark;
 
-/// The simulator's own lap time comes up to 2.2 s after the crossing. A lap waits for it this long, µs.
-const SETTLE_US: i64 = 5_000_000;
 /// If our lap time and the simulator's differ by more than this, the lap gets the tag `SIM_TIME_DIFFERS`, µs.
 const SIM_TIME_TOLERANCE_US: i64 = 50_000;
 /// An unchanged "last lap" this close to our time belongs to this lap too: two equal laps in a row, µs. The value allows for noise at the
@@ -25,7 +25,7 @@ impl Laps {
 
     #[inline]
     fn match_sim_lap_time(&mut self, origin: &Origin<'_>, us: i64, out: &mut Vec<Fact>) {
-        let Some(pending) = self.pending else { return };
+        let Some(pending) = self.pending.filter(|p| !p.held) else { return };
         let Some(measured_us) = self.pending_lap().map(|p| p.until_us - p.lap.start_us) else { return };
         let new = match pending.before_us {
             Some(before) => us != before,
@@ -37,18 +37,39 @@ impl Laps {
         }
     }
 
-    /// Settle the pending lap if it has waited long enough at `now_us`.
+    /// Settle the pending lap if it has waited long enough at this frame.
     #[inline]
-    pub(crate) fn settle_when_due(&mut self, origin: &Origin<'_>, now_us: i64, out: &mut Vec<Fact>) {
-        let Some(pending) = self.pending.filter(|p| now_us - p.end_us >= SETTLE_US) else { return };
+    pub(crate) fn settle_when_due(&mut self, origin: &Origin<'_>, frame: &Frame, out: &mut Vec<Fact>) {
+        let Some(pending) = self.pending.filter(|p| frame.us - p.end_us >= SETTLE_US && !p.held) else { return };
+        self.mark_refused(frame);
         // A value that has not changed since before the crossing may belong to this lap too (`simtime.equal`).
         let equal = |us: &i64| *us > 0 && self.before.sim_last_us == Some(*us) && self.is_pending_time(*us);
         self.settle(origin, pending.before_us.filter(equal), out);
     }
 
+    /// The simulator has counted the pending lap and still shows no time for it: it has refused the lap (`validity.refused`). Its time of
+    /// a lap out of the pits is none either, and says nothing.
+    fn mark_refused(&mut self, frame: &Frame) {
+        let Some(end_us) = self.pending.map(|p| p.end_us).filter(|_| self.before.sim_last_us.is_some_and(|us| us < 0)) else { return };
+        let Some(past) = self.past.iter_mut().rev().find(|p| p.emitted && p.until_us == end_us) else { return };
+        let done = frame.laps_completed.or(frame.lap.map(|n| n.saturating_sub(1)));
+        let counted = done.and_then(|n| u32::try_from(n).ok()).is_some_and(|n| past.lap.number.is_some_and(|number| n >= number));
+        if counted && !past.lap.has(Mark::PitOut) {
+            past.lap.mark(Mark::SimInvalid, end_us);
+        }
+    }
+
     /// Settle the pending lap, because the stream or the next lap has ended.
     pub(crate) fn settle_now(&mut self, origin: &Origin<'_>, out: &mut Vec<Fact>) {
         self.settle(origin, None, out);
+    }
+
+    /// No frame has come for a while before `us`: a lap that has waited long enough settles before the next frame is read, because the
+    /// simulator's time in that frame may be that of a later lap (`resume.stale`).
+    pub(crate) fn settle_stale(&mut self, origin: &Origin<'_>, us: i64, out: &mut Vec<Fact>) {
+        if self.pending.is_some_and(|p| us - p.end_us >= SETTLE_US && !p.held) {
+            self.settle_now(origin, out);
+        }
     }
 
     /// Emit the pending lap for the last time, with the simulator's own time if it is known.
@@ -70,6 +91,11 @@ impl Laps {
 
     pub(super) fn emit(&self, origin: &Origin<'_>, sim_time_us: Option<i64>, settled: bool, out: &mut Vec<Fact>) {
         let (Some(past), Some(pending)) = (self.pending_lap(), self.pending) else { return };
+        out.push(Fact::Lap(Lap { settled, revision: pending.revision, ..self.row(origin, past, sim_time_us) }));
+    }
+
+    /// The row of a lap, settled.
+    pub(super) fn row(&self, origin: &Origin<'_>, past: &PastLap, sim_time_us: Option<i64>) -> Lap {
         let (ctx, lap) = (origin.ctx, &past.lap);
         let time_us = past.until_us - lap.start_us;
         let sectors_us = lap.sectors_us(past.until_us, origin.track().lines().len());
@@ -80,10 +106,16 @@ impl Laps {
         if sectors_us.is_none() {
             tags = tags.with(Tags::NO_SECTORS);
         }
-        if sim_time_us.is_some_and(|us| (us - time_us).abs() > SIM_TIME_TOLERANCE_US) {
+        let same_time = sim_time_us.map(|us| (us - time_us).abs() <= SIM_TIME_TOLERANCE_US);
+        if same_time == Some(false) && !tags.has(Tags::UNTIMED) {
             tags = tags.with(Tags::SIM_TIME_DIFFERS);
         }
-        out.push(Fact::Lap(Lap {
+        let mut reasons = lap.reasons();
+        if same_time == Some(true) && !reasons.has(Reasons::SIM_INVALID) {
+            // The simulator gives the lap the same time and does not call it invalid (`validity.cut`).
+            reasons = reasons.without(Reasons::CUT);
+        }
+        Lap {
             session: ctx.session,
             entry: origin.entry(),
             number: lap.number.unwrap_or(self.last_number),
@@ -91,7 +123,7 @@ impl Laps {
             run: ctx.run,
             slot: ctx.slot,
             timeline: origin.timeline(),
-            revision: pending.revision,
+            revision: 1,
             start_us: lap.start_us,
             end_us: past.until_us,
             time_us,
@@ -100,15 +132,15 @@ impl Laps {
             loops_us: if lap.loops_us.iter().any(|us| *us >= 0) { lap.loops_us.clone() } else { vec![] },
             fuel_l: past.fuel_l,
             fuel_used_l: past.fuel_used_l(),
-            reasons: lap.reasons(),
+            reasons,
             tags,
             frames: lap.frames,
             start_tick: lap.start_tick,
             end_tick: past.until_tick,
-            settled,
+            settled: true,
             superseded: false,
             spans: if origin.own() { spans(origin, past) } else { vec![] },
-        }));
+        }
     }
 }
 

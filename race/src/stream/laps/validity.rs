@@ -3,6 +3,7 @@
 //! Other marks come from crossings and gaps (`lines`: in laps, out laps, missing frames) and from parts (`Mark::Incident`).
 
 use boxbox_schemas::frame::Flags;
+use boxbox_schemas::results::FlagChange;
 
 use super::{Before, Laps};
 use crate::stream::frame::{Frame, missing};
@@ -31,6 +32,9 @@ impl Laps {
         }
         if frame.flags_seen.any(Flags::YELLOW.with(Flags::YELLOW_WAVING).with(Flags::CAUTION)) {
             lap.mark(Mark::Yellow, frame.us);
+        }
+        if frame.flags_seen.any(FlagChange::NO_RACING) {
+            lap.mark(Mark::Pace, frame.us);
         }
         if frame.towing {
             lap.mark(Mark::Tow, frame.us);

@@ -12,6 +12,8 @@ pub(crate) struct FrameContext<'a> {
     pub(crate) drove: bool,
     /// Time of its previous position, if known, µs.
     pub(crate) before_us: Option<i64>,
+    /// Frames are missing before this one (`lap.missing`).
+    pub(crate) gap: bool,
     /// The simulator's value; for an observed car, computed from its motion, m/s.
     pub(crate) speed_mps: Option<f32>,
     /// The field waits for the green light.

@@ -11,6 +11,7 @@ mod part;
 mod pits;
 #[cfg(test)]
 mod probe;
+mod states;
 mod stopwatch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,9 +26,10 @@ use super::identity::Origin;
 pub(crate) use self::counter::IncidentCounter;
 pub(crate) use self::flags::FlagsShown;
 pub(crate) use self::frame_context::FrameContext;
-pub(crate) use self::fuel::Fuel;
+pub(crate) use self::fuel::{FUEL_NOISE_L, Fuel};
 pub(crate) use self::part::{Guarded, Slow};
 pub(crate) use self::pits::Pits;
+pub(crate) use self::states::StatesShown;
 
 /// The list of parts, in the order in which they see a frame. Stored states and metrics use these names.
 macro_rules! parts {
@@ -113,6 +115,7 @@ parts! {
     flags: FlagsShown,
     fuel: Fuel,
     counter: IncidentCounter,
+    state: StatesShown,
     #[cfg(test)]
     probe: probe::Probe,
 }
@@ -143,6 +146,11 @@ impl Parts {
     /// The states become those with which the driver's next run begins.
     pub(crate) fn hand_over(&mut self, out: &mut Output) {
         self.each(Call::HandOver, out);
+    }
+
+    /// Another driver may have driven the car since `us`.
+    pub(crate) fn hand_over_car(&mut self, origin: &Origin<'_>, us: i64, in_pits: bool, out: &mut Output) {
+        self.each(Call::HandOverCar(origin, us, in_pits), out);
     }
 
     /// The stream is over; its last frame was at `us`.

@@ -32,6 +32,10 @@ pub(crate) trait Part: Clone + PartialEq + Default + Serialize + DeserializeOwne
 
     /// The stream is over; its last frame was at `us`.
     fn end(&mut self, _by: &Origin<'_>, _us: i64, _out: &mut Output) {}
+
+    /// Another driver may have driven the car since `us` (`swap.stretch`): what the next frames show of it begins anew. `in_pits`: the car was in
+    /// the pits at `us`, as far as is known.
+    fn hand_over_car(&mut self, _by: &Origin<'_>, _us: i64, _in_pits: bool, _out: &mut Output) {}
 }
 
 /// The values of a slow frame; absent values are `None`.
@@ -51,6 +55,7 @@ pub(super) enum Call<'a> {
     Rewind(&'a Origin<'a>, i64),
     HandOver,
     End(&'a Origin<'a>, i64),
+    HandOverCar(&'a Origin<'a>, i64, bool),
 }
 
 /// A part that is on, or that was switched off because it panicked or exceeded its bound.
@@ -77,6 +82,7 @@ impl<P: Part> Guarded<P> {
             Call::Rewind(origin, to_us) => part.rewind(origin, to_us, out),
             Call::HandOver => part.hand_over(),
             Call::End(origin, us) => part.end(origin, us, out),
+            Call::HandOverCar(origin, us, in_pits) => part.hand_over_car(origin, us, in_pits, out),
         }
     }
 

@@ -60,10 +60,26 @@ impl From<FlatState> for CarState {
         let before = Before { off_since_us: flat.off_since_us, sim_invalid: flat.sim_invalid, sim_last_us: flat.sim_last_us };
         Self {
             identity: Identity { run: flat.run, before: flat.before, timeline: flat.timeline, view: flat.view, claim: flat.claim, track: flat.track },
-            clock: Clock { last_tick: flat.last_tick, last_us: flat.last_us, ignored: flat.ignored, lost: flat.lost },
-            start: RaceStart { green_us: flat.green_us, green_flag: flat.green_flag, waiting: flat.before_green },
-            motion: Motion { at: flat.at, at_inherited: flat.at_inherited, resume_us: flat.resume_us, blank: flat.blank, in_pits: flat.in_pits },
-            laps: Laps { open: flat.lap, past: flat.past, pending: flat.pending, last_number: flat.last_number, began: false, before },
+            clock: Clock { last_tick: flat.last_tick, last_us: flat.last_us, ignored: flat.ignored, lost: flat.lost, ..Clock::default() },
+            start: RaceStart { green_us: flat.green_us, green_flag: flat.green_flag, waiting: flat.before_green, ..RaceStart::default() },
+            motion: Motion {
+                at: flat.at,
+                at_inherited: flat.at_inherited,
+                resume_us: flat.resume_us,
+                blank: flat.blank,
+                in_pits: flat.in_pits,
+                ..Motion::default()
+            },
+            laps: Laps {
+                open: flat.lap,
+                past: flat.past,
+                pending: flat.pending,
+                last_number: flat.last_number,
+                began: false,
+                before,
+                awaited: None,
+                unseen_us: None,
+            },
             parts: Parts {
                 pits: Guarded::On(flat.pits),
                 flags: Guarded::On(flat.shows),

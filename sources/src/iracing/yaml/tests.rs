@@ -75,11 +75,11 @@ fn lists_stand_under_their_key_or_further_in() {
     ] {
         let (root, skipped) = parse(text);
         assert_eq!(skipped, 0, "{text:?}");
-        let items: Vec<_> = root.items(&["K"]).iter().map(|i| (i.text(&["A"]), i.text(&["B"]))).collect();
+        let items: Vec<_> = root.items(&["K"], "A").iter().map(|i| (i.text(&["A"]), i.text(&["B"]))).collect();
         assert_eq!(items, [(Some("1"), Some("2")), (Some("3"), None)], "{text:?}");
     }
     let (root, _) = parse("K:\n- one\n- - two\n  - three\n");
-    let [Node::Scalar(one), Node::List(inner)] = root.items(&["K"]) else { panic!("{root:?}") };
+    let [Node::Scalar(one), Node::List(inner)] = root.list(&["K"]).unwrap_or_default() else { panic!("{root:?}") };
     assert_eq!((one.as_ref(), inner.len()), ("one", 2));
 }
 
@@ -88,7 +88,7 @@ fn a_line_that_makes_no_sense_costs_itself() {
     let (root, skipped) = parse("---\nA:\n  X: 1\nthis is no YAML\n  Y: 2\n: :\nB: 3\n\t\t\nC:\n - D: 4\n   broken\n   E: 5\n...\nF: 6\n");
     assert_eq!(root.text(&["A", "X"]), Some("1"));
     assert_eq!(root.text(&["B"]), Some("3"));
-    assert_eq!((root.items(&["C"])[0].text(&["D"]), root.text(&["F"])), (Some("4"), None));
+    assert_eq!((root.items(&["C"], "D")[0].text(&["D"]), root.text(&["F"])), (Some("4"), None));
     assert!(skipped >= 3, "{skipped}");
 }
 

@@ -14,18 +14,18 @@ mod ttl;
 use fixture::Fixture;
 
 macro_rules! on_servers {
-    ($($name:ident),+ $(,)?) => {
+    ($module:ident: $($name:ident),+ $(,)?) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let Some(fixture) = Fixture::start(stringify!($name)).await else { return };
-            crate::suite::archive::$name(&fixture).await;
+            crate::suite::$module::$name(&fixture).await;
         })+
     };
 }
 
 // Without those of retention, which is ClickHouse's own: see `ttl`.
 on_servers!(
-    frames_come_back_bit_for_bit,
+    archive: frames_come_back_bit_for_bit,
     a_span_is_given_exactly,
     runs_with_gaps_come_back_as_they_were,
     what_waited_long_is_kept,
@@ -36,3 +36,4 @@ on_servers!(
     aborted_appends_are_whole_or_nothing,
     random_blocks_are_as_in_the_reference,
 );
+on_servers!(records: records_come_back_as_they_were, records_are_kept_once, wrong_records_are_refused);

@@ -8,11 +8,11 @@ use boxbox_schemas::results::Span;
 
 use super::super::ClickHouseArchive;
 use super::fixture::Fixture;
-use super::plans::{Ready, plan, send};
+use super::plans::{Ready, heading, plan, send};
 use crate::memory::MemoryArchive;
 use crate::suite::ArchiveFixture;
 use crate::suite::samples::*;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, StoreError};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, StoreError, StreamRecords};
 
 const STREAMS: u32 = 3;
 
@@ -44,20 +44,26 @@ impl Log {
     }
 
     /// A block of these records, behind what `cursors` say, without the frames of records up to `held_to`.
-    fn block(&self, offsets: RangeInclusive<u64>, cursors: &mut BTreeMap<StreamKey, u64>, held_to: Option<u64>) -> ArchiveBlock {
+    fn block(&self, offsets: RangeInclusive<u64>, cursors: &mut BTreeMap<StreamKey, u64>, held: [Option<u64>; 2]) -> ArchiveBlock {
+        let beyond = |held: Option<u64>, offset: u64| held.is_none_or(|held| offset > held);
         let (last, mut touched, mut runs) = (*offsets.end(), BTreeMap::new(), vec![]);
+        let mut records: BTreeMap<StreamKey, Vec<KeptRecord>> = BTreeMap::new();
         for offset in offsets {
             let (stream, first, next) = self.records[offset as usize];
             let cursor = cursors.entry(stream).or_default();
             let first = first.max(*cursor);
-            if first < next && held_to.is_none_or(|held| offset > held) {
+            if first < next && beyond(held[1], offset) {
+                records.entry(stream).or_default().extend(heading(stream, first, offset).records);
+            }
+            if first < next && beyond(held[0], offset) {
                 runs.push(FrameRun::new(stream, first, frames(first, next - first)).unwrap());
             }
             *cursor = next.max(*cursor);
             touched.insert(stream, *cursor);
         }
+        let records = records.into_iter().map(|(stream, records)| StreamRecords { stream, records }).collect();
         let appended_at_us = 1_800_000_000_000_000 + last as i64 * 1_000_000;
-        ArchiveBlock { checkpoint: checkpoint(last), received_at_us: 0, appended_at_us, cursors: touched.into_iter().collect(), runs }
+        ArchiveBlock { checkpoint: checkpoint(last), received_at_us: 0, appended_at_us, cursors: touched.into_iter().collect(), runs, records }
     }
 }
 
@@ -89,7 +95,7 @@ impl<'a> Owner<'a> {
         let first = self.next_offset();
         let last = self.state.planned.first().copied().unwrap_or_else(|| (first + rng.u64(0..5)).min(self.log.last()));
         let mut cursors = self.cursors.clone();
-        (self.log.block(first..=last, &mut cursors, self.state.held_to), cursors)
+        (self.log.block(first..=last, &mut cursors, [self.state.held_to, self.state.records_held_to]), cursors)
     }
 
     pub(super) async fn step(&mut self, rng: &mut fastrand::Rng) -> Result<(), StoreError> {
@@ -105,7 +111,7 @@ impl<'a> Owner<'a> {
 /// The whole log in one.
 pub(super) async fn assert_whole(log: &Log, archive: &ClickHouseArchive) {
     let reference = MemoryArchive::new();
-    reference.append(&lease(), &log.block(0..=log.last(), &mut BTreeMap::new(), None)).await.unwrap();
+    reference.append(&lease(), &log.block(0..=log.last(), &mut BTreeMap::new(), [None, None])).await.unwrap();
     for n in 0..STREAMS {
         let StreamKey { tenant, session, driver, run } = key(n);
         let span = Span { driver, run, first_seq: 0, next_seq: u64::MAX };
@@ -113,6 +119,9 @@ pub(super) async fn assert_whole(log: &Log, archive: &ClickHouseArchive) {
         assert_eq!(archive.count(&tenant, &session, Some(&driver)).await.unwrap(), wanted, "stream {n}");
         let wanted = reference.frames(&tenant, &session, &span, u32::MAX).await.unwrap();
         assert_eq!(archive.frames(&tenant, &session, &span, u32::MAX).await.unwrap(), wanted, "stream {n}");
+        let wanted = reference.records(&tenant, &session, &span, u32::MAX).await.unwrap();
+        assert_eq!(archive.records(&tenant, &session, &span, u32::MAX).await.unwrap(), wanted, "stream {n}");
+        assert!(archive.streams(&tenant, &session).await.unwrap().contains(&key(n)));
     }
 }
 
@@ -148,7 +157,9 @@ async fn whatever_happens_every_frame_is_there_once() {
             }
             "clickhouse" if owner.next_offset() > floor => {
                 let to = rng.u64(owner.next_offset().saturating_sub(20).max(floor)..owner.next_offset());
-                f.clickhouse(&format!("ALTER TABLE frames DELETE WHERE log_offset > {to}")).await;
+                for table in ["frames", "records"] {
+                    f.clickhouse(&format!("ALTER TABLE {table} DELETE WHERE log_offset > {to}")).await;
+                }
             }
             "snapshot" if owner.state.planned.is_empty() && owner.next_offset() > floor => {
                 restart = false;

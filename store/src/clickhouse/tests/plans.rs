@@ -8,11 +8,13 @@ use bytes::Bytes;
 use super::super::encode::Rows;
 use super::super::insert::{Planned, insert};
 use super::super::plans::{self, Planning};
+use super::super::records::RecordRows;
+use super::super::schema::{insert_records_sql, insert_sql};
 use super::super::{ClickHouseArchive, Options};
 use super::fixture::Fixture;
 use crate::suite::ArchiveFixture;
 use crate::suite::samples::*;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, StoreError};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, StoreError, StreamRecords};
 
 fn key(n: u32) -> StreamKey {
     stream(&session(tenant("a"), 1), n)
@@ -27,12 +29,20 @@ fn block(n: u64) -> ArchiveBlock {
         appended_at_us: 1_800_000_000_000_000 + n as i64,
         cursors: vec![(key(1), n * 10), (key(2), n * 10)],
         runs: vec![run(1), run(2)],
+        records: vec![heading(key(1), (n - 1) * 10, n * 10), heading(key(2), (n - 1) * 10, n * 10)],
     }
+}
+
+/// The heading of frames that begin at `seq`.
+pub(super) fn heading(stream: StreamKey, seq: u64, offset: u64) -> StreamRecords {
+    let record = KeptRecord { first_seq: seq, next_seq: seq, offset, received_at_us: 5, bytes: vec![seq as u8; 64].into() };
+    StreamRecords { stream, records: vec![record] }
 }
 
 /// An INSERT that is ready to be sent.
 pub(super) struct Ready {
-    rows: Bytes,
+    frames: Bytes,
+    records: Bytes,
     token: String,
 }
 
@@ -41,14 +51,30 @@ pub(super) async fn plan(archive: &ClickHouseArchive, lease: &Lease, block: &Arc
     let (lease_too, of) = (lease.clone(), block.clone());
     let database = &archive.inner().plans;
     let work = database.transaction(&lease.log, lease.partition, move |c| Box::pin(async move { plans::plan(c, &lease_too, 1, &of).await })).await?;
-    let Planning::Insert { runs, token, .. } = work else { return Ok(None) };
+    let Planning::Insert { runs, records, token, .. } = work else { return Ok(None) };
     let (log, partition) = (&lease.log.0, lease.partition);
-    let rows = Rows { log, partition, offset: block.checkpoint.offset, appended_us: block.appended_at_us, runs: &runs }.native();
-    Ok(Some(Ready { rows, token }))
+    let (offset, appended_us) = (block.checkpoint.offset, block.appended_at_us);
+    let frames = if runs.is_empty() { Bytes::new() } else { Rows { log, partition, offset, appended_us, runs: &runs }.native() };
+    let records = RecordRows { log, partition, offset, appended_us, records: &records }.row_binary();
+    Ok(Some(Ready { frames, records, token }))
 }
 
 pub(super) async fn send(archive: &ClickHouseArchive, ready: &Ready) -> Result<(), StoreError> {
-    insert(&archive.inner().server, false, ready.rows.clone(), &ready.token, Planned::now()).await
+    send_frames(archive, ready).await?;
+    if ready.records.is_empty() {
+        return Ok(());
+    }
+    let into = format!("{}RowBinary", insert_records_sql());
+    insert(&archive.inner().server, false, into, ready.records.clone(), &ready.token, Planned::now()).await
+}
+
+/// As [`send`], and then the process dies.
+async fn send_frames(archive: &ClickHouseArchive, ready: &Ready) -> Result<(), StoreError> {
+    if ready.frames.is_empty() {
+        return Ok(());
+    }
+    let into = format!("{}Native", insert_sql("frames"));
+    insert(&archive.inner().server, false, into, ready.frames.clone(), &ready.token, Planned::now()).await
 }
 
 async fn assert_holds(archive: &ClickHouseArchive, blocks: u64) {
@@ -57,6 +83,11 @@ async fn assert_holds(archive: &ClickHouseArchive, blocks: u64) {
         let span = boxbox_schemas::results::Span { driver: key(n).driver, run: key(n).run, first_seq: 0, next_seq: u64::MAX };
         let run = archive.frames(&key(n).tenant, &key(n).session, &span, u32::MAX).await.unwrap();
         assert_eq!(run, (blocks > 0).then(|| FrameRun::new(key(n), 0, frames(0, blocks * 10)).unwrap()));
+        let records = archive.records(&key(n).tenant, &key(n).session, &span, u32::MAX).await.unwrap();
+        assert_eq!(
+            records.iter().map(|r| (r.first_seq, r.offset)).collect::<Vec<_>>(),
+            (0..blocks).map(|n| (n * 10, n * 10 + 10)).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -84,6 +115,20 @@ async fn an_answer_that_was_lost() {
     archive.append(&lease(), &block(3)).await.unwrap();
     archive.append(&lease(), &block(4)).await.unwrap();
     assert_holds(&archive, 4).await;
+}
+
+/// A process that died between the two tables of a block.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insert_of_half_a_block() {
+    let Some(f) = Fixture::start("an_insert_of_half_a_block").await else { return };
+    let archive = with_blocks(&f, 2).await;
+    let ready = plan(&archive, &lease(), &block(3)).await.unwrap().unwrap();
+    send_frames(&archive, &ready).await.unwrap();
+    let archive = f.open().await;
+    assert_eq!(archive.load(&lease()).await.unwrap(), ArchiveState { planned: vec![30], ..behind(2) });
+    archive.append(&lease(), &block(3)).await.unwrap();
+    assert_eq!(archive.load(&lease()).await.unwrap(), behind(3));
+    assert_holds(&archive, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,6 +217,7 @@ async fn clickhouse_was_put_back_too_far() {
     with_blocks(&f, 4).await;
     f.sql("DELETE FROM archive_plans WHERE last_offset < 30").await;
     f.clickhouse("TRUNCATE TABLE frames").await;
+    f.clickhouse("TRUNCATE TABLE records").await;
     let archive = f.open().await;
     let e = archive.load(&lease()).await.unwrap_err();
     assert!(matches!(&e, StoreError::Unreadable(what) if what.contains("delete from archive_plans")), "{e}");
@@ -198,20 +244,24 @@ async fn postgres_was_put_back() {
                 INSERT INTO archive_cursors SELECT * FROM cursors_then";
     f.sql(back).await;
     let archive = f.open().await;
-    assert_eq!(archive.load(&lease()).await.unwrap(), ArchiveState { held_to: Some(70), ..behind(4) });
+    assert_eq!(archive.load(&lease()).await.unwrap(), ArchiveState { held_to: Some(70), records_held_to: Some(70), ..behind(4) });
     // Records up to 70 are admitted and left out; this block ends in another place than those before.
     let runs = |from: u64, to: u64| [1, 2].map(|n| FrameRun::new(key(n), from, frames(from, to - from)).unwrap()).to_vec();
     let cursors = |next: u64| vec![(key(1), next), (key(2), next)];
-    archive.append(&lease(), &ArchiveBlock { checkpoint: checkpoint(65), cursors: cursors(65), runs: vec![], ..block(6) }).await.unwrap();
+    archive
+        .append(&lease(), &ArchiveBlock { checkpoint: checkpoint(65), cursors: cursors(65), runs: vec![], records: vec![], ..block(6) })
+        .await
+        .unwrap();
     let archive = f.open().await;
-    let state = ArchiveState { checkpoint: Some(checkpoint(65)), cursors: cursors(65), held_to: Some(70), planned: vec![] };
+    let state =
+        ArchiveState { checkpoint: Some(checkpoint(65)), cursors: cursors(65), held_to: Some(70), records_held_to: Some(70), planned: vec![] };
     assert_eq!(archive.load(&lease()).await.unwrap(), state);
     archive.append(&lease(), &ArchiveBlock { checkpoint: checkpoint(80), cursors: cursors(80), runs: runs(70, 80), ..block(8) }).await.unwrap();
     assert_eq!(archive.load(&lease()).await.unwrap(), behind(8));
     assert_holds(&archive, 8).await;
     // All of it.
     f.sql("TRUNCATE archive_plans, archive_cursors").await;
-    assert_eq!(f.open().await.load(&lease()).await.unwrap(), ArchiveState { held_to: Some(80), ..behind(0) });
+    assert_eq!(f.open().await.load(&lease()).await.unwrap(), ArchiveState { held_to: Some(80), records_held_to: Some(80), ..behind(0) });
 }
 
 /// While the last block has not been answered, going on to another would leave a hole.

@@ -22,6 +22,7 @@ fn planned(blocks: u64, all: bool) -> Planned {
         behind: (n > 1).then(|| (n - 1) * 10),
         token: format!("token {n}"),
         frames: 10,
+        records: Some(2),
         appended_us: n as i64,
         confirmed: n < blocks,
         before: vec![(key(1), (n - 1) * 10)],
@@ -30,7 +31,7 @@ fn planned(blocks: u64, all: bool) -> Planned {
 }
 
 fn held(plans: &[u64], unplanned: Option<u64>) -> Held {
-    Held { plans: plans.iter().copied().collect(), unplanned }
+    Held { plans: plans.iter().copied().collect(), unplanned, unplanned_records: unplanned }
 }
 
 fn at(planned: &Planned, held: &Held) -> Resumed {
@@ -95,7 +96,9 @@ fn what_is_made_again_is_so_in_order_even_if_the_last_is_there() {
 #[test]
 fn a_block_without_frames_says_nothing_about_those_before() {
     let mut p = planned(4, true);
-    (p.plans[0].frames, p.plans[1].frames) = (0, 0);
+    for plan in &mut p.plans[..2] {
+        (plan.frames, plan.records) = (0, Some(0));
+    }
     assert_eq!(summary(&at(&p, &held(&[10, 20], None))), (Some(40), 40, &[][..], None));
     let r = at(&p, &held(&[10], None));
     assert_eq!((summary(&r), r.renewed.clone()), ((Some(10), 10, &[20, 30, 40][..], None), vec![20]));

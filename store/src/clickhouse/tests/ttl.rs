@@ -25,6 +25,7 @@ async fn what_is_old_is_removed_and_does_not_come_back() {
         appended_at_us: now_us - age.as_micros() as i64,
         cursors: vec![(key, n * 10)],
         runs: vec![FrameRun::new(key, n * 10 - 10, frames(n * 10 - 10, 10)).unwrap()],
+        records: vec![],
     };
     let archive = f.open().await;
     archive.append(&lease(), &block(1, 3 * HOUR)).await.unwrap();

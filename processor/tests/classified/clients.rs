@@ -1,0 +1,98 @@
+//! What the clients of a drawn race send.
+
+use std::collections::BTreeMap;
+
+use boxbox_schemas::event::{Closing, EndFrame, EndReason, EventFrame};
+use boxbox_schemas::record::{Kind, archive};
+use boxbox_schemas::stamp::closed;
+use boxbox_sources::synth::{Action, Race, What};
+use bytes::Bytes;
+use fastrand::Rng;
+
+use crate::draw::Drawn;
+use crate::records::{Sender, Timed, by_time, shuffled, source, tenant};
+
+/// All records of the race in order of arrival, and the session's close.
+pub fn records(drawn: &Drawn, race: &Race) -> Vec<Bytes> {
+    let clients: Vec<Vec<Timed>> = (0..race.cars().len()).filter(|car| drawn.clients[*car]).flat_map(|car| of_car(drawn, race, car)).collect();
+    let mut rng = Rng::with_seed(!drawn.seed);
+    let mut records = if drawn.shuffled { shuffled(&clients, &mut rng) } else { by_time(&clients) };
+    records.push(closed(tenant(), source(), Closing::SILENCE, 1_800_000_000_000_000));
+    records
+}
+
+/// The records of each driver of car `car`.
+fn of_car(drawn: &Drawn, race: &Race, car: usize) -> Vec<Vec<Timed>> {
+    let own = &race.cars()[car];
+    // Whose time goes back, or who has another run, has no one beside him here.
+    let stays = drawn.stays && !drawn.has(car, |w| matches!(w, What::Flashback { .. } | What::Restart { .. } | What::ClientLate | What::ClientLost));
+    let script = race.script(car, drawn.hz);
+    let script = if drawn.observers.contains(&car) { script.with_field(drawn.field_hz) } else { script };
+    let mut of_driver: BTreeMap<usize, Vec<(i64, Action)>> = BTreeMap::new();
+    let (mut who, mut now_us) = (0, 0);
+    for action in script {
+        now_us = action.at_us().unwrap_or(now_us);
+        if let Action::Driver(next) = action {
+            if !stays && let Some(actions) = of_driver.get_mut(&who) {
+                actions.push((now_us, Action::End(0, now_us, EndReason::FINISHED)));
+            }
+            who = next;
+            // Who comes back has closed the client in between.
+            if !stays && let Some(actions) = of_driver.get_mut(&who) {
+                actions.push((now_us, Action::Restart));
+            }
+            continue;
+        }
+        of_driver.entry(who).or_default().push((now_us, action));
+    }
+    if stays && own.drivers.len() > 1 {
+        for driver in 0..own.drivers.len() {
+            let actions = of_driver.entry(driver).or_default();
+            let end = actions.pop_if(|(_, action)| matches!(action, Action::End(..)));
+            actions.insert(0, (0, Action::Meta(race.meta(car))));
+            actions.extend(race.beside(car, driver, drawn.hz).map(|f| (f.sim_time_us, Action::Frame(f))));
+            actions.sort_by_key(|(at, _)| *at);
+            actions.extend(end);
+        }
+    }
+    of_driver.into_iter().map(|(driver, actions)| sent(Sender::new(own.drivers[driver].driver, own.slot, 1), actions)).collect()
+}
+
+fn sent(mut sender: Sender, actions: Vec<(i64, Action)>) -> Vec<Timed> {
+    let mut held: Option<usize> = None;
+    for (at_us, action) in actions {
+        sender.at_us = at_us;
+        match action {
+            Action::Meta(meta) => {
+                sender.flush();
+                sender.prelude.meta_rev += 1;
+                sender.one(Kind::META, &archive(&meta));
+            }
+            Action::Frame(frame) => sender.add(Kind::CAR, &archive(&frame)),
+            Action::Slow(frame) => sender.one(Kind::SLOW, &archive(&frame)),
+            Action::Field(frame) => sender.add(Kind::FIELD, &archive(&frame)),
+            Action::Event(code, tick, sim_time_us) => {
+                sender.flush();
+                sender.one(Kind::EVENT, &archive(&EventFrame { tick, sim_time_us, code, ..EventFrame::default() }));
+            }
+            Action::End(tick, sim_time_us, reason) => {
+                sender.flush();
+                sender.one(Kind::END, &archive(&EndFrame { tick, sim_time_us, reason, ..EndFrame::default() }));
+            }
+            Action::Restart => sender.begin_run(),
+            Action::Disconnect => {
+                sender.flush();
+                held = Some(sender.out.len());
+            }
+            Action::Reconnect => {
+                sender.flush();
+                // What waited arrives now.
+                let from = held.take().unwrap_or(sender.out.len());
+                sender.out[from..].iter_mut().for_each(|(at, _)| *at = at_us);
+            }
+            Action::Driver(_) => {}
+        }
+    }
+    sender.flush();
+    sender.out
+}

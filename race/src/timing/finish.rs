@@ -1,0 +1,231 @@
+//! When a session ends, and what decides it (rules `race.end`, `race.winner`, `race.limits`, `best.end`).
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use super::majority::{flag_held, state_held};
+use super::{Facts, Ranking, STANDING_MPS, by_entry};
+use boxbox_schemas::frame::{Flags, SessionState};
+use boxbox_schemas::ids::EntryId;
+use boxbox_schemas::results::{CarNow, Lap, Tags};
+
+/// The winner crosses the line at most this long before or after the session state tells the end, µs.
+const STATE_WINDOW_US: i64 = 6_000_000;
+/// Where only the flag is known, the winner crosses at most this long after it was shown, µs.
+const FLAG_LEAD_US: i64 = 8_000_000;
+/// The clock of a race may differ by this from the light that clients saw, µs.
+const CLOCK_US: i64 = 1_000_000;
+/// All windows are also at most this part of the winner's last lap, so that a car crosses at most once in them.
+const PART_OF_LAP: i64 = 3;
+
+/// What decided when a session ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// The session state that a majority of the clients was shown.
+    State,
+    /// The chequered flag that a majority of the clients was shown.
+    Flag,
+    /// A car completed the laps of the race.
+    LapLimit,
+    /// The time of the race was over, and the leader crossed the line.
+    TimeLimit,
+}
+
+impl DecidedBy {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            DecidedBy::State => "state",
+            DecidedBy::Flag => "flag",
+            DecidedBy::LapLimit => "lap_limit",
+            DecidedBy::TimeLimit => "time_limit",
+        }
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Finish {
+    /// Laps that begin then or later do not count, session time, µs: the winner's crossing; where it is not known, and in sessions that
+    /// are no races, the moment that tells the end.
+    pub end_us: i64,
+    /// What decided.
+    pub decided_by: DecidedBy,
+    /// Who crossed the line first with the most laps; `None` if no client saw it, and if the session is not a race.
+    pub winner: Option<EntryId>,
+    /// No car crossed the line to end the race: it was stopped, and the laps completed by then stand.
+    pub ended_without_a_crossing: bool,
+}
+
+/// Which laps [`finish`] needs, so that a caller does not have to read all of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FinishLaps {
+    /// All laps of these numbers.
+    pub numbers: Vec<u32>,
+    /// Of each entry the last two laps that began at or before this session time, µs.
+    pub last_two_begun_by: Option<i64>,
+}
+
+/// Which laps [`finish`] needs. The answer may grow when the laps asked for are among `facts`: ask until it stays the same, which is
+/// after two times.
+pub fn finish_laps(facts: &Facts<'_>) -> FinishLaps {
+    if facts.ranking() == Ranking::BestLap {
+        return FinishLaps::default();
+    }
+    let Limits { laps, time_us } = Limits::of(facts);
+    let mut numbers: Vec<u32> = time_us.map(|_| 1).into_iter().collect();
+    if let Some((us, _)) = reported_end(facts) {
+        return FinishLaps { numbers, last_two_begun_by: Some(us) };
+    }
+    numbers.extend(laps.filter(|n| !numbers.contains(n)));
+    FinishLaps { numbers, last_two_begun_by: time_due_us(facts) }
+}
+
+/// How the session ended; `None` while it has not. `facts` may have fewer laps ([`finish_laps`]); more change nothing.
+pub fn finish(facts: &Facts<'_>) -> Option<Finish> {
+    match (facts.ranking(), reported_end(facts)) {
+        (Ranking::BestLap, end) => end.map(|(end_us, decided_by)| Finish { end_us, decided_by, winner: None, ended_without_a_crossing: false }),
+        (Ranking::Distance, Some((us, decided_by))) => Some(reported_finish(facts, us, decided_by)),
+        (Ranking::Distance, None) => [lap_limit(facts), time_limit(facts)]
+            .into_iter()
+            .flatten()
+            .filter(|finish| !races_at(facts, finish.end_us + STATE_WINDOW_US))
+            .min_by_key(|finish| finish.end_us),
+    }
+}
+
+/// When the winner of a race crossed the line, session time, µs ([`finish`]). `None` while there is no winner, and if the session is not
+/// a race.
+pub fn chequered_us(facts: &Facts<'_>) -> Option<i64> {
+    finish(facts).filter(|_| facts.ranking() == Ranking::Distance).map(|finish| finish.end_us)
+}
+
+/// When the race started, µs: the simulator's own light, as its times of lap 1 say; else the earliest light that a client was shown.
+pub fn light_us(laps: &[Lap]) -> Option<i64> {
+    let first = || laps.iter().filter(|l| !l.superseded && l.number == 1 && l.tags.has(Tags::FIRST_LAP));
+    let own = first().any(|l| !l.tags.has(Tags::FIELD));
+    let first = || first().filter(|l| !own || !l.tags.has(Tags::FIELD));
+    let simulators = first().filter(|l| !l.tags.has(Tags::SIM_TIME_DIFFERS)).filter_map(|l| l.sim_time_us.map(|us| l.end_us - us));
+    simulators.min().or_else(|| first().map(|l| l.start_us).min())
+}
+
+/// The limits of a race.
+struct Limits {
+    laps: Option<u32>,
+    time_us: Option<i64>,
+}
+
+impl Limits {
+    fn of(facts: &Facts<'_>) -> Self {
+        let meta = facts.session.meta.as_ref();
+        Self { laps: meta.map(|m| m.laps_limit).filter(|n| *n > 0), time_us: meta.map(|m| m.time_limit_us).filter(|us| *us > 0) }
+    }
+}
+
+/// When clients report the end: by the session state, else by the flag.
+fn reported_end(facts: &Facts<'_>) -> Option<(i64, DecidedBy)> {
+    let over = state_held(facts.states, facts.cars, |state| state >= SessionState::CHECKERED);
+    // A state that clients took back ended nothing. A client that leaves takes nothing back.
+    let state = over.iter().find(|h| h.unseen_end).map(|h| (h.from_us, DecidedBy::State));
+    state.or_else(|| {
+        let shown = flag_held(facts.flags, facts.states, facts.cars, Flags::CHECKERED);
+        shown.first().map(|h| (h.from_us, DecidedBy::Flag))
+    })
+}
+
+/// Whether a majority reports at `us` that the session goes on.
+fn races_at(facts: &Facts<'_>, us: i64) -> bool {
+    let racing = |state| (SessionState::GET_IN_CAR..SessionState::CHECKERED).contains(&state);
+    state_held(facts.states, facts.cars, racing).iter().any(|h| h.at(us))
+}
+
+/// Of each entry the last two laps that began by `us`.
+fn around<'a>(facts: &Facts<'a>, us: i64) -> Vec<&'a Lap> {
+    let begun = facts.laps.iter().filter(|l| !l.superseded && l.start_us <= us);
+    let last_two = |mut of: Vec<&'a Lap>| {
+        of.sort_by_key(|l| (l.start_us, l.number));
+        of.split_off(of.len().saturating_sub(2))
+    };
+    by_entry(begun, |l| l.entry).into_values().flat_map(last_two).collect()
+}
+
+/// The first of those with the most laps, unless another car had completed more by then: then the winner is not among them.
+fn first_of_most<'a>(crossings: impl Iterator<Item = &'a Lap>, known: &[&Lap]) -> Option<&'a Lap> {
+    let first = crossings.min_by_key(|l| (Reverse(l.number), l.end_us, l.entry))?;
+    (!known.iter().any(|l| l.number > first.number && l.end_us <= first.end_us)).then_some(first)
+}
+
+/// The finish of a race whose end is reported at `us` (`race.winner`).
+fn reported_finish(facts: &Facts<'_>, us: i64, decided_by: DecidedBy) -> Finish {
+    let ahead_us = if decided_by == DecidedBy::State { STATE_WINDOW_US } else { FLAG_LEAD_US };
+    let laps = around(facts, us);
+    let near = |l: &Lap| {
+        let part = l.time_us / PART_OF_LAP;
+        (us - STATE_WINDOW_US.min(part)..=us + ahead_us.min(part)).contains(&l.end_us)
+    };
+    // Clients may report late, so that the window holds only cars behind the winner, or none.
+    let before = |l: &Lap| (us - l.time_us / PART_OF_LAP..=us).contains(&l.end_us) && drove_on(facts, l);
+    let late = |l: &&Lap| near(l) || decided_by == DecidedBy::Flag && before(l);
+    let crossing = first_of_most(laps.iter().copied().filter(late), &laps);
+    let same = |l: &&&Lap| crossing.is_some_and(|c| l.number == c.number && l.end_us <= c.end_us);
+    let winner = laps.iter().filter(same).filter(|l| near(l) || before(l)).min_by_key(|l| (l.end_us, l.entry)).copied();
+    let crosses_later = laps.iter().any(|l| l.end_us > us);
+    let stopped = !crosses_later && winner.is_none_or(|l| premature(facts, l)) && known_until_us(facts) > us.saturating_add(STATE_WINDOW_US);
+    match winner.filter(|_| !stopped) {
+        Some(l) => Finish { end_us: l.end_us, decided_by, winner: Some(l.entry), ended_without_a_crossing: false },
+        None => Finish { end_us: us, decided_by, winner: None, ended_without_a_crossing: stopped },
+    }
+}
+
+/// Whether the car drove on behind this lap: it completed another one, or the newest that is known of it moves or is in the pits. Else it
+/// retired in the lead.
+fn drove_on(facts: &Facts<'_>, lap: &Lap) -> bool {
+    let moves = |c: &CarNow| c.lap_pct.is_some() && (c.in_pits == Some(true) || c.speed_mps.is_none_or(|mps| mps >= STANDING_MPS));
+    let newest = facts.cars.iter().filter(|c| c.entry == lap.entry).max_by_key(|c| (c.sim_time_us, !c.field, Reverse((c.driver, c.run, c.slot))));
+    let later = facts.laps.iter().any(|l| !l.superseded && l.entry == lap.entry && l.number == lap.number + 1);
+    later || newest.is_none_or(moves)
+}
+
+/// Whether the race has a limit and none was reached at the end of this lap.
+fn premature(facts: &Facts<'_>, lap: &Lap) -> bool {
+    let Limits { laps, time_us } = Limits::of(facts);
+    let time_left = time_us.is_some_and(|_| time_due_us(facts).is_some_and(|due| lap.end_us < due - CLOCK_US));
+    let laps_left = laps.is_some_and(|n| lap.number < n);
+    match (laps, time_us) {
+        (None, None) => false,
+        (Some(_), Some(_)) => laps_left && time_left,
+        _ => laps_left || time_left,
+    }
+}
+
+/// Up to when anything is known of the session, µs; for ever once it is closed.
+fn known_until_us(facts: &Facts<'_>) -> i64 {
+    if facts.session.closed { i64::MAX } else { facts.cars.iter().map(|c| c.sim_time_us).max().unwrap_or(i64::MIN) }
+}
+
+/// The first car that completes the laps of the race ends it.
+fn lap_limit(facts: &Facts<'_>) -> Option<Finish> {
+    let limit = Limits::of(facts).laps?;
+    let first = facts.laps.iter().filter(|l| !l.superseded && l.number == limit).min_by_key(|l| (l.end_us, l.entry))?;
+    Some(Finish { end_us: first.end_us, decided_by: DecidedBy::LapLimit, winner: Some(first.entry), ended_without_a_crossing: false })
+}
+
+/// When the time of the race is over, µs.
+fn time_due_us(facts: &Facts<'_>) -> Option<i64> {
+    Limits::of(facts).time_us.and_then(|limit| Some(light_us(facts.laps)?.saturating_add(limit)))
+}
+
+/// The leader's first crossing after the time is over ends the race.
+fn time_limit(facts: &Facts<'_>) -> Option<Finish> {
+    let due_us = time_due_us(facts)?;
+    let laps = around(facts, due_us);
+    let mut crossings = laps.iter().copied().filter(|l| l.end_us >= due_us).peekable();
+    crossings.peek()?;
+    let (decided_by, ended_without_a_crossing) = (DecidedBy::TimeLimit, false);
+    Some(match first_of_most(crossings, &laps) {
+        Some(first) => Finish { end_us: first.end_us, decided_by, winner: Some(first.entry), ended_without_a_crossing },
+        None => Finish { end_us: due_us, decided_by, winner: None, ended_without_a_crossing },
+    })
+}
