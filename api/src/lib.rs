@@ -7,7 +7,7 @@
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
 //! * On a loopback address, people and programs of this machine read [`Config::local_tenant`]'s data without a grant; pages of
 //!   other addresses cannot read it through a browser. On any other address every request except the probes, the page and the
-//!   API's description needs a grant to read (W3), and reads the data of its own tenant only.
+//!   API's description needs a grant to read (W3), and reads its tenant's data only.
 //!
 //! ```no_run
 //! # async fn example(sessions: std::sync::Arc<dyn boxbox_store::Sessions>, archive: std::sync::Arc<dyn boxbox_store::Archive>,

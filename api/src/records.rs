@@ -1,4 +1,4 @@
-//! The records of a lap that are not frames of its own car, from the archive.
+//! The records of a lap other than the frames of its car, from the archive.
 
 use boxbox_schemas::TenantId;
 use boxbox_schemas::record::{Content, Record};

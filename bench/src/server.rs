@@ -81,7 +81,7 @@ impl Server {
         self.child.id()
     }
 
-    /// The connect string of car `number`; each car is a driver of its own.
+    /// The connect string of car `number`; each car has a driver.
     pub fn connect_as(&self, number: u32) -> anyhow::Result<ConnectString> {
         let grant = Grant {
             id: GrantId(u128::from(number).to_le_bytes()),

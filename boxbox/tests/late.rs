@@ -12,7 +12,7 @@ use boxbox_testkit::wait::block_until;
 use common::{Replayed, Server, boxbox};
 use serde_json::Value;
 
-/// A server in a folder of its own, with its grants.
+/// A server with a folder and grants for this test.
 struct World {
     folder: tempfile::TempDir,
     server: Server,

@@ -51,7 +51,7 @@ impl Stream {
         b.next_seq + u64::from(b.car.count) + u64::from(b.slow.count) + u64::from(b.field.count)
     }
 
-    /// A frame of the driver's own car. A frame that no edge accepts (for example with a NaN) is sent in a record of its own, so that
+    /// A frame of the driver's own car. A frame that no edge accepts (for example with a NaN) is sent alone in a record, so that
     /// only this frame is voided (W7). A tick below the last one is a rewind: if [`Stream::rewind`] was not called, this calls it (F4).
     pub fn car(&self, frame: &CarFrame) -> Result<(), StreamError> {
         let (mut b, now) = (self.open()?, Instant::now());
@@ -174,7 +174,7 @@ impl Stream {
         Ok(PRELUDE_BYTES + buffer.payload.len() + frame_bytes > max_bytes)
     }
 
-    /// Seals the last car frame in a record of its own.
+    /// Seals the last car frame alone in a record.
     fn isolate(&self, b: &mut Buffers) -> Result<(), StreamError> {
         let mut single = std::mem::take(&mut b.single);
         single.clear();

@@ -1,4 +1,4 @@
-//! Accepting connections: the edge decides about an attempt at once, and then serves the connection in a task of its own.
+//! Accepting connections: the edge decides about an attempt at once, and then serves the connection in a separate task.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::admission::Verdict;
 use crate::connection;
 use crate::core::Core;
 
-/// Decides about a connection attempt. If it is accepted, a task of its own does the handshake and serves the connection.
+/// Decides about a connection attempt. If it is accepted, a separate task does the handshake and serves the connection.
 pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<()>) {
     let metrics = core.metrics();
     let address = incoming.remote_address().ip();

@@ -131,7 +131,7 @@ impl Session {
         let admitted = stream.ledger().admitted;
         account(stream.ledger_mut(), &arrival, &verdict);
         if self.info.closed && self.info.provisional && stream.ledger().admitted > admitted {
-            // Silence was not the end (`session.silence`). Not `late`: nobody has decided that it was.
+            // Silence was not the end (`session.silence`). Not `late`: no person has decided that it was.
             self.open_again(counts);
             counts.closing(Closing::REOPENED);
         }

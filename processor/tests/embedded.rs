@@ -224,7 +224,7 @@ async fn what_comes_late_opens_a_silent_session_and_a_flood_does_not_flicker() {
     work.await.unwrap().unwrap();
     let laps = results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap();
     assert_eq!(laps.iter().map(|lap| (lap.entry.as_str(), lap.number)).collect::<Vec<_>>(), [("anna", 2), ("anna", 3), ("bert", 2), ("bert", 3)]);
-    assert!(laps.iter().all(|lap| !lap.tags.names().contains(&"late".to_owned())), "nobody has decided that it is late");
+    assert!(laps.iter().all(|lap| !lap.tags.names().contains(&"late".to_owned())), "no person has decided that it is late");
     let closings =
         log.records(0).into_iter().filter(|entry| LogRecord::parse(entry.record.clone()).unwrap().record.prelude().kind == Kind::CLOSED).count();
     let most = 2 + (took.as_millis() / close_after.as_millis()) as usize;

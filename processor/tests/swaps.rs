@@ -142,7 +142,7 @@ impl Driven {
     }
 
     fn fuel_l(&self, t: f64) -> f64 {
-        // Some of the fuel comes in while nobody is in the car.
+        // Some of the fuel comes in while no driver is in the car.
         let added = |(stop, [_, stands, off, _]): (&Stop, &[f64; 4])| stop.fuel_l * ((t - stands - 0.5) / (off - stands - 1.0)).clamp(0.0, 1.0);
         60.0 - BURN_LPM * (self.at_m(t) + 15.0) + self.plan.stops.iter().zip(&self.stops).map(added).sum::<f64>()
     }
@@ -419,7 +419,7 @@ fn plan(seed: u64) -> Plan {
 }
 
 #[test]
-fn team_races_come_out_as_driven_whoever_stays_connected_and_in_any_order() {
+fn team_races_come_out_as_driven_with_any_clients_connected_in_any_order() {
     let first: u64 = std::env::var("BOXBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let (mut swaps, mut returns, mut within_a_stop) = (0, 0, 0);
     for seed in first..first + 40 {
@@ -440,7 +440,7 @@ fn team_races_come_out_as_driven_whoever_stays_connected_and_in_any_order() {
     assert!(swaps >= 50 && returns >= 20 && within_a_stop >= 15, "{swaps} swaps, {returns} returns, {within_a_stop} stops with several");
 }
 
-/// While a race runs, the order shows the driver who is in the car, whoever else is connected.
+/// While a race runs, the order shows the driver who is in the car, and no other who is connected.
 #[test]
 fn the_order_shows_who_is_in_the_car() {
     for seed in 1..=8 {

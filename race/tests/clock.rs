@@ -15,7 +15,7 @@ const DRIVE_S: f64 = 220.0;
 /// How a clock goes wrong from the tick on: session time goes ahead by `ticks` (back, where below 0) and the car does not.
 type Slip = (u32, i64);
 
-/// The frames of a car at `hz` from a simulator with ticks of `tick_us`, whose session time slips. Without ticks of its own, the frames'
+/// The frames of a car at `hz` from a simulator with ticks of `tick_us`, whose session time slips. Without ticks, the frames'
 /// ticks are made of session time.
 fn slipping(car: &Car, hz: u32, ticks_per_s: u32, slips: &[Slip], own_ticks: bool) -> Vec<CarFrame> {
     let all = (DRIVE_S * f64::from(ticks_per_s)) as u32;

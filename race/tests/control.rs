@@ -5,9 +5,9 @@
 
 use boxbox_race::timing::{self, FlagSpan, Formation, Outcome, RaceControl, Ranking, Seen};
 use boxbox_schemas::frame::Flags;
-use boxbox_schemas::results::{Lap, PitEnds, PitKind, PitVisit};
+use boxbox_schemas::results::{Lap, PitKind, PitVisit};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId};
-use boxbox_testkit::laps;
+use boxbox_testkit::{laps, rows};
 use proptest::prelude::*;
 
 const S: i64 = 1_000_000;
@@ -43,36 +43,13 @@ fn race(ends: &[Vec<i64>]) -> Vec<Lap> {
 }
 
 fn visit(n: usize, kind: PitKind, enter_us: i64, exit_us: Option<i64>) -> PitVisit {
-    PitVisit {
-        session: SessionId::default(),
-        entry: EntryId(id(n)),
-        seen_as: None,
-        driver: DriverId(id(n)),
-        run: RunId([1; 16]),
-        slot: n as u16,
-        timeline: 0,
-        tick: (enter_us / 1_000) as u32,
-        field: false,
-        kind,
-        lap: 1,
-        enter_us,
-        exit_us,
-        stationary_us: 0,
-        service_us: None,
-        fuel_added_l: None,
-        tyres_changed: None,
-        speed_max_mps: 0.0,
-        speeding: false,
-        superseded: false,
-        late: false,
-        ends: PitEnds::default(),
-    }
+    PitVisit { tick: (enter_us / 1_000) as u32, exit_us, ..rows::visit(DriverId(id(n)), n as u16, kind, enter_us) }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
-    /// `control.caution`: cautions that were thrown come back, each once, with the laps that the leader was in, whoever leads, also where
+    /// `control.caution`: cautions that were thrown come back, each once, with the laps that the leader was in, also if the lead changes and where
     /// the flag drops out for a moment and where green comes a little after the line.
     #[test]
     fn cautions_are_those_that_were_thrown(

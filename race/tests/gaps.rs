@@ -8,13 +8,12 @@ mod common;
 use std::collections::BTreeMap;
 
 use boxbox_race::timing::{self, Moment, Standing};
-use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{CarNow, LOOPS, Lap, PitEnds, PitKind, PitVisit, SessionInfo, Tags};
+use boxbox_schemas::results::{CarNow, LOOPS, Lap, PitKind, PitVisit, SessionInfo, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, TenantId};
 use boxbox_sources::synth::{Action, Circuit, Distance, Race, Spec};
 use boxbox_testkit::frames::source;
-use boxbox_testkit::laps;
+use boxbox_testkit::{laps, rows};
 use common::Rig;
 use proptest::prelude::*;
 
@@ -36,28 +35,7 @@ fn session(kind: &str, cars: usize, classes: u32) -> SessionInfo {
 }
 
 fn car(n: usize, sim_time_us: i64) -> CarNow {
-    CarNow {
-        session: SessionId::default(),
-        entry: EntryId(id(n)),
-        driver: DriverId(id(n)),
-        run: RunId([1; 16]),
-        slot: n as u16,
-        field: false,
-        sim_time_us,
-        tick: 0,
-        lap: 0,
-        lap_start_us: None,
-        loops_us: vec![],
-        lap_pct: None,
-        speed_mps: None,
-        in_pits: Some(false),
-        off_track: false,
-        fuel_l: None,
-        flags: Flags(0),
-        state: SessionState::RACING,
-        watching: false,
-        taken_over_us: None,
-    }
+    rows::car_now(DriverId(id(n)), n as u16, sim_time_us)
 }
 
 fn lap(n: usize, number: u32, start_us: i64, end_us: i64, loops_us: Vec<i64>) -> Lap {
@@ -337,12 +315,12 @@ fn between_two_cars_that_stand_there_is_no_time() {
     for rows in table(GREEN_US + 630 * S) {
         assert_eq!(rows, [(0, 0, Some(0)), (1, 6, None), (2, 6, None)]);
     }
-    // A red flag: nobody moves, and nothing is measured.
+    // A red flag: no car moves, and nothing is measured.
     let field = field.map(|d| Driven { at: d.at[..6].to_vec(), ..d });
     assert!(now_and_later(&session, &field, GREEN_US + 300 * S).iter().flatten().skip(1).all(|s| s.position == 1 || s.interval_us.is_none()));
 }
 
-/// `gap.silent`: nobody knows where a car is whose client was lost; the cars around it keep their gaps.
+/// `gap.silent`: where a car is whose client was lost is not known; the cars around it keep their gaps.
 #[test]
 fn a_car_that_is_not_heard_has_no_gap() {
     let even = |us: i64| Driven { at: (0..60).map(|m| GREEN_US + m * us).collect(), unknown: vec![false; 60] };
@@ -360,30 +338,8 @@ fn a_car_that_is_not_heard_has_no_gap() {
 }
 
 fn visit(n: usize, kind: PitKind, enter_us: i64, exit_us: Option<i64>) -> PitVisit {
-    PitVisit {
-        session: SessionId::default(),
-        entry: EntryId(id(0)),
-        seen_as: None,
-        driver: DriverId(id(n)),
-        run: RunId([n as u8 + 1; 16]),
-        slot: 0,
-        timeline: 0,
-        tick: (enter_us / S) as u32,
-        field: false,
-        kind,
-        lap: 1,
-        enter_us,
-        exit_us,
-        stationary_us: 20 * S,
-        service_us: None,
-        fuel_added_l: None,
-        tyres_changed: None,
-        speed_max_mps: 0.0,
-        speeding: false,
-        superseded: false,
-        late: false,
-        ends: PitEnds::default(),
-    }
+    let visit = rows::visit(DriverId(id(n)), 0, kind, enter_us);
+    PitVisit { entry: EntryId(id(0)), run: RunId([n as u8 + 1; 16]), tick: (enter_us / S) as u32, exit_us, stationary_us: 20 * S, ..visit }
 }
 
 /// `order.past`: the driver who drove then, and whether the car was in the pits: over a stop in which the second driver takes over.

@@ -284,7 +284,7 @@ fn a_tow_keeps_lap_number_and_place() {
     let towed = rig.race.now(&rig.ctx).unwrap();
     assert_eq!((towed.lap, towed.lap_start_us), (before.lap, before.lap_start_us));
     assert_eq!(towed.loops_us[..before.loops_us.len()], before.loops_us);
-    assert!(towed.loops_us[before.loops_us.len()..].iter().all(|us| *us < 0), "nobody saw it pass these");
+    assert!(towed.loops_us[before.loops_us.len()..].iter().all(|us| *us < 0), "no client saw it pass these");
     sim.mps = 18.0;
     sim.drive_laps(&mut rig, 1.2);
     rig.end();

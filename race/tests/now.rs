@@ -346,7 +346,7 @@ fn an_heir_keeps_its_own_metadata() {
     new.frames(&steady().frames(70.0, 170.0, 20));
     assert_eq!((new.lap(2).sectors_us.len(), new.lap(2).tags), (0, Tags::RESUMED.with(Tags::NO_SECTORS)), "lines moved under it");
     assert_eq!(new.lap(3).sectors_us.len(), 2);
-    // Without metadata of its own, the new run uses that of the old one.
+    // Without new metadata, the new run uses that of the old one.
     let mut bare = common::CarState::new();
     bare.inherit(&old.race, &mut old.out);
     assert_eq!(bare.entry(old.ctx.driver).as_str(), "t:5");

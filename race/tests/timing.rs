@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used)] // Unwrapping is how a test says what must be.
 
 use boxbox_race::timing::{self, Facts, Moment};
-use boxbox_schemas::frame::{Flags, SessionState};
+use boxbox_schemas::frame::Flags;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{CarNow, FlagChange, LOOPS, Lap, PitEnds, PitKind, PitMoment, PitVisit, Reasons, SessionInfo, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, TenantId};
 use boxbox_testkit::frames::source;
-use boxbox_testkit::laps;
+use boxbox_testkit::{laps, rows};
 use proptest::prelude::*;
 
 const LAPS: u32 = 6;
@@ -211,30 +211,7 @@ proptest! {
 }
 
 fn visit(entry: usize, enter_us: i64) -> PitVisit {
-    PitVisit {
-        session: SessionId::default(),
-        entry: EntryId(id(entry)),
-        seen_as: None,
-        driver: DriverId(id(entry)),
-        run: RunId([1; 16]),
-        slot: entry as u16,
-        timeline: 0,
-        tick: 0,
-        field: false,
-        kind: PitKind::STOP,
-        lap: 1,
-        enter_us,
-        exit_us: None,
-        stationary_us: 0,
-        service_us: None,
-        fuel_added_l: None,
-        tyres_changed: None,
-        speed_max_mps: 0.0,
-        speeding: false,
-        superseded: false,
-        late: false,
-        ends: Default::default(),
-    }
+    rows::visit(DriverId(id(entry)), entry as u16, PitKind::STOP, enter_us)
 }
 
 fn flags(entry: usize, sim_time_us: i64, to: Flags) -> FlagChange {
@@ -254,28 +231,8 @@ fn flags(entry: usize, sim_time_us: i64, to: Flags) -> FlagChange {
 }
 
 fn car(entry: usize, lap: u32, lap_pct: f64, sim_time_us: i64) -> CarNow {
-    CarNow {
-        session: SessionId::default(),
-        entry: EntryId(id(entry)),
-        driver: DriverId(id(entry)),
-        run: RunId([1; 16]),
-        slot: entry as u16,
-        field: false,
-        sim_time_us,
-        tick: 0,
-        lap,
-        lap_start_us: (lap > 0).then_some(GREEN_US),
-        loops_us: vec![],
-        lap_pct: Some(lap_pct),
-        speed_mps: None,
-        in_pits: Some(false),
-        off_track: false,
-        fuel_l: None,
-        flags: Flags(0),
-        state: SessionState::RACING,
-        watching: false,
-        taken_over_us: None,
-    }
+    let lap_start_us = (lap > 0).then_some(GREEN_US);
+    CarNow { lap, lap_start_us, lap_pct: Some(lap_pct), ..rows::car_now(DriverId(id(entry)), entry as u16, sim_time_us) }
 }
 
 #[test]

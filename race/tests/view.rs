@@ -273,7 +273,7 @@ fn incident(rng: &mut Rng) -> IncidentStep {
     }
 }
 
-/// A car of `stream`: its own, or (`seen`) the one in that slot, with the entry of its owner at that time.
+/// A car that `stream` reports: the one it drives, or (`seen`) the one in that slot, with the entry of its owner at that time.
 fn car(rng: &mut Rng, stream: &StreamKey, seen: Option<u16>) -> CarNow {
     let lap = rng.u32(0..=LAPS + 1);
     let lap_start_us = i64::from(lap.saturating_sub(1)) * 101_000_000;

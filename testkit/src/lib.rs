@@ -1,5 +1,5 @@
 //! Helpers for the tests of all crates: stacks of real services ([`stack::Stack`]), reports of tests that were not run
-//! ([`not_run`]), waiting ([`wait`]), hand-made frames, records and laps (`frames`, `laps`), seeds and repetitions
+//! ([`not_run`]), waiting ([`wait`]), hand-made frames, records, laps and rows (`frames`, `laps`, `rows`), seeds and repetitions
 //! ([`campaign`]), real recordings ([`recordings`]), and the tools and downloads that stacks need.
 
 #[cfg(not(unix))]
@@ -15,6 +15,8 @@ pub mod laps;
 mod needed;
 pub mod not_run;
 pub mod recordings;
+#[cfg(feature = "pipeline")]
+pub mod rows;
 pub mod stack;
 pub mod tools;
 pub mod version;

@@ -83,7 +83,7 @@ struct Session {
     /// The version of the rules by which its results were computed; `boxbox recompute` computes an old session again.
     #[schema(example = 2)]
     rules: u32,
-    /// It is closed because nobody has sent for a while: it opens again by itself when frames of it come.
+    /// It is closed because no client has sent for a while: it opens again by itself when frames of it come.
     closed_by_silence: bool,
     /// `practice`, `qualify`, `race`, …, as the simulator names it.
     session_type: Option<String>,

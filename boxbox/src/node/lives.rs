@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 /// What a results store says of sessions. See the [module](self).
 pub struct StoredLives {
     sessions: Arc<dyn Sessions>,
-    // The store's tasks run where it was opened; the edge has threads of its own.
+    // The store's tasks run where it was opened; the edge has other threads.
     runtime: Handle,
 }
 

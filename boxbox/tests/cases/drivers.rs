@@ -18,7 +18,7 @@ fn a_late_joiner_has_a_name_a_number_and_a_class() {
 }
 
 #[test]
-fn one_drivers_broken_description_costs_nobody_a_name() {
+fn one_drivers_broken_description_costs_no_other_driver_a_name() {
     let Some(asked) = case("newline_of_one_driver", &[("s3b_alpha", "alpha"), ("s3b_beta", "beta")]) else { return };
     let beta = asked.result("beta");
     assert_eq!((&beta["driver_name"], &beta["class_position"]), (&"Driver Beta".into(), &1.into()), "{beta:#?}");

@@ -5,7 +5,7 @@
 //! one, with the prelude of their records as a heading where it changes; records of all other kinds as they came; and what the server
 //! did to a session, with how far each stream was then (see [`closing`]). So a session can be computed again from its archive alone
 //! ([`recompute`](crate::recompute)). A block's content depends on its records and on the cursors before it only: it is the same
-//! whoever makes it again. Blocks are small, so that the trace of a lap is complete a second later; the archive merges them.
+//! when another processor makes it again. Blocks are small, so that the trace of a lap is complete a second later; the archive merges them.
 //!
 //! While the pump keeps up with the results pump, it takes its records from there (see [`relay`](super::relay), E6b). When it falls
 //! behind, it reads the log itself until it has caught up. At intervals it has the archive remove frames that are too old or too many.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boxbox_schemas::event::{Closing, EndFrame, EndReason, EventFrame};
-use boxbox_schemas::record::{Kind, archive};
+use boxbox_schemas::event::{Closing, EndReason};
 use boxbox_schemas::stamp::closed;
 use boxbox_sources::synth::{Action, Race, What};
 use bytes::Bytes;
@@ -63,23 +62,6 @@ fn sent(mut sender: Sender, actions: Vec<(i64, Action)>) -> Vec<Timed> {
     for (at_us, action) in actions {
         sender.at_us = at_us;
         match action {
-            Action::Meta(meta) => {
-                sender.flush();
-                sender.prelude.meta_rev += 1;
-                sender.one(Kind::META, &archive(&meta));
-            }
-            Action::Frame(frame) => sender.add(Kind::CAR, &archive(&frame)),
-            Action::Slow(frame) => sender.one(Kind::SLOW, &archive(&frame)),
-            Action::Field(frame) => sender.add(Kind::FIELD, &archive(&frame)),
-            Action::Event(code, tick, sim_time_us) => {
-                sender.flush();
-                sender.one(Kind::EVENT, &archive(&EventFrame { tick, sim_time_us, code, ..EventFrame::default() }));
-            }
-            Action::End(tick, sim_time_us, reason) => {
-                sender.flush();
-                sender.one(Kind::END, &archive(&EndFrame { tick, sim_time_us, reason, ..EndFrame::default() }));
-            }
-            Action::Restart => sender.begin_run(),
             Action::Disconnect => {
                 sender.flush();
                 held = Some(sender.out.len());
@@ -90,7 +72,7 @@ fn sent(mut sender: Sender, actions: Vec<(i64, Action)>) -> Vec<Timed> {
                 let from = held.take().unwrap_or(sender.out.len());
                 sender.out[from..].iter_mut().for_each(|(at, _)| *at = at_us);
             }
-            Action::Driver(_) => {}
+            other => sender.act(other),
         }
     }
     sender.flush();

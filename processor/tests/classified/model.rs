@@ -184,7 +184,7 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> O
     if c.disqualified_us.is_some_and(|us| (us - until_us).abs() < NEAR_US || (us - from_us).abs() < NEAR_US) {
         return None;
     }
-    // A standstill that somebody saw. In the pits at the moment when a race is stopped nobody can tell a retirement from a stop.
+    // A standstill that somebody saw. In the pits at the moment when a race is stopped, a retirement cannot be told from a stop.
     let retired = matches!(c.stay, Stay::Stopped { since_us, .. } | Stay::Parked { since_us, .. } if since_us + SEEN_STANDING_US < until_us);
     if stopped && matches!(c.stay, Stay::Parked { .. }) {
         return None;

@@ -40,6 +40,30 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// Send what the client sends for `action`; connections and drivers are the caller's matter.
+    pub fn act(&mut self, action: Action) {
+        match action {
+            Action::Meta(meta) => {
+                self.flush();
+                self.prelude.meta_rev += 1;
+                self.one(Kind::META, &archive(&meta));
+            }
+            Action::Frame(frame) => self.add(Kind::CAR, &archive(&frame)),
+            Action::Slow(frame) => self.one(Kind::SLOW, &archive(&frame)),
+            Action::Field(frame) => self.add(Kind::FIELD, &archive(&frame)),
+            Action::Event(code, tick, sim_time_us) => {
+                self.flush();
+                self.one(Kind::EVENT, &archive(&EventFrame { tick, sim_time_us, code, ..EventFrame::default() }));
+            }
+            Action::End(tick, sim_time_us, reason) => {
+                self.flush();
+                self.one(Kind::END, &archive(&EndFrame { tick, sim_time_us, reason, ..EndFrame::default() }));
+            }
+            Action::Restart => self.begin_run(),
+            Action::Disconnect | Action::Reconnect | Action::Driver(_) => {}
+        }
+    }
+
     pub fn new(driver: DriverId, slot: u16, copy: u8) -> Self {
         let prelude = Prelude { slot, ..frames::prelude(Kind::CAR, RunId::default(), source(), 0) };
         let mut sender = Self { driver, copy, runs: 0, prelude, batch: (Kind::CAR, vec![], 0), at_us: 0, out: vec![] };
@@ -107,26 +131,7 @@ pub fn of_car(race: &Race, car: usize, hz: u32, field_hz: Option<u32>, copy: u8)
         }
         let sender = senders.entry(who).or_insert_with(|| Sender::new(who, slot, copy));
         sender.at_us = action.at_us().unwrap_or(sender.at_us);
-        match action {
-            Action::Meta(meta) => {
-                sender.flush();
-                sender.prelude.meta_rev += 1;
-                sender.one(Kind::META, &archive(&meta));
-            }
-            Action::Frame(frame) => sender.add(Kind::CAR, &archive(&frame)),
-            Action::Slow(frame) => sender.one(Kind::SLOW, &archive(&frame)),
-            Action::Field(frame) => sender.add(Kind::FIELD, &archive(&frame)),
-            Action::Event(code, tick, sim_time_us) => {
-                sender.flush();
-                sender.one(Kind::EVENT, &archive(&EventFrame { tick, sim_time_us, code, ..EventFrame::default() }));
-            }
-            Action::End(tick, sim_time_us, reason) => {
-                sender.flush();
-                sender.one(Kind::END, &archive(&EndFrame { tick, sim_time_us, reason, ..EndFrame::default() }));
-            }
-            Action::Restart => sender.begin_run(),
-            Action::Disconnect | Action::Reconnect | Action::Driver(_) => {}
-        }
+        sender.act(action);
     }
     senders
         .into_iter()

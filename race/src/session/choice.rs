@@ -16,7 +16,7 @@ use crate::stream::missing;
 pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
     let mut newest: Vec<&Lap> = Vec::new();
     for fact in facts.filter(|f| !f.superseded) {
-        // A driver may drive several parts of a lap, each in a timeline of its own.
+        // A driver may drive several parts of a lap, each in another timeline.
         let of_same = |f: &&mut &Lap| (f.driver, f.run, part_of(f)) == (fact.driver, fact.run, part_of(fact));
         match newest.iter_mut().find(of_same) {
             Some(known) if (known.timeline, known.revision) < (fact.timeline, fact.revision) => *known = fact,

@@ -67,7 +67,7 @@ fn most<'a, T: PartialEq + Default + Clone + 'a>(told: impl Iterator<Item = &'a 
     counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(value, _)| value.clone()).unwrap_or_default()
 }
 
-/// The cars: of each slot the value of its own client, else what most tell.
+/// The cars: for each slot the value that the car's client reports, else that of most clients.
 fn entries(metas: &[&SessionMeta]) -> Vec<MetaEntry> {
     let slots: BTreeSet<u16> = metas.iter().flat_map(|meta| meta.entries.iter().map(|e| e.slot)).collect();
     let mut cars: Vec<(bool, usize, MetaEntry)> = slots.into_iter().map(|slot| car(metas, slot)).collect();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     proptest! {
-        /// A late joiner, a client whose text is damaged, one that has left: whoever is named by anybody is in the result, once; and
+        /// A late joiner, a client whose text is damaged, one that has left: a car that any client names is in the result, once; and
         /// the order in which they come does not matter.
         #[test]
         fn who_is_named_is_there_in_any_order(

@@ -98,7 +98,7 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
     }
     let (margin, driven) = (margin_m(blank, length_m) / length_m, reach_m(a.speed_mps, frame.speed_mps, elapsed_us, blank) / length_m);
     let reach = driven + margin.max(angled_line_m(a, frame, pct, blank).min(length_m / 8.0) / length_m);
-    // What a car does while nobody sees it is forward (`motion.back`).
+    // What a car does while no client sees it is forward (`motion.back`).
     let back = if missing(a.us, frame.us) { margin } else { driven + margin };
     let d = pct - a.pct;
     let nearest = d - d.round_ties_even();

@@ -92,7 +92,7 @@ pub fn classification(facts: &Facts<'_>) -> Vec<Classified> {
     rows
 }
 
-/// Everyone who was there, and the car's slot: whoever has a lap, whose car a client saw, and the cars of the description. Pace cars and
+/// Everyone who was there, and the car's slot: the entries that have a lap, those whose car a client saw, and the cars of the description. Pace cars and
 /// spectators do not compete.
 fn slots(facts: &Facts<'_>, laps: &BTreeMap<EntryId, Vec<&Lap>>, cars: &BTreeMap<EntryId, Vec<&CarNow>>) -> BTreeMap<EntryId, u16> {
     let meta: Option<&SessionMeta> = facts.session.meta.as_ref();
@@ -101,7 +101,7 @@ fn slots(facts: &Facts<'_>, laps: &BTreeMap<EntryId, Vec<&Lap>>, cars: &BTreeMap
     let driven = laps.iter().filter_map(|(entry, of)| of.iter().max_by_key(|l| l.number).map(|l| (*entry, l.slot)));
     let seen = cars.iter().filter_map(|(entry, of)| newest_car(of.iter().copied()).map(|c| (*entry, c.slot))).filter(|(_, slot)| competes(*slot));
     let mut slots: BTreeMap<EntryId, u16> = seen.chain(driven).collect();
-    // A car of the description whose slot no other has: nobody saw it.
+    // A car of the description whose slot no other has: no client saw it.
     let taken: Vec<u16> = slots.values().copied().chain(cars.values().flatten().map(|c| c.slot)).collect();
     let unseen = described.iter().filter(|e| competes(e.slot) && !taken.contains(&e.slot));
     let unseen: Vec<_> = unseen.filter_map(|e| field_entry(meta, e.slot).map(|entry| (entry, e.slot))).collect();

@@ -89,13 +89,13 @@ impl Driven {
             (time > 0).then(|| crossings.iter().enumerate().filter_map(|(n, of)| Some((-(next(of)? as i64), of[next(of)?], n))).min()).flatten();
         let by_time = by_time.map(|(_, at, n)| (at, n)).filter(|_| extra == 0);
         let end = by_laps.into_iter().chain(by_time).min();
-        // A car that led and stopped may have more laps than whoever is left: of such a race nobody can say who won.
+        // A car that led and stopped may have more laps than all others: who won such a race is not known.
         let won = end.filter(|(at, n)| {
             let laps = |of: &Vec<i64>| of.iter().filter(|t| *t <= at).count();
             crossings.iter().all(|of| laps(of) <= laps(&crossings[*n]))
         });
         let Some((end_us, winner)) = won else { return Self::of(rng, limit, extra) };
-        // Nobody stops behind the end: who would have, drives on.
+        // No car stops after the end: a car that would have stopped drives on.
         let retired: Vec<Option<i64>> = retired.iter().zip(&crossings).map(|(stop, of)| stop.filter(|_| of.iter().all(|at| *at < end_us))).collect();
         for (of, stop) in crossings.iter_mut().zip(&retired) {
             let after = of.iter().filter(|at| **at < end_us).count();

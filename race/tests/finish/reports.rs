@@ -1,4 +1,4 @@
-//! Reports of the end that come early, late, to some, or to nobody; winners whom no client saw; races that are stopped.
+//! Reports of the end that come early, late, to some clients, or to none; winners whom no client saw; races that are stopped.
 
 use boxbox_race::timing::{DecidedBy, FinishLaps, Status, Why, classification, finish, finish_laps};
 use boxbox_schemas::frame::{Flags, SessionState};
@@ -67,9 +67,9 @@ fn asked(driven: &Driven, told: &Told) -> Told {
     few
 }
 
-/// No client saw the winner: nobody is given its place's cool-down lap, and everyone ends with the first crossing after the end.
+/// No client saw the winner: no car is given the cool-down lap for it, and everyone ends with the first crossing after the end.
 #[test]
-fn a_winner_whom_no_client_saw_gives_nobody_a_lap() {
+fn a_winner_whom_no_client_saw_gives_no_car_a_lap() {
     let mut tried = 0;
     for seed in 0..RACES {
         let rng = &mut Rng::with_seed(seed);
@@ -100,7 +100,7 @@ fn a_winner_whom_no_client_saw_gives_nobody_a_lap() {
     assert!(tried >= 20, "{tried}");
 }
 
-/// `race.stopped`: a red flag in the middle of a lap, and nobody crosses the line any more.
+/// `race.stopped`: a red flag in the middle of a lap, and no car crosses the line any more.
 #[test]
 fn a_race_that_is_stopped_keeps_its_laps() {
     for seed in 0..RACES {
@@ -121,7 +121,7 @@ fn a_race_that_is_stopped_keeps_its_laps() {
         for row in classification(&told.facts(&driven.info)).iter().filter(|r| r.laps > 0) {
             let laps = told.laps.iter().filter(|l| l.entry == row.entry).count();
             assert_eq!(row.laps as usize, laps, "{seed}");
-            // Whoever crossed the line within two laps still drove.
+            // A car that crossed the line within two laps still drove.
             let last_us = row.finish_us.unwrap();
             if stopped_us - last_us < driven.shortest_us * 2 {
                 assert_eq!((row.status, row.why), (Status::Finished, Some(Why::RaceStopped)), "{seed}");

@@ -2,8 +2,9 @@
 
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{CarNow, FlagChange, LOOPS, Lap, Reasons, SessionInfo, SessionStateChange, Tags};
+use boxbox_schemas::results::{CarNow, FlagChange, LOOPS, Lap, SessionInfo, SessionStateChange, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId, Sim, Source, TenantId};
+use boxbox_testkit::{laps, rows};
 
 pub(crate) const S: i64 = 1_000_000;
 pub(crate) const LIGHT_US: i64 = 20 * S;
@@ -21,58 +22,15 @@ pub(crate) fn session(kind: &str, cars: usize, laps_limit: u32, time_limit_us: i
 }
 
 pub(crate) fn lap(car: usize, number: u32, start_us: i64, end_us: i64) -> Lap {
-    Lap {
-        session: SessionId::default(),
-        entry: EntryId(id(car)),
-        number,
-        driver: DriverId(id(car)),
-        run: RunId([1; 16]),
-        slot: car as u16,
-        timeline: 0,
-        revision: 1,
-        start_us,
-        end_us,
-        time_us: end_us - start_us,
-        sim_time_us: None,
-        sectors_us: vec![],
-        loops_us: vec![-1; LOOPS - 1],
-        fuel_l: None,
-        fuel_used_l: None,
-        reasons: Reasons(0),
-        tags: if number == 1 { Tags::FIRST_LAP } else { Tags(0) },
-        frames: 1,
-        start_tick: 0,
-        end_tick: 1,
-        settled: true,
-        superseded: false,
-        spans: vec![],
-    }
+    let lap = laps::lap(SessionId::default(), DriverId(id(car)), RunId([1; 16]), number, start_us, end_us);
+    let tags = if number == 1 { Tags::FIRST_LAP } else { Tags(0) };
+    Lap { slot: car as u16, loops_us: vec![-1; LOOPS - 1], tags, ..lap }
 }
 
-/// A car of its own client, driving at `us`.
+/// A car that its client reports, driving at `us`.
 pub(crate) fn car(n: usize, lap: u32, us: i64) -> CarNow {
-    CarNow {
-        session: SessionId::default(),
-        entry: EntryId(id(n)),
-        driver: DriverId(id(n)),
-        run: RunId([1; 16]),
-        slot: n as u16,
-        field: false,
-        sim_time_us: us,
-        tick: 0,
-        lap,
-        lap_start_us: None,
-        loops_us: vec![],
-        lap_pct: Some(0.5),
-        speed_mps: Some(50.0),
-        in_pits: Some(false),
-        off_track: false,
-        fuel_l: None,
-        flags: Flags(0),
-        state: SessionState::INVALID,
-        watching: false,
-        taken_over_us: None,
-    }
+    let car = rows::car_now(DriverId(id(n)), n as u16, us);
+    CarNow { lap, lap_pct: Some(0.5), speed_mps: Some(50.0), state: SessionState::INVALID, ..car }
 }
 
 /// The car as client 50 sees it.

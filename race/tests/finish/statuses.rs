@@ -43,7 +43,7 @@ fn everyone_who_was_there_has_a_status() {
         (vec![standing(car(1, 2, 100 * S))], true, (retired, Some(Why::Stopped))),
         (vec![gone(car(1, 2, 100 * S))], true, (retired, Some(Why::LeftTheCar))),
         (vec![in_pits(car(1, 2, 230 * S))], false, (retired, Some(Why::InThePits))),
-        // The newest word decides, whoever says it.
+        // The newest row decides, of any client.
         (vec![car(1, 2, 100 * S), seen(gone(car(1, 2, 150 * S)))], true, (retired, Some(Why::LeftTheCar))),
         (vec![gone(car(1, 2, 100 * S)), seen(car(1, 2, 230 * S))], false, (Status::Running, None)),
         (vec![], true, (unknown, Some(Why::NotSeen))),
@@ -90,7 +90,7 @@ fn only_the_disqualify_flag_disqualifies() {
         assert_eq!(row.position, if out || of_car == 1 { 2 } else { 1 });
         assert_eq!((rows[0].laps_down, rows[0].gap_us), (0, Some(0)));
     }
-    // A car without a client of its own is shown it by others.
+    // Other clients report the flag of a car without a client.
     let mut told = race();
     told.cars.push(seen(CarNow { flags: Flags::DISQUALIFIED, ..car(1, 4, 230 * S) }));
     let rows = classification(&told.facts(&info));

@@ -130,7 +130,7 @@ fn the_count_is_read_near_the_line_where_it_is_settled() {
             let gap_us = |s: f64| ((40.0 + from_m / 50.0 + s) * 1e6) as i64;
             frames.retain(|f| !(gap_us(0.0)..gap_us(gap_s)).contains(&f.sim_time_us));
             let back_m = (from_m + gap_s * 50.0) % 3_000.0;
-            // Of two whole laps that are missing nobody knows the times.
+            // The times of two whole laps that are missing are not known.
             if !(160.0..2_960.0).contains(&back_m) || from_m + gap_s * 50.0 >= 6_000.0 {
                 continue;
             }

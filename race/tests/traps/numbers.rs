@@ -39,7 +39,7 @@ fn after_a_break_numbers_are_aligned_again() {
     // Two whole laps pass unseen.
     rig.frames(&car.frames(240.0, 410.0, 20));
     assert_eq!(rig.numbers(), [2, 5, 6, 7]);
-    assert_eq!(rig.lap(5).timed_us(), None, "nobody saw it begin");
+    assert_eq!(rig.lap(5).timed_us(), None, "no client saw it begin");
 }
 
 /// A log written before edges refused such distances may hold one, and a stored state the length learnt from it.

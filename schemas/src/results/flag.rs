@@ -53,6 +53,6 @@ impl FlagChange {
         .with(Flags::GREEN_HELD)
         .with(Flags::ONE_TO_GREEN);
 
-    /// Flags under which nobody races: a full-course caution, a red flag.
+    /// Flags under which cars do not race: a full-course caution, a red flag.
     pub const NO_RACING: Flags = Flags::CAUTION.with(Flags::RED);
 }

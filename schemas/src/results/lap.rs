@@ -63,7 +63,7 @@ bits! {
         HEAD = 1 << 12;
         /// Only the end of a lap: its driver took over the car during the lap. A fact, never a result.
         TAIL = 1 << 13;
-        /// The simulator counts the lap, and it has no time of its own: the car was put elsewhere in it, or nobody saw its end.
+        /// The simulator counts the lap, and it has no time: the car was put elsewhere in it, or no client saw its end.
         UNTIMED = 1 << 14;
     }
 }

@@ -1,8 +1,8 @@
 //! [`Named`]: recordings without a lobby, of several drivers, as one session.
 //!
-//! Test drives and races against the simulator's own drivers have SubSessionID 0, so that each recording is a session of its own. Who
+//! Test drives and races against the simulator's own drivers have SubSessionID 0, so that each recording is a separate session. Who
 //! gives them one name gets one session: of the name, the track, and the session's number in the recording. Each driver's only car in the
-//! recording is the first of the grid, so each gets a slot of its own, made of the driver's id; the other cars of a recording are that recording's
+//! recording is the first of the grid, so each gets a slot that is made of the driver's id; the other cars of a recording are that recording's
 //! alone and are left out.
 
 use boxbox_schemas::meta::SessionMeta;

@@ -50,7 +50,7 @@ pub struct CarTruth {
     pub passed: Vec<Passed>,
     /// From when to when it was in the world, and how that ended.
     pub stay: Stay,
-    /// From when to when a client of its own sends, µs; `None`: it never does.
+    /// From when to when its client sends, µs; `None`: it never does.
     pub client_us: Option<(i64, i64)>,
     /// When that client was not running in between, µs.
     pub away_us: Vec<(i64, i64)>,

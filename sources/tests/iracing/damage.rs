@@ -4,7 +4,7 @@ use boxbox_schemas::frame::CarFrame;
 use boxbox_sources::iracing::{IbtError, IbtFile, Item, ReplayOptions, Warning};
 use proptest::prelude::*;
 
-use crate::meaning::{cars, replay_file};
+use crate::helpers::{cars, replay_file};
 use crate::writer::{HEADER_BYTES, Ibt, Part, TEXT, V, gz};
 
 /// A recording with every kind of variable that frames are made of; 60 records over a session change and a rewind.

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of a test are tests")]
 
 mod damage;
+mod helpers;
 mod meaning;
 mod roundtrip;
+mod sessions;
 mod text;
 mod truth;
 mod writer;

@@ -202,7 +202,7 @@ fn recordings_of_one_name_are_one_session() {
     let (one, two) = (imported(&anna, "sunday").unwrap(), imported(&bert, "sunday").unwrap());
     assert_eq!(one.0, two.0, "one session");
     assert_eq!(imported(&anna, "sunday").unwrap(), one, "the same each time");
-    assert_ne!(one.1, two.1, "each driver's car has a slot of its own");
+    assert_ne!(one.1, two.1, "the two drivers' cars have different slots");
     for (_, slot, meta) in [&one, &two] {
         assert_eq!((meta.own_slot, meta.entries.iter().map(|e| e.slot).collect::<Vec<_>>()), (*slot, vec![*slot]));
     }

@@ -7,7 +7,7 @@ use boxbox_schemas::frame::{CarFrame, Flags, Presence, Surface, TrackLoc};
 use boxbox_sources::iracing::{IbtFile, ReplayOptions};
 use boxbox_testkit::recordings::PHILLIP_ISLAND;
 
-use crate::meaning::{cars, replay_file};
+use crate::helpers::{cars, replay_file};
 
 /// The real recording, if it is there.
 pub(crate) fn recording(test: &str) -> Option<PathBuf> {

@@ -155,7 +155,7 @@ impl Service for Postgres {
 }
 
 /// PostgreSQL does not start if a process with its last pid seems to live, even if it is a zombie or another program. It detects
-/// surviving children of its own without that file, by the memory that they share.
+/// its surviving children without that file, by the memory that they share.
 fn forget_dead_postmaster(data: &Path) {
     let file = data.join("postmaster.pid");
     let pid = std::fs::read_to_string(&file).ok().and_then(|text| text.lines().next()?.trim().parse::<i32>().ok());

@@ -1,4 +1,4 @@
-//! Laps without a time: the car was put elsewhere in them, or nobody saw their end. The simulator's counters say whether such a lap counts
+//! Laps without a time: the car was put elsewhere in them, or no client saw their end. The simulator's counters say whether such a lap counts
 //! (`lap.jump`, `lap.untimed`).
 
 use super::lap::{Awaited, OpenLap, PastLap};
@@ -203,7 +203,7 @@ impl Laps {
     }
 }
 
-/// The lap that began with the jump at `us` out of `lap`: nobody saw where.
+/// The lap that began with the jump at `us` out of `lap`: no client saw where.
 fn jumped(us: i64, lap: &OpenLap) -> OpenLap {
     let mut next = OpenLap::new(us, lap.start_tick, 0, lap.splits_us.len() + 1);
     (next.frames, next.first_seq, next.spans, next.half_us) = (lap.frames, lap.first_seq, lap.spans.clone(), lap.half_us);

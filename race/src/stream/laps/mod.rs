@@ -172,7 +172,7 @@ impl Laps {
         Some(Section { near: if lap.half_us.is_some() { 0.75 } else { 0.25 }, behind: passed.checked_sub(1).and_then(line).unwrap_or(start), ahead })
     }
 
-    /// The open lap will not be finished, and nobody counts it.
+    /// The open lap will not be finished, and the simulator does not count it.
     pub(crate) fn abandon_open_lap(&mut self, origin: &Origin<'_>, at: Option<Sample>, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (self.open.take(), at) else { return };
         if self.past.len() >= past_max(origin) && self.pending.is_some_and(|p| self.past[0].until_us == p.end_us) {

@@ -39,7 +39,7 @@ impl Laps {
     }
 
     /// The driver leaves the car, or the stream ends: emit the head of the open lap, or its middle if another driver began it, because
-    /// another driver may finish it. Nobody can where the car is on the track.
+    /// another driver may finish it. No other driver can if the car is on the track.
     pub(crate) fn emit_head(&self, origin: &Origin<'_>, motion: &Motion, revision: u32, out: &mut Vec<Fact>) {
         let (Some(lap), Some(at)) = (&self.open, motion.at.as_ref()) else { return };
         let number = self.open_number(origin.track(), Some(at));

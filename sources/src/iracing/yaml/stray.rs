@@ -1,6 +1,6 @@
 //! Which lines of a session text are strays: lines that the simulator did not write as lines of their own.
 //!
-//! A value may hold a newline (the name of a setup, of a driver); its rest then stands on a line of its own, at any indent, and may
+//! A value may hold a newline (the name of a setup, of a driver); its rest then stands on the next line, at any indent, and may
 //! look like a key. Bytes of a file may be damaged. Read as structure, one such line ends the block it stands in and costs all that
 //! follows in it. So each line is checked against the blocks that are open, and against the lines behind it, by how the simulator
 //! writes: sections at the left edge behind a blank line, the keys of a block at one indent, one step further in than their key,
@@ -21,7 +21,7 @@ const NEXT_ITEM: usize = 200;
 pub(super) enum Fit {
     /// In its place.
     Fits,
-    /// No line of its own.
+    /// Not a line by itself.
     Stray,
     /// The first line of a block whose key is missing; the key was at this indent.
     Orphan(usize),
