@@ -136,7 +136,7 @@ bits! {
         LAP = 1 << 20;
         /// `laps_completed`
         LAPS_COMPLETED = 1 << 21;
-        /// `position`, `class_position`
+        /// `place`, `class_place`
         PLACE = 1 << 22;
         /// `incident_count`
         INCIDENTS = 1 << 23;

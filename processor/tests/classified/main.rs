@@ -66,11 +66,6 @@ fn classified(records: &[Bytes]) -> Vec<Classified> {
     view.classification()
 }
 
-/// The name of its status, where results have one.
-fn status(c: &Classified) -> Option<&'static str> {
-    Some(c.status.name())
-}
-
 /// What of the classification is not as driven.
 fn differences(told: &[Classified], model: &Model) -> Vec<String> {
     let mut all = vec![];
@@ -86,11 +81,9 @@ fn differences(told: &[Classified], model: &Model) -> Vec<String> {
         if c.laps != row.laps {
             all.push(format!("car {}: {} laps, not {}", c.slot, c.laps, row.laps));
         }
-        let finished = row.status == model::Status::Finished;
-        match status(c) {
-            Some(status) if status != row.status.name() => all.push(format!("car {}: {status}, not {}", c.slot, row.status.name())),
-            None if c.finished != finished => all.push(format!("car {}: finished is {}, not {finished}", c.slot, c.finished)),
-            _ => {}
+        let (status, expected) = (c.status.name(), row.status.name());
+        if status != expected {
+            all.push(format!("car {}: {status}, not {expected}", c.slot));
         }
         let before = |same: &dyn Fn(&Row) -> bool| places.iter().filter(|r: &&&Row| same(r)).count() as u32 + 1;
         let (class_place, in_class) = (c.class_position, before(&|r| r.class_id == row.class_id));
@@ -115,7 +108,7 @@ fn report(drawn: &Drawn, model: &Model, told: &[Classified], differences: &[Stri
         _ = writeln!(text, "  driven: car {} {} laps {} {}", row.slot, row.laps, seconds(row.crossed_us), row.status.name());
     }
     for c in told {
-        let status = status(c).unwrap_or(if c.finished { "finished" } else { "not finished" });
+        let status = c.status.name();
         _ = writeln!(text, "  told {}: car {} {} laps {} {status}", c.position, c.slot, c.laps, seconds(c.finish_us));
     }
     differences.iter().for_each(|d| _ = writeln!(text, "  -> {d}"));

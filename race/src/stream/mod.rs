@@ -20,8 +20,8 @@
 //! 25 m/s² at 60 m/s. (A cubic through the speeds was tried on real laps at 60 to 4 Hz: within 5 µs of the same result,
 //! because the noise of the simulator's own distance is larger.)
 //!
-//! Only motion makes a lap. A jump farther than the car could have driven ends the lap unfinished, and the next crossing opens a
-//! new lap. A second or more without frames is bridged if the unwrapping is certain: the lap gets the reason `DISCONTINUITY`, and the
+//! Only motion makes a lap time. After a jump farther than the car could have driven, the lap has no time, and counts only if the
+//! simulator counts it (`lap.jump`, `lap.untimed`). A second or more without frames is bridged if the unwrapping is certain: the lap gets the reason `DISCONTINUITY`, and the
 //! tag `TIMING_ESTIMATED` if a line was crossed in that time.
 
 mod car;
@@ -54,3 +54,4 @@ pub use others::{OtherCars, StoredCar};
 pub use own_car::{Car, OwnCar};
 pub(crate) use parts::FUEL_NOISE_L;
 pub use slips::Slips;
+pub(crate) use step::STANDING_MPS;

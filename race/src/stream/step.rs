@@ -17,7 +17,7 @@ const ANGLED_LINE_M: f64 = 60.0;
 /// A car is moving above this, m/s.
 pub(super) const MOVING_MPS: f32 = 5.0;
 /// A car stands below this, m/s.
-const STANDING_MPS: f32 = 0.5;
+pub(crate) const STANDING_MPS: f32 = 0.5;
 /// A moving car that is farther ahead than it can have driven left out a part of the track, of up to this much, m, and a quarter of a lap.
 const CUT_MAX_M: f64 = 500.0;
 /// Progress along the centre line is up to this much faster than the car: the inside of a hairpin.

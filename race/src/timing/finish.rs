@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::majority::{flag_held, state_held};
-use super::{Facts, Ranking, STANDING_MPS, by_entry};
+use super::{Facts, Ranking, by_entry};
+use crate::stream::STANDING_MPS;
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::results::{CarNow, Lap, Tags};

@@ -40,9 +40,6 @@ use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo, SessionStateChange};
 
-/// Slower than this a car stands, m/s.
-const STANDING_MPS: f32 = 0.5;
-
 /// What decides the order of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ranking {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Finish, Ranking, STANDING_MPS};
+use super::{Facts, Finish, Ranking};
+use crate::stream::STANDING_MPS;
 use boxbox_schemas::frame::Flags;
 use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::results::{CarNow, FlagChange, Lap};

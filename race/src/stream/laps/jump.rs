@@ -12,7 +12,7 @@ use crate::stream::step::Sample;
 use crate::stream::track::SessionKind;
 
 /// The simulator's counters are right this long after a crossing or a jump, µs. Laps completed come up to 2.2 s late.
-const COUNTER_LAG_US: i64 = 5_000_000;
+const COUNTER_WAIT_US: i64 = 5_000_000;
 /// From this fraction of the lap on, a counter that is late has caught up.
 const COUNTER_CAUGHT_UP: f64 = 0.15;
 /// A car that was put back into the lap before is counted there after this time, µs.
@@ -80,7 +80,7 @@ impl Laps {
         if let Some(awaited) = &mut self.awaited {
             (awaited.lap, awaited.us) = (frame.sim_lap_number(), frame.us);
             let Awaited { end_us, number, before_us, .. } = *awaited;
-            let waited = frame.us - end_us >= COUNTER_LAG_US;
+            let waited = frame.us - end_us >= COUNTER_WAIT_US;
             // A counter of laps completed is never early.
             let certain = waited || frame.laps_completed.is_some();
             match counted.filter(|n| certain && *n >= number) {
@@ -170,7 +170,7 @@ impl Laps {
         if counts {
             self.unseen_us.get_or_insert(frame.us);
         }
-        if self.unseen_us.is_some() && frame.us - at.us >= COUNTER_LAG_US {
+        if self.unseen_us.is_some() && frame.us - at.us >= COUNTER_WAIT_US {
             self.close_unseen(origin, at, frame.last_lap_us, out);
         }
     }

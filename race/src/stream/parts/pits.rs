@@ -25,9 +25,8 @@ use crate::stream::frame::{Frame, missing};
 use crate::stream::identity::Origin;
 use crate::stream::motion::PIT_ROAD_FLICKER_US;
 use crate::stream::sparse::is_default;
+use crate::stream::step::STANDING_MPS;
 
-/// A slower car counts as standing, m/s.
-const STANDING_MPS: f32 = 0.5;
 /// A stop has at least this much standing time in the stall, µs.
 const STOP_US: i64 = PitVisit::STOP_US;
 /// A car is speeding if it exceeds the limit by more than this, m/s,
@@ -271,8 +270,10 @@ impl Visit {
         if !at.before_us.is_some_and(|us| missing(us, at.frame.us)) {
             return false;
         }
-        match self.count.zip(at.frame.lap) {
-            Some((then, now)) => i32::from(now) - i32::from(then) != 0 && (!at.drove || !(0..=1).contains(&(i32::from(now) - i32::from(then)))),
+        match self.count.zip(at.frame.lap).map(|(then, now)| i32::from(now) - i32::from(then)) {
+            Some(0) => false,
+            Some(1) => !at.drove,
+            Some(_) => true,
             None => at.gap && !at.drove,
         }
     }
