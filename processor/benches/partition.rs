@@ -1,7 +1,7 @@
-//! What the pure part of the processor costs, race logic and all: frames of cars' own clients, frames of other cars, and a
-//! step of many streams.
+//! What the pure part of the processor costs: the race logic alone, frames of cars' own clients and frames of other cars with admission
+//! and race logic, and a step of many streams.
 //!
-//! `cargo bench -p boxbox-processor`
+//! `cargo bench --workspace --bench partition`
 
 #![allow(missing_docs)]
 
@@ -11,13 +11,20 @@ mod support;
 use std::hint::black_box;
 use std::time::Duration;
 
+use boxbox_race::stream::{CarState, Context, Output};
+use boxbox_schemas::frame::CarFrame;
+use boxbox_schemas::record::{Content, Kind, Record};
+use boxbox_sources::synth::{Action, Race, Spec};
 use boxbox_store::Step;
+use boxbox_testkit::frames::{prelude, sealed, source};
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use support::{Bench, Client};
+use support::{Bench, Client, driver, run, session};
 
 /// Cars in one session: a full grid of 60 Hz clients is 50,000 frames/s.
 const CARS: u8 = 100;
+/// Frames of one record.
+const PER_RECORD: usize = 100;
 /// Cars that one client sees, and ticks for which it does: six laps.
 const SEEN: u16 = 60;
 const SEEN_UNTIL_TICK: u32 = 7_200;
@@ -42,6 +49,42 @@ fn seen() -> (u64, Vec<Bytes>) {
     client.see(300, SEEN_UNTIL_TICK, &slots.map(|slot| (slot, -i64::from(slot))).collect::<Vec<_>>());
     // Metadata takes one number, each frame one.
     (client.next_seq() - 1, client.records)
+}
+
+/// A car of the synthetic race at 60 Hz, with everything that its simulator shows: frames, and the records of them.
+fn one_car() -> (CarState, u64, Vec<Record>) {
+    let race = Race::new(&Spec::new(1));
+    let frames: Vec<CarFrame> = race.script(0, 60).filter_map(|a| if let Action::Frame(f) = a { Some(f) } else { None }).collect();
+    let records = frames.chunks(PER_RECORD).map(|of| Record::parse(sealed(prelude(Kind::CAR, run(1), source(1), 0), of)).expect("a sealed record"));
+    let mut car = CarState::new();
+    car.on_meta(&context(), &race.meta(0), &mut Output::default());
+    (car, frames.len() as u64, records.collect())
+}
+
+fn context() -> Context {
+    Context { session: session(1), driver: driver("driver"), run: run(1), slot: 0 }
+}
+
+/// The race logic on all frames. Checked access to each frame is part of the work (F3).
+fn drive(mut car: CarState, records: &[Record]) -> CarState {
+    let (context, mut out, mut seq) = (context(), Output::default(), 1);
+    for record in records {
+        let Ok(Content::Car(frames)) = record.content() else { unreachable!("records of car frames") };
+        for frame in frames.iter().flatten() {
+            car.on_frame(&context, seq, frame, &mut out);
+            seq += 1;
+        }
+    }
+    black_box(out);
+    car
+}
+
+fn race_logic(c: &mut Criterion) {
+    let (car, frames, records) = one_car();
+    let mut group = c.benchmark_group("race logic alone");
+    group.sample_size(20).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(frames));
+    group.bench_function("frames", |b| b.iter_batched(|| car.clone(), |car| drive(car, &records), BatchSize::LargeInput));
+    group.finish();
 }
 
 fn process(c: &mut Criterion) {
@@ -75,5 +118,5 @@ fn step(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, process, step);
+criterion_group!(benches, race_logic, process, step);
 criterion_main!(benches);
