@@ -8,6 +8,7 @@ use boxbox_schemas::record::{PRELUDE_BYTES, archive};
 
 use super::error::Warning;
 use super::limits::SESSIONS_MAX;
+use super::numbered::usurped;
 use super::units::{MAX_TIME_S, micros};
 use super::yaml::{self, Node};
 
@@ -224,7 +225,13 @@ impl Reader<'_, '_> {
 
     fn sessions(&mut self) -> Vec<ListedSession> {
         let mut sessions: Vec<ListedSession> = Vec::new();
-        for node in self.root.items(&["SessionInfo", "Sessions"], "SessionType").iter().take(SESSIONS_MAX) {
+        let nodes = self.root.items(&["SessionInfo", "Sessions"], "SessionType");
+        let usurped = usurped(&numbers(nodes, "SessionNum"));
+        for (n, node) in nodes.iter().enumerate().take(SESSIONS_MAX) {
+            if usurped.get(n) == Some(&true) {
+                self.odd("SessionNum", node.text(&["SessionNum"]).unwrap_or_default(), "another session has that number: it is left out");
+                continue;
+            }
             let Some(session_num) = node.text(&["SessionNum"]).and_then(whole) else {
                 self.odd("SessionNum", node.text(&["SessionNum"]).unwrap_or_default(), "that session is left out");
                 continue;
@@ -241,7 +248,9 @@ impl Reader<'_, '_> {
 
     fn entries(&mut self) -> Vec<MetaEntry> {
         let mut entries: Vec<MetaEntry> = Vec::new();
-        for node in self.root.items(&["DriverInfo", "Drivers"], "UserName") {
+        let nodes = self.root.items(&["DriverInfo", "Drivers"], "UserName");
+        let usurped = usurped(&numbers(nodes, "CarIdx"));
+        for (n, node) in nodes.iter().enumerate() {
             let text = |key: &str| node.text(&[key]).map(harmless).unwrap_or_default();
             let flag = |key: &str| node.text(&[key]).is_some_and(|v| v != "0");
             // By its own number, not by its index in the list: indexes shift when a driver leaves.
@@ -249,7 +258,7 @@ impl Reader<'_, '_> {
                 self.odd("CarIdx", node.text(&["CarIdx"]).unwrap_or_default(), "that entry is left out");
                 continue;
             };
-            if entries.len() >= META_ENTRIES_MAX || entries.iter().any(|e| e.slot == slot) {
+            if usurped.get(n) == Some(&true) || entries.len() >= META_ENTRIES_MAX || entries.iter().any(|e| e.slot == slot) {
                 self.odd("CarIdx", &slot.to_string(), "it is there already or there are too many: that entry is left out");
                 continue;
             }
@@ -295,6 +304,11 @@ fn time_limit(text: &str) -> Option<i64> {
     let (number, unit) = text.split_once(' ').unwrap_or((text, "sec"));
     let seconds = real(number).filter(|s| unit.trim() == "sec" && (0.0..=MAX_TIME_S).contains(s) && *s < TIME_UNLIMITED_S)?;
     Some(micros(seconds))
+}
+
+/// The number of each of `nodes`.
+fn numbers(nodes: &[Node<'_>], key: &str) -> Vec<Option<u32>> {
+    nodes.iter().map(|node| node.text(&[key]).and_then(whole)).collect()
 }
 
 /// A finite decimal number.

@@ -17,6 +17,7 @@ mod layout;
 mod limits;
 mod meta;
 mod named;
+mod numbered;
 mod records;
 mod replay;
 mod slow;

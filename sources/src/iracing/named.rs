@@ -25,6 +25,7 @@ pub(super) struct Named {
 }
 
 impl Named {
+    // Recordings of one name, track and number are one session (`session.named`).
     pub(super) fn of(file: &IbtFile, name: &str) -> Result<Self, IbtError> {
         let lobby = file.session_text().sub_session_id();
         if lobby != 0 {

@@ -91,7 +91,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Parse `text`; also returns the number of lines left out.
+/// Parse `text`; also returns the number of lines left out (`session.text`).
 pub(super) fn parse(text: &str) -> (Node<'_>, usize) {
     let mut tokens = Vec::new();
     let mut skipped = 0;

@@ -146,11 +146,12 @@ impl View<'_> {
 
     fn counters(&self, t: f64) -> Counters {
         let car = self.car;
-        let (mut lap, mut completed, mut last_us, mut shown) = (0, 0, 0, None);
-        if let Some(green) = self.race.green_s {
-            lap = i16::from(t >= green);
-            completed = if self.race.start == super::Start::Rolling && t < green { -1 } else { 0 };
-        }
+        let (mut lap, mut completed) = match self.race.green_s {
+            Some(green) => (i16::from(t >= green), if self.race.start == super::Start::Rolling && t < green { -1 } else { 0 }),
+            // As in a real recording of a car on its way from its stall to the first line.
+            None => (0, -1),
+        };
+        let (mut last_us, mut shown) = (0, None);
         let length = self.race.circuit.length_m;
         for (k, at) in self.known_lines().enumerate() {
             let Some(at) = at else {

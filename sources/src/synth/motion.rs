@@ -72,12 +72,20 @@ impl Motion {
             let ds = knots[i].s - knots[i - 1].s;
             speed[i - 1] = speed[i - 1].min(libm::sqrt(speed[i] * speed[i] + 2.0 * limits.brake * ds));
         }
+        // A car that begins faster than that, for example in a braking zone after a flashback, brakes until it is not.
+        let mut too_fast = speed.first().is_some_and(|first| v > *first);
         if let Some(first) = speed.first_mut() {
             *first = v;
         }
         for i in 1..speed.len() {
             let (ds, before) = (knots[i].s - knots[i - 1].s, speed[i - 1]);
-            speed[i] = speed[i].min(libm::sqrt(before * before + 2.0 * limits.accel_at(before) * ds));
+            if too_fast {
+                let braked = libm::sqrt((before * before - 2.0 * limits.brake * ds).max(0.0));
+                too_fast = knots[i].stand <= 0.0 && braked > speed[i];
+                speed[i] = if too_fast { braked } else { speed[i] };
+            }
+            let gained = libm::sqrt(before * before + 2.0 * limits.accel_at(before) * ds);
+            speed[i] = speed[i].min(gained);
         }
         let mut motion = Self { stretches: Vec::with_capacity(knots.len() + 8), end: (t, knots.first().map_or(0.0, |k| k.s)) };
         for (i, knot) in knots.iter().enumerate() {
@@ -170,6 +178,17 @@ impl Motion {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_car_that_begins_too_fast_brakes_within_its_limit() {
+        let limits = Limits { accel: 9.0, brake: 16.0, v_max: 80.0 };
+        let knots: Vec<Knot> = (0..200).map(|n| Knot { s: f64::from(n) * 0.5, v: 20.0, stand: 0.0 }).collect();
+        let motion = Motion::along(&knots, limits, 0.0, 30.0);
+        let speeds: Vec<f64> = (0..300).map(|n| motion.at(f64::from(n) * 0.01).speed_mps).collect();
+        assert_eq!(speeds[0], 30.0);
+        assert!(speeds.windows(2).all(|w| w[1] - w[0] <= 1e-9 && w[0] - w[1] <= 16.0 * 0.01 + 1e-9), "{speeds:?}");
+        assert!((speeds[299] - 20.0).abs() < 1e-9);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

@@ -4,7 +4,7 @@ use boxbox_schemas::DriverId;
 
 use super::car::{Away, Begin, Car, Leaves, Person, Piece, Points, Service, seconds, us};
 use super::motion::{Knot, Limits, Motion, State};
-use super::spec::{Incident, Spec, Start, What};
+use super::spec::{Incident, Session, Spec, Start, What};
 
 /// Distance between knots of a plan, m.
 const STEP_M: f64 = 6.0;
@@ -193,7 +193,7 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
     let from_pits = events.iter().find_map(|e| if let What::PitStart { from_us, leaves_us } = e.what { Some((from_us, leaves_us)) } else { None });
     let (start, stand_s, pace_until_m) = match spec.start {
         _ if let Some((from_us, leaves_us)) = from_pits => {
-            (State { s_m: car.stall_m, speed_mps: 0.0, accel_mps2: 0.0 }, seconds(leaves_us - from_us).max(0.1), f64::NEG_INFINITY)
+            (State { s_m: out_of_pits_m(spec, car), speed_mps: 0.0, accel_mps2: 0.0 }, seconds(leaves_us - from_us).max(0.1), f64::NEG_INFINITY)
         }
         Start::Standing => (State { s_m: -offset, speed_mps: 0.0, accel_mps2: 0.0 }, green + style.reaction_s, f64::NEG_INFINITY),
         Start::Rolling => {
@@ -246,7 +246,12 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
                 t = piece.until_s;
                 let here = piece.motion.at(t);
                 piece_start = Begun::after(&piece, car, t, &here, Begin::Jump { towed });
-                let laps = libm::ceil((here.s_m - car.stall_m) / length);
+                // In a race a tow goes on round the track, and over the line if the stall is beyond it. Else the car is put into its stall in
+                // the same lap, as a real recording of a practice shows.
+                let laps = match spec.session {
+                    Session::Race => libm::ceil((here.s_m - car.stall_m) / length),
+                    Session::Qualifying { .. } => libm::floor(here.s_m / length) + if car.stall_m < 0.0 { 1.0 } else { 0.0 },
+                };
                 from = State { s_m: laps * length + car.stall_m, speed_mps: 0.0, accel_mps2: 0.0 };
                 stand_s = if towed { TOW_S + SERVICE_S } else { SERVICE_S };
                 piece_start.tow_until_s = if towed { t + TOW_S } else { 0.0 };
@@ -280,6 +285,13 @@ fn drive(spec: &Spec, car: &mut Car, style: &Style, events: &[Incident]) {
         }
         car.pieces.push(piece);
     }
+}
+
+/// Where a car stands that begins in its stall, m. In a session without a light no lap has begun there: lap 1 begins with the first line, also
+/// if the stall lies beyond it.
+fn out_of_pits_m(spec: &Spec, car: &Car) -> f64 {
+    let before_line = spec.session != Session::Race && car.stall_m > 0.0;
+    if before_line { car.stall_m - spec.circuit.length_m } else { car.stall_m }
 }
 
 /// The state at the beginning of a piece.

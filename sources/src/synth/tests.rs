@@ -48,6 +48,67 @@ fn accepted(frame: &CarFrame) -> bool {
     check::car_bytes(&bytes).is_ok()
 }
 
+fn possible(spec: &Spec) -> Result<(), TestCaseError> {
+    let race = Race::new(spec);
+    let truth = race.truth();
+    let length = spec.circuit.length_m;
+    for car in 0..spec.cars {
+        let mut before: Option<CarFrame> = None;
+        let mut shows_count = 0;
+        for action in race.script(car, 60) {
+            let frame = match action {
+                Action::Event(..) | Action::Driver(_) | Action::Restart => {
+                    before = None;
+                    continue;
+                }
+                Action::Frame(frame) => frame,
+                _ => continue,
+            };
+            prop_assert!(accepted(&frame), "{frame:?}");
+            if frame.track_loc == TrackLoc::NOT_IN_WORLD {
+                continue;
+            }
+            if let Some(last) = before {
+                let dt = (frame.sim_time_us - last.sim_time_us) as f64 / 1e6;
+                prop_assert!(frame.tick == last.tick + 1 && dt > 0.0);
+                let d = frame.lap_pct - last.lap_pct;
+                let driven = (d - d.round()) * length;
+                let v = f64::from(last.speed_mps.max(frame.speed_mps));
+                prop_assert!(driven >= -1e-9 && driven <= v * dt + 0.01, "{driven} m in {dt} s at {v} m/s");
+                prop_assert!(f64::from((frame.speed_mps - last.speed_mps).abs()) <= 17.0 * dt + 1e-3);
+            }
+            shows_count = shows_count.max(frame.incident_count);
+            before = Some(frame);
+        }
+        let undone = truth.cars[car].jumps_us.len();
+        let points: u16 = truth.cars[car].incidents.iter().map(|i| i.points).sum();
+        prop_assert!(shows_count >= points && (undone > 0 || shows_count == points), "{shows_count} {points}");
+    }
+    Ok(())
+}
+
+/// A flashback into a braking zone, after which the car drives a little slower than before.
+#[test]
+fn frames_after_a_flashback_are_possible() {
+    for (seed, lap, at, back_us, laps) in
+        [(2_431_579_729_272_917_406, 3, 0.7846539451515936, 4_907_945, Some(4)), (0, 1, 0.7751837096189858, 1_698_218, None)]
+    {
+        let script = vec![Incident { car: 0, lap, at, what: What::Flashback { back_us } }];
+        let distance = laps.map_or(Distance::Time(60_000_000), Distance::Laps);
+        let spec = Spec {
+            cars: 1,
+            stops: 0,
+            trouble: 0.5,
+            distance,
+            start: Start::Standing,
+            green_us: 4_000_000 + (seed % 1_000_000) as i64,
+            script,
+            ..Spec::new(seed)
+        };
+        possible(&spec).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
@@ -85,36 +146,7 @@ proptest! {
 
     #[test]
     fn frames_are_possible_and_the_truth_is_in_them(spec in races()) {
-        let race = Race::new(&spec);
-        let truth = race.truth();
-        let length = spec.circuit.length_m;
-        for car in 0..spec.cars {
-            let mut before: Option<CarFrame> = None;
-            let mut shows_count = 0;
-            for action in race.script(car, 60) {
-                let frame = match action {
-                    Action::Event(..) | Action::Driver(_) | Action::Restart => { before = None; continue }
-                    Action::Frame(frame) => frame,
-                    _ => continue,
-                };
-                prop_assert!(accepted(&frame), "{frame:?}");
-                if frame.track_loc == TrackLoc::NOT_IN_WORLD { continue }
-                if let Some(last) = before {
-                    let dt = (frame.sim_time_us - last.sim_time_us) as f64 / 1e6;
-                    prop_assert!(frame.tick == last.tick + 1 && dt > 0.0);
-                    let d = frame.lap_pct - last.lap_pct;
-                    let driven = (d - d.round()) * length;
-                    let v = f64::from(last.speed_mps.max(frame.speed_mps));
-                    prop_assert!(driven >= -1e-9 && driven <= v * dt + 0.01, "{driven} m in {dt} s at {v} m/s");
-                    prop_assert!(f64::from((frame.speed_mps - last.speed_mps).abs()) <= 17.0 * dt + 1e-3);
-                }
-                shows_count = shows_count.max(frame.incident_count);
-                before = Some(frame);
-            }
-            let undone = truth.cars[car].jumps_us.len();
-            let points: u16 = truth.cars[car].incidents.iter().map(|i| i.points).sum();
-            prop_assert!(shows_count >= points && (undone > 0 || shows_count == points), "{shows_count} {points}");
-        }
+        possible(&spec)?;
     }
 
     /// Sampled less often nothing that pulses is lost, and a skipped tick is all that differs.

@@ -297,12 +297,15 @@ impl Race {
         let overlaps = |from: f64, until: f64| from < end && until > start;
         let visits = self.visits(car);
         let (start_us, end_us) = (us(start), us(end));
-        let entered = visits.iter().any(|v| v.kind != PitKind::TOW && (start_us..end_us).contains(&v.enter_us));
-        let in_pits = |at: i64| visits.iter().any(|v| v.enter_us <= at && v.exit_us.is_none_or(|exit| exit > at));
+        let entered_by = |until_us: i64| visits.iter().any(|v| v.kind != PitKind::TOW && (start_us..until_us).contains(&v.enter_us));
+        let entered = entered_by(end_us);
+        let in_pits = visits.iter().any(|v| v.enter_us <= start_us && v.exit_us.is_none_or(|exit| exit > start_us)) || out_of_stall(car, start);
+        let left = |exit: i64| (start_us..end_us).contains(&exit) && !entered_by(exit);
+        let out = in_pits || visits.iter().any(|v| v.exit_us.is_some_and(left));
         reasons.set(Reasons::IN_LAP, entered);
-        reasons.set(Reasons::OUT_LAP, in_pits(start_us));
+        reasons.set(Reasons::OUT_LAP, out);
         tags.set(Tags::IN_LAP, entered);
-        tags.set(Tags::OUT_LAP, in_pits(start_us));
+        tags.set(Tags::OUT_LAP, out);
         tags.set(Tags::FIRST_LAP, first);
         tags.set(Tags::START_ESTIMATED, first);
         let pieces = car.pieces.iter();
@@ -389,6 +392,14 @@ impl Race {
         };
         order.iter().enumerate().map(place).collect()
     }
+}
+
+/// Whether a car that begins in its stall is still in the pit lane at `t`. That is no visit: it did not come in.
+fn out_of_stall(car: &Car, t: f64) -> bool {
+    let piece = &car.pieces[0];
+    let at = |t: f64| piece.motion.at(t).s_m;
+    let lane = piece.lane.first().filter(|lane| Piece::within(&[**lane], at(piece.from_s)));
+    t < piece.stands_until_s && lane.is_some_and(|lane| Piece::within(&[*lane], at(t)))
 }
 
 fn stay(car: &Car) -> Stay {

@@ -6,6 +6,9 @@ use proptest::prelude::*;
 
 use crate::writer::{Ibt, V};
 
+/// What a byte can become.
+const INSTEAD: [Option<u8>; 7] = [Some(b'A'), Some(b'.'), Some(b'-'), Some(b' '), Some(b':'), Some(0xe9), None];
+
 /// A text as the simulator writes it: 4 cars, 3 sessions with results, cameras, a setup; in UTF-8 or Windows-1252.
 fn written(utf8: bool) -> Vec<u8> {
     let mut text = String::from(
@@ -143,6 +146,39 @@ proptest! {
         let lines = if whole[at] == b'\n' || instead == Some(b'\n') { 2 } else { 1 };
         let changed = changed(&whole, &damaged);
         prop_assert!(changed.len() <= lines, "{:#?}\nat {at}, {instead:?}\n{}", changed, String::from_utf8_lossy(&damaged));
+    }
+}
+
+/// White space and dashes say which block a line stands in: each byte of them in turn becomes a letter, which may make a key of the line that
+/// seems to stand farther out, or is lost.
+#[test]
+fn a_byte_of_the_indent_or_the_dash_costs_that_lines_value_or_entry() {
+    let whole = written(true);
+    let before = units(&whole);
+    let mut line_at = 0;
+    for line in whole.split_inclusive(|b| *b == b'\n') {
+        let places = line.iter().take_while(|b| matches!(b, b' ' | b'-')).count();
+        for (at, instead) in (line_at..line_at + places).flat_map(|at| INSTEAD.map(|instead| (at, instead))) {
+            let mut damaged = whole.clone();
+            damaged.splice(at..=at, instead);
+            let changed = before.iter().zip(units(&damaged)).filter(|(a, b)| *a != b).count();
+            assert!(changed <= 1, "at {at}, {instead:?}: {:#?}\n{}", self::changed(&whole, &damaged), String::from_utf8_lossy(&damaged));
+        }
+        line_at += line.len();
+    }
+}
+
+/// Each item's own number in turn becomes that of another item: the other item is not lost.
+#[test]
+fn a_number_that_becomes_another_items_costs_its_own_item() {
+    let text = String::from_utf8(written(true)).unwrap();
+    for (key, count) in [("SessionNum", 3), ("CarIdx", 4)] {
+        for (damaged, other) in (0..count).flat_map(|n| (0..count).map(move |k| (n, k))) {
+            let became = text.replace(&format!("\n - {key}: {damaged}\n"), &format!("\n - {key}: {other}\n"));
+            assert_eq!(became == text, damaged == other);
+            let changed = changed(text.as_bytes(), became.as_bytes());
+            assert!(changed.len() <= 1, "{key} {damaged} became {other}: {changed:#?}");
+        }
     }
 }
 

@@ -207,22 +207,37 @@ impl<'a, 'l> Check<'a, 'l> {
             match next.what {
                 What::Blank => return false,
                 What::Text if !next.item => {}
-                // Behind a key it may be another list: then its items begin with another key.
-                _ if next.item => {
-                    let list = self.list(next.indent).filter(|_| next.indent >= line.indent);
-                    return list.is_some_and(|first| !line.is_key() || first == next.key());
-                }
+                _ if next.item => return next.indent >= line.indent && self.holds_item(line, next),
                 _ if next.indent < line.indent => return false,
                 _ if next.indent > line.indent && line.is_key() => {
                     return self.has_map(next.indent) && next.indent != line.indent + self.step && self.list_goes_on(n);
                 }
-                _ if next.indent > line.indent => return self.has_map(next.indent),
+                _ if next.indent > line.indent => return self.has_map(next.indent) || self.awaits_line(next),
                 // More of the same value, perhaps.
                 What::Pair(_) if !line.is_key() => {}
                 _ => return false,
             }
         }
         false
+    }
+
+    /// The item `next` behind `line` belongs to what is open before `line`.
+    fn holds_item(&self, line: &Line<'a>, next: &Line<'a>) -> bool {
+        let may_begin_list = line.is_key() && (next.indent == line.indent || next.indent == line.indent + self.step);
+        match self.list(next.indent) {
+            // Behind a key it may be another list: then its items begin with another key.
+            Some(first) => !may_begin_list || first == next.key(),
+            // The key of a list stands where its items do, and not farther out.
+            None => !may_begin_list && (self.awaits_line(next) || next.indent > line.indent && self.has_map(next.indent)),
+        }
+    }
+
+    /// Line `next` can stand in the block whose key has come and whose first line has not: as its first line, or as the second of an item.
+    fn awaits_line(&self, next: &Line<'_>) -> bool {
+        self.awaits.is_some_and(|key| {
+            let (dash, inner) = (next.indent == key || next.indent == key + self.step, next.indent == key + 2 || next.indent == key + self.step + 2);
+            if next.item { dash } else { next.indent == key + self.step || inner }
+        })
     }
 
     /// No list of another kind begins behind line `n`, whose first item has lost its dash.
