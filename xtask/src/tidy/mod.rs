@@ -1,6 +1,7 @@
 //! Rules for source files and documents that no compiler checks.
 
 mod circles;
+mod rules;
 mod text;
 
 use anyhow::{Context, Result};
@@ -14,6 +15,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
     let members = members(&manifest);
     let mut wrong = text::check(&root, &members)?;
     wrong.extend(circles::check(&root, &members)?);
+    wrong.extend(rules::check(&root)?);
     Ok(wrong)
 }
 

@@ -18,11 +18,8 @@ const MACHINE_FOLDERS: &[&str] = &[concat!("/", "root/"), concat!("/", "home/"),
 
 /// Checks the workspace at `root`. Each line is one fault: `file:line: what`.
 pub(super) fn check(root: &Path, members: &[String]) -> Result<Vec<String>> {
-    let mut files = Vec::new();
-    walk(root, Path::new(""), &mut files)?;
-    files.sort();
     let mut wrong = Vec::new();
-    for file in &files {
+    for file in &files(root)? {
         // A file that is not UTF-8 is binary and has no lines to check.
         if let Ok(text) = std::fs::read_to_string(root.join(file)) {
             wrong.extend(check_file(file, &text));
@@ -35,6 +32,14 @@ pub(super) fn check(root: &Path, members: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(wrong)
+}
+
+/// The text files of the workspace at `root`, relative to it.
+pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    walk(root, Path::new(""), &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 fn check_file(file: &Path, text: &str) -> Vec<String> {
@@ -75,7 +80,7 @@ fn names_folder(text: &str, folder: &str) -> bool {
     text.match_indices(folder).any(|(at, _)| !text[..at].ends_with(inside) && !text[at + folder.len()..].starts_with(inside))
 }
 
-fn is_test(file: &Path) -> bool {
+pub(super) fn is_test(file: &Path) -> bool {
     file.components().any(|part| part.as_os_str() == "tests") || file.file_stem().is_some_and(|stem| stem == "tests")
 }
 
