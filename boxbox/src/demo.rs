@@ -77,7 +77,7 @@ impl Demo<'_> {
         let session = SessionId::of(&self.node.tenant(), &source);
         let feed = self.node.feed().context("this process runs a processor")?;
         let mut follow = Follow::new(feed, self.node.sessions()?.clone(), self.node.tenant(), session);
-        let grant = |driver| self.node.connect_string(driver, None, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
+        let grant = |driver| self.node.connect_string(driver, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
         let rates = Rates { speed: self.options.speed, car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };

@@ -102,7 +102,7 @@ pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
     };
     let connect = match (&to, &node) {
         (Some(to), _) => to.clone(),
-        (None, Some(node)) => node.connect_string(options.driver, None, OWN_GRANT_DAYS)?.parse()?,
+        (None, Some(node)) => node.connect_string(options.driver, OWN_GRANT_DAYS)?.parse()?,
         (None, None) => anyhow::bail!("no server"),
     };
     let tenant = to.as_ref().and_then(|to| grant::peek(&to.grant)).map(|grant| grant.tenant);

@@ -146,3 +146,15 @@ async fn a_removed_key_ends_what_is_driven_with_it() {
     assert!(old.refused().unwrap().contains("not in use"), "{:?}", old.refused());
     new.drives_on("the other key is in use");
 }
+
+#[test]
+fn the_public_host_of_a_server_is_in_grants_made_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let server = Server::start(&["up", "--data", data, "--quic-port", "0", "--api-port", "0", "--public-host", "race.example.org"]);
+    let host = |connect: &str| connect.split_once('@').unwrap().1.split(':').next().unwrap().to_owned();
+    let (_, connect) = create(data, &["--driver", "anna"]);
+    assert_eq!((host(&server.connect), host(&connect)), ("race.example.org".to_owned(), "race.example.org".to_owned()));
+    let (_, other) = create(data, &["--driver", "anna", "--host", "other.example.org"]);
+    assert_eq!(host(&other), "other.example.org", "what is asked for comes first");
+}

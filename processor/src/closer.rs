@@ -85,6 +85,7 @@ impl Closer {
             let age = Duration::from_micros(now_us.saturating_sub(session.updated_at_us).max(0) as u64);
             let closing = match session.closed {
                 false if now.duration_since(last.at) >= self.close_after => Closing::SILENCE,
+                // What comes later is counted and dropped (`session.retire`).
                 true if age >= self.retire_after => Closing::RETIRED,
                 _ => continue,
             };

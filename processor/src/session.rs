@@ -171,6 +171,7 @@ impl Session {
             }
             Err(panic) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
+                    // Its laps end here, and no other stream is touched (`session.halt`).
                     stream.halt();
                 }
                 Err(panic_message(&*panic))
@@ -216,6 +217,7 @@ impl Session {
         counts.applied(self.book.reopen());
     }
 
+    // What waits for the simulator is settled without it (`session.close`).
     fn close(&mut self, counts: &mut Counts) -> Result<(), String> {
         let (mut facts, mut outcome) = (vec![], Ok(()));
         for (id, stream) in &mut self.streams {

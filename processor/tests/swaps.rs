@@ -45,6 +45,8 @@ enum Leaving {
     Dies,
     /// It watches for a while, and ends; it is started again a while before the next stretch.
     ComesAndGoes,
+    /// The same, and while it watches before a stretch it dies and is started again.
+    DiesWatching,
 }
 
 /// A stop at the end of lap `lap`: who is in the car, from and until how long after the car stands, s.
@@ -230,6 +232,7 @@ impl Driven {
                     Leaving::Blank | Leaving::Seen => true,
                     Leaving::Ends | Leaving::Dies => drives,
                     Leaving::ComesAndGoes => near,
+                    Leaving::DiesWatching => near && !seats.iter().any(|(from, _)| (from - 5.0..from - 4.0).contains(&t)),
                 };
                 if sends {
                     if runs.last().is_none_or(|run| run.over) {
@@ -238,11 +241,11 @@ impl Driven {
                     let run = runs.last_mut().unwrap();
                     run.frame(t, if drives { self.frame(tick) } else { self.watched(tick, *client) });
                 } else if let Some(run) = runs.last_mut().filter(|run| !run.over) {
-                    run.stop(*client != Leaving::Dies);
+                    run.stop(!matches!(client, Leaving::Dies | Leaving::DiesWatching));
                 }
             }
             if let Some(run) = runs.last_mut().filter(|run| !run.over) {
-                run.stop(*client != Leaving::Dies);
+                run.stop(!matches!(client, Leaving::Dies | Leaving::DiesWatching));
             }
             all.extend(runs.into_iter().map(|run| run.sent));
         }
@@ -398,6 +401,8 @@ fn plan(seed: u64) -> Plan {
     if seed.is_multiple_of(4) {
         // Everybody stays connected.
         clients.fill(if seed.is_multiple_of(8) { Leaving::Blank } else { Leaving::Seen });
+    } else if seed.is_multiple_of(3) {
+        clients.iter_mut().filter(|client| **client == Leaving::ComesAndGoes).for_each(|client| *client = Leaving::DiesWatching);
     }
     let (mut lap, mut who, mut stops) = (0, 0, vec![]);
     for _ in 0..rng.usize(1..=5) {
@@ -418,11 +423,17 @@ fn plan(seed: u64) -> Plan {
     Plan { laps: lap + rng.u32(1..=2), stops, clients }
 }
 
+/// Races that did not come out as driven before, and why.
+const SEEDS_BEFORE: [u64; 1] = [
+    // The driver's run before had shown only blank samples when this one began.
+    422,
+];
+
 #[test]
 fn team_races_come_out_as_driven_with_any_clients_connected_in_any_order() {
     let first: u64 = std::env::var("BOXBOX_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let (mut swaps, mut returns, mut within_a_stop) = (0, 0, 0);
-    for seed in first..first + 40 {
+    for seed in SEEDS_BEFORE.into_iter().chain(first..first + 40) {
         let plan = plan(seed);
         let driven = drive(&plan);
         let mut turns: Vec<usize> = driven.seats.iter().map(|s| s.0).collect();

@@ -4,10 +4,13 @@
 
 mod common;
 
+use boxbox_race::stream::since_start_us;
 use boxbox_schemas::event::EventCode;
-use boxbox_schemas::frame::CarFrame;
-use common::Rig;
-use common::synth::{Car, practice};
+use boxbox_schemas::frame::{CarBits, CarFrame, TrackLoc};
+use boxbox_schemas::record::{Content, Kind, Record};
+use boxbox_schemas::results::PitVisit;
+use common::synth::{Car, PitTrip, pitting, practice, within};
+use common::{Rig, record};
 use proptest::prelude::*;
 
 const DRIVE_S: f64 = 220.0;
@@ -57,6 +60,137 @@ fn near(a: &[(u32, Vec<i64>, i64)], b: &[(u32, Vec<i64>, i64)], within_us: i64) 
     Ok(())
 }
 
+/// Session time of a tick of a 60 Hz simulator, µs.
+fn us_of(tick: i64) -> i64 {
+    (tick * 1_000_000 + 30) / 60
+}
+
+/// Frames of a 60 Hz simulator, whose session time slips.
+fn slipped(frames: &[CarFrame], slips: &[Slip]) -> Vec<CarFrame> {
+    let ahead = |tick: u32| slips.iter().filter(|(at, _)| *at <= tick).map(|(_, ticks)| ticks).sum::<i64>();
+    frames.iter().map(|f| CarFrame { sim_time_us: us_of(i64::from(f.tick) + ahead(f.tick)), ..*f }).collect()
+}
+
+/// A visit with a stop: enters at 70 s, stands from 76 to 84 s, leaves at 95 s.
+const STOP: PitTrip = PitTrip { enter_s: 70.0, stands_s: Some((76.0, 84.0)), exit_s: 95.0, lane_mps: 20.0 };
+
+/// The frames of [`STOP`]; with `drops_out` pit road drops out for a tick, a second and more apart.
+fn stopping(hz: u32, drops_out: bool) -> Vec<CarFrame> {
+    let mut frames = pitting(&STOP, 130.0, hz);
+    for from_s in (0..20).map(|k| 70.5 + 1.2 * f64::from(k)).filter(|s| drops_out && !(75.0..85.0).contains(s)) {
+        within(&mut frames, from_s, from_s + 1.0 / f64::from(hz), |f| {
+            f.bits = f.bits.without(CarBits::ON_PIT_ROAD);
+            f.track_loc = TrackLoc::ON_TRACK;
+        });
+    }
+    frames
+}
+
+/// Everything that has a duration in a visit.
+fn durations(rig: &Rig) -> Vec<(i64, i64, i64)> {
+    rig.visits().iter().map(|v: &PitVisit| (v.lane_us().unwrap(), v.stationary_us, v.service_us.unwrap())).collect()
+}
+
+fn as_long(ours: &[(i64, i64, i64)], plain: &[(i64, i64, i64)]) -> Result<(), TestCaseError> {
+    prop_assert_eq!((ours.len(), plain.len()), (1, 1));
+    let ((lane, stood, served), (of_lane, of_stood, of_served)) = (ours[0], plain[0]);
+    let near = |a: i64, b: i64| (a - b).abs() <= 20;
+    prop_assert!(near(lane, of_lane) && near(stood, of_stood) && near(served, of_served), "{ours:?} against {plain:?}");
+    Ok(())
+}
+
+/// Slips between two moments, at most one in `apart` ticks.
+fn slips_in(range: std::ops::Range<u32>, apart: u32) -> impl Strategy<Value = Vec<Slip>> {
+    prop::collection::vec((range, prop::sample::select(vec![1i64, 2, -1])), 1..8).prop_map(move |mut slips| {
+        slips.sort_unstable();
+        slips.dedup_by(|b, a| b.0 - a.0 < apart);
+        slips
+    })
+}
+
+/// Slips that lose no frame at this rate: session time that stands for a tick shows two frames at one moment, of which one is left out, and
+/// what begins there is known to half a frame more (`motion.order`).
+fn seen_at(slips: &[Slip], hz: u32) -> Vec<Slip> {
+    slips.iter().map(|(at, ticks)| (*at, if hz == 60 { ticks.abs() } else { *ticks })).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
+
+    /// A visit to the pits, its stop and its service are as long as those of the same drive without slips; also where pit road drops out,
+    /// where the stream is stored, and where the client is started again.
+    #[test]
+    fn session_time_ahead_of_the_ticks_makes_no_stop_longer(
+        slips in slips_in(4_100..5_800, 60), hz in prop::sample::select(vec![60u32, 20, 10, 4]), drops_out: bool, seed: u64,
+    ) {
+        let slips = seen_at(&slips, hz);
+        let frames = stopping(hz, drops_out);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut plain, mut rig) = (Rig::new(&practice()), Rig::new(&practice()));
+        plain.frames(&slipped(&frames, &[]));
+        for frame in slipped(&frames, &slips) {
+            rig.frame(&frame);
+            if random.u32(0..200) == 0 {
+                rig.store_and_load();
+            }
+        }
+        [&mut plain, &mut rig].into_iter().for_each(|rig| rig.end());
+        as_long(&durations(&rig), &durations(&plain))?;
+        // Moments are corrected too.
+        prop_assert!((rig.visits()[0].exit_us.unwrap() - plain.visits()[0].exit_us.unwrap()).abs() <= 20);
+    }
+
+    /// A rewind in the visit, or after it, to before a slip or after it: the visit of the second time is as long as one without slips.
+    #[test]
+    fn a_rewind_undoes_the_slips_of_a_visit(slips in slips_in(4_100..5_900, 60), from in 4_300u32..6_600, back in 30u32..1_800, hz in prop::sample::select(vec![60u32, 20])) {
+        // As many as are kept for a rewind.
+        let slips = &seen_at(&slips, hz)[..];
+        let slips = &slips[..slips.len().min(4)];
+        let every = 60 / hz;
+        let frames = slipped(&stopping(hz, false), slips);
+        let at = |tick: u32| frames.iter().position(|f| f.tick >= tick).unwrap();
+        let (from, to) = (at(from), at(from.saturating_sub(back) / every * every));
+        let (mut plain, mut rig) = (Rig::new(&practice()), Rig::new(&practice()));
+        plain.frames(&slipped(&stopping(hz, false), &[]));
+        rig.frames(&frames[..from]);
+        rig.event(EventCode::REWIND, frames[to].tick, frames[to].sim_time_us);
+        rig.frames(&frames[to..]);
+        [&mut plain, &mut rig].into_iter().for_each(|rig| rig.end());
+        as_long(&durations(&rig), &durations(&plain))?;
+    }
+
+    /// The frames of a lap, timed by themselves, are where they are without slips; also those before the first slip, whose start was moved.
+    #[test]
+    fn frames_of_a_lap_are_timed_as_the_lap_is(slips in slips_in(300..13_000, 60), hz in prop::sample::select(vec![60u32, 20, 4]), lost in prop::collection::vec(20usize..13_000, 0..4)) {
+        let keep = |frames: Vec<CarFrame>| {
+            let mut index = 0;
+            let near_slip = |tick: u32| slips.iter().any(|(at, _)| tick.abs_diff(*at) < 60);
+            frames.into_iter().filter(|f| { index += 1; !lost.contains(&index) || near_slip(f.tick) }).collect::<Vec<_>>()
+        };
+        let slips = seen_at(&slips, hz);
+        let car = Car::default();
+        let timed = |frames: &[CarFrame]| {
+            let records: Vec<Record> = frames.iter().map(|f| record(Kind::CAR, f)).collect();
+            let archived: Vec<_> = records.iter().map(|r| { let Content::Car(of) = r.content().unwrap() else { unreachable!() }; of.iter().next().unwrap().unwrap() }).collect();
+            let rig = fed(frames);
+            let laps = rig.laps();
+            // The description is the first of the stream.
+            laps.iter().map(|lap| {
+                let span = lap.spans[0];
+                let of: Vec<_> = (span.first_seq..span.next_seq).map(|seq| (seq, archived[seq as usize - 1])).collect();
+                (lap.time_us, since_start_us(lap, &of, Some(4_000.0)))
+            }).collect::<Vec<_>>()
+        };
+        let (ours, plain) = (timed(&keep(slipping(&car, hz, 60, &slips, true))), timed(&keep(slipping(&car, hz, 60, &[], true))));
+        prop_assert!(ours.len() == plain.len() && ours.len() >= 3);
+        for ((time_us, ours), (_, plain)) in ours.iter().zip(&plain) {
+            prop_assert_eq!(ours.len(), plain.len());
+            prop_assert!(ours.iter().zip(plain).all(|(a, b)| (a - b).abs() <= 20), "{:?} against {:?}", ours.iter().zip(plain).find(|(a, b)| (*a - *b).abs() > 20), time_us);
+            prop_assert!(ours[0] <= 250_000 && *ours.last().unwrap() + 250_000 >= *time_us);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
 
@@ -75,6 +209,10 @@ proptest! {
         let (plain, slipped) = (fed(&slipping(&car, hz, ticks_per_s, &[], true)), fed(&slipping(&car, hz, ticks_per_s, &slips, true)));
         near(&laps(&slipped), &laps(&plain), 10)?;
         prop_assert!(laps(&plain).len() >= 3);
+        // And when the lines were crossed, by which cars are ranked.
+        for (ours, of) in slipped.laps().iter().zip(plain.laps()) {
+            prop_assert!((ours.end_us - of.end_us).abs() <= 60, "lap {}: {} against {}", of.number, ours.end_us, of.end_us);
+        }
     }
 
     /// Where the simulator has no ticks, the motion shows the same.

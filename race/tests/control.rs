@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the answer")]
 
 use boxbox_race::timing::{self, FlagSpan, Formation, Outcome, RaceControl, Ranking, Seen};
-use boxbox_schemas::frame::Flags;
-use boxbox_schemas::results::{Lap, PitKind, PitVisit};
+use boxbox_schemas::frame::{Flags, SessionState};
+use boxbox_schemas::results::{CarNow, Lap, PitKind, PitVisit, SessionStateChange};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, ShortId};
 use boxbox_testkit::{laps, rows};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn own(n: usize, flag: Flags, from_us: i64, until_us: Option<i64>) -> FlagSpan {
 }
 
 fn seen<'a>(spans: &'a [FlagSpan], laps: &'a [Lap], visits: &'a [PitVisit]) -> Seen<'a> {
-    Seen { ranking: Ranking::Distance, spans, laps, visits, parade_us: None, countdown: &[] }
+    Seen { ranking: Ranking::Distance, spans, laps, visits, states: &[], cars: &[] }
 }
 
 /// Cars that cross the line at these times, µs, from lap 1 on.
@@ -156,32 +156,81 @@ proptest! {
     }
 }
 
-/// `control.formation`: it ends with the first green; the session state, where it is known, says when it began.
+/// `control.formation`: it ends with the first green.
 #[test]
 fn the_formation_ends_at_green() {
-    let formation = |spans: &[FlagSpan], parade_us| timing::race_control(&Seen { parade_us, ..seen(spans, &[], &[]) }).formation;
+    let formation = |spans: &[FlagSpan]| timing::race_control(&seen(spans, &[], &[])).formation;
     let rolling = [span(Flags::START_READY, 0, Some(80 * S)), span(Flags::ONE_TO_GREEN, 0, Some(81 * S)), span(Flags::GREEN, 80 * S, None)];
-    assert_eq!(formation(&rolling, None), Some(Formation { from_us: None, until_us: Some(80 * S) }));
-    assert_eq!(formation(&rolling, Some((20 * S, 80 * S))), Some(Formation { from_us: Some(20 * S), until_us: Some(80 * S) }));
-    assert_eq!(formation(&rolling[..1], None), Some(Formation { from_us: None, until_us: None }));
+    assert_eq!(formation(&rolling), Some(Formation { from_us: None, until_us: Some(80 * S) }));
+    assert_eq!(formation(&rolling[..1]), Some(Formation { from_us: None, until_us: None }));
     // A client that came later saw none of it.
-    assert_eq!(formation(&rolling[2..], None), None);
+    assert_eq!(formation(&rolling[2..]), None);
     assert_eq!(timing::race_control(&seen(&[], &[], &[])), RaceControl::default());
 }
 
-/// `control.red`: the clock stood still under a red flag where the simulator's countdown did, ran on where it ran on, and nothing is
-/// said without a countdown.
+/// The states that a client is shown from `from_us` on, and its car until `until_us`: the last state of `all` that began by then, and each
+/// change after it, up to `lag_us` late.
+fn client(n: usize, all: &[(i64, SessionState)], from_us: i64, lag_us: i64, until_us: i64) -> (Vec<SessionStateChange>, CarNow) {
+    let joined = all.iter().rfind(|(us, _)| us + lag_us <= from_us).map(|(_, state)| (from_us, *state));
+    let later = all.iter().map(|(us, state)| (us + lag_us, *state)).filter(|(us, _)| *us > from_us && *us <= until_us);
+    let driver = DriverId(id(n));
+    let mut before = SessionState::INVALID;
+    let change = |(us, to): (i64, SessionState)| SessionStateChange {
+        session: SessionId::default(),
+        entry: EntryId(driver.0),
+        driver,
+        run: rows::car_now(driver, 0, 0).run,
+        timeline: 0,
+        tick: (us / 1_000) as u32,
+        sim_time_us: us,
+        from: std::mem::replace(&mut before, to),
+        to,
+        superseded: false,
+        late: false,
+    };
+    (joined.into_iter().chain(later).map(change).collect(), rows::car_now(driver, n as u16, until_us))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// `control.formation`: it begins with the parade laps, in a start without them with the warm-up, as more than half of the clients are
+    /// shown it, whoever joins when; and where no client was shown how that began, nothing is said of it.
+    #[test]
+    fn the_formation_begins_as_the_state_says(
+        warmup in 10 * S..30 * S, parade in prop::option::of(40 * S..60 * S), clients in prop::collection::vec((0..75 * S, 0..S / 2), 1..5), is_green in any::<bool>()
+    ) {
+        let green = 80 * S;
+        let mut all = vec![(0, SessionState::GET_IN_CAR), (warmup, SessionState::WARMUP)];
+        all.extend(parade.map(|us| (us, SessionState::PARADE)));
+        // The state follows the light by as much as in a real recording.
+        all.push((green + 11 * S / 10, SessionState::RACING));
+        let until = if is_green { green + 20 * S } else { green - S };
+        let (states, cars): (Vec<_>, Vec<_>) = (0..).zip(&clients).map(|(n, (from, lag))| client(n, &all, *from, *lag, until)).unzip();
+        let states = states.concat();
+        let mut spans = vec![span(Flags::START_READY, 0, Some(green))];
+        spans.extend(is_green.then(|| span(Flags::GREEN, green, None)));
+        let formation = timing::race_control(&Seen { states: &states, cars: &cars, ..seen(&spans, &[], &[]) }).formation.unwrap();
+        prop_assert_eq!(formation.until_us, is_green.then_some(green));
+        // The first moment at which more than half of those that stream then are shown the state.
+        let begins = parade.or(is_green.then_some(warmup));
+        let shown = |us: i64| clients.iter().filter(|(from, _)| *from <= us).count();
+        let told = |us: i64, of: i64| clients.iter().filter(|(from, lag)| *from <= us && of + lag <= us).count();
+        let moments = |of: i64| clients.iter().map(move |(from, lag)| (*from).max(of + lag));
+        let majority = begins.and_then(|of| moments(of).filter(|us| 2 * told(*us, of) > shown(*us)).min().filter(|us| *us < green));
+        let changes = |of: i64| clients.iter().filter(move |(from, lag)| *from < of + lag).map(move |(_, lag)| of + lag);
+        let known = begins.zip(majority).is_some_and(|(of, us)| changes(of).any(|change| change <= us));
+        prop_assert_eq!(formation.from_us, majority.filter(|_| known));
+    }
+}
+
+/// `control.red`: red flags are counted, in practice too.
 #[test]
-fn a_red_flag_stops_the_clock_where_the_simulator_says_so() {
-    let spans = [span(Flags::RED, 100 * S, Some(400 * S)), span(Flags::RED, 900 * S, None)];
-    let stopped = |countdown: &[(i64, i64)]| {
-        let control = timing::race_control(&Seen { countdown, ..seen(&spans, &[], &[]) });
-        control.red_flags.iter().map(|r| (r.number, r.clock_stopped_us)).collect::<Vec<_>>()
-    };
-    let ticking = |stands: bool| {
-        (0..60).map(|k| k * 10 * S).map(|us| (us, 3_600 * S - if stands { us.min(100 * S) + (us - 400 * S).max(0) } else { us })).collect::<Vec<_>>()
-    };
-    assert_eq!(stopped(&ticking(true)), [(1, Some(300 * S)), (2, None)]);
-    assert_eq!(stopped(&ticking(false)), [(1, Some(0)), (2, None)]);
-    assert_eq!(stopped(&[]), [(1, None), (2, None)]);
+fn red_flags_are_counted() {
+    let spans = [span(Flags::RED, 100 * S, Some(400 * S)), span(Flags::RED, 401 * S, Some(500 * S)), span(Flags::RED, 900 * S, None)];
+    for ranking in [Ranking::Distance, Ranking::BestLap] {
+        let control = timing::race_control(&Seen { ranking, ..seen(&spans, &[], &[]) });
+        let table: Vec<_> = control.red_flags.iter().map(|r| (r.number, r.from_us / S, r.until_us.map(|us| us / S))).collect();
+        assert_eq!(table, [(1, 100, Some(500)), (2, 900, None)]);
+    }
 }

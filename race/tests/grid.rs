@@ -296,6 +296,6 @@ fn a_start_that_was_over_before_the_first_frame_is_none() {
         rig.frames(grid.frames(60).iter().filter(|f| f.sim_time_us > 20_450_000));
         rig.end();
         assert_eq!(rig.race.start().green_us, None, "{shown:?}");
-        assert!(!rig.numbers().contains(&1), "{shown:?}: {:?}", rig.numbers());
+        assert!(rig.laps().iter().all(|l| l.number > 1 || l.timed_us().is_none()), "{shown:?}: {:?}", rig.numbers());
     }
 }

@@ -294,7 +294,7 @@ fn every_subset_of_flags_is_kept() {
         let rig = fed(&practice(), &frames);
         assert_eq!(changes(&rig), [(us(70.0), Flags(0), shown), (us(80.0), shown, Flags(0))]);
         assert_eq!(rig.lap(2).tags.has(Tags::HAD_YELLOW), shown.any(Flags::YELLOW.with(Flags::CAUTION)));
-        // `flag.chequered`: laps go on.
+        // `race.counts`: laps go on.
         assert_eq!(rig.numbers(), [2, 3]);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_race::timing::{self, Counting, DecidedBy, Facts, FinishLaps, Moment, Ranking};
+use boxbox_race::timing::{self, Counting, DecidedBy, FINISH_QUESTIONS, Facts, FinishLaps, Moment, Ranking};
 use boxbox_race::view::{LapKey, Rows, SessionView};
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Source, StreamKey, TenantId};
@@ -114,6 +114,7 @@ impl Store {
     fn best_laps(&self, until_us: i64, counting: &Counting) -> Vec<Lap> {
         let mut best: BTreeMap<EntryId, &Lap> = BTreeMap::new();
         let counts = |l: &&Lap| l.start_us < counting.begun_before_us && l.number >= counting.best_from_number;
+        let until_us = until_us.min(counting.ended_by_us);
         for lap in self.laps.values().filter(|l| !l.superseded && l.valid() && l.end_us <= until_us).filter(counts) {
             let kept = best.entry(lap.entry).or_insert(lap);
             if (lap.deciding_us(), lap.end_us) < (kept.deciding_us(), kept.end_us) {
@@ -127,7 +128,7 @@ impl Store {
     fn light_view(&self, at_us: Option<i64>, rng: &mut Rng) -> SessionView {
         let Rows { flags, states, cars, pit_visits, .. } = self.rows(rng);
         let mut view = SessionView::of(self.info.clone().unwrap()).with(Rows { flags, states, cars, ..Rows::default() });
-        for _ in 0..2 {
+        for _ in 0..FINISH_QUESTIONS {
             let FinishLaps { numbers, last_two_begun_by } = view.finish_laps();
             let mut laps: Vec<Lap> = self.laps.values().filter(|l| !l.superseded && numbers.contains(&l.number)).cloned().collect();
             laps.extend(last_two_begun_by.map(|us| self.laps_at(us)).unwrap_or_default());
@@ -149,7 +150,8 @@ impl Store {
         let chequered_us = timing::chequered_us(&facts);
         let counting = Counting::of(&facts, timing::finish(&facts).as_ref());
         let at = at_us.unwrap_or(i64::MAX);
-        let recent = self.laps_at(chequered_us.map_or(at, |flag| at.min(flag - 1)));
+        let mut recent = self.laps_at(chequered_us.map_or(at, |flag| at.min(flag - 1)));
+        recent.retain(|l| l.end_us <= counting.ended_by_us);
         // Which laps count depends on those before them, also of a past moment.
         let of = self.laps.values().filter(|l| !l.superseded).collect::<Vec<_>>();
         let of_entry = of.chunk_by(|a, b| a.entry == b.entry).map(|of| counting.counting(of.iter().copied()));
@@ -161,7 +163,7 @@ impl Store {
 }
 
 fn facts<'a>(session: &'a SessionInfo, rows: &'a Rows) -> Facts<'a> {
-    Facts { session, laps: &rows.laps, flags: &rows.flags, states: &rows.states, cars: &rows.cars }
+    Facts { session, laps: &rows.laps, flags: &rows.flags, states: &rows.states, cars: &rows.cars, pit_visits: &rows.pit_visits }
 }
 
 // ---- histories -----------------------------------------------------------------------------------------------------

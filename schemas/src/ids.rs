@@ -272,7 +272,7 @@ mod hex_u128 {
 const SESSION_DOMAIN: &[u8] = b"boxbox.session.v1";
 
 impl SessionId {
-    /// The first 16 bytes of SHA-256 over a domain tag, the length-prefixed tenant, and the source (F6).
+    /// The first 16 bytes of SHA-256 over a domain tag, the length-prefixed tenant, and the source (F6) (`session.is`).
     pub fn of(tenant: &TenantId, source: &Source) -> Self {
         let mut h = Sha256::new();
         h.update(SESSION_DOMAIN);

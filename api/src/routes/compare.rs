@@ -139,7 +139,8 @@ impl<'a> Axis<'a> {
         let one = |side: &'a Side| {
             let frames = side.frames.all();
             let length_m = length_m(side.session.meta.as_ref(), &frames).ok_or_else(no_length)?;
-            let progress = Progress::of(&side.lap, &frames, Some(length_m), true).ok_or_else(no_place)?;
+            let at_us = side.frames.at_us(&side.lap);
+            let progress = Progress::of(&side.lap, (&frames, &at_us), Some(length_m), true).ok_or_else(no_place)?;
             Ok((length_m, (frames, progress)))
         };
         let ((length_a, a), (length_b, b)) = (one(a)?, one(b)?);

@@ -32,7 +32,7 @@ pub(crate) async fn draw(reader: Reader, Path(path): Path<LapPath>, State(app): 
     let driven =
         driven.ok_or_else(|| Problem::unprocessable("no_path", "The frames of this lap have neither the car's position nor its heading."))?;
     let car = Car::of(session.meta.as_ref(), lap.slot);
-    let progress = Progress::of(&lap, &all, session.meta.as_ref().and_then(SessionMeta::known_length_m), frames.complete);
+    let progress = Progress::of(&lap, (&all, &frames.at_us(&lap)), session.meta.as_ref().and_then(SessionMeta::known_length_m), frames.complete);
     let starts = session.meta.iter().flat_map(|m| &m.sector_starts).copied();
     let marks = progress.map(|progress| {
         starts.filter(|share| *share <= progress.end()).filter_map(|share| progress.samples.between(share)).map(|at| at.before).collect()

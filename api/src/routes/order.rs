@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_race::timing::{self, FinishLaps};
+use boxbox_race::timing::{self, FINISH_QUESTIONS, FinishLaps};
 use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::limits::SIM_TIME_MAX_US;
 use boxbox_schemas::results::{FlagChange, PitVisit, SessionInfo, SessionStateChange};
@@ -48,9 +48,9 @@ async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option
         cars: app.stored(results.cars(tenant, id).await)?,
         ..Rows::default()
     });
-    // What the end of a race depends on is known after two questions: the second one may depend on the first one's laps.
+    // What the end of a race depends on: each question may depend on the laps of the one before.
     let mut known = FinishLaps::default();
-    for _ in 0..2 {
+    for _ in 0..FINISH_QUESTIONS {
         let wanted = view.finish_laps();
         let mut laps = vec![];
         for number in wanted.numbers.iter().filter(|number| !known.numbers.contains(number)) {
@@ -68,7 +68,11 @@ async fn view(app: &App, tenant: &TenantId, session: &SessionInfo, at_us: Option
         // Which laps count depends on all laps of a car; such a session has few.
         return Ok(view.with(Rows { laps: read::all_laps(app, tenant, id).await?, ..Rows::default() }));
     }
-    let bests = BestLaps { ended_by_us: at_or_now_us, begun_before_us: counting.begun_before_us, from_number: counting.best_from_number };
+    let bests = BestLaps {
+        ended_by_us: at_or_now_us.min(counting.ended_by_us),
+        begun_before_us: counting.begun_before_us,
+        from_number: counting.best_from_number,
+    };
     let mut laps = app.stored(results.laps_at(tenant, id, view.recent_until_us(Some(at_or_now_us))).await)?;
     laps.extend(app.stored(results.best_laps(tenant, id, bests).await)?);
     // Where cars are says who is in the pits now; who was there is told by the visits.

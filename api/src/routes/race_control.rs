@@ -7,7 +7,7 @@ use axum::extract::State;
 use boxbox_race::timing;
 use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::EntryId;
-use boxbox_schemas::results::{FlagChange, PitVisit};
+use boxbox_schemas::results::{FlagChange, PitVisit, SessionStateChange};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,7 +27,9 @@ pub(crate) async fn race_control(reader: Reader, Path(path): Path<SessionPath>, 
     let rows = Rows {
         laps: read::all_laps(&app, tenant, id).await?,
         flags: read::rows_of::<FlagChange>(&app, tenant, id).await?,
+        states: read::rows_of::<SessionStateChange>(&app, tenant, id).await?,
         pit_visits: read::rows_of::<PitVisit>(&app, tenant, id).await?,
+        cars: app.stored(app.sessions()?.cars(tenant, id).await)?,
         ..Rows::default()
     };
     Ok(Json(RaceControl::of(SessionView::of(session).with(rows).race_control())))
@@ -66,7 +68,8 @@ impl RaceControl {
 /// The time before the green flag.
 #[derive(Serialize, ToSchema)]
 struct Formation {
-    /// When the field set off, session time; `null` if that is not known.
+    /// When the field set off for its parade laps; in a start without them, when the warm-up began; session time. `null` if no client was
+    /// shown that.
     from_us: Option<i64>,
     /// When it turned green, session time; `null` while it has not.
     until_us: Option<i64>,
@@ -105,14 +108,12 @@ struct RedFlag {
     from_us: i64,
     /// When it ended; `null` while it is out.
     until_us: Option<i64>,
-    /// For how long the simulator's countdown stood still; `null` if no countdown is known.
-    clock_stopped_us: Option<i64>,
 }
 
 impl RedFlag {
     fn of(red: timing::RedFlag) -> Self {
-        let timing::RedFlag { number, from_us, until_us, clock_stopped_us } = red;
-        Self { number, from_us, until_us, clock_stopped_us }
+        let timing::RedFlag { number, from_us, until_us } = red;
+        Self { number, from_us, until_us }
     }
 }
 

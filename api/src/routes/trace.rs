@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use boxbox_race::stream::since_start_us;
 use boxbox_schemas::frame::ArchivedCarFrame;
 use boxbox_schemas::{EntryId, SessionId, TenantId, results};
 use boxbox_store::FrameRun;
@@ -37,17 +38,16 @@ pub(crate) async fn trace(
     let grid = params.grid()?;
     let lap = laps::find(&app, &reader.tenant, &path).await?;
     let frames = Frames::of(&app, &reader.tenant, &lap, limit).await?;
-    let all = frames.all();
+    let (all, at_us) = (frames.all(), frames.at_us(&lap));
     let mut columns = BTreeMap::new();
     let points = match grid {
         Grid::Frames => {
-            let at: Vec<i64> = all.iter().map(|f| i64::from(f.sim_time_us) - lap.start_us).collect();
-            columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Every(&at)))));
+            columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Every(&at_us)))));
             all.len()
         }
         Grid::Time { step_us } => {
-            let samples = Samples::rising(all.iter().enumerate().map(|(i, f)| ((i64::from(f.sim_time_us) - lap.start_us) as f64, i)));
-            let end_us = if frames.complete { lap.time_us } else { all.last().map_or(0, |f| i64::from(f.sim_time_us) - lap.start_us) };
+            let samples = Samples::rising(at_us.iter().enumerate().map(|(i, us)| (*us as f64, i)));
+            let end_us = if frames.complete { lap.time_us } else { at_us.last().copied().unwrap_or(0) };
             let at = bounded_steps(end_us.max(0) as f64, step_us)?;
             let at: Vec<_> = at.into_iter().filter_map(|us| Some((samples.between(us)?, us.round() as i64))).collect();
             columns.extend(channels.iter().map(|c| (c.name, c.column(&all, &Values::Between(&at)))));
@@ -56,7 +56,7 @@ pub(crate) async fn trace(
         Grid::Distance { step_m } => {
             let session = read::session(&app, &reader.tenant, &lap.session).await?;
             let length_m = length_m(session.meta.as_ref(), &all).ok_or_else(no_length)?;
-            let progress = Progress::of(&lap, &all, Some(length_m), frames.complete).ok_or_else(no_place)?;
+            let progress = Progress::of(&lap, (&all, &at_us), Some(length_m), frames.complete).ok_or_else(no_place)?;
             let dist_m = bounded_steps(length_m * progress.end(), step_m)?;
             let place = |m: &f64| Some((progress.samples.between(m / length_m)?, progress.at_us(m / length_m).round() as i64));
             let at: Vec<_> = dist_m.iter().filter_map(place).collect();
@@ -102,6 +102,12 @@ impl Frames {
 
     pub(super) fn all(&self) -> Vec<&ArchivedCarFrame> {
         self.runs.iter().flat_map(FrameRun::iter).map(|(_, frame)| frame).collect()
+    }
+
+    /// When each of [`Frames::all`] was, µs after the start of `lap`, whose frames they are (`clock.slip`).
+    pub(super) fn at_us(&self, lap: &results::Lap) -> Vec<i64> {
+        let frames: Vec<_> = self.runs.iter().flat_map(FrameRun::iter).collect();
+        since_start_us(lap, &frames, length_m(None, &self.all()))
     }
 }
 

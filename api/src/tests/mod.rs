@@ -121,7 +121,13 @@ impl Server {
 
     /// Archive frames `first..next` of the session's stream, 10 ms apart from session time 0.
     async fn archive(&self, session: &SessionInfo, first: u64, next: u64) {
-        let run = FrameRun::new(stream(session), first, frames(first, next).into()).unwrap();
+        self.archive_frames(session, first, &frames(first, next)).await;
+    }
+
+    /// Archives these frames, of which the first has the sequence number `first`.
+    async fn archive_frames(&self, session: &SessionInfo, first: u64, frames: &[CarFrame]) {
+        let next = first + frames.len() as u64;
+        let run = FrameRun::new(stream(session), first, payload(frames).into()).unwrap();
         let checkpoint = Checkpoint { log: log(), partition: 0, offset: next, crc: 0 };
         let lease = Lease { log: log(), partition: 0, epoch: 1 };
         self.archive
@@ -226,8 +232,8 @@ pub(crate) fn plain_lap(start_us: i64, end_us: i64) -> Lap {
     Lap { start_us, end_us, time_us: end_us - start_us, ..lap(&session("local", 1), 1) }
 }
 
-fn frames(first: u64, next: u64) -> Vec<u8> {
-    let frames: Vec<CarFrame> = (first..next)
+fn frames(first: u64, next: u64) -> Vec<CarFrame> {
+    (first..next)
         .map(|seq| {
             let presence = Presence::SPEED
                 .with(Presence::GEAR)
@@ -249,6 +255,5 @@ fn frames(first: u64, next: u64) -> Vec<u8> {
                 ..CarFrame::default()
             }
         })
-        .collect();
-    payload(&frames)
+        .collect()
 }

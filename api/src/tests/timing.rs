@@ -1,8 +1,8 @@
 //! Order, results, stints, pit stops, flags and filters, from rows in the store to JSON.
 
-use boxbox_schemas::frame::Flags;
+use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{AnyRow, FlagChange, PitKind, PitVisit};
+use boxbox_schemas::results::{AnyRow, FlagChange, PitKind, PitVisit, SessionStateChange};
 use serde_json::json;
 
 use super::*;
@@ -167,7 +167,9 @@ async fn pit_stops_and_flags_are_folded() {
     // Two runs tell of one stop.
     let visits = [visit(1, 100, PitKind::STOP), visit(2, 100, PitKind::STOP), visit(1, 300, PitKind::DRIVE_THROUGH)];
     let flags = [
-        flag(50, Flags(0), Flags::YELLOW),
+        flag(20, Flags(0), Flags::START_READY),
+        flag(49, Flags::START_READY, Flags::GREEN),
+        flag(50, Flags::GREEN, Flags::YELLOW),
         flag(60, Flags::YELLOW, Flags(0)),
         flag(70, Flags(0), Flags::BLUE),
         flag(200, Flags::BLUE, Flags::CAUTION),
@@ -176,9 +178,15 @@ async fn pit_stops_and_flags_are_folded() {
         flag(326, Flags::BLACK, Flags(0)),
         flag(400, Flags(0), Flags::RED),
     ];
+    let state = |tick: u32, from, to| {
+        let FlagChange { session, entry, driver, run, timeline, tick, sim_time_us, superseded, late, .. } = flag(tick, Flags(0), Flags(0));
+        AnyRow::of(&SessionStateChange { session, entry, driver, run, timeline, tick, sim_time_us, from, to, superseded, late })
+    };
+    let (invalid, parade) = (SessionState::INVALID, SessionState::PARADE);
+    let states = [state(15, invalid, SessionState::GET_IN_CAR), state(20, SessionState::GET_IN_CAR, parade), state(50, parade, SessionState::RACING)];
     server
         .results
-        .commit(&lease, &Step { rows: visits.iter().map(AnyRow::of).chain(flags.iter().map(AnyRow::of)).collect(), ..empty_step() })
+        .commit(&lease, &Step { rows: visits.iter().map(AnyRow::of).chain(flags.iter().map(AnyRow::of)).chain(states).collect(), ..empty_step() })
         .await
         .unwrap();
 
@@ -194,17 +202,36 @@ async fn pit_stops_and_flags_are_folded() {
     assert_eq!((&first["lane_us"], &first["stationary_us"], &first["fuel_added_l"]), (&json!(25_000_000), &json!(8_000_000), &json!(20.5)));
 
     let control = server.get(&format!("{path}/race-control")).await.json();
-    assert_eq!((&control["cautions_count"], &control["caution_laps"], &control["formation"]), (&json!(1), &json!(1), &json!(null)));
+    assert_eq!((&control["cautions_count"], &control["caution_laps"]), (&json!(1), &json!(1)));
+    assert_eq!(control["formation"], json!({ "from_us": 20_000_000, "until_us": 49_000_000 }));
     let caution = json!({ "number": 1, "from_us": 200_000_000, "until_us": 210_000_000, "first_lap": 3, "last_lap": 3, "laps": 1 });
     assert_eq!(control["cautions"], json!([caution]));
-    let red = json!({ "number": 1, "from_us": 400_000_000, "until_us": null, "clock_stopped_us": null });
+    let red = json!({ "number": 1, "from_us": 400_000_000, "until_us": null });
     assert_eq!(control["red_flags"], json!([red]));
     let served = json!({ "entry": "max", "from_us": 290_000_000, "until_us": 326_000_000, "outcome": "drive_through", "served_us": 300_000_000 });
     assert_eq!(control["penalties"], json!([served]));
 
     let flags = server.get(&format!("{path}/flags")).await.json();
-    assert_eq!(flags["flags"][0], json!({ "flag": "yellow", "entry": null, "from_us": 50_000_000, "until_us": 60_000_000 }));
-    assert_eq!(flags["flags"][1], json!({ "flag": "blue", "entry": "max", "from_us": 70_000_000, "until_us": 200_000_000 }));
+    assert_eq!(flags["flags"][2], json!({ "flag": "yellow", "entry": null, "from_us": 50_000_000, "until_us": 60_000_000 }));
+    assert_eq!(flags["flags"][3], json!({ "flag": "blue", "entry": "max", "from_us": 70_000_000, "until_us": 200_000_000 }));
+}
+
+/// `clock.slip`: session time skips a tick in the lap, and the trace follows the ticks, as the lap's time does.
+#[tokio::test]
+async fn a_trace_follows_the_ticks() {
+    let server = Server::start().await;
+    let home = session("local", 1);
+    let meta = SessionMeta { track_length_m: 1_000.0, ..SessionMeta::default() };
+    // All times of the lap are corrected by the slip, so that it is as long as it was driven.
+    server.fill(&SessionInfo { meta: Some(meta), ..home.clone() }, vec![lap(&home, 1)]).await;
+    let mut frames = frames(100, 200);
+    frames.iter_mut().filter(|f| f.tick >= 150).for_each(|f| f.sim_time_us += 10_000);
+    server.archive_frames(&home, 100, &frames).await;
+    let path = format!("/api/v1/sessions/{}/laps/max/1/trace", home.id);
+    let times = async |query: &str| server.get(&format!("{path}?{query}channels=time_us,tick")).await.json()["channels"].clone();
+    assert_eq!(times("").await["time_us"], json!((0..100).map(|n| n * 10_000).collect::<Vec<_>>()));
+    assert_eq!(times("step_ms=100&").await["tick"], json!((0..10).map(|n| 100 + n * 10).chain([199]).collect::<Vec<_>>()));
+    assert_eq!(times("by=distance&step_m=100&").await["time_us"], json!((0..11).map(|n| n * 100_000).collect::<Vec<_>>()));
 }
 
 #[tokio::test]

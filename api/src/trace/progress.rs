@@ -19,12 +19,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The progress of `lap` from its frames; `complete`: all frames are there, so that its end is known too. `None` if no frame
+    /// The progress of `lap` from its frames, each with its time since the start, µs; `complete`: all frames are there, so that its end is known too. `None` if no frame
     /// has a position on the lap.
     ///
     /// Both ends are the lap's own: fraction 0 is at `start_us`, fraction 1 at `end_us`. The first lap of a race begins on the grid,
     /// behind the line; the time to the line is within its first step.
-    pub(crate) fn of(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>, complete: bool) -> Option<Self> {
+    pub(crate) fn of(lap: &Lap, frames: (&[&ArchivedCarFrame], &[i64]), length_m: Option<f64>, complete: bool) -> Option<Self> {
         let places: Vec<(f64, f64)> = unwrapped(lap, frames, length_m);
         if places.is_empty() {
             return None;
@@ -65,12 +65,12 @@ impl Progress {
 }
 
 /// For each frame: µs since the lap's start, laps since its start; NaN where a frame has no position.
-fn unwrapped(lap: &Lap, frames: &[&ArchivedCarFrame], length_m: Option<f64>) -> Vec<(f64, f64)> {
+fn unwrapped(lap: &Lap, (frames, at_us): (&[&ArchivedCarFrame], &[i64]), length_m: Option<f64>) -> Vec<(f64, f64)> {
     let half_us = lap.time_us as f64 / 2.0;
     let mut last: Option<f64> = None;
     let mut any = false;
-    let places = frames.iter().map(|frame| {
-        let at = (i64::from(frame.sim_time_us) - lap.start_us) as f64;
+    let places = frames.iter().zip(at_us).map(|(frame, at_us)| {
+        let at = *at_us as f64;
         let Some(pct) = fraction(frame, length_m) else { return (f64::NAN, f64::NAN) };
         any = true;
         let place = match last {
@@ -159,11 +159,16 @@ mod tests {
         crate::tests::plain_lap(start_us, end_us)
     }
 
+    /// The times of a clock that does not slip.
+    fn at_us(lap: &Lap, frames: &[&ArchivedCarFrame]) -> Vec<i64> {
+        frames.iter().map(|f| i64::from(f.sim_time_us) - lap.start_us).collect()
+    }
+
     fn progress(speeds: &[f64]) -> (Lap, Progress) {
         let (lap, frames) = driven(speeds);
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
         assert!((length_m(None, &frames).unwrap() - LENGTH_M).abs() < 0.01);
-        let progress = Progress::of(&lap, &frames, None, true).unwrap();
+        let progress = Progress::of(&lap, (&frames, &at_us(&lap, &frames)), None, true).unwrap();
         (lap, progress)
     }
 
@@ -205,9 +210,11 @@ mod tests {
             })
             .collect();
         let frames: Vec<&ArchivedCarFrame> = frames.iter().map(|f| rkyv::access::<ArchivedCarFrame, rkyv::rancor::Error>(f).unwrap()).collect();
-        let progress = Progress::of(&lap(0, 8_000_000), &frames, None, true).unwrap();
+        let (lap, short) = (lap(0, 8_000_000), lap(0, 1));
+        let at_us = at_us(&lap, &frames);
+        let progress = Progress::of(&lap, (&frames, &at_us), None, true).unwrap();
         assert_eq!((progress.at_us(0.4), progress.at_us(0.41), progress.at_us(1.0)), (2_000_000.0, 5_000_000.0, 8_000_000.0));
-        assert_eq!(Progress::of(&lap(0, 8_000_000), &frames[..3], None, false).unwrap().end(), 0.4);
-        assert_eq!(Progress::of(&lap(0, 1), &[], None, true), None);
+        assert_eq!(Progress::of(&lap, (&frames[..3], &at_us[..3]), None, false).unwrap().end(), 0.4);
+        assert_eq!(Progress::of(&short, (&[], &[]), None, true), None);
     }
 }

@@ -39,6 +39,7 @@ pub struct Node {
     identity: ServerIdentity,
     tenant: TenantId,
     quic: Option<SocketAddr>,
+    public_host: Option<String>,
     api: Option<SocketAddr>,
     sessions: Option<Arc<dyn Sessions>>,
     feed: Option<broadcast::Receiver<Arc<Step>>>,
@@ -84,6 +85,7 @@ impl Node {
             identity,
             tenant: options.api.local_tenant,
             quic: None,
+            public_host: options.public_host.clone(),
             api: None,
             sessions: stores.as_ref().map(|s| s.sessions.clone()),
             feed: None,
@@ -130,7 +132,8 @@ impl Node {
         let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
-        node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host: None, api: node.api })?;
+        let public_host = node.public_host.clone();
+        node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host, api: node.api })?;
         Ok(node)
     }
 
@@ -173,10 +176,10 @@ impl Node {
     }
 
     /// A connect string with a new grant for `driver`.
-    pub fn connect_string(&self, driver: DriverId, public_host: Option<&str>, days: u32) -> anyhow::Result<String> {
+    pub fn connect_string(&self, driver: DriverId, days: u32) -> anyhow::Result<String> {
         let quic = self.quic.context("this process runs no edge")?;
         let (_, token) = auth::issue(self.folder.path(), self.tenant, driver, auth::SEND, None, days)?;
-        let host = public_host.map_or_else(|| quic.ip().to_string(), str::to_owned);
+        let host = self.public_host.clone().unwrap_or_else(|| quic.ip().to_string());
         Ok(auth::connect_string(token, host, quic.port(), vec![self.identity.pin]))
     }
 

@@ -52,6 +52,8 @@ pub struct NodeOptions {
     pub stores: StoreOptions,
     /// UDP address for sim clients; port 0 takes a free one.
     pub quic: SocketAddr,
+    /// Host name under which sim clients reach this machine; `None`: the address on which the edge listens.
+    pub public_host: Option<String>,
     /// The edge's budgets.
     pub limits: boxbox_ingest::Limits,
     /// The processor.

@@ -15,17 +15,8 @@ use crate::signals;
 pub struct UpOptions {
     /// The services.
     pub node: NodeOptions,
-    /// The connect string to print, if any.
-    pub connect: Option<ConnectOptions>,
-}
-
-/// A connect string for a sim client.
-#[derive(Clone, Debug)]
-pub struct ConnectOptions {
-    /// Who uses it.
-    pub driver: DriverId,
-    /// Host name under which clients reach this machine; `None`: the address on which the edge listens.
-    pub public_host: Option<String>,
+    /// Whose connect string to print, if any.
+    pub connect: Option<DriverId>,
 }
 
 /// `up`, `ingest`, `processor` and `api`
@@ -44,8 +35,8 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
         }
     }
     report::line(&format!("data         {}", options.data.display()));
-    if let Some(ConnectOptions { driver, public_host }) = connect {
-        let string = node.connect_string(*driver, public_host.as_deref(), DEFAULT_DAYS)?;
+    if let Some(driver) = connect {
+        let string = node.connect_string(*driver, DEFAULT_DAYS)?;
         report::line(&format!(
             "paste this into the sim client of {driver}, in single quotes (for other drivers: boxbox grant create --driver NAME):"
         ));

@@ -212,8 +212,8 @@ impl Outcome {
     pub fn digest(&self) -> String {
         let visits = timing::pit_visits(&self.visits);
         let incidents = IncidentStep::fold(self.incidents.clone());
-        let Self { info: session, laps, flags, states, cars, .. } = self;
-        let classified = timing::classification(&timing::Facts { session, laps, flags, states, cars });
+        let Self { info: session, laps, flags, states, cars, visits: pit_visits, .. } = self;
+        let classified = timing::classification(&timing::Facts { session, laps, flags, states, cars, pit_visits });
         timing::digest(&classified, &self.laps, &visits, &incidents)
     }
 }

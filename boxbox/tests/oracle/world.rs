@@ -59,10 +59,12 @@ impl Outcome {
         let info = results.session(tenant, session).await.unwrap().unwrap();
         let laps = results.laps(tenant, session, &Default::default(), None, i32::MAX as u32).await.unwrap();
         let flags = rows_of(results, tenant, session).await.unwrap();
-        let visits = timing::pit_visits(&rows_of(results, tenant, session).await.unwrap());
+        let seen = rows_of(results, tenant, session).await.unwrap();
+        let visits = timing::pit_visits(&seen);
         let incidents = IncidentStep::fold(rows_of(results, tenant, session).await.unwrap());
         let (states, cars) = (rows_of(results, tenant, session).await.unwrap(), results.cars(tenant, session).await.unwrap());
-        let classified = timing::classification(&timing::Facts { session: &info, laps: &laps, flags: &flags, states: &states, cars: &cars });
+        let classified =
+            timing::classification(&timing::Facts { session: &info, laps: &laps, flags: &flags, states: &states, cars: &cars, pit_visits: &seen });
         let digest = timing::digest(&classified, &laps, &visits, &incidents);
         let ledgers = results.ledgers(tenant, session).await.unwrap();
         Outcome { laps, classified, visits, incidents, ledgers, digest }

@@ -156,9 +156,11 @@ impl Drawn {
         for car in 0..self.spec.cars {
             let mut script = vec![(1, 0.0, What::PitStart { from_us: 0, leaves_us: rng.i64(1_000_000..40_000_000) })];
             // What only its own client tells of a car is not asked of one without.
-            for _ in 0..if self.clients[car] { rng.usize(..3) } else { 0 } {
-                let (lap, at) = (rng.u32(1..=4), 0.08 + 0.84 * rng.f64());
-                let what = match rng.u8(..12) {
+            for _ in 0..if self.clients[car] { rng.usize(..5) } else { 0 } {
+                let (mut lap, at) = (rng.u32(1..=4), 0.08 + 0.84 * rng.f64());
+                // The way out of the pits of a car whose stall lies beyond the line.
+                let out = u32::from(2 * car < self.spec.cars);
+                let what = match rng.u8(..25) {
                     0 => What::Pit { fuel_l: 4.0, tyres: rng.bool() },
                     1 => What::DriveThrough,
                     2 => What::Spin,
@@ -168,7 +170,21 @@ impl Drawn {
                     7 => What::Park,
                     8 => What::Cut { by_m: 20.0 + 100.0 * rng.f64() },
                     9 => What::LostTick,
-                    10 if !self.observers.contains(&car) => What::NeverStarts,
+                    10 | 19 if !self.observers.contains(&car) => What::NeverStarts,
+                    11 => What::Tow,
+                    12 => What::Reset,
+                    13 => {
+                        lap = rng.u32(out..=1);
+                        What::Reset
+                    }
+                    14 => {
+                        // A car whose stall lies before the line stands there all the time; any other comes back at once.
+                        lap = 0;
+                        What::Park
+                    }
+                    15 | 18 => What::Restart { away_us: rng.i64(1_000_000..6_000_000) },
+                    16 | 20 | 21 if !self.observers.contains(&car) => What::ClientLost,
+                    17 | 22 | 23 if !self.observers.contains(&car) => What::ClientLate,
                     _ => What::Slow,
                 };
                 script.push((lap, at, what));

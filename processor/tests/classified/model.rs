@@ -8,7 +8,7 @@
 //!    is last.
 //! 4. Of a car of which nothing is known from a moment on, the laps by then stand.
 
-use boxbox_sources::synth::{CarTruth, Distance, Passed, Stay, Truth};
+use boxbox_sources::synth::{CarTruth, Distance, Passed, Stay, Truth, What};
 
 use crate::draw::{Drawn, End, NEAR_US};
 
@@ -58,8 +58,8 @@ pub struct Row {
     pub best_us: Option<(i64, i64)>,
     /// How far these are known to within, µs.
     pub tie_us: i64,
-    /// Laps driven, of cars without a lap.
-    pub driven: f64,
+    /// Laps driven, of cars without a lap; `None` if that is not known.
+    pub driven: Option<f64>,
     /// Ranked by laps and crossings; else by best laps.
     pub race: bool,
 }
@@ -93,7 +93,7 @@ impl Row {
         match (self.crossed_us, other.crossed_us) {
             (Some(a), Some(b)) => a + self.tie_us + other.tie_us < b,
             // Less than the distance between two mini-loops is not told by anything.
-            _ => self.driven.max(0.0) > other.driven.max(0.0) + 0.06,
+            _ => self.driven.zip(other.driven).is_some_and(|(a, b)| a.max(0.0) > b.max(0.0) + 0.06),
         }
     }
 }
@@ -123,12 +123,18 @@ fn end(drawn: &Drawn, truth: &Truth) -> Option<(i64, Option<usize>)> {
     (!put).then_some((end_us, Some(car)))
 }
 
-/// From when to when anything is known of each car, µs.
-pub fn known(drawn: &Drawn, truth: &Truth, car: usize) -> Option<(i64, i64)> {
+/// From when to when each client shows a car, µs.
+fn shown(drawn: &Drawn, truth: &Truth, car: usize) -> Option<Vec<(i64, i64)>> {
     let stay = truth.cars[car].stay.span_us()?;
     let own = truth.cars[car].client_us.filter(|_| drawn.clients[car]);
     let seen = drawn.observers.iter().filter(|o| **o != car && !drawn.spec.unseen.contains(&car)).filter_map(|o| truth.cars[*o].client_us);
     let all = seen.map(|(from, until)| (from.max(stay.0), until.min(stay.1))).chain(own).filter(|(from, until)| from < until);
+    Some(all.collect())
+}
+
+/// From when to when anything is known of each car, µs.
+pub fn known(drawn: &Drawn, truth: &Truth, car: usize) -> Option<(i64, i64)> {
+    let all = shown(drawn, truth, car)?.into_iter();
     all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
@@ -150,7 +156,7 @@ pub fn of(drawn: &Drawn, truth: &Truth) -> Option<Model> {
     }
     rows.sort_by(|a, b| {
         let key = |r: &Row| (r.status == Status::Disqualified, std::cmp::Reverse(r.laps), r.crossed_us);
-        key(a).cmp(&key(b)).then(b.driven.total_cmp(&a.driven))
+        key(a).cmp(&key(b)).then(b.driven.unwrap_or(0.0).total_cmp(&a.driven.unwrap_or(0.0)))
     });
     Some(Model { rows, end_us, winner })
 }
@@ -177,20 +183,36 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> O
     let laps = (1..=counting).rev().find(|line| c.passed[*line].at_us < until_us).unwrap_or(0);
     // Who comes after the last crossing, or has one within a gap of all who saw the car, is not asked.
     let crossed: Option<&Passed> = Some(laps).filter(|laps| *laps > 0).map(|laps| &c.passed[laps]);
-    if crossed.is_some_and(|p| p.at_us < from_us || away(c, p.at_us)) {
+    let unseen = |us: i64| !shown(drawn, truth, car).unwrap_or_default().iter().any(|(from, until)| (from + NEAR_US..=*until).contains(&us));
+    if crossed.is_some_and(|p| p.at_us < from_us || unseen(p.at_us) || away(c, p.at_us)) {
+        return None;
+    }
+    // When the lap began in which a client joined after the end is only estimated.
+    if from_us > end_us && known.is_some() {
+        return None;
+    }
+    // What flags are shown to a car that never is in the world is not asked.
+    if c.stay == Stay::Never && drawn.has(car, |w| *w == What::Disqualify) {
         return None;
     }
     let disqualified = c.disqualified_us.is_some_and(|us| (from_us..until_us).contains(&us));
-    if c.disqualified_us.is_some_and(|us| (us - until_us).abs() < NEAR_US || (us - from_us).abs() < NEAR_US) {
+    if known.is_some() && c.disqualified_us.is_some_and(|us| (us - until_us).abs() < NEAR_US || (us - from_us).abs() < NEAR_US) {
         return None;
     }
     // A standstill that somebody saw. In the pits at the moment when a race is stopped, a retirement cannot be told from a stop.
-    let retired = matches!(c.stay, Stay::Stopped { since_us, .. } | Stay::Parked { since_us, .. } if since_us + SEEN_STANDING_US < until_us);
+    let stood_us = if let Stay::Stopped { since_us, .. } | Stay::Parked { since_us, .. } = c.stay { Some(since_us) } else { None };
+    let retired = stood_us.is_some_and(|us| us + SEEN_STANDING_US < until_us && !(stopped && us > end_us));
     if stopped && matches!(c.stay, Stay::Parked { .. }) {
         return None;
     }
-    // A car that is not asked to pass a line at the stop is gone a little before it.
-    if stopped && matches!(c.stay, Stay::ToTheEnd { until_us, .. } if until_us < end_us + NEAR_US) {
+    // Clients report the stop later than it is, and nobody tells of a car that is gone in between whether it drove then.
+    let last_lag_us = drawn.spec.told.iter().filter_map(|t| t.state_lag_us).max().unwrap_or(0);
+    if stopped && known.is_some() && (end_us - NEAR_US..end_us + last_lag_us + SEEN_STANDING_US + NEAR_US).contains(&until_us) {
+        return None;
+    }
+    // In the pits at the end, a retirement cannot be told from a stop.
+    let in_pits = c.visits.iter().any(|v| v.enter_us < until_us && v.exit_us.is_none_or(|us| us > until_us));
+    if finishes != Some(laps) && !retired && in_pits {
         return None;
     }
     let status = match c.stay {
@@ -199,7 +221,7 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> O
         Stay::Never => Status::NotStarted,
         _ if known.is_none() => Status::NotClassified,
         _ if retired => Status::Retired,
-        Stay::ToTheEnd { .. } if stopped && until_us > end_us && laps > 0 => Status::Finished,
+        _ if stopped && until_us > end_us && laps > 0 => Status::Finished,
         _ => Status::NotClassified,
     };
     let own = drawn.clients[car] && c.client_us.is_some_and(|(from, until)| crossed.is_some_and(|p| (from..until).contains(&p.at_us)));
@@ -217,7 +239,12 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> O
         best_us: None,
         race: true,
         tie_us,
-        driven: if known.is_some() { c.driven_laps } else { 0.0 },
+        driven: if known.is_none() {
+            Some(0.0)
+        } else {
+            // How far a car came that nobody saw any more is not known.
+            Some(c.driven_laps).filter(|_| c.stay.span_us().is_none_or(|(_, until)| until <= until_us))
+        },
     })
 }
 

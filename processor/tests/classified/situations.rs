@@ -190,6 +190,9 @@ pub const OF_RACES: &[&str] = &[
 /// What qualifying sessions must show.
 pub const OF_QUALIFYING: &[&str] = &[
     "a line passed on the cool-down lap",
+    "client lost for good",
+    "client restarted",
+    "client starts late",
     "connection lost for a while",
     "counted laps",
     "cut",
@@ -201,11 +204,15 @@ pub const OF_QUALIFYING: &[&str] = &[
     "not_classified",
     "not_started",
     "off track",
+    "reset to the pits",
+    "retires in its stall",
+    "retires on the track",
     "seen by others only",
     "several classes",
     "slow",
     "spin",
     "stop",
+    "tow",
 ];
 
 impl fmt::Display for Situations {

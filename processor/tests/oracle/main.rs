@@ -75,10 +75,12 @@ fn outcome(store: &MemoryResults) -> Outcome {
     let info = now(store.session(&tenant, &session)).unwrap().unwrap();
     let laps = now(store.laps(&tenant, &session, &Default::default(), None, u32::MAX)).unwrap();
     let flags = now(rows_of(store, &tenant, &session)).unwrap();
-    let visits = timing::pit_visits(&now(rows_of(store, &tenant, &session)).unwrap());
+    let seen = now(rows_of(store, &tenant, &session)).unwrap();
+    let visits = timing::pit_visits(&seen);
     let incidents = IncidentStep::fold(now(rows_of(store, &tenant, &session)).unwrap());
     let (states, cars) = (now(rows_of(store, &tenant, &session)).unwrap(), now(store.cars(&tenant, &session)).unwrap());
-    let classified = timing::classification(&timing::Facts { session: &info, laps: &laps, flags: &flags, states: &states, cars: &cars });
+    let classified =
+        timing::classification(&timing::Facts { session: &info, laps: &laps, flags: &flags, states: &states, cars: &cars, pit_visits: &seen });
     let digest = timing::digest(&classified, &laps, &visits, &incidents);
     for ledger in now(store.ledgers(&tenant, &session)).unwrap() {
         assert!(ledger.balances() && ledger.hole == 0 && ledger.gap == 0 && ledger.unreadable == 0, "{ledger:?}");

@@ -118,6 +118,7 @@ impl Book {
                 // The lap settles with the same content that it had at the close, so nothing came late.
                 return;
             }
+            // It came after the close (`tag.late`).
             lap.tags = lap.tags.with(Tags::LATE);
         }
         if let Some(before) = facts.get(&who).filter(|f| f.superseded) {
@@ -144,20 +145,38 @@ impl Book {
     }
 
     /// Choose again for each of `laps`, which are given by their owner's entry.
-    fn stage_choice(&self, staged: &mut Staged, laps: BTreeSet<LapId>) {
+    fn stage_choice(&self, staged: &mut Staged, mut laps: BTreeSet<LapId>) {
+        let joined = |id: &LapId| self.laps.get(id).is_some_and(|l| l.tags.has(Tags::JOINED));
+        let behind: Vec<LapId> = laps.iter().map(|id| (id.0, id.1.saturating_add(1))).filter(joined).collect();
+        laps.extend(behind);
         for id in laps {
             let seen_as = std::iter::once(id.0).chain(self.seen.get(&id.0).into_iter().flatten().copied());
             let of_entry = |entry| staged.facts.get(&(entry, id.1)).or_else(|| self.facts.get(&(entry, id.1)));
             let facts: Vec<&Lap> = seen_as.filter_map(of_entry).flat_map(BTreeMap::values).filter(|f| self.owner_of(f).entry == id.0).collect();
             let before = self.laps.get(&id);
-            let after = choose(facts.iter().copied().filter(|f| !f.superseded)).map(|lap| revised(self.as_owners(&lap), before, &facts));
+            let chosen = choose(facts.iter().copied().filter(|f| !f.superseded));
+            let after = chosen.map(|lap| revised(self.begun(staged, self.as_owners(&lap)), before, &facts));
             if after.as_ref() != before {
                 staged.chosen.push((id, after));
             }
         }
     }
 
-    /// Who the fact's car belongs to. A car that no stream claims gets the entry as its driver, not the driver of the client that saw it.
+    /// A lap whose beginning no client saw began where the entry's lap before ended, if that is known (`lap.join`).
+    fn begun(&self, staged: &Staged, lap: Lap) -> Lap {
+        if !lap.tags.has(Tags::JOINED) {
+            return lap;
+        }
+        let before = (lap.entry, lap.number.saturating_sub(1));
+        let staged = staged.chosen.iter().rfind(|(id, _)| *id == before).map(|(_, lap)| lap.as_ref());
+        match staged.unwrap_or_else(|| self.laps.get(&before)) {
+            Some(before) if before.end_us < lap.end_us => lap.starting_at(before.end_us),
+            _ => lap,
+        }
+    }
+
+    /// Who the fact's car belongs to. A car that no stream claims gets the entry as its driver, not the driver of the client that saw
+    /// it (`seen.owner`).
     fn owner_of(&self, fact: &Lap) -> Owner {
         let Lap { entry, driver, .. } = *fact;
         if !fact.tags.has(Tags::FIELD) {
@@ -209,7 +228,7 @@ impl Book {
         self.owners = owners;
     }
 
-    /// The session is closed: facts that come from now on are late.
+    /// The session is closed: facts that come from now on are late (`session.late`).
     pub fn close(&mut self) {
         self.closed = true;
     }
@@ -266,7 +285,7 @@ impl Book {
     }
 }
 
-/// `lap` with its revision: that of `before` if nothing else has changed, else one more than the highest so far.
+/// `lap` with its revision: that of `before` if nothing else has changed, else one more than the highest so far (`choice.revision`).
 fn revised(lap: Lap, before: Option<&Lap>, facts: &[&Lap]) -> Lap {
     let reached = before.map_or_else(|| facts.iter().filter(|f| f.superseded).map(|f| f.revision).max(), |b| Some(b.revision));
     let same = before.filter(|b| Lap { revision: b.revision, ..lap.clone() } == **b);

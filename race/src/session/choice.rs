@@ -10,8 +10,9 @@ use crate::stream::missing;
 /// The best fact about one lap of one entry; `facts` are the facts of all streams about that (entry, number).
 ///
 /// Superseded facts do not count. Of each stream, only the fact of its newest timeline and revision counts. Partial laps of two
-/// drivers who share a car are joined. Then, in this order, the choice prefers: a time to none, the car's own client to other clients, measured
-/// to `timing_estimated`, complete to interrupted, a lap of one run to a resumed one (whether a run inherits from another depends
+/// drivers who share a car are joined; the end of a lap of which no client tells the beginning is a lap without a time (`lap.join`). Then,
+/// in this order, the choice prefers: a time to none, the car's own client to other clients, a beginning that was
+/// seen to none, of laps without a time the earliest, measured to `timing_estimated`, complete to interrupted, a lap of one run to a resumed one (whether a run inherits from another depends
 /// on arrival, if both drove at once), most frames, with the simulator's own lap time, settled, the lowest driver, the lowest run.
 pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
     let mut newest: Vec<&Lap> = Vec::new();
@@ -25,7 +26,23 @@ pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
         }
     }
     let joined = joined(&newest);
-    newest.iter().copied().filter(|f| f.whole()).chain(&joined).min_by_key(|f| rank(f)).cloned()
+    let ends: Vec<Lap> = newest.iter().filter(|f| f.tags.has(Tags::JOINED) && !f.tags.has(Tags::HEAD)).map(|f| without_beginning(f)).collect();
+    newest.iter().copied().filter(|f| f.whole()).chain(&joined).chain(&ends).min_by_key(|f| rank(f)).cloned()
+}
+
+/// The lap of which `end` is all that is known. It began where the car would have been on the line at the pace of its end.
+fn without_beginning(end: &Lap) -> Lap {
+    let passed = end.loops_us.iter().take_while(|us| **us < 0).count().min(LOOPS - 1);
+    // From its first mini-loop that was seen, else from the join, which was between two mini-loops.
+    let (from, from_us) = end.loops_us.get(passed).map_or((passed, 0), |us| (passed + 1, *us));
+    let pace_us = (end.time_us - from_us) / (LOOPS - from.min(LOOPS - 1)) as i64;
+    let earlier_us = (pace_us * from as i64 - from_us).max(0);
+    Lap {
+        sectors_us: vec![],
+        reasons: end.reasons.with(Reasons::DISCONTINUITY),
+        tags: end.tags.without(Tags::TAIL).with(Tags::UNTIMED).with(Tags::NO_SECTORS),
+        ..end.clone().starting_at(end.start_us - earlier_us)
+    }
 }
 
 /// The laps that partial laps make: a beginning, any middles, an end.
@@ -33,7 +50,7 @@ pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
 /// A run that inherits a state which was not complete yet tells parts that are too short. So a middle goes on from the part that reaches
 /// farthest, an end from each, and the rank of the laps decides.
 fn joined(facts: &[&Lap]) -> Vec<Lap> {
-    let mut parts: Vec<&Lap> = facts.iter().copied().filter(|f| !f.whole()).collect();
+    let mut parts: Vec<&Lap> = facts.iter().copied().filter(|f| !f.whole() && !f.tags.has(Tags::FIELD)).collect();
     parts.sort_by_key(|f| (f.start_us, f.end_us, f.driver, f.run, f.timeline));
     let (mut begun, mut whole): (Vec<Lap>, Vec<Lap>) = (vec![], vec![]);
     for part in parts {
@@ -52,15 +69,19 @@ fn joined(facts: &[&Lap]) -> Vec<Lap> {
     whole
 }
 
-type Rank = (bool, bool, bool, bool, bool, Reverse<u32>, bool, bool, DriverId, RunId);
+type Rank = (bool, bool, bool, i64, bool, bool, bool, Reverse<u32>, bool, bool, DriverId, RunId);
 
 fn rank(f: &Lap) -> Rank {
     let field = f.tags.has(Tags::FIELD);
     let estimated = f.tags.has(Tags::TIMING_ESTIMATED);
     let interrupted = f.reasons.has(Reasons::DISCONTINUITY);
     let resumed = f.tags.has(Tags::RESUMED);
-    // A lap that one client saw whole comes before the same lap without a time.
-    (f.tags.has(Tags::UNTIMED), field, estimated, interrupted, resumed, Reverse(f.frames), f.sim_time_us.is_none(), !f.settled, f.driver, f.run)
+    // A lap that one client saw whole comes before the same lap without a time, and of two of those the one whose beginning was
+    // seen.
+    let (untimed, joined) = (f.tags.has(Tags::UNTIMED), f.tags.has(Tags::JOINED));
+    let begun_us = if untimed { f.start_us } else { 0 };
+    let told = (f.sim_time_us.is_none(), !f.settled);
+    (untimed, field, joined, begun_us, estimated, interrupted, resumed, Reverse(f.frames), told.0, told.1, f.driver, f.run)
 }
 
 /// Which part of a lap a fact is, and of several parts of one driver, which of them.
@@ -89,7 +110,7 @@ fn join(head: &Lap, tail: &Lap) -> Option<Lap> {
         _ => -1,
     });
     let mut reasons = head.reasons.with(tail.reasons);
-    let mut tags = head.tags.with(tail.tags).without(Tags::TAIL);
+    let mut tags = head.tags.with(tail.tags).without(Tags::TAIL).without(Tags::JOINED);
     // A middle leaves the lap open; at the end it is whole.
     tags.set(Tags::HEAD, tail.tags.has(Tags::HEAD));
     tags = tags.with(if head.driver == tail.driver { Tags::RESUMED } else { Tags::DRIVER_SWAP });

@@ -74,7 +74,7 @@ impl CarState {
         Start { waiting: self.start.waiting, green_us: self.start.green_us, no_racing: self.shown.flags.any(FlagChange::NO_RACING) }
     }
 
-    /// By how much its simulator's session time ran ahead of its ticks. The cars that it sees have the same clock.
+    /// By how much its simulator's session time ran ahead of its ticks. The cars that it sees have the same clock (`clock.slip`).
     pub fn slips(&self) -> Slips {
         self.clock.slips
     }
@@ -94,8 +94,9 @@ impl CarState {
     /// One frame of the own car.
     pub fn on_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedCarFrame, out: &mut Output) {
         let bits = CarBits::from(&frame.bits);
+        // A frame of a replay was not driven (`motion.replay`).
         if !bits.has(CarBits::REPLAY) {
-            self.take(ctx, &Frame::of(frame, seq, bits), out);
+            self.take(ctx, Frame::of(frame, seq, bits), out);
         }
     }
 
@@ -104,14 +105,14 @@ impl CarState {
         self.identity.identify(ctx);
         let tyre_sets = SlowPresence::from(&frame.presence).has(SlowPresence::TYRE_SETS).then(|| frame.tyre_sets_used.to_native());
         let origin = Origin { ctx, identity: &self.identity };
-        self.parts.slow(&Slow { origin, us: frame.sim_time_us.to_native(), tyre_sets }, out);
+        self.parts.slow(&Slow { origin, us: self.clock.corrected_us(frame.sim_time_us.to_native()), tyre_sets }, out);
         self.mark_open_lap(out);
     }
 
     /// One frame of an observed car.
     pub(super) fn on_field_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedFieldFrame, out: &mut Output) {
         if self.identity.view != View::NotCompeting {
-            self.take(ctx, &Frame::of_field(frame, seq), out);
+            self.take(ctx, Frame::of_field(frame, seq), out);
         }
     }
 
@@ -137,7 +138,7 @@ impl CarState {
         }
     }
 
-    /// The observer's simulator went back.
+    /// The observer's simulator went back, to a tick and a session time that is corrected by its slips.
     pub(super) fn on_rewind(&mut self, ctx: &Context, to_tick: u32, to_us: i64, seq: u64, out: &mut Output) {
         self.identity.identify(ctx);
         self.rewind(ctx, (to_tick, to_us), seq, out);
@@ -149,14 +150,17 @@ impl CarState {
         let (tick, us) = (event.tick.to_native(), event.sim_time_us.to_native());
         match EventCode::from(&event.code) {
             EventCode::REWIND => self.rewind(ctx, (tick, us), seq, out),
+            // The lap ends as after a jump (`lap.reset`).
             EventCode::RESET => {
+                let us = self.clock.corrected_us(us);
                 let origin = Origin { ctx, identity: &self.identity };
                 let counts = self.motion.at.is_some_and(|at| at.lap.is_some());
                 self.laps.jump(&origin, self.motion.at, (us, None), counts, &mut out.facts);
                 self.motion.reset_us = self.motion.at.map(|at| at.us).or(self.motion.reset_us);
                 self.motion.at = None;
             }
-            EventCode::DRIVER_SWAP => self.laps.mark(Mark::Swap, us),
+            // A lap of two drivers is no measure of either (`swap.event`).
+            EventCode::DRIVER_SWAP => self.laps.mark(Mark::Swap, self.clock.corrected_us(us)),
             _ => {}
         }
     }
@@ -242,28 +246,26 @@ impl CarState {
         })
     }
 
-    fn take(&mut self, ctx: &Context, frame: &Frame, out: &mut Output) {
+    fn take(&mut self, ctx: &Context, mut frame: Frame, out: &mut Output) {
         self.identity.identify(ctx);
-        if self.clock.rewind_was_lost(frame) {
+        if self.clock.rewind_was_lost(&frame) {
             self.rewind(ctx, (frame.tick, frame.us), frame.seq, out);
         }
         let own = self.identity.own();
         let lost = self.clock.lost;
         let last_us = self.clock.last_us;
-        let slip_us = if own {
+        let newer = if own {
             let Self { clock, motion, identity, .. } = self;
             let place = (frame.pct, frame.speed_mps);
             let last_tick = clock.last_tick;
-            clock.take(frame, || motion.driven_us(&identity.track, last_tick?, place))
+            clock.take(&mut frame, || motion.driven_us(&identity.track, last_tick?, place))
         } else {
-            self.clock.take_observed(frame)
+            self.clock.take_observed(&mut frame)
         };
-        let Some(slip_us) = slip_us else { return };
-        if slip_us != 0 {
-            // What is under way moves with session time, so that durations follow the ticks (`clock.slip`).
-            self.motion.slip(slip_us);
-            self.laps.slip(slip_us);
+        if !newer {
+            return;
         }
+        let frame = &frame;
         let gap = last_us.is_some_and(|us| missing(us, frame.us));
         if gap {
             // The simulator's time of a lap that ended long ago is not what the next frame shows.
@@ -409,18 +411,18 @@ impl CarState {
         let (to_tick, to_us) = to;
         identity.timeline += 1;
         let origin = Origin { ctx, identity };
+        let last_us = clock.last_us;
+        let to_us = clock.rewind(to_tick, to_us, origin.own());
         if origin.own() {
             let entry = origin.entry();
             let rewind = |run, timeline| Fact::Rewind { entry, driver: ctx.driver, run, timeline, to_us, to_tick };
             out.facts.extend(identity.before.iter().map(|p| rewind(p.run, p.timeline + 1)));
             out.facts.push(rewind(ctx.run, identity.timeline));
         }
-        clock.slips.after(to_tick).for_each(|slip| laps.undo_slip(&slip));
-        let rewind = Rewind { to_us, seq, last_us: clock.last_us.unwrap_or(to_us), at: motion.at };
+        let rewind = Rewind { to_us, seq, last_us: last_us.unwrap_or(to_us), at: motion.at };
         laps.rewind(&origin, &rewind, &mut out.facts);
         parts.rewind(&origin, to_us, out);
         start.rewind(to_us);
-        clock.rewind(to_tick, to_us);
         *motion = Motion::after_rewind(to_us);
         self.mark_open_lap(out);
     }

@@ -1,5 +1,5 @@
-//! [`Clock`]: tick and time of the last frame, and how far session time ran ahead of the ticks (`clock.slip`). A frame that is not
-//! newer is left out (`motion.order`).
+//! [`Clock`]: tick and time of the last frame, and how far session time ran ahead of the ticks (`clock.slip`): every frame's time is
+//! corrected by it before anything else reads it. A frame that is not newer is left out (`motion.order`).
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ const MOTION_NEAR: f64 = 0.3;
 #[serde(default)]
 pub(super) struct Clock {
     pub(super) last_tick: Option<u32>,
+    /// Corrected by the slips.
     pub(super) last_us: Option<i64>,
     /// Number of frames left out because they were not newer than the last one.
     #[serde(skip_serializing_if = "is_default")]
@@ -73,27 +74,35 @@ impl Clock {
         self.lost && self.last_tick.is_some_and(|last| frame.tick <= last)
     }
 
-    /// Make the frame the last one if it is newer; `None` if it is not. Returns by how much session time has slipped since the frame before,
-    /// µs. `driven_us` is how long the car takes for its way from the last frame at its speed, if that is known, µs.
+    /// Correct the frame's time by the slips, and make the frame the last one if it is newer; false if it is not. `driven_us` is how long
+    /// the car takes for its way from the last frame at its speed, if that is known, µs.
     #[inline]
-    pub(super) fn take(&mut self, frame: &Frame, driven_us: impl FnOnce() -> Option<f64>) -> Option<i64> {
+    pub(super) fn take(&mut self, frame: &mut Frame, driven_us: impl FnOnce() -> Option<f64>) -> bool {
+        frame.us -= self.slips.ahead_us();
         let (last, to) = (self.last_tick.zip(self.last_us), (frame.tick, frame.us));
         let whole = !self.lost;
         if !self.is_newer(frame) {
-            return None;
+            return false;
         }
         let us = last.map_or(0, |from| self.pace.read(from, to, whole, driven_us));
         if us != 0 {
-            self.slips.add(Slip { tick: frame.tick, at_us: frame.us, us });
+            self.slips.add(Slip { tick: frame.tick, us });
+            frame.us -= us;
+            self.last_us = Some(frame.us);
         }
-        Some(us)
+        true
     }
 
     /// The same for an observed car, which has the slips of its observer.
     #[inline]
-    pub(super) fn take_observed(&mut self, frame: &Frame) -> Option<i64> {
-        let from = self.last_tick.unwrap_or(frame.tick);
-        self.is_newer(frame).then(|| self.slips.between_us(from, frame.tick))
+    pub(super) fn take_observed(&mut self, frame: &mut Frame) -> bool {
+        frame.us -= self.slips.ahead_at_us(frame.tick);
+        self.is_newer(frame)
+    }
+
+    /// The time `us` of a moment since the last frame, corrected, µs.
+    pub(super) fn corrected_us(&self, us: i64) -> i64 {
+        us - self.slips.ahead_us()
     }
 
     #[inline]
@@ -106,11 +115,19 @@ impl Clock {
         true
     }
 
-    /// Go back to just before `tick` and `us`, so that a frame of that moment is accepted.
-    pub(super) fn rewind(&mut self, tick: u32, us: i64) {
-        (self.last_tick, self.last_us, self.lost) = (tick.checked_sub(1), Some(us.saturating_sub(1)), false);
+    /// Go back to just before `tick` and `us`, so that a frame of that moment is accepted. Returns `us` corrected by the slips until then;
+    /// that of an observed car is corrected already.
+    pub(super) fn rewind(&mut self, tick: u32, us: i64, own: bool) -> i64 {
         self.slips.rewind(tick);
+        let us = if own { self.corrected_us(us) } else { us };
+        (self.last_tick, self.last_us, self.lost) = (tick.checked_sub(1), Some(us.saturating_sub(1)), false);
         self.pace.step = 0;
+        us
+    }
+
+    /// Length of a tick, if it is known, µs.
+    pub(super) fn tick_us(&self) -> Option<f64> {
+        (self.pace.agreed == AGREED).then_some(self.pace.tick_us)
     }
 }
 

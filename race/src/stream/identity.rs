@@ -59,7 +59,7 @@ impl Identity {
         }
     }
 
-    /// The entry: the team if teams compete, else the driver.
+    /// The entry: the team if teams compete, else the driver (`entry.team`).
     pub(super) fn entry(&self, driver: DriverId) -> EntryId {
         match self.track.team_id {
             0 => EntryId(driver.0),
@@ -144,7 +144,7 @@ impl Origin<'_> {
 }
 
 /// The entry of an observed car: `t:TEAM` if teams race, else `u:USER_ID`, else (no user id, or no
-/// metadata) `c:SLOT`; `None` for pace cars and spectators.
+/// metadata) `c:SLOT`; `None` for pace cars and spectators (`seen.entry`).
 pub fn field_entry(meta: Option<&SessionMeta>, slot: u16) -> Option<EntryId> {
     let car = meta.and_then(|m| m.entries.iter().find(|e| e.slot == slot));
     let text = match (meta, car) {

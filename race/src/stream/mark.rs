@@ -26,10 +26,12 @@ pub(super) enum Mark {
     Cut,
     /// A full-course caution or a red flag was out (`validity.pace`).
     Pace,
+    /// No client saw the car for a while before it was elsewhere (`lap.join`).
+    Unseen,
 }
 
 impl Mark {
-    pub(super) const ALL: [Mark; 15] = [
+    pub(super) const ALL: [Mark; 16] = [
         Mark::OffTrack,
         Mark::Incident,
         Mark::SimInvalid,
@@ -45,6 +47,7 @@ impl Mark {
         Mark::Jumped,
         Mark::Cut,
         Mark::Pace,
+        Mark::Unseen,
     ];
 
     /// The reasons why the lap does not count for best (`validity.best`), and its tags.
@@ -56,14 +59,14 @@ impl Mark {
             Mark::SimInvalid => (Reasons::SIM_INVALID, no_tag),
             Mark::Missing => (Reasons::DISCONTINUITY, no_tag),
             Mark::Tow => (Reasons::TOW, no_tag),
-            Mark::PitIn => (Reasons::IN_LAP, Tags::IN_LAP),
-            Mark::PitOut => (Reasons::OUT_LAP, Tags::OUT_LAP),
-            Mark::Yellow => (no_reason, Tags::HAD_YELLOW),
-            Mark::Swap => (no_reason, Tags::DRIVER_SWAP),
-            Mark::Estimated => (no_reason, Tags::TIMING_ESTIMATED),
-            Mark::Resumed => (no_reason, Tags::RESUMED),
-            Mark::Refuelled => (no_reason, no_tag),
-            Mark::Jumped => (Reasons::DISCONTINUITY, Tags::UNTIMED),
+            Mark::PitIn => (Reasons::IN_LAP, Tags::IN_LAP),         // `tag.in-lap`
+            Mark::PitOut => (Reasons::OUT_LAP, Tags::OUT_LAP),      // `tag.out-lap`
+            Mark::Yellow => (no_reason, Tags::HAD_YELLOW),          // `tag.had-yellow`
+            Mark::Swap => (no_reason, Tags::DRIVER_SWAP),           // `tag.driver-swap`
+            Mark::Estimated => (no_reason, Tags::TIMING_ESTIMATED), // `tag.timing-estimated`
+            Mark::Resumed => (no_reason, Tags::RESUMED),            // `tag.resumed`
+            Mark::Refuelled | Mark::Unseen => (no_reason, no_tag),
+            Mark::Jumped => (Reasons::DISCONTINUITY, Tags::UNTIMED), // `tag.untimed`
             Mark::Cut => (Reasons::CUT, no_tag),
             Mark::Pace => (Reasons::PACE, no_tag),
         }

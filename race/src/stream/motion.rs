@@ -73,26 +73,16 @@ impl Motion {
             return resume(track, self.resume_us?, frame, pct, section()).map(|(from, to)| (from, to, false));
         };
         match progress(track, &at, frame, pct, self.blank) {
-            Way::Drove(x) => Some((at, Sample::at(frame, pct, x), false)),
-            Way::Cut(x) => Some((at, Sample::at(frame, pct, x), true)),
+            Way::Drove(x) => Some((at, at.driven_to(frame, pct, x), false)),
+            Way::Cut(x) => Some((at, at.driven_to(frame, pct, x), true)),
             Way::Jumped => None,
-        }
-    }
-
-    /// Session time has slipped since the car's last position.
-    pub(super) fn slip(&mut self, us: i64) {
-        if let Some(at) = &mut self.at {
-            at.us += us;
         }
     }
 
     /// How long the car takes at its speed for its way from its position at tick `from` to `pct`, µs; `None` if that is not known well enough.
     pub(super) fn driven_us(&self, track: &Track, from: u32, (pct, speed_mps): (Option<f64>, Option<f32>)) -> Option<f64> {
         let at = self.at.filter(|at| at.tick == from && !self.blank && track.knows_length())?;
-        let (v0, v1) = (at.speed_mps.filter(|v| *v > MOVING_MPS)?, speed_mps.filter(|v| *v > MOVING_MPS)?);
-        let part = pct? - at.pct;
-        let part = part - part.round_ties_even();
-        Some(part * track.length_m() / (f64::from(v0) + f64::from(v1)) * 2e6)
+        driven_us(track.length_m(), (at.pct, at.speed_mps), (pct?, speed_mps))
     }
 
     /// Whether the car entered or left the pits. Frames show only yes or no, so the time is half-way between two frames (`validity.pits`).
@@ -117,4 +107,14 @@ impl Motion {
         let Self { at: place, at_inherited, resume_us, blank, reset_us, in_pits: _, left_us: _ } = self;
         (*place, *at_inherited, *resume_us, *blank, *reset_us) = (Some(at), false, None, false, None);
     }
+}
+
+/// How long a car takes at its speed from one place to the next, each a fraction of the lap and a speed, µs; `None` if that is not known well
+/// enough (`clock.slip`).
+pub(super) fn driven_us(length_m: f64, from: (f64, Option<f32>), to: (f64, Option<f32>)) -> Option<f64> {
+    let moves = |v: Option<f32>| v.filter(|v| *v > MOVING_MPS);
+    let (v0, v1) = (moves(from.1)?, moves(to.1)?);
+    let part = to.0 - from.0;
+    let part = part - part.round_ties_even();
+    Some(part * length_m / (f64::from(v0) + f64::from(v1)) * 2e6)
 }

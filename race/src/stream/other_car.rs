@@ -46,7 +46,7 @@ impl OtherCar {
         self.0.on_start(ctx, start, out);
     }
 
-    /// One frame of the car.
+    /// One frame of the car (`seen.lap`).
     pub fn on_frame(&mut self, ctx: &Context, seq: u64, frame: &ArchivedFieldFrame, out: &mut Output) {
         self.0.on_field_frame(ctx, seq, frame, out);
     }

@@ -149,7 +149,7 @@ impl OtherCars {
         self.changed.extend(seen);
     }
 
-    /// The client's simulator went back to `(tick, us)`; `seq` is the sequence number of the rewind event.
+    /// The client's simulator went back to `(tick, us)`; `seq` is the sequence number of the rewind event (`seen.rewind`).
     pub fn on_rewind(&mut self, own: &Context, (tick, us): (u32, i64), seq: u64, out: &mut Output) {
         self.each(own, |ctx, car| car.on_rewind(ctx, tick, us, seq, out));
     }

@@ -24,7 +24,7 @@ const CUT_MAX_M: f64 = 500.0;
 const INSIDE_FACTOR: f64 = 2.0;
 /// Speed gained between two frames beyond what both show, m/s per s.
 const SPEED_GAIN_MPS2: f64 = 30.0;
-/// A car cannot drive from the track into its stall within this time, µs.
+/// A car cannot drive from the track into its stall within this time, µs (`motion.into-stall`).
 const STALL_FROM_TRACK_US: i64 = 5_000_000;
 /// The simulator's lap counter bridges gaps without a position up to this long, µs. A client that was restarted with its computer is
 /// back by then; a driver who comes back later was reset.
@@ -60,12 +60,22 @@ pub(super) struct Sample {
     pub(super) before_line: bool,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) fuel_l: Option<f32>,
+    /// The car is known to have driven forward on its way here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) ahead: bool,
 }
 
 impl Sample {
     pub(super) fn at(frame: &Frame, pct: f64, x: f64) -> Self {
         let Frame { us, tick, seq, speed_mps, lap, fuel_l, .. } = *frame;
-        Self { us, tick, seq, pct, x, speed_mps, lap, in_pits: frame.in_pits.unwrap_or(false), before_line: frame.before_line(), fuel_l }
+        let (in_pits, before_line) = (frame.in_pits.unwrap_or(false), frame.before_line());
+        Self { us, tick, seq, pct, x, speed_mps, lap, in_pits, before_line, fuel_l, ahead: false }
+    }
+
+    /// The car drove from here to progress `x` at `frame`.
+    #[inline(always)]
+    pub(super) fn driven_to(&self, frame: &Frame, pct: f64, x: f64) -> Self {
+        Self { ahead: x > self.x, ..Self::at(frame, pct, x) }
     }
 
     /// The simulator's number of the open lap, if its counter is reliable here.
@@ -99,8 +109,9 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
     let (margin, driven) = (margin_m(blank, length_m) / length_m, reach_m(a.speed_mps, frame.speed_mps, elapsed_us, blank) / length_m);
     let reach = driven + margin.max(angled_line_m(a, frame, pct, blank).min(length_m / 8.0) / length_m);
     // What a car does while no client sees it is forward (`motion.back`).
-    let back = if missing(a.us, frame.us) { margin } else { driven + margin };
+    let back = if missing(a.us, frame.us) || !can_turn(a, frame, elapsed_us) { margin } else { driven + margin };
     let d = pct - a.pct;
+    // The shorter way round, as long as the car cannot have driven half a lap (`motion.nearest`).
     let nearest = d - d.round_ties_even();
     if reach < 0.5 {
         return match nearest {
@@ -170,7 +181,7 @@ pub(super) fn resume(track: &Track, from_us: i64, frame: &Frame, pct: f64, secti
     Some((from((x - driven).min(ahead)), here(x)))
 }
 
-/// How far a car can have gone between two frames, m.
+/// How far a car can have gone between two frames, m (`motion.reach`).
 fn reach_m(v0: Option<f32>, v1: Option<f32>, elapsed_us: i64, blank: bool) -> f64 {
     let seconds = elapsed_us as f64 / 1e6;
     let most = f64::from(SPEED_MAX_MPS);
@@ -183,6 +194,15 @@ fn reach_m(v0: Option<f32>, v1: Option<f32>, elapsed_us: i64, blank: bool) -> f6
         _ => most,
     };
     mps.min(most) * seconds
+}
+
+/// Whether the car can have turned back between two frames: if it drove forward, it had to brake, and to gather the other frame's speed
+/// backwards (`motion.back`).
+fn can_turn(a: &Sample, frame: &Frame, elapsed_us: i64) -> bool {
+    match (a.speed_mps, frame.speed_mps) {
+        (Some(v0), Some(v1)) if a.ahead => f64::from(v0 + v1) <= SPEED_GAIN_MPS2 * elapsed_us as f64 / 1e6,
+        _ => true,
+    }
 }
 
 fn margin_m(blank: bool, length_m: f64) -> f64 {

@@ -67,6 +67,7 @@ impl Track {
         LENGTHS_M.contains(&self.length_m)
     }
 
+    // A length only bounds what motion is plausible (`motion.length`).
     pub(super) fn length_m(&self) -> f64 {
         if self.knows_length() { self.length_m } else { DEFAULT_LENGTH_M }
     }

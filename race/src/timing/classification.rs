@@ -142,6 +142,7 @@ fn ranked(
         finished: facts.ranking() == Ranking::Distance && status == Status::Finished,
         tied: false,
         finish_us,
+        // From one light for all (`race.total`).
         total_us: light_us.zip(finish_us).map(|(light, us)| us - light),
         laps_down: 0,
         gap_us: None,
@@ -166,6 +167,7 @@ fn place(ranking: Ranking, rows: &mut [Classified]) {
         match ranking {
             Ranking::Distance => {
                 row.laps_down = winner.laps.saturating_sub(row.laps);
+                // A time between cars on one lap, else whole laps (`race.gap`).
                 let level = row.laps == winner.laps && row.status != Status::Disqualified;
                 row.gap_us = row.finish_us.zip(winner.finish_us).filter(|_| level).map(|(us, first)| us - first);
             }

@@ -8,6 +8,8 @@ use boxbox_schemas::results::{Lap, Tags};
 pub struct Counting {
     /// Laps that begin then or later do not count, µs.
     pub begun_before_us: i64,
+    /// Laps that end later do not count, µs: the race was stopped then.
+    pub ended_by_us: i64,
     /// The lowest number that a best lap has: 2 in a race of several laps.
     pub best_from_number: u32,
     /// In sessions that are no races, the number of laps that count, out laps not among them; 0: any number.
@@ -19,23 +21,27 @@ impl Counting {
     pub fn of(facts: &Facts<'_>, finish: Option<&Finish>) -> Self {
         let limit = facts.session.meta.as_ref().map_or(0, |m| m.laps_limit);
         let begun_before_us = finish.map_or(i64::MAX, |f| f.end_us);
+        let ended_by_us = finish.filter(|f| f.ended_without_a_crossing).map_or(i64::MAX, |f| f.end_us);
         let several = || facts.laps.iter().any(|l| !l.superseded && l.number > 1 && l.start_us < begun_before_us);
         let one_lap = limit == 1 || finish.is_some() && !several();
         match facts.ranking() {
-            Ranking::BestLap => Self { begun_before_us, best_from_number: 1, laps_counted: limit },
-            Ranking::Distance => Self { begun_before_us, best_from_number: if one_lap { 1 } else { 2 }, laps_counted: 0 },
+            Ranking::BestLap => Self { begun_before_us, ended_by_us, best_from_number: 1, laps_counted: limit },
+            Ranking::Distance => Self { begun_before_us, ended_by_us, best_from_number: if one_lap { 1 } else { 2 }, laps_counted: 0 },
         }
     }
 
     /// Those of an entry's laps that count, in order of numbers.
     pub fn counting<'a>(&self, laps: impl IntoIterator<Item = &'a Lap>) -> Vec<&'a Lap> {
-        let mut laps: Vec<&Lap> = laps.into_iter().filter(|l| !l.superseded && l.start_us < self.begun_before_us).collect();
+        let counts = |l: &&Lap| !l.superseded && l.start_us < self.begun_before_us && l.end_us <= self.ended_by_us;
+        let mut laps: Vec<&Lap> = laps.into_iter().filter(counts).collect();
         laps.sort_by_key(|l| l.number);
         if self.laps_counted > 0 {
-            let mut timed = 0;
+            let mut left = self.laps_counted;
             laps.retain(|l| {
-                timed += u32::from(!l.tags.has(Tags::OUT_LAP));
-                timed <= self.laps_counted
+                // Behind the last of them nothing counts, an out lap neither.
+                let counts = left > 0;
+                left = left.saturating_sub(u32::from(!l.tags.has(Tags::OUT_LAP)));
+                counts
             });
         }
         laps

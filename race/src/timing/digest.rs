@@ -10,7 +10,7 @@ const OF_ARRIVAL: Tags = Tags(Tags::RESUMED.0 | Tags::LATE.0);
 
 /// SHA-256, as 64 hexadecimal digits, of all results: classification, laps, pit visits and incident steps after
 /// folding, in canonical order. Values that depend on the stream or on arrival are left out: runs, spans, frame counts, slots,
-/// ticks, revisions, and the tags `resumed` and `late`.
+/// ticks, revisions, and the tags `resumed` and `late` (`result.digest`).
 pub fn digest(classified: &[Classified], laps: &[Lap], visits: &[PitVisit], incidents: &[IncidentStep]) -> String {
     let mut lines: Vec<String> = vec![];
     for c in classified {

@@ -19,6 +19,8 @@ const FLAG_LEAD_US: i64 = 8_000_000;
 const CLOCK_US: i64 = 1_000_000;
 /// All windows are also at most this part of the winner's last lap, so that a car crosses at most once in them.
 const PART_OF_LAP: i64 = 3;
+/// A winner whom no client saw is at most so many laps further than the lap in which the first of all others is.
+const UNSEEN_LEAD_LAPS: u32 = 3;
 
 /// What decided when a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ pub struct Finish {
     pub decided_by: DecidedBy,
     /// Who crossed the line first with the most laps; `None` if no client saw it, and if the session is not a race.
     pub winner: Option<EntryId>,
-    /// No car crossed the line to end the race: it was stopped, and the laps completed by then stand.
+    /// No car crossed the line to end the race: it was stopped, and the laps completed by `end_us` stand.
     pub ended_without_a_crossing: bool,
 }
 
@@ -69,8 +71,10 @@ pub struct FinishLaps {
     pub last_two_begun_by: Option<i64>,
 }
 
-/// Which laps [`finish`] needs. The answer may grow when the laps asked for are among `facts`: ask until it stays the same, which is
-/// after two times.
+/// How often to ask for [`finish_laps`]: when the race started, who led at the end of its time, who completed that lap.
+pub const FINISH_QUESTIONS: usize = 3;
+
+/// Which laps [`finish`] needs. The answer may grow when the laps asked for are among `facts`: ask [`FINISH_QUESTIONS`] times.
 pub fn finish_laps(facts: &Facts<'_>) -> FinishLaps {
     if facts.ranking() == Ranking::BestLap {
         return FinishLaps::default();
@@ -80,8 +84,14 @@ pub fn finish_laps(facts: &Facts<'_>) -> FinishLaps {
     if let Some((us, _)) = reported_end(facts) {
         return FinishLaps { numbers, last_two_begun_by: Some(us) };
     }
-    numbers.extend(laps.filter(|n| !numbers.contains(n)));
-    FinishLaps { numbers, last_two_begun_by: time_due_us(facts) }
+    let due_us = time_due_us(facts);
+    let by_time = due_us.and_then(|us| last_lap(facts, us).flatten()).map(|l| l.number);
+    for number in [laps, by_time].into_iter().flatten() {
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    FinishLaps { numbers, last_two_begun_by: due_us }
 }
 
 /// How the session ended; `None` while it has not. `facts` may have fewer laps ([`finish_laps`]); more change nothing.
@@ -162,18 +172,24 @@ fn first_of_most<'a>(crossings: impl Iterator<Item = &'a Lap>, known: &[&Lap]) -
 fn reported_finish(facts: &Facts<'_>, us: i64, decided_by: DecidedBy) -> Finish {
     let ahead_us = if decided_by == DecidedBy::State { STATE_WINDOW_US } else { FLAG_LEAD_US };
     let laps = around(facts, us);
+    // How long a lap without a time lasted says nothing: a reset makes it short.
+    let usual_us = laps.iter().filter_map(|l| l.timed_us()).min();
+    let part_us = |l: &Lap| l.timed_us().or(usual_us).unwrap_or(l.time_us) / PART_OF_LAP;
     let near = |l: &Lap| {
-        let part = l.time_us / PART_OF_LAP;
+        let part = part_us(l);
         (us - STATE_WINDOW_US.min(part)..=us + ahead_us.min(part)).contains(&l.end_us)
     };
     // Clients may report late, so that the window holds only cars behind the winner, or none.
-    let before = |l: &Lap| (us - l.time_us / PART_OF_LAP..=us).contains(&l.end_us) && drove_on(facts, l);
+    let before = |l: &Lap| (us - part_us(l)..=us).contains(&l.end_us) && drove_on(facts, l);
     let late = |l: &&Lap| near(l) || decided_by == DecidedBy::Flag && before(l);
     let crossing = first_of_most(laps.iter().copied().filter(late), &laps);
     let same = |l: &&&Lap| crossing.is_some_and(|c| l.number == c.number && l.end_us <= c.end_us);
     let winner = laps.iter().filter(same).filter(|l| near(l) || before(l)).min_by_key(|l| (l.end_us, l.entry)).copied();
     let crosses_later = laps.iter().any(|l| l.end_us > us);
-    let stopped = !crosses_later && winner.is_none_or(|l| premature(facts, l)) && known_until_us(facts) > us.saturating_add(STATE_WINDOW_US);
+    // Nobody crossed the line to end it (`race.stopped`).
+    let nobody = !crosses_later && winner.is_none_or(|l| premature(facts, l)) && known_until_us(facts) > us.saturating_add(STATE_WINDOW_US);
+    let leads = |l: &Lap| near(l) && !laps.iter().any(|o| o.number == l.number && o.end_us < l.end_us);
+    let stopped = nobody || !winner.is_some_and(leads) && out_of_reach(facts, &laps, us);
     match winner.filter(|_| !stopped) {
         Some(l) => Finish { end_us: l.end_us, decided_by, winner: Some(l.entry), ended_without_a_crossing: false },
         None => Finish { end_us: us, decided_by, winner: None, ended_without_a_crossing: stopped },
@@ -184,7 +200,8 @@ fn reported_finish(facts: &Facts<'_>, us: i64, decided_by: DecidedBy) -> Finish 
 /// retired in the lead.
 fn drove_on(facts: &Facts<'_>, lap: &Lap) -> bool {
     let moves = |c: &CarNow| c.lap_pct.is_some() && (c.in_pits == Some(true) || c.speed_mps.is_none_or(|mps| mps >= STANDING_MPS));
-    let newest = facts.cars.iter().filter(|c| c.entry == lap.entry).max_by_key(|c| (c.sim_time_us, !c.field, Reverse((c.driver, c.run, c.slot))));
+    let newest =
+        facts.cars.iter().filter(|c| c.entry == lap.entry).max_by_key(|c| (!c.watching, c.sim_time_us, !c.field, Reverse((c.driver, c.run, c.slot))));
     let later = facts.laps.iter().any(|l| !l.superseded && l.entry == lap.entry && l.number == lap.number + 1);
     later || newest.is_none_or(moves)
 }
@@ -199,6 +216,16 @@ fn premature(facts: &Facts<'_>, lap: &Lap) -> bool {
         (Some(_), Some(_)) => laps_left && time_left,
         _ => laps_left || time_left,
     }
+}
+
+/// Whether the race has limits and none of them can have been reached at `us`, not even by a car that no client saw. `laps`: of each entry the
+/// last two that began by then.
+fn out_of_reach(facts: &Facts<'_>, laps: &[&Lap], us: i64) -> bool {
+    let limits = Limits::of(facts);
+    let most = laps.iter().map(|l| l.number).max().unwrap_or(0);
+    let laps_left = limits.laps.is_none_or(|n| most + UNSEEN_LEAD_LAPS <= n);
+    let time_left = limits.time_us.is_none_or(|_| time_due_us(facts).is_some_and(|due| us < due - FLAG_LEAD_US));
+    (limits.laps.is_some() || limits.time_us.is_some()) && laps_left && time_left
 }
 
 /// Up to when anything is known of the session, µs; for ever once it is closed.
@@ -218,15 +245,26 @@ fn time_due_us(facts: &Facts<'_>) -> Option<i64> {
     Limits::of(facts).time_us.and_then(|limit| Some(light_us(facts.laps)?.saturating_add(limit)))
 }
 
-/// The leader's first crossing after the time is over ends the race.
+/// The race ends with the lap in which the leader is when the time is over, and with the first car that completes that lap.
 fn time_limit(facts: &Facts<'_>) -> Option<Finish> {
     let due_us = time_due_us(facts)?;
+    let (decided_by, ended_without_a_crossing) = (DecidedBy::TimeLimit, false);
+    Some(match last_lap(facts, due_us)? {
+        Some(last) => {
+            // Who was behind then may have passed the leader since.
+            let done = facts.laps.iter().filter(|l| !l.superseded && l.number == last.number && l.end_us >= due_us);
+            let first = done.min_by_key(|l| (l.end_us, l.entry)).unwrap_or(last);
+            Finish { end_us: first.end_us, decided_by, winner: Some(first.entry), ended_without_a_crossing }
+        }
+        None => Finish { end_us: due_us, decided_by, winner: None, ended_without_a_crossing },
+    })
+}
+
+/// The lap in which the leader was at `due_us`, as the first car completed it; `Some(None)` if the leader was not seen to complete it, and
+/// `None` if no car has crossed the line since.
+fn last_lap<'a>(facts: &Facts<'a>, due_us: i64) -> Option<Option<&'a Lap>> {
     let laps = around(facts, due_us);
     let mut crossings = laps.iter().copied().filter(|l| l.end_us >= due_us).peekable();
     crossings.peek()?;
-    let (decided_by, ended_without_a_crossing) = (DecidedBy::TimeLimit, false);
-    Some(match first_of_most(crossings, &laps) {
-        Some(first) => Finish { end_us: first.end_us, decided_by, winner: Some(first.entry), ended_without_a_crossing },
-        None => Finish { end_us: due_us, decided_by, winner: None, ended_without_a_crossing },
-    })
+    Some(first_of_most(crossings, &laps))
 }

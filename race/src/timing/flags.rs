@@ -82,7 +82,7 @@ fn own_spans(changes: &[FlagChange]) -> Vec<FlagSpan> {
 }
 
 /// Joins intervals that overlap. If a client did not see the end of a flag, its interval ends with the intervals that it overlaps. If
-/// other clients saw the flag end later, the interval has no length: a client that disconnects must not keep a flag out.
+/// other clients saw the flag end later, the interval has no length: a client that disconnects must not keep a flag out (`flag.open`).
 fn joined(seen: Vec<Seen>) -> impl Iterator<Item = Seen> {
     let (open, mut closed): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|(_, until)| until.is_none());
     let last_us = closed.iter().filter_map(|(_, until)| *until).max();

@@ -4,9 +4,10 @@ use super::Ranking;
 use super::passings::{MARKS, Mark, Passings};
 
 /// A car that has passed no mark for this long stands still, µs. At 20 marks a lap a car at pit speed needs less on any circuit but the
-/// Nordschleife.
+/// Nordschleife (`gap.stands`).
 const STANDS_US: i64 = 60_000_000;
-/// A car of which nothing was heard for this long is nowhere, µs: a client that comes back after a lost connection needs a few seconds.
+/// A car of which nothing was heard for this long is nowhere, µs: a client that comes back after a lost connection needs a few
+/// seconds (`gap.silent`).
 const SILENT_US: i64 = 10_000_000;
 
 /// What decides the gaps of one car.
@@ -40,6 +41,7 @@ impl Behind {
 pub(super) fn behind<const N: usize>(car: &Racer<'_>, ahead: [&Racer<'_>; N], ranking: Ranking, now_us: i64) -> [Behind; N] {
     let mut found = [Behind::default(); N];
     if ranking == Ranking::BestLap {
+        // The difference of best laps (`gap.best-lap`).
         for (behind, ahead) in found.iter_mut().zip(ahead) {
             behind.us = car.best_us.zip(ahead.best_us).map(|(own, theirs)| own.saturating_sub(theirs));
         }

@@ -25,7 +25,7 @@ mod summary;
 pub use self::classification::{Classified, classification};
 pub use self::counting::{Counting, best_lap};
 pub use self::digest::digest;
-pub use self::finish::{DecidedBy, Finish, FinishLaps, chequered_us, finish, finish_laps, light_us};
+pub use self::finish::{DecidedBy, FINISH_QUESTIONS, Finish, FinishLaps, chequered_us, finish, finish_laps, light_us};
 pub use self::flags::{FlagSpan, flag_spans};
 pub use self::majority::{Held, Reports, majority};
 pub use self::order::{newest_car, order, with_laps_begun_by_others};
@@ -38,7 +38,7 @@ pub use self::stints::{Stint, stints};
 pub use self::summary::{Summary, summaries};
 use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo, SessionStateChange};
+use boxbox_schemas::results::{CarNow, FlagChange, Lap, PitVisit, SessionInfo, SessionStateChange};
 
 /// What decides the order of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +50,7 @@ pub enum Ranking {
 }
 
 impl Ranking {
-    /// How this session is ranked.
+    /// How this session is ranked (`race.ranking`).
     pub fn of(session: &SessionInfo) -> Self {
         let race = session.meta.as_ref().is_some_and(|m| m.session_type.to_ascii_lowercase().contains("race"));
         if race { Ranking::Distance } else { Ranking::BestLap }
@@ -70,12 +70,14 @@ pub struct Facts<'a> {
     pub states: &'a [SessionStateChange],
     /// Where cars are, of each stream.
     pub cars: &'a [CarNow],
+    /// Visits to the pits, of each stream.
+    pub pit_visits: &'a [PitVisit],
 }
 
 impl<'a> Facts<'a> {
     /// A session of which only laps are known.
     pub fn of(session: &'a SessionInfo, laps: &'a [Lap]) -> Self {
-        Self { session, laps, flags: &[], states: &[], cars: &[] }
+        Self { session, laps, flags: &[], states: &[], cars: &[], pit_visits: &[] }
     }
 
     /// How the session is ranked.
@@ -94,7 +96,7 @@ pub(crate) fn class_of(session: &SessionInfo, slot: u16) -> u32 {
     competitor(session.meta.as_ref(), slot).map_or(0, |e| e.class_id)
 }
 
-/// Places within each class, 1-based, for rows that are in overall order: `class(row)` is its class.
+/// Places within each class, 1-based, for rows that are in overall order: `class(row)` is its class (`order.class`).
 pub(crate) fn class_positions<T>(rows: &mut [T], class: impl Fn(&T) -> u32, set: impl Fn(&mut T, u32)) {
     let mut next: std::collections::BTreeMap<u32, u32> = Default::default();
     for row in rows {

@@ -38,6 +38,7 @@ pub fn order(moment: &Moment<'_>) -> Vec<Standing> {
         .collect();
     match ranking {
         Ranking::Distance => runners.sort_by(|a, b| a.compare(b)),
+        // The best valid lap decides (`order.best-lap`).
         Ranking::BestLap => runners.sort_by_key(|r| (r.best.is_none(), r.best, std::cmp::Reverse(r.standing.laps), r.standing.entry)),
     }
     let now_us = moment.at_us.unwrap_or_else(|| newest.iter().map(|c| c.sim_time_us).chain([moment.session.sim_time_us]).max().unwrap_or(0));

@@ -1,6 +1,6 @@
 //! When a car passed the marks of the race, up to a moment (`order.race`): what order and gaps are made of.
 
-use boxbox_schemas::results::{CarNow, LOOPS, Lap};
+use boxbox_schemas::results::{CarNow, LOOPS, Lap, Tags};
 
 /// A mark of the race: a mini-loop of a lap, counted from the line at the start of lap 0, so that a later mark has a higher number.
 pub(super) type Mark = u64;
@@ -62,6 +62,8 @@ impl Passings {
 pub(super) struct DrivenLap<'a> {
     pub(super) number: u32,
     pub(super) start_us: i64,
+    /// The car crossed the line then: else a client joined in mid-lap.
+    from_line: bool,
     pub(super) end_us: Option<i64>,
     loops_us: &'a [i64],
 }
@@ -69,16 +71,16 @@ pub(super) struct DrivenLap<'a> {
 impl<'a> DrivenLap<'a> {
     /// A lap that was finished.
     pub(super) fn finished(lap: &'a Lap) -> Self {
-        Self { number: lap.number, start_us: lap.start_us, end_us: Some(lap.end_us), loops_us: &lap.loops_us }
+        Self { number: lap.number, start_us: lap.start_us, from_line: !lap.tags.has(Tags::JOINED), end_us: Some(lap.end_us), loops_us: &lap.loops_us }
     }
 
     /// The lap that the car is in.
     pub(super) fn open(car: &'a CarNow) -> Option<Self> {
-        Some(Self { number: car.lap, start_us: car.lap_start_us?, end_us: None, loops_us: &car.loops_us })
+        Some(Self { number: car.lap, start_us: car.lap_start_us?, from_line: true, end_us: None, loops_us: &car.loops_us })
     }
 
     fn passings(&self) -> impl Iterator<Item = (Mark, i64)> + '_ {
-        let start = std::iter::once((mark(self.number, 0), self.start_us));
+        let start = self.from_line.then_some((mark(self.number, 0), self.start_us)).into_iter();
         let loops = self.loops_us.iter().take(LOOPS - 1).enumerate().filter(|(_, us)| **us >= 0);
         let loops = loops.map(|(i, us)| (mark(self.number, i + 1), self.start_us.saturating_add(*us)));
         start.chain(loops).chain(self.end_us.map(|us| (mark(self.number, LOOPS), us)))

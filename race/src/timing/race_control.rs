@@ -1,12 +1,13 @@
-//! What race control did in a session: formation, cautions, red flags (`control.caution`, `control.red`), and how black flags were
-//! answered ([`penalties`](super::penalties)).
+//! What race control did in a session: formation, cautions, red flags (`control.formation`, `control.caution`, `control.red`), and how
+//! black flags were answered ([`penalties`](super::penalties)).
 
 use serde::{Deserialize, Serialize};
 
+use super::majority::state_held;
 use super::penalties::{Penalty, penalties};
 use super::{FlagSpan, Ranking};
-use boxbox_schemas::frame::Flags;
-use boxbox_schemas::results::{Lap, PitVisit};
+use boxbox_schemas::frame::{Flags, SessionState};
+use boxbox_schemas::results::{CarNow, Lap, PitVisit, SessionStateChange};
 
 /// Two cautions or red flags this close to each other are one: a flag that drops out for a moment, µs.
 const SAME_US: i64 = 3_000_000;
@@ -41,7 +42,8 @@ impl RaceControl {
 /// The time before the green flag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Formation {
-    /// When the field set off behind the pace car, session time, µs; `None` if no session state says so.
+    /// When the field set off for its parade laps; in a start without them, when the warm-up began; session time, µs. `None` if no client
+    /// was shown the change to that state.
     pub from_us: Option<i64>,
     /// When the flag or the light turned green, µs; `None` while it has not.
     pub until_us: Option<i64>,
@@ -78,8 +80,6 @@ pub struct RedFlag {
     pub from_us: i64,
     /// Until when, µs; `None` while it is out.
     pub until_us: Option<i64>,
-    /// For how long the simulator's countdown stood still under it, µs: 0 if it ran on; `None` if no countdown is known.
-    pub clock_stopped_us: Option<i64>,
 }
 
 /// What [`race_control`] is made of.
@@ -93,10 +93,10 @@ pub struct Seen<'a> {
     pub laps: &'a [Lap],
     /// Folded visits to the pits ([`pit_visits`](super::pit_visits)).
     pub visits: &'a [PitVisit],
-    /// When the session state told of parade laps, from and until, µs; `None` if no state is known.
-    pub parade_us: Option<(i64, i64)>,
-    /// Readings of the simulator's countdown: session time and time remaining, µs, by time. Empty if none are known.
-    pub countdown: &'a [(i64, i64)],
+    /// Changes of the session state, of each stream.
+    pub states: &'a [SessionStateChange],
+    /// Where cars are, of each stream.
+    pub cars: &'a [CarNow],
 }
 
 /// What race control did.
@@ -109,10 +109,7 @@ pub fn race_control(seen: &Seen<'_>) -> RaceControl {
         let last_lap = leader.lap_at(until_us.map_or(i64::MAX, |us| us.saturating_sub(LINE_LAG_US))).max(first_lap);
         Caution { number, from_us, until_us, first_lap, last_lap }
     };
-    let red = |(number, (from_us, until_us)): (u32, Period)| {
-        let clock_stopped_us = until_us.and_then(|until_us| stood_still_us(seen.countdown, from_us, until_us));
-        RedFlag { number, from_us, until_us, clock_stopped_us }
-    };
+    let red = |(number, (from_us, until_us)): (u32, Period)| RedFlag { number, from_us, until_us };
     RaceControl {
         formation: formation(seen).filter(|_| race),
         cautions: (1..).zip(cautions).map(caution).collect(),
@@ -176,20 +173,25 @@ fn first_green_us(spans: &[FlagSpan]) -> Option<i64> {
     spans.iter().filter(|s| s.entry.is_none() && green.has(s.flag)).map(|s| s.from_us).min()
 }
 
+/// How the race began (`control.formation`).
 fn formation(seen: &Seen<'_>) -> Option<Formation> {
     let green_us = first_green_us(seen.spans);
     let waits = Flags::START_READY.with(Flags::START_SET).with(Flags::ONE_TO_GREEN);
     let waited = seen.spans.iter().any(|s| waits.has(s.flag) && green_us.is_none_or(|green| s.from_us < green));
-    let from_us = seen.parade_us.map(|(from_us, _)| from_us).filter(|us| green_us.is_none_or(|green| *us < green));
-    (waited || from_us.is_some()).then_some(Formation { from_us, until_us: green_us })
+    let began = |state| began_us(seen, state).find(|(us, _)| green_us.is_none_or(|green| *us < green));
+    let parade = began(SessionState::PARADE);
+    // Before green, parade laps may still come.
+    let began = parade.or_else(|| green_us.and_then(|_| began(SessionState::WARMUP)));
+    let from_us = began.and_then(|(us, seen)| seen.then_some(us));
+    (waited || parade.is_some()).then_some(Formation { from_us, until_us: green_us })
 }
 
-/// By how much less than the session's time the countdown fell between the two moments; `None` without a reading before and after.
-fn stood_still_us(countdown: &[(i64, i64)], from_us: i64, until_us: i64) -> Option<i64> {
-    let before = countdown.iter().rfind(|(us, _)| *us <= from_us)?;
-    let after = countdown.iter().find(|(us, _)| *us >= until_us)?;
-    let (passed, fell) = (after.0.saturating_sub(before.0), before.1.saturating_sub(after.1));
-    Some(passed.saturating_sub(fell).max(0))
+/// When a majority was shown this state, µs, and whether a client was shown how it began: who joins later is shown the state at once.
+fn began_us(seen: &Seen<'_>, state: SessionState) -> impl Iterator<Item = (i64, bool)> {
+    let change = move |s: &&SessionStateChange| !s.superseded && s.to == state && s.from != SessionState::INVALID;
+    let first_us = seen.states.iter().filter(change).map(|s| s.sim_time_us).min();
+    let held = state_held(seen.states, seen.cars, move |s| s == state);
+    held.into_iter().map(move |held| (held.from_us, first_us.is_some_and(|us| us <= held.from_us)))
 }
 
 /// When each lap of the race was first completed by a car: number and session time, µs, by number.

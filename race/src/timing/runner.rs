@@ -20,6 +20,7 @@ impl Runner {
     /// `None`: nothing is known about it at the moment.
     pub(super) fn of(moment: &Moment<'_>, ranking: Ranking, recent: &[&Lap], car: Option<&CarNow>, visits: &[PitVisit]) -> Option<Self> {
         let at_us = moment.at_us.unwrap_or(i64::MAX);
+        // Of laps after the flag nothing counts (`order.finished`).
         let counts = |start_us: i64| start_us <= at_us && moment.chequered_us.is_none_or(|flag| start_us < flag);
         let mut laps: Vec<DrivenLap<'_>> = recent.iter().filter(|l| counts(l.start_us)).map(|l| DrivenLap::finished(l)).collect();
         laps.sort_by_key(|l| l.number);
@@ -82,6 +83,7 @@ impl Runner {
     pub(super) fn compare(&self, other: &Self) -> std::cmp::Ordering {
         let place = |r: &Self| r.passings.last().map(|(mark, us)| (std::cmp::Reverse(mark), us));
         let on_the_grid = |r: &Self| r.passings.last().is_none_or(|(last, _)| last == mark(1, 0));
+        // Before the first mark the fraction of the lap decides (`order.grid`).
         let behind_the_line = |r: &Self| r.standing.lap_pct.map(|pct| if on_the_grid(r) && pct > 0.5 { pct - 1.0 } else { pct });
         let pct = |r: &Self| behind_the_line(r).unwrap_or(f64::NEG_INFINITY);
         let next = |r: &Self| (r.passings.next_us.is_none(), r.passings.next_us);

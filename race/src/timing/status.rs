@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Facts, Finish, Ranking};
 use crate::stream::STANDING_MPS;
-use boxbox_schemas::frame::Flags;
+use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::EntryId;
-use boxbox_schemas::results::{CarNow, FlagChange, Lap};
+use boxbox_schemas::results::{CarNow, FlagChange, Lap, PitKind, PitVisit};
 
-/// A car that was seen this long before a race was stopped still drove then, µs.
-const SEEN_BEFORE_US: i64 = 5_000_000;
+/// A car that a client saw this long before it reported the end of a stopped race was still there, µs.
+const SEEN_BEFORE_US: i64 = 1_000_000;
+
+/// A car that was seen this long before a session ended was seen at its end, µs.
+const SEEN_AT_END_US: i64 = 5_000_000;
 
 /// What became of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -21,7 +24,7 @@ pub enum Status {
     Finished,
     /// It drove, and stopped before the end.
     Retired,
-    /// It was there and never began a lap.
+    /// It was there and never began a lap; in a session that is no race, nor drove out of its pits.
     NotStarted,
     /// The session is over, and it has neither finished nor is it known to have retired.
     NotClassified,
@@ -51,7 +54,7 @@ pub enum Why {
     NotSeen,
     /// It was there at the end and did not cross the line any more.
     DidNotTakeTheFlag,
-    /// It never began a lap.
+    /// It never began a lap; in a session that is no race, it never drove out of its pits.
     NoLapBegun,
     /// The disqualify flag was shown to it, and not taken back.
     DisqualifyFlag,
@@ -108,9 +111,9 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// The newest row of its car; of equal ones its own client's.
+    /// The newest row of its car; of equal ones its own client's. A driver who is not in the car shows nothing of it.
     fn newest(&self) -> Option<&CarNow> {
-        self.cars.iter().max_by_key(|c| (c.sim_time_us, !c.field, std::cmp::Reverse((c.driver, c.run, c.slot)))).copied()
+        self.cars.iter().max_by_key(|c| (!c.watching, c.sim_time_us, !c.field, std::cmp::Reverse((c.driver, c.run, c.slot)))).copied()
     }
 
     /// Its status, and why; `None` while it runs.
@@ -126,11 +129,12 @@ impl Known<'_> {
             return says(Status::NotClassified, Why::NotSeen);
         }
         if facts.ranking() == Ranking::BestLap {
-            return match (over, self.timed, started) {
-                (_, _, false) => says(Status::NotStarted, Why::NoLapBegun),
-                (false, ..) => (Status::Running, None),
-                (true, true, _) => says(Status::Finished, Why::SetATime),
-                (true, false, _) => says(Status::NotClassified, Why::NoTime),
+            return match (over, started || self.left_the_pits(facts)) {
+                (true, false) if !self.seen_at_the_end(facts, finish) => says(Status::NotClassified, Why::NotSeen),
+                (_, false) => says(Status::NotStarted, Why::NoLapBegun),
+                (false, true) => (Status::Running, None),
+                (true, true) if self.timed => says(Status::Finished, Why::SetATime),
+                (true, true) => says(Status::NotClassified, Why::NoTime),
             };
         }
         let last_us = self.laps.last().map(|l| l.end_us);
@@ -138,14 +142,31 @@ impl Known<'_> {
             Some(f) if last_us.is_some_and(|us| us >= f.end_us) => says(Status::Finished, Why::TookTheFlag),
             _ if !started => says(Status::NotStarted, Why::NoLapBegun),
             None => (Status::Running, None),
-            Some(f) if f.ended_without_a_crossing && self.drove_at(f.end_us) => says(Status::Finished, Why::RaceStopped),
+            Some(f) if f.ended_without_a_crossing && self.drove_at(facts, f.end_us) => says(Status::Finished, Why::RaceStopped),
             Some(f) => self.unfinished(f.end_us, facts.session.closed),
         }
     }
 
-    /// Whether it still drove when the race was stopped: a client saw it then, and its next crossing was not overdue.
-    fn drove_at(&self, us: i64) -> bool {
-        self.laps.last().is_some_and(|l| us - l.end_us <= 2 * l.time_us) && self.newest().is_some_and(|car| car.sim_time_us >= us - SEEN_BEFORE_US)
+    /// Whether it drove out of its pits, and may be back there by now. The way to its first line is no lap.
+    fn left_the_pits(&self, facts: &Facts<'_>) -> bool {
+        let out = |v: &PitVisit| v.exit_us.is_some() || v.kind != PitKind::START;
+        let mut visits = facts.pit_visits.iter().filter(|v| !v.superseded && v.entry == self.entry);
+        visits.any(out) || self.cars.iter().any(|c| c.in_pits == Some(false))
+    }
+
+    /// Whether a client saw its car until about the end, so that it cannot have driven unseen.
+    fn seen_at_the_end(&self, facts: &Facts<'_>, finish: Option<&Finish>) -> bool {
+        let end_us = finish.map(|f| f.end_us).or_else(|| facts.cars.iter().map(|c| c.sim_time_us).max());
+        self.newest().zip(end_us).is_some_and(|(car, end_us)| car.sim_time_us >= end_us - SEEN_AT_END_US)
+    }
+
+    /// Whether it still drove when the race was stopped at `us`: its next crossing was not overdue, and a client saw it until that client
+    /// reported the end.
+    fn drove_at(&self, facts: &Facts<'_>, us: i64) -> bool {
+        let timed_us = self.laps.iter().filter_map(|l| l.timed_us()).max();
+        let overdue = |last: &&Lap| us - last.end_us > 2 * timed_us.unwrap_or(last.time_us);
+        let last_us = |c: &CarNow| reported_end_us(facts, c).map_or(us, |own| own.min(us)) - SEEN_BEFORE_US;
+        !self.laps.last().is_none_or(overdue) && self.newest().is_some_and(|car| car.sim_time_us >= last_us(car))
     }
 
     /// A car that has not crossed the line since the end of the race. That its client is lost says nothing.
@@ -172,4 +193,10 @@ impl Known<'_> {
         let others = self.cars.iter().any(|c| c.field && c.flags.has(Flags::DISQUALIFIED) && own_until_us.is_none_or(|us| c.sim_time_us > us));
         others || last.is_some_and(|f| f.to.has(Flags::DISQUALIFIED))
     }
+}
+
+/// When the client that sees this car first reported the end of the session, µs.
+fn reported_end_us(facts: &Facts<'_>, car: &CarNow) -> Option<i64> {
+    let of_client = facts.states.iter().filter(|s| !s.superseded && (s.driver, s.run) == (car.driver, car.run));
+    of_client.filter(|s| s.to >= SessionState::CHECKERED).map(|s| s.sim_time_us).min()
 }

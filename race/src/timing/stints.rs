@@ -53,6 +53,7 @@ pub fn stints(laps: &[Lap], visits: &[PitVisit]) -> Vec<Stint> {
             let end = ends_before(laps[0]).checked_sub(1).map(|i| ends[i]);
             // A driver who takes over without a stop keeps the tyres that are on the car.
             let began_with_it = end.is_some_and(|v| stints.last().is_none_or(|s| s.entry != entry || s.start_us < v.enter_us));
+            // Only a stop can change tyres (`stint.tyres`).
             let stop = end.filter(|v| began_with_it && v.kind == PitKind::STOP);
             stints.push(Stint { driver: begun_by(laps[0]), ..stint(entry, number, laps, stop.and_then(|v| v.tyres_changed)) });
         }
@@ -67,6 +68,7 @@ fn has_swap(visit: &PitVisit) -> bool {
 
 fn stint(entry: EntryId, number: u32, laps: &[&Lap], new_tyres: Option<bool>) -> Stint {
     let (first, last) = (laps[0], laps[laps.len() - 1]);
+    // Other laps are no measure of pace (`stint.pace`).
     let counting: Vec<i64> = laps.iter().filter(|l| l.valid()).map(|l| l.time_us).collect();
     let fuel: Vec<f32> = laps.iter().filter_map(|l| l.fuel_used_l).collect();
     Stint {

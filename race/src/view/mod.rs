@@ -105,7 +105,8 @@ impl SessionView {
     /// The rows that decide the result.
     fn facts(&self) -> Option<Facts<'_>> {
         let session = self.info.as_ref()?;
-        Some(Facts { session, laps: self.laps(), flags: self.flags.all(), states: self.states.all(), cars: self.cars.all() })
+        let pit_visits = self.pit_visits.all();
+        Some(Facts { session, laps: self.laps(), flags: self.flags.all(), states: self.states.all(), cars: self.cars.all(), pit_visits })
     }
 
     /// Which laps [`SessionView::finish`] needs, beside flags, states and cars. More laps change nothing. With the laps of the first answer
@@ -144,7 +145,8 @@ impl SessionView {
         for of in self.laps().chunk_by(|a, b| a.entry == b.entry) {
             let mut begun: Vec<&Lap> = of.iter().filter(|l| l.start_us <= begun_us).collect();
             begun.sort_by_key(|l| (l.start_us, l.number));
-            recent.extend(begun[begun.len().saturating_sub(2)..].iter().map(|l| (*l).clone()));
+            let last_two = begun[begun.len().saturating_sub(2)..].iter();
+            recent.extend(last_two.filter(|l| l.end_us <= counting.ended_by_us).map(|l| (*l).clone()));
             let counting = counting.counting(of).into_iter().filter(|l| l.number >= counting.best_from_number);
             bests.extend(timing::best_lap(counting.filter(|l| l.end_us <= ended_us)).cloned());
         }
@@ -200,10 +202,11 @@ impl SessionView {
         self.info.as_ref().map_or(Ranking::BestLap, Ranking::of)
     }
 
-    /// Formation, cautions, red flags and penalties. It needs flags, visits and all laps.
+    /// Formation, cautions, red flags and penalties. It needs flags, states, cars, visits and all laps.
     pub fn race_control(&self) -> RaceControl {
         let (spans, visits, ranking) = (self.flag_spans(), self.pit_visits(), self.ranking());
-        timing::race_control(&Seen { ranking, spans: &spans, laps: self.laps(), visits: &visits, parade_us: None, countdown: &[] })
+        let (states, cars) = (self.states.all(), self.cars.all());
+        timing::race_control(&Seen { ranking, spans: &spans, laps: self.laps(), visits: &visits, states, cars })
     }
 }
 

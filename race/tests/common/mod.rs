@@ -272,7 +272,7 @@ impl FieldRig {
 }
 
 /// Reads a frame as a processor does: checked, from a sealed record.
-fn record<F: Frame>(kind: Kind, frame: &F) -> Record {
+pub fn record<F: Frame>(kind: Kind, frame: &F) -> Record {
     let prelude = frames::prelude(kind, RunId([1; 16]), frames::source(1), 0);
     Record::parse(frames::sealed(prelude, std::slice::from_ref(frame))).unwrap()
 }

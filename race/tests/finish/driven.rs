@@ -3,7 +3,7 @@
 use boxbox_race::timing::{Classified, Facts, Status, classification};
 use boxbox_schemas::EntryId;
 use boxbox_schemas::frame::{Flags, SessionState};
-use boxbox_schemas::results::{CarNow, FlagChange, Lap, SessionInfo, SessionStateChange};
+use boxbox_schemas::results::{CarNow, FlagChange, Lap, PitVisit, SessionInfo, SessionStateChange};
 use fastrand::Rng;
 
 use crate::rows::{LIGHT_US, S, car, flag, id, lap, seen, session, state};
@@ -41,11 +41,12 @@ pub(crate) struct Told {
     pub(crate) flags: Vec<FlagChange>,
     pub(crate) states: Vec<SessionStateChange>,
     pub(crate) cars: Vec<CarNow>,
+    pub(crate) pit_visits: Vec<PitVisit>,
 }
 
 impl Told {
     pub(crate) fn facts<'a>(&'a self, session: &'a SessionInfo) -> Facts<'a> {
-        Facts { session, laps: &self.laps, flags: &self.flags, states: &self.states, cars: &self.cars }
+        Facts { session, laps: &self.laps, flags: &self.flags, states: &self.states, cars: &self.cars, pit_visits: &self.pit_visits }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The end by limits, and beyond them.
 
-use boxbox_race::timing::{DecidedBy, finish};
+use boxbox_race::timing::{DecidedBy, classification, finish};
+use boxbox_schemas::EntryId;
 use fastrand::Rng;
 
-use crate::driven::{Driven, Limit};
-use crate::rows::S;
+use crate::driven::{Driven, Limit, Told};
+use crate::rows::{S, id, lap, session};
 
 const RACES: u64 = 300;
 
@@ -67,4 +68,22 @@ fn a_race_goes_on_beyond_its_laps_until_the_state_ends_it() {
 
 fn rng_us(seed: u64, from: i64, to: i64) -> i64 {
     Rng::with_seed(!seed).i64(from..to)
+}
+
+/// `race.limits`: the leader at the end of the time is passed in that lap, by a car that was a lap behind or none.
+#[test]
+fn who_passes_the_leader_in_the_last_lap_wins() {
+    let s = |s: f64| (s * 1e6) as i64;
+    let info = session("Race", 3, 0, s(100.0));
+    // The time is over at 100 s after the light at 0. Car 0 has begun lap 4 by then, car 1 is in lap 3 and completes lap 4 first.
+    let ends = [[35.0, 65.0, 95.0, 128.0, 160.0], [35.5, 66.0, 104.0, 127.0, 158.0], [50.0, 99.0, 140.0, 180.0, 220.0]];
+    let mut told = Told::default();
+    for (car, ends) in ends.iter().enumerate() {
+        let starts = std::iter::once(0.0).chain(*ends);
+        told.laps.extend(ends.iter().zip(starts).zip(1..).map(|((end, start), number)| lap(car, number, s(start), s(*end))));
+    }
+    let end = finish(&told.facts(&info)).unwrap();
+    assert_eq!((end.decided_by, end.winner, end.end_us), (DecidedBy::TimeLimit, Some(EntryId(id(1))), s(127.0)));
+    let laps: Vec<u32> = classification(&told.facts(&info)).iter().map(|c| c.laps).collect();
+    assert_eq!(laps, [4, 4, 3]);
 }

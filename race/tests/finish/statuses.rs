@@ -1,8 +1,10 @@
 //! Who is in the result, with which status; which times decide.
 
 use boxbox_race::timing::{Facts, Status, Why, classification};
+use boxbox_schemas::DriverId;
 use boxbox_schemas::frame::{Flags, SessionState};
-use boxbox_schemas::results::{CarNow, Lap, Tags};
+use boxbox_schemas::results::{CarNow, Lap, PitKind, PitVisit, Tags};
+use boxbox_testkit::rows;
 
 use crate::driven::Told;
 use crate::rows::{LIGHT_US, S, car, flag, id, lap, seen, session, state};
@@ -55,6 +57,39 @@ fn everyone_who_was_there_has_a_status() {
     assert_eq!(status(vec![standing(car(1, 0, 100 * S))], vec![], true), (Status::NotStarted, Some(Why::NoLapBegun)));
     // No client saw it, and the description has it: whether it started is not known.
     assert_eq!(status(vec![], vec![], true), (unknown, Some(Why::NotSeen)));
+}
+
+/// The way to the first line is no lap, so that a car without one may have driven.
+#[test]
+fn who_drove_out_of_the_pits_has_started_a_qualifying() {
+    let end_us = 300 * S;
+    let at = |in_pits, us| CarNow { in_pits: Some(in_pits), ..car(1, 0, us) };
+    let visit = |kind, exit_us| PitVisit { exit_us, ..rows::visit(DriverId(id(1)), 1, kind, 10 * S) };
+    let (no_time, not_seen) = ((Status::NotClassified, Some(Why::NoTime)), (Status::NotClassified, Some(Why::NotSeen)));
+    let (running, not_started) = ((Status::Running, None), (Status::NotStarted, Some(Why::NoLapBegun)));
+    for (cars, visits, over, expected) in [
+        // Outside.
+        (vec![at(false, 320 * S)], vec![], true, no_time),
+        (vec![at(false, 100 * S)], vec![], true, no_time),
+        (vec![at(false, 100 * S)], vec![], false, running),
+        // In its stall, from the beginning.
+        (vec![at(true, 320 * S)], vec![visit(PitKind::START, None)], true, not_started),
+        (vec![at(true, 100 * S)], vec![visit(PitKind::START, None)], false, not_started),
+        (vec![seen(at(true, end_us))], vec![visit(PitKind::START, None)], true, not_started),
+        // It was seen there, and nobody saw what it did then.
+        (vec![at(true, 100 * S)], vec![visit(PitKind::START, None)], true, not_seen),
+        // Back in its stall.
+        (vec![at(true, 320 * S)], vec![visit(PitKind::START, Some(30 * S))], true, no_time),
+        (vec![at(true, 320 * S)], vec![visit(PitKind::TOW, None)], true, no_time),
+        (vec![at(true, 320 * S)], vec![PitVisit { superseded: true, ..visit(PitKind::START, Some(30 * S)) }], true, not_started),
+    ] {
+        let mut states = vec![state(0, 5 * S, SessionState::RACING)];
+        states.extend(over.then(|| state(0, end_us, SessionState::CHECKERED)));
+        let told = Told { states, cars: [vec![car(0, 0, 320 * S)], cars].concat(), pit_visits: visits, ..Told::default() };
+        let classified = classification(&told.facts(&session("Open Qualify", 2, 0, end_us)));
+        let row = classified.iter().find(|r| r.slot == 1).unwrap();
+        assert_eq!((row.status, row.why), expected, "{told:?}");
+    }
 }
 
 #[test]

@@ -17,8 +17,9 @@ fn race_lap_1_runs_from_the_green_light() {
 fn the_session_state_is_not_the_light() {
     let mut frames = standing_start();
     frames.iter_mut().for_each(|f| (f.flags, f.flags_seen) = (Flags(0), Flags(0)));
-    // The light was not seen: the rest of lap 1 is not a lap.
-    assert_eq!(fed(&race(), &frames).numbers(), [2, 3]);
+    // The light was not seen: lap 1 has no time.
+    let rig = fed(&race(), &frames);
+    assert_eq!((rig.numbers(), rig.lap(1).timed_us()), (vec![1, 2, 3], None));
 }
 
 #[test]
@@ -42,19 +43,23 @@ fn a_start_light_in_practice_means_nothing() {
 }
 
 #[test]
-fn who_joins_after_the_light_has_no_lap_1() {
+fn who_joins_after_the_light_has_a_lap_1_without_a_time() {
     let frames = standing_start();
-    for joined_s in [20.5, 21.2, 22.0, 40.0] {
+    for joined_s in [20.5, 21.2, 22.0, 40.0, 79.0] {
         let late: Vec<_> = frames.iter().copied().filter(|f| f.sim_time_us > (joined_s * 1e6) as i64).collect();
-        assert_eq!(fed(&race(), &late).numbers(), [2, 3], "joined at {joined_s} s");
+        let rig = fed(&race(), &late);
+        assert_eq!(rig.numbers(), [1, 2, 3], "joined at {joined_s} s");
+        let first = rig.lap(1);
+        assert_eq!((first.timed_us(), first.whole(), first.tags.has(Tags::FIRST_LAP)), (None, true, false), "joined at {joined_s} s");
     }
 }
 
 #[test]
-fn who_was_not_in_the_world_at_the_light_has_no_lap_1() {
+fn who_was_not_in_the_world_at_the_light_has_a_lap_1_without_a_time() {
     let mut frames = standing_start();
     within(&mut frames, 0.0, 20.5, |f| *f = blank(*f));
-    assert_eq!(fed(&race(), &frames).numbers(), [2, 3]);
+    let rig = fed(&race(), &frames);
+    assert_eq!((rig.numbers(), rig.lap(1).timed_us()), (vec![1, 2, 3], None));
 }
 
 #[test]
@@ -83,7 +88,9 @@ fn a_light_in_mid_race_is_no_start() {
     let mut frames = standing_start();
     within(&mut frames, 110.0, 113.0, |f| *f = flagged(*f, Flags::START_GO));
     frames.retain(|f| f.sim_time_us > 40_000_000);
-    assert_eq!(fed(&race(), &frames).numbers(), [2, 3]);
+    let rig = fed(&race(), &frames);
+    assert_eq!(rig.numbers(), [1, 2, 3]);
+    assert!(rig.laps().iter().all(|l| !l.tags.has(Tags::FIRST_LAP)));
 }
 
 #[test]

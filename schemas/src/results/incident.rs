@@ -40,7 +40,7 @@ impl IncidentStep {
     /// Folds the steps of one session, in any order, so that each rise of each counter is there once, sorted by (entry, driver, time).
     ///
     /// Several runs of a driver report the same counter, so a step counts only as far as it is above the highest count so far (E3c). If
-    /// the simulator resets a counter within a session, steps below that count are lost.
+    /// the simulator resets a counter within a session, steps below that count are lost (`incident.fold`).
     pub fn fold(mut steps: Vec<IncidentStep>) -> Vec<IncidentStep> {
         steps.retain(|s| !s.superseded);
         steps.sort_by_key(|s| (s.entry, s.driver, s.sim_time_us, s.to, s.run));

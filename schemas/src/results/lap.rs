@@ -63,8 +63,10 @@ bits! {
         HEAD = 1 << 12;
         /// Only the end of a lap: its driver took over the car during the lap. A fact, never a result.
         TAIL = 1 << 13;
-        /// The simulator counts the lap, and it has no time: the car was put elsewhere in it, or no client saw its end.
+        /// The simulator counts the lap, and it has no time: the car was put elsewhere in it, or no client saw its beginning or its end.
         UNTIMED = 1 << 14;
+        /// The client that reports the lap joined in it, and the simulator counted it. Where it began is estimated.
+        JOINED = 1 << 15;
     }
 }
 
@@ -144,6 +146,14 @@ impl Lap {
     /// Whether it is a whole lap, not a partial one.
     pub fn whole(&self) -> bool {
         !self.tags.any(Tags::HEAD.with(Tags::TAIL))
+    }
+
+    /// The lap if it began at `us`: its time, and its mini-loops, which count from there.
+    #[must_use]
+    pub fn starting_at(mut self, us: i64) -> Self {
+        let earlier_us = self.start_us - us;
+        self.loops_us.iter_mut().filter(|loop_us| **loop_us >= 0).for_each(|loop_us| *loop_us += earlier_us);
+        Self { start_us: us, time_us: self.end_us - us, ..self }
     }
 
     /// Its time, µs; `None` if it has none ([`Tags::UNTIMED`]).

@@ -90,6 +90,7 @@ impl NodeArgs {
         let port = |given: Option<u16>, usual| given.unwrap_or(if ports == Ports::Free { 0 } else { usual });
         Ok(NodeOptions {
             quic: SocketAddr::new(self.quic_host, port(self.quic_port, ports::QUIC)),
+            public_host: None,
             limits: boxbox_ingest::Limits {
                 connections: self.connections,
                 connections_per_address: self.connections_per_address,

@@ -5,15 +5,15 @@ use clap::Args;
 
 use crate::cli::defaults;
 use crate::cli::node::{NodeArgs, Ports};
-use crate::node::options::Roles;
-use crate::node::up::{ConnectOptions, UpOptions};
+use crate::node::options::{NodeOptions, Roles};
+use crate::node::up::UpOptions;
 
 /// Options of `up`.
 #[derive(Args)]
 pub struct UpArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// Host name in the printed connect string, if clients do not reach this machine at --quic-host
+    /// Host name in connect strings, if clients do not reach this machine at --quic-host
     #[arg(long, env = "BOXBOX_PUBLIC_HOST")]
     public_host: Option<String>,
     /// Driver whose connect string is printed
@@ -27,8 +27,8 @@ impl UpArgs {
     /// # Errors
     /// As [`NodeArgs::options`].
     pub fn options(self) -> anyhow::Result<UpOptions> {
-        let connect = Some(ConnectOptions { driver: self.driver, public_host: self.public_host });
-        Ok(UpOptions { node: self.node.options(Roles::ALL, Ports::Usual)?, connect })
+        let node = NodeOptions { public_host: self.public_host, ..self.node.options(Roles::ALL, Ports::Usual)? };
+        Ok(UpOptions { node, connect: Some(self.driver) })
     }
 }
 

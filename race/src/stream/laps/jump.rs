@@ -1,14 +1,17 @@
 //! Laps without a time: the car was put elsewhere in them, or no client saw their end. The simulator's counters say whether such a lap counts
 //! (`lap.jump`, `lap.untimed`).
 
+use boxbox_schemas::results::Lap;
+
 use super::lap::{Awaited, OpenLap, PastLap};
 use super::lines::fuel_at;
+use super::shared::begun_before;
 use super::{Laps, past_max};
 use crate::stream::fact::Fact;
-use crate::stream::frame::Frame;
+use crate::stream::frame::{Frame, missing};
 use crate::stream::identity::Origin;
 use crate::stream::mark::Mark;
-use crate::stream::step::Sample;
+use crate::stream::step::{COUNTER_SETTLED, Sample};
 use crate::stream::track::SessionKind;
 
 /// The simulator's counters are right this long after a crossing or a jump, µs. Laps completed come up to 2.2 s late.
@@ -31,13 +34,20 @@ impl Laps {
         }
         let Some(lap) = &mut self.open else { return };
         let counted = at.as_ref().and_then(|at| at.counted(origin.track()));
-        let number = lap.number.or(counted).filter(|n| counted.is_none_or(|counted| counted == *n));
+        // Near the line the counter is right a while after the crossing.
+        let waited = at.as_ref().filter(|at| at.pct <= *COUNTER_SETTLED.end() && at.us - lap.start_us >= COUNTER_WAIT_US);
+        let waited = waited.and_then(|at| at.lap).and_then(|n| u32::try_from(n).ok());
+        let number = lap.number.or(counted).or(waited).filter(|n| counted.is_none_or(|counted| counted == *n));
         if number.is_none() || !counts || lap.taken_over.is_some() {
             self.abandon_open_lap(origin, at, out);
             return;
         }
         lap.number = number;
-        lap.mark(Mark::Jumped, us.max(lap.start_us));
+        let us = us.max(lap.start_us);
+        lap.jump(us);
+        if at.is_none_or(|at| missing(at.us, us)) {
+            lap.mark(Mark::Unseen, us);
+        }
     }
 
     /// Progress of a car that was put to `pct` from `at`. Whether it is in the same lap is decided by the counter, later.
@@ -59,11 +69,18 @@ impl Laps {
 
     /// A lap with a jump ends at `us`. The lap that begins is numbered by the counter.
     pub(super) fn close_jumped(&mut self, origin: &Origin<'_>, lap: OpenLap, us: i64, (a, b): (&Sample, &Sample), out: &mut Vec<Fact>) {
+        let number = lap.number.unwrap_or(self.last_number + 1);
+        let past = PastLap { lap, emitted: false, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) };
+        self.await_counters(origin, past, number, out);
+    }
+
+    /// Whether lap `number` counts is for the simulator's counters to say.
+    pub(super) fn await_counters(&mut self, origin: &Origin<'_>, past: PastLap, number: u32, out: &mut Vec<Fact>) {
         self.decide_now(origin, out);
         self.settle_now(origin, out);
-        let number = lap.number.unwrap_or(self.last_number + 1);
+        let us = past.until_us;
         self.awaited = Some(Awaited { end_us: us, number, before_us: self.before.sim_last_us, lap: None, us });
-        self.keep_past_lap(origin, PastLap { lap, emitted: false, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) });
+        self.keep_past_lap(origin, past);
     }
 
     /// Compare laps that have a jump with the simulator's counters.
@@ -93,7 +110,7 @@ impl Laps {
             }
         }
         let Some(lap) = &mut self.open else { return };
-        let (Some(number), Some(jumped_us)) = (lap.number, lap.marked_us(Mark::Jumped)) else { return };
+        let (Some(number), Some(jumped_us)) = (lap.number, lap.last_jump_us()) else { return };
         let caught_up = at.is_some_and(|at| at.pct >= COUNTER_CAUGHT_UP);
         let certain = frame.laps_completed.is_some() || (caught_up && at.and_then(|at| at.counted(origin.track())).is_some());
         if let Some(counted) = counted.filter(|n| certain && *n >= number) {
@@ -120,8 +137,14 @@ impl Laps {
     fn count(&mut self, origin: &Origin<'_>, counted: u32, sim_time_us: Option<i64>, out: &mut Vec<Fact>) {
         let Some(Awaited { end_us, number, .. }) = self.awaited.take() else { return };
         let Some(mut k) = self.past.iter().rposition(|p| !p.emitted && p.until_us == end_us) else { return };
+        if self.past[k].lap.taken_over.is_some() {
+            self.past[k].emitted = true;
+            let past = self.past[k].clone();
+            self.count_tail(origin, &past, number, out);
+            return;
+        }
         if counted > number
-            && let Some(jumped_us) = self.past[k].lap.marked_us(Mark::Jumped)
+            && let Some(jumped_us) = self.past[k].lap.last_jump_us()
         {
             // The line was crossed in the jump as well: the first lap ended there, and the last one began there.
             let first = PastLap { until_us: jumped_us, fuel_l: None, emitted: true, ..self.past[k].clone() };
@@ -145,7 +168,10 @@ impl Laps {
     fn count_at_jump(&mut self, origin: &Origin<'_>, counted: u32, us: i64, frame: &Frame, out: &mut Vec<Fact>) {
         self.settle_now(origin, out);
         let Some(lap) = self.open.take() else { return };
-        let mut next = jumped(us, &lap);
+        // In the race, when the lap began that the car is in is only estimated if no client saw that.
+        let joins = lap.has(Mark::Unseen) && origin.track().kind == SessionKind::Race;
+        let joined = frame.pct.filter(|_| joins).map(|pct| begun_before(origin, us, frame, pct));
+        let mut next = joined.unwrap_or_else(|| jumped(us, &lap));
         next.number = Some(counted + 1);
         let number = lap.number.unwrap_or(counted);
         let past = PastLap { lap, emitted: true, until_us: us, until_tick: frame.tick, until_seq: frame.seq, fuel_l: None };
@@ -196,10 +222,7 @@ impl Laps {
     }
 
     fn emit_untimed(&self, origin: &Origin<'_>, past: &PastLap, number: u32, sim_time_us: Option<i64>, out: &mut Vec<Fact>) {
-        // If the green light was not seen, lap 1 of a race is only the rest of a lap.
-        if origin.track().kind != SessionKind::Race || past.lap.from_green || number > 1 {
-            out.push(Fact::Lap(boxbox_schemas::results::Lap { number, ..self.row(origin, past, sim_time_us) }));
-        }
+        out.push(Fact::Lap(Lap { number, ..self.row(origin, past, sim_time_us) }));
     }
 }
 

@@ -116,9 +116,20 @@ impl OpenLap {
         self.since_us.iter().any(|(m, _)| *m == mark as u8)
     }
 
-    /// Since when `mark` holds, µs.
-    pub(crate) fn marked_us(&self, mark: Mark) -> Option<i64> {
-        self.since_us.iter().find(|(m, _)| *m == mark as u8).map(|(_, us)| self.start_us + us)
+    /// The car was put elsewhere at `us`. Only the first and the last jump are kept.
+    pub(crate) fn jump(&mut self, us: i64) {
+        let (jumped, since_us) = (Mark::Jumped as u8, us - self.start_us);
+        if self.since_us.iter().filter(|(mark, _)| *mark == jumped).count() > 1
+            && let Some(last) = self.since_us.iter().rposition(|(mark, _)| *mark == jumped)
+        {
+            self.since_us.remove(last);
+        }
+        self.since_us.push((jumped, since_us));
+    }
+
+    /// When the car was last put elsewhere, µs.
+    pub(crate) fn last_jump_us(&self) -> Option<i64> {
+        self.since_us.iter().rfind(|(mark, _)| *mark == Mark::Jumped as u8).map(|(_, us)| self.start_us + us)
     }
 
     pub(crate) fn reasons(&self) -> Reasons {
@@ -126,6 +137,7 @@ impl OpenLap {
     }
 
     pub(crate) fn tags(&self) -> Tags {
+        // The light is known to one frame (`tag.first-lap`, `tag.start-estimated`).
         let own = if self.from_green { Tags::FIRST_LAP.with(Tags::START_ESTIMATED) } else { Tags(0) };
         self.marks().fold(own, |all, m| all.with(m.reasons_and_tags().1))
     }
@@ -139,20 +151,20 @@ impl OpenLap {
         self.start_us + self.splits_us.iter().sum::<i64>()
     }
 
-    /// A sector ends at `us`.
+    /// A sector ends at `us` (`sector.time`).
     pub(crate) fn split(&mut self, us: i64) {
         let before = self.last_line_us();
         self.splits_us.push(us - before);
     }
 
-    /// The next mini-loop, as a fraction of the lap, if there is one before the finish.
+    /// The next mini-loop, as a fraction of the lap, if there is one before the finish (`loop.time`).
     #[inline]
     pub(crate) fn next_loop(&self) -> Option<f64> {
         let next = self.loops_us.len() + 1;
         (next < LOOPS).then(|| next as f64 / LOOPS as f64)
     }
 
-    /// The next mini-loop was passed at `us`; `None` if the time is unknown.
+    /// The next mini-loop was passed at `us`; `None` if the time is unknown (`loop.unknown`).
     pub(crate) fn pass_loop(&mut self, us: Option<i64>) {
         self.loops_us.push(us.map_or(-1, |us| us - self.start_us));
     }
@@ -178,15 +190,6 @@ impl OpenLap {
         self.grid = way.grid.map(|grid| Grid { x: grid.x - 1.0, unsure: false, left_us: Some(line_us) });
     }
 
-    /// Session time has slipped by `us` in this lap: what was before it moves, and all durations stay.
-    pub(crate) fn slip(&mut self, us: i64) {
-        self.start_us += us;
-        self.half_us = self.half_us.map(|half| half + us);
-        if let Some(grid) = &mut self.grid {
-            grid.left_us = grid.left_us.map(|left| left + us);
-        }
-    }
-
     /// Move the start of the lap back to `us`.
     pub(crate) fn start_earlier(&mut self, us: i64) {
         let earlier_us = self.start_us - us;
@@ -196,7 +199,7 @@ impl OpenLap {
         self.since_us.iter_mut().for_each(|(_, since)| *since += earlier_us);
     }
 
-    /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is unknown.
+    /// Sector times of the lap that ends at `end_us`, in `lines + 1` sectors; `None` if one is unknown (`sector.sum`).
     pub(crate) fn sectors_us(&self, end_us: i64, lines: usize) -> Option<Vec<i64>> {
         (!self.no_sectors && !self.has(Mark::Jumped) && self.splits_us.len() == lines).then(|| {
             let mut sectors = self.splits_us.clone();

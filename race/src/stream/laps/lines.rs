@@ -31,6 +31,7 @@ impl Laps {
             lap.frames = lap.frames.saturating_add(1);
             lap.first_seq.get_or_insert(b.seq);
             if gap {
+                // No client saw what was driven here (`validity.discontinuity`).
                 lap.mark(Mark::Missing, a.us);
             }
             if let Some(mark) = mark {
@@ -49,8 +50,9 @@ impl Laps {
                 None => motion.in_pits == Some(true) || motion.blank,
             };
             let (turn, number) = match self.open.take() {
-                Some(lap) if lap.taken_over.is_some() => (FINISH, self.emit_tail(origin, lap, us, b, out).map(|number| number + 1)),
-                Some(lap) if lap.has(Mark::Jumped) => {
+                Some(lap) if lap.taken_over.is_some() => (FINISH, self.end_taken_over(origin, lap, us, b, out).map(|number| number + 1)),
+                Some(mut lap) if lap.has(Mark::Jumped) || lap.lacks_its_light(origin) => {
+                    lap.mark(Mark::Jumped, lap.start_us);
                     self.close_jumped(origin, lap, us, (&a, b), out);
                     (FINISH, None)
                 }
@@ -79,7 +81,7 @@ impl Laps {
     }
 
     /// Split the open lap at every line up to `b`. Returns when the car crossed the finish line, if it did. `unseen`: blank samples or
-    /// a long gap lie in between.
+    /// a long gap lie in between (`lap.once`).
     #[inline]
     fn next_line(&mut self, origin: &Origin<'_>, a: &Sample, b: &Sample, unseen: bool) -> Option<i64> {
         let Some(lap) = &mut self.open else {
@@ -117,6 +119,7 @@ impl Laps {
         }
     }
 
+    // What was driven before this line, since the client joined, is no lap (`lap.join`).
     fn begin_at_line(&mut self, origin: &Origin<'_>, us: i64, (a, b): (&Sample, &Sample), number: Option<u32>, (in_pits, inherited): (bool, bool)) {
         let mut lap = OpenLap::new(us, a.tick, a.seq, origin.track().lines().len() + 1);
         lap.number = number;
@@ -139,25 +142,28 @@ impl Laps {
         self.begin(lap);
     }
 
-    /// `lap` ends at `us`: emit it. Returns its number.
+    /// `lap` ends at `us`: emit it. Returns its number (`lap.is`).
     fn close(&mut self, origin: &Origin<'_>, mut lap: OpenLap, us: i64, (a, b): (&Sample, &Sample), out: &mut Vec<Fact>) -> u32 {
-        // If the green light was not seen, lap 1 of a race is only the rest of a lap.
         self.decide_now(origin, out);
-        let emitted = origin.track().kind != SessionKind::Race || lap.from_green || lap.number != Some(1);
         // If the second half of the lap was not seen, the simulator's counter in the first half gives the number.
         let number = lap.number.or(a.counted(origin.track())).unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
         let held = lap.grid.is_some_and(|grid| grid.unsure);
         self.settle_now(origin, out);
         self.last_number = number;
-        self.keep_past_lap(origin, PastLap { lap, emitted, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) });
-        if emitted {
-            self.pending = Some(Pending { end_us: us, revision: 1, before_us: self.before.sim_last_us, held });
-            if !held {
-                self.emit(origin, None, false, out);
-            }
+        self.keep_past_lap(origin, PastLap { lap, emitted: true, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) });
+        self.pending = Some(Pending { end_us: us, revision: self.first_revision(number), before_us: self.before.sim_last_us, held });
+        if !held {
+            self.emit(origin, None, false, out);
         }
         number
+    }
+}
+
+impl OpenLap {
+    /// It is lap 1 of a race whose light was not seen: it began before it was open, and has no time (`lap.untimed`).
+    fn lacks_its_light(&self, origin: &Origin<'_>) -> bool {
+        origin.track().kind == SessionKind::Race && !self.from_green && self.number == Some(1)
     }
 }
 

@@ -15,7 +15,6 @@ use self::lap::{Awaited, OpenLap, PastLap};
 use super::fact::Fact;
 use super::identity::Origin;
 use super::mark::Mark;
-use super::slips::Slip;
 use super::sparse::is_default;
 use super::step::{Sample, Section};
 use super::track::Track;
@@ -29,7 +28,7 @@ pub(crate) mod stored {
 
 /// The simulator's own lap time comes up to 2.2 s after the crossing. A lap waits for it this long, µs.
 const SETTLE_US: i64 = 5_000_000;
-/// Number of past laps kept for a rewind. Flashbacks reach back tens of seconds.
+/// Number of past laps kept for a rewind. Flashbacks reach back tens of seconds (`rewind.depth`).
 const PAST_LAPS: usize = 3;
 /// The same for an observed car. It is lower because there is a state for each car of each observer.
 const PAST_LAPS_FIELD: usize = 1;
@@ -57,6 +56,9 @@ pub(crate) struct Laps {
     pub(super) unseen_us: Option<i64>,
     /// Number of the last emitted lap.
     pub(super) last_number: u32,
+    /// Number of the lap whose tail was emitted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) tail: Option<u32>,
     /// A lap was opened since the last call of [`Laps::take_began`].
     #[serde(skip_serializing_if = "is_default")]
     pub(super) began: bool,
@@ -121,20 +123,6 @@ impl Laps {
     #[inline]
     pub(crate) fn take_began(&mut self) -> bool {
         std::mem::take(&mut self.began)
-    }
-
-    /// Session time has slipped by `us` since the frame before.
-    pub(crate) fn slip(&mut self, us: i64) {
-        self.before.off_since_us = self.before.off_since_us.map(|since| since + us);
-        if let Some(lap) = &mut self.open {
-            lap.slip(us);
-        }
-    }
-
-    /// A rewind goes back to before a slip: it is undone in the laps that it was in.
-    pub(crate) fn undo_slip(&mut self, slip: &Slip) {
-        let past = self.past.iter_mut().filter(|past| past.until_us >= slip.at_us).map(|past| &mut past.lap);
-        past.chain(&mut self.open).filter(|lap| lap.start_us <= slip.at_us).for_each(|lap| lap.slip(-slip.us));
     }
 
     fn begin(&mut self, lap: OpenLap) {

@@ -3,6 +3,7 @@
 use boxbox_schemas::results::{Lap, Reasons, Span, Tags};
 
 use super::lap::PastLap;
+use super::shared::TAIL_REVISIONS;
 use super::{Laps, SETTLE_US};
 use crate::stream::fact::Fact;
 use crate::stream::frame::Frame;
@@ -94,20 +95,30 @@ impl Laps {
         out.push(Fact::Lap(Lap { settled, revision: pending.revision, ..self.row(origin, past, sim_time_us) }));
     }
 
+    /// The revision of the first fact about lap `number`: more than those of a tail that had this number and that the simulator did not count.
+    pub(super) fn first_revision(&self, number: u32) -> u32 {
+        if self.tail == Some(number) { TAIL_REVISIONS + 1 } else { 1 }
+    }
+
     /// The row of a lap, settled.
     pub(super) fn row(&self, origin: &Origin<'_>, past: &PastLap, sim_time_us: Option<i64>) -> Lap {
         let (ctx, lap) = (origin.ctx, &past.lap);
+        let number = lap.number.unwrap_or(self.last_number);
         let time_us = past.until_us - lap.start_us;
         let sectors_us = lap.sectors_us(past.until_us, origin.track().lines().len());
         let mut tags = lap.tags();
         if !origin.own() {
+            // Only others saw it (`tag.field`).
             tags = tags.with(Tags::FIELD).with(Tags::TIMING_ESTIMATED);
         }
         if sectors_us.is_none() {
+            // A sector line is missing (`tag.no-sectors`).
             tags = tags.with(Tags::NO_SECTORS);
         }
+        // Both times are told, and neither replaces the other (`simtime.beside`).
         let same_time = sim_time_us.map(|us| (us - time_us).abs() <= SIM_TIME_TOLERANCE_US);
         if same_time == Some(false) && !tags.has(Tags::UNTIMED) {
+            // A difference is worth seeing (`tag.sim-time-differs`).
             tags = tags.with(Tags::SIM_TIME_DIFFERS);
         }
         let mut reasons = lap.reasons();
@@ -118,12 +129,12 @@ impl Laps {
         Lap {
             session: ctx.session,
             entry: origin.entry(),
-            number: lap.number.unwrap_or(self.last_number),
+            number,
             driver: ctx.driver,
             run: ctx.run,
             slot: ctx.slot,
             timeline: origin.timeline(),
-            revision: 1,
+            revision: self.first_revision(number),
             start_us: lap.start_us,
             end_us: past.until_us,
             time_us,

@@ -28,6 +28,7 @@ impl Laps {
             lap.mark(Mark::OffTrack, us.max(lap.start_us));
         }
         if frame.sim_invalid && (invalid_rose || frame.us - lap.start_us >= SIM_INVALID_LAG_US) {
+            // The simulator calls the lap invalid (`validity.simulator`).
             lap.mark(Mark::SimInvalid, frame.us);
         }
         if frame.flags_seen.any(Flags::YELLOW.with(Flags::YELLOW_WAVING).with(Flags::CAUTION)) {
@@ -37,6 +38,7 @@ impl Laps {
             lap.mark(Mark::Pace, frame.us);
         }
         if frame.towing {
+            // The simulator tows the car (`validity.tow`).
             lap.mark(Mark::Tow, frame.us);
         }
         if let (None, Some(_), Some(number)) = (lap.number, lap.half_us, frame.sim_lap_number()) {

@@ -76,6 +76,7 @@ impl Part for IncidentCounter {
     fn take(&mut self, at: &FrameContext<'_>, out: &mut Output) {
         let (Some(_), Some(reading)) = (at.frame.pct, at.frame.incidents) else { return };
         let Some((from, to)) = self.read(at.frame.us, reading) else { return };
+        // The lap does not count for best (`validity.incident`).
         out.mark(Mark::Incident, at.frame.us);
         let ctx = at.origin.ctx;
         out.facts.push(Fact::row(&IncidentStep {

@@ -3,7 +3,7 @@
 //! A visit is a *stop* if the car drove in and stood in its own stall for half a second in all, else a *drive-through*. It is a *tow*
 //! if the car came there without driving, and a *start* if the stream's first frame shows the car there. Standing before the green
 //! light or after the chequered flag is not a stop. Frames show pit road, stall and service as yes or no, so the time of a change is
-//! half-way between two frames, and all sampling rates give the same times within half a frame.
+//! half-way between two frames, and all sampling rates give the same times within half a frame. Durations follow the ticks (`clock.slip`).
 //!
 //! Where teams race, a driver who is not in the car tells nothing of it (`swap.watching`): a visit ends for them in the last frame in
 //! which they were in the car, without an exit, and begins for the next driver in the first such frame. Each row says how the car was at
@@ -29,7 +29,7 @@ use crate::stream::step::STANDING_MPS;
 
 /// A stop has at least this much standing time in the stall, µs.
 const STOP_US: i64 = PitVisit::STOP_US;
-/// A car is speeding if it exceeds the limit by more than this, m/s,
+/// A car is speeding if it exceeds the limit (`pit.speeding`) by more than this, m/s,
 const SPEEDING_TOLERANCE_MPS: f32 = 0.5;
 /// in at least this many frames.
 const SPEEDING_FRAMES: u8 = 2;
@@ -135,12 +135,15 @@ impl Part for Pits {
             (true, _) if in_pits => self.stay(at, midpoint_us, out),
             // If no frame shortly before showed it there, the time of the exit is not known (`pit.exit-unknown`).
             (true, _) => self.over(at, near.then_some(midpoint_us), out),
+            // No client saw how the car came there (`pit.start`).
             (false, _) if !known => self.enter(at, PitKind::START, frame.us, out),
             (false, true) if self.flickered(midpoint_us) => {
                 self.stay(at, midpoint_us, out);
                 self.end(&at.origin, frame.us, out);
             }
+            // It drove in, and becomes a stop when it has stood (`pit.drive-through`).
             (false, true) if !frame.towing => self.enter(at, PitKind::DRIVE_THROUGH, midpoint_us, out),
+            // It did not drive in (`pit.tow`).
             (false, _) => self.enter(at, PitKind::TOW, if near { midpoint_us } else { frame.us }, out),
         }
     }
@@ -286,6 +289,7 @@ impl Visit {
         }
         let midpoint_us = midpoint_us.max(self.enter_us);
         self.count = frame.lap.or(self.count);
+        // On the grid and after the race a car is not being served (`pit.standing`).
         let racing = !at.waiting && frame.state < SessionState::CHECKERED && !frame.flags.has(Flags::CHECKERED);
         let in_stall = frame.in_stall || !frame.knows_stall;
         let standing = racing && in_stall && speed_mps.is_some_and(|v| v < STANDING_MPS);
@@ -298,6 +302,7 @@ impl Visit {
             self.stood.stop(seen_us);
             self.moved_us = seen_us;
         }
+        // Service lasts while the simulator says so (`pit.service`).
         if let Some(serviced) = frame.in_service {
             let watch = self.serviced.get_or_insert_default();
             if serviced { watch.start(midpoint_us) } else { watch.stop(midpoint_us) }

@@ -79,6 +79,7 @@ impl From<FlatState> for CarState {
                 before,
                 awaited: None,
                 unseen_us: None,
+                tail: None,
             },
             parts: Parts {
                 pits: Guarded::On(flat.pits),
