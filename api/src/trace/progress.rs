@@ -19,8 +19,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The progress of `lap` from its frames, each with its time since the start, µs; `complete`: all frames are there, so that its end is known too. `None` if no frame
-    /// has a position on the lap.
+    /// The progress of `lap` from its frames, each with its time since the start, µs; `complete`: all frames are there, so that its end is
+    /// known too. `None` if no frame has a position on the lap.
     ///
     /// Both ends are the lap's own: fraction 0 is at `start_us`, fraction 1 at `end_us`. The first lap of a race begins on the grid,
     /// behind the line; the time to the line is within its first step.

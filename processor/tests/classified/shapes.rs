@@ -1,15 +1,14 @@
 //! Races of shapes that are not drawn: each is driven by the generator, told as it says here, and must come out as it was driven.
 
-use std::collections::BTreeMap;
-
 use boxbox_race::timing::Classified;
-use boxbox_schemas::event::{Closing, EndReason};
+use boxbox_schemas::event::Closing;
 use boxbox_schemas::frame::{CarFrame, Flags, Presence, SessionState};
 use boxbox_schemas::stamp::closed;
 use boxbox_sources::synth::{Action, Circuit, Class, Distance, Ending, Race, Session, Spec, Start, Told, Truth, What};
 use bytes::Bytes;
 
-use crate::records::{Sender, Timed, by_time, source, tenant};
+use crate::clients::by_driver;
+use crate::records::{Timed, by_time, source, tenant};
 
 /// A race, and what its clients are.
 pub struct Shape {
@@ -44,60 +43,23 @@ impl Shape {
     fn of_car(&self, race: &Race, car: usize, change: &dyn Fn(usize, &mut Action)) -> Vec<Vec<Timed>> {
         let script = race.script(car, self.hz);
         let script = if self.observers.contains(&car) { script.with_field(4) } else { script };
-        let mut of_driver: BTreeMap<usize, Vec<(i64, Action)>> = BTreeMap::new();
-        let (mut who, mut now_us, mut restarted) = (0, 0, false);
-        for mut action in script {
+        let due = |of: &[(usize, i64)]| of.iter().find(|(of, _)| *of == car).map(|(_, us)| *us);
+        let (joins_us, mut restarts_us, mut now_us) = (due(&self.joins), due(&self.restarts), 0);
+        let mut shown = vec![];
+        for mut action in script.take_while(|action| action.at_us().is_none_or(|us| us <= self.until_us)) {
             now_us = action.at_us().unwrap_or(now_us);
-            if let Action::Driver(next) = action {
-                if !self.stays
-                    && let Some(actions) = of_driver.get_mut(&who)
-                {
-                    actions.push((now_us, Action::End(0, now_us, EndReason::FINISHED)));
-                }
-                who = next;
-                if !self.stays
-                    && let Some(actions) = of_driver.get_mut(&who)
-                {
-                    actions.push((now_us, Action::Restart));
-                }
+            if !matches!(action, Action::Driver(_) | Action::Meta(_)) && joins_us.is_some_and(|us| now_us < us) {
                 continue;
             }
-            if action.at_us().is_some_and(|us| us > self.until_us) {
-                break;
-            }
-            let due = |of: &[(usize, i64)]| of.iter().find(|(of, _)| *of == car).map(|(_, us)| *us);
-            if !matches!(action, Action::Meta(_)) && due(&self.joins).is_some_and(|us| now_us < us) {
-                continue;
-            }
-            if due(&self.restarts).is_some_and(|us| now_us >= us) && !restarted {
-                restarted = true;
-                of_driver.entry(who).or_default().extend([(now_us, Action::Restart), (now_us, Action::Meta(race.meta(car)))]);
+            if restarts_us.take_if(|us| now_us >= *us).is_some() {
+                shown.extend([Action::Restart, Action::Meta(race.meta(car))]);
             }
             change(car, &mut action);
-            of_driver.entry(who).or_default().push((now_us, action));
+            shown.push(action);
         }
-        let own = &race.cars()[car];
-        if self.stays && own.drivers.len() > 1 {
-            for driver in 0..own.drivers.len() {
-                let actions = of_driver.entry(driver).or_default();
-                let end = actions.pop_if(|(_, action)| matches!(action, Action::End(..)));
-                actions.insert(0, (0, Action::Meta(race.meta(car))));
-                actions.extend(race.beside(car, driver, self.hz).map(|f| (f.sim_time_us, Action::Frame(f))));
-                actions.sort_by_key(|(at, _)| *at);
-                actions.extend(end);
-            }
-        }
+        let mut of_driver = by_driver(race, car, shown, self.stays.then_some(self.hz));
         of_driver.retain(|driver, _| !self.mute.contains(&(car, *driver)));
-        let sent = |(driver, actions): (usize, Vec<(i64, Action)>)| {
-            let mut sender = Sender::new(own.drivers[driver].driver, own.slot, 1);
-            for (at_us, action) in actions {
-                sender.at_us = at_us;
-                sender.act(action);
-            }
-            sender.flush();
-            sender.out
-        };
-        of_driver.into_iter().map(sent).collect()
+        of_driver.into_values().collect()
     }
 
     /// What comes out, and the truth.

@@ -10,10 +10,12 @@ use crate::stream::missing;
 /// The best fact about one lap of one entry; `facts` are the facts of all streams about that (entry, number).
 ///
 /// Superseded facts do not count. Of each stream, only the fact of its newest timeline and revision counts. Partial laps of two
-/// drivers who share a car are joined; the end of a lap of which no client tells the beginning is a lap without a time (`lap.join`). Then,
-/// in this order, the choice prefers: a time to none, the car's own client to other clients, a beginning that was
-/// seen to none, of laps without a time the earliest, measured to `timing_estimated`, complete to interrupted, a lap of one run to a resumed one (whether a run inherits from another depends
-/// on arrival, if both drove at once), most frames, with the simulator's own lap time, settled, the lowest driver, the lowest run.
+/// drivers who share a car are joined; the end of a lap of which no client tells the beginning is a lap without a time (`lap.join`).
+///
+/// Then, in this order, the choice prefers: a time to none, the car's own client to other clients, a beginning that was seen to none, of laps
+/// without a time the earliest, measured to `timing_estimated`, complete to interrupted, a lap of one run to a resumed one (whether a run
+/// inherits from another depends on arrival, if both drove at once), most frames, with the simulator's own lap time, settled, the lowest
+/// driver, the lowest run.
 pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
     let mut newest: Vec<&Lap> = Vec::new();
     for fact in facts.filter(|f| !f.superseded) {
@@ -76,12 +78,11 @@ fn rank(f: &Lap) -> Rank {
     let estimated = f.tags.has(Tags::TIMING_ESTIMATED);
     let interrupted = f.reasons.has(Reasons::DISCONTINUITY);
     let resumed = f.tags.has(Tags::RESUMED);
-    // A lap that one client saw whole comes before the same lap without a time, and of two of those the one whose beginning was
-    // seen.
+    // A lap that one client saw whole comes before the same lap without a time, and of two of those the one whose beginning was seen.
     let (untimed, joined) = (f.tags.has(Tags::UNTIMED), f.tags.has(Tags::JOINED));
     let begun_us = if untimed { f.start_us } else { 0 };
-    let told = (f.sim_time_us.is_none(), !f.settled);
-    (untimed, field, joined, begun_us, estimated, interrupted, resumed, Reverse(f.frames), told.0, told.1, f.driver, f.run)
+    let no_sim_time = f.sim_time_us.is_none();
+    (untimed, field, joined, begun_us, estimated, interrupted, resumed, Reverse(f.frames), no_sim_time, !f.settled, f.driver, f.run)
 }
 
 /// Which part of a lap a fact is, and of several parts of one driver, which of them.

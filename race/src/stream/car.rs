@@ -149,7 +149,7 @@ impl CarState {
         self.identity.identify(ctx);
         let (tick, us) = (event.tick.to_native(), event.sim_time_us.to_native());
         match EventCode::from(&event.code) {
-            EventCode::REWIND => self.rewind(ctx, (tick, us), seq, out),
+            EventCode::REWIND => self.rewind(ctx, (tick, self.clock.corrected_at_us(tick, us)), seq, out),
             // The lap ends as after a jump (`lap.reset`).
             EventCode::RESET => {
                 let us = self.clock.corrected_us(us);
@@ -249,7 +249,7 @@ impl CarState {
     fn take(&mut self, ctx: &Context, mut frame: Frame, out: &mut Output) {
         self.identity.identify(ctx);
         if self.clock.rewind_was_lost(&frame) {
-            self.rewind(ctx, (frame.tick, frame.us), frame.seq, out);
+            self.rewind(ctx, (frame.tick, self.clock.corrected_at_us(frame.tick, frame.us)), frame.seq, out);
         }
         let own = self.identity.own();
         let lost = self.clock.lost;
@@ -404,25 +404,24 @@ impl CarState {
         self.motion = Motion::default();
     }
 
-    /// The simulator went back to `to`, a tick and a session time (`rewind.undo`); `seq` is the sequence number of the rewind event.
+    /// The simulator went back to `to`, a tick and a corrected session time (`rewind.undo`); `seq` is the sequence number of the rewind event.
     fn rewind(&mut self, ctx: &Context, to: (u32, i64), seq: u64, out: &mut Output) {
         // All fields are listed, so that a new one is not forgotten. `shown` stays as it is until the next frame.
         let Self { identity, clock, start, motion, laps, parts, shown: _ } = self;
         let (to_tick, to_us) = to;
         identity.timeline += 1;
         let origin = Origin { ctx, identity };
-        let last_us = clock.last_us;
-        let to_us = clock.rewind(to_tick, to_us, origin.own());
         if origin.own() {
             let entry = origin.entry();
             let rewind = |run, timeline| Fact::Rewind { entry, driver: ctx.driver, run, timeline, to_us, to_tick };
             out.facts.extend(identity.before.iter().map(|p| rewind(p.run, p.timeline + 1)));
             out.facts.push(rewind(ctx.run, identity.timeline));
         }
-        let rewind = Rewind { to_us, seq, last_us: last_us.unwrap_or(to_us), at: motion.at };
+        let rewind = Rewind { to_us, seq, last_us: clock.last_us.unwrap_or(to_us), at: motion.at };
         laps.rewind(&origin, &rewind, &mut out.facts);
         parts.rewind(&origin, to_us, out);
         start.rewind(to_us);
+        clock.rewind(to_tick, to_us);
         *motion = Motion::after_rewind(to_us);
         self.mark_open_lap(out);
     }

@@ -78,7 +78,7 @@ impl Clock {
     /// the car takes for its way from the last frame at its speed, if that is known, µs.
     #[inline]
     pub(super) fn take(&mut self, frame: &mut Frame, driven_us: impl FnOnce() -> Option<f64>) -> bool {
-        frame.us -= self.slips.ahead_us();
+        frame.us = self.corrected_us(frame.us);
         let (last, to) = (self.last_tick.zip(self.last_us), (frame.tick, frame.us));
         let whole = !self.lost;
         if !self.is_newer(frame) {
@@ -96,13 +96,18 @@ impl Clock {
     /// The same for an observed car, which has the slips of its observer.
     #[inline]
     pub(super) fn take_observed(&mut self, frame: &mut Frame) -> bool {
-        frame.us -= self.slips.ahead_at_us(frame.tick);
+        frame.us = self.corrected_at_us(frame.tick, frame.us);
         self.is_newer(frame)
     }
 
     /// The time `us` of a moment since the last frame, corrected, µs.
     pub(super) fn corrected_us(&self, us: i64) -> i64 {
         us - self.slips.ahead_us()
+    }
+
+    /// The time `us` of a moment at `tick`, corrected by the slips until then, µs.
+    pub(super) fn corrected_at_us(&self, tick: u32, us: i64) -> i64 {
+        us - self.slips.ahead_at_us(tick)
     }
 
     #[inline]
@@ -115,14 +120,11 @@ impl Clock {
         true
     }
 
-    /// Go back to just before `tick` and `us`, so that a frame of that moment is accepted. Returns `us` corrected by the slips until then;
-    /// that of an observed car is corrected already.
-    pub(super) fn rewind(&mut self, tick: u32, us: i64, own: bool) -> i64 {
-        self.slips.rewind(tick);
-        let us = if own { self.corrected_us(us) } else { us };
+    /// Go back to just before `tick` and `us`, which is corrected, so that a frame of that moment is accepted.
+    pub(super) fn rewind(&mut self, tick: u32, us: i64) {
         (self.last_tick, self.last_us, self.lost) = (tick.checked_sub(1), Some(us.saturating_sub(1)), false);
+        self.slips.rewind(tick);
         self.pace.step = 0;
-        us
     }
 
     /// Length of a tick, if it is known, µs.

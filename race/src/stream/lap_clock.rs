@@ -36,7 +36,7 @@ fn correct(clock: &mut Clock, frames: &mut [Frame], length_m: Option<f64>) {
         // Only ticks fall in a rewind; a frame whose session time has not risen is left out (`motion.order`).
         if !clock.take(frame, driven) && clock.last_tick.is_none_or(|last| shown.tick <= last) {
             *frame = shown;
-            clock.rewind(frame.tick, frame.us, true);
+            clock.rewind(frame.tick, clock.corrected_at_us(frame.tick, frame.us));
             clock.take(frame, || None);
         }
         last = Some(shown);

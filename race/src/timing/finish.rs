@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::majority::{flag_held, state_held};
-use super::{Facts, Ranking, by_entry};
+use super::{Facts, Ranking, by_entry, newest_shown};
 use crate::stream::STANDING_MPS;
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::EntryId;
@@ -200,8 +200,7 @@ fn reported_finish(facts: &Facts<'_>, us: i64, decided_by: DecidedBy) -> Finish 
 /// retired in the lead.
 fn drove_on(facts: &Facts<'_>, lap: &Lap) -> bool {
     let moves = |c: &CarNow| c.lap_pct.is_some() && (c.in_pits == Some(true) || c.speed_mps.is_none_or(|mps| mps >= STANDING_MPS));
-    let newest =
-        facts.cars.iter().filter(|c| c.entry == lap.entry).max_by_key(|c| (!c.watching, c.sim_time_us, !c.field, Reverse((c.driver, c.run, c.slot))));
+    let newest = newest_shown(facts.cars.iter().filter(|c| c.entry == lap.entry));
     let later = facts.laps.iter().any(|l| !l.superseded && l.entry == lap.entry && l.number == lap.number + 1);
     later || newest.is_none_or(moves)
 }

@@ -96,6 +96,11 @@ pub(crate) fn class_of(session: &SessionInfo, slot: u16) -> u32 {
     competitor(session.meta.as_ref(), slot).map_or(0, |e| e.class_id)
 }
 
+/// The newest of the rows of one car; of equal ones its own client's. A driver who is not in the car shows nothing of it.
+pub(crate) fn newest_shown<'a>(cars: impl Iterator<Item = &'a CarNow>) -> Option<&'a CarNow> {
+    cars.max_by_key(|c| (!c.watching, c.sim_time_us, !c.field, std::cmp::Reverse((c.driver, c.run, c.slot))))
+}
+
 /// Places within each class, 1-based, for rows that are in overall order: `class(row)` is its class (`order.class`).
 pub(crate) fn class_positions<T>(rows: &mut [T], class: impl Fn(&T) -> u32, set: impl Fn(&mut T, u32)) {
     let mut next: std::collections::BTreeMap<u32, u32> = Default::default();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Finish, Ranking};
+use super::{Facts, Finish, Ranking, newest_shown};
 use crate::stream::STANDING_MPS;
 use boxbox_schemas::frame::{Flags, SessionState};
 use boxbox_schemas::ids::EntryId;
@@ -111,9 +111,9 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// The newest row of its car; of equal ones its own client's. A driver who is not in the car shows nothing of it.
+    /// The newest row of its car.
     fn newest(&self) -> Option<&CarNow> {
-        self.cars.iter().max_by_key(|c| (!c.watching, c.sim_time_us, !c.field, std::cmp::Reverse((c.driver, c.run, c.slot)))).copied()
+        newest_shown(self.cars.iter().copied())
     }
 
     /// Its status, and why; `None` while it runs.

@@ -1,5 +1,5 @@
-//! Laps without a time: the car was put elsewhere in them, or no client saw their end. The simulator's counters say whether such a lap counts
-//! (`lap.jump`, `lap.untimed`).
+//! Laps without a time: the car was put elsewhere in them, or no client saw their beginning or their end. The simulator's counters say
+//! whether such a lap counts (`lap.jump`, `lap.untimed`).
 
 use boxbox_schemas::results::Lap;
 

@@ -119,7 +119,7 @@ impl Laps {
         }
     }
 
-    // What was driven before this line, since the client joined, is no lap (`lap.join`).
+    // The way from the stall to this line is no lap (`lap.from-stall`).
     fn begin_at_line(&mut self, origin: &Origin<'_>, us: i64, (a, b): (&Sample, &Sample), number: Option<u32>, (in_pits, inherited): (bool, bool)) {
         let mut lap = OpenLap::new(us, a.tick, a.seq, origin.track().lines().len() + 1);
         lap.number = number;

@@ -106,11 +106,7 @@ impl Laps {
         let number = lap.number.unwrap_or(self.last_number);
         let time_us = past.until_us - lap.start_us;
         let sectors_us = lap.sectors_us(past.until_us, origin.track().lines().len());
-        let mut tags = lap.tags();
-        if !origin.own() {
-            // Only others saw it (`tag.field`).
-            tags = tags.with(Tags::FIELD).with(Tags::TIMING_ESTIMATED);
-        }
+        let mut tags = seen_by(origin, lap.tags());
         if sectors_us.is_none() {
             // A sector line is missing (`tag.no-sectors`).
             tags = tags.with(Tags::NO_SECTORS);
@@ -155,8 +151,13 @@ impl Laps {
     }
 }
 
+/// A lap's tags, and that only others saw it, if so (`tag.field`).
+pub(super) fn seen_by(origin: &Origin<'_>, tags: Tags) -> Tags {
+    if origin.own() { tags } else { tags.with(Tags::FIELD).with(Tags::TIMING_ESTIMATED) }
+}
+
 /// The ranges of frames that the lap was computed from.
-pub(super) fn spans(origin: &Origin<'_>, past: &PastLap) -> Vec<Span> {
+fn spans(origin: &Origin<'_>, past: &PastLap) -> Vec<Span> {
     let live = past.lap.first_seq.map(|first| (origin.identity.present_run(), first, past.until_seq + 1));
     let spans = past.lap.spans.iter().copied().chain(live);
     spans

@@ -6,7 +6,7 @@ use boxbox_schemas::results::{LOOPS, Lap, Tags};
 
 use super::Laps;
 use super::lap::{OpenLap, PastLap};
-use super::settle::spans;
+use super::settle::seen_by;
 use crate::stream::fact::Fact;
 use crate::stream::frame::Frame;
 use crate::stream::identity::Origin;
@@ -65,7 +65,7 @@ impl Laps {
             splits.chain(std::iter::repeat_n(-1, open)).collect()
         };
         let past = PastLap { lap: lap.clone(), emitted: false, until_us: at.us, until_tick: at.tick, until_seq: at.seq, fuel_l: None };
-        out.push(Fact::Lap(partial_lap(origin, &past, (number, revision), sectors_us, which)));
+        out.push(self.partial(origin, &past, (number, revision), sectors_us, which));
     }
 
     /// A lap whose beginning this driver's client did not see ends at `us`: emit its tail. Returns its number, if it is known.
@@ -97,7 +97,22 @@ impl Laps {
         let passed = usize::from(past.lap.taken_over.unwrap_or(0));
         let sectors = past.lap.sectors_us(past.until_us, origin.track().lines().len()).unwrap_or_default();
         let sectors_us = sectors.into_iter().enumerate().map(|(k, us)| if k < passed { -1 } else { us }).collect();
-        out.push(Fact::Lap(partial_lap(origin, past, revised, sectors_us, which)));
+        out.push(self.partial(origin, past, revised, sectors_us, which));
+    }
+
+    fn partial(&self, origin: &Origin<'_>, past: &PastLap, (number, revision): (u32, u32), sectors_us: Vec<i64>, which: Tags) -> Fact {
+        let tags = seen_by(origin, past.lap.tags().with(which));
+        let loops_us = past.lap.loops_us.clone();
+        Fact::Lap(Lap {
+            number,
+            revision,
+            sectors_us,
+            loops_us,
+            fuel_used_l: None,
+            reasons: past.lap.reasons(),
+            tags,
+            ..self.row(origin, past, None)
+        })
     }
 }
 
@@ -111,34 +126,4 @@ pub(super) fn begun_before(origin: &Origin<'_>, us: i64, frame: &Frame, pct: f64
     lap.loops_us = vec![-1; (1..LOOPS).take_while(|k| pct >= *k as f64 / LOOPS as f64).count()];
     lap.frames = 1;
     lap
-}
-
-fn partial_lap(origin: &Origin<'_>, past: &PastLap, (number, revision): (u32, u32), sectors_us: Vec<i64>, which: Tags) -> Lap {
-    let (ctx, lap) = (origin.ctx, &past.lap);
-    Lap {
-        session: ctx.session,
-        entry: origin.entry(),
-        number,
-        driver: ctx.driver,
-        run: ctx.run,
-        slot: ctx.slot,
-        timeline: origin.timeline(),
-        revision,
-        start_us: lap.start_us,
-        end_us: past.until_us,
-        time_us: past.until_us - lap.start_us,
-        sim_time_us: None,
-        sectors_us,
-        loops_us: lap.loops_us.clone(),
-        fuel_l: past.fuel_l,
-        fuel_used_l: None,
-        reasons: lap.reasons(),
-        tags: if origin.own() { lap.tags().with(which) } else { lap.tags().with(which).with(Tags::FIELD).with(Tags::TIMING_ESTIMATED) },
-        frames: lap.frames,
-        start_tick: lap.start_tick,
-        end_tick: past.until_tick,
-        settled: true,
-        superseded: false,
-        spans: if origin.own() { spans(origin, past) } else { vec![] },
-    }
 }
