@@ -3,7 +3,6 @@
 use boxbox_schemas::results::{Lap, Reasons, Span, Tags};
 
 use super::lap::PastLap;
-use super::shared::TAIL_REVISIONS;
 use super::{Laps, SETTLE_US};
 use crate::stream::fact::Fact;
 use crate::stream::frame::Frame;
@@ -15,6 +14,8 @@ const SIM_TIME_TOLERANCE_US: i64 = 50_000;
 /// An unchanged "last lap" this close to our time belongs to this lap too: two equal laps in a row, µs. The value allows for noise at the
 /// crossing of a slow or sliding car.
 const SAME_TIME_US: i64 = 3_000;
+/// A tail has this many revisions: at its crossing, and when the simulator has counted its lap.
+pub(super) const TAIL_REVISIONS: u32 = 2;
 
 impl Laps {
     /// The frame shows `us` as the simulator's last lap time. It may be the time of the pending lap (`simtime.match`).

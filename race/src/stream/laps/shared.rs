@@ -6,7 +6,7 @@ use boxbox_schemas::results::{LOOPS, Lap, Tags};
 
 use super::Laps;
 use super::lap::{OpenLap, PastLap};
-use super::settle::seen_by;
+use super::settle::{TAIL_REVISIONS, seen_by};
 use crate::stream::fact::Fact;
 use crate::stream::frame::Frame;
 use crate::stream::identity::Origin;
@@ -15,9 +15,6 @@ use crate::stream::motion::Motion;
 use crate::stream::start::RaceStart;
 use crate::stream::step::Sample;
 use crate::stream::track::SessionKind;
-
-/// A tail has this many revisions: at its crossing, and when the simulator has counted its lap.
-pub(super) const TAIL_REVISIONS: u32 = 2;
 
 impl Laps {
     /// The car is seen in mid-lap, and its way there is unknown. The lap began before: if this is the stream's first position, or that of a new
@@ -86,7 +83,7 @@ impl Laps {
         Some(number)
     }
 
-    /// The simulator has counted a lap whose beginning this driver's client did not see.
+    /// The simulator has counted a lap whose beginning this driver's client did not see (`lap.join`, `tag.joined`).
     pub(super) fn count_tail(&mut self, origin: &Origin<'_>, past: &PastLap, number: u32, out: &mut Vec<Fact>) {
         self.emit_tail(origin, past, (number, TAIL_REVISIONS), Tags::TAIL.with(Tags::JOINED), out);
         self.tail = Some(number);
