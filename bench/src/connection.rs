@@ -62,6 +62,37 @@ pub fn endpoint() -> anyhow::Result<quinn::Endpoint> {
     Ok(quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, Arc::new(quinn::TokioRuntime))?)
 }
 
+/// A connection that the edge has accepted.
+pub struct Welcomed {
+    /// The connection.
+    pub connection: quinn::Connection,
+    /// What the edge says.
+    pub control: quinn::RecvStream,
+    /// Held open: if it ended, the edge would close the connection.
+    pub control_out: quinn::SendStream,
+}
+
+/// Connects with the grant of `to`.
+pub async fn welcomed(endpoint: &quinn::Endpoint, config: quinn::ClientConfig, to: &ConnectString) -> anyhow::Result<Welcomed> {
+    let address = format!("{}:{}", to.host, to.port).parse()?;
+    let connection = endpoint.connect_with(config, address, "boxbox")?.await.context("connect")?;
+    let (mut control_out, mut control) = connection.open_bi().await?;
+    let mut hello = BytesMut::new();
+    Control::Hello(Hello { grant: to.grant.clone(), agent: "boxbox-bench".into() }).encode(&mut hello);
+    control_out.write_all(&hello).await?;
+    let mut buffer = BytesMut::new();
+    match next_control(&mut control, &mut buffer).await? {
+        Control::Welcome(_) => Ok(Welcomed { connection, control, control_out }),
+        other => bail!("expected a welcome, got {other:?}"),
+    }
+}
+
+/// The TLS of a client that knows the server of `to`.
+pub fn tls(to: &ConnectString) -> anyhow::Result<quinn::ClientConfig> {
+    let tls = boxbox_client::pinned(to.pins.clone())?;
+    Ok(quinn::ClientConfig::new(Arc::new(quinn::crypto::rustls::QuicClientConfig::try_from(tls)?)))
+}
+
 /// Connects car `number` over `endpoint`.
 pub async fn connect(
     endpoint: &quinn::Endpoint,
@@ -71,17 +102,7 @@ pub async fn connect(
     rate: f64,
     lap_s: f64,
 ) -> anyhow::Result<Connected> {
-    let address = format!("{}:{}", to.host, to.port).parse()?;
-    let connection = endpoint.connect_with(config, address, "boxbox")?.await.context("connect")?;
-    let (mut control_out, mut control) = connection.open_bi().await?;
-    let mut hello = BytesMut::new();
-    Control::Hello(Hello { grant: to.grant.clone(), agent: "boxbox-bench".into() }).encode(&mut hello);
-    control_out.write_all(&hello).await?;
-    let mut buffer = BytesMut::new();
-    match next_control(&mut control, &mut buffer).await? {
-        Control::Welcome(_) => {}
-        other => bail!("expected a welcome, got {other:?}"),
-    }
+    let Welcomed { connection, control, control_out } = welcomed(endpoint, config, to).await?;
     let mut data = connection.open_uni().await?;
     let run = RunId(u128::from(fastrand::u64(..) | 1).to_le_bytes());
     // Twenty cars in a session, as in a league race.
@@ -91,7 +112,8 @@ pub async fn connect(
     Ok(Connected { number, connection, control, _control_out: control_out, data, car })
 }
 
-async fn next_control(stream: &mut quinn::RecvStream, buffer: &mut BytesMut) -> anyhow::Result<Control> {
+/// The next message of the edge; `buffer` holds what was read beyond it.
+pub async fn next_control(stream: &mut quinn::RecvStream, buffer: &mut BytesMut) -> anyhow::Result<Control> {
     loop {
         if let Some(message) = Control::decode(buffer)? {
             return Ok(message);

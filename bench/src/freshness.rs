@@ -3,6 +3,7 @@
 //! Some of the cars are watched. When one of them crosses the line, the API is asked for its laps until the new lap is there. The
 //! time is measured from the crossing, not from the first request.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,6 @@ use hdrhistogram::Histogram;
 
 use crate::car::Crossing;
 
-/// One of this many cars is watched: some laps a second, and few requests beside the load. Each session has twenty cars, numbered
-/// along the lap, so the watched cars are spread over the whole lap.
-const EVERY: u32 = 21;
 /// Pause between two requests: the resolution of the measurement.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 /// A lap that is not in the API after this long is counted as missing.
@@ -27,8 +25,10 @@ const SAME_US: i64 = 100_000;
 pub struct Watch {
     api: Arc<str>,
     tenant: TenantId,
+    every: u32,
     agent: ureq::Agent,
     measured: Arc<Mutex<Measured>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// The measurements.
@@ -40,27 +40,30 @@ pub struct Measured {
 }
 
 impl Watch {
-    /// Watches the API at `http://…`.
-    pub fn new(api: &str) -> anyhow::Result<Self> {
+    /// Watches the API at `http://…` for the laps of one car of `every`.
+    pub fn new(api: &str, every: u32) -> anyhow::Result<Self> {
         let measured = Measured { latency: Histogram::new_with_bounds(1, 600_000_000, 3)?, missing: 0 };
         let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().new_agent();
         Ok(Self {
             api: api.into(),
             tenant: TenantId::new("local").context("five letters are an id")?,
+            every,
             agent,
             measured: Arc::new(Mutex::new(measured)),
+            waiting: Arc::default(),
         })
     }
 
     /// Car `number` has crossed the line, and the record with the crossing is sent at `due`. Watches for the car's lap, if it is one
     /// of the watched cars and `counting` is on.
     pub fn crossed(&self, number: u32, source: Source, crossing: &Crossing, due: Instant, counting: bool) {
-        if !number.is_multiple_of(EVERY) || !counting {
+        if !number.is_multiple_of(self.every) || !counting {
             return;
         }
         let crossed = due.checked_sub(crossing.before_last).unwrap_or(due);
         let (watch, at_us) = (self.clone(), crossing.at_us);
         let session = SessionId::of(&self.tenant, &source);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         tokio::task::spawn_blocking(move || {
             let url = format!("{}/api/v1/sessions/{session}/laps?entry=bench-{number}&limit=500", watch.api);
             let found = watch.until_there(&url, at_us, crossed);
@@ -69,6 +72,7 @@ impl Watch {
                 Some(took) => measured.latency.saturating_record(took.as_micros() as u64),
                 None => measured.missing += 1,
             }
+            watch.waiting.fetch_sub(1, Ordering::Relaxed);
         });
     }
 
@@ -85,6 +89,11 @@ impl Watch {
             std::thread::sleep(ASK_EVERY);
         }
         None
+    }
+
+    /// Laps that are looked for now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The measurements so far.

@@ -20,6 +20,10 @@ const ENDPOINTS: u32 = 8;
 /// Handshakes that run at the same time.
 const CONNECTING: usize = 16;
 
+/// One of this many cars is watched: some laps a second, and few requests beside the load. Each session has twenty cars, numbered
+/// along the lap, so the watched cars are spread over the whole lap.
+const WATCHED_EVERY: u32 = 21;
+
 /// How long after the run its last laps are watched for.
 const LAST_LAPS: Duration = Duration::from_secs(5);
 
@@ -34,14 +38,14 @@ struct Snapshot {
 
 /// Runs the load and prints the figures.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let server = Server::start(&options)?;
+    let server = Server::start(options.launch())?;
     let empty = usage(server.pid());
-    let mut cars = connect_all(&options, &server).await?;
+    let mut cars = connect_all(&server, options.clients, options.rate, options.lap_s()).await?;
     // The memory of the handshakes is freed before the memory of an idle connection is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = usage(server.pid());
 
-    let freshness = options.freshness.then(|| Watch::new(server.api())).transpose()?;
+    let freshness = options.freshness.then(|| Watch::new(server.api(), WATCHED_EVERY)).transpose()?;
     let counters = Arc::new(Counters { freshness: freshness.clone(), ..Counters::default() });
     counters.interval_ns.store(options.interval().as_nanos() as u64, Ordering::Relaxed);
     // 1 µs to 10 minutes, three digits.
@@ -131,18 +135,18 @@ fn lock(counters: &Counters) -> std::sync::MutexGuard<'_, Option<Histogram<u64>>
     counters.latency.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-async fn connect_all(options: &Options, server: &Server) -> anyhow::Result<Vec<Connected>> {
-    let endpoints = (0..ENDPOINTS.min(options.clients).max(1)).map(|_| connection::endpoint()).collect::<Result<Vec<_>, _>>()?;
-    let tls = boxbox_client::pinned(server.connect_as(0)?.pins)?;
-    let config = quinn::ClientConfig::new(Arc::new(quinn::crypto::rustls::QuicClientConfig::try_from(tls)?));
+/// Connects `clients` cars that send `rate` frames a second and drive laps of `lap_s` seconds.
+pub async fn connect_all(server: &Server, clients: u32, rate: f64, lap_s: f64) -> anyhow::Result<Vec<Connected>> {
+    let endpoints = (0..ENDPOINTS.min(clients).max(1)).map(|_| connection::endpoint()).collect::<Result<Vec<_>, _>>()?;
+    let config = connection::tls(&server.connect_as(0)?)?;
     let mut connecting = JoinSet::new();
     let mut cars = vec![];
-    for number in 0..options.clients {
+    for number in 0..clients {
         while connecting.len() >= CONNECTING {
             cars.push(joined(connecting.join_next().await)?);
         }
         let endpoint = endpoints[number as usize % endpoints.len()].clone();
-        let (config, to, rate, lap_s) = (config.clone(), server.connect_as(number)?, options.rate, options.lap_s());
+        let (config, to) = (config.clone(), server.connect_as(number)?);
         connecting.spawn(async move { connection::connect(&endpoint, config, &to, number, rate, lap_s).await });
     }
     while !connecting.is_empty() {

@@ -3,20 +3,10 @@
 //! Without arguments it makes the canonical run: a server of its own (the edge and the embedded log, in a folder that is
 //! deleted afterwards), 834 cars at 60 Hz, 5 frames a record, 30 seconds.
 
-#![allow(unreachable_pub, reason = "a program: nothing is reached from outside, and pub says what a module offers")]
-
-mod car;
-mod connection;
-mod freshness;
-mod load;
-mod options;
-mod process;
-mod report;
-mod server;
-
 use clap::Parser;
 
-use options::Options;
+use boxbox_bench::load;
+use boxbox_bench::options::Options;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

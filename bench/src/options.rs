@@ -1,9 +1,12 @@
 //! [`Options`]: the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+
+use crate::server::Launch;
 
 /// Load generator: open loop, with latency measured from the intended send time, so that a stalled server cannot hide its stall
 #[derive(Parser, Clone, Debug)]
@@ -72,6 +75,19 @@ impl Options {
     /// Seconds of a lap.
     pub fn lap_s(&self) -> f64 {
         self.lap.unwrap_or(if self.freshness { 10.0 } else { 90.0 })
+    }
+
+    /// How the server is started.
+    pub fn launch(&self) -> Launch {
+        let mut args: Vec<OsString> = vec!["--connections".into(), (self.clients * 2 + 16).to_string().into()];
+        for (name, value) in [("--results-url", &self.results_url), ("--archive-url", &self.archive_url)] {
+            args.extend(value.iter().flat_map(|value| [name.into(), value.into()]));
+        }
+        for (name, file) in [("--results-password-file", &self.results_password_file), ("--archive-password-file", &self.archive_password_file)] {
+            args.extend(file.iter().flat_map(|file| [name.into(), file.into()]));
+        }
+        let services = self.services.clone();
+        Launch { program: self.server.clone(), services, within: self.folder.clone(), log_url: self.log_url.clone(), args, memory_max_bytes: None }
     }
 
     /// Time from one record of a car to its next.

@@ -87,6 +87,12 @@ impl From<&Histogram<u64>> for Percentiles {
     }
 }
 
+impl std::fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p50 {:.1} ms  p99 {:.1} ms  p99.9 {:.1} ms  max {:.1} ms", self.p50, self.p99, self.p99_9, self.max)
+    }
+}
+
 /// Prints the figures.
 pub fn print(options: &Options, f: &Figures) -> anyhow::Result<()> {
     use std::io::Write;
