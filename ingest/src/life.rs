@@ -1,8 +1,8 @@
 //! [`Lives`]: how an edge learns that a session is closed on purpose (E9), so that it can notify the clients that send for it.
 //!
 //! The edge accepts the frames of such a session all the same, because a closed session keeps what comes late. But a person who uploads a
-//! recording must learn that it changes no result. An edge that runs beside a results store is given a [`Lives`]; an edge without one sends
-//! no such notice.
+//! recording must learn that it changes no result. An edge that can ask a results store is given a [`Lives`]; an edge without one sends no
+//! such notice. A store that does not answer holds nothing up: the edge admits the frames, and counts that it did not know.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ pub enum Life {
     Retired,
 }
 
-/// An answer under way.
-pub type Answer = BoxFuture<'static, Life>;
+/// An answer under way; `None`: it is not known now.
+pub type Answer = BoxFuture<'static, Option<Life>>;
 
 /// Who knows the life of sessions.
 pub trait Lives: Send + Sync + 'static {
-    /// The life of a session now; [`Life::Counts`] where it is not known.
+    /// The life of a session now. A session that nothing is stored of counts.
     fn life(&self, tenant: TenantId, session: SessionId) -> Answer;
 }

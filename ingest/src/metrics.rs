@@ -52,6 +52,8 @@ boxbox_schemas::metrics! {
         acks_sent: counter,
         /// Notices sent, by kind.
         notices_sent: counter by "kind",
+        /// How often the results store did not say in time whether a stream's session is closed; its records are admitted all the same.
+        lives_unknown: counter,
         /// How often a stream had to wait, by the budget that was used up.
         waits: counter by "budget",
         /// Size of the socket's receive buffer as the system granted it, bytes.

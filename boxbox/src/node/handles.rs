@@ -66,6 +66,8 @@ pub enum StoreBackend {
     Files,
     /// PostgreSQL and ClickHouse.
     Servers,
+    /// PostgreSQL, of which an edge alone asks which sessions are closed.
+    Asked,
 }
 
 impl Workload {
@@ -81,6 +83,7 @@ impl Workload {
         let stores = match self.stores {
             None => 0,
             Some(StoreBackend::Files) => 2 * SQLITE_FILE,
+            Some(StoreBackend::Asked) => POSTGRES / 2,
             Some(StoreBackend::Servers) => POSTGRES + if self.processes { SERVER_PARTITION * partitions } else { 0 },
         };
         BASE + log + stores + CLIENT * self.clients
@@ -174,7 +177,7 @@ mod tests {
 
     fn workload() -> impl Strategy<Value = Workload> {
         let log = prop::option::of((prop_oneof![Just(LogBackend::Embedded), Just(LogBackend::Kafka)], 1usize..200));
-        let stores = prop::option::of(prop_oneof![Just(StoreBackend::Files), Just(StoreBackend::Servers)]);
+        let stores = prop::option::of(prop_oneof![Just(StoreBackend::Files), Just(StoreBackend::Servers), Just(StoreBackend::Asked)]);
         (log, stores, any::<bool>(), 0usize..200).prop_map(|(log, stores, processes, clients)| Workload { log, stores, processes, clients })
     }
 

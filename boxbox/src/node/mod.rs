@@ -75,7 +75,7 @@ impl Node {
             folder.belongs_to(log.id())?;
         }
         let stores = match roles {
-            // The edge uses only the log.
+            // The edge uses only the log, and opens nothing that it would wait for.
             Roles::INGEST => None,
             _ => Some(stores::open(&options.stores, &folder).await?),
         };
@@ -101,10 +101,10 @@ impl Node {
             let edge = Edge::bind(config, identity, authority.clone(), log).await.with_context(|| {
                 format!("cannot listen for sim clients on {} (UDP): choose another port with --quic-port, or 0 for a free one", options.quic)
             })?;
-            // An edge alone has no store to ask.
-            let edge = match &node.sessions {
-                Some(sessions) => edge.with_lives(Arc::new(StoredLives::new(sessions.clone()))),
-                None => edge,
+            let edge = match (&node.sessions, &options.closed_in) {
+                (Some(sessions), _) => edge.with_lives(Arc::new(StoredLives::new(sessions.clone()))),
+                (None, Some(login)) => edge.with_lives(Arc::new(StoredLives::of_server(login).await?)),
+                (None, None) => edge,
             };
             node.quic = Some(edge.local_addr());
             let health = edge.health();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::log::LogOptions;
 use crate::node::handles::{LogBackend, StoreBackend, Workload};
-use crate::node::stores::StoreOptions;
+use crate::node::stores::{Login, StoreOptions};
 
 /// Which services a process runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +48,10 @@ pub struct NodeOptions {
     pub roles: Roles,
     /// The log.
     pub log: LogOptions,
-    /// Where results and frames are kept.
+    /// Where results and frames are kept; an edge alone opens neither.
     pub stores: StoreOptions,
+    /// The results in PostgreSQL that an edge alone asks which sessions are closed on purpose. Without them it cannot tell its clients.
+    pub closed_in: Option<Login>,
     /// UDP address for sim clients; port 0 takes a free one.
     pub quic: SocketAddr,
     /// Host name under which sim clients reach this machine; `None`: the address on which the edge listens.
@@ -73,9 +75,10 @@ impl NodeOptions {
             StoreOptions::Files => StoreBackend::Files,
             StoreOptions::Servers(_) => StoreBackend::Servers,
         };
+        let asked = self.closed_in.as_ref().map(|_| StoreBackend::Asked);
         Workload {
             log: partitions.map(|partitions| (log, partitions)),
-            stores: (self.roles != Roles::INGEST).then_some(stores),
+            stores: if self.roles == Roles::INGEST { asked } else { Some(stores) },
             processes: self.roles.processor,
             clients: self.clients,
         }

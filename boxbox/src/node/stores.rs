@@ -49,8 +49,22 @@ pub struct Login {
 }
 
 impl Login {
-    fn password(&self) -> anyhow::Result<Option<Secret>> {
+    /// The password in the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or holds no password.
+    pub fn password(&self) -> anyhow::Result<Option<Secret>> {
         self.password_file.as_deref().map(read_secret).transpose()
+    }
+
+    /// The results in PostgreSQL.
+    ///
+    /// # Errors
+    /// As [`Login::password`], and if the store cannot be opened or does not answer.
+    pub async fn open_results(&self) -> anyhow::Result<postgres::PostgresResults> {
+        let password = self.password()?;
+        let opened = postgres::PostgresResults::open(&self.url, password.as_ref().map(Secret::expose)).await;
+        opened.context("cannot open the results store")
     }
 }
 
@@ -92,7 +106,7 @@ pub async fn open(options: &StoreOptions, folder: &DataFolder) -> anyhow::Result
     };
     let (results_password, archive_password) = (results.password()?, archive.password()?);
     let (results_password, archive_password) = (results_password.as_ref().map(Secret::expose), archive_password.as_ref().map(Secret::expose));
-    let opened = postgres::PostgresResults::open(results.url.as_str(), results_password).await.context("cannot open the results store")?;
+    let opened = results.open_results().await?;
     let archive = clickhouse::ClickHouseArchive::open(&archive.url, archive_password, (results.url.as_str(), results_password), clickhouse.clone())
         .await
         .context("cannot open the archive")?;

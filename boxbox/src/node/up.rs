@@ -6,7 +6,7 @@ use boxbox_schemas::connect::pin_text;
 use boxbox_schemas::grant::DEFAULT_DAYS;
 
 use crate::node::Node;
-use crate::node::options::NodeOptions;
+use crate::node::options::{NodeOptions, Roles};
 use crate::show::report;
 use crate::signals;
 
@@ -33,6 +33,9 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
         if options.roles.api {
             report::line(&format!("page         http://{api}/ (for a browser: sessions, results, pictures of laps)"));
         }
+    }
+    if options.roles == Roles::INGEST && options.closed_in.is_none() {
+        report::line("not told     clients whose session was closed on purpose: give --results-url, so that this edge can ask which are");
     }
     report::line(&format!("data         {}", options.data.display()));
     if let Some(driver) = connect {

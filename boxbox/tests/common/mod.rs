@@ -3,6 +3,7 @@
 
 pub mod car;
 pub mod place;
+pub mod relay;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

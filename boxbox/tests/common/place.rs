@@ -31,26 +31,17 @@ pub struct Engines {
 impl Engines {
     /// With a name of its own; `None` (said as NOT RUN) if the environment does not name all three.
     pub fn new(test: &str) -> Option<Self> {
-        let engines = set("KAFKA_BROKERS").and_then(Self::with_brokers);
+        let engines = Self::named();
         if engines.is_none() {
             not_run(test, "KAFKA_BROKERS, POSTGRES_URL and CLICKHOUSE_URL are not set: `cargo xtask stack up` starts all three");
         }
         engines
     }
 
-    /// The same without a log.
-    pub fn stores_only(test: &str) -> Option<Self> {
-        let engines = Self::with_brokers(String::new());
-        if engines.is_none() {
-            not_run(test, "POSTGRES_URL and CLICKHOUSE_URL are not set: `cargo xtask stack up` starts both");
-        }
-        engines
-    }
-
-    fn with_brokers(brokers: String) -> Option<Self> {
+    fn named() -> Option<Self> {
         let unique = unique();
         Some(Self {
-            brokers,
+            brokers: set("KAFKA_BROKERS")?,
             postgres: set("POSTGRES_URL")?,
             postgres_password_file: set("POSTGRES_PASSWORD_FILE")?.into(),
             clickhouse: set("CLICKHOUSE_URL")?,
@@ -91,6 +82,16 @@ impl Engines {
     /// URL of the archive.
     pub fn archive(&self) -> String {
         in_database(&self.clickhouse, &self.stores)
+    }
+    /// Where PostgreSQL answers, `host:port`.
+    pub fn results_address(&self) -> &str {
+        self.postgres.split_once('@').unwrap().1.split('/').next().unwrap()
+    }
+    /// The options of an edge that asks for results at `address`.
+    pub fn asking_args(&self, address: &str) -> Vec<String> {
+        let url = self.results().replace(self.results_address(), address);
+        let file = self.postgres_password_file.to_str().unwrap().to_owned();
+        vec!["--results-url".into(), url, "--results-password-file".into(), file]
     }
     /// PostgreSQL's.
     pub fn results_password(&self) -> Secret {

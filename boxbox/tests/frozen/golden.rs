@@ -1,7 +1,7 @@
 //! The frozen values: a text file of lines `name  digest`, in order of names.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What came out, by name.
 pub type Values = BTreeMap<String, String>;
@@ -25,12 +25,8 @@ pub fn check(file: &str, profiles: &[(&str, Values)], ran: impl Fn(&str) -> bool
         let wrong = differences(&of_it, others);
         assert!(wrong.is_empty(), "{name} gives other answers than {first}:\n{}", told(&wrong));
     }
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frozen").join(file);
-    let old: Values = match std::fs::read_to_string(&path) {
-        Ok(text) => text.lines().filter_map(|line| line.split_once("  ")).map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-        Err(_) => Values::new(),
-    };
-    if std::env::var_os("BOXBOX_FREEZE").is_some_and(|on| on == "1") {
+    let (path, old) = (path_of(file), frozen(file));
+    if freezing() {
         let kept = old.into_iter().filter(|(name, _)| !ran(race(name)));
         let all: Values = kept.chain(values.iter().map(|(k, v)| (k.clone(), v.clone()))).collect();
         let text: String = all.iter().map(|(name, digest)| format!("{name}  {digest}\n")).collect();
@@ -38,6 +34,32 @@ pub fn check(file: &str, profiles: &[(&str, Values)], ran: impl Fn(&str) -> bool
         eprintln!("{} values are frozen in {}", values.len(), path.display());
         return;
     }
+    unchanged(&path, old, values, ran);
+}
+
+/// `values` held against the frozen values of `file` of another test, which freezes them; not where it does that now.
+pub fn held(file: &str, values: &Values, ran: impl Fn(&str) -> bool) {
+    if !freezing() {
+        unchanged(&path_of(file), frozen(file), values, ran);
+    }
+}
+
+/// The frozen values of `file`.
+pub fn frozen(file: &str) -> Values {
+    let text = std::fs::read_to_string(path_of(file)).unwrap_or_default();
+    text.lines().filter_map(|line| line.split_once("  ")).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+/// Whether values are frozen in this run.
+pub fn freezing() -> bool {
+    std::env::var_os("BOXBOX_FREEZE").is_some_and(|on| on == "1")
+}
+
+fn path_of(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/frozen").join(file)
+}
+
+fn unchanged(path: &Path, old: Values, values: &Values, ran: impl Fn(&str) -> bool) {
     let frozen = old.into_iter().filter(|(name, _)| ran(race(name))).collect();
     let wrong = differences(&frozen, values);
     assert!(

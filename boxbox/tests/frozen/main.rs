@@ -2,7 +2,8 @@
 //!
 //! Log records go in, as edges write them; a partition processes them in steps into a store; digests of the sessions' final
 //! results and the answers of the API come out. Nothing else of the program is looked at, so its inside may be rebuilt. The
-//! same values are frozen for all stores: memory, SQLite, and PostgreSQL with ClickHouse where the environment names them.
+//! same values are frozen for all stores: memory, SQLite, and PostgreSQL with ClickHouse behind a log of Kafka where the environment
+//! names all three.
 //!
 //! | file | of | a line |
 //! |---|---|---|
@@ -25,15 +26,20 @@ mod common;
 #[path = "../../../race/tests/common/csv.rs"]
 mod csv;
 mod golden;
+mod logs;
 mod pipeline;
+mod processed;
 mod recordings;
 mod records;
+mod restarts;
 mod seeded;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::results::{PitKind, Tags};
+use boxbox_testkit::campaign::campaign;
+use common::place::PARTITIONS;
 use golden::{Values, sha256};
 use pipeline::{Outcome, Profile};
 use records::Input;
@@ -43,6 +49,11 @@ use tokio::runtime::Runtime;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=200;
 /// Those whose answers are frozen: one of each [`seeded::Way`].
 const SHOWN: std::ops::RangeInclusive<u64> = 1..=8;
+/// On servers one of so many races is processed, in a campaign each. The number has no factor in common with those by which kinds of races
+/// come round, so there is one of every [`seeded::Way`].
+const ON_SERVERS: usize = 17;
+/// The recording that takes longest: 28 cars. On servers it is processed in a campaign only, as the `cases` are.
+const LONGEST: &str = "monza";
 /// Threads that work on races.
 const WORKERS: usize = 2;
 
@@ -64,6 +75,7 @@ fn digests(input: &Input, outcomes: &[Outcome]) -> Values {
 /// Process the whole of `input` in `profile`, keep its frames, and ask the API everything about it.
 fn shown(runtime: &Runtime, profile: &Profile, input: &Input) -> (Vec<Outcome>, answers::Answers) {
     let (outcomes, shown) = runtime.block_on(async {
+        let input = &profile.carried(input).await;
         let lease = profile.process(input, input.records.len()).await;
         profile.keep_frames(input, &lease).await;
         (profile.outcomes(input).await, profile.serve(input).await)
@@ -156,12 +168,38 @@ fn races_come_out_as_frozen() {
     golden::check("races.txt", &[("memory", memory), ("sqlite", sqlite)], |_| true);
 }
 
+/// All records of the races in one log, in the order of the seeds, and the real processor with its own steps.
+#[test]
+fn races_come_out_as_frozen_on_servers() {
+    const TEST: &str = "races_come_out_as_frozen_on_servers";
+    let runtime = runtime();
+    let Some(profile) = runtime.block_on(Profile::servers(TEST)) else { return };
+    let inputs: Vec<Input> = SEEDS.step_by(if campaign() { 1 } else { ON_SERVERS }).map(seeded::input).collect();
+    let values: Values = runtime.block_on(async {
+        let log = profile.log("races", PARTITIONS).await;
+        for input in &inputs {
+            logs::append(&*log, &input.records).await;
+        }
+        processed::process(&profile, &log).await;
+        let mut values = Values::new();
+        for input in &inputs {
+            let outcomes = profile.outcomes(input).await;
+            processed::assert_archived(&profile, &outcomes[0]).await;
+            values.extend(digests(input, &outcomes));
+        }
+        values
+    });
+    println!("{TEST}: {} races", inputs.len());
+    golden::held("races.txt", &values, |race| inputs.iter().any(|input| input.name == race));
+    profile.remove();
+}
+
 #[test]
 fn answers_are_as_frozen() {
     const TEST: &str = "answers_are_as_frozen";
     let runtime = runtime();
     let mut profiles = vec![Profile::memory(), runtime.block_on(Profile::sqlite())];
-    profiles.extend(runtime.block_on(Profile::servers(&format!("{TEST} on PostgreSQL and ClickHouse"))));
+    profiles.extend(runtime.block_on(Profile::servers(&format!("{TEST} on servers"))));
     let inputs: Vec<Input> = SHOWN.map(seeded::input).collect();
     let of_profile = |profile: &Profile| -> Values {
         let of_input = |input: &Input| {
@@ -173,6 +211,38 @@ fn answers_are_as_frozen() {
     let values: Vec<_> = profiles.iter().map(|profile| (profile.name, of_profile(profile))).collect();
     golden::check("answers.txt", &values, |_| true);
     profiles.into_iter().for_each(Profile::remove);
+}
+
+/// The lines that are frozen of a recording.
+fn recorded_values(runtime: &Runtime, profile: &Profile, input: &Input, whole: bool) -> Values {
+    let (outcomes, answers) = shown(runtime, profile, input);
+    let mut values = digests(input, &outcomes);
+    if whole {
+        values.extend(answers.iter().map(|(what, answer)| (format!("{}/{what}", input.name), answer.sha256())));
+    } else {
+        let all: String = answers.iter().map(|(what, answer)| format!("{what}  {}\n", answer.sha256())).collect();
+        values.insert(format!("{}/answers", input.name), sha256(all.as_bytes()));
+    }
+    values
+}
+
+#[test]
+fn recordings_come_out_as_frozen_on_servers() {
+    const TEST: &str = "recordings_come_out_as_frozen_on_servers";
+    let runtime = runtime();
+    let Some(profile) = runtime.block_on(Profile::servers(TEST)) else { return };
+    let (mut whole, mut cases) = recordings::found(TEST);
+    if !campaign() {
+        whole.retain(|recorded| recorded.name != LONGEST);
+        cases.clear();
+    }
+    let jobs = whole.iter().map(|r| (true, r)).chain(cases.iter().map(|r| (false, r)));
+    let of = |(whole, recorded): (bool, &recordings::Recorded)| recorded_values(&runtime, &profile, &recorded.input(), whole);
+    let values: Values = jobs.flat_map(of).collect();
+    let here: BTreeSet<&str> = whole.iter().chain(&cases).map(|recorded| recorded.name.as_str()).collect();
+    golden::held("recordings.txt", &values, |race| here.contains(race));
+    println!("{TEST}: {} recordings", here.len());
+    profile.remove();
 }
 
 #[test]
@@ -188,14 +258,7 @@ fn recordings_come_out_as_frozen() {
         for (whole, recorded) in mine {
             let input = recorded.input();
             for (profile, values) in profiles.iter().zip(&mut values) {
-                let (outcomes, answers) = shown(&runtime, profile, &input);
-                values.extend(digests(&input, &outcomes));
-                if *whole {
-                    values.extend(answers.iter().map(|(what, answer)| (format!("{}/{what}", input.name), answer.sha256())));
-                } else {
-                    let all: String = answers.iter().map(|(what, answer)| format!("{what}  {}\n", answer.sha256())).collect();
-                    values.insert(format!("{}/answers", input.name), sha256(all.as_bytes()));
-                }
+                values.extend(recorded_values(&runtime, profile, &input, *whole));
             }
         }
         values

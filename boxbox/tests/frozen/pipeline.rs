@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use boxbox_api::{Api, Config, Stores};
+use boxbox_log::embedded::EmbeddedLog;
+use boxbox_log::memory::MemoryLog;
+use boxbox_log::{Limits, Log};
 use boxbox_processor::partition::Partition;
 use boxbox_race::timing;
 use boxbox_schemas::StreamKey;
@@ -21,6 +24,7 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::common::place::Engines;
+use crate::logs;
 use crate::records::Input;
 
 /// Records of a block of the archive.
@@ -30,18 +34,18 @@ const RECORDS_A_BLOCK: usize = 1_000;
 pub trait ResultsStore: Steps + Sessions {}
 impl<T: Steps + Sessions> ResultsStore for T {}
 
-/// Where results and frames are kept.
+/// Where results and frames are kept, and a log can be.
 pub struct Profile {
     pub name: &'static str,
-    results: Arc<dyn ResultsStore>,
-    archive: Arc<dyn Archive>,
-    _folder: Option<tempfile::TempDir>,
+    pub results: Arc<dyn ResultsStore>,
+    pub archive: Arc<dyn Archive>,
+    folder: Option<tempfile::TempDir>,
     engines: Option<Engines>,
 }
 
 impl Profile {
     pub fn memory() -> Self {
-        Self { name: "memory", results: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()), _folder: None, engines: None }
+        Self { name: "memory", results: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()), folder: None, engines: None }
     }
 
     pub async fn sqlite() -> Self {
@@ -52,12 +56,12 @@ impl Profile {
     pub async fn sqlite_in(folder: tempfile::TempDir) -> Self {
         let results = SqliteResults::open(&folder.path().join("results.db")).await.unwrap();
         let archive = SqliteArchive::open(&folder.path().join("archive.db")).await.unwrap();
-        Self { name: "sqlite", results: Arc::new(results), archive: Arc::new(archive), _folder: Some(folder), engines: None }
+        Self { name: "sqlite", results: Arc::new(results), archive: Arc::new(archive), folder: Some(folder), engines: None }
     }
 
-    /// PostgreSQL and ClickHouse; `None` (said as NOT RUN) where there are none.
+    /// Kafka, PostgreSQL and ClickHouse; `None` (said as NOT RUN) where there are none.
     pub async fn servers(test: &str) -> Option<Self> {
-        let engines = Engines::stores_only(test)?;
+        let engines = Engines::new(test)?;
         engines.prepare();
         let (results_password, archive_password) = (engines.results_password(), engines.archive_password());
         let results = PostgresResults::open(&engines.results(), Some(results_password.expose())).await.unwrap();
@@ -66,7 +70,32 @@ impl Profile {
         let postgres = (engines.results(), results_password.expose());
         let archive =
             ClickHouseArchive::open(&engines.archive(), Some(archive_password.expose()), (&postgres.0, Some(postgres.1)), options).await.unwrap();
-        Some(Self { name: "servers", results: Arc::new(results), archive: Arc::new(archive), _folder: None, engines: Some(engines) })
+        Some(Self { name: "servers", results: Arc::new(results), archive: Arc::new(archive), folder: None, engines: Some(engines) })
+    }
+
+    /// A new log of this profile: in memory, files in the folder, or a topic.
+    pub async fn log(&self, name: &str, partitions: u32) -> Arc<dyn Log> {
+        match (&self.engines, &self.folder) {
+            (Some(engines), _) => {
+                let url = format!("kafka://{}/{}-{name}?partitions={partitions}", engines.brokers, engines.name);
+                boxbox_log::open(&url, Default::default()).await.unwrap()
+            }
+            (None, Some(folder)) => {
+                let options = boxbox_log::embedded::Options { partitions: Some(partitions), ..Default::default() };
+                Arc::new(EmbeddedLog::open(folder.path().join(name), options).unwrap())
+            }
+            (None, None) => Arc::new(MemoryLog::inline(partitions, Limits::default())),
+        }
+    }
+
+    /// `input` as it is read from a log of this profile; of a profile without servers, as it is.
+    pub async fn carried(&self, input: &Input) -> Input {
+        if self.engines.is_none() {
+            return input.clone();
+        }
+        let log = self.log(&input.name, 1).await;
+        logs::append(&*log, &input.records).await;
+        Input { records: logs::read(&*log).await, ..input.clone() }
     }
 
     /// Close the stores, and remove what servers have of them.

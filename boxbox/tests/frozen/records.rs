@@ -14,6 +14,7 @@ const EPOCH_US: i64 = 1_700_000_000_000_000;
 const UNACKED: usize = 3;
 
 /// The log of one race.
+#[derive(Clone)]
 pub struct Input {
     /// Names the race, its tenant and its log: letters, digits, `-` and `_`.
     pub name: String,

@@ -188,14 +188,18 @@ impl OpenStream {
     fn ask(&mut self) {
         let Some(lives) = self.core.lives.get() else { return };
         let answer = tokio::time::timeout(ANSWER_WITHIN, lives.life(self.tenant, self.session));
-        self.question = Some(Box::pin(async { answer.await.unwrap_or(Life::Counts) }));
+        self.question = Some(Box::pin(async { answer.await.ok().flatten() }));
     }
 
     /// Ready if no answer is outstanding.
     fn poll_life(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(question) = &mut self.question else { return Poll::Ready(()) };
-        let Poll::Ready(life) = question.as_mut().poll(cx) else { return Poll::Pending };
+        let Poll::Ready(answer) = question.as_mut().poll(cx) else { return Poll::Pending };
         self.question = None;
+        let Some(life) = answer else {
+            self.core.metrics().lives_unknown.increment(1);
+            return Poll::Ready(());
+        };
         if life != std::mem::replace(&mut self.life, life) && life != Life::Counts {
             self.link.notify(Notice::SessionClosed { stream: self.flow.number, retired: life == Life::Retired });
         }

@@ -13,7 +13,7 @@ use crate::cli::defaults;
 use crate::cli::log::LogArgs;
 use crate::cli::node::stores::StoreArgs;
 use crate::node::options::{NodeOptions, Roles};
-use crate::node::stores::ARCHIVE_MAX_BYTES;
+use crate::node::stores::{ARCHIVE_MAX_BYTES, StoreOptions};
 use crate::ports;
 
 /// Where data is kept, where services listen, and how they are set.
@@ -110,7 +110,9 @@ impl NodeArgs {
             },
             data: self.data,
             log: self.log.options(),
-            stores: self.stores.options()?,
+            closed_in: if roles == Roles::INGEST { self.stores.results()? } else { None },
+            // An edge alone keeps nothing.
+            stores: if roles == Roles::INGEST { StoreOptions::Files } else { self.stores.options()? },
             roles,
             clients: 0,
         })

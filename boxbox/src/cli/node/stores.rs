@@ -13,15 +13,15 @@ use crate::node::stores::{ARCHIVE_MAX_AGE, Login, ServerOptions, StoreOptions};
 #[derive(Args)]
 pub struct StoreArgs {
     /// URL of PostgreSQL for results, postgres://USER@HOST:PORT/DATABASE[?sslmode=…&sslrootcert=…]; without it results are a file
-    /// in the data folder
-    #[arg(long, env = "BOXBOX_RESULTS_URL", requires = "archive_url")]
+    /// in the data folder. `ingest` needs no --archive-url with it: it only asks which sessions were closed on purpose, to tell clients
+    #[arg(long, env = "BOXBOX_RESULTS_URL")]
     results_url: Option<String>,
     /// File with the password for --results-url
     #[arg(long, env = "BOXBOX_RESULTS_PASSWORD_FILE")]
     results_password_file: Option<PathBuf>,
     /// URL of ClickHouse for frames, clickhouse://USER@HOST:PORT/DATABASE[?tls=on&ca=…]; needs --results-url. Without it frames are
     /// a file in the data folder
-    #[arg(long, env = "BOXBOX_ARCHIVE_URL", requires = "results_url")]
+    #[arg(long, env = "BOXBOX_ARCHIVE_URL")]
     archive_url: Option<String>,
     /// File with the password for --archive-url
     #[arg(long, env = "BOXBOX_ARCHIVE_PASSWORD_FILE")]
@@ -41,6 +41,18 @@ impl StoreArgs {
     /// Age at which telemetry is removed.
     pub fn archive_max_age(&self) -> Duration {
         *self.archive_max_age
+    }
+
+    /// The results of an edge alone, if it was told where they are.
+    ///
+    /// # Errors
+    /// If there is only a password for them.
+    pub fn results(&self) -> anyhow::Result<Option<Login>> {
+        match (&self.results_url, &self.results_password_file) {
+            (None, Some(_)) => bail!("--results-password-file needs --results-url"),
+            (None, None) => Ok(None),
+            (Some(url), file) => Ok(Some(Login { url: url.clone(), password_file: file.clone() })),
+        }
     }
 
     /// The options that the services take.
