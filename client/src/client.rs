@@ -17,7 +17,7 @@ use crate::driver;
 use crate::observe::{Counters, Remained, Stats, Status, StreamName};
 use crate::queue::Queue;
 use crate::shared::{HEAD_MAX_BYTES, Shared};
-use crate::spool::{self, SpoolError};
+use crate::spool::{self, Place, SpoolError};
 use crate::stream::Stream;
 use crate::tls::{self, PinVerifier, Tls};
 
@@ -76,9 +76,10 @@ impl Client {
                 core.memory_max_bytes = Some(*max_bytes);
                 None
             }
-            Spool::Disk { dir, max_bytes } => {
-                let (dir, max_bytes, connect) = (dir.clone(), *max_bytes, config.connect.clone());
-                let opened = tokio::task::spawn_blocking(move || spool::open(&dir, &connect, max_bytes)).await;
+            Spool::Disk { dir: path, max_bytes } | Spool::Kept { folder: path, max_bytes } => {
+                let place = if matches!(config.spool, Spool::Disk { .. }) { Place::Below(path.clone()) } else { Place::Folder(path.clone()) };
+                let (max_bytes, connect) = (*max_bytes, config.connect.clone());
+                let opened = tokio::task::spawn_blocking(move || spool::open(&place, &connect, max_bytes)).await;
                 Some(opened.map_err(|_| StartError::Config("the runtime is shutting down"))??)
             }
         };
@@ -209,7 +210,7 @@ impl std::fmt::Debug for Client {
 }
 
 fn check(config: &Config) -> Result<(), StartError> {
-    let (Spool::Memory { max_bytes } | Spool::Disk { max_bytes, .. }) = config.spool;
+    let (Spool::Memory { max_bytes } | Spool::Disk { max_bytes, .. } | Spool::Kept { max_bytes, .. }) = config.spool;
     if max_bytes < SPOOL_MIN_BYTES {
         return Err(StartError::Config("the spool must hold at least 1 MiB"));
     }

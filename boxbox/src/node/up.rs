@@ -1,8 +1,8 @@
 //! `up`, and the commands that run one service: run until the process is asked to stop.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use boxbox_schemas::DriverId;
-use boxbox_schemas::connect::pin_text;
+use boxbox_schemas::connect::{is_unspecified, pin_text};
 use boxbox_schemas::grant::DEFAULT_DAYS;
 
 use crate::node::Node;
@@ -22,6 +22,13 @@ pub struct UpOptions {
 /// `up`, `ingest`, `processor` and `api`
 pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
     let UpOptions { node: options, connect } = options;
+    if connect.is_some() && options.public_host.is_none() {
+        let quic = options.quic.ip();
+        ensure!(
+            !is_unspecified(quic),
+            "--quic-host {quic} accepts clients at every address of this machine: give the host name or address by which they reach it with --public-host"
+        );
+    }
     let node = Node::start(options).await?;
     if let Some(quic) = node.quic() {
         report::line(&format!("sim clients  {quic} (UDP)"));
@@ -40,7 +47,7 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
         report::line(&format!(
             "paste this into the sim client of {driver}, in single quotes (for other drivers: boxbox grant create --driver NAME):"
         ));
-        report::line(&string);
+        report::line(&string.to_string());
     }
     tokio::select! {
         () = signals::asked_to_stop() => tracing::info!("asked to stop: draining"),

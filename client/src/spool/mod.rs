@@ -12,13 +12,15 @@
 mod disk;
 mod error;
 mod folder;
+mod kept;
 mod thread;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use boxbox_schemas::connect::ConnectString;
 
 pub use error::SpoolError;
+pub use kept::{Kept, delete, kept};
 pub(crate) use thread::start;
 
 /// An open spool and the streams in it.
@@ -29,9 +31,20 @@ pub(crate) struct Files {
     pub(crate) lock: std::fs::File,
 }
 
-/// Finds or makes the folder below `dir` for the tenant, driver and server of `connect`, locks it, and reads what is in it.
-pub(crate) fn open(dir: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
-    let (folder, lock) = folder::open(dir, connect)?;
+/// Where a spool's folder is.
+pub(crate) enum Place {
+    /// Below this folder, by the tenant, driver and server of the connect string. It is made if there is none.
+    Below(PathBuf),
+    /// This folder, whichever server it was for.
+    Folder(PathBuf),
+}
+
+/// Finds the folder of a spool, locks it, and reads what is in it.
+pub(crate) fn open(place: &Place, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
+    let (folder, lock) = match place {
+        Place::Below(dir) => folder::open(dir, connect)?,
+        Place::Folder(folder) => (folder.clone(), folder::open_kept(folder, connect)?),
+    };
     let (disk, recovered) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
     Ok(Files { disk, recovered, lock })
 }
