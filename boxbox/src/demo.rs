@@ -17,7 +17,7 @@ use crate::race::RaceOptions;
 use crate::show::follow::Follow;
 use crate::show::report::line;
 use crate::show::tower::{Progress, Tower};
-use crate::show::{result, stderr};
+use crate::show::{columns, result, stderr};
 use crate::signals;
 
 /// How often the clients send what is due.
@@ -162,7 +162,7 @@ impl Demo<'_> {
         let info = view.info().context("the session is known")?;
         let classified = view.classification();
         line("");
-        result::table(&classified, info.meta.as_ref()).iter().for_each(|row| line(row));
+        result::table(&classified, info.meta.as_ref(), columns::of_terminal()).iter().for_each(|row| line(row));
         line("");
         line(&format!("{} frames sent, {} acked", fleet.sent(), fleet.acked()));
         let verdict = result::Verdict::of(truth, view.laps(), &classified);

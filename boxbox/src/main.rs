@@ -39,7 +39,7 @@ fn main() -> std::process::ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("boxbox: cannot start threads: {error}");
+            stderr::note(&format!("boxbox: cannot start threads: {error}"));
             return std::process::ExitCode::FAILURE;
         }
     };
@@ -50,7 +50,7 @@ fn main() -> std::process::ExitCode {
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("boxbox: {error:#}");
+            stderr::note(&format!("boxbox: {error:#}"));
             std::process::ExitCode::FAILURE
         }
     }

@@ -95,11 +95,16 @@ pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
         other => anyhow::anyhow!("cannot read {}: {other}", options.file.display()),
     })?;
     let mut printer = Printer::new(options.json);
+    let mut stop = std::pin::pin!(signals::asked_to_stop());
     let node = match &options.to {
         Some(_) => None,
         None => {
             options.node.clients = 1;
-            Some(Node::start(&options.node).await?)
+            tokio::select! {
+                biased;
+                () = &mut stop => bail!("stopped before anything was sent"),
+                node = Node::start(&options.node) => Some(node?),
+            }
         }
     };
     let connect = match (&options.to, &node) {
@@ -113,7 +118,7 @@ pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
     let replay = Replay { options: &options, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file);
     let outcome = tokio::select! {
         outcome = replay => outcome,
-        () = signals::asked_to_stop() => Err(anyhow::anyhow!("stopped before the end of the recording")),
+        () = &mut stop => Err(anyhow::anyhow!("stopped before the end of the recording")),
     };
     let outcome = match outcome {
         Err(error) => Err(what_is_left(error, &options, &sender).await),

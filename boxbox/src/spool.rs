@@ -33,8 +33,10 @@ pub fn list(data: &Path) -> anyhow::Result<()> {
         line(&described(spool));
     }
     line("");
-    line("send one:    boxbox spool send NAME --to-file FILE    (FILE holds the connect string of the server)");
-    line("delete one:  boxbox spool delete NAME");
+    line("to send it, with the server's connect string in FILE:");
+    line("    boxbox spool send NAME --to-file FILE");
+    line("to delete it:");
+    line("    boxbox spool delete NAME");
     Ok(())
 }
 
@@ -65,7 +67,7 @@ pub fn delete(data: &Path, name: &str, yes: bool) -> anyhow::Result<()> {
     let all = kept(data)?;
     let spool = named(&all, name, data)?;
     ensure!(
-        yes || ask::confirm(&format!("{}\nDelete it? Its frames are lost.", described(spool)))?,
+        yes || ask::confirm(&format!("{}\nDelete it? Its frames are lost.", described(spool)))? == Some(true),
         "nothing was deleted: `boxbox spool delete {name} --yes` deletes it without asking"
     );
     boxbox_client::delete(spool)?;
@@ -98,7 +100,7 @@ fn of_driver<'a>(all: &'a [Kept], to: &ConnectString, data: &Path) -> anyhow::Re
     }
 }
 
-/// A spool in a line.
+/// A spool in two lines.
 fn described(spool: &Kept) -> String {
     let Kept { name, owner, addresses, unacked, bytes, changed, .. } = spool;
     let what = match unacked {
@@ -106,8 +108,8 @@ fn described(spool: &Kept) -> String {
         None => "in use by another process".to_owned(),
     };
     let address = addresses.last().map_or_else(|| "a server".to_owned(), Clone::clone);
-    let age = changed.and_then(|at| SystemTime::now().duration_since(at).ok()).map_or_else(String::new, |age| format!("  last written {}", ago(age)));
-    format!("{name}  {owner}  for {address}  {what}  {}{age}", size(*bytes))
+    let age = changed.and_then(|at| SystemTime::now().duration_since(at).ok()).map_or_else(String::new, |age| format!(", last written {}", ago(age)));
+    format!("{name}  {owner}  for {address}\n    {what}, {}{age}", size(*bytes))
 }
 
 fn records(count: u64) -> String {

@@ -150,10 +150,14 @@ fn lists_that_a_crash_cut_short_are_read_and_written_whole() {
 fn a_hangup_drains_unless_the_process_is_to_outlive_its_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
-    let server = up(data);
-    assert!(Command::new("kill").args(["-HUP", &server.pid().to_string()]).status().unwrap().success());
-    block_until("it has drained", || !folder.path().join("run.json").exists());
-    drop(server);
+    let start = ["up", "--log", "info", "--data", data, "--quic-port", "0", "--api-port", "0"];
+    let mut child = boxbox(&start).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    block_until("it listens", || folder.path().join("run.json").exists());
+    // With the terminal goes what the process writes to.
+    drop((child.stdout.take(), child.stderr.take()));
+    signal(&child, "HUP");
+    assert!(wait(&mut child, PATIENCE).success());
+    assert!(!folder.path().join("run.json").exists(), "it has drained");
     // `nohup` makes the signal ignored, and so it stays.
     let args = ["up", "--data", data, "--quic-port", "0", "--api-port", "0"];
     let mut nohup = boxbox(&[]);

@@ -162,38 +162,26 @@ pub fn changing(data: &Path) -> anyhow::Result<File> {
     open().with_context(|| format!("cannot lock {}", path.display()))
 }
 
-/// A grant to be made.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// Whose data it is for.
-    pub tenant: TenantId,
-    /// Who holds it.
-    pub driver: DriverId,
-    /// What it allows.
-    pub abilities: &'static [Ability],
-    /// The only event it is for; `None`: every event.
-    pub event: Option<String>,
-    /// Days until it expires.
-    pub days: u32,
-    /// A command makes it for itself: see [`own_token`].
-    pub own: bool,
+/// Make a grant, sign it, and add it to `auth/grants.jsonl`. Returns the grant and its token.
+pub fn issue(
+    data: &Path,
+    tenant: TenantId,
+    driver: DriverId,
+    abilities: &[Ability],
+    event: Option<String>,
+    days: u32,
+) -> anyhow::Result<(Grant, String)> {
+    let expires = now() + i64::from(days) * DAY_S;
+    let id = GrantId(uuid::Uuid::new_v4().into_bytes());
+    make(data, Grant { id, tenant, driver, abilities: abilities.iter().copied().collect(), event, expires }, false)
 }
 
-/// Make a grant, sign it, and add it to `auth/grants.jsonl`. Returns the grant and its token.
-pub fn issue(data: &Path, asked: Asked) -> anyhow::Result<(Grant, String)> {
+/// Sign a grant and note that it was made; `own`: see [`own_token`].
+fn make(data: &Path, grant: Grant, own: bool) -> anyhow::Result<(Grant, String)> {
     let keys = keys(data)?;
     let OwnKey { key, .. } = keys.last().context("a folder that makes grants has at least one key")?;
-    let issued = now();
-    let grant = Grant {
-        id: GrantId(uuid::Uuid::new_v4().into_bytes()),
-        tenant: asked.tenant,
-        driver: asked.driver,
-        abilities: asked.abilities.iter().copied().collect(),
-        event: asked.event,
-        expires: issued + i64::from(asked.days) * DAY_S,
-    };
     let token = key.sign(&grant).context("the grant is too long: give a shorter --event")?;
-    let issued = Issued { grant, issued, own: asked.own };
+    let issued = Issued { grant, issued: now(), own };
     note_issued(data, &issued)?;
     Ok((issued.grant, token))
 }
@@ -231,8 +219,9 @@ pub fn own_token(data: &Path, tenant: TenantId, driver: DriverId, days: u32, val
             return Ok(token);
         }
     }
-    let asked = Asked { tenant, driver, abilities: SEND, event: None, days, own: true };
-    Ok(issue(data, asked)?.1)
+    let id = GrantId(uuid::Uuid::new_v4().into_bytes());
+    let expires = now() + i64::from(days) * DAY_S;
+    Ok(make(data, Grant { id, tenant, driver, abilities: SEND.iter().copied().collect(), event: None, expires }, true)?.1)
 }
 
 /// The connect string, which a sim client's user pastes.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use boxbox_schemas::connect::Pin;
 use boxbox_schemas::control::Record;
-use boxbox_schemas::grant::{Ability, key_id};
+use boxbox_schemas::grant::{Ability, Grant, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 
-use crate::access::auth::{self, Asked, Issued};
+use crate::access::auth::{self, Issued};
 use crate::access::authority;
 use crate::access::control::Publisher;
 use crate::access::identity;
@@ -39,14 +39,13 @@ impl GrantStore {
         if wanted || auth::folder(&self.data).is_dir() {
             return Ok(());
         }
-        let what = format!(
-            "{} is not the data folder of a server: grants that are made there are of use only to a server started there",
-            self.data.display()
-        );
-        if ask::confirm(&format!("{what}. Make keys in it?"))? {
-            return Ok(());
+        let what =
+            format!("{} is not the data folder of a server, and a grant made there is of use only to a server started there", self.data.display());
+        match ask::confirm(&format!("{what}. Make it all the same?"))? {
+            Some(true) => Ok(()),
+            Some(false) => anyhow::bail!("nothing was made: give the server's folder with --data"),
+            None => anyhow::bail!("{what}: give the server's folder with --data, or --new if this one is meant"),
         }
-        anyhow::bail!("{what}. Give the server's folder with --data, or --new to make keys in this one")
     }
 
     fn ensure_there(&self) -> anyhow::Result<()> {
@@ -106,8 +105,7 @@ pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
         // An address that no client reaches is an error before there is a grant.
         auth::connect_string(String::from("grant"), address.host.clone(), address.port, pins.clone())?;
     }
-    let asked = Asked { tenant: *tenant, driver: *driver, abilities, event: options.event.clone(), days: *days, own: false };
-    let (grant, token) = auth::issue(data, asked)?;
+    let (grant, token) = auth::issue(data, *tenant, *driver, abilities, options.event.clone(), *days)?;
     let valid = if *days == 1 { "1 day".to_owned() } else { format!("{days} days") };
     note(&format!("grant {} for {driver} of tenant {tenant}, valid for {valid}. Revoke it with: boxbox grant revoke {}", grant.id, grant.id));
     if sends {
@@ -203,7 +201,11 @@ pub async fn list(store: &GrantStore) -> anyhow::Result<()> {
         }
         revoked.extend(publisher.standing().revoked().keys());
     }
-    for Issued { grant, .. } in auth::issued(&store.data) {
+    let issued = auth::issued(&store.data);
+    // Names have up to 40 letters; the columns are as wide as they must be.
+    let width = |of: fn(&Grant) -> usize| issued.iter().map(|i| of(&i.grant)).max().unwrap_or(0);
+    let (tenants, drivers) = (width(|g| g.tenant.as_str().len()), width(|g| g.driver.as_str().len()));
+    for Issued { grant, .. } in &issued {
         let state = if revoked.contains(&grant.id) {
             "revoked".into()
         } else if grant.expires <= now {
@@ -219,7 +221,7 @@ pub async fn list(store: &GrantStore) -> anyhow::Result<()> {
         } else {
             "send"
         };
-        report::line(&format!("{}  {kind}  {}  {}  {state}", grant.id, grant.tenant, grant.driver));
+        report::line(&format!("{}  {kind:<6}  {:<tenants$}  {:<drivers$}  {state}", grant.id, grant.tenant.as_str(), grant.driver.as_str()));
     }
     Ok(())
 }

@@ -35,8 +35,10 @@ impl FromStr for Verbosity {
         if !text.contains('[') && !text.split(',').all(part) {
             return Err(help());
         }
-        EnvFilter::try_new(text).map_err(|_| help())?;
-        Ok(Self(text.to_owned()))
+        // The filter takes no spaces.
+        let text: String = text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+        EnvFilter::try_new(&text).map_err(|_| help())?;
+        Ok(Self(text))
     }
 }
 

@@ -29,7 +29,13 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
             "--quic-host {quic} accepts clients at every address of this machine: give the host name or address by which they reach it with --public-host"
         );
     }
-    let node = Node::start(options).await?;
+    // From here on a request to stop is heard.
+    let mut stop = std::pin::pin!(signals::asked_to_stop());
+    let node = tokio::select! {
+        biased;
+        () = &mut stop => bail!("stopped before everything had started"),
+        node = Node::start(options) => node?,
+    };
     if let Some(quic) = node.quic() {
         report::line(&format!("sim clients  {quic} (UDP)"));
         report::line(&format!("pin          {}", pin_text(&node.identity.pin)));
@@ -50,7 +56,7 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
         report::line(&string.to_string());
     }
     tokio::select! {
-        () = signals::asked_to_stop() => tracing::info!("asked to stop: draining"),
+        () = &mut stop => tracing::info!("asked to stop: draining"),
         () = node.failed() => tracing::error!("a service ended unexpectedly: stopping"),
     }
     // At a second request, stop at once.

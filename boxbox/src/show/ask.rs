@@ -2,14 +2,14 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// Ask for a yes. Without a person at a terminal the answer is no.
-pub fn confirm(question: &str) -> anyhow::Result<bool> {
+/// Ask for a yes; `None` without a person at a terminal.
+pub fn confirm(question: &str) -> anyhow::Result<Option<bool>> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(false);
+        return Ok(None);
     }
     eprint!("{question} [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
 }

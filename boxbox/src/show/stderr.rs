@@ -17,13 +17,14 @@ struct Waiting {
     left_out: usize,
 }
 
-/// A writer to standard error for logs and notes. Each write is one line or more.
+/// A writer to standard error for logs and notes. Each write is one line or more. It never fails: nobody is left to be told.
 pub struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         match &mut *WAITING.lock() {
-            None => io::stderr().lock().write_all(text)?,
+            // A terminal that was closed takes no text; whoever drains because of that must not fail by it.
+            None => drop(io::stderr().lock().write_all(text)),
             Some(waiting) => {
                 if waiting.lines.len() == WAITING_MAX {
                     waiting.lines.pop_front();
@@ -36,13 +37,13 @@ impl Write for Stderr {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
+        let _ = io::stderr().lock().flush();
+        Ok(())
     }
 }
 
 /// Tell a person something that is no result.
 pub fn note(text: &str) {
-    // Nobody is left to be told of an error.
     let _ = Stderr.write(format!("{text}\n").as_bytes());
 }
 

@@ -312,8 +312,8 @@ fn footer<'a>(cars: usize, top: usize, area: Rect, progress: &Progress, page: &s
     let flight = progress.sent.saturating_sub(progress.acked);
     let notes = match stderr::waiting() {
         0 => String::new(),
-        1 => "1 line of the log waits".to_owned(),
-        n => format!("{n} lines of the log wait"),
+        1 => "1 log line follows".to_owned(),
+        n => format!("{n} log lines follow"),
     };
     vec![
         part(4, format!("{:.0} frames/s", progress.frames_per_s)),

@@ -15,7 +15,7 @@ mod folder;
 mod kept;
 mod thread;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use boxbox_schemas::connect::ConnectString;
 
@@ -31,21 +31,20 @@ pub(crate) struct Files {
     pub(crate) lock: std::fs::File,
 }
 
-/// Where a spool's folder is.
-pub(crate) enum Place {
-    /// Below this folder, by the tenant, driver and server of the connect string. It is made if there is none.
-    Below(PathBuf),
-    /// This folder, whichever server it was for.
-    Folder(PathBuf),
+/// Finds or makes the folder below `dir` for the tenant, driver and server of `connect`, locks it, and reads what is in it.
+pub(crate) fn open(dir: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
+    let (folder, lock) = folder::open(dir, connect)?;
+    read(&folder, lock, max_bytes)
 }
 
-/// Finds the folder of a spool, locks it, and reads what is in it.
-pub(crate) fn open(place: &Place, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
-    let (folder, lock) = match place {
-        Place::Below(dir) => folder::open(dir, connect)?,
-        Place::Folder(folder) => (folder.clone(), folder::open_kept(folder, connect)?),
-    };
-    let (disk, recovered) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
+/// The same of the spool in `folder`, whichever server it was for.
+pub(crate) fn open_kept(folder: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
+    let lock = folder::open_kept(folder, connect)?;
+    read(folder, lock, max_bytes)
+}
+
+fn read(folder: &Path, lock: std::fs::File, max_bytes: u64) -> Result<Files, SpoolError> {
+    let (disk, recovered) = disk::Disk::open(folder, max_bytes).map_err(SpoolError::io(folder))?;
     Ok(Files { disk, recovered, lock })
 }
 

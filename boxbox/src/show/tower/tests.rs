@@ -83,7 +83,8 @@ fn screen(view: &SessionView, progress: &Progress, width: u16, height: u16) -> V
 
 /// The words with a digit in them. Names of drivers have none here.
 fn numbers(lines: &[String]) -> BTreeSet<String> {
-    let words = lines.iter().flat_map(|line| line.split_whitespace());
+    // The bar is no part of its label.
+    let words = lines.iter().flat_map(|line| line.split(|c: char| c.is_whitespace() || ('\u{2580}'..='\u{259f}').contains(&c)));
     words.filter(|word| word.contains(|c: char| c.is_ascii_digit())).map(str::to_owned).collect()
 }
 
