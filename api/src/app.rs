@@ -19,13 +19,20 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A named condition of readiness.
 pub struct Check {
     name: &'static str,
+    /// Whether the process is not ready when it fails.
+    decides: bool,
     ask: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
 impl Check {
     /// `ask` must return at once; its error describes for operators what is wrong.
     pub fn new(name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self { name, ask: Box::new(ask) }
+        Self { name, decides: true, ask: Box::new(ask) }
+    }
+
+    /// As [`Check::new`], of something that a person has to do while the process serves as well as ever: it does not decide about readiness.
+    pub fn advice(name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self { decides: false, ..Self::new(name, ask) }
     }
 }
 
@@ -41,6 +48,7 @@ pub struct Stores {
 /// The result of a check.
 pub(crate) struct Checked {
     pub(crate) name: &'static str,
+    pub(crate) decides: bool,
     pub(crate) outcome: Result<(), String>,
 }
 
@@ -66,12 +74,12 @@ impl App {
         let mut all = vec![];
         if let Some(Stores { sessions, archive }) = &self.stores {
             let (results, archive) = tokio::join!(ping(sessions.ping()), ping(archive.ping()));
-            all.extend([Checked { name: "results", outcome: results }, Checked { name: "archive", outcome: archive }]);
+            all.extend([("results", results), ("archive", archive)].map(|(name, outcome)| Checked { name, decides: true, outcome }));
         }
         if self.stopping.is_cancelled() {
-            all.push(Checked { name: "api", outcome: Err("it is stopping".into()) });
+            all.push(Checked { name: "api", decides: true, outcome: Err("it is stopping".into()) });
         }
-        all.extend(self.checks.iter().map(|check| Checked { name: check.name, outcome: (check.ask)() }));
+        all.extend(self.checks.iter().map(|check| Checked { name: check.name, decides: check.decides, outcome: (check.ask)() }));
         all
     }
 

@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
 use boxbox_schemas::LogId;
@@ -155,7 +156,9 @@ pub fn read_secret(path: &Path) -> anyhow::Result<Secret> {
 }
 
 fn write_with(path: &Path, content: &[u8], secret: bool) -> anyhow::Result<()> {
-    let part = path.with_extension(format!("part-{}", std::process::id()));
+    // Two threads may write at once.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let part = path.with_extension(format!("part-{}-{}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
     let mut options = OpenOptions::new();
     options.create(true).write(true).truncate(true);
     #[cfg(unix)]
@@ -167,8 +170,41 @@ fn write_with(path: &Path, content: &[u8], secret: bool) -> anyhow::Result<()> {
     let write = || {
         let mut file = options.open(&part)?;
         file.write_all(content)?;
+        keep_owner(&part, path);
         file.sync_all()?;
-        fs::rename(&part, path)
+        fs::rename(&part, path)?;
+        // A file is lost in a power cut as long as its folder does not name it.
+        sync_folder(path)
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    let written = write();
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Give `part` the owner of the file that it replaces, or of the folder: a server that runs as another user than the person who runs
+/// `grant` must be able to read what that person writes. Without the right to do so it stays as it is.
+#[cfg(unix)]
+fn keep_owner(part: &Path, path: &Path) {
+    use std::os::unix::fs::MetadataExt;
+    let before = fs::metadata(path).or_else(|_| fs::metadata(path.parent().unwrap_or(path)));
+    if let (Ok(before), Ok(now)) = (before, fs::metadata(part))
+        && (before.uid(), before.gid()) != (now.uid(), now.gid())
+    {
+        let _ = std::os::unix::fs::chown(part, Some(before.uid()), Some(before.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &Path) {}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all())
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }

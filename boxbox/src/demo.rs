@@ -16,8 +16,8 @@ use crate::ports;
 use crate::race::RaceOptions;
 use crate::show::follow::Follow;
 use crate::show::report::line;
-use crate::show::result;
 use crate::show::tower::{Progress, Tower};
+use crate::show::{columns, result, stderr};
 use crate::signals;
 
 /// How often the clients send what is due.
@@ -71,13 +71,13 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     async fn run(&self) -> anyhow::Result<()> {
-        let terminal = !self.options.plain && std::io::stdout().is_terminal();
+        let terminal = !self.options.plain && std::io::stdout().is_terminal() && !stderr::is_dumb();
         // A new session each time.
         let source = Source { sim: Sim::SYNTHETIC, id: uuid::Uuid::new_v4().as_u128(), session_num: 0 };
         let session = SessionId::of(&self.node.tenant(), &source);
         let feed = self.node.feed().context("this process runs a processor")?;
         let mut follow = Follow::new(feed, self.node.sessions()?.clone(), self.node.tenant(), session);
-        let grant = |driver| self.node.connect_string(driver, GRANT_DAYS)?.parse().map_err(anyhow::Error::from);
+        let grant = |driver| self.node.connect_string(driver, GRANT_DAYS);
         let grants = |car: &boxbox_sources::synth::Car| car.drivers.iter().map(|p| grant(p.driver)).collect::<anyhow::Result<Vec<_>>>();
         let connects = self.race.cars().iter().map(grants).collect::<anyhow::Result<Vec<_>>>()?;
         let rates = Rates { speed: self.options.speed, car_hz: boxbox_sources::synth::TICK_HZ, field_hz: 0 };
@@ -162,7 +162,7 @@ impl Demo<'_> {
         let info = view.info().context("the session is known")?;
         let classified = view.classification();
         line("");
-        result::table(&classified, info.meta.as_ref()).iter().for_each(|row| line(row));
+        result::table(&classified, info.meta.as_ref(), columns::of_terminal()).iter().for_each(|row| line(row));
         line("");
         line(&format!("{} frames sent, {} acked", fleet.sent(), fleet.acked()));
         let verdict = result::Verdict::of(truth, view.laps(), &classified);

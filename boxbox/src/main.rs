@@ -17,8 +17,11 @@ mod sender;
 mod show;
 mod signals;
 mod simulate;
+mod spool;
 
 use std::time::Duration;
+
+use crate::show::stderr;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,16 +30,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> std::process::ExitCode {
+    cli::secret::hide();
     let cli = cli::Cli::of_process();
     // Standard output is for results; logs go to standard error.
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(cli::DEFAULT_LOG));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(cli.log.filter()).with_ansi(stderr::has_colours()).with_writer(|| stderr::Stderr).init();
     // Commands that are only clients need it as well: a race has one connection for each car.
     node::handles::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("boxbox: cannot start threads: {error}");
+            stderr::note(&format!("boxbox: cannot start threads: {error}"));
             return std::process::ExitCode::FAILURE;
         }
     };
@@ -47,7 +50,7 @@ fn main() -> std::process::ExitCode {
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("boxbox: {error:#}");
+            stderr::note(&format!("boxbox: {error:#}"));
             std::process::ExitCode::FAILURE
         }
     }

@@ -13,9 +13,11 @@ use boxbox_sources::iracing::{self, IbtFile, Item};
 
 use crate::node::Node;
 use crate::node::options::NodeOptions;
-use crate::sender::Sender;
+use crate::sender::{self, Sender};
 use crate::show::report::{Faults, Printer};
+use crate::show::stderr::note;
 use crate::show::watch::Watcher;
+use crate::{signals, spool};
 
 /// Unacked bytes beyond which reading the file pauses: far below what a spool holds, so that a file that is read faster than the
 /// network sends never overflows the spool.
@@ -24,6 +26,8 @@ const AHEAD_BYTES: u64 = 4 << 20;
 const FINISH_WITHIN: Duration = Duration::from_secs(120);
 /// Days for which the embedded pipeline's grant is valid.
 const OWN_GRANT_DAYS: u32 = 1;
+/// How long a replay that ends early waits for the acks of what it has sent.
+const PUT_AWAY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Options of `replay`.
 // Without Debug, which would show the grants.
@@ -31,9 +35,8 @@ const OWN_GRANT_DAYS: u32 = 1;
 pub struct ReplayOptions {
     /// The recording: .ibt or .ibt.gz.
     pub file: PathBuf,
-    /// Connect string of the server to stream to; `None`: the embedded pipeline runs in this process. It is not parsed by the
-    /// command line, whose errors would show the grant on the terminal.
-    pub to: Option<String>,
+    /// The server to stream to; `None`: the embedded pipeline runs in this process.
+    pub to: Option<ConnectString>,
     /// How fast.
     pub speed: Speed,
     /// Print one JSON object a line and nothing else on standard output.
@@ -91,28 +94,60 @@ pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
         named if named.contains(&*options.file.to_string_lossy()) => anyhow::anyhow!(named),
         other => anyhow::anyhow!("cannot read {}: {other}", options.file.display()),
     })?;
-    let to: Option<ConnectString> = options.to.as_deref().map(str::parse).transpose().context("--to is not a connect string")?;
     let mut printer = Printer::new(options.json);
-    let node = match &to {
+    let mut stop = std::pin::pin!(signals::asked_to_stop());
+    let node = match &options.to {
         Some(_) => None,
         None => {
             options.node.clients = 1;
-            Some(Node::start(&options.node).await?)
+            tokio::select! {
+                biased;
+                () = &mut stop => bail!("stopped before anything was sent"),
+                node = Node::start(&options.node) => Some(node?),
+            }
         }
     };
-    let connect = match (&to, &node) {
+    let connect = match (&options.to, &node) {
         (Some(to), _) => to.clone(),
-        (None, Some(node)) => node.connect_string(options.driver, OWN_GRANT_DAYS)?.parse()?,
-        (None, None) => anyhow::bail!("no server"),
+        (None, Some(node)) => node.connect_string(options.driver, OWN_GRANT_DAYS)?,
+        (None, None) => bail!("no server"),
     };
-    let tenant = to.as_ref().and_then(|to| grant::peek(&to.grant)).map(|grant| grant.tenant);
-    let spool = options.to.is_some().then(|| options.node.data.join("spool"));
+    let tenant = options.to.as_ref().and_then(|to| grant::peek(&to.grant)).map(|grant| grant.tenant);
+    let spool = options.to.as_ref().map(|_| sender::spool_below(spool::folder(&options.node.data)));
     let sender = Sender::start(connect, spool, Default::default()).await?;
-    let outcome = Replay { options: &options, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file).await;
+    let replay = Replay { options: &options, tenant, sender: &sender, node: node.as_ref(), printer: &mut printer }.run(file);
+    let outcome = tokio::select! {
+        outcome = replay => outcome,
+        () = &mut stop => Err(anyhow::anyhow!("stopped before the end of the recording")),
+    };
+    let outcome = match outcome {
+        Err(error) => Err(what_is_left(error, &options, &sender).await),
+        done => done,
+    };
     if let Some(node) = node {
-        node.stop().await?;
+        // At a second request, stop at once.
+        tokio::select! {
+            stopped = node.stop() => stopped?,
+            () = signals::asked_to_stop() => bail!("stopped without draining"),
+        }
     }
     outcome
+}
+
+/// Add to the error of a replay that did not reach its end what became of the frames.
+async fn what_is_left(error: anyhow::Error, options: &ReplayOptions, sender: &Sender) -> anyhow::Error {
+    let remained = sender.client().finish(PUT_AWAY_WITHIN).await;
+    let acked = sender.client().stats().acked_frames;
+    let data = options.node.data.display();
+    match (&options.to, remained.is_empty()) {
+        (_, true) => anyhow::anyhow!("{error:#}; {acked} frames were sent and acked, and none is left over"),
+        (Some(_), false) => anyhow::anyhow!(
+            "{error:#}; {acked} frames were sent and acked, and {} are kept in {data}: the next replay to the same server sends them, or \
+             `boxbox spool send`; `boxbox spool list` shows them",
+            remained.frames
+        ),
+        (None, false) => anyhow::anyhow!("{error:#}; {acked} frames were sent and acked and are kept in {data}, {} were not", remained.frames),
+    }
 }
 
 struct Replay<'a> {
@@ -191,7 +226,7 @@ impl Replay<'_> {
         }
         let mut faults = Faults::default();
         for warning in file.warnings().iter().chain(&items.stats().warnings) {
-            eprintln!("boxbox: {}: {warning}", self.options.file.display());
+            note(&format!("boxbox: {}: {warning}", self.options.file.display()));
             faults.incomplete |= warning.is_incomplete();
             faults.warnings.push(warning.to_string());
         }
@@ -235,6 +270,8 @@ impl Replay<'_> {
                 watcher.drain(self.printer);
             }
             self.sender.check()?;
+            // A file that is read faster than the network sends must leave room for a request to stop.
+            tokio::task::yield_now().await;
             if self.sender.client().stats().outstanding_bytes < AHEAD_BYTES {
                 return Ok(());
             }

@@ -10,12 +10,24 @@ use boxbox_client::{Batch, Client, Config, Event, Observer, Spool, Status, Strea
 use boxbox_schemas::connect::ConnectString;
 use parking_lot::Mutex;
 
+use crate::show::stderr::note;
+
 /// Most bytes of unacked frames that are kept: about an hour of one car at 60 Hz.
 const SPOOL_MAX_BYTES: u64 = 64 << 20;
 /// How long to wait for the first connection. After this time the address or the pin is wrong, or the server does not run.
 const FIRST_CONTACT: Duration = Duration::from_secs(15);
 /// Time without an answer after which the user is warned.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// The spool of the server and driver of a connect string, below `dir`.
+pub fn spool_below(dir: PathBuf) -> Spool {
+    Spool::Disk { dir, max_bytes: SPOOL_MAX_BYTES }
+}
+
+/// The spool in `folder`, whichever server it was for.
+pub fn spool_of(folder: PathBuf) -> Spool {
+    Spool::Kept { folder, max_bytes: SPOOL_MAX_BYTES }
+}
 
 /// A client for a command that a person waits for: what a sim client retries for ever is an error here after a while.
 pub struct Sender {
@@ -38,12 +50,9 @@ impl Observer for ClosedSessions {
 }
 
 impl Sender {
-    /// Start a client: unacked frames in memory, or on disk where they must outlive this process.
-    pub async fn start(connect: ConnectString, spool: Option<PathBuf>, batch: Batch) -> anyhow::Result<Self> {
-        let spool = match spool {
-            Some(dir) => Spool::Disk { dir, max_bytes: SPOOL_MAX_BYTES },
-            None => Spool::Memory { max_bytes: SPOOL_MAX_BYTES },
-        };
+    /// Start a client. `spool`: where unacked frames are kept if they must outlive this process; without it, in memory.
+    pub async fn start(connect: ConnectString, spool: Option<Spool>, batch: Batch) -> anyhow::Result<Self> {
+        let spool = spool.unwrap_or(Spool::Memory { max_bytes: SPOOL_MAX_BYTES });
         let closed = Arc::new(ClosedSessions::default());
         let (agent, observer) = (concat!("boxbox/", env!("CARGO_PKG_VERSION")).into(), Some(closed.clone() as Arc<dyn Observer>));
         let config = Config { spool, batch, agent, observer, ..Config::new(connect) };
@@ -66,7 +75,7 @@ impl Sender {
         let never_reached = waiting > FIRST_CONTACT;
         if waiting > SILENCE && !self.warned.swap(true, Ordering::Relaxed) {
             let why = self.client.stats().last_error.unwrap_or_else(|| "no answer".into());
-            eprintln!("boxbox: not connected yet ({why}); trying for {} s", FIRST_CONTACT.as_secs());
+            note(&format!("boxbox: not connected yet ({why}); trying for {} s", FIRST_CONTACT.as_secs()));
         }
         match self.client.status() {
             Status::Refused(reason) => anyhow::bail!("the server refuses this client: {reason}"),

@@ -12,6 +12,7 @@ use boxbox_sources::synth::Race;
 use crate::access::{auth, identity};
 use crate::data;
 use crate::fleet::{Fleet, Rates};
+use crate::node::reachable_here;
 use crate::race::{CARS, RaceOptions};
 use crate::show::report::{lap_time, line};
 use crate::signals;
@@ -29,10 +30,8 @@ const GRANT_DAYS: u32 = 1;
 // Without Debug, which would show the grants.
 #[derive(Clone)]
 pub struct SimulateOptions {
-    /// Connect strings as texts, one for each car.
-    pub to: Vec<String>,
-    /// File with one connect string on each line, instead of `to`.
-    pub grants: Option<PathBuf>,
+    /// Connect strings, one for each car; none: grants are made in `data`.
+    pub to: Vec<ConnectString>,
     /// Cars; `None`: as many as there are connect strings, or [`CARS`] if none are given.
     pub cars: Option<usize>,
     /// The race that they drive.
@@ -47,7 +46,7 @@ pub struct SimulateOptions {
 
 /// `simulate`
 pub async fn run(options: &SimulateOptions) -> anyhow::Result<()> {
-    let given = options.given()?;
+    let given = options.to.clone();
     let cars = options.cars.unwrap_or(if given.is_empty() { usize::from(CARS) } else { given.len() });
     let race = options.race.race(cars);
     let connects = if given.is_empty() { options.made(&race)? } else { given };
@@ -95,26 +94,20 @@ pub async fn run(options: &SimulateOptions) -> anyhow::Result<()> {
 }
 
 impl SimulateOptions {
-    /// The connect strings that the user gave.
-    fn given(&self) -> anyhow::Result<Vec<ConnectString>> {
-        let text = match &self.grants {
-            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-            None => self.to.join("\n"),
-        };
-        let strings = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-        // The error does not repeat the string, which holds a secret.
-        strings.enumerate().map(|(i, s)| s.parse().with_context(|| format!("connect string {} is not valid", i + 1))).collect()
-    }
-
     /// Make a grant for each car in the server's data folder.
     fn made(&self, race: &Race) -> anyhow::Result<Vec<ConnectString>> {
         let quic = data::running(&self.data).and_then(|r| r.quic).with_context(|| {
-            format!("no server runs in {}: start one with `boxbox up`, give its folder with --data, or give --to 'boxbox://…'", self.data.display())
+            format!(
+                "no server runs in {}: start one with `boxbox up`, give its folder with --data, or give connect strings with --to-file or --to",
+                self.data.display()
+            )
         })?;
-        let pin = identity::load_or_make(&self.data)?.pin;
+        let (pin, revoked) = (identity::load_or_make(&self.data)?.pin, auth::revoked(&self.data)?);
         let string = |car: &boxbox_sources::synth::Car| {
-            let (_, token) = auth::issue(&self.data, self.tenant, car.drivers[0].driver, auth::SEND, None, GRANT_DAYS)?;
-            Ok(auth::connect_string(token, quic.ip().to_string(), quic.port(), vec![pin]).parse()?)
+            // A revoked one is made again.
+            let valid = |token: &str| grant::peek(token).is_some_and(|grant| !revoked.contains(&grant.id));
+            let token = auth::own_token(&self.data, self.tenant, car.drivers[0].driver, GRANT_DAYS, valid)?;
+            auth::connect_string(token, reachable_here(quic.ip()).to_string(), quic.port(), vec![pin])
         };
         race.cars().iter().map(string).collect()
     }

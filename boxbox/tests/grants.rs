@@ -4,6 +4,7 @@
 
 mod common;
 
+use boxbox_schemas::grant::{self, Grant, SigningKey};
 use boxbox_testkit::recording;
 use boxbox_testkit::recordings::PHILLIP_ISLAND;
 use boxbox_testkit::wait::{PATIENCE, block_until};
@@ -15,7 +16,7 @@ use common::car::Car;
 use common::{Server, boxbox, in_time, wait};
 
 fn create(data: &str, args: &[&str]) -> (String, String) {
-    let out = boxbox(&[&["grant", "create", "--data", data], args].concat()).output().unwrap();
+    let out = boxbox(&[&["grant", "create", "--new", "--data", data], args].concat()).output().unwrap();
     let (said, token) = (String::from_utf8(out.stderr).unwrap(), String::from_utf8(out.stdout).unwrap().trim().to_owned());
     let id = said.split_whitespace().nth(1).unwrap().to_owned();
     (id, token)
@@ -60,8 +61,11 @@ fn an_expired_and_a_foreign_grant_are_refused_by_name() {
         assert!(!out.status.success());
         String::from_utf8_lossy(&out.stderr).into_owned()
     };
-    let (_, expired) = create(data, &["--driver", "anna", "--days", "0"]);
-    let error = replay(&expired);
+    let (_, good) = create(data, &["--driver", "anna"]);
+    let (token, address) = good.trim_start_matches("boxbox://").split_once('@').unwrap();
+    let key = SigningKey::from_bytes(&std::fs::read(keys(data).last().unwrap()).unwrap()).unwrap();
+    let expired = key.sign(&Grant { expires: 1_000_000, ..grant::peek(token).unwrap() }).unwrap();
+    let error = replay(&format!("boxbox://{expired}@{address}"));
     assert!(error.contains("expired"), "{error}");
     // Another server's grant with this server's address and pin.
     let (_, foreign) = create(other.to_str().unwrap(), &["--driver", "anna"]);

@@ -41,7 +41,7 @@ impl World {
 
     /// Make a grant in the folder of whoever administers: its id, and what it prints.
     fn create(&self, args: &[&str]) -> (String, String) {
-        let out = self.grant(&[&["create"], args].concat());
+        let out = self.grant(&[&["create", "--new"], args].concat());
         let said = String::from_utf8(out.stderr).unwrap();
         assert!(out.status.success(), "{said}");
         (said.split_whitespace().nth(1).unwrap().to_owned(), String::from_utf8(out.stdout).unwrap().trim().to_owned())

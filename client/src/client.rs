@@ -1,5 +1,6 @@
 //! [`Client`]: one run of one program. It starts, opens streams, reports its status and statistics, and finishes.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::driver;
 use crate::observe::{Counters, Remained, Stats, Status, StreamName};
 use crate::queue::Queue;
 use crate::shared::{HEAD_MAX_BYTES, Shared};
-use crate::spool::{self, SpoolError};
+use crate::spool::{self, Files, SpoolError};
 use crate::stream::Stream;
 use crate::tls::{self, PinVerifier, Tls};
 
@@ -25,6 +26,9 @@ use crate::tls::{self, PinVerifier, Tls};
 const SPOOL_MIN_BYTES: u64 = 1 << 20;
 /// How long closing the connection may take, so that the edge receives the close.
 const CLOSE_WITHIN: Duration = Duration::from_millis(300);
+
+/// How a spool on disk is opened.
+type OpenSpool = fn(&Path, &ConnectString, u64) -> Result<Files, SpoolError>;
 
 /// Why a client cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +80,8 @@ impl Client {
                 core.memory_max_bytes = Some(*max_bytes);
                 None
             }
-            Spool::Disk { dir, max_bytes } => {
-                let (dir, max_bytes, connect) = (dir.clone(), *max_bytes, config.connect.clone());
-                let opened = tokio::task::spawn_blocking(move || spool::open(&dir, &connect, max_bytes)).await;
-                Some(opened.map_err(|_| StartError::Config("the runtime is shutting down"))??)
-            }
+            Spool::Disk { dir, max_bytes } => Some(opened(spool::open, dir, *max_bytes, &config.connect).await?),
+            Spool::Kept { folder, max_bytes } => Some(opened(spool::open_kept, folder, *max_bytes, &config.connect).await?),
         };
         let shared = Arc::new(Shared {
             connect: Mutex::new(config.connect.clone()),
@@ -208,8 +209,15 @@ impl std::fmt::Debug for Client {
     }
 }
 
+/// Open a spool on a thread that may wait for the disk.
+async fn opened(open: OpenSpool, path: &Path, max_bytes: u64, connect: &ConnectString) -> Result<Files, StartError> {
+    let (path, connect) = (path.to_owned(), connect.clone());
+    let opened = tokio::task::spawn_blocking(move || open(&path, &connect, max_bytes)).await;
+    Ok(opened.map_err(|_| StartError::Config("the runtime is shutting down"))??)
+}
+
 fn check(config: &Config) -> Result<(), StartError> {
-    let (Spool::Memory { max_bytes } | Spool::Disk { max_bytes, .. }) = config.spool;
+    let (Spool::Memory { max_bytes } | Spool::Disk { max_bytes, .. } | Spool::Kept { max_bytes, .. }) = config.spool;
     if max_bytes < SPOOL_MIN_BYTES {
         return Err(StartError::Config("the spool must hold at least 1 MiB"));
     }

@@ -75,6 +75,14 @@ pub enum Spool {
         /// Most bytes of files, at least 1 MiB.
         max_bytes: u64,
     },
+    /// In a folder that an earlier process left, whichever server it was for: what is in it is sent to the server of this configuration. It
+    /// must be of the same tenant and driver.
+    Kept {
+        /// The folder of one spool: [`Kept::folder`](crate::Kept::folder).
+        folder: PathBuf,
+        /// Most bytes of files, at least 1 MiB.
+        max_bytes: u64,
+    },
 }
 
 /// When a batch becomes a record: when the first of these limits is reached.

@@ -58,6 +58,6 @@ pub use batcher::StreamError;
 pub use client::{Client, OpenError, StartError};
 pub use config::{Batch, Config, Spool, Timing};
 pub use observe::{Event, Observer, Refusal, Remained, Stats, Status, StreamId};
-pub use spool::SpoolError;
+pub use spool::{Kept, SpoolError, delete, kept};
 pub use stream::Stream;
 pub use tls::pinned;

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::metrics::ProcessorMetrics;
 use crate::partition::Partition;
+use crate::time::Believed;
 
 /// Sessions are checked at most this often, so that thousands of sessions cost little.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -56,22 +57,22 @@ impl Closer {
 
     /// Write a `closed` record for each session that is to be closed or retired, if a check is due. `level`: all durable records have been
     /// processed.
-    pub(crate) fn check(&mut self, level: bool, partition: &Partition, close_writer: &CloseWriter, log: &dyn Log, now_us: i64) {
+    pub(crate) fn check(&mut self, level: bool, partition: &Partition, close_writer: &CloseWriter, log: &dyn Log, time: Believed) {
         self.level |= level;
         if self.checked.elapsed() < self.every() {
             return;
         }
-        for (session, closing) in self.due(partition.sessions(), Instant::now(), now_us) {
+        for (session, closing) in self.due(partition.sessions(), Instant::now(), time) {
             tracing::info!(session = %session.id, how = closing.name(), "writing a closed record for the session");
-            close_writer.append(log, &session, closing, now_us);
+            close_writer.append(log, &session, closing, time.now_us);
         }
         let open = partition.sessions().filter(|(s, _)| !s.closed).count();
         close_writer.metrics.open_sessions.increment(open as f64 - self.open as f64);
         self.open = open;
     }
 
-    /// The sessions to close or retire at `now`; `now_us` is the same moment in Unix µs.
-    fn due<'a>(&mut self, sessions: impl Iterator<Item = (&'a SessionInfo, u64)>, now: Instant, now_us: i64) -> Vec<(SessionInfo, Closing)> {
+    /// The sessions to close or retire at `now`; `time` is the same moment by the clock.
+    fn due<'a>(&mut self, sessions: impl Iterator<Item = (&'a SessionInfo, u64)>, now: Instant, time: Believed) -> Vec<(SessionInfo, Closing)> {
         self.checked = now;
         if !std::mem::take(&mut self.level) {
             // While the partition is behind, unread records may belong to the session, so its silence is counted from when it is level again.
@@ -82,11 +83,12 @@ impl Closer {
         for (session, records) in sessions.filter(|(s, _)| !s.retired) {
             let known = before.remove(&session.id).filter(|h| h.records == records);
             let last = self.last_records.entry(session.id).or_insert(known.unwrap_or(LastRecord { records, at: now, asked: None }));
-            let age = Duration::from_micros(now_us.saturating_sub(session.updated_at_us).max(0) as u64);
+            let age = Duration::from_micros(time.now_us.saturating_sub(session.updated_at_us).max(0) as u64);
             let closing = match session.closed {
                 false if now.duration_since(last.at) >= self.close_after => Closing::SILENCE,
                 // What comes later is counted and dropped (`session.retire`).
-                true if age >= self.retire_after => Closing::RETIRED,
+                // It cannot be undone, so it is not done by a clock that may be wrong.
+                true if age >= self.retire_after && !time.jumped => Closing::RETIRED,
                 _ => continue,
             };
             if last.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
@@ -163,7 +165,11 @@ mod tests {
         /// What is due at `s` seconds, for one session with so many records.
         fn at(&mut self, s: u64, level: bool, session: &SessionInfo, records: u64) -> Vec<Closing> {
             self.closer.level = level;
-            let due = self.closer.due([(session, records)].into_iter(), self.start + Duration::from_secs(s), s as i64 * 1_000_000);
+            self.shown(s, Believed { now_us: s as i64 * 1_000_000, jumped: false }, session, records)
+        }
+        /// Likewise where the clock of day shows `time`.
+        fn shown(&mut self, s: u64, time: Believed, session: &SessionInfo, records: u64) -> Vec<Closing> {
+            let due = self.closer.due([(session, records)].into_iter(), self.start + Duration::from_secs(s), time);
             due.into_iter().map(|(_, closing)| closing).collect()
         }
     }
@@ -191,6 +197,21 @@ mod tests {
         assert_eq!(clock.at(410, true, &open, 7), []);
         assert_eq!(clock.at(709, true, &open, 7), []);
         assert_eq!(clock.at(710, true, &open, 7), [Closing::SILENCE]);
+    }
+
+    #[test]
+    fn a_clock_that_jumped_retires_nothing_and_silence_still_closes() {
+        let (mut clock, closed, open) = (Clock::new(), SessionInfo { closed: true, ..session(1) }, session(2));
+        for jumped in [true, false] {
+            let time = Believed { now_us: 40 * 86_400_000_000, jumped };
+            clock.closer.level = true;
+            assert_eq!(clock.shown(1, time, &closed, 7), if jumped { vec![] } else { vec![Closing::RETIRED] });
+        }
+        let time = Believed { now_us: 40 * 86_400_000_000, jumped: true };
+        for (s, due) in [(2, vec![]), (302, vec![Closing::SILENCE])] {
+            clock.closer.level = true;
+            assert_eq!(clock.shown(s, time, &open, 7), due, "silence is measured by the other clock");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Config {
     pub member_ttl: Duration,
     /// The archive removes its oldest frames beyond this, bytes; `None`: it keeps them.
     pub archive_max_bytes: Option<u64>,
-    /// The archive removes frames received longer ago than this; `None`: it keeps them.
+    /// The archive removes frames received longer ago than this, a few percent of it a day; `None`: it keeps them.
     pub archive_max_age: Option<Duration>,
     /// How often the archive removes such frames.
     pub retain_every: Duration,

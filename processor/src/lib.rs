@@ -4,6 +4,7 @@
 //! * the crate `race`: turns the frames of one stream into facts, and chooses among facts (E2, E3); pure
 //! * [`partition`]: turns the records of one partition into steps; pure
 //! * [`recompute`]: computes a session again from its archive, without the log
+//! * [`time`]: the time of day, by which old frames are removed and old sessions retired
 //! * [`Processor`]: runs this on a log, a results store and an archive. Each partition has two pumps, one for results and one for the
 //!   archive, each with its own checkpoint, so that an archive that is down delays no lap (E5, E6b)
 //!
@@ -23,6 +24,7 @@ mod pump;
 pub mod recompute;
 mod session;
 mod status;
+pub mod time;
 
 pub use config::Config;
 pub use counts::Counts;

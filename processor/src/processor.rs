@@ -14,6 +14,7 @@ use crate::membership::Membership;
 use crate::metrics::ProcessorMetrics;
 use crate::pump::Shared;
 use crate::status::Status;
+use crate::time::{self, Time};
 
 /// A receiver of the feed loses steps if it lags behind by more than this many: several seconds at 10 steps a second and partition. Lost
 /// steps are in the store.
@@ -24,7 +25,7 @@ pub struct Processor {
     log: Arc<dyn Log>,
     results: Arc<dyn Steps>,
     archive: Arc<dyn Archive>,
-    shared: Arc<Shared>,
+    shared: Shared,
 }
 
 impl Processor {
@@ -32,8 +33,22 @@ impl Processor {
     pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let status = Arc::new(Status::new(log.partitions()));
         let metrics = ProcessorMetrics::new();
-        let shared = Shared { config, close_writer: CloseWriter::new(metrics.clone()), metrics, status, feed: broadcast::Sender::new(FEED_STEPS) };
-        Self { log, results, archive, shared: Arc::new(shared) }
+        let shared = Shared {
+            config,
+            close_writer: CloseWriter::new(metrics.clone()),
+            metrics,
+            status,
+            feed: broadcast::Sender::new(FEED_STEPS),
+            time: time::of_this_machine(),
+        };
+        Self { log, results, archive, shared }
+    }
+
+    /// By another clock than this machine's, or one that notices when it jumps.
+    #[must_use]
+    pub fn with_time(mut self, time: Time) -> Self {
+        self.shared.time = time;
+        self
     }
 
     /// A feed of the steps as they are committed. A receiver that lags loses steps, which are in the store. A step that was committed
@@ -55,6 +70,6 @@ impl Processor {
     /// its share of the partitions (E5b).
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProcessorError> {
         let Self { log, results, archive, shared } = self;
-        Membership::new(shared, log, results, archive).run(stop).await
+        Membership::new(Arc::new(shared), log, results, archive).run(stop).await
     }
 }

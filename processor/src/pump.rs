@@ -5,7 +5,7 @@ pub(crate) mod relay;
 pub(crate) mod results;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use boxbox_log::{Log, Offset, Reader};
 use boxbox_schemas::results::Checkpoint;
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
 use crate::status::{Phase, Pump, PumpStatus, Status};
+use crate::time::{Time, now_us};
 
 /// How long to wait for the record at the checkpoint. It is durable, so it must come.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) close_writer: CloseWriter,
     pub(crate) status: Arc<Status>,
     pub(crate) feed: broadcast::Sender<Arc<Step>>,
+    pub(crate) time: Time,
 }
 
 /// What one pump of one partition needs to report its status and to retry.
@@ -111,11 +113,6 @@ impl PumpContext {
             }
         }
     }
-}
-
-/// Unix µs. Used for the status and for decisions outside the pure code (E9a); no result depends on it.
-pub(crate) fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }
 
 /// Pauses between retries, which double. The first failure and the recovery are logged.

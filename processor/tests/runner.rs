@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use boxbox_log::Log;
 use boxbox_log::memory::MemoryLog;
+use boxbox_processor::time::{Believed, Time, of_this_machine};
 use boxbox_processor::{Config, Phase, Processor, ProcessorError, Status};
 use boxbox_schemas::TenantId;
 use boxbox_schemas::event::ClosedFrame;
@@ -20,6 +21,7 @@ use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, Pace, Sessions, Step, Steps, StoreError};
 use boxbox_testkit::wait::{self, PATIENCE};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use support::log::{Counting, Flaky};
 use support::stores::Blocks;
 use support::*;
@@ -41,7 +43,11 @@ struct Running {
 }
 
 fn start(config: Config, log: impl Log, results: impl Steps, archive: impl Archive) -> Running {
-    let processor = Processor::new(config, Arc::new(log), Arc::new(results), Arc::new(archive));
+    start_by(config, log, results, archive, of_this_machine())
+}
+
+fn start_by(config: Config, log: impl Log, results: impl Steps, archive: impl Archive, time: Time) -> Running {
+    let processor = Processor::new(config, Arc::new(log), Arc::new(results), Arc::new(archive)).with_time(time);
     let (status, feed, stop) = (processor.status(), processor.feed(), CancellationToken::new());
     Running { status, feed, stop: stop.clone(), work: tokio::spawn(processor.run(stop)) }
 }
@@ -320,6 +326,44 @@ async fn old_frames_are_removed_and_laps_stay() {
         assert_eq!(count().await, if keeps { 500 } else { 0 });
         assert_eq!(numbers(&laps(&results, 1).await), [2]);
     }
+}
+
+/// A clock that is set forward removes nothing by age and retires no session, until a person says that it is right. What is too many bytes
+/// goes all the same.
+#[tokio::test]
+async fn a_clock_that_jumped_costs_nothing() {
+    let (log, results, archive) = (inline_log(1), MemoryResults::new(), MemoryArchive::new());
+    append(&log, &Client::laps(1, "anna", 1, 300, 2));
+    let day_us = 86_400_000_000;
+    // The tests' records were received in 2023.
+    let time = Arc::new(Mutex::new(Believed { now_us: 1_700_000_000_000_000 + day_us, jumped: false }));
+    let config = Config {
+        archive_max_age: Some(Duration::from_secs(30 * 86_400)),
+        retain_every: Duration::from_millis(5),
+        close_after: Duration::from_millis(100),
+        ..quick()
+    };
+    let run = |config: Config| {
+        let shown = time.clone();
+        start_by(config, log.clone(), results.clone(), archive.clone(), Arc::new(move || *shown.lock()))
+    };
+    let running = run(config.clone());
+    let info = async || results.session(&tenant(), &session(1)).await.unwrap();
+    wait::until_some("the session is closed", async || info().await.filter(|info| info.closed)).await;
+    running.until_archived(&log).await;
+    let count = async || archive.count(&tenant(), &session(1), None).await.unwrap();
+    let before_us = time.lock().now_us;
+    *time.lock() = Believed { now_us: before_us + 40 * day_us, jumped: true };
+    // Many times what a check takes.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((count().await, info().await.unwrap().retired), (500, false));
+    running.end().await;
+    let running = run(Config { archive_max_bytes: Some(0), ..config.clone() });
+    wait::until_some("what is too many bytes goes", async || (count().await == 0).then_some(())).await;
+    assert!(!info().await.unwrap().retired);
+    time.lock().jumped = false;
+    wait::until_some("a person said that the clock is right", async || info().await.filter(|info| info.retired)).await;
+    running.end().await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! during a change of keys. The string holds a secret, so `Debug` does not show the grant.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use base64::Engine;
@@ -37,6 +38,11 @@ pub enum ConnectStringError {
     /// No host and port.
     #[error("no host:port after the '@'")]
     Address,
+    /// An address that means every address of a machine.
+    #[error(
+        "{0} means every address of a machine, and a client can reach none by it: start the server with --public-host NAME, or give it to `grant create`"
+    )]
+    Unspecified(IpAddr),
     /// No or bad pin.
     #[error("no readable pin=… at the end: was the text cut at a '?' or '&'? Put it in single quotes")]
     Pin,
@@ -66,8 +72,16 @@ impl FromStr for ConnectString {
         let (host, port) = address.rsplit_once(':').ok_or(ConnectStringError::Address)?;
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let port = port.parse().map_err(|_| ConnectStringError::Address)?;
-        if host.is_empty() {
+        // A host name has none of these.
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control() || "/@[]".contains(c)) {
             return Err(ConnectStringError::Address);
+        }
+        // Behind a '%' an address of one link has its interface.
+        match host.split('%').next().unwrap_or(host).parse::<IpAddr>() {
+            Ok(address) if is_unspecified(address) => return Err(ConnectStringError::Unspecified(address)),
+            // An address of IPv6 alone has colons.
+            Err(_) if host.contains(':') => return Err(ConnectStringError::Address),
+            _ => {}
         }
         let pins = query.split('&').filter_map(|p| p.strip_prefix("pin=")).map(parse_pin);
         let pins = pins.collect::<Result<Vec<_>, _>>()?;
@@ -76,6 +90,11 @@ impl FromStr for ConnectString {
         }
         Ok(Self { grant: grant.into(), host: host.into(), port, pins })
     }
+}
+
+/// Whether an address means every address of a machine: 0.0.0.0 and `::`, also 0.0.0.0 written in IPv6.
+pub fn is_unspecified(address: IpAddr) -> bool {
+    address.to_canonical().is_unspecified()
 }
 
 impl fmt::Display for ConnectString {
@@ -106,6 +125,23 @@ mod tests {
         #[test]
         fn rubbish_is_an_error(text in "\\PC{0,80}") {
             prop_assert!(text.parse::<ConnectString>().is_err());
+        }
+    }
+
+    #[test]
+    fn an_address_that_no_client_reaches_is_refused_with_what_to_do() {
+        let pin = pin_text(&[7; 32]);
+        for host in ["0.0.0.0", "[::]", "[0:0:0:0:0:0:0:0]", "[::ffff:0.0.0.0]"] {
+            let error = format!("boxbox://g@{host}:1?pin={pin}").parse::<ConnectString>().unwrap_err();
+            assert!(matches!(error, ConnectStringError::Unspecified(_)) && error.to_string().contains("--public-host"), "{host}: {error}");
+        }
+        for host in ["", "a b", "a/b", "a:1", "[a]:1:2", "[", "a\u{1b}"] {
+            let text = format!("boxbox://g@{host}:1?pin={pin}");
+            assert_eq!(text.parse::<ConnectString>().unwrap_err(), ConnectStringError::Address, "{host}");
+        }
+        for host in ["localhost", "10.0.0.1", "[::1]", "[2001:db8::1]", "[fe80::1%eth0]", "race.example.org", "räce.example"] {
+            let text = format!("boxbox://g@{host}:1?pin={pin}");
+            assert!(text.parse::<ConnectString>().is_ok(), "{host}");
         }
     }
 

@@ -128,6 +128,30 @@ pub struct Retention {
     pub max_bytes: Option<u64>,
     /// Remove frames received before this, Unix µs.
     pub oldest_us: Option<i64>,
+    /// How much of that may go in a day; `None`: all of it.
+    pub daily: Option<Daily>,
+}
+
+/// The most that may be removed by age within 24 hours: a clock that is wrong must not cost the archive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Daily {
+    /// This part of the archive, millionths; but at least one row, so that it goes on.
+    pub share_ppm: u32,
+    /// The time now, Unix µs.
+    pub now_us: i64,
+}
+
+impl Daily {
+    /// The hour of `now_us`, since 1970.
+    pub(crate) fn hour(&self) -> i64 {
+        self.now_us.div_euclid(3_600_000_000)
+    }
+
+    /// The bytes that may go now, of an archive that has `held` bytes, and `removed` fewer than 24 hours ago.
+    pub(crate) fn allows(&self, held: u64, removed: u64) -> u64 {
+        let most = u128::from(held.saturating_add(removed)) * u128::from(self.share_ppm) / 1_000_000;
+        u64::try_from(most).unwrap_or(u64::MAX).max(1).saturating_sub(removed)
+    }
 }
 
 /// What [`Archive::retain`] removed.
@@ -152,7 +176,8 @@ pub trait Archive: Send + Sync + 'static {
     /// only from the holder of the newest lease, and refuses others with [`StoreError::Fenced`].
     async fn append(&self, lease: &Lease, block: &ArchiveBlock) -> Result<(), StoreError>;
     /// Remove the oldest frames, by when they were received, in one bounded transaction. Frames may be removed together with some
-    /// hundred others of their stream, once the newest of these is due. Cursors and checkpoints stay, so that removed frames are
+    /// hundred others of their stream, once the newest of these is due. What was removed by age is remembered for [`Daily`], also when the
+    /// archive is opened again. Cursors and checkpoints stay, so that removed frames are
     /// never stored again. A backend whose engine removes by age does nothing here.
     async fn retain(&self, retention: &Retention) -> Result<Removed, StoreError>;
     /// Copy newly committed laps to the database in which seasons are analysed, some thousands at most. Returns their number; 0: there

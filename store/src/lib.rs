@@ -56,7 +56,7 @@ mod share;
 pub mod sqlite;
 mod steps;
 
-pub use archive::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Pace, Piece, Removed, Retention, StreamRecords};
+pub use archive::{Archive, ArchiveBlock, ArchiveState, Daily, FrameRun, KeptRecord, Pace, Piece, Removed, Retention, StreamRecords};
 pub use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
 pub use boxbox_schemas::results::{FieldState, PartitionState, Quarantined, Step, StreamState};
 pub use error::StoreError;

@@ -27,12 +27,12 @@ pub(crate) struct Live {
     live: bool,
 }
 
-/// Whether every check passes
+/// Whether every check passes that decides about it
 ///
-/// If one fails: 503 with the names of the checks that fail.
+/// If one fails: 503 with the names of the checks that fail. Checks that only tell a person what to do are in `/api/health` alone.
 #[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "ready", responses((status = 200, description = "All checks pass", body = Ready)))]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Ready>, Problem> {
-    let failed: Vec<_> = app.check().await.into_iter().filter(|c| c.outcome.is_err()).map(|c| c.name).collect();
+    let failed: Vec<_> = app.check().await.into_iter().filter(|c| c.decides && c.outcome.is_err()).map(|c| c.name).collect();
     if failed.is_empty() {
         return Ok(Json(Ready { ready: true }));
     }

@@ -11,7 +11,13 @@ async fn readiness_says_which_check_fails() {
         let well = well.clone();
         move || if well.load(Ordering::Relaxed) { Ok(()) } else { Err("its log does not answer".into()) }
     });
+    let advice = Check::advice("clock", || Err("somebody has to say that it is right".into()));
     let server = Server::with(Config::default(), vec![edge]).await;
+    let advised = Server::with(Config::default(), vec![advice]).await;
+    assert_eq!(advised.get("/readyz").await.json(), serde_json::json!({ "ready": true }), "it serves as well as ever");
+    let health = advised.get("/api/health").await.json();
+    let clock = health["checks"].as_array().unwrap().iter().find(|c| c["name"] == "clock").unwrap();
+    assert_eq!((health["status"].as_str(), clock["ok"].as_bool()), (Some("degraded"), Some(false)), "and a person is told");
     assert_eq!(server.get("/livez").await.json(), serde_json::json!({ "live": true }));
     assert_eq!(server.get("/readyz").await.json(), serde_json::json!({ "ready": true }));
     let health = server.get("/api/health").await.json();

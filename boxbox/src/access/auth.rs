@@ -1,22 +1,25 @@
 //! Grants and the keys that sign them, as files in `auth/` of the data folder (W3).
 //!
 //! `auth/keys/` holds the signing keys, named so that the newest sorts last. The newest key signs, and all keys verify. `grant rotate`
-//! adds a key. An older key can be deleted when all grants that it signed have expired; a grant that has not expired ends when its
+//! adds a key. Each list is replaced as a whole, so a crash leaves the old one or the new one. An older key can be deleted when all grants that it signed have expired; a grant that has not expired ends when its
 //! key is deleted. `auth/revoked` lists the revoked ids, `auth/grants.jsonl` the grants that were made, without their tokens.
 //! [`crate::access::authority`] reads these files in a running node.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
-use boxbox_schemas::connect::{ConnectString, Pin};
+use anyhow::{Context, bail};
+use boxbox_schemas::connect::{ConnectString, ConnectStringError, Pin};
 use boxbox_schemas::grant::{Ability, Grant, SigningKey, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::data;
+
+const DAY_S: i64 = 24 * 3_600;
+/// Digits of a grant's id as text.
+const GRANT_ID_DIGITS: usize = 32;
 
 /// What a grant of a driver who sends allows.
 pub const SEND: &[Ability] = &[Ability::Car, Ability::Field, Ability::Meta];
@@ -33,6 +36,9 @@ pub struct Issued {
     pub grant: Grant,
     /// When it was made, Unix seconds.
     pub issued: i64,
+    /// A command made it for itself, as `up` does: see [`own_token`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// A signing key of a data folder.
@@ -88,7 +94,7 @@ pub fn keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     if !there.is_empty() {
         return Ok(there);
     }
-    if folder(data).join("grants.jsonl").exists() {
+    if grants_file(data).exists() {
         let folder = keys_folder(data);
         tracing::error!(folder = %folder.display(), "the signing keys are gone: a new one was made, and the grants made before are not valid any more");
     }
@@ -112,31 +118,48 @@ pub fn revoked_file(data: &Path) -> PathBuf {
 }
 
 /// The revoked ids. A file that cannot be read or parsed is an error and never an empty list, with which revoked grants would be
-/// accepted.
+/// accepted. The first part of an id at the end, without the end of its line, is what a crash left of a revocation that nobody was told
+/// is in force: it is left out.
 pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     let path = revoked_file(data);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         Err(error) => return Err(error).with_context(|| format!("cannot read the revocations in {}: restore it from a backup", path.display())),
     };
-    let ids = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let text = String::from_utf8(bytes).with_context(|| format!("{} holds more than ids of grants: correct it", path.display()))?;
+    let (whole, last) = text.rsplit_once('\n').unwrap_or(("", &text));
+    // A power cut can leave zeros where the rest was to be.
+    let last = last.trim_end_matches('\0').trim();
+    let torn = last.len() < GRANT_ID_DIGITS && last.chars().all(|c| c.is_ascii_hexdigit());
+    let ids = whole.lines().map(str::trim).chain(Some(last).filter(|_| !torn)).filter(|l| !l.is_empty());
     let parse = |line: &str| {
         line.parse().ok().with_context(|| format!("{} holds {line:?}, which is not the id of a grant: correct that line", path.display()))
     };
     ids.map(parse).collect()
 }
 
-/// Add a grant to the revoked ids. The id is appended, so that revocations made at the same moment are all kept.
+/// Add a grant to the revoked ids.
 pub fn add_revoked(data: &Path, id: GrantId) -> anyhow::Result<()> {
-    if revoked(data)?.contains(&id) {
+    let _changing = changing(data)?;
+    let mut ids = revoked(data)?;
+    if ids.contains(&id) {
         return Ok(());
     }
-    let path = revoked_file(data);
-    let mut options = OpenOptions::new();
-    let append =
-        options.create(true).append(true).open(&path).and_then(|mut f| f.write_all(format!("{id}\n").as_bytes()).and_then(|()| f.sync_all()));
-    append.with_context(|| format!("cannot write {}", path.display()))
+    ids.push(id);
+    let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+    data::write_secret(&revoked_file(data), text.as_bytes())
+}
+
+/// Held while a list is read, changed and written as a whole: of changes made at the same moment none is lost.
+pub fn changing(data: &Path) -> anyhow::Result<File> {
+    let path = folder(data).join("lock");
+    let open = || {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    };
+    open().with_context(|| format!("cannot lock {}", path.display()))
 }
 
 /// Make a grant, sign it, and add it to `auth/grants.jsonl`. Returns the grant and its token.
@@ -148,33 +171,79 @@ pub fn issue(
     event: Option<String>,
     days: u32,
 ) -> anyhow::Result<(Grant, String)> {
+    let expires = now() + i64::from(days) * DAY_S;
+    let id = GrantId(uuid::Uuid::new_v4().into_bytes());
+    make(data, Grant { id, tenant, driver, abilities: abilities.iter().copied().collect(), event, expires }, false)
+}
+
+/// Sign a grant and note that it was made; `own`: see [`own_token`].
+fn make(data: &Path, grant: Grant, own: bool) -> anyhow::Result<(Grant, String)> {
     let keys = keys(data)?;
     let OwnKey { key, .. } = keys.last().context("a folder that makes grants has at least one key")?;
-    let issued = now();
-    let grant = Grant {
-        id: GrantId(uuid::Uuid::new_v4().into_bytes()),
-        tenant,
-        driver,
-        abilities: abilities.iter().copied().collect(),
-        event,
-        expires: issued + i64::from(days) * 24 * 3600,
-    };
     let token = key.sign(&grant).context("the grant is too long: give a shorter --event")?;
-    let mut line = serde_json::to_vec(&Issued { grant: grant.clone(), issued })?;
-    line.push(b'\n');
-    let path = folder(data).join("grants.jsonl");
-    let append = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut f| f.write_all(&line));
-    append.with_context(|| format!("cannot write {}", path.display()))?;
-    Ok((grant, token))
+    let issued = Issued { grant, issued: now(), own };
+    note_issued(data, &issued)?;
+    Ok((issued.grant, token))
+}
+
+/// Add a grant to `auth/grants.jsonl`.
+fn note_issued(data: &Path, issued: &Issued) -> anyhow::Result<()> {
+    let _changing = changing(data)?;
+    let path = grants_file(data);
+    let mut text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    // Without the end of its line, the last entry is what a crash left of it; a person may have written it so.
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if serde_json::from_slice::<Issued>(&text[whole..]).is_ok() {
+        text.push(b'\n');
+    } else {
+        text.truncate(whole);
+    }
+    serde_json::to_writer(&mut text, issued)?;
+    text.push(b'\n');
+    data::write_secret(&path, &text)
+}
+
+/// The token of the grant that a command makes for itself, once: the next start has the same grant, with at least a quarter of its time
+/// left. `valid` says whether a token is still accepted.
+pub fn own_token(data: &Path, tenant: TenantId, driver: DriverId, days: u32, valid: impl Fn(&str) -> bool) -> anyhow::Result<String> {
+    let least = now() + i64::from(days) * DAY_S / 4;
+    let suits = |i: &Issued| i.own && (i.grant.tenant, i.grant.driver) == (tenant, driver) && i.grant.expires > least;
+    if let Some(OwnKey { key, .. }) = keys(data)?.last() {
+        // Signing gives the same token each time, and after a change of keys one of the new key: so no token is kept.
+        let tokens = issued(data).into_iter().rev().filter(suits).filter_map(|issued| key.sign(&issued.grant));
+        if let Some(token) = tokens.into_iter().find(|token| valid(token)) {
+            return Ok(token);
+        }
+    }
+    let id = GrantId(uuid::Uuid::new_v4().into_bytes());
+    let expires = now() + i64::from(days) * DAY_S;
+    Ok(make(data, Grant { id, tenant, driver, abilities: SEND.iter().copied().collect(), event: None, expires }, true)?.1)
 }
 
 /// The connect string, which a sim client's user pastes.
-pub fn connect_string(token: String, host: String, port: u16, pins: Vec<Pin>) -> String {
-    ConnectString { grant: token, host, port, pins }.to_string()
+///
+/// # Errors
+/// If no client can reach a server by `host`.
+pub fn connect_string(token: String, host: String, port: u16, pins: Vec<Pin>) -> anyhow::Result<ConnectString> {
+    let connect = ConnectString { grant: token, host, port, pins };
+    // As the client reads it.
+    match connect.to_string().parse::<ConnectString>() {
+        Ok(read) if read == connect => Ok(connect),
+        Err(error @ ConnectStringError::Unspecified(_)) => Err(error.into()),
+        _ => bail!("{:?} is no host name and no address: give --public-host the one by which clients reach the server, without a port", connect.host),
+    }
 }
 
-/// The grants that were made.
+fn grants_file(data: &Path) -> PathBuf {
+    folder(data).join("grants.jsonl")
+}
+
+/// The grants that were made. What cannot be read is left out: the list is for people.
 pub fn issued(data: &Path) -> Vec<Issued> {
-    let text = fs::read_to_string(folder(data).join("grants.jsonl")).unwrap_or_default();
-    text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    let text = fs::read(grants_file(data)).unwrap_or_default();
+    text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }

@@ -5,8 +5,7 @@
 //! deleted is removed from the topic as well. Private keys stay in the folder.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use tokio::task::JoinSet;
 use crate::access::auth;
 use crate::data;
 use crate::log::LogOptions;
+use crate::show::stderr::note;
 
 /// Pause before each attempt to read the topic again after its reader has died.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -238,18 +238,17 @@ impl Publisher {
         let lost = published.is_disjoint(own);
         for id in gone {
             if lost {
-                eprintln!(
+                note(&format!(
                     "note: the key {id} was published from {}, whose keys are gone. Grants signed with it stay valid; if the key may be stolen, run: \
                      boxbox grant remove-key {id}",
                     data.display()
-                );
+                ));
             } else {
                 self.put(&Record::KeyRemoved { id: id.clone() }).await?;
-                eprintln!("the key {id}, whose file was deleted, is not valid on any node any more");
+                note(&format!("the key {id}, whose file was deleted, is not valid on any node any more"));
             }
         }
-        let kept: String = own.iter().filter(|id| self.standing.keys().contains_key(*id)).map(|id| format!("{id}\n")).collect();
-        data::write_whole(&published_file(data), kept.as_bytes())
+        write_published(data, own.iter().filter(|id| self.standing.keys().contains_key(*id)))
     }
 }
 
@@ -268,11 +267,13 @@ fn published(data: &Path) -> anyhow::Result<BTreeSet<String>> {
 
 /// Add a key to `auth/published`. This comes before the key is published: a key that is published and not listed is never removed.
 fn note_published(data: &Path, id: &str) -> anyhow::Result<()> {
-    let path = published_file(data);
-    let append = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .and_then(|mut f| f.write_all(format!("{id}\n").as_bytes()).and_then(|()| f.sync_all()));
-    append.with_context(|| format!("cannot write {}", path.display()))
+    let _changing = auth::changing(data)?;
+    let mut ids = published(data)?;
+    ids.insert(id.to_owned());
+    write_published(data, ids.iter())
+}
+
+fn write_published<'a>(data: &Path, ids: impl Iterator<Item = &'a String>) -> anyhow::Result<()> {
+    let text: String = ids.map(|id| format!("{id}\n")).collect();
+    data::write_secret(&published_file(data), text.as_bytes())
 }

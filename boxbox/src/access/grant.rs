@@ -1,12 +1,13 @@
 //! `boxbox grant`: makes and revokes grants and changes keys, in a data folder and with a Kafka log for all its nodes (W3, W10).
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use boxbox_schemas::connect::Pin;
 use boxbox_schemas::control::Record;
-use boxbox_schemas::grant::{Ability, key_id};
+use boxbox_schemas::grant::{Ability, Grant, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 
 use crate::access::auth::{self, Issued};
@@ -16,7 +17,8 @@ use crate::access::identity;
 use crate::data;
 use crate::log::LogOptions;
 use crate::ports;
-use crate::show::report;
+use crate::show::stderr::note;
+use crate::show::{ask, report};
 
 /// After this time every node knows a new key. A client that connects earlier, with a grant signed by that key, is refused and
 /// does not try again.
@@ -32,6 +34,20 @@ pub struct GrantStore {
 }
 
 impl GrantStore {
+    /// Before keys are made in a folder without keys: a mistyped folder would sign grants that no server knows. `wanted`: it is meant.
+    fn ensure_meant(&self, wanted: bool) -> anyhow::Result<()> {
+        if wanted || auth::folder(&self.data).is_dir() {
+            return Ok(());
+        }
+        let what =
+            format!("{} is not the data folder of a server, and a grant made there is of use only to a server started there", self.data.display());
+        match ask::confirm(&format!("{what}. Make it all the same?"))? {
+            Some(true) => Ok(()),
+            Some(false) => anyhow::bail!("nothing was made: give the server's folder with --data"),
+            None => anyhow::bail!("{what}: give the server's folder with --data, or --new if this one is meant"),
+        }
+    }
+
     fn ensure_there(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
             auth::folder(&self.data).is_dir(),
@@ -61,6 +77,8 @@ pub struct CreateOptions {
     pub quic_port: Option<u16>,
     /// Pins of the edges; if there are none, that of the data folder.
     pub pins: Vec<Pin>,
+    /// The folder may have no keys yet: they are made.
+    pub new: bool,
     /// Where the grant is made.
     pub store: GrantStore,
 }
@@ -69,6 +87,7 @@ pub struct CreateOptions {
 pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
     let CreateOptions { driver, abilities, days, tenant, store, .. } = options;
     let data = &store.data;
+    store.ensure_meant(options.new)?;
     let publisher = Publisher::open(&store.log).await?;
     let pins = if options.pins.is_empty() { vec![identity::load_or_make(data)?.pin] } else { options.pins.clone() };
     // Publish the key before there is a grant that needs it.
@@ -80,20 +99,49 @@ pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
     if new_key {
         tokio::time::sleep(KEY_KNOWN).await;
     }
+    let sends = !abilities.contains(&Ability::Read);
+    let address = Address::of(options);
+    if sends {
+        // An address that no client reaches is an error before there is a grant.
+        auth::connect_string(String::from("grant"), address.host.clone(), address.port, pins.clone())?;
+    }
     let (grant, token) = auth::issue(data, *tenant, *driver, abilities, options.event.clone(), *days)?;
-    eprintln!("grant {} for {driver} of tenant {tenant}, valid for {days} days. Revoke it with: boxbox grant revoke {}", grant.id, grant.id);
-    if abilities.contains(&Ability::Read) {
-        eprintln!("Send it with each request: curl -H 'Authorization: Bearer GRANT' http://…/api/v1/sessions");
-        report::line(&token);
+    let valid = if *days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    note(&format!("grant {} for {driver} of tenant {tenant}, valid for {valid}. Revoke it with: boxbox grant revoke {}", grant.id, grant.id));
+    if sends {
+        if address.guessed {
+            let host = &address.host;
+            note(&format!(
+                "No server runs in {} now: the string names {host}. For clients elsewhere, give --public-host and --quic-port",
+                data.display()
+            ));
+        }
+        note("Paste this into the sim client, in single quotes, or keep it in a file for --to-file:");
+        report::line(&auth::connect_string(token, address.host, address.port, pins)?.to_string());
     } else {
-        let running = data::running(data);
-        let quic = running.as_ref().and_then(|r| r.quic);
-        let host = options.host.clone().or_else(|| running.as_ref().and_then(|r| r.public_host.clone())).or_else(|| quic.map(|a| a.ip().to_string()));
-        let port = options.quic_port.or_else(|| quic.map(|a| a.port())).unwrap_or(ports::QUIC);
-        eprintln!("Paste this into the sim client, in single quotes:");
-        report::line(&auth::connect_string(token, host.unwrap_or_else(|| "127.0.0.1".into()), port, pins));
+        note("Send it with each request: curl -H 'Authorization: Bearer GRANT' http://…/api/v1/sessions");
+        report::line(&token);
     }
     Ok(())
+}
+
+/// Where clients reach the server.
+struct Address {
+    host: String,
+    port: u16,
+    /// Nothing was given, and no server runs that would say it.
+    guessed: bool,
+}
+
+impl Address {
+    fn of(options: &CreateOptions) -> Self {
+        let running = data::running(&options.store.data);
+        let quic = running.as_ref().and_then(|r| r.quic);
+        let given = options.host.clone().or_else(|| running.as_ref().and_then(|r| r.public_host.clone()));
+        let guessed = given.is_none() && quic.is_none();
+        let host = given.or_else(|| quic.map(|a| a.ip().to_string())).unwrap_or_else(|| Ipv4Addr::LOCALHOST.to_string());
+        Self { host, port: options.quic_port.or_else(|| quic.map(|a| a.port())).unwrap_or(ports::QUIC), guessed }
+    }
 }
 
 /// `grant revoke`
@@ -108,7 +156,7 @@ pub async fn revoke(store: &GrantStore, id: GrantId) -> anyhow::Result<()> {
         auth::add_revoked(data, id)?;
     }
     if !auth::issued(data).iter().any(|i| i.grant.id == id) {
-        eprintln!("note: no grant with this id was made in {}", data.display());
+        note(&format!("note: no grant with this id was made in {}", data.display()));
     }
     if let Some(mut publisher) = publisher {
         publisher.revoke(data, id).await?;
@@ -153,7 +201,11 @@ pub async fn list(store: &GrantStore) -> anyhow::Result<()> {
         }
         revoked.extend(publisher.standing().revoked().keys());
     }
-    for Issued { grant, .. } in auth::issued(&store.data) {
+    let issued = auth::issued(&store.data);
+    // Names have up to 40 letters; the columns are as wide as they must be.
+    let width = |of: fn(&Grant) -> usize| issued.iter().map(|i| of(&i.grant)).max().unwrap_or(0);
+    let (tenants, drivers) = (width(|g| g.tenant.as_str().len()), width(|g| g.driver.as_str().len()));
+    for Issued { grant, .. } in &issued {
         let state = if revoked.contains(&grant.id) {
             "revoked".into()
         } else if grant.expires <= now {
@@ -169,7 +221,7 @@ pub async fn list(store: &GrantStore) -> anyhow::Result<()> {
         } else {
             "send"
         };
-        report::line(&format!("{}  {kind}  {}  {}  {state}", grant.id, grant.tenant, grant.driver));
+        report::line(&format!("{}  {kind:<6}  {:<tenants$}  {:<drivers$}  {state}", grant.id, grant.tenant.as_str(), grant.driver.as_str()));
     }
     Ok(())
 }

@@ -85,8 +85,8 @@ pub struct CreateArgs {
     /// Make a grant to read, and to close sessions and open them again
     #[arg(long, env = "BOXBOX_GRANT_MANAGE")]
     manage: bool,
-    /// Days until the grant expires
-    #[arg(long, env = "BOXBOX_GRANT_DAYS", default_value_t = DEFAULT_DAYS)]
+    /// Days until the grant expires, 1 to 36500
+    #[arg(long, env = "BOXBOX_GRANT_DAYS", default_value_t = DEFAULT_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: u32,
     /// The only event that the grant is for
     #[arg(long, env = "BOXBOX_GRANT_EVENT")]
@@ -95,7 +95,7 @@ pub struct CreateArgs {
     #[arg(long, env = "BOXBOX_TENANT", default_value_t = defaults::tenant())]
     tenant: TenantId,
     /// Host name or address under which clients reach the server, if the server does not run now
-    #[arg(long, env = "BOXBOX_PUBLIC_HOST")]
+    #[arg(long = "public-host", visible_alias = "host", value_name = "HOST", env = "BOXBOX_PUBLIC_HOST")]
     host: Option<String>,
     /// UDP port of the server, if the server does not run now
     #[arg(long, env = "BOXBOX_QUIC_PORT")]
@@ -103,6 +103,9 @@ pub struct CreateArgs {
     /// Pin that an edge with another data folder prints when it starts; give several for several edges behind one host name
     #[arg(long, env = "BOXBOX_PIN", value_delimiter = ',', value_parser = parse_pin)]
     pin: Vec<Pin>,
+    /// Make keys in a folder that has none, without asking
+    #[arg(long, env = "BOXBOX_GRANT_NEW")]
+    new: bool,
     #[command(flatten)]
     store: GrantStoreArgs,
 }
@@ -126,6 +129,7 @@ impl CreateArgs {
             host: self.host,
             quic_port: self.quic_port,
             pins: self.pin,
+            new: self.new,
             store: self.store.options(),
         })
     }

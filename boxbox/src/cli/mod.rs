@@ -9,22 +9,23 @@ mod node;
 mod race;
 mod recompute;
 mod replay;
+pub mod secret;
 mod simulate;
+mod spool;
+mod verbosity;
 
 use clap::{Parser, Subcommand};
 
 use crate::node::options::Roles;
-
-/// What is logged unless something else is given.
-pub const DEFAULT_LOG: &str = "warn";
+use verbosity::Verbosity;
 
 /// Ok, Box Box: telemetry for sim racing leagues. Sim clients stream frames over QUIC; the services compute laps.
 #[derive(Parser)]
 #[command(name = "boxbox", version, max_term_width = 110)]
 pub struct Cli {
-    /// What to log on standard error: a level, or `target=level,…`
-    #[arg(long, global = true, env = "BOXBOX_LOG", default_value = DEFAULT_LOG)]
-    pub log: String,
+    /// What to log on standard error: off, error, warn, info, debug or trace, or `target=level,…`
+    #[arg(long, global = true, env = "BOXBOX_LOG", default_value = verbosity::DEFAULT)]
+    pub log: Verbosity,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,7 +36,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Send the demo's race to a server, as sim clients only
     Simulate(simulate::SimulateArgs),
-    /// Stream an iRacing recording (.ibt or .ibt.gz) and print its laps next to the simulator's own times
+    /// Stream an iRacing recording (.ibt or .ibt.gz) and print its laps next to the simulator's own times: to a server with --to-file, else
+    /// through the embedded pipeline in this process
     Replay(replay::ReplayArgs),
     /// Run all services in this process until Ctrl-C
     Up(node::up::UpArgs),
@@ -52,6 +54,9 @@ enum Command {
     /// Make and revoke grants, which say who may send and who may read
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    /// What clients on this machine could not send yet: list it, send it, delete it
+    #[command(subcommand)]
+    Spool(spool::SpoolCommand),
 }
 
 impl Cli {
@@ -64,7 +69,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Demo(args) => crate::demo::run(args.options()?).await,
-            Command::Simulate(args) => crate::simulate::run(&args.options()).await,
+            Command::Simulate(args) => crate::simulate::run(&args.options()?).await,
             Command::Replay(args) => crate::replay::run(args.options()?).await,
             Command::Up(args) => crate::node::up::run(&args.options()?).await,
             Command::Ingest(args) => crate::node::up::run(&args.options(Roles::INGEST)?).await,
@@ -73,6 +78,7 @@ impl Cli {
             Command::Migrate(args) => crate::node::stores::migrate(&args.options()?).await,
             Command::Recompute(args) => crate::recompute::run(args.options()?).await,
             Command::Grant(command) => command.run().await,
+            Command::Spool(command) => command.run().await,
         }
     }
 }

@@ -7,20 +7,20 @@ use clap::Args;
 
 use crate::cli::defaults;
 use crate::cli::node::{NodeArgs, Ports};
+use crate::cli::secret::ToArgs;
 use crate::node::options::Roles;
 use crate::replay::{ReplayOptions, Speed};
 
 /// Longest name of a session, characters.
 const NAME_MAX_CHARS: usize = 64;
 
-/// Options of `replay`.
+/// Options of `replay`. Without `--to` the embedded pipeline runs in this process.
 #[derive(Args)]
 pub struct ReplayArgs {
     /// The recording: .ibt or .ibt.gz
     file: PathBuf,
-    /// The server to stream to, as `up` or `grant create` printed it, in single quotes; without it the embedded pipeline runs in this process
-    #[arg(long, env = "BOXBOX_TO", hide_env_values = true)]
-    to: Option<String>,
+    #[command(flatten)]
+    to: ToArgs,
     /// Speed: 1 is real time, 10 is ten times real time, max is as fast as the server accepts it
     #[arg(long, env = "BOXBOX_SPEED", default_value = "max", value_parser = speed)]
     speed: Speed,
@@ -48,11 +48,11 @@ impl ReplayArgs {
     /// The options that the command takes.
     ///
     /// # Errors
-    /// As [`NodeArgs::options`].
+    /// As [`NodeArgs::options`] and [`ToArgs::connect`].
     pub fn options(self) -> anyhow::Result<ReplayOptions> {
         Ok(ReplayOptions {
             file: self.file,
-            to: self.to,
+            to: self.to.connect()?,
             speed: self.speed,
             json: self.json,
             new_session: self.new_session,

@@ -1,6 +1,6 @@
 //! The options of `simulate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use boxbox_schemas::TenantId;
 use boxbox_sources::synth::TICK_HZ;
@@ -8,18 +8,20 @@ use clap::Args;
 
 use crate::cli::defaults;
 use crate::cli::race::RaceArgs;
+use crate::cli::secret;
 use crate::fleet::Rates;
 use crate::simulate::{self, SimulateOptions};
 
 /// Options of `simulate`.
 #[derive(Args)]
 pub struct SimulateArgs {
-    /// Connect string of a car's driver, as `grant create` printed it, in single quotes; give it once for each car
-    #[arg(long, env = "BOXBOX_TO", hide_env_values = true, value_delimiter = ' ')]
+    /// Connect string of a car's driver, as `grant create` printed it, in single quotes; give it once for each car. `-` reads one from each
+    /// line of standard input. Other users of this machine could read it for a moment in the list of processes: --to-file and `-` are better
+    #[arg(long, value_name = "STRING", env = "BOXBOX_TO", hide_env_values = true, value_delimiter = ' ')]
     to: Vec<String>,
-    /// File with one connect string on each line, instead of --to
-    #[arg(long, env = "BOXBOX_GRANTS", conflicts_with = "to")]
-    grants: Option<PathBuf>,
+    /// File with one connect string on each line, instead of --to; `-` is standard input
+    #[arg(long, visible_alias = "grants", value_name = "FILE", env = "BOXBOX_GRANTS", conflicts_with = "to")]
+    to_file: Option<PathBuf>,
     #[command(flatten)]
     race: RaceArgs,
     /// Frames a second of every car: 60 or a divisor of it
@@ -38,16 +40,23 @@ pub struct SimulateArgs {
 
 impl SimulateArgs {
     /// The options that the command takes.
-    pub fn options(self) -> SimulateOptions {
-        SimulateOptions {
+    ///
+    /// # Errors
+    /// If a connect string cannot be read, or is none.
+    pub fn options(self) -> anyhow::Result<SimulateOptions> {
+        let to = match (&self.to_file, self.to.as_slice()) {
+            (Some(file), _) => secret::read(file)?,
+            (None, [only]) if only == "-" => secret::read(Path::new("-"))?,
+            (None, strings) => secret::parse(&strings.join("\n"))?,
+        };
+        Ok(SimulateOptions {
             cars: self.race.cars(),
             race: self.race.options(),
             rates: Rates { speed: self.race.speed_or(simulate::SPEED), car_hz: self.rate, field_hz: self.field },
-            to: self.to,
-            grants: self.grants,
+            to,
             data: self.data,
             tenant: self.tenant,
-        }
+        })
     }
 }
 

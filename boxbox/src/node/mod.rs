@@ -6,7 +6,7 @@ pub mod options;
 pub mod stores;
 pub mod up;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -14,10 +14,12 @@ use boxbox_api::{Api, Check};
 use boxbox_ingest::Edge;
 use boxbox_log::Log;
 use boxbox_processor::Processor;
+use boxbox_schemas::connect::ConnectString;
+use boxbox_schemas::grant::Authority;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
 use boxbox_store::{Sessions, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +48,8 @@ pub struct Node {
     // In the order in which they stop: the edge drains first, the API answers to the end.
     services: Vec<Service>,
     failed: CancellationToken,
+    /// Decides about grants now.
+    authority: watch::Receiver<Arc<Authority>>,
 }
 
 struct Service {
@@ -91,6 +95,7 @@ impl Node {
             feed: None,
             services: vec![],
             failed: CancellationToken::new(),
+            authority: authority.clone(),
         };
         let mut checks = vec![Check::new("grants", move || suspension.check())];
         if roles.ingest {
@@ -175,12 +180,17 @@ impl Node {
         self.tenant
     }
 
-    /// A connect string with a new grant for `driver`.
-    pub fn connect_string(&self, driver: DriverId, days: u32) -> anyhow::Result<String> {
+    /// A connect string with a grant for `driver`, made once: the next start in the same folder has the same.
+    ///
+    /// # Errors
+    /// If this process runs no edge, or the grant cannot be made.
+    pub fn connect_string(&self, driver: DriverId, days: u32) -> anyhow::Result<ConnectString> {
         let quic = self.quic.context("this process runs no edge")?;
-        let (_, token) = auth::issue(self.folder.path(), self.tenant, driver, auth::SEND, None, days)?;
-        let host = self.public_host.clone().unwrap_or_else(|| quic.ip().to_string());
-        Ok(auth::connect_string(token, host, quic.port(), vec![self.identity.pin]))
+        // As the edge judges it: revoked nowhere, and its key in use.
+        let valid = |token: &str| self.authority.borrow().verify(token, auth::now()).is_ok();
+        let token = auth::own_token(self.folder.path(), self.tenant, driver, days, valid)?;
+        let host = self.public_host.clone().unwrap_or_else(|| reachable_here(quic.ip()).to_string());
+        auth::connect_string(token, host, quic.port(), vec![self.identity.pin])
     }
 
     /// Returns when a service has ended without being asked to.
@@ -205,6 +215,15 @@ impl Node {
             }
         }
         outcome
+    }
+}
+
+/// An address by which programs on this machine reach a service that listens on `address`.
+pub fn reachable_here(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
     }
 }
 

@@ -1,8 +1,8 @@
 //! `up`, and the commands that run one service: run until the process is asked to stop.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use boxbox_schemas::DriverId;
-use boxbox_schemas::connect::pin_text;
+use boxbox_schemas::connect::{is_unspecified, pin_text};
 use boxbox_schemas::grant::DEFAULT_DAYS;
 
 use crate::node::Node;
@@ -22,7 +22,20 @@ pub struct UpOptions {
 /// `up`, `ingest`, `processor` and `api`
 pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
     let UpOptions { node: options, connect } = options;
-    let node = Node::start(options).await?;
+    if connect.is_some() && options.public_host.is_none() {
+        let quic = options.quic.ip();
+        ensure!(
+            !is_unspecified(quic),
+            "--quic-host {quic} accepts clients at every address of this machine: give the host name or address by which they reach it with --public-host"
+        );
+    }
+    // From here on a request to stop is heard.
+    let mut stop = std::pin::pin!(signals::asked_to_stop());
+    let node = tokio::select! {
+        biased;
+        () = &mut stop => bail!("stopped before everything had started"),
+        node = Node::start(options) => node?,
+    };
     if let Some(quic) = node.quic() {
         report::line(&format!("sim clients  {quic} (UDP)"));
         report::line(&format!("pin          {}", pin_text(&node.identity.pin)));
@@ -43,10 +56,10 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
         report::line(&format!(
             "paste this into the sim client of {driver}, in single quotes (for other drivers: boxbox grant create --driver NAME):"
         ));
-        report::line(&string);
+        report::line(&string.to_string());
     }
     tokio::select! {
-        () = signals::asked_to_stop() => tracing::info!("asked to stop: draining"),
+        () = &mut stop => tracing::info!("asked to stop: draining"),
         () = node.failed() => tracing::error!("a service ended unexpectedly: stopping"),
     }
     // At a second request, stop at once.

@@ -7,6 +7,8 @@ use boxbox_schemas::SessionId;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger};
 use serde::Serialize;
 
+use crate::show::columns;
+
 /// Print one line on standard output. A closed pipe (`| head`) is not an error.
 pub fn line(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -164,12 +166,14 @@ pub struct Faults {
 pub struct Printer {
     json: bool,
     header_done: bool,
+    /// Columns of the terminal, if it is one.
+    width: Option<usize>,
 }
 
 impl Printer {
     /// With `json`, every line is a JSON object.
     pub fn new(json: bool) -> Self {
-        Self { json, header_done: false }
+        Self { json, header_done: false, width: columns::of_terminal() }
     }
 
     /// Print a line for people; nothing with `--json`.
@@ -198,7 +202,7 @@ impl Printer {
             }));
         }
         if !std::mem::replace(&mut self.header_done, true) {
-            line(&format!("{:>4}  {:>10}  {:>10}  {:>9}  {:<24}  notes", "lap", "time", "simulator", "diff ms", "sectors"));
+            line(&self.row(["lap", "time", "simulator", "diff ms", "sectors"], "notes"));
         }
         let sim = lap.sim_time_us.map_or_else(|| "-".into(), lap_time);
         let diff = lap.sim_time_us.zip(lap.timed_us()).map_or_else(|| "-".into(), |(sim, us)| format!("{:+.3}", (us - sim) as f64 / 1e3));
@@ -209,8 +213,14 @@ impl Printer {
             let reasons = lap.reasons.names().iter().map(|t| t.replace('_', " ")).collect::<Vec<_>>().join(", ");
             notes.push(format!("not for best: {reasons}"));
         }
-        let row = format!("{:>4}  {time:>10}  {sim:>10}  {diff:>9}  {sectors:<24}  {}", lap.number, notes.join("; "));
-        line(row.trim_end());
+        line(&self.row([&lap.number.to_string(), &time, &sim, &diff, &sectors], &notes.join("; ")));
+    }
+
+    /// A line of the table of laps. A narrow terminal has no room for all columns; notes may go on in the next line.
+    fn row(&self, cells: [&str; 5], notes: &str) -> String {
+        let columns = [(0, 4, true), (1, 10, true), (2, 10, true), (3, 9, true), (4, 24, false)];
+        let row = columns::padded(&[cells.map(str::to_owned)], &columns, 2, self.width).concat();
+        format!("{row}  {notes}").trim_end().to_owned()
     }
 
     /// Print a step of the incident counter.

@@ -9,6 +9,7 @@ use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::Lap;
 use boxbox_sources::synth::{Race, Truth};
 
+use crate::show::columns;
 use crate::show::report::lap_time;
 use crate::show::tower::behind;
 
@@ -43,10 +44,14 @@ fn true_lap(truth: &Truth, lap: &Lap) -> Option<i64> {
     car.laps.iter().find(|l| l.number == lap.number && l.timed).map(|l| l.time_us())
 }
 
-/// The result as a table.
-pub fn table(classified: &[Classified], meta: Option<&SessionMeta>) -> Vec<String> {
-    let mut lines =
-        vec![format!("{:>5}  {:<5} {:>5} {:>4}  {:<20} {:>4}  {:>9}  {:>9}", "place", "class", "place", "car", "driver", "laps", "gap", "best")];
+/// The columns of the result: how soon each is left out in a narrow terminal (highest first), its least width, and whether it is aligned
+/// to the right.
+const COLUMNS: [(u8, usize, bool); 8] =
+    [(0, 5, true), (6, 5, false), (7, 5, true), (1, 4, true), (2, 20, false), (5, 4, true), (3, 9, true), (4, 9, true)];
+
+/// The result as a table, in a terminal of `width` columns; `None`: as wide as it is.
+pub fn table(classified: &[Classified], meta: Option<&SessionMeta>, width: Option<usize>) -> Vec<String> {
+    let mut rows = vec![["place", "class", "place", "car", "driver", "laps", "gap", "best"].map(str::to_owned)];
     for c in classified {
         let entry = competitor(meta, c.slot);
         let gap = match (c.position, c.finished) {
@@ -57,9 +62,10 @@ pub fn table(classified: &[Classified], meta: Option<&SessionMeta>) -> Vec<Strin
         let class = entry.map_or("", |e| e.class_name.as_str());
         let (number, driver) = entry.map_or(("", ""), |e| (e.number.as_str(), e.driver_name.as_str()));
         let best = c.best_lap_us.map(lap_time).unwrap_or_default();
-        lines.push(format!("{:>5}  {class:<5} {:>5} {number:>4}  {driver:<20} {:>4}  {gap:>9}  {best:>9}", c.position, c.class_position, c.laps));
+        let (class, number, driver) = (class.to_owned(), number.to_owned(), driver.to_owned());
+        rows.push([c.position.to_string(), class, c.class_position.to_string(), number, driver, c.laps.to_string(), gap, best]);
     }
-    lines
+    columns::table(&rows, &COLUMNS, 2, width)
 }
 
 /// The computed laps and places compared with those that were driven.

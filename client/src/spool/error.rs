@@ -9,6 +9,19 @@ pub enum SpoolError {
     /// Another process uses it.
     #[error("the spool {} is in use by another process for the same server and driver: stop that process first, or choose another folder for this one", .0.display())]
     InUse(PathBuf),
+    /// There is no spool in this folder.
+    #[error("there is no spool in {}", .0.display())]
+    Unknown(PathBuf),
+    /// The spool holds the records of another driver.
+    #[error("the spool {} holds records of {owner}, and the connect string is of {asked}: give one of {owner}", folder.display())]
+    Foreign {
+        /// The spool.
+        folder: PathBuf,
+        /// Whose records it holds: tenant and driver.
+        owner: String,
+        /// Whose connect string was given.
+        asked: String,
+    },
     /// The folder or a file in it cannot be used.
     #[error("the spool {} cannot be used: {error}", path.display())]
     Io {

@@ -12,6 +12,7 @@
 mod disk;
 mod error;
 mod folder;
+mod kept;
 mod thread;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use std::path::Path;
 use boxbox_schemas::connect::ConnectString;
 
 pub use error::SpoolError;
+pub use kept::{Kept, delete, kept};
 pub(crate) use thread::start;
 
 /// An open spool and the streams in it.
@@ -32,7 +34,17 @@ pub(crate) struct Files {
 /// Finds or makes the folder below `dir` for the tenant, driver and server of `connect`, locks it, and reads what is in it.
 pub(crate) fn open(dir: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
     let (folder, lock) = folder::open(dir, connect)?;
-    let (disk, recovered) = disk::Disk::open(&folder, max_bytes).map_err(SpoolError::io(&folder))?;
+    read(&folder, lock, max_bytes)
+}
+
+/// The same of the spool in `folder`, whichever server it was for.
+pub(crate) fn open_kept(folder: &Path, connect: &ConnectString, max_bytes: u64) -> Result<Files, SpoolError> {
+    let lock = folder::open_kept(folder, connect)?;
+    read(folder, lock, max_bytes)
+}
+
+fn read(folder: &Path, lock: std::fs::File, max_bytes: u64) -> Result<Files, SpoolError> {
+    let (disk, recovered) = disk::Disk::open(folder, max_bytes).map_err(SpoolError::io(folder))?;
     Ok(Files { disk, recovered, lock })
 }
 

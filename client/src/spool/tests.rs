@@ -224,3 +224,42 @@ fn a_spool_has_one_user() {
     drop(held);
     assert!(open(dir.path(), &connect("max", &[1]), MIB).is_ok());
 }
+
+#[test]
+fn what_is_left_is_listed_sent_elsewhere_or_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(kept(&dir.path().join("none")).unwrap(), [], "no folder, no spool");
+    let fill = |connect: &ConnectString, records: u64| {
+        let mut files = open(dir.path(), connect, MIB).unwrap();
+        for n in 0..records {
+            files.disk.append(0, name(1), n * 5, n * 5 + 5, &[sealed(&name(1), n * 5, 5)]).unwrap();
+        }
+        files
+    };
+    let (max, empty) = (fill(&connect("max", &[1]), 3), fill(&connect("lewis", &[1]), 0));
+    drop(empty);
+    let list = || kept(dir.path()).unwrap();
+    assert_eq!(list().iter().map(|spool| (spool.owner.as_str(), spool.unacked)).collect::<Vec<_>>(), [("league / max", None)], "it is in use");
+    assert!(matches!(delete(&list()[0]), Err(SpoolError::InUse(_))));
+    drop(max);
+    let spool = list().remove(0);
+    assert_eq!((spool.unacked, spool.addresses.clone(), spool.pins.len()), (Some((1, 15)), vec!["h:1".to_owned()], 1));
+    assert!(spool.bytes > 0 && spool.changed.is_some());
+    // A description of the version before has no addresses.
+    let about = spool.folder.join("about.json");
+    let old = serde_json::json!({ "owner": spool.owner, "pins": spool.pins });
+    std::fs::write(&about, old.to_string()).unwrap();
+    assert_eq!(list()[0].addresses, Vec::<String>::new());
+
+    // Another server with another key: its pin is noted, and the streams are there.
+    let elsewhere = ConnectString { host: "elsewhere".into(), ..connect("max", &[9]) };
+    assert!(matches!(open_kept(&spool.folder, &connect("lewis", &[1]), MIB), Err(SpoolError::Foreign { .. })));
+    assert!(matches!(open_kept(dir.path(), &elsewhere, MIB), Err(SpoolError::Unknown(_))));
+    let opened = open_kept(&spool.folder, &elsewhere, MIB).unwrap();
+    assert_eq!(opened.recovered.len(), 1);
+    drop(opened);
+    assert_eq!((list()[0].addresses.clone(), list()[0].pins.len()), (vec!["elsewhere:1".to_owned()], 2));
+    delete(&list()[0]).unwrap();
+    assert_eq!(list(), []);
+    assert!(!spool.folder.exists());
+}

@@ -27,10 +27,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::relay::{Follower, Taken};
-use super::{Backoff, LogPosition, PumpContext, now_us, reopen_reader, resume};
+use super::{Backoff, LogPosition, PumpContext, reopen_reader, resume};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
 use crate::recompute::closing;
+use crate::time::daily;
 
 /// Archive the partition of `lease` until a stop is requested or a failure is final.
 pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Lease, pace: Pace, follower: Follower) -> Result<(), ProcessorError> {
@@ -170,9 +171,15 @@ impl ArchivePump {
     async fn retain(&mut self) {
         let config = &self.ctx.shared.config;
         self.retain_at = Instant::now() + config.retain_every;
-        let age_us = config.archive_max_age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-        // The clock decides only what is removed, not what is archived.
-        let retention = Retention { max_bytes: config.archive_max_bytes, oldest_us: age_us.map(|age| now_us().saturating_sub(age)) };
+        // The clock decides only what is removed, not what is archived. A clock that has jumped decides nothing.
+        let time = (self.ctx.shared.time)();
+        let max_age = config.archive_max_age.filter(|_| !time.jumped);
+        let age_us = |age: Duration| i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+        let retention = Retention {
+            max_bytes: config.archive_max_bytes,
+            oldest_us: max_age.map(|age| time.now_us.saturating_sub(age_us(age))),
+            daily: max_age.map(|age| daily(age, time.now_us)),
+        };
         if retention == Retention::default() {
             return;
         }

@@ -13,7 +13,7 @@ use boxbox_store::{Lease, Step, Steps};
 use tokio::time::Instant;
 
 use super::relay::Feeder;
-use super::{Backoff, LogPosition, PumpContext, now_us, resume};
+use super::{Backoff, LogPosition, PumpContext, resume};
 use crate::closer::Closer;
 use crate::error::ProcessorError;
 use crate::partition::Partition;
@@ -92,7 +92,7 @@ impl ResultsPump {
             self.feeder.hand_on(batch, position.next, position.reader.end());
             self.ctx.at(position.next, position.reader.end());
             let level = position.next >= position.reader.end();
-            self.closer.check(level, &self.state, &self.ctx.shared.close_writer, &*self.ctx.log, now_us());
+            self.closer.check(level, &self.state, &self.ctx.shared.close_writer, &*self.ctx.log, (self.ctx.shared.time)());
             if self.due().is_some_and(|due| due <= Instant::now()) && !self.commit().await? {
                 return Ok(());
             }

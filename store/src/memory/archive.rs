@@ -24,6 +24,8 @@ struct Inner {
     down: bool,
     checkpoints: BTreeMap<(LogId, u32), Checkpoint>,
     streams: BTreeMap<StreamKey, Stream>,
+    /// Bytes removed by age, by the hour.
+    removed: BTreeMap<i64, u64>,
 }
 
 #[derive(Default)]
@@ -111,15 +113,29 @@ impl Archive for MemoryArchive {
         let all = inner.streams.iter().flat_map(|(key, s)| s.frames.iter().map(|(seq, (received, _))| (*received, *key, *seq)));
         let mut oldest: Vec<_> = all.collect();
         oldest.sort();
-        let aged = retention.oldest_us.map_or(0, |cutoff| oldest.partition_point(|(received, ..)| *received < cutoff));
+        let due = retention.oldest_us.map_or(0, |cutoff| oldest.partition_point(|(received, ..)| *received < cutoff));
         let bytes = (oldest.len() * CAR_FRAME_BYTES) as u64;
+        let aged = match &retention.daily {
+            None => due,
+            Some(daily) => {
+                let hour = daily.hour();
+                let noted = std::mem::take(&mut inner.removed).into_iter().filter(|(at, _)| *at > hour - 24);
+                for (at, bytes) in noted.collect::<Vec<_>>() {
+                    *inner.removed.entry(at.min(hour)).or_default() += bytes;
+                }
+                let allowed = daily.allows(bytes, inner.removed.values().sum()).div_ceil(CAR_FRAME_BYTES as u64);
+                let aged = due.min(usize::try_from(allowed).unwrap_or(usize::MAX));
+                *inner.removed.entry(hour).or_default() += (aged * CAR_FRAME_BYTES) as u64;
+                aged
+            }
+        };
         let over = retention.max_bytes.map_or(0, |max| bytes.saturating_sub(max).div_ceil(CAR_FRAME_BYTES as u64));
         oldest.truncate(aged.max(over as usize));
         for (_, key, seq) in &oldest {
             inner.streams.entry(*key).or_default().frames.remove(seq);
         }
         // Records go with the frames that came with them.
-        let newest = oldest.last().map(|(received, ..)| received.saturating_add(1)).max(retention.oldest_us);
+        let newest = oldest.last().map(|(received, ..)| received.saturating_add(1)).max(retention.oldest_us.filter(|_| aged == due));
         for stream in inner.streams.values_mut() {
             stream.records.retain(|_, (received, _)| newest.is_none_or(|before| *received >= before));
         }

@@ -16,7 +16,7 @@ use super::error::from_sqlx;
 use super::streams::{clamped, stream, stream_values};
 use crate::pack::{CHUNK_MAX_FRAMES, pack, unpack};
 use crate::sql::{Found, number, select, write};
-use crate::{FrameRun, Removed, Retention, StoreError, run};
+use crate::{Daily, FrameRun, Removed, Retention, StoreError, run};
 
 /// Most streams folded in a transaction: with full tails 15 MB of frames and some 100 ms. The fullest go first.
 const FOLD_MAX_STREAMS: usize = 128;
@@ -149,19 +149,45 @@ async fn put_rows(c: &mut SqliteConnection, head: &'static str, rows: &[Chunk]) 
 pub(super) async fn retain(c: &mut SqliteConnection, retention: Retention) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
     if let Some(oldest_us) = retention.oldest_us {
-        remove(c, &mut removed, &[&CHUNKS, &TAILS, &RECORDS], oldest_us, u64::MAX).await?;
+        let allowed = match &retention.daily {
+            Some(daily) => daily.allows(used_bytes(c).await?, removed_in_a_day(c, daily).await?),
+            None => u64::MAX,
+        };
+        let bytes = remove(c, &mut removed, &[&CHUNKS, &TAILS, &RECORDS], oldest_us, allowed).await?;
+        if let Some(daily) = retention.daily.filter(|_| bytes > 0) {
+            let note = "INSERT INTO removed (hour, bytes) VALUES (?, ?) ON CONFLICT (hour) DO UPDATE SET bytes = bytes + excluded.bytes";
+            sqlx::query(note).bind(daily.hour()).bind(clamped(bytes)).execute(&mut *c).await.map_err(from_sqlx)?;
+        }
     }
     if let Some(max) = retention.max_bytes {
-        let used = sqlx::query(
-            "SELECT (SELECT page_count FROM pragma_page_count()) AS pages, (SELECT freelist_count FROM pragma_freelist_count()) AS free, \
-             (SELECT page_size FROM pragma_page_size()) AS size",
-        );
-        let row = used.fetch_one(&mut *c).await.map_err(from_sqlx)?;
-        let (pages, free, size): (u64, u64, u64) = (number(&row, "pages")?, number(&row, "free")?, number(&row, "size")?);
-        let over = (pages.saturating_sub(free) * size).saturating_sub(max);
+        let over = used_bytes(c).await?.saturating_sub(max);
         remove(c, &mut removed, &[&CHUNKS, &RECORDS], i64::MAX, over).await?;
     }
     Ok(removed)
+}
+
+/// Bytes of the file that are in use.
+async fn used_bytes(c: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let used = sqlx::query(
+        "SELECT (SELECT page_count FROM pragma_page_count()) AS pages, (SELECT freelist_count FROM pragma_freelist_count()) AS free, \
+         (SELECT page_size FROM pragma_page_size()) AS size",
+    );
+    let row = used.fetch_one(c).await.map_err(from_sqlx)?;
+    let (pages, free, size): (u64, u64, u64) = (number(&row, "pages")?, number(&row, "free")?, number(&row, "size")?);
+    Ok(pages.saturating_sub(free) * size)
+}
+
+/// Bytes that were removed by age within the last 24 hours.
+async fn removed_in_a_day(c: &mut SqliteConnection, daily: &Daily) -> Result<u64, StoreError> {
+    let hour = daily.hour();
+    // Before the clock was set back it was later: what was removed then counts as removed now, and does not for all the time until then.
+    let later = "INSERT INTO removed (hour, bytes) SELECT ?1, SUM(bytes) FROM removed WHERE hour > ?1 HAVING COUNT(*) > 0 \
+                 ON CONFLICT (hour) DO UPDATE SET bytes = bytes + excluded.bytes";
+    sqlx::query(later).bind(hour).execute(&mut *c).await.map_err(from_sqlx)?;
+    let of_other_days = sqlx::query("DELETE FROM removed WHERE hour > ?1 OR hour <= ?2").bind(hour).bind(hour.saturating_sub(24));
+    of_other_days.execute(&mut *c).await.map_err(from_sqlx)?;
+    let sum = sqlx::query("SELECT COALESCE(SUM(bytes), 0) AS bytes FROM removed").fetch_one(c).await.map_err(from_sqlx)?;
+    number(&sum, "bytes")
 }
 
 /// How rows of a table are found and removed.
@@ -199,8 +225,12 @@ struct Due {
     bytes: u64,
 }
 
-/// Remove the oldest rows of some tables, received before `before_us`, until they make up `bytes` or are enough for one transaction.
-async fn remove(c: &mut SqliteConnection, removed: &mut Removed, tables: &[&Oldest], before_us: i64, bytes: u64) -> Result<(), StoreError> {
+/// Remove the oldest rows of some tables, received before `before_us`, until they make up `bytes` or are enough for one transaction. Returns
+/// the bytes of these rows.
+async fn remove(c: &mut SqliteConnection, removed: &mut Removed, tables: &[&Oldest], before_us: i64, bytes: u64) -> Result<u64, StoreError> {
+    if bytes == 0 {
+        return Ok(0);
+    }
     let mut due = vec![];
     // Rows beyond this may be younger than some that were not looked at.
     let (mut horizon_us, mut more) = (i64::MAX, false);
@@ -230,5 +260,5 @@ async fn remove(c: &mut SqliteConnection, removed: &mut Removed, tables: &[&Olde
     for (of, keys) in tables.iter().zip(&keys) {
         write(c, of.delete, keys, |(s, first_seq)| values![&s.tenant, &s.session, &s.driver, &s.run, *first_seq], ")").await?;
     }
-    Ok(())
+    Ok(freed)
 }

@@ -439,7 +439,7 @@ async fn the_file_stays_within_what_retention_allows() {
             )
             .await
             .unwrap();
-        let taken = store.retain(&crate::Retention { max_bytes: Some(MAX), oldest_us: None }).await.unwrap();
+        let taken = store.retain(&crate::Retention { max_bytes: Some(MAX), ..Default::default() }).await.unwrap();
         removed += taken.frames;
         largest = largest.max(std::fs::metadata(folder.0.path()).unwrap().len());
     }

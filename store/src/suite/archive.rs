@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::ArchiveFixture;
 use super::samples::*;
 use crate::memory::MemoryArchive;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, Lease, Piece, Removed, Retention, StoreError};
+use crate::{Archive, ArchiveBlock, ArchiveState, Daily, FrameRun, Lease, Piece, Removed, Retention, StoreError};
 
 /// How long an append may take that waits for nothing but a lock left behind. Far above what a busy machine needs.
 const NO_LOCK_LEFT: Duration = Duration::from_secs(60);
@@ -193,6 +193,46 @@ pub(crate) async fn the_oldest_are_removed_by_bytes<F: ArchiveFixture>(f: &F) {
     assert_eq!(count(&store, &key(1)).await, 6_000 - removed);
     assert_eq!(remove_all(&store, max(0)).await, 6_000 - removed);
     assert!(read(&store, &key(1), 0, u64::MAX, ALL).await.is_none());
+}
+
+/// Whatever the clock shows, a part of the archive goes by age in a day, and no more; by bytes goes what must.
+pub(crate) async fn by_age_a_part_goes_in_a_day<F: ArchiveFixture>(f: &F) {
+    const HOUR: i64 = 3_600_000_000;
+    const BLOCKS: u64 = 40;
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut store = f.open().await;
+    for offset in 0..BLOCKS {
+        // Bytes that cannot be packed.
+        let bytes: Bytes = (0..600 * CAR_FRAME_BYTES).map(|_| rng.u8(..)).collect();
+        store.append(&lease(), &block(offset, vec![FrameRun::new(key(1), offset * 600, bytes).unwrap()])).await.unwrap();
+    }
+    // All of it is old, as after a jump of the clock.
+    let at =
+        |hour: i64| Retention { oldest_us: Some(i64::MAX), daily: Some(Daily { share_ppm: 100_000, now_us: hour * HOUR }), ..Retention::default() };
+    let (all, part) = (BLOCKS * 600, BLOCKS * 600 / 10);
+    // A chunk more, as chunks go whole.
+    let a_part = |removed: u64, of: u64| (1..=of / 10 + 600).contains(&removed);
+    let first = remove_all(&store, at(1_000)).await;
+    assert!(a_part(first, all) && first > part / 2, "{first} of {all}");
+    for hour in [1_000, 1_001, 1_010, 1_023] {
+        assert_eq!(remove_all(&store, at(hour)).await, 0, "hour {hour}");
+        // A restart gives no more.
+        drop(store);
+        store = f.open().await;
+    }
+    let second = remove_all(&store, at(1_024)).await;
+    assert!(a_part(second, all - first) && second > 0, "a day later it goes on: {second}");
+    // However the clock goes on, each of these is a day of its own at most; set back, what was removed is not forgotten.
+    for hour in [1_025, 900, 0, -5_000] {
+        assert_eq!(remove_all(&store, at(hour)).await, 0, "hour {hour}");
+    }
+    let third = remove_all(&store, at(-5_000 + 24)).await;
+    assert!(a_part(third, all - first - second), "and not for ever: {third}");
+    assert_eq!(count(&store, &key(1)).await, all - first - second - third);
+    let left = read(&store, &key(1), 0, u64::MAX, ALL).await.unwrap();
+    assert_eq!(left.first_seq(), first + second + third, "the oldest went");
+    remove_all(&store, Retention { max_bytes: Some(0), ..at(-5_000) }).await;
+    assert_eq!(count(&store, &key(1)).await, 0, "what must go by bytes goes");
 }
 
 /// For any times of arrival and any blocks: frames that are young enough stay, and the count is that of the frames read.

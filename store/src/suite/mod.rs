@@ -123,6 +123,7 @@ macro_rules! archive_suite {
             what_waited_long_is_kept,
             the_oldest_are_removed_by_age,
             the_oldest_are_removed_by_bytes,
+            by_age_a_part_goes_in_a_day,
             retention_takes_nothing_young,
             overlapping_owners_keep_each_frame_once,
             a_refused_block_changes_nothing,

@@ -170,12 +170,12 @@ pub(crate) async fn records_are_removed_by_age<F: ArchiveFixture>(f: &F) {
         }
     }
     // Rows of about a minute may be one, so the minute before the limit may be kept or not.
-    let retention = Retention { oldest_us: Some(3 * MINUTE_US), max_bytes: None };
+    let retention = Retention { oldest_us: Some(3 * MINUTE_US), ..Retention::default() };
     while store.retain(&retention).await.unwrap().more {}
     let left = read(&store, &key(1), 0, u64::MAX, u32::MAX).await;
     assert!(maker.all[1].ends_with(&left), "the newest are left");
     assert!(left.len() >= maker.all[1].len() - kept_from, "one that is young enough is gone");
     assert!(left.len() < maker.all[1].len() - kept_from / 3, "{} of {} are left", left.len(), maker.all[1].len());
-    while store.retain(&Retention { oldest_us: Some(i64::MAX), max_bytes: None }).await.unwrap().more {}
+    while store.retain(&Retention { oldest_us: Some(i64::MAX), ..Retention::default() }).await.unwrap().more {}
     assert!(read(&store, &key(1), 0, u64::MAX, 9).await.is_empty());
 }
