@@ -34,6 +34,9 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
             report::line(&format!("page         http://{api}/ (for a browser: sessions, results, pictures of laps)"));
         }
     }
+    if let Some(probes) = node.probes() {
+        report::line(&format!("probes       http://{probes} (livez, readyz, metrics)"));
+    }
     report::line(&format!("data         {}", options.data.display()));
     if let Some(driver) = connect {
         let string = node.connect_string(*driver, DEFAULT_DAYS)?;
