@@ -11,13 +11,17 @@ use axum::http::uri::Authority as HostPort;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use boxbox_schemas::TenantId;
 use boxbox_schemas::grant::{Ability, GrantError};
+use boxbox_schemas::places::Group;
+use boxbox_schemas::{DriverId, TenantId};
 
 use crate::app::App;
+use crate::client;
+use crate::connections::Guest;
 use crate::cross_site;
 use crate::paths;
 use crate::problem::Problem;
+use crate::turns::Turn;
 
 /// The tenant whose data a request may read.
 #[derive(Clone, Copy)]
@@ -32,7 +36,46 @@ enum Caller {
     /// A program or person on this machine, without a grant.
     Local,
     /// The holder of a grant.
-    Granted { manages: bool },
+    Granted { driver: DriverId, manages: bool },
+}
+
+impl Reader {
+    /// Whose grant was shown.
+    fn holder(&self) -> Option<(TenantId, DriverId)> {
+        match self.caller {
+            Caller::Granted { driver, .. } => Some((self.tenant, driver)),
+            Caller::Local => None,
+        }
+    }
+}
+
+/// By what a request counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Who {
+    address: IpAddr,
+    /// Whose grant it has.
+    pub(crate) holder: Option<(TenantId, DriverId)>,
+}
+
+impl Who {
+    /// The address, if there is no grant to count by: behind one address there may be a whole league.
+    pub(crate) fn unnamed_address(&self) -> Option<IpAddr> {
+        Some(self.address).filter(|_| self.holder.is_none())
+    }
+
+    /// All that it counts by.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Group> {
+        let held = self.holder.into_iter().flat_map(|(tenant, driver)| [Group::Driver(tenant, driver), Group::Tenant(tenant)]);
+        self.unnamed_address().into_iter().flat_map(Group::of).chain(held)
+    }
+}
+
+/// What the guard decides by.
+#[derive(Clone)]
+pub(crate) struct Guarded {
+    pub(crate) app: Arc<App>,
+    /// Whether people and programs of this machine need no grant here.
+    pub(crate) local: bool,
 }
 
 /// A caller who may close sessions and open them again, and the tenant of these sessions.
@@ -45,8 +88,8 @@ impl<S: Sync> FromRequestParts<S> for Manager {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let reader = Reader::from_request_parts(parts, state).await?;
         match reader.caller {
-            Caller::Granted { manages: true } => {}
-            Caller::Granted { manages: false } => {
+            Caller::Granted { manages: true, .. } => {}
+            Caller::Granted { manages: false, .. } => {
                 let detail = "This grant is for reading, not for managing: ask for one with `grant create --manage`.";
                 return Err(Problem::new(StatusCode::FORBIDDEN, "no_manage_ability", detail));
             }
@@ -68,14 +111,26 @@ impl<S: Sync> FromRequestParts<S> for Reader {
     }
 }
 
-/// Passes a request on with its [`Reader`], or answers 401, 403 or 503.
-pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Passes a request on with its [`Reader`] and [`Who`], or answers 401, 403, 429 or 503.
+pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, next: Next) -> Response {
+    let app = &*guarded.app;
+    // Absent only if something else than the accept loop serves the routes.
+    let Some(guest) = request.extensions().get::<Arc<Guest>>().cloned() else { return Problem::internal().into_response() };
+    let address = client::address(guest.peer, request.headers(), &app.config.trusted_proxies);
     if paths::is_open(request.uri().path()) {
+        request.extensions_mut().insert(Who { address, holder: None });
         return next.run(request).await;
     }
-    match reader(&app, request.headers(), request.uri()) {
-        Ok(reader) => {
+    // Until it is answered nobody takes its connection's place.
+    let _busy = guest.busy();
+    let let_in = reader(&guarded, request.headers(), request.uri()).and_then(|reader| {
+        let who = Who { address, holder: reader.holder() };
+        Ok((reader, who, turn(app, &guest, &who)?))
+    });
+    match let_in {
+        Ok((reader, who, _turn)) => {
             request.extensions_mut().insert(reader);
+            request.extensions_mut().insert(who);
             next.run(request).await
         }
         Err((reason, problem)) => {
@@ -85,14 +140,36 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     }
 }
 
-fn reader(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static str, Problem)> {
+/// Counts a request: its connection is its driver's from now on; through a proxy, which stands for many, the request itself counts.
+fn turn(app: &App, guest: &Guest, who: &Who) -> Result<Option<Turn>, (&'static str, Problem)> {
+    if guest.is_proxy {
+        let turn = app.through_proxies.take(Some(who.address), who.holder);
+        let detail = "Too many requests of this driver, this tenant or this address are being answered: let some end first.";
+        return turn.map(Some).map_err(|full| (full.name(), Problem::too_many("too_many_requests", detail)));
+    }
+    if let Some((tenant, driver)) = who.holder
+        && let Err(full) = guest.name(tenant, driver)
+    {
+        let detail = "This driver, or this tenant, has too many connections that are busy: let some of their requests end.";
+        return Err((full.name(), Problem::too_many("too_many_connections", detail).with_header("connection", "close")));
+    }
+    Ok(None)
+}
+
+fn reader(Guarded { app, local }: &Guarded, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static str, Problem)> {
     if headers.contains_key(AUTHORIZATION) {
         return granted(app, headers);
     }
-    if !app.local {
+    if !local {
         let problem =
             Problem::unauthorized("grant_required", "Send a grant to read: `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one).");
         return Err(("none", problem));
+    }
+    // What a proxy on this machine passes on may come from anywhere.
+    if client::is_proxied(headers) {
+        let detail =
+            "This request came through a proxy, so it needs a grant: `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one).";
+        return Err(("proxied", Problem::unauthorized("grant_required", detail)));
     }
     if !asks_this_machine(headers, uri) {
         let detail = "Without a grant this address answers only requests to localhost, so that no web page can read it through another host name.";
@@ -134,7 +211,7 @@ fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Prob
             Problem::new(StatusCode::FORBIDDEN, "event_only", "This grant is for one event only, and this version cannot read by event yet."),
         ));
     }
-    Ok(Reader { tenant: grant.tenant, caller: Caller::Granted { manages: grant.abilities.contains(&Ability::Manage) } })
+    Ok(Reader { tenant: grant.tenant, caller: Caller::Granted { driver: grant.driver, manages: grant.abilities.contains(&Ability::Manage) } })
 }
 
 fn refused(e: GrantError) -> Problem {

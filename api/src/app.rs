@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::append::Appender;
+use crate::heavy::Heavy;
 use crate::problem::Problem;
+use crate::turns::Turns;
 use crate::{ApiMetrics, Config};
 
 /// Time limit of a store's answer to a readiness check.
@@ -58,9 +60,10 @@ pub(crate) struct App {
     /// `None`: this process has no log, and no session can be closed through it.
     pub(crate) log: Option<Appender>,
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
+    pub(crate) heavy: Heavy,
+    /// Requests that come through trusted proxies: each of its clients has as many at once as it would have connections.
+    pub(crate) through_proxies: Arc<Turns>,
     pub(crate) config: Config,
-    /// Whether it listens on a loopback address, where no grant is needed.
-    pub(crate) local: bool,
     pub(crate) checks: Vec<Check>,
     pub(crate) prometheus: Option<PrometheusHandle>,
     pub(crate) metrics: ApiMetrics,

@@ -6,8 +6,11 @@
 //! * Times are integers of microseconds and end in `_us`, other units are in the names too; reasons and tags are lists of
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
 //! * On a loopback address, people and programs of this machine read [`Config::local_tenant`]'s data without a grant; pages of
-//!   other addresses cannot read it through a browser. On any other address every request except the probes, the page and the
-//!   API's description needs a grant to read (W3), and reads its tenant's data only.
+//!   other addresses cannot read it through a browser, and what a proxy passes on needs a grant. On any other address, and with
+//!   [`Config::always_grants`], every request except the probes, the page and the API's description needs a grant to read (W3), and
+//!   reads its tenant's data only.
+//! * Each request has a budget of memory and time, and nobody can take the places of all others: `heavy.rs`, `unread.rs`,
+//!   `connections.rs`.
 //!
 //! ```no_run
 //! # async fn example(sessions: std::sync::Arc<dyn boxbox_store::Sessions>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
@@ -22,10 +25,14 @@
 mod access;
 mod app;
 mod append;
+mod client;
 mod config;
+mod connections;
 mod cross_site;
 mod cursor;
+mod door;
 mod extract;
+mod heavy;
 mod layers;
 mod metrics;
 mod openapi;
@@ -40,9 +47,12 @@ mod svg;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod turns;
+mod unread;
 mod write_timeout;
 
 pub use app::{Check, Stores};
+pub use client::{Network, NotANetwork};
 pub use config::Config;
 pub use metrics::ApiMetrics;
 pub use server::{Api, ApiError};

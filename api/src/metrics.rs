@@ -15,6 +15,12 @@ boxbox_schemas::metrics! {
         connections: gauge,
         /// Connections that ended with an error or a time-out.
         connections_failed: counter,
+        /// Connections that were idle and gave their place to a new one, by what was full.
+        displaced: counter by "full",
+        /// Connections that were closed at once, by what was full.
+        turned_away: counter by "full",
+        /// Long answers that were refused, by reason.
+        heavy_refused: counter by "reason",
         /// Requests that were refused because of who sent them, by reason.
         refused: counter by "reason",
         /// Calls of a store that failed, by kind of error.

@@ -35,12 +35,13 @@ const GRANT: &str = "grant";
 pub(crate) struct Base;
 
 /// Answers that every route may give, beside its own: status and description.
-const COMMON: [(&str, &str); 7] = [
+const COMMON: [(&str, &str); 8] = [
     ("400", "A parameter is not as described: `bad_path`, `bad_query`, `bad_limit`, `bad_cursor`, …"),
     ("401", "No grant, or a grant that is not valid"),
     ("403", "The grant does not allow it, or the request does not come from this machine: `not_localhost`, `cross_site`, …"),
     ("405", "The route does not have this method"),
     ("413", "The request has a body; no route takes one"),
+    ("429", "Too many requests, connections or unread answers of this driver, tenant or address: let some end, then try again"),
     ("500", "A bug of the server; its log has the details"),
     ("503", "A store, the log or the list of revoked grants does not answer, or the answer took too long: try again after `Retry-After` seconds"),
 ];
@@ -61,7 +62,7 @@ pub(crate) fn complete(mut document: Document) -> Document {
 fn answers(operation: &mut Operation, open: bool, in_path: bool) {
     let known = in_path.then_some(("404", "It does not exist, or it is another tenant's"));
     for (status, when) in COMMON.into_iter().chain(known) {
-        if !(open && matches!(status, "400" | "401" | "403")) {
+        if !(open && matches!(status, "400" | "401" | "403" | "429")) {
             operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(of_problem(when)));
         }
     }

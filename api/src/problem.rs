@@ -79,6 +79,10 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_header("retry-after", RETRY_AFTER_S)
     }
 
+    pub(crate) fn too_many(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail).with_header("retry-after", RETRY_AFTER_S)
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed to answer this request; the reason is in its log.")
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use boxbox_race::timing::competitor;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{Lap, Row, SessionInfo};
+use boxbox_schemas::results::{AnyRow, Lap, Row, SessionInfo};
 use boxbox_schemas::{EntryId, SessionId, TenantId};
-use boxbox_store::LapFilter;
+use boxbox_store::{LapFilter, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,6 +15,10 @@ use crate::problem::Problem;
 
 /// Laps read from the store at once.
 const AT_ONCE: u32 = 2_000;
+/// Fewest laps read at once where most are left out: so that a short page of a long session is not read lap by lap.
+const AT_ONCE_MIN: u32 = 500;
+/// Rows of one kind from which something is computed at most: each stream tells its own, so these are a thousand from each of 50 clients.
+const ROWS_MAX: usize = 50_000;
 /// Laps of a session from which its results are computed at most: 128 cars for 24 hours at 110 s a lap.
 const LAPS_MAX: usize = 100_000;
 
@@ -35,7 +39,7 @@ pub(crate) async fn matching_laps(
 ) -> Result<Vec<Lap>, Problem> {
     let mut laps: Vec<Lap> = vec![];
     loop {
-        let found = app.stored(app.sessions()?.laps(of.0, of.1, filter, after, AT_ONCE.min(most as u32)).await)?;
+        let found = app.stored(app.sessions()?.laps(of.0, of.1, filter, after, AT_ONCE.min(AT_ONCE_MIN.max(most as u32))).await)?;
         let last = found.last().map(|l| (l.entry, l.number));
         laps.extend(found.into_iter().filter(&matches));
         if last.is_none() || laps.len() >= most {
@@ -126,5 +130,11 @@ pub(crate) fn text(text: &str) -> Option<String> {
 
 /// A session's rows of one type, without those that are superseded.
 pub(crate) async fn rows_of<T: Row>(app: &App, tenant: &TenantId, session: &SessionId) -> Result<Vec<T>, Problem> {
-    app.stored(boxbox_store::rows_of(app.sessions()?, tenant, session).await)
+    // One more than may be, to see that there are more.
+    let rows = app.stored(app.sessions()?.first_rows(tenant, session, T::KIND, ROWS_MAX as u32 + 1).await)?;
+    if rows.len() > ROWS_MAX {
+        let why = format!("This session has more than {ROWS_MAX} rows of the kind `{}`, the most from which this can be computed.", T::KIND.as_str());
+        return Err(Problem::unprocessable("session_too_long", why));
+    }
+    app.stored(AnyRow::read_all(&rows).map_err(|e| StoreError::Unreadable(e.to_string())))
 }

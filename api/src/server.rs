@@ -1,37 +1,38 @@
-//! [`Api`]: bind, run, drain. It has its own accept loop, because axum's has no time limits.
+//! [`Api`]: bind, run, drain. It has its own accept loop, because axum's has no limits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use boxbox_log::Log;
 use boxbox_schemas::grant::Authority;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use boxbox_schemas::places::Caps;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Check, Stores};
 use crate::append::Appender;
-use crate::write_timeout::WriteTimeout;
+use crate::connections::Connections;
+use crate::door::Door;
+use crate::heavy::Heavy;
+use crate::turns::Turns;
 use crate::{ApiMetrics, Config, routes};
 
-/// Bytes of a request's head at most; hyper answers longer heads with 431. A grant is below 1 KiB.
-const HEAD_MAX_BYTES: usize = 16 * 1024;
-/// Pause after an error of `accept` (usually: no file handles left), so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the metrics recorder merges its samples, so that histograms do not grow while nothing scrapes them.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// The places of the listener for probes: a few orchestrators, scrapers and people.
+const PROBES: Caps = Caps { all: PROBE_CONNECTIONS, reserved: 0, address: 16, net56: 16, net48: 16, driver: 8, tenant: 8 };
+const PROBE_CONNECTIONS: u32 = 32;
 
 /// Why the API cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The address is in use.
-    #[error("{0} is in use: another program, or another boxbox, listens there. Stop it, or take another port (--api-port; 0 takes a free one)")]
+    #[error(
+        "{0} is in use: another program, or another boxbox, listens there. Stop it, or take another port (--api-port or --probe-port; 0 takes a free one)"
+    )]
     Busy(SocketAddr),
     /// The system does not allow to listen there.
     #[error("cannot listen on {listen}: {error}")]
@@ -41,12 +42,17 @@ pub enum ApiError {
         /// The system's error.
         error: std::io::Error,
     },
+    /// The system gives no more threads.
+    #[error("cannot start the threads of the API: {0}")]
+    Threads(std::io::Error),
 }
 
 /// An API that listens.
 pub struct Api {
     listener: TcpListener,
     local_addr: SocketAddr,
+    probes: Option<std::net::TcpListener>,
+    probe_addr: Option<SocketAddr>,
     app: Arc<App>,
 }
 
@@ -62,18 +68,21 @@ impl Api {
         checks: Vec<Check>,
         prometheus: Option<PrometheusHandle>,
     ) -> Result<Self, ApiError> {
-        let listen = config.listen;
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => ApiError::Busy(listen),
-            _ => ApiError::Listen { listen, error },
+        let (listener, local_addr) = listen(config.listen).await?;
+        let (probes, probe_addr) = match config.probes {
+            Some(address) => {
+                let (listener, address) = listen(address).await?;
+                let listener = listener.into_std().map_err(|error| ApiError::Listen { listen: address, error })?;
+                (Some(listener), Some(address))
+            }
+            None => (None, None),
         };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let local_addr = listener.local_addr().map_err(failed)?;
         let app = App {
             stores,
             log: log.map(Appender::new),
             authority,
-            local: local_addr.ip().is_loopback(),
+            heavy: Heavy::new(config.request_timeout.mul_f32(0.6)).map_err(ApiError::Threads)?,
+            through_proxies: Turns::new(config.places()),
             config,
             checks,
             prometheus,
@@ -81,7 +90,7 @@ impl Api {
             started: Instant::now(),
             stopping: CancellationToken::new(),
         };
-        Ok(Self { listener, local_addr, app: Arc::new(app) })
+        Ok(Self { listener, local_addr, probes, probe_addr, app: Arc::new(app) })
     }
 
     /// The address on which it listens.
@@ -89,65 +98,94 @@ impl Api {
         self.local_addr
     }
 
-    /// Answers requests until `stop`, then lets those in progress end, for [`Config::drain`] at most.
+    /// The address on which it answers probes, if it has a listener for them.
+    pub fn probe_addr(&self) -> Option<SocketAddr> {
+        self.probe_addr
+    }
+
+    /// Answers requests until `stop`, then lets those in progress end, for [`Config::drain`] at most. Probes are answered to the end.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ApiError> {
-        let router = if self.app.stores.is_some() { routes::router(self.app.clone()) } else { routes::operations(self.app.clone()) };
-        let permits = Arc::new(Semaphore::new(self.app.config.max_connections));
-        tracing::info!(listen = %self.local_addr, grants_needed = !self.app.local, "the API answers");
-        if !self.app.local {
-            tracing::warn!(listen = %self.local_addr, "the API is reachable from elsewhere and speaks plain HTTP: put TLS in front of it, or grants can be read on the way");
+        let Self { listener, local_addr, probes, app, .. } = self;
+        let is_local = |address: SocketAddr| address.ip().is_loopback() && !app.config.always_grants;
+        let probed = probes.map(|probes| Probed::begin(probes, &app)).transpose()?;
+        let router = if app.stores.is_some() {
+            routes::router(app.clone(), is_local(local_addr))
+        } else {
+            routes::operations(app.clone(), is_local(local_addr))
+        };
+        let door = Door {
+            connections: Connections::new(app.config.places(), app.metrics.clone()),
+            handles: Arc::new(Semaphore::new(app.config.max_connections)),
+            stopping: app.stopping.clone(),
+            app: app.clone(),
+            router,
+        };
+        tracing::info!(listen = %local_addr, grants_needed = !is_local(local_addr), "the API answers");
+        if !local_addr.ip().is_loopback() {
+            tracing::warn!(listen = %local_addr, "the API is reachable from elsewhere and speaks plain HTTP: put TLS in front of it, or grants can be read on the way");
         }
         tokio::select! {
-            () = accept(&self.listener, &self.app, &router, &permits) => {}
-            () = upkeep(self.app.prometheus.as_ref()) => {}
+            () = door.accept(&listener) => {}
+            () = upkeep(app.prometheus.as_ref()) => {}
             () = stop.cancelled() => {}
         }
-        self.app.stopping.cancel();
-        drop(self.listener);
-        let all = u32::try_from(self.app.config.max_connections).unwrap_or(u32::MAX);
-        if tokio::time::timeout(self.app.config.drain, permits.acquire_many(all)).await.is_err() {
+        app.stopping.cancel();
+        drop(listener);
+        let all = u32::try_from(app.config.max_connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(app.config.drain, door.handles.acquire_many(all)).await.is_err() {
             tracing::warn!("some API requests did not end in time and were cut off");
         }
+        drop(probed);
         Ok(())
     }
 }
 
-/// Accepts connections for ever; waits while there are as many as allowed.
-async fn accept(listener: &TcpListener, app: &Arc<App>, router: &Router, permits: &Arc<Semaphore>) {
-    // The semaphore is never closed.
-    while let Ok(permit) = permits.clone().acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(stream, app.clone(), router.clone(), permit))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ApiError> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => ApiError::Busy(address),
+        _ => ApiError::Listen { listen: address, error },
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local_addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, local_addr))
+}
+
+/// The listener for probes on a thread of its own: it ends when this is dropped.
+struct Probed(CancellationToken);
+
+impl Probed {
+    fn begin(listener: std::net::TcpListener, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (app, stop) = (app.clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ApiError::Threads)?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener).map_err(ApiError::Threads)?
+        };
+        let answer = move || {
+            runtime.block_on(async {
+                let local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) && !app.config.always_grants;
+                let door = Door {
+                    connections: Connections::new(PROBES, app.metrics.clone()),
+                    handles: Arc::new(Semaphore::new(PROBE_CONNECTIONS as usize)),
+                    router: routes::operations(app.clone(), local),
+                    stopping: stopped.clone(),
+                    app,
+                };
+                tokio::select! {
+                    () = door.accept(&listener) => {}
+                    () = stopped.cancelled() => {}
+                }
+            });
+        };
+        std::thread::Builder::new().name("api-probes".into()).spawn(answer).map_err(ApiError::Threads)?;
+        Ok(Self(stop))
     }
 }
 
-async fn serve(stream: TcpStream, app: Arc<App>, router: Router, _permit: OwnedSemaphorePermit) {
-    let _ = stream.set_nodelay(true);
-    let config = &app.config;
-    let io = TokioIo::new(WriteTimeout::new(stream, config.write_timeout));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
-        .max_buf_size(HEAD_MAX_BYTES)
-        .serve_connection(io, TowerToHyperService::new(router));
-    tokio::pin!(connection);
-    app.metrics.connections.increment(1.0);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = app.stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(config.drain, connection).await.unwrap_or(Ok(()))
-        }
-    };
-    app.metrics.connections.decrement(1.0);
-    if let Err(error) = ended {
-        app.metrics.connections_failed.increment(1);
-        tracing::debug!(%error, "an API connection ended early");
+impl Drop for Probed {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

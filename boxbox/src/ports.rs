@@ -4,3 +4,5 @@
 pub const QUIC: u16 = 7443;
 /// TCP port of the HTTP API.
 pub const API: u16 = 7480;
+/// TCP port of the listener for probes.
+pub const PROBES: u16 = 7490;

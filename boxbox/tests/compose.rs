@@ -308,14 +308,14 @@ fn prometheus_takes_its_configuration_and_asks_every_listener() {
     let asked: BTreeSet<String> = jobs
         .map(|job| {
             let found = &job["dns_sd_configs"][0];
-            assert_eq!((&found["names"][0], word(&found["port"])), (&job["job_name"], "7480".into()), "{job}");
+            assert_eq!((&found["names"][0], word(&found["port"])), (&job["job_name"], "7490".into()), "{job}");
             assert_eq!(job["authorization"]["credentials_file"], "/secrets/scrape", "{job}");
             word(&job["job_name"])
         })
         .collect();
     assert_eq!(asked, listeners);
     for listener in &listeners {
-        assert!(compose.service(listener).environment().contains(&("BOXBOX_API_PORT", "7480".into())), "{listener}");
+        assert!(compose.service(listener).environment().contains(&("BOXBOX_PROBE_PORT", "7490".into())), "{listener}");
     }
     let source = &yaml("grafana/provisioning/datasources/prometheus.yml")["datasources"][0];
     assert_eq!((&source["url"], &source["jsonData"]["timeInterval"]), (&"http://prometheus:9090".into(), &config["global"]["scrape_interval"]));

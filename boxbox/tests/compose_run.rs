@@ -70,8 +70,10 @@ fn every_service_runs_from_the_compose_file_and_a_race_goes_through_them() {
     // Prometheus' own grant is good at every listener that it asks.
     let scrape = std::fs::read_to_string(host.secrets().join("scrape")).unwrap();
     for container in &host.running {
-        let metrics = format!("http://127.0.0.1:{}/metrics", container.port);
-        assert_eq!((get(&metrics, None).0, get(&metrics, Some(&scrape)).0), (401, 200), "{}", container.name);
+        for port in [container.port, container.probe_port] {
+            let metrics = format!("http://127.0.0.1:{port}/metrics");
+            assert_eq!((get(&metrics, None).0, get(&metrics, Some(&scrape)).0), (401, 200), "{}", container.name);
+        }
     }
 
     host.stop_all(&compose);
@@ -123,6 +125,7 @@ struct Container {
     name: String,
     service: String,
     port: u16,
+    probe_port: u16,
     child: Child,
     log: PathBuf,
 }
@@ -183,13 +186,13 @@ impl Host {
 
     /// Start a service, and wait until its health check says that it is well.
     fn start(&mut self, service: Service<'_>, number: u64) {
-        let (name, port) = (format!("{}-{number}", service.name), free_port());
+        let (name, port, probe_port) = (format!("{}-{number}", service.name), free_port(), free_port());
         let log = self.folder.path().join(format!("{name}.log"));
         let out = std::fs::File::create(&log).unwrap();
-        let mut command = self.command(service, &name, port, &[]);
+        let mut command = self.command(service, &name, (port, probe_port), &[]);
         let child = command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
-        self.running.push(Container { name: name.clone(), service: service.name.to_owned(), port, child, log });
-        let health = self.here(&service.health().unwrap(), port);
+        self.running.push(Container { name: name.clone(), service: service.name.to_owned(), port, probe_port, child, log });
+        let health = self.here(&service.health().unwrap(), (port, probe_port));
         let began = Instant::now();
         block_until(format!("{name} is well"), || {
             let ended = self.running.last_mut().unwrap().child.try_wait().unwrap();
@@ -201,20 +204,20 @@ impl Host {
 
     /// Run a service to its end; what it printed.
     fn run(&self, service: Service<'_>, args: &[&str]) -> String {
-        let out = self.command(service, service.name, 0, args).stdin(Stdio::null()).output().unwrap();
+        let out = self.command(service, service.name, (0, 0), args).stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success(), "{} {:?}: {}\n{said}", service.name, args.first(), out.status);
         String::from_utf8(out.stdout).unwrap()
     }
 
     /// What Docker would run, here. `args` take the place of its command, as `docker compose run` has it.
-    fn command(&self, service: Service<'_>, name: &str, port: u16, args: &[&str]) -> Command {
+    fn command(&self, service: Service<'_>, name: &str, ports: (u16, u16), args: &[&str]) -> Command {
         let mut words = service.words("entrypoint");
         if words.is_empty() {
             words.push("boxbox".into());
         }
         if args.is_empty() {
-            words.extend(self.here(&service.words("command"), port));
+            words.extend(self.here(&service.words("command"), ports));
         } else {
             words.extend(args.iter().map(|arg| (*arg).to_owned()));
         }
@@ -232,15 +235,15 @@ impl Host {
         let mut command = Command::new(if words[0] == "boxbox" { BOXBOX } else { &words[0] });
         command.args(&words[1..]).current_dir(&data).env_clear().env("PATH", path).env("BOXBOX_DATA", &data);
         for (variable, value) in service.environment().into_iter().filter(|(variable, _)| *variable != "BOXBOX_DATA") {
-            command.env(variable, &self.here(&[value], port)[0]);
+            command.env(variable, &self.here(&[value], ports)[0]);
         }
         command
     }
 
-    /// Words of the compose file, as they are here for the container whose health listener has `port`.
-    fn here(&self, words: &[String], port: u16) -> Vec<String> {
+    /// Words of the compose file, as they are here for the container whose API and probes have these ports.
+    fn here(&self, words: &[String], (port, probe_port): (u16, u16)) -> Vec<String> {
         let mut places = self.addresses.clone();
-        places.extend([("7480".into(), port.to_string()), ("7443".into(), self.quic_port.to_string())]);
+        places.extend([("7480".into(), port.to_string()), ("7490".into(), probe_port.to_string()), ("7443".into(), self.quic_port.to_string())]);
         words.iter().map(|word| replaced(word, &places)).collect()
     }
 

@@ -80,6 +80,12 @@ pub trait Sessions: Send + Sync + 'static {
     /// A session's rows of a kind, as each stream reports them, not superseded, in order of (entry, sim_time_us, driver, run, slot,
     /// timeline, tick).
     async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError>;
+    /// As [`Self::rows`], the first `limit` of them.
+    async fn first_rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind, limit: u32) -> Result<Vec<AnyRow>, StoreError> {
+        let mut rows = self.rows(tenant, session, kind).await?;
+        rows.truncate(limit as usize);
+        Ok(rows)
+    }
     /// Where a session's cars are, as each stream reports it, in order of (entry, driver, run, slot).
     async fn cars(&self, tenant: &TenantId, session: &SessionId) -> Result<Vec<CarNow>, StoreError>;
     /// A session's ledgers in order of (driver, run).

@@ -35,7 +35,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::app::App;
 use crate::paths::{DOCUMENT, READER};
 use crate::problem::Problem;
-use crate::{access, layers, openapi, page};
+use crate::{access, heavy, layers, openapi, page};
 
 /// The routes that the document describes, and the document. A route that is added here is in both.
 pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
@@ -69,8 +69,8 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     (router, openapi::complete(document))
 }
 
-/// All routes with their layers: counting, then limits, then the grant.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// All routes with their layers: counting, then limits, then the grant, then the turn. `local`: no grant is needed.
+pub(crate) fn router(app: Arc<App>, local: bool) -> Router {
     let (described, document) = described();
     // Serialised once: it does not change while the process runs. It holds numbers and texts only, so this does not fail.
     let document = document.to_json().unwrap_or_default();
@@ -78,21 +78,26 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
         .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))
         .merge(page::routes());
-    with_layers(all, app, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
+    with_layers(all, app, local, "There is nothing at this path. The API is under /api/v1, its description at /api/docs, a page for people at /.")
 }
 
-/// The routes of a process without stores: for operators.
-pub(crate) fn operations(app: Arc<App>) -> Router {
+/// The routes of a process without stores, and of the listener for probes: for operators.
+pub(crate) fn operations(app: Arc<App>, local: bool) -> Router {
     let (router, _) = OpenApiRouter::new()
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .split_for_parts();
-    with_layers(router, app, "There is nothing at this path. This process shows its health and metrics only: /livez, /readyz, /api/health, /metrics.")
+    with_layers(
+        router,
+        app,
+        local,
+        "There is nothing at this path. This address shows its health and metrics only: /livez, /readyz, /api/health, /metrics.",
+    )
 }
 
-fn with_layers(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -> Router {
+fn with_layers(router: Router<Arc<App>>, app: Arc<App>, local: bool, nothing: &'static str) -> Router {
     router
         .fallback(move || async move { Problem::not_found(nothing) })
         .method_not_allowed_fallback(|| async {
@@ -102,7 +107,8 @@ fn with_layers(router: Router<Arc<App>>, app: Arc<App>, nothing: &'static str) -
                 "This route does not have this method; `Allow` lists those that it has.",
             )
         })
-        .layer(from_fn_with_state(app.clone(), access::guard))
+        .layer(from_fn_with_state(app.clone(), heavy::take_turns))
+        .layer(from_fn_with_state(access::Guarded { app: app.clone(), local }, access::guard))
         .layer(from_fn_with_state(app.clone(), layers::contain))
         .layer(from_fn_with_state(app.clone(), layers::observe))
         .with_state(app)

@@ -7,6 +7,7 @@ use axum::extract::State;
 use boxbox_schemas::SessionId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::SessionInfo;
+use boxbox_store::SessionCursor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,12 +25,31 @@ use crate::read::{self, text};
 pub(crate) async fn list(reader: Reader, Params(page): Params<PageParams>, State(app): State<Arc<App>>) -> Result<Json<SessionList>, Problem> {
     let limit = rows(page.limit)?;
     let after = cursor::session(page.cursor.as_deref())?;
-    let mut sessions = app.stored(app.sessions()?.sessions(&reader.tenant, after, limit + 1).await)?;
-    let more = sessions.len() > limit as usize;
-    sessions.truncate(limit as usize);
-    let next_cursor = sessions.last().filter(|_| more).map(cursor::of_session);
-    Ok(Json(SessionList { sessions: sessions.into_iter().map(Session::of).collect(), next_cursor }))
+    let (mut sessions, mut next_cursor, mut more) = (vec![], None, after);
+    // One more than is shown, to see that there are more.
+    let mut left = limit + 1;
+    while left > 0 {
+        let wanted = left.min(AT_ONCE);
+        let found = app.stored(app.sessions()?.sessions(&reader.tenant, more, wanted).await)?;
+        left -= found.len() as u32;
+        let whole = found.len() == wanted as usize;
+        for info in found {
+            if sessions.len() == limit as usize {
+                return Ok(Json(SessionList { sessions, next_cursor }));
+            }
+            more = Some(SessionCursor { opened_at_us: info.opened_at_us, id: info.id });
+            next_cursor = Some(cursor::of_session(&info));
+            sessions.push(Session::of(info));
+        }
+        if !whole {
+            break;
+        }
+    }
+    Ok(Json(SessionList { sessions, next_cursor: None }))
 }
+
+/// Sessions read at once: the description of each has up to 32 KiB as a record, and some times that in memory.
+const AT_ONCE: u32 = 25;
 
 /// One session, with the cars in it
 #[utoipa::path(get, path = "/api/v1/sessions/{session}", tag = "sessions", operation_id = "getSession", params(SessionPath),

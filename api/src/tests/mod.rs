@@ -10,6 +10,7 @@ mod errors;
 mod kept;
 mod operators;
 mod page;
+mod places;
 mod timing;
 
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ use crate::{Api, Check, Config, Stores};
 /// A running API with its stores.
 struct Server {
     addr: SocketAddr,
+    probes: Option<SocketAddr>,
     results: MemoryResults,
     archive: MemoryArchive,
     log: MemoryLog,
@@ -67,9 +69,9 @@ impl Server {
             .await
             .unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));
-        let stop = CancellationToken::new();
+        let (probes, stop) = (api.probe_addr(), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));
-        Self { addr, results: memory, archive, log, key, authority, _stop: stop.clone().drop_guard(), stop }
+        Self { addr, probes, results: memory, archive, log, key, authority, _stop: stop.clone().drop_guard(), stop }
     }
 
     /// A token with these abilities for a tenant.

@@ -46,6 +46,8 @@ async fn a_scrape_shows_every_metric() {
     server.get("/api/v1/sessions").await;
     server.results.set_available(true);
     broken_connection(&server).await;
+    let crowded = Server::with(Config { max_connections: 1, ..Config::default() }, vec![]).await;
+    displaced_and_turned_away(&crowded).await;
 
     let scrape = server.get("/metrics").await;
     assert_eq!(scrape.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -53,7 +55,7 @@ async fn a_scrape_shows_every_metric() {
         .lines()
         .filter_map(|line| line.trim().split_once(": ").filter(|(name, _)| !name.contains(' ')).map(|(n, k)| (n.to_owned(), k.to_owned())))
         .collect();
-    assert_eq!(fields.len(), 8, "{fields:?}");
+    assert_eq!(fields.len(), 11, "{fields:?}");
     for (name, kind) in fields {
         let full = if kind.starts_with("counter") { format!("boxbox_api_{name}_total") } else { format!("boxbox_api_{name}") };
         assert!(scrape.body.contains(&format!("# HELP {full} ")), "{full} has no help in\n{}", scrape.body);
@@ -90,4 +92,19 @@ async fn without_stores_health_and_metrics_are_all_there_is() {
     }
     stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+/// The second connection takes the place of the first, and while that is answered nobody takes it; long answers wait for each other.
+async fn displaced_and_turned_away(server: &Server) {
+    let _idle = TcpStream::connect(server.addr).await.unwrap();
+    let slow = super::places::busy_with_one().await;
+    assert_eq!(server.get("/livez").await.status, 200);
+    let mut late = TcpStream::connect(slow.0.addr).await.unwrap();
+    let mut nothing = vec![];
+    let _ = tokio::time::timeout(PATIENCE, late.read_to_end(&mut nothing)).await.unwrap();
+    assert!(nothing.is_empty());
+    let slow = super::places::slow(Config { request_timeout: Duration::from_secs(1), ..Config::default() }, Duration::from_secs(2)).await;
+    let stints = format!("/api/v1/sessions/{}/stints", session("local", 1).id);
+    let all = futures::future::join_all((0..5).map(|_| slow.get(&stints))).await;
+    assert!(all.iter().any(|answer| answer.body.contains("\"busy\"")), "some wait longer than they may");
 }

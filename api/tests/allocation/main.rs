@@ -9,6 +9,7 @@
 
 mod any;
 mod counting;
+mod every;
 mod server;
 
 use std::sync::{Mutex, MutexGuard};
@@ -196,4 +197,96 @@ fn whatever_is_asked_of_whatever_lap_is_answered_within_the_bound() {
             Ok(())
         })
         .unwrap();
+}
+
+/// What all answers that are made or wait to be read may take at once, with the sockets' own buffers: far below the 512 MiB that
+/// docker-compose.yml gives a service.
+const ALL_MAX_BYTES: usize = 400 << 20;
+/// The limit of a request's time, and the way of a short answer on a busy machine.
+const ANSWER_MAX_TIME: std::time::Duration = std::time::Duration::from_secs(15);
+/// What an answer about a whole session may take.
+const SESSION_MAX_BYTES: usize = 144 << 20;
+
+/// The property for all of the API: every route, every parameter, whatever is given for it.
+#[test]
+fn whatever_is_given_for_any_parameter_of_any_route_stays_within_the_budgets() {
+    let _alone = alone();
+    let runtime = runtime();
+    let mut servers = runtime.block_on(Server::both());
+    let mut sessions = vec![];
+    let mut routes = vec![];
+    for server in &mut servers {
+        runtime.block_on(async {
+            let driven = || lap(90_000_000, 4_000.0, 2_000, |f| f.presence = Presence(u64::MAX));
+            let small = server.session(described(4_000.0), &[driven(), driven()]).await;
+            sessions.push([small, server.laps(3_000, described(4_000.0)).await]);
+            routes = every::routes(&server.body("/api/v1/openapi.json").await);
+        });
+    }
+    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
+    let servers = std::cell::RefCell::new(&mut servers);
+    TestRunner::new(config)
+        .run(&(every::asked(), any::<bool>()), |(asked, long)| {
+            for (server, of) in servers.borrow_mut().iter_mut().zip(&sessions) {
+                let (route, path) = asked.of(&routes, of[usize::from(long)]);
+                let began = std::time::Instant::now();
+                let answer = runtime.block_on(server.ask(&route.method, &path));
+                // Without a log no session can be closed.
+                let fine = (200..500).contains(&answer.status) || answer.status == 503 && route.method == "POST";
+                prop_assert!(fine, "{answer:?} on {} to {path}", server.name);
+                prop_assert!(answer.most <= SESSION_MAX_BYTES, "{answer:?} on {} to {path}", server.name);
+                prop_assert!(began.elapsed() <= ANSWER_MAX_TIME, "{:?} on {} to {path}", began.elapsed(), server.name);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// A long race's laps, by everybody at once: each is answered or told to come again, and the memory is that of two.
+#[test]
+fn many_long_answers_at_once_take_the_memory_of_a_few() {
+    let _alone = alone();
+    runtime().block_on(async {
+        for mut server in Server::both().await {
+            let session = server.laps(95_000, described(4_000.0)).await;
+            let one = server.get(&format!("/api/v1/sessions/{session}/results")).await;
+            assert_eq!(one.status, 200, "on {}", server.name);
+            assert!(one.most <= SESSION_MAX_BYTES, "one took {} MiB on {}", one.most >> 20, server.name);
+            let counted = counting::begin();
+            let paths = ["results", "entries", "stints", "race-control"].map(|of| format!("/api/v1/sessions/{session}/{of}"));
+            let all = futures::future::join_all((0..32).map(|n| server.get(&paths[n % paths.len()]))).await;
+            println!("{}: one {} MiB, 32 at once {} MiB", server.name, one.most >> 20, counted.most() >> 20);
+            assert!(counted.most() <= ALL_MAX_BYTES, "{} MiB on {}", counted.most() >> 20, server.name);
+            assert!(all.iter().all(|answer| matches!(answer.status, 200 | 429 | 503)), "{all:?}");
+            assert!(all.iter().any(|answer| answer.status == 200), "{all:?}");
+        }
+    });
+}
+
+/// Answers that nobody reads are in memory: as many as there is room for.
+#[test]
+fn answers_that_nobody_reads_are_bounded() {
+    let _alone = alone();
+    let all = any::CHANNELS.join(",");
+    runtime().block_on(async {
+        for mut server in Server::both().await {
+            let long = || lap(600_000_000, 17_999.0, 36_000, |f| (f.presence, f.lat_deg) = (Presence(u64::MAX), 1.0 / f64::from(f.tick + 1)));
+            let session = server.session(described(17_999.0), &[long(), long()]).await;
+            let path = format!("/api/v1/compare?{}&step_m=0.5&channels={all}", pair(session));
+            let counted = counting::begin();
+            let unread = futures::future::join_all((0..40).map(|_| server.begin(&path))).await;
+            let statuses: Vec<u16> = unread.iter().map(|(status, _)| *status).collect();
+            println!("{}: {} MiB, {statuses:?}", server.name, counted.most() >> 20);
+            assert!(counted.most() <= ALL_MAX_BYTES, "{} MiB on {}", counted.most() >> 20, server.name);
+            assert!(statuses.contains(&200) && statuses.iter().all(|status| matches!(status, 200 | 429 | 503)), "{statuses:?}");
+            assert!(statuses.iter().filter(|status| **status == 200).count() < 40, "there was room for all: this test says nothing");
+            drop(unread);
+            // And they are gone with those who did not read them.
+            let until = std::time::Instant::now() + boxbox_testkit::wait::PATIENCE;
+            while server.get(&path).await.status != 200 {
+                assert!(std::time::Instant::now() < until, "never answered again");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    });
 }

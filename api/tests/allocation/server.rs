@@ -104,9 +104,65 @@ impl Server {
         info.id
     }
 
+    /// One more session with `count` laps of 100 entries, without frames, with as many numbers as laps have.
+    pub(crate) async fn laps(&mut self, count: u32, meta: Option<SessionMeta>) -> SessionId {
+        const ENTRIES: u32 = 100;
+        self.sessions += 1;
+        let tenant = TenantId::new("local").unwrap();
+        let info = SessionInfo { meta, ..SessionInfo::opened(tenant, Source { session_num: self.sessions, ..source(1) }, 0) };
+        let lap = |n: u32| {
+            let (driver, number) = (DriverId::new(&format!("driver-{}", n % ENTRIES)).unwrap(), n / ENTRIES + 1);
+            let start_us = i64::from(number) * 90_000_000 + i64::from(n % ENTRIES) * 1_000;
+            Lap {
+                sectors_us: vec![30_000_000; 3],
+                loops_us: (0..19).map(|n| n * 4_500_000).collect(),
+                spans: vec![Span { driver, run: RunId([7; 16]), first_seq: u64::from(n), next_seq: u64::from(n) + 1 }],
+                ..laps::lap(info.id, driver, RunId([7; 16]), number, start_us, start_us + 90_000_000)
+            }
+        };
+        let all: Vec<u32> = (0..count).collect();
+        for some in all.chunks(5_000) {
+            let checkpoint = Checkpoint { log: LogId("log".into()), partition: 0, offset: self.sessions.into(), crc: 0 };
+            let step = Step { sessions: vec![info.clone()], laps: some.iter().map(|n| lap(*n)).collect(), ..Step::new(checkpoint) };
+            self.results.commit(&self.lease, &step).await.unwrap();
+        }
+        info.id
+    }
+
+    /// The body of an answer.
+    pub(crate) async fn body(&self, path: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        stream.write_all(self.request("GET", path).as_bytes()).await.unwrap();
+        let mut all = vec![];
+        stream.read_to_end(&mut all).await.unwrap();
+        let head = all.windows(4).position(|end| end == b"\r\n\r\n").unwrap();
+        all.split_off(head + 4)
+    }
+
+    /// The status of an answer of which nothing more is read while the connection is held.
+    pub(crate) async fn begin(&self, path: &str) -> (u16, TcpStream) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8_192).unwrap();
+        let mut stream = socket.connect(self.addr).await.unwrap();
+        stream.write_all(self.request("GET", path).as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut head)).await.unwrap().unwrap();
+        (std::str::from_utf8(&head[9..]).unwrap().parse().unwrap(), stream)
+    }
+
+    fn request(&self, method: &str, path: &str) -> String {
+        // The header is what marks a request that changes something as one that no web page sends.
+        format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nX-Boxbox: 1\r\nConnection: close\r\n\r\n", self.addr)
+    }
+
     /// What `GET path` is answered with, and what that took.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.addr);
+        self.ask("GET", path).await
+    }
+
+    /// The same for any method.
+    pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
+        let request = self.request(method, path);
         let mut piece = vec![0; 1 << 16];
         let exchange = async {
             let counted = counting::begin();

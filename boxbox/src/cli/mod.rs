@@ -101,6 +101,28 @@ mod tests {
     }
 
     #[test]
+    fn who_may_ask_the_api_and_where_it_answers_probes_is_an_option() {
+        let api = |args: &[&str]| {
+            let Cli { command: Command::Up(args), .. } = Cli::try_parse_from([&["boxbox", "up"], args].concat())? else { panic!("not up") };
+            Ok::<_, clap::Error>(args.options().unwrap().node.api)
+        };
+        let usual = api(&[]).unwrap();
+        assert!(!usual.always_grants && usual.trusted_proxies.is_empty());
+        assert_eq!(usual.probes.unwrap().to_string(), "127.0.0.1:7490");
+        let free = api(&["--api-port", "8000", "--api-host", "0.0.0.0"]).unwrap();
+        assert_eq!(free.probes.unwrap().to_string(), "0.0.0.0:0", "the usual port may be another server's of this machine");
+        let behind = ["--api-grants", "always", "--trusted-proxy", "127.0.0.1,10.0.0.0/8", "--trusted-proxy", "::1"];
+        let behind = api(&[&behind[..], &["--probe-port", "9", "--probe-host", "::1", "--api-connections-per-address", "7"]].concat()).unwrap();
+        assert_eq!(behind.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+        assert_eq!((behind.always_grants, behind.probes.unwrap().to_string(), behind.connections_per_address), (true, "[::1]:9".into(), 7));
+        // What guards a door is whole or an error.
+        for wrong in ["", "proxy.example", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8, 10.1.0.0/16"] {
+            assert!(api(&["--trusted-proxy", wrong]).is_err(), "{wrong:?}");
+        }
+        assert!(api(&["--api-grants", "never"]).is_err());
+    }
+
+    #[test]
     fn help_shows_the_defaults() {
         let mut command = Cli::command();
         // Lines are wrapped anywhere.
@@ -108,7 +130,7 @@ mod tests {
             let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
             help.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        let up = ["boxbox-data", "7443;", "7480;", "127.0.0.1", "local", "10000", "64", "5m", "30days", "20 GiB", "driver-1"];
+        let up = ["boxbox-data", "7443;", "7480;", "7490", "auto", "256", "127.0.0.1", "local", "10000", "64", "5m", "30days", "20 GiB", "driver-1"];
         let demo = ["24;", "6", "demo 5, simulate 1", "1"];
         for (name, defaults) in [("up", up.as_slice()), ("demo", demo.as_slice()), ("replay", ["max", "driver-1"].as_slice())] {
             let help = help(name);

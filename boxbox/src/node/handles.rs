@@ -5,7 +5,9 @@
 //! at the start, the most that everything else can need is reserved, and the API accepts only as many connections as are left.
 
 /// Runtimes with their timers, listeners, the folder's locks, standard streams, and keys and revocations with their reserve.
-const BASE: usize = 48;
+const BASE: usize = 56;
+/// Connections of the API's listener for probes.
+const PROBES: usize = 32;
 /// Handles of a partition of the embedded log: its folder, the `commit` file, the segment that is written to and the next, and a
 /// few readers, each in another segment.
 const EMBEDDED_PARTITION: usize = 8;
@@ -86,7 +88,7 @@ impl Workload {
             Some(StoreBackend::Asked) => POSTGRES / 2,
             Some(StoreBackend::Servers) => POSTGRES + if self.processes { SERVER_PARTITION * partitions } else { 0 },
         };
-        BASE + log + stores + CLIENT * self.clients
+        BASE + PROBES + log + stores + CLIENT * self.clients
     }
 
     /// Handles of one HTTP connection: its socket, and a query to ClickHouse.
@@ -188,7 +190,7 @@ mod tests {
                 Ok(budget) => {
                     prop_assert!(budget.connections >= 1 && budget.connections <= wanted);
                     prop_assert!(budget.reserved as u64 + (budget.connections * workload.of_connection()) as u64 <= limit);
-                    prop_assert!(budget.reserved >= BASE);
+                    prop_assert!(budget.reserved >= BASE + PROBES);
                     // No handle stays unused that a connection could have.
                     prop_assert!(budget.connections == wanted || limit - (budget.reserved as u64) < ((budget.connections + 1) * workload.of_connection()) as u64);
                     prop_assert!(Budget::of(limit.saturating_add(1), &workload, wanted).unwrap().connections >= budget.connections);

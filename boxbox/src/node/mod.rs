@@ -43,6 +43,7 @@ pub struct Node {
     quic: Option<SocketAddr>,
     public_host: Option<String>,
     api: Option<SocketAddr>,
+    probes: Option<SocketAddr>,
     sessions: Option<Arc<dyn Sessions>>,
     feed: Option<broadcast::Receiver<Arc<Step>>>,
     // In the order in which they stop: the edge drains first, the API answers to the end.
@@ -91,6 +92,7 @@ impl Node {
             quic: None,
             public_host: options.public_host.clone(),
             api: None,
+            probes: None,
             sessions: stores.as_ref().map(|s| s.sessions.clone()),
             feed: None,
             services: vec![],
@@ -132,10 +134,11 @@ impl Node {
             node.feed = Some(processor.feed());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }
-        // A process that does not run the API still serves health and metrics: each process has one HTTP listener.
+        // A process that does not run the API still serves health and metrics there.
         let config = boxbox_api::Config { max_connections: budget.connections, ..options.api.clone() };
         let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
         node.api = Some(api.local_addr());
+        node.probes = api.probe_addr();
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
         let public_host = node.public_host.clone();
         node.folder.announce(&Running { pid: std::process::id(), quic: node.quic, public_host, api: node.api })?;
@@ -163,6 +166,10 @@ impl Node {
     /// Where the API answers.
     pub fn api(&self) -> Option<SocketAddr> {
         self.api
+    }
+    /// Where probes are answered.
+    pub fn probes(&self) -> Option<SocketAddr> {
+        self.probes
     }
     /// Committed steps from now on.
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {

@@ -50,6 +50,9 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
     if options.roles == Roles::INGEST && options.closed_in.is_none() {
         report::line("not told     clients whose session was closed on purpose: give --results-url, so that this edge can ask which are");
     }
+    if let Some(probes) = node.probes() {
+        report::line(&format!("probes       http://{probes} (livez, readyz, metrics)"));
+    }
     report::line(&format!("data         {}", options.data.display()));
     if let Some(driver) = connect {
         let string = node.connect_string(*driver, DEFAULT_DAYS)?;

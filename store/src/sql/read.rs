@@ -19,7 +19,7 @@ const LAP: &str = "SELECT l.body FROM laps l JOIN sessions s ON s.id = l.session
                    WHERE s.tenant = $1 AND l.session = $2 AND l.entry = $3 AND l.number = $4 AND NOT l.superseded";
 const ROWS: &str = "SELECT r.* FROM rows r JOIN sessions s ON s.id = r.session \
                     WHERE s.tenant = $1 AND r.session = $2 AND r.kind = $3 AND NOT r.superseded \
-                    ORDER BY r.entry, r.sim_time_us, r.driver, r.run, r.slot, r.timeline, r.tick";
+                    ORDER BY r.entry, r.sim_time_us, r.driver, r.run, r.slot, r.timeline, r.tick LIMIT $4";
 /// A stream's own car first, then the cars that it sees; the entry is only in the body.
 const CARS: &str = "SELECT t.now, t.driver AS driver, t.run AS run, -1 AS slot FROM streams t JOIN sessions s ON s.id = t.session \
                     WHERE s.tenant = $1 AND t.session = $2 AND t.now IS NOT NULL \
@@ -89,8 +89,12 @@ impl<S: SqlStore> Sessions for S {
     }
 
     async fn rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind) -> Result<Vec<AnyRow>, StoreError> {
+        self.first_rows(tenant, session, kind, u32::MAX).await
+    }
+
+    async fn first_rows(&self, tenant: &TenantId, session: &SessionId, kind: RowKind, limit: u32) -> Result<Vec<AnyRow>, StoreError> {
         let (tenant, session) = (*tenant, *session);
-        let ask = self.read(move |c| Box::pin(async move { all(c, ROWS, &values![&tenant, &session, kind.as_str()], found::any_row).await }));
+        let ask = self.read(move |c| Box::pin(async move { all(c, ROWS, &values![&tenant, &session, kind.as_str(), limit], found::any_row).await }));
         ask.await
     }
 

@@ -40,6 +40,30 @@ pub struct NodeArgs {
     /// Address of the HTTP API; unless it is a loopback address, every request needs a read grant
     #[arg(long, env = "BOXBOX_API_HOST", default_value_t = Ipv4Addr::LOCALHOST.into())]
     api_host: IpAddr,
+    /// When the API needs a grant: auto: on any address but a loopback one, and for what a proxy passes on; always: for every request, as
+    /// it must be where a reverse proxy on this machine stands in front of it
+    #[arg(long, env = "BOXBOX_API_GRANTS", value_enum, default_value_t = ApiGrants::Auto)]
+    api_grants: ApiGrants,
+    /// Address or network of a reverse proxy in front of the API, e.g. 10.0.0.5 or 10.0.0.0/8; several with commas. Clients then count by
+    /// the address that it names (X-Forwarded-For, or Forwarded)
+    #[arg(long, env = "BOXBOX_TRUSTED_PROXY", value_delimiter = ',', value_name = "NETWORK")]
+    trusted_proxy: Vec<boxbox_api::Network>,
+    /// Most HTTP connections at once from one address; those of a trusted proxy are not counted
+    #[arg(long, env = "BOXBOX_API_CONNECTIONS_PER_ADDRESS", default_value_t = boxbox_api::Config::default().connections_per_address)]
+    api_connections_per_address: usize,
+    #[arg(
+        long,
+        env = "BOXBOX_PROBE_PORT",
+        help = format!(
+            "TCP port for probes alone (livez, readyz, api/health, metrics), which answers also when the API is busy; 0 takes a free one [default: {} beside \
+             the usual API port, else a free one]",
+            ports::PROBES
+        )
+    )]
+    probe_port: Option<u16>,
+    /// Address for probes [default: that of the API]; unless it is a loopback address, metrics and health need a read grant
+    #[arg(long, env = "BOXBOX_PROBE_HOST")]
+    probe_host: Option<IpAddr>,
     #[command(flatten)]
     log: LogArgs,
     #[command(flatten)]
@@ -72,6 +96,15 @@ pub struct NodeArgs {
     archive_max_bytes: u64,
 }
 
+/// When the API needs a grant.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApiGrants {
+    /// On any address but a loopback one, and for what a proxy passes on.
+    Auto,
+    /// For every request.
+    Always,
+}
+
 /// Which ports services use when none is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ports {
@@ -88,6 +121,9 @@ impl NodeArgs {
     /// As [`StoreArgs::options`].
     pub fn options(self, roles: Roles, ports: Ports) -> anyhow::Result<NodeOptions> {
         let port = |given: Option<u16>, usual| given.unwrap_or(if ports == Ports::Free { 0 } else { usual });
+        let api_port = port(self.api_port, ports::API);
+        // Several servers of a machine have other API ports: then the usual port for probes may be another's.
+        let probe_port = self.probe_port.unwrap_or(if api_port == ports::API { ports::PROBES } else { 0 });
         Ok(NodeOptions {
             quic: SocketAddr::new(self.quic_host, port(self.quic_port, ports::QUIC)),
             public_host: None,
@@ -104,8 +140,12 @@ impl NodeArgs {
                 ..boxbox_processor::Config::default()
             },
             api: boxbox_api::Config {
-                listen: SocketAddr::new(self.api_host, port(self.api_port, ports::API)),
+                listen: SocketAddr::new(self.api_host, api_port),
+                probes: Some(SocketAddr::new(self.probe_host.unwrap_or(self.api_host), probe_port)),
                 local_tenant: self.tenant,
+                always_grants: self.api_grants == ApiGrants::Always,
+                trusted_proxies: self.trusted_proxy,
+                connections_per_address: self.api_connections_per_address,
                 ..boxbox_api::Config::default()
             },
             data: self.data,
