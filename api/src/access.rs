@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use boxbox_schemas::grant::{Ability, GrantError};
-use boxbox_schemas::places::Group;
 use boxbox_schemas::{DriverId, TenantId};
 
 use crate::app::App;
@@ -22,6 +21,7 @@ use crate::cross_site;
 use crate::paths;
 use crate::problem::Problem;
 use crate::turns::Turn;
+use crate::who::Who;
 
 /// The tenant whose data a request may read.
 #[derive(Clone, Copy)]
@@ -46,27 +46,6 @@ impl Reader {
             Caller::Granted { driver, .. } => Some((self.tenant, driver)),
             Caller::Local => None,
         }
-    }
-}
-
-/// By what a request counts.
-#[derive(Clone, Copy)]
-pub(crate) struct Who {
-    address: IpAddr,
-    /// Whose grant it has.
-    pub(crate) holder: Option<(TenantId, DriverId)>,
-}
-
-impl Who {
-    /// The address, if there is no grant to count by: behind one address there may be a whole league.
-    pub(crate) fn unnamed_address(&self) -> Option<IpAddr> {
-        Some(self.address).filter(|_| self.holder.is_none())
-    }
-
-    /// All that it counts by.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = Group> {
-        let held = self.holder.into_iter().flat_map(|(tenant, driver)| [Group::Driver(tenant, driver), Group::Tenant(tenant)]);
-        self.unnamed_address().into_iter().flat_map(Group::of).chain(held)
     }
 }
 

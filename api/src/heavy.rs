@@ -18,12 +18,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::access::Who;
 use crate::app::App;
 use crate::paths;
 use crate::problem::Problem;
 use crate::turns::Turns;
 use crate::unread::Unread;
+use crate::who::Who;
 
 /// Memory of all heavy answers that are being made, MiB: two about the longest session, or some more about laps. With the answers that
 /// are not read yet and the process itself it fits the 512 MiB of docker-compose.yml.

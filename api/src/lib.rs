@@ -49,6 +49,7 @@ mod tests;
 mod trace;
 mod turns;
 mod unread;
+mod who;
 mod write_timeout;
 
 pub use app::{Check, Stores};

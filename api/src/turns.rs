@@ -8,7 +8,7 @@ use boxbox_schemas::{DriverId, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::access::Who;
+use crate::who::Who;
 
 /// Places that requests wait for.
 pub(crate) struct Turns {

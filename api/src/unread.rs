@@ -15,8 +15,8 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
-use crate::access::Who;
 use crate::problem::Problem;
+use crate::who::Who;
 
 /// Bytes of all answers that are not read yet.
 const ALL_MAX_BYTES: usize = 96 << 20;

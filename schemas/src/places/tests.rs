@@ -1,3 +1,5 @@
+//! What [`Places`] never lets happen, whoever comes and goes.
+
 use proptest::prelude::*;
 
 use super::*;
