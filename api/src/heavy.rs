@@ -10,15 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use boxbox_schemas::places::{Caps, Full};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::app::App;
+use crate::metrics::ApiMetrics;
 use crate::paths;
 use crate::problem::Problem;
 use crate::turns::Turns;
@@ -83,7 +81,8 @@ impl Heavy {
         })
     }
 
-    async fn answer(&self, who: Who, weight_mib: u32, make: impl Future<Output = Response> + Send + 'static) -> Result<Response, Refusal> {
+    /// The answer of a heavy request, when its turn has come; `make` makes it.
+    pub(crate) async fn answer(&self, who: Who, weight_mib: u32, make: impl Future<Output = Response> + Send + 'static) -> Result<Response, Refusal> {
         let _admitted = self.admitted.take(who.unnamed_address(), who.holder).map_err(Refusal::TooMany)?;
         let turn = async {
             let running = self.running.wait(&who).await;
@@ -134,7 +133,7 @@ impl<T> Drop for CutOff<T> {
 }
 
 /// Why a heavy request gets no answer now.
-enum Refusal {
+pub(crate) enum Refusal {
     TooMany(Full),
     Busy,
     Unread,
@@ -142,7 +141,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn problem(self, app: &App) -> Problem {
+    pub(crate) fn problem(self, metrics: &ApiMetrics) -> Problem {
         let (reason, problem) = match self {
             Refusal::TooMany(full) => {
                 (full.name(), Problem::too_many("too_many_requests", "Too many requests of yours are waiting for an answer: let some end first."))
@@ -153,17 +152,7 @@ impl Refusal {
             }
             Refusal::Stopping => ("stopping", Problem::unavailable("stopping", "The server is stopping. Try again.")),
         };
-        app.metrics.heavy_refused.with(reason).increment(1);
+        metrics.heavy_refused.with(reason).increment(1);
         problem
-    }
-}
-
-/// The layer: a heavy request waits for its turn, any other passes.
-pub(crate) async fn take_turns(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let weight = request.extensions().get::<MatchedPath>().and_then(|path| weight_mib(path.as_str()));
-    let (Some(weight), Some(who)) = (weight, request.extensions().get::<Who>().copied()) else { return next.run(request).await };
-    match app.heavy.answer(who, weight, next.run(request)).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.problem(&app).into_response(),
     }
 }

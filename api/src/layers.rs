@@ -14,8 +14,10 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use crate::app::App;
+use crate::heavy;
 use crate::paths;
 use crate::problem::Problem;
+use crate::who::Who;
 
 /// Counts and times each request; sets the headers that all answers have.
 pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -66,5 +68,15 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.metrics.in_flight.decrement(1.0);
+    }
+}
+
+/// A heavy request waits for its turn, any other passes.
+pub(crate) async fn take_turns(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let weight = request.extensions().get::<MatchedPath>().and_then(|path| heavy::weight_mib(path.as_str()));
+    let (Some(weight), Some(who)) = (weight, request.extensions().get::<Who>().copied()) else { return next.run(request).await };
+    match app.heavy.answer(who, weight, next.run(request)).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.problem(&app.metrics).into_response(),
     }
 }

@@ -35,7 +35,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::app::App;
 use crate::paths::{DOCUMENT, READER};
 use crate::problem::Problem;
-use crate::{access, heavy, layers, openapi, page};
+use crate::{access, layers, openapi, page};
 
 /// The routes that the document describes, and the document. A route that is added here is in both.
 pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
@@ -107,7 +107,7 @@ fn with_layers(router: Router<Arc<App>>, app: Arc<App>, local: bool, nothing: &'
                 "This route does not have this method; `Allow` lists those that it has.",
             )
         })
-        .layer(from_fn_with_state(app.clone(), heavy::take_turns))
+        .layer(from_fn_with_state(app.clone(), layers::take_turns))
         .layer(from_fn_with_state(access::Guarded { app: app.clone(), local }, access::guard))
         .layer(from_fn_with_state(app.clone(), layers::contain))
         .layer(from_fn_with_state(app.clone(), layers::observe))
