@@ -21,6 +21,7 @@ pub mod partition;
 mod processor;
 mod pump;
 pub mod recompute;
+mod releases;
 mod session;
 mod status;
 
