@@ -4,6 +4,7 @@
 
 mod access;
 mod cli;
+mod clock_watch;
 mod data;
 mod demo;
 mod fleet;
@@ -20,6 +21,15 @@ mod simulate;
 
 use std::time::Duration;
 
+/// What this program writes is for its user alone: keys, logs and spools hold what others must not read or change.
+#[cfg(unix)]
+fn private_files() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+#[cfg(not(unix))]
+fn private_files() {}
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -28,6 +38,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> std::process::ExitCode {
     let cli = cli::Cli::of_process();
+    private_files();
     // Standard output is for results; logs go to standard error.
     let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(cli::DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

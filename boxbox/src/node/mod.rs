@@ -3,35 +3,43 @@
 pub mod handles;
 mod lives;
 pub mod options;
+mod room;
 pub mod stores;
 pub mod up;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boxbox_api::{Api, Check};
-use boxbox_ingest::Edge;
-use boxbox_log::Log;
+use boxbox_ingest::{Edge, ExpiryClock};
+use boxbox_log::{Kept, Log};
 use boxbox_processor::Processor;
+use boxbox_schemas::wall::WallClock;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
 use boxbox_store::{Sessions, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::authority::{self, Known};
 use crate::access::identity::{self, ServerIdentity};
 use crate::access::{auth, control};
+use crate::clock_watch;
 use crate::data::{DataFolder, Running};
 use crate::node::handles::Budget;
 use crate::node::lives::StoredLives;
 use crate::node::options::{NodeOptions, Roles};
+use crate::node::room::Room;
 use crate::node::stores::{Opened, StoreOptions};
 
 /// Buckets of histograms, seconds: from a commit on a fast disk to the timeouts. 0.5 s is the threshold of the platform's alert.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// For how long who is connected when a grant expires may go on: the longest race ends within it.
+const GRANT_GRACE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Running services. Stop them with [`Node::stop`]; when the node is dropped instead, they run until the runtime ends.
 pub struct Node {
@@ -46,6 +54,9 @@ pub struct Node {
     // In the order in which they stop: the edge drains first, the API answers to the end.
     services: Vec<Service>,
     failed: CancellationToken,
+    kept: Option<Kept>,
+    // The clocks are watched as long as somebody listens.
+    _clock: watch::Receiver<WallClock>,
 }
 
 struct Service {
@@ -62,17 +73,22 @@ impl Node {
         // Too few handles are an error before anything is opened. The log's partitions are known only when it is open.
         Budget::of(limit, &options.workload(None), wanted)?;
         let folder = DataFolder::open(&options.data, roles.alone())?;
-        let identity = identity::load_or_make(folder.path())?;
         let prometheus = install_metrics()?;
+        let clock = clock_watch::begin(folder.path(), clock_watch::of_this_machine())?;
+        let identity = identity::load_or_make(folder.path())?;
         let control = control::open(&options.log).await?;
         // A node that learns keys from a control topic makes none, except `up`, which makes a grant and needs a key for it.
         let make_key = control.is_none() || roles.alone().is_none();
         let Known { authority, suspension } = authority::watch(folder.path(), control, make_key).await?;
-        let log = open_log(&folder, options).await?;
+        let log = open_log(&folder, options, clock.clone()).await?;
         let budget = Budget::of(limit, &options.workload(log.as_ref().map(|log| log.partitions() as usize)), wanted)?;
         budget.show();
         if let Some(log) = log.as_ref().filter(|_| roles.processor && matches!(options.stores, StoreOptions::Files)) {
             folder.belongs_to(log.id())?;
+        }
+        let kept = log.as_ref().and_then(|log| log.kept());
+        if let Some(warning) = Room::of(folder.path(), kept, &folder.archive(), options).and_then(|room| room.warning()) {
+            tracing::warn!("{warning}");
         }
         let stores = match roles {
             // The edge uses only the log.
@@ -91,6 +107,8 @@ impl Node {
             feed: None,
             services: vec![],
             failed: CancellationToken::new(),
+            kept,
+            _clock: clock.clone(),
         };
         let mut checks = vec![Check::new("grants", move || suspension.check())];
         if roles.ingest {
@@ -106,6 +124,7 @@ impl Node {
                 Some(sessions) => edge.with_lives(Arc::new(StoredLives::new(sessions.clone()))),
                 None => edge,
             };
+            let edge = edge.with_clock(ExpiryClock { wall: clock.clone(), grace: GRANT_GRACE });
             node.quic = Some(edge.local_addr());
             let health = edge.health();
             checks.push(Check::new("edge", move || {
@@ -170,6 +189,10 @@ impl Node {
     pub fn sessions(&self) -> anyhow::Result<&Arc<dyn Sessions>> {
         self.sessions.as_ref().context("this process has no stores")
     }
+    /// What the log of files kept when it was opened.
+    pub fn kept(&self) -> Option<Kept> {
+        self.kept
+    }
     /// Tenant of the grants that this node makes.
     pub fn tenant(&self) -> TenantId {
         self.tenant
@@ -208,13 +231,16 @@ impl Node {
     }
 }
 
-async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<Option<Arc<dyn Log>>> {
+async fn open_log(folder: &DataFolder, options: &NodeOptions, clock: watch::Receiver<WallClock>) -> anyhow::Result<Option<Arc<dyn Log>>> {
     // The API needs no log to read the stores. With a log it can also close sessions.
     if options.roles == Roles::API && options.log.url.is_none() {
         return Ok(None);
     }
     let log = match &options.log.url {
-        Some(url) => boxbox_log::open(url, options.log.open_options()?).await?,
+        Some(url) => {
+            let embedded = options.log_retention.options(clock);
+            boxbox_log::open(url, boxbox_log::open::Options { embedded, ..options.log.open_options()? }).await?
+        }
         None if options.roles.alone().is_some() => {
             bail!(
                 "one service needs a log that the other services can reach: give --log-url kafka://host:9092/topic, or run all services with `boxbox up`"
@@ -222,8 +248,8 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<
         }
         None => {
             // Opened by its path and not as a URL, in which '?' and '#' have a meaning.
-            let path = folder.log();
-            let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, Default::default())).await?;
+            let (path, retention) = (folder.log(), options.log_retention.options(clock));
+            let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, retention)).await?;
             Arc::new(opened?)
         }
     };
