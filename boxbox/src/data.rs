@@ -10,6 +10,7 @@
 //!   auth/         signing keys (with a Kafka log only where grants are made), certificate, revocations; `grant` changes
 //!                 them while the services run
 //!   spool/        unacked frames of `replay --to`
+//!   clock         what the time was last (`clock_watch.rs`)
 //!   run.json      where the services listen now
 //! ```
 
@@ -47,6 +48,7 @@ impl DataFolder {
     /// Create the folder if needed and lock it for this process: the whole folder, or with `role` for one service of several processes.
     pub fn open(path: &Path, role: Option<&str>) -> anyhow::Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("cannot create the data folder {}: choose another with --data", path.display()))?;
+        make_private(path)?;
         let lock_path = path.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&lock_path);
         let mut lock = lock.with_context(|| format!("cannot write in the data folder {}: choose another with --data", path.display()))?;
@@ -132,6 +134,51 @@ impl Drop for DataFolder {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.path.join("run.json"));
     }
+}
+
+/// Take the rights of others from a data folder, which a version before, or a person, may have made open.
+#[cfg(unix)]
+fn make_private(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.permissions().mode();
+    if mode & OTHERS != 0
+        && let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode & !OTHERS))
+    {
+        // The folder is another user's, as a mounted disk may be.
+        tracing::warn!(%error, folder = %path.display(), "other users of this machine can look into the data folder: chmod 700 is better");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// The rights of all users but the owner.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
+/// Read a file that holds a key.
+///
+/// # Errors
+/// If it cannot be read, or if other users can read or change it: then its key is not a secret.
+pub fn read_key(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let key = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    #[cfg(unix)]
+    {
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.permissions());
+        anyhow::ensure!(
+            mode & OTHERS == 0,
+            "other users of this machine can read or change the key {} (its mode is {:03o}). If nobody has, run: chmod 600 {}; else delete it and \
+             make a new one",
+            path.display(),
+            mode & 0o777,
+            path.display()
+        );
+    }
+    Ok(key)
 }
 
 /// Where the services of a data folder listen, if they run.

@@ -4,6 +4,7 @@
 
 mod access;
 mod cli;
+mod clock_watch;
 mod data;
 mod demo;
 mod fleet;
@@ -23,6 +24,15 @@ use std::time::Duration;
 
 use crate::show::stderr;
 
+/// What this program writes is for its user alone: keys, logs and spools hold what others must not read or change.
+#[cfg(unix)]
+fn private_files() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
+#[cfg(not(unix))]
+fn private_files() {}
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -32,6 +42,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 fn main() -> std::process::ExitCode {
     cli::secret::hide();
     let cli = cli::Cli::of_process();
+    private_files();
     // Standard output is for results; logs go to standard error.
     tracing_subscriber::fmt().with_env_filter(cli.log.filter()).with_ansi(stderr::has_colours()).with_writer(|| stderr::Stderr).init();
     // Commands that are only clients need it as well: a race has one connection for each car.

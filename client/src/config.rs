@@ -118,6 +118,9 @@ pub struct Timing {
     pub backoff_base: Duration,
     /// Longest wait while the edge cannot be reached.
     pub backoff_cap: Duration,
+    /// How often a client whose grant has expired tries again, at most (a random part of it later): a server whose clock is wrong says so
+    /// of a good grant.
+    pub expired_retry: Duration,
     /// Longest wait while the edge answers but its log does not: short, so that acks resume soon after an outage.
     pub backoff_alive_cap: Duration,
 }
@@ -131,6 +134,7 @@ impl Default for Timing {
             ack_silence: Duration::from_millis(limits::ACK_SILENCE_MS),
             backoff_base: Duration::from_millis(100),
             backoff_cap: Duration::from_secs(5),
+            expired_retry: Duration::from_secs(120),
             backoff_alive_cap: Duration::from_secs(1),
         }
     }

@@ -35,11 +35,13 @@ async fn stay_connected(shared: &Arc<Shared>, tls: &Tls) {
         }
         let (why, welcomed, progressed) = (ended.why, ended.welcomed, ended.progressed);
         if let Some(refusal) = refusal(&why, welcomed) {
+            let again = slow_retry(refusal.code, &shared.config.timing);
             shared.status.send_replace(Status::Refused(refusal.clone()));
             shared.event(Event::Refused(refusal));
             tokio::select! {
                 () = shared.stop.cancelled() => break,
                 () = shared.reconnect.notified() => {}
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
             }
             backoff = Backoff::default();
             continue;
@@ -61,6 +63,12 @@ fn refusal(why: &Ended, welcomed: bool) -> Option<Refusal> {
         Ended::Closed { code, detail } if !tries_again(*code, welcomed) => Some(Refusal { code: *code, detail: detail.clone() }),
         _ => None,
     }
+}
+
+/// After how long a refused client tries again by itself: an expired grant may be good, because the clock of the server may be wrong, and
+/// the spool keeps what is driven until then. What else is refused stays refused.
+fn slow_retry(code: CloseCode, timing: &Timing) -> Option<Duration> {
+    (code == CloseCode::GRANT_EXPIRED).then(|| timing.expired_retry.mul_f64(1.0 + fastrand::f64()))
 }
 
 /// Full jitter: a random part of a time that doubles, so that many clients do not reconnect at once.
@@ -142,6 +150,10 @@ mod tests {
     fn a_grant_is_refused_for_good_and_a_late_hello_is_not() {
         let closed = |code| Ended::Closed { code, detail: String::new() };
         assert!(refusal(&closed(CloseCode::GRANT_EXPIRED), false).is_some());
+        let timing = Timing::default();
+        let again = slow_retry(CloseCode::GRANT_EXPIRED, &timing).unwrap();
+        assert!(again >= timing.expired_retry && again <= 2 * timing.expired_retry);
+        assert_eq!(slow_retry(CloseCode::GRANT_REVOKED, &timing), None);
         assert!(refusal(&closed(CloseCode::VERSION), true).is_some());
         assert!(refusal(&closed(CloseCode::PROTOCOL), true).is_some());
         assert!(refusal(&closed(CloseCode::PROTOCOL), false).is_none());

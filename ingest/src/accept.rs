@@ -1,9 +1,10 @@
 //! Accepting connections: the edge decides about an attempt at once, and then serves the connection in a separate task.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use boxbox_schemas::places::{Full, Place};
+use boxbox_schemas::{DriverId, TenantId};
 use quinn::Incoming;
 use tokio::sync::mpsc;
 
@@ -16,8 +17,8 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
     let metrics = core.metrics();
     let address = incoming.remote_address().ip();
     let verdict = core.admission.lock().decide(address, incoming.remote_address_validated(), Instant::now());
-    match verdict {
-        Verdict::Accept => {}
+    let place = match verdict {
+        Verdict::Accept(place) => place,
         Verdict::Retry => {
             metrics.retries.increment(1);
             // quinn allows a Retry for every attempt whose address is not validated yet.
@@ -32,8 +33,8 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
             metrics.connections_refused.with(reason).increment(1);
             return incoming.refuse();
         }
-    }
-    let mut guard = AdmissionGuard { core: core.clone(), address, in_handshake: true };
+    };
+    let mut guard = AdmissionGuard { core: core.clone(), place: Some(place), in_handshake: true };
     let alive = alive.clone();
     let connecting = match incoming.accept() {
         Ok(connecting) => connecting,
@@ -46,7 +47,7 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
             Ok(Err(_)) => return core.metrics().connections_refused.with("handshake").increment(1),
             Err(_) => return core.metrics().connections_refused.with("handshake_timeout").increment(1),
         };
-        let Some(connection) = connection::accept(&core, connection).await else { return };
+        let Some(connection) = connection::accept(&core, connection, |tenant, driver| guard.name(tenant, driver)).await else { return };
         guard.handshake_ended();
         // A second task, so that the memory of the handshake's future is not kept for the life of the connection.
         tokio::spawn(async move {
@@ -59,11 +60,17 @@ pub(crate) fn admit(core: &Arc<Core>, incoming: Incoming, alive: &mpsc::Sender<(
 /// Counts one accepted connection in the admission budgets until it is dropped.
 struct AdmissionGuard {
     core: Arc<Core>,
-    address: IpAddr,
+    /// Some until the guard is dropped.
+    place: Option<Place>,
     in_handshake: bool,
 }
 
 impl AdmissionGuard {
+    /// The client is who its grant says. An error names what is full.
+    fn name(&mut self, tenant: TenantId, driver: DriverId) -> Result<(), Full> {
+        self.place.as_mut().map_or(Ok(()), |place| self.core.admission.lock().name(place, tenant, driver))
+    }
+
     fn handshake_ended(&mut self) {
         self.in_handshake = false;
         self.core.admission.lock().handshake_ended();
@@ -76,6 +83,8 @@ impl Drop for AdmissionGuard {
         if self.in_handshake {
             admission.handshake_ended();
         }
-        admission.connection_ended(self.address);
+        if let Some(place) = self.place.take() {
+            admission.connection_ended(place);
+        }
     }
 }

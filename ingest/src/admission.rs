@@ -1,5 +1,5 @@
-//! Which connection attempts may begin a handshake: budgets for all of them, for each address, and for open connections.
-//! Pure: the time is passed in.
+//! Which connection attempts may begin a handshake, and which clients may stay: a budget of handshakes for all and for each address and
+//! network, and places for open connections ([`Places`]). Pure: the time is passed in.
 //!
 //! Above a rate limit the edge does not answer. A flood then costs nothing, and an honest client, which repeats its first
 //! packet after a second, still gets in. When there are too many connections the edge refuses, so that the client tries
@@ -9,16 +9,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use boxbox_schemas::places::{Full, Group, Place, Places};
+use boxbox_schemas::{DriverId, TenantId};
+
 use crate::config::Limits;
 
-/// Addresses that are remembered at most. Beyond it, idle addresses with full buckets are forgotten, and no new address gets in.
-const ADDRESSES_MAX: usize = 16_384;
+/// Addresses and networks that are remembered at most. Beyond it, those with full buckets are forgotten, and no new one gets in.
+const PEERS_MAX: usize = 3 * 16_384;
 
 /// The decision about a connection attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Begin the handshake; the connection is counted until [`Admission::connection_ended`].
-    Accept,
+    /// Begin the handshake; the place is taken until [`Admission::connection_ended`].
+    Accept(Place),
     /// Ask the client to prove its address first.
     Retry,
     /// Do not answer, for this reason.
@@ -32,60 +35,69 @@ pub(crate) enum Verdict {
 pub(crate) struct Admission {
     limits: Limits,
     all: Bucket,
-    open: usize,
     pending: usize,
-    addresses: HashMap<u64, Peer>,
-}
-
-#[derive(Debug)]
-struct Peer {
-    bucket: Bucket,
-    open: usize,
+    places: Places,
+    /// Handshakes of each address and network.
+    peers: HashMap<Group, Bucket>,
 }
 
 impl Admission {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
         let all = Bucket::full(limits.handshakes_per_s, limits.handshake_burst, now);
-        Self { limits, all, open: 0, pending: 0, addresses: HashMap::new() }
+        Self { places: Places::new(limits.caps()), limits, all, pending: 0, peers: HashMap::new() }
     }
 
     /// Decides about an attempt from `address`; `validated`: the client has proved that it receives packets there.
     pub(crate) fn decide(&mut self, address: IpAddr, validated: bool, now: Instant) -> Verdict {
-        let exempt = self.limits.exempt_loopback && address.to_canonical().is_loopback();
-        let key = key(address);
-        if !exempt {
-            if self.addresses.len() >= ADDRESSES_MAX && !self.addresses.contains_key(&key) {
-                self.addresses.retain(|_, peer| peer.open > 0 || !peer.bucket.is_full(now));
-                if self.addresses.len() >= ADDRESSES_MAX {
-                    return Verdict::Ignore("addresses");
-                }
-            }
-            let fresh = || Peer { bucket: Bucket::full(self.limits.address_handshakes_per_s, self.limits.address_handshake_burst, now), open: 0 };
-            let peer = self.addresses.entry(key).or_insert_with(fresh);
-            if !peer.bucket.has(now) {
-                return Verdict::Ignore("address_rate");
-            }
-            if peer.open >= self.limits.connections_per_address {
-                return Verdict::Refuse("address_connections");
-            }
+        let counted = Some(address).filter(|address| !(self.limits.exempt_loopback && address.to_canonical().is_loopback()));
+        let groups = || counted.into_iter().flat_map(Group::of);
+        if let Some(reason) = groups().find_map(|group| self.too_fast(group, now)) {
+            return Verdict::Ignore(reason);
         }
         if !self.all.has(now) {
             return Verdict::Ignore("rate");
         }
-        if self.open >= self.limits.connections {
-            return Verdict::Refuse("connections");
-        }
-        if !validated && self.pending >= self.limits.retry_above_pending {
-            return Verdict::Retry;
-        }
+        let retry = !validated && self.pending >= self.limits.retry_above_pending;
+        let place = match self.places.take(counted) {
+            Ok(place) if retry => {
+                self.places.leave(place);
+                return Verdict::Retry;
+            }
+            Ok(place) => place,
+            Err(full) => return Verdict::Refuse(reason(full)),
+        };
         self.all.take();
-        if let Some(peer) = self.addresses.get_mut(&key).filter(|_| !exempt) {
-            peer.bucket.take();
-            peer.open += 1;
+        for group in groups() {
+            if let Some(bucket) = self.peers.get_mut(&group) {
+                bucket.take();
+            }
         }
-        self.open += 1;
         self.pending += 1;
-        Verdict::Accept
+        Verdict::Accept(place)
+    }
+
+    /// Why an address or a network may not begin a handshake now.
+    fn too_fast(&mut self, group: Group, now: Instant) -> Option<&'static str> {
+        if self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&group) {
+            self.peers.retain(|_, bucket| !bucket.is_full(now));
+            if self.peers.len() >= PEERS_MAX {
+                return Some("addresses");
+            }
+        }
+        // A network has its hosts' budgets some times over: a home is not one host, and still no crowd.
+        let (times, reason) = match group {
+            Group::V6 { bits: 48, .. } => (4, "net48_rate"),
+            Group::V6 { bits: 56, .. } => (2, "net56_rate"),
+            _ => (1, "address_rate"),
+        };
+        let (per_s, burst) = (self.limits.address_handshakes_per_s, self.limits.address_handshake_burst);
+        let bucket = self.peers.entry(group).or_insert_with(|| Bucket::full(per_s.saturating_mul(times), burst.saturating_mul(times), now));
+        (!bucket.has(now)).then_some(reason)
+    }
+
+    /// The client at `place` has shown its grant. An error names what is full: the client must not stay.
+    pub(crate) fn name(&mut self, place: &mut Place, tenant: TenantId, driver: DriverId) -> Result<(), Full> {
+        self.places.name(place, tenant, driver)
     }
 
     /// An accepted connection has finished its handshake and hello, or has ended before.
@@ -94,11 +106,8 @@ impl Admission {
     }
 
     /// An accepted connection has ended.
-    pub(crate) fn connection_ended(&mut self, address: IpAddr) {
-        self.open = self.open.saturating_sub(1);
-        if let Some(peer) = self.addresses.get_mut(&key(address)) {
-            peer.open = peer.open.saturating_sub(1);
-        }
+    pub(crate) fn connection_ended(&mut self, place: Place) {
+        self.places.leave(place);
     }
 
     /// Handshakes and hellos that are not finished.
@@ -107,12 +116,16 @@ impl Admission {
     }
 }
 
-/// The key under which an address is counted: an IPv4 address, or the 64-bit network of an IPv6 address.
-fn key(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        // 2001:db8::/32 is reserved for documentation, so these keys equal no real network.
-        IpAddr::V4(v4) => 0x2001_0db8_0000_0000 | u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
+/// What is full, as the metrics name it.
+pub(crate) fn reason(full: Full) -> &'static str {
+    match full {
+        Full::All => "connections",
+        Full::Reserved => "reserved_connections",
+        Full::Address => "address_connections",
+        Full::Net56 => "net56_connections",
+        Full::Net48 => "net48_connections",
+        Full::Driver => "driver_connections",
+        Full::Tenant => "tenant_connections",
     }
 }
 
@@ -173,22 +186,22 @@ mod tests {
         fn budgets_hold(steps in proptest::collection::vec((0u8..6, 0u64..400, any::<bool>(), any::<bool>()), 1..400)) {
             let (limits, start) = (limits(), Instant::now());
             let mut admission = Admission::new(limits.clone(), start);
-            let (mut now, mut open, mut accepted) = (start, Vec::<IpAddr>::new(), Vec::<(Instant, IpAddr)>::new());
+            let (mut now, mut open, mut accepted) = (start, Vec::<(IpAddr, Place)>::new(), Vec::<(Instant, IpAddr)>::new());
             for (host, ms, validated, leave) in steps {
                 now += Duration::from_millis(ms);
-                if leave && let Some(gone) = open.pop() {
+                if leave && let Some((_, gone)) = open.pop() {
                     admission.handshake_ended();
                     admission.connection_ended(gone);
                 }
                 let address = IpAddr::from([10, 0, 0, host]);
                 let verdict = admission.decide(address, validated, now);
                 prop_assert!(verdict != Verdict::Retry || !validated);
-                if verdict == Verdict::Accept {
-                    open.push(address);
+                if let Verdict::Accept(place) = verdict {
+                    open.push((address, place));
                     accepted.push((now, address));
                 }
                 prop_assert!(open.len() <= limits.connections);
-                prop_assert!(open.iter().filter(|a| **a == address).count() <= limits.connections_per_address);
+                prop_assert!(open.iter().filter(|(a, _)| *a == address).count() <= limits.connections_per_address);
                 // In any window up to now: at most the burst and what was refilled within the window.
                 for (i, (since, _)) in accepted.iter().enumerate() {
                     let refilled = now.duration_since(*since).as_secs_f64();
@@ -201,20 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_address_and_mapped_ipv4_is_ipv4() {
-        let (a, b, c): (IpAddr, IpAddr, IpAddr) =
-            ("2a00:1:2:3::1".parse().unwrap(), "2a00:1:2:3:ffff::9".parse().unwrap(), "2a00:1:2:4::1".parse().unwrap());
-        assert_eq!(key(a), key(b));
-        assert_ne!(key(a), key(c));
-        assert_eq!(key("::ffff:192.0.2.1".parse().unwrap()), key("192.0.2.1".parse().unwrap()));
-    }
-
-    #[test]
     fn loopback_is_exempt_only_from_the_budgets_of_addresses() {
         let now = Instant::now();
         let mut admission = Admission::new(Limits { retry_above_pending: 100, ..limits() }, now);
         let verdicts: Vec<_> = (0..16).map(|_| admission.decide(IpAddr::from([127, 0, 0, 1]), false, now)).collect();
-        assert!(verdicts[..15].iter().all(|v| *v == Verdict::Accept));
+        assert!(verdicts[..15].iter().all(|v| matches!(v, Verdict::Accept(_))));
         assert_eq!(verdicts[15], Verdict::Ignore("rate"));
     }
 
@@ -225,6 +229,21 @@ mod tests {
         for i in 0..40_000u32 {
             admission.decide(IpAddr::from((0x0a00_0000 + i).to_be_bytes()), true, now);
         }
-        assert!(admission.addresses.len() <= ADDRESSES_MAX);
+        assert!(admission.peers.len() <= PEERS_MAX);
+    }
+
+    /// Nobody's addresses are so many that they take the handshakes of all others: not one host's, not one network's.
+    #[test]
+    fn a_network_of_ipv6_is_no_crowd() {
+        let now = Instant::now();
+        let crowd =
+            Limits { handshake_burst: 100_000, connections: 100_000, retry_above_pending: 100_000, connections_per_net48: 100_000, ..limits() };
+        let accepted = |admission: &mut Admission, net: u16| {
+            let from = |host: u32| IpAddr::from([0x2a00, 1, net, host as u16, 0, 0, 0, 9]);
+            (0..20_000).filter(|host| matches!(admission.decide(from(*host), true, now), Verdict::Accept(_))).count()
+        };
+        let mut admission = Admission::new(crowd, now);
+        assert_eq!(accepted(&mut admission, 1), 16, "four times the burst of one address");
+        assert_eq!(accepted(&mut admission, 2), 16, "another network has its own");
     }
 }

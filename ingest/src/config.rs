@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use boxbox_schemas::ShortId;
 use boxbox_schemas::limits::{HANDSHAKE_MS, IDLE_MS, STREAM_UNACKED_MAX_BYTES, STREAMS_PER_CONNECTION};
+use boxbox_schemas::places::Caps;
 use boxbox_schemas::stamp::LOG_RECORD_MAX_BYTES;
+
+pub use crate::pace::Rate;
 
 /// Where an edge listens, its name, and its limits.
 #[derive(Clone, Debug)]
@@ -39,8 +42,18 @@ impl fmt::Debug for Identity {
 pub struct Limits {
     /// Open connections. An idle connection costs about 50 KB, so these take half a gigabyte at most.
     pub connections: usize,
+    /// Of these, for clients whose grant was accepted: who shows no grant cannot take them.
+    pub connections_reserved: usize,
     /// Open connections from one address (IPv4 /32, IPv6 /64): enough for a whole league behind one router.
     pub connections_per_address: usize,
+    /// Open connections from one /56 of IPv6, which many providers give to one home.
+    pub connections_per_net56: usize,
+    /// Open connections from one /48 of IPv6, which anyone can have.
+    pub connections_per_net48: usize,
+    /// Open connections of one driver: several relays, and old ones that the network lost and that are not timed out yet.
+    pub connections_per_driver: usize,
+    /// Open connections of one tenant: others always find places.
+    pub connections_per_tenant: usize,
     /// New connections a second. A handshake with its grant costs about 0.5 ms of CPU: 400 take a fifth of a core.
     pub handshakes_per_s: u32,
     /// New connections in a burst: all clients of a large event after a restart.
@@ -63,6 +76,11 @@ pub struct Limits {
     pub streams_per_connection: u32,
     /// Open data streams of one driver over all connections: enough for several relays and their reconnects.
     pub streams_per_driver: usize,
+    /// What one driver may send. A car at 60 Hz is about 20 kB/s, a client that also sends all cars it sees some 200 kB/s; an hour's
+    /// spool of one car (75 MB) is in the burst and a few seconds.
+    pub driver_rate: Rate,
+    /// What one tenant may send: 3,000 cars.
+    pub tenant_rate: Rate,
     /// Bytes of one stream in flight to the log (W9). Beyond it the edge stops reading that stream.
     pub stream_unacked_bytes: usize,
     /// Bytes in flight to one partition, so that a dead partition stalls only its own sessions. Below the log's own limit.
@@ -99,7 +117,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            connections_reserved: 1_000,
             connections_per_address: 64,
+            connections_per_net56: 256,
+            connections_per_net48: 1_024,
+            connections_per_driver: 32,
+            connections_per_tenant: 7_500,
             handshakes_per_s: 400,
             handshake_burst: 1_000,
             address_handshakes_per_s: 5,
@@ -111,6 +134,8 @@ impl Default for Limits {
             idle_timeout: Duration::from_millis(IDLE_MS),
             streams_per_connection: STREAMS_PER_CONNECTION,
             streams_per_driver: 64,
+            driver_rate: Rate { bytes_per_s: 4 << 20, burst_bytes: 64 << 20 },
+            tenant_rate: Rate { bytes_per_s: 64 << 20, burst_bytes: 512 << 20 },
             stream_unacked_bytes: STREAM_UNACKED_MAX_BYTES,
             partition_unacked_bytes: 12 << 20,
             tenant_unacked_bytes: 24 << 20,
@@ -130,6 +155,27 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// These limits with another number of connections. A tenant keeps its part of them (three in four), and so do clients with a grant
+    /// (one in ten).
+    #[must_use]
+    pub fn with_connections(self, connections: usize) -> Self {
+        Self { connections, connections_reserved: connections / 10, connections_per_tenant: connections.saturating_sub(connections / 4), ..self }
+    }
+
+    /// How places are counted.
+    pub(crate) fn caps(&self) -> Caps {
+        let cap = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Caps {
+            all: cap(self.connections),
+            reserved: cap(self.connections_reserved.min(self.connections / 10)),
+            address: cap(self.connections_per_address),
+            net56: cap(self.connections_per_net56),
+            net48: cap(self.connections_per_net48),
+            driver: cap(self.connections_per_driver),
+            tenant: cap(self.connections_per_tenant),
+        }
+    }
+
     /// Checks that the longest record fits every limit in bytes and that the numbers fit their types. The error says what to change.
     pub(crate) fn check(&self) -> Result<(), String> {
         let budgets = [
@@ -141,6 +187,11 @@ impl Limits {
         for (name, bytes) in budgets {
             if !(LOG_RECORD_MAX_BYTES..=u32::MAX as usize).contains(&bytes) {
                 return Err(format!("{name} is {bytes}: it must hold the longest record ({LOG_RECORD_MAX_BYTES} bytes) and be below 4 GiB"));
+            }
+        }
+        for (name, rate) in [("driver_rate", self.driver_rate), ("tenant_rate", self.tenant_rate)] {
+            if rate.bytes_per_s == 0 {
+                return Err(format!("{name} is 0 bytes/s: it must be at least 1"));
             }
         }
         if self.threads == 0 {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use boxbox_log::{AppendError, Completion, Completions, Ticket, Writer};
 use boxbox_schemas::grant::Authority;
@@ -16,12 +16,14 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::admission::Admission;
 use crate::budgets::Budgets;
 use crate::config::Limits;
+use crate::expiry::{ExpiryClock, Graces};
 use crate::flow::Flow;
 use crate::flows::{Flows, Linked};
 use crate::health::Health;
 use crate::life::Lives;
 use crate::link::{CloseRequest, Link};
 use crate::metrics::EdgeMetrics;
+use crate::pace::{Pace, Paces};
 
 /// Connections whose acks are written before other tasks get a turn.
 const LINKS_A_TURN: usize = 256;
@@ -38,11 +40,16 @@ pub(crate) struct Core {
     partitions: Vec<Arc<Semaphore>>,
     tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
     drivers: Mutex<HashMap<(TenantId, DriverId), usize>>,
+    driver_paces: Paces<(TenantId, DriverId)>,
+    tenant_paces: Paces<TenantId>,
     all: Arc<Semaphore>,
     // Set once, right after the log has made it: the log needs the ack path for that.
     writer: OnceLock<Box<dyn Writer>>,
     /// Who knows the life of sessions; set before the first connection, if at all.
     pub(crate) lives: OnceLock<Arc<dyn Lives>>,
+    /// What expires grants; without it this machine's wall clock does.
+    pub(crate) clock: OnceLock<ExpiryClock>,
+    pub(crate) graces: Graces,
     started: Instant,
 }
 
@@ -70,9 +77,13 @@ impl Core {
             partitions: (0..partitions.max(1)).map(|_| budget(limits.partition_unacked_bytes)).collect(),
             tenants: Mutex::default(),
             drivers: Mutex::default(),
+            driver_paces: Paces::new(limits.driver_rate),
+            tenant_paces: Paces::new(limits.tenant_rate),
             all: budget(limits.unacked_bytes),
             writer: OnceLock::new(),
             lives: OnceLock::new(),
+            clock: OnceLock::new(),
+            graces: Graces::default(),
             started: Instant::now(),
             limits,
         }
@@ -95,6 +106,22 @@ impl Core {
     /// Milliseconds since the edge started, never 0.
     pub(crate) fn ms(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.started).as_millis() as u64 + 1
+    }
+
+    /// Time since the edge started.
+    pub(crate) fn since_start(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// The paces of a driver and of its tenant.
+    pub(crate) fn paces(&self, tenant: TenantId, driver: DriverId) -> [Arc<Pace>; 2] {
+        let now = self.since_start(Instant::now());
+        [self.driver_paces.of((tenant, driver), now), self.tenant_paces.of(tenant, now)]
+    }
+
+    /// The time by which grants expire, and the grace after it: Unix s, s.
+    pub(crate) fn expiry(&self) -> (i64, i64) {
+        self.clock.get().map_or_else(|| (unix_us() / 1_000_000, 0), |clock| (clock.now_s(), clock.grace_s()))
     }
 
     /// The partition of a session, and the budgets of one of its streams.

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::config::{Config, Identity};
 use crate::core::{AckPath, Core};
 use crate::error::EdgeError;
+use crate::expiry::ExpiryClock;
 use crate::health::Health;
 use crate::life::Lives;
 use crate::metrics::EdgeMetrics;
@@ -66,6 +67,14 @@ impl Edge {
     pub fn with_lives(self, lives: Arc<dyn Lives>) -> Self {
         // Once, before it runs: an edge that has one keeps it.
         let _ = self.core.lives.set(lives);
+        self
+    }
+
+    /// Have grants expire by `clock`, and not by this machine's wall clock.
+    #[must_use]
+    pub fn with_clock(self, clock: ExpiryClock) -> Self {
+        // Once, before it runs: an edge that has one keeps it.
+        let _ = self.core.clock.set(clock);
         self
     }
 

@@ -9,7 +9,7 @@ use boxbox_schemas::wire::{CloseCode, Notice};
 use tokio::time::MissedTickBehavior;
 
 use crate::connection::close_code_of;
-use crate::core::{Core, unix_us};
+use crate::core::Core;
 use crate::flows::Linked;
 use crate::link::CloseRequest;
 
@@ -36,10 +36,10 @@ fn once(core: &Core, now: Instant) {
     core.ack_path.health.stalled_streams.store(stalled, Relaxed);
 
     let authority = core.authority.borrow().clone();
-    let unix_s = unix_us() / 1_000_000;
+    let (now_s, grace_s) = core.expiry();
     let links: Vec<_> = core.links.lock().values().cloned().collect();
     for link in links {
-        if let Err(e) = authority.check(&link.verified, unix_s) {
+        if let Err(e) = core.graces.check(&authority, &link.verified, now_s, grace_s) {
             link.request_close(CloseRequest::new(close_code_of(e), e.to_string()));
         }
         if link.blocked_since().is_some_and(|since| now.saturating_duration_since(since) >= limits.slow_reader_after) {

@@ -6,6 +6,7 @@
 use boxbox_schemas::check;
 use boxbox_schemas::event::{Reject, VoidFrame};
 use boxbox_schemas::grant::{Ability, Grant};
+use boxbox_schemas::limits::FIRST_BASE_MAX;
 use boxbox_schemas::record::{Kind, Prelude, Record, RecordError, archive, seal};
 use boxbox_schemas::wire::{CloseCode, StreamHead};
 use bytes::Bytes;
@@ -72,12 +73,22 @@ impl Validator {
         if p.first_seq != expected {
             return refuse(CloseCode::SEQUENCE, "sequence", format!("a record begins at {}, expected {expected}", p.first_seq));
         }
+        if self.expected.is_none() && base > FIRST_BASE_MAX {
+            return refuse(CloseCode::SEQUENCE, "base_far", format!("base {base} is farther than any stream gets ({FIRST_BASE_MAX})"));
+        }
         if base < self.base || base > p.first_seq {
             return refuse(CloseCode::SEQUENCE, "base", format!("base {base} is outside {}..={}", self.base, p.first_seq));
         }
         let Ok(next) = record.next_seq() else {
             return refuse(CloseCode::FRAMING, "gap", "a gap whose end is unreadable or not after its start".into());
         };
+        if next - p.first_seq > FIRST_BASE_MAX {
+            return refuse(
+                CloseCode::FRAMING,
+                "gap",
+                format!("a gap of {} numbers is longer than any stream ({FIRST_BASE_MAX})", next - p.first_seq),
+            );
+        }
         let verdict = if self.abilities.cover(p.kind) { check::record(&record) } else { Err(Reject::ABILITY) };
         self.base = base;
         self.expected = Some(next);

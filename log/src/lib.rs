@@ -68,6 +68,26 @@ pub trait Log: Send + Sync + 'static {
 
     /// The offsets that can be read now.
     async fn bounds(&self, partition: u32) -> Result<Bounds, LogError>;
+
+    /// Nobody needs the records of `partition` below `below` any more: whoever processes the log has them, durably. A log in a folder
+    /// removes by size and age only what was released (see [`embedded::Options::retain_unreleased`]); others do nothing.
+    fn release(&self, partition: u32, below: Offset) {
+        let _ = (partition, below);
+    }
+
+    /// What the log keeps on this machine, if it does.
+    fn kept(&self) -> Option<Kept> {
+        None
+    }
+}
+
+/// What a log keeps on this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// When its oldest records were appended, Unix µs: at the latest, because records are removed many at a time.
+    pub oldest_us: i64,
 }
 
 /// The offsets that a partition holds.

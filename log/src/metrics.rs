@@ -15,6 +15,14 @@ boxbox_schemas::metrics! {
         partitions_without_space: gauge,
         /// Partitions of embedded logs that find no file handle for their next segment.
         partitions_without_handles: gauge,
+        /// Bytes of the files of embedded logs.
+        kept_bytes: gauge,
+        /// Unix time, seconds, of the oldest records of the embedded log: at the latest, because they are removed many at a time.
+        oldest_unix_seconds: gauge,
+        /// Bytes beyond the limit of embedded logs that are kept because results or archive have not processed them.
+        unprocessed_beyond_bytes: gauge,
+        /// Bytes that embedded logs have removed, by the limit: `size` or `age`.
+        trimmed_bytes: counter by "limit",
         /// Kafka producers replaced after a fatal error or a very long silence.
         producers_replaced: counter,
     }

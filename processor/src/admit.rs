@@ -4,6 +4,7 @@
 //!
 //! | the transmission | what happens |
 //! |---|---|
+//! | `base` is more than [`FIRST_BASE_MAX`] above `next` | refused: no stream gets so far. It counts as early, and leaves no hole |
 //! | `base > next` | everything below `base` was acked and never seen: a hole; `next = base` |
 //! | all of it below `next` | duplicate |
 //! | begins above `next` | early: not acked, by W6, so it comes again; dropped |
@@ -14,6 +15,7 @@
 use std::ops::Range;
 
 use boxbox_schemas::event::Reject;
+use boxbox_schemas::limits::FIRST_BASE_MAX;
 use boxbox_schemas::record::{Content, Kind};
 use boxbox_schemas::results::Ledger;
 use boxbox_schemas::stamp::LogRecord;
@@ -91,6 +93,9 @@ pub struct Verdict {
 
 /// Decide about `arrival` in a stream that has everything below `next` (E1).
 pub fn admit(next: u64, arrival: &Arrival) -> Verdict {
+    if arrival.base.saturating_sub(next) > FIRST_BASE_MAX {
+        return Verdict { hole: None, duplicates: 0, early: arrival.next - arrival.first, new: next..next, next };
+    }
     let hole = (arrival.base > next).then_some(next..arrival.base);
     let next = next.max(arrival.base);
     if arrival.first > next {
@@ -184,6 +189,21 @@ mod tests {
                 prop_assert!(new + verdict.duplicates + verdict.early == length, "every number of the record is accounted for");
             }
         }
+    }
+
+    /// A client that claims to have been acked farther than any stream gets leaves no hole of so many numbers, and stops nothing.
+    #[test]
+    fn a_base_far_ahead_is_refused_and_leaves_no_hole() {
+        for base in [FIRST_BASE_MAX + 11, 1 << 40, (1 << 48) - 10] {
+            let (mut book, far) = (ledger(), frames(base, base, base + 5));
+            for arrival in [frames(0, 0, 10), far, frames(10, 10, 15)] {
+                let verdict = admit(book.expected, &arrival);
+                account(&mut book, &arrival, &verdict);
+            }
+            assert_eq!((book.hole, book.early, book.admitted, book.expected), (0, 5, 15, 15), "{base}");
+            assert!(book.balances());
+        }
+        assert_eq!(admit(10, &frames(FIRST_BASE_MAX + 10, FIRST_BASE_MAX + 10, FIRST_BASE_MAX + 15)).hole, Some(10..FIRST_BASE_MAX + 10));
     }
 
     /// A client that claims nearly the whole number space again and again must not overflow the account.

@@ -37,6 +37,10 @@ pub struct Config {
     pub close_after: Duration,
     /// A closed session is retired when its last record is this old, by this machine's clock (E9a).
     pub retire_after: Duration,
+    /// What results and archive have committed is released to the log after this time: longer than a system keeps written data in memory.
+    pub release_after: Duration,
+    /// If the log has removed records that were not processed: go on behind them, and count them. Otherwise their partition stops.
+    pub skip_removed: bool,
     /// First pause before a retry; it doubles up to `retry_last`.
     pub retry_first: Duration,
     /// Longest pause before a retry: results continue at most this long after an outage ends.
@@ -60,6 +64,8 @@ impl Default for Config {
             retain_every: Duration::from_secs(60),
             close_after: Duration::from_secs(5 * 60),
             retire_after: Duration::from_secs(30 * 24 * 3_600),
+            release_after: Duration::from_secs(120),
+            skip_removed: false,
             retry_first: Duration::from_millis(20),
             retry_last: Duration::from_secs(1),
         }

@@ -22,6 +22,7 @@ pub mod partition;
 mod processor;
 mod pump;
 pub mod recompute;
+mod releases;
 mod session;
 mod status;
 pub mod time;

@@ -36,6 +36,8 @@ boxbox_schemas::metrics! {
         open_sessions: gauge,
         /// Closings that could not be written to the log yet; they are tried again.
         closing_retries: counter,
+        /// Records that the log had removed before they were processed, of results and of archive. It must stay 0.
+        removed_unprocessed: counter,
         /// Laps chosen, including revised ones.
         laps: counter,
         /// Laps withdrawn by a rewind.

@@ -13,6 +13,7 @@ use crate::error::ProcessorError;
 use crate::membership::Membership;
 use crate::metrics::ProcessorMetrics;
 use crate::pump::Shared;
+use crate::releases::Releases;
 use crate::status::Status;
 use crate::time::{self, Time};
 
@@ -40,6 +41,7 @@ impl Processor {
             status,
             feed: broadcast::Sender::new(FEED_STEPS),
             time: time::of_this_machine(),
+            releases: Releases::default(),
         };
         Self { log, results, archive, shared }
     }

@@ -17,6 +17,7 @@ use crate::closer::CloseWriter;
 use crate::config::Config;
 use crate::error::ProcessorError;
 use crate::metrics::ProcessorMetrics;
+use crate::releases::Releases;
 use crate::status::{Phase, Pump, PumpStatus, Status};
 use crate::time::{Time, now_us};
 
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) status: Arc<Status>,
     pub(crate) feed: broadcast::Sender<Arc<Step>>,
     pub(crate) time: Time,
+    pub(crate) releases: Releases,
 }
 
 /// What one pump of one partition needs to report its status and to retry.
@@ -67,6 +69,36 @@ impl PumpContext {
     pub(crate) fn at(&self, next: Offset, end: Offset) {
         self.status(|s| (s.next, s.end) = (next, end));
         self.measure_lag();
+        self.shared.releases.update(&*self.log, self.partition, &self.shared.status, &self.shared.config);
+    }
+
+    /// Open the log just after `checkpoint` (E7). If the log has removed what follows there, go on with its oldest record if the
+    /// configuration says so, and count what is missing.
+    async fn resume(&self, checkpoint: Option<&Checkpoint>) -> Result<LogPosition, ProcessorError> {
+        let (log, partition) = (&*self.log, self.partition);
+        let position = match resume(log, partition, checkpoint).await {
+            Err(ProcessorError::Removed { next, start, .. }) if self.shared.config.skip_removed => {
+                self.missing(next, start);
+                resume(log, partition, None).await?
+            }
+            other => other?,
+        };
+        if checkpoint.is_none() && position.next > 0 && position.next < position.end {
+            self.missing(0, position.next);
+        }
+        Ok(position)
+    }
+
+    fn missing(&self, next: Offset, start: Offset) {
+        let records = start.saturating_sub(next);
+        self.shared.metrics.removed_unprocessed.increment(records);
+        tracing::warn!(
+            partition = self.partition,
+            pump = ?self.pump,
+            records,
+            "the log has removed records that this store has not: it goes on behind them. Sessions that the archive has whole are complete \
+             again after `boxbox recompute`"
+        );
     }
 
     fn measure_lag(&self) {

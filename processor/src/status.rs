@@ -104,6 +104,14 @@ impl Status {
         }
     }
 
+    /// The first offset of a partition that one of its stores has not committed; 0 until both have begun.
+    pub(crate) fn committed(&self, partition: u32) -> Offset {
+        self.partitions.get(partition as usize).map_or(0, |p| {
+            let status = p.lock();
+            status.results.committed.min(status.archive.committed)
+        })
+    }
+
     pub(crate) fn sum(&self, pump: Pump, of: impl Fn(&PumpStatus) -> u64) -> u64 {
         let one = |status: &PartitionStatus| match pump {
             Pump::Results => of(&status.results),

@@ -7,7 +7,8 @@
 //! * [`wire`]: the protocol between client and edge (W2, W4-W7); [`grant`], [`connect`]: access rights; [`control`]: how edges
 //!   learn keys and revocations (W10); [`secret`]: texts that must not be printed
 //! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and other rows, and the step that commits them
-//! * [`check`]: which content is accepted (W7); [`limits`]: every bound, with its reason; [`places`]: how servers count who is there
+//! * [`check`]: which content is accepted (W7); [`limits`]: every bound, with its reason; [`places`]: how servers count who is there;
+//!   [`wall`]: whether the wall clock can be believed
 //!
 //! The invariants' names (F1, W6, E3, …) are explained in `docs/ARCHITECTURE.md`.
 
@@ -28,6 +29,7 @@ pub mod results;
 pub mod secret;
 pub mod slow;
 pub mod stamp;
+pub mod wall;
 pub mod wire;
 
 pub use ids::{DriverId, EntryId, GrantId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};

@@ -79,7 +79,7 @@ pub fn own_keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
     };
     let load = |path: &PathBuf| {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = data::read_key(path)?;
         let key = SigningKey::from_bytes(&bytes)
             .with_context(|| format!("{} holds no signing key: restore it from a backup or delete it", path.display()))?;
         let made = path.file_name().and_then(|name| name.to_str()?.split('-').next()?.parse().ok());

@@ -27,7 +27,7 @@ pub fn load_or_make(data: &Path) -> anyhow::Result<ServerIdentity> {
     if !key_path.exists() {
         data::write_secret(&key_path, &KeyPair::generate()?.serialize_der())?;
     }
-    let key = fs::read(&key_path).with_context(|| format!("cannot read {}", key_path.display()))?;
+    let key = data::read_key(&key_path)?;
     let pair = KeyPair::try_from(key.as_slice())
         .with_context(|| format!("{} holds no key: delete it, and give clients new connect strings", key_path.display()))?;
     // The pin is the hash of the key, so a new certificate may be made at any time.

@@ -1,6 +1,7 @@
 //! The command line. Every option has an environment variable and a help text that explains it. Only this folder uses clap: the
 //! commands take plain options, which this folder makes from the arguments.
 
+mod clock;
 mod defaults;
 mod demo;
 mod grant;
@@ -57,6 +58,9 @@ enum Command {
     /// What clients on this machine could not send yet: list it, send it, delete it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// After a jump of this machine's clock
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
 }
 
 impl Cli {
@@ -79,6 +83,7 @@ impl Cli {
             Command::Recompute(args) => crate::recompute::run(args.options()?).await,
             Command::Grant(command) => command.run().await,
             Command::Spool(command) => command.run().await,
+            Command::Clock(command) => command.run(),
         }
     }
 }
@@ -95,6 +100,7 @@ mod tests {
         let Ok(Cli { command: Command::Up(args), .. }) = Cli::try_parse_from(["boxbox", "up"]) else { panic!("`boxbox up` needs no option") };
         let node = args.options().unwrap().node;
         assert_eq!(node.limits, boxbox_ingest::Limits::default());
+        assert_eq!(node.log_retention, crate::log::LogRetention::default());
         let (archive_max_bytes, archive_max_age) = (Some(ARCHIVE_MAX_BYTES), Some(ARCHIVE_MAX_AGE));
         assert_eq!(node.processor, boxbox_processor::Config { archive_max_bytes, archive_max_age, ..Default::default() });
         assert_eq!(node.api.local_tenant, boxbox_api::Config::default().local_tenant);
@@ -130,7 +136,24 @@ mod tests {
             let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
             help.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        let up = ["boxbox-data", "7443;", "7480;", "7490", "auto", "256", "127.0.0.1", "local", "10000", "64", "5m", "30days", "20 GiB", "driver-1"];
+        let up = [
+            "boxbox-data",
+            "7443;",
+            "7480;",
+            "7490",
+            "auto",
+            "256",
+            "127.0.0.1",
+            "local",
+            "10000",
+            "64",
+            "5m",
+            "30days",
+            "20 GiB",
+            "8 GiB",
+            "7days",
+            "driver-1",
+        ];
         let demo = ["24;", "6", "demo 5, simulate 1", "1"];
         for (name, defaults) in [("up", up.as_slice()), ("demo", demo.as_slice()), ("replay", ["max", "driver-1"].as_slice())] {
             let help = help(name);

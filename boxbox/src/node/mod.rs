@@ -3,19 +3,23 @@
 pub mod handles;
 mod lives;
 pub mod options;
+mod room;
 pub mod stores;
 pub mod up;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boxbox_api::{Api, Check};
-use boxbox_ingest::Edge;
-use boxbox_log::Log;
+use boxbox_ingest::{Edge, ExpiryClock};
+use boxbox_log::{Kept, Log};
 use boxbox_processor::Processor;
+use boxbox_processor::time::Believed;
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::grant::Authority;
+use boxbox_schemas::wall::WallClock;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
 use boxbox_store::{Sessions, Step};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -26,14 +30,19 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authority::{self, Known};
 use crate::access::identity::{self, ServerIdentity};
 use crate::access::{auth, control};
+use crate::clock_watch;
 use crate::data::{DataFolder, Running};
 use crate::node::handles::Budget;
 use crate::node::lives::StoredLives;
 use crate::node::options::{NodeOptions, Roles};
+use crate::node::room::Room;
 use crate::node::stores::{Opened, StoreOptions};
 
 /// Buckets of histograms, seconds: from a commit on a fast disk to the timeouts. 0.5 s is the threshold of the platform's alert.
 const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// For how long who is connected when a grant expires may go on: the longest race ends within it.
+const GRANT_GRACE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Running services. Stop them with [`Node::stop`]; when the node is dropped instead, they run until the runtime ends.
 pub struct Node {
@@ -51,6 +60,9 @@ pub struct Node {
     failed: CancellationToken,
     /// Decides about grants now.
     authority: watch::Receiver<Arc<Authority>>,
+    kept: Option<Kept>,
+    // The clocks are watched as long as somebody listens.
+    _clock: watch::Receiver<WallClock>,
 }
 
 struct Service {
@@ -67,17 +79,22 @@ impl Node {
         // Too few handles are an error before anything is opened. The log's partitions are known only when it is open.
         Budget::of(limit, &options.workload(None), wanted)?;
         let folder = DataFolder::open(&options.data, roles.alone())?;
-        let identity = identity::load_or_make(folder.path())?;
         let prometheus = install_metrics()?;
+        let clock = clock_watch::begin(folder.path(), clock_watch::of_this_machine())?;
+        let identity = identity::load_or_make(folder.path())?;
         let control = control::open(&options.log).await?;
         // A node that learns keys from a control topic makes none, except `up`, which makes a grant and needs a key for it.
         let make_key = control.is_none() || roles.alone().is_none();
         let Known { authority, suspension } = authority::watch(folder.path(), control, make_key).await?;
-        let log = open_log(&folder, options).await?;
+        let log = open_log(&folder, options, clock.clone()).await?;
         let budget = Budget::of(limit, &options.workload(log.as_ref().map(|log| log.partitions() as usize)), wanted)?;
         budget.show();
         if let Some(log) = log.as_ref().filter(|_| roles.processor && matches!(options.stores, StoreOptions::Files)) {
             folder.belongs_to(log.id())?;
+        }
+        let kept = log.as_ref().and_then(|log| log.kept());
+        if let Some(warning) = Room::of(folder.path(), kept, &folder.archive(), options).and_then(|room| room.warning()) {
+            tracing::warn!("{warning}");
         }
         let stores = match roles {
             // The edge uses only the log, and opens nothing that it would wait for.
@@ -98,6 +115,8 @@ impl Node {
             services: vec![],
             failed: CancellationToken::new(),
             authority: authority.clone(),
+            kept,
+            _clock: clock.clone(),
         };
         let mut checks = vec![Check::new("grants", move || suspension.check())];
         if roles.ingest {
@@ -113,6 +132,7 @@ impl Node {
                 (None, Some(login)) => edge.with_lives(Arc::new(StoredLives::of_server(login).await?)),
                 (None, None) => edge,
             };
+            let edge = edge.with_clock(ExpiryClock { wall: clock.clone(), grace: GRANT_GRACE });
             node.quic = Some(edge.local_addr());
             let health = edge.health();
             checks.push(Check::new("edge", move || {
@@ -126,7 +146,14 @@ impl Node {
         if roles.processor {
             let log = log.clone().context("the processor needs a log")?;
             let Opened { steps, archive, .. } = stores.clone().context("the processor needs stores")?;
-            let processor = Processor::new(options.processor.clone(), log, steps, archive);
+            let seen = clock.clone();
+            let time: boxbox_processor::time::Time = Arc::new(move || {
+                let clock = seen.borrow();
+                Believed { now_us: clock.steady_us(), jumped: clock.jump().is_some() }
+            });
+            let processor = Processor::new(options.processor.clone(), log, steps, archive).with_time(time);
+            let seen = clock.clone();
+            checks.push(Check::advice("clock", move || seen.borrow().jump().map_or(Ok(()), |jump| Err(clock_watch::advice(jump)))));
             let status = processor.status();
             checks.push(Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
@@ -182,6 +209,10 @@ impl Node {
     pub fn sessions(&self) -> anyhow::Result<&Arc<dyn Sessions>> {
         self.sessions.as_ref().context("this process has no stores")
     }
+    /// What the log of files kept when it was opened.
+    pub fn kept(&self) -> Option<Kept> {
+        self.kept
+    }
     /// Tenant of the grants that this node makes.
     pub fn tenant(&self) -> TenantId {
         self.tenant
@@ -234,13 +265,16 @@ pub fn reachable_here(address: IpAddr) -> IpAddr {
     }
 }
 
-async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<Option<Arc<dyn Log>>> {
+async fn open_log(folder: &DataFolder, options: &NodeOptions, clock: watch::Receiver<WallClock>) -> anyhow::Result<Option<Arc<dyn Log>>> {
     // The API needs no log to read the stores. With a log it can also close sessions.
     if options.roles == Roles::API && options.log.url.is_none() {
         return Ok(None);
     }
     let log = match &options.log.url {
-        Some(url) => boxbox_log::open(url, options.log.open_options()?).await?,
+        Some(url) => {
+            let embedded = options.log_retention.options(clock);
+            boxbox_log::open(url, boxbox_log::open::Options { embedded, ..options.log.open_options()? }).await?
+        }
         None if options.roles.alone().is_some() => {
             bail!(
                 "one service needs a log that the other services can reach: give --log-url kafka://host:9092/topic, or run all services with `boxbox up`"
@@ -248,8 +282,8 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions) -> anyhow::Result<
         }
         None => {
             // Opened by its path and not as a URL, in which '?' and '#' have a meaning.
-            let path = folder.log();
-            let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, Default::default())).await?;
+            let (path, retention) = (folder.log(), options.log_retention.options(clock));
+            let opened = tokio::task::spawn_blocking(move || boxbox_log::embedded::EmbeddedLog::open(path, retention)).await?;
             Arc::new(opened?)
         }
     };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::log::LogOptions;
+use crate::log::{LogOptions, LogRetention};
 use crate::node::handles::{LogBackend, StoreBackend, Workload};
 use crate::node::stores::{Login, StoreOptions};
 
@@ -48,6 +48,8 @@ pub struct NodeOptions {
     pub roles: Roles,
     /// The log.
     pub log: LogOptions,
+    /// How much the log keeps, if it is files.
+    pub log_retention: LogRetention,
     /// Where results and frames are kept; an edge alone opens neither.
     pub stores: StoreOptions,
     /// The results in PostgreSQL that an edge alone asks which sessions are closed on purpose. Without them it cannot tell its clients.

@@ -1,10 +1,12 @@
 //! `up`, and the commands that run one service: run until the process is asked to stop.
 
 use anyhow::{bail, ensure};
+use boxbox_log::Kept;
 use boxbox_schemas::DriverId;
 use boxbox_schemas::connect::{is_unspecified, pin_text};
 use boxbox_schemas::grant::DEFAULT_DAYS;
 
+use crate::log::LogRetention;
 use crate::node::Node;
 use crate::node::options::{NodeOptions, Roles};
 use crate::show::report;
@@ -17,6 +19,17 @@ pub struct UpOptions {
     pub node: NodeOptions,
     /// Whose connect string to print, if any.
     pub connect: Option<DriverId>,
+}
+
+/// How much the log keeps, and what of it is removed now, for people.
+fn log_kept(kept: Kept, retention: LogRetention) -> String {
+    let (bytes, max) = (kept.bytes >> 20, retention.max_bytes >> 20);
+    let age = humantime::format_duration(retention.max_age);
+    let beyond = match bytes.saturating_sub(max) {
+        0 => String::new(),
+        beyond => format!("; {beyond} MiB of its oldest records are removed now"),
+    };
+    format!("{bytes} MiB; what is older than {age} or beyond {max} MiB is removed once results and archive have it{beyond}")
 }
 
 /// `up`, `ingest`, `processor` and `api`
@@ -54,6 +67,9 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
         report::line(&format!("probes       http://{probes} (livez, readyz, metrics)"));
     }
     report::line(&format!("data         {}", options.data.display()));
+    if let Some(kept) = node.kept() {
+        report::line(&format!("log          {}", log_kept(kept, options.log_retention)));
+    }
     if let Some(driver) = connect {
         let string = node.connect_string(*driver, DEFAULT_DAYS)?;
         report::line(&format!(

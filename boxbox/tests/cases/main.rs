@@ -14,6 +14,8 @@ mod descriptions;
 mod drivers;
 mod finish;
 mod laps;
+#[path = "../frozen/logs.rs"]
+mod logs;
 #[path = "../frozen/pipeline.rs"]
 mod pipeline;
 mod pits;

@@ -8,7 +8,7 @@ use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::wire::{Control, Hello, Welcome};
 use bytes::BytesMut;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, RecvStream, SendStream, TransportConfig};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, RecvStream, SendStream, TransportConfig, TransportErrorCode};
 
 use crate::ended::{Ended, broken, closed};
 use crate::shared::Shared;
@@ -72,6 +72,11 @@ async fn establish_at(shared: &Shared, tls: &Tls, connect: &ConnectString, addre
             )));
         }
         Ok(Err(ConnectionError::ApplicationClosed(close))) => return Err(closed(&close)),
+        Ok(Err(ConnectionError::ConnectionClosed(close))) if close.error_code == TransportErrorCode::CONNECTION_REFUSED => {
+            return Err(Ended::Lost(format!(
+                "{address} has no place for this connection: the server is full or stopping, or too many connections come from this address or network"
+            )));
+        }
         Ok(Err(e)) => return Err(lost("cannot connect to", &e)),
         Err(_) => return Err(Ended::Lost(format!("{address} does not answer: is the server up, and UDP let through?"))),
     };

@@ -216,6 +216,21 @@ async fn nobody_there_is_told_and_waited_for() {
 }
 
 /// W8: a full spool drops the oldest and says so in the stream; the simulator never waits.
+/// A server whose clock is wrong says that a good grant has expired; when its clock is right again, its clients come back by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_grant_has_expired_tries_again_slowly() {
+    let edge = FakeEdge::start(1, Faults::default());
+    edge.state.lock().refuse = Some(CloseCode::GRANT_EXPIRED);
+    let mut config = quick(edge.connect.clone());
+    config.timing.expired_retry = Duration::from_millis(100);
+    let (client, _) = start(config).await;
+    let stream = client.open(source(1), 0).unwrap();
+    (0..100).for_each(|tick| stream.car(&car(tick)).unwrap());
+    until("refused", || matches!(client.status(), Status::Refused(_))).await;
+    edge.state.lock().refuse = None;
+    until("all acked", || client.stats().spool_bytes == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_spool_drops_the_oldest_and_leaves_a_gap() {
     let edge = FakeEdge::start(1, Faults::default());

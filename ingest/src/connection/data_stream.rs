@@ -18,10 +18,15 @@ use crate::decoder::Decoder;
 use crate::flow::Flow;
 use crate::life::{ANSWER_WITHIN, ASK_EVERY, Answer, Life};
 use crate::link::{CloseRequest, Link};
+use crate::pace::Pace;
 use crate::validator::{Abilities, Validator, close_code};
 
 /// Records of one stream that are handled before the connection's other streams get a turn.
 const RECORDS_A_TURN: u32 = 64;
+/// A stream that is ahead of its pace by less goes on: timers are not more exact.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+/// How often a client is told that it waits; well below [`boxbox_schemas::limits::ACK_SILENCE_MS`].
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Pause before the next attempt when the log is full. The edge's limits are below the log's, so this is rare.
 const LOG_FULL_PAUSE: Duration = Duration::from_millis(10);
 
@@ -44,6 +49,10 @@ struct OpenStream {
     tenant: TenantId,
     driver: DriverId,
     waiting: Option<Waiting>,
+    /// How much the driver and the tenant may send.
+    paces: [Arc<Pace>; 2],
+    /// Until when nothing is read, because they have sent too much.
+    pause: Option<Pause>,
     /// The question whether the session is closed, until it is answered.
     question: Option<Answer>,
     /// When the question is asked again.
@@ -56,6 +65,12 @@ struct OpenStream {
 struct Waiting {
     record: Stamped,
     budget: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// A stream that is ahead of its pace.
+struct Pause {
+    until: Instant,
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl DataStream {
@@ -87,7 +102,7 @@ impl DataStream {
         let mut turn = 0;
         let polled = loop {
             if let Some(open) = &mut self.open {
-                if open.poll_life(cx).is_pending() || open.poll_waiting(cx)?.is_pending() {
+                if open.poll_life(cx).is_pending() || open.poll_waiting(cx)?.is_pending() || open.poll_pause(cx).is_pending() {
                     // The edge has stopped reading, so an unfinished record is not the client's fault.
                     self.begun = None;
                     return Ok(Poll::Pending);
@@ -174,6 +189,8 @@ impl OpenStream {
             tenant,
             driver,
             waiting: None,
+            paces: core.paces(tenant, driver),
+            pause: None,
             question: None,
             ask_at: Instant::now() + ASK_EVERY,
             life: Life::Counts,
@@ -236,14 +253,48 @@ impl OpenStream {
             base,
         };
         let stamped = Stamped { record: stamp.seal(&passed.record), frames: passed.frames, next: passed.next, received: now };
+        self.keep_pace(stamped.record.len(), now);
         match self.flow.budgets.try_acquire(stamped.record.len() as u32) {
             Ok(()) => self.append(stamped),
             Err(budget) => {
-                metrics.waits.with(budget).increment(1);
+                self.core.metrics().waits.with(budget).increment(1);
                 self.wait_for_budget(stamped, None);
                 Ok(())
             }
         }
+    }
+
+    /// Counts what was received; if it was too much, nothing more is read for a time.
+    fn keep_pace(&mut self, bytes: usize, now: Instant) {
+        let since_start = self.core.since_start(now);
+        let [driver, tenant] = self.paces.each_ref().map(|pace| pace.take(bytes, since_start));
+        let wait = driver.max(tenant);
+        if wait >= PAUSE_MIN {
+            self.core.metrics().waits.with(if driver >= tenant { "driver_rate" } else { "tenant_rate" }).increment(1);
+            self.pause = Some(Pause { until: now + wait, sleep: None });
+        }
+    }
+
+    /// Ready when the stream is not ahead of its pace. A client that waits for long is told, so that it does not take the silence for a
+    /// lost connection (W8).
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(pause) = &mut self.pause {
+            let sleep = pause.sleep.get_or_insert_with(|| {
+                let left = pause.until.saturating_duration_since(Instant::now());
+                if left > TELL_EVERY {
+                    self.link.notify(Notice::Stalled { stream: self.flow.number });
+                }
+                Box::pin(tokio::time::sleep(left.min(TELL_EVERY)))
+            });
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            pause.sleep = None;
+            if pause.until <= Instant::now() {
+                self.pause = None;
+            }
+        }
+        Poll::Ready(())
     }
 
     fn append(&mut self, stamped: Stamped) -> Result<(), CloseRequest> {

@@ -5,22 +5,30 @@ use std::sync::Arc;
 
 use boxbox_schemas::grant::GrantError;
 use boxbox_schemas::limits::RECORD_MAX_BYTES;
+use boxbox_schemas::places::Full;
 use boxbox_schemas::wire::{CloseCode, Control, Hello, Welcome};
+use boxbox_schemas::{DriverId, TenantId};
 use quinn::{SendStream, VarInt};
 use tracing::{debug, info};
 
 use super::Connection;
 use super::control::ControlIn;
-use crate::core::{Core, unix_us};
+use crate::admission::reason;
+use crate::config::Limits;
+use crate::core::Core;
 use crate::link::{CloseRequest, Link};
 use crate::validator::Abilities;
 
 /// How much of the client's name for itself is logged, characters.
 const AGENT_MAX_CHARS: usize = 64;
 
-/// Reads the client's hello and accepts the client, or closes the connection with a code that says why not.
-pub(crate) async fn accept(core: &Arc<Core>, quic: quinn::Connection) -> Option<Connection> {
-    match welcome(core, &quic).await {
+/// Reads the client's hello, names its place and accepts the client, or closes the connection with a code that says why not.
+pub(crate) async fn accept(
+    core: &Arc<Core>,
+    quic: quinn::Connection,
+    name: impl FnOnce(TenantId, DriverId) -> Result<(), Full>,
+) -> Option<Connection> {
+    match welcome(core, &quic, name).await {
         Ok(accepted) => Some(accepted),
         Err(Refused::Gone) => None,
         Err(Refused::Close(request)) => {
@@ -44,11 +52,16 @@ fn refused(code: CloseCode, detail: impl Into<String>) -> Refused {
     Refused::Close(CloseRequest::new(code, detail))
 }
 
-async fn welcome(core: &Arc<Core>, quic: &quinn::Connection) -> Result<Connection, Refused> {
+async fn welcome(
+    core: &Arc<Core>,
+    quic: &quinn::Connection,
+    name: impl FnOnce(TenantId, DriverId) -> Result<(), Full>,
+) -> Result<Connection, Refused> {
     let heard = tokio::time::timeout(core.limits.hello_timeout, read_hello(quic)).await;
     let (hello, send, control) = heard.map_err(|_| refused(CloseCode::PROTOCOL, "no hello came in time"))??;
     let authority = core.authority.borrow().clone();
-    let verified = authority.verify(&hello.grant, unix_us() / 1_000_000).map_err(|e| {
+    let (now_s, grace_s) = core.expiry();
+    let verified = core.graces.verify(&authority, &hello.grant, now_s, grace_s).map_err(|e| {
         core.metrics().grants_refused.with(e.name()).increment(1);
         refused(close_code_of(e), e.to_string())
     })?;
@@ -61,6 +74,10 @@ async fn welcome(core: &Arc<Core>, quic: &quinn::Connection) -> Result<Connectio
         // A restriction that cannot be checked must not be ignored, and records do not name their event yet.
         return Err(refused(CloseCode::GRANT_SCOPE, "the grant is for one event, which this edge cannot check"));
     }
+    name(grant.tenant, grant.driver).map_err(|full| {
+        core.metrics().connections_refused.with(reason(full)).increment(1);
+        refused(CloseCode::BUSY, full_in_words(full, &core.limits))
+    })?;
     info!(peer = %quic.remote_address(), tenant = %grant.tenant, driver = %grant.driver, grant = %grant.id, agent = plain(&hello.agent), "client connected");
     let link = Arc::new(Link::new(core.link_id(), quic.clone(), verified, send, core.ack_path.metrics.clone()));
     link.queue_welcome(&Control::Welcome(Welcome {
@@ -80,6 +97,21 @@ async fn read_hello(quic: &quinn::Connection) -> Result<(Hello, SendStream, Cont
         Ok(Some(_)) => Err(refused(CloseCode::PROTOCOL, "the first message was not a hello")),
         Ok(None) => Err(refused(CloseCode::PROTOCOL, "the control stream ended before a hello")),
         Err(request) => Err(Refused::Close(request)),
+    }
+}
+
+/// What is full, for the person at the client, and what helps.
+fn full_in_words(full: Full, limits: &Limits) -> String {
+    match full {
+        Full::Driver => format!(
+            "this driver has {} connections open already, which is the most: end the other programs that send with this grant",
+            limits.connections_per_driver
+        ),
+        Full::Tenant => format!(
+            "this tenant has {} connections open already, which is the most that the server lets one have: try again later",
+            limits.connections_per_tenant
+        ),
+        _ => "the server has no free place: try again later".into(),
     }
 }
 

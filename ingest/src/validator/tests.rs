@@ -27,6 +27,21 @@ fn gap(first: u64, next: u64) -> Bytes {
     frames::sealed(prelude(Kind::GAP, first, 1), &[GapFrame { next, ..GapFrame::default() }])
 }
 
+/// Whoever claims to have been acked far beyond any stream is refused by a name, and an honest client resumes where it likes.
+#[test]
+fn a_base_far_ahead_and_an_endless_gap_are_refused() {
+    for base in [FIRST_BASE_MAX + 1, 1 << 40, (1 << 48) - 10] {
+        let refusal = Validator::new(head(), ALL).validate(base, car(base, &[CarFrame::default()])).unwrap_err();
+        assert_eq!((refusal.code, refusal.reason), (CloseCode::SEQUENCE, "base_far"));
+        let refusal = Validator::new(head(), ALL).validate(0, gap(0, base)).unwrap_err();
+        assert_eq!((refusal.code, refusal.reason), (CloseCode::FRAMING, "gap"));
+    }
+    for base in [0, 5_000_000, FIRST_BASE_MAX] {
+        let mut validator = Validator::new(head(), ALL);
+        assert_eq!(validator.validate(base, gap(base, base + FIRST_BASE_MAX)).unwrap().next, base + FIRST_BASE_MAX, "{base}");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Good(u16),

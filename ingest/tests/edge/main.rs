@@ -11,5 +11,6 @@ mod drain;
 mod neighbours;
 mod outage;
 mod path;
+mod shares;
 mod slow_log;
 mod world;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use boxbox_ingest::{Config, Edge, Health, Identity, Limits};
+use boxbox_ingest::{Config, Edge, ExpiryClock, Health, Identity, Limits};
 use boxbox_log::Log;
 use boxbox_log::memory::MemoryLog;
 use boxbox_schemas::grant::{Ability, Authority, Grant, SigningKey};
@@ -44,8 +44,17 @@ impl World {
         Self::on(tweak, None).await
     }
 
+    /// With another clock for grants than the wall clock.
+    pub(crate) async fn with_clock(clock: ExpiryClock) -> Self {
+        Self::made(|_| {}, None, |edge| edge.with_clock(clock)).await
+    }
+
     /// On another log than the reference one, which then stays empty.
     pub(crate) async fn on(tweak: impl FnOnce(&mut Limits), other: Option<Arc<dyn Log>>) -> Self {
+        Self::made(tweak, other, |edge| edge).await
+    }
+
+    async fn made(tweak: impl FnOnce(&mut Limits), other: Option<Arc<dyn Log>>, more: impl FnOnce(Edge) -> Edge) -> Self {
         let turn = TURN.lock().await;
         counters::install();
         let mut limits = Limits { sweep_interval: Duration::from_millis(50), ..Limits::default() };
@@ -55,6 +64,7 @@ impl World {
         let authority = watch::Sender::new(Arc::new(Authority::new([key.public()], [])));
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), edge: ShortId::new("edge-1").unwrap(), limits };
         let edge = Edge::bind(config, identity(), authority.subscribe(), other.unwrap_or_else(|| Arc::new(log.clone()))).await.unwrap();
+        let edge = more(edge);
         let (address, health, shutdown) = (edge.local_addr(), edge.health(), CancellationToken::new());
         let stop = shutdown.clone();
         let running = tokio::spawn(async move { edge.run(stop).await.unwrap() });

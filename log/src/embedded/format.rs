@@ -74,6 +74,11 @@ impl Ident {
         h
     }
 
+    /// When a segment was begun, Unix µs. `block` is its header, and was checked.
+    pub(super) fn created_us(block: &[u8; HEADER_BYTES as usize]) -> i64 {
+        i64::from_le_bytes(array(block, 24))
+    }
+
     /// Checks that `block` is this segment's header; the error says why it is not.
     pub(super) fn check_header(&self, block: &[u8]) -> Result<(), &'static str> {
         if block.len() != HEADER_BYTES as usize || block[..8] != HEADER_MAGIC {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use boxbox_schemas::{LogId, SessionId};
@@ -11,9 +12,10 @@ use super::format::Ident;
 use super::inner::Inner;
 use super::options::Options;
 use super::reader::EmbeddedReader;
+use super::retention::Oldest;
 use super::{meta, recover, writer};
 use crate::outcomes::WriterShared;
-use crate::{AppendError, Bounds, Completions, Log, LogError, Offset, Reader, Ticket, Writer};
+use crate::{AppendError, Bounds, Completions, Kept, Log, LogError, Offset, Reader, Ticket, Writer};
 
 /// A log in a folder. See the [module](super).
 pub struct EmbeddedLog {
@@ -26,9 +28,10 @@ impl EmbeddedLog {
     /// # Errors
     /// [`LogError::Mismatch`] if another process uses the folder or the log does not have what `options` asks for; [`LogError::Damaged`] if
     /// synced records are damaged or missing (then nothing was changed on disk); [`LogError::Io`].
-    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, LogError> {
+    pub fn open(folder: impl AsRef<Path>, mut options: Options) -> Result<Self, LogError> {
         let folder = folder.as_ref();
         let (lock, meta) = meta::take(folder, options.partitions)?;
+        options.fit(meta.partitions);
         let lock = Arc::new(lock);
         let identity = |partition| Ident { log: meta.id.into_bytes(), key: meta.key.into_bytes(), partition, base: 0 };
         // All partitions are read before one is changed: a refused log stays as it is.
@@ -39,8 +42,9 @@ impl EmbeddedLog {
         }
         let mut log =
             Inner { id: LogId(meta.id.to_string()), limits: options.limits, partitions: Vec::new(), threads: Vec::new(), _lock: lock.clone() };
+        let oldest = Arc::new(Oldest::new(meta.partitions));
         for (found, path, identity) in found {
-            let (partition, thread) = writer::start(path, identity, found, &options, meta.partitions, lock.clone())?;
+            let (partition, thread) = writer::start(path, identity, found, &options, meta.partitions, oldest.clone(), lock.clone())?;
             log.partitions.push(partition);
             log.threads.push(thread);
         }
@@ -74,6 +78,17 @@ impl Log for EmbeddedLog {
 
     async fn bounds(&self, partition: u32) -> Result<Bounds, LogError> {
         Ok(self.inner.partition(partition)?.bounds())
+    }
+
+    fn release(&self, partition: u32, below: Offset) {
+        if let Ok(partition) = self.inner.partition(partition) {
+            partition.released.fetch_max(below, Ordering::Relaxed);
+        }
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        let partitions = || self.inner.partitions.iter();
+        Some(Kept { bytes: partitions().map(|p| p.kept_bytes()).sum(), oldest_us: partitions().map(|p| p.oldest_us()).min()? })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use crate::Limits;
+use crate::memory::now_us;
 
 /// Partitions of a new log: more than a small machine has cores, and not too many threads.
 pub const DEFAULT_PARTITIONS: u32 = 4;
@@ -28,6 +29,12 @@ pub struct Options {
     pub retention_bytes: Option<u64>,
     /// Remove segments whose last record is older than this.
     pub retention_age: Option<Duration>,
+    /// Remove only segments whose records were all released ([`Log::release`](crate::Log::release)), however large or old the log is.
+    pub retain_unreleased: bool,
+    /// How often a partition looks for segments to remove; it also looks when it begins a segment.
+    pub retention_every: Duration,
+    /// The time now for [`Options::retention_age`], Unix µs; `None`: the clock cannot be believed, and nothing is removed by its age.
+    pub clock: Arc<dyn Fn() -> Option<i64> + Send + Sync>,
     /// On a full disk, or without file handles: retry for this long before the waiting records fail. Appends are still
     /// accepted within their budget, so that a short shortage goes unnoticed.
     pub space_patience: Duration,
@@ -48,6 +55,9 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             retention_bytes: None,
             retention_age: None,
+            retain_unreleased: false,
+            retention_every: Duration::from_secs(60),
+            clock: Arc::new(|| Some(now_us())),
             space_patience: Duration::from_secs(5),
             on_fatal: Arc::new(|what| {
                 tracing::error!(what, "the embedded log cannot continue; ending the process so that a restart recovers it");
@@ -60,6 +70,19 @@ impl Default for Options {
 
 /// Exit status after a failed sync: "internal software error" of sysexits.h, which differs from the status of a usage error (2) or a crash.
 pub const EXIT_STATUS_FATAL: i32 = 70;
+
+impl Options {
+    /// Smallest segment to which [`Options::retention_bytes`] may lead.
+    const SEGMENT_MIN_BYTES: u64 = 1 << 20;
+
+    /// Length of the segments of a log with `partitions`. A partition's share holds several, so that a small log can keep its size.
+    pub(super) fn fit(&mut self, partitions: u32) {
+        if let Some(bytes) = self.retention_bytes {
+            let share = bytes / u64::from(partitions.max(1));
+            self.segment_bytes = self.segment_bytes.min((share / 4).max(Self::SEGMENT_MIN_BYTES));
+        }
+    }
+}
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

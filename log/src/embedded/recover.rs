@@ -266,7 +266,15 @@ fn check_sealed(path: &Path, ident: &Ident, wholly: bool) -> Result<Sealed, LogE
             return Err(damaged(number, path, scan.position, "a block is neither batch nor marker, or its checksum does not match"));
         }
     }
-    Ok(Sealed { base: ident.base, end: footer.end, position: footer.position, bytes, last_us: footer.last_us, path: path.to_owned() })
+    Ok(Sealed {
+        base: ident.base,
+        end: footer.end,
+        position: footer.position,
+        bytes,
+        created_us: Ident::created_us(&header),
+        last_us: footer.last_us,
+        path: path.to_owned(),
+    })
 }
 
 fn list(folder: &Path) -> Result<Vec<Offset>, LogError> {

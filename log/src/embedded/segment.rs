@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -52,6 +53,8 @@ pub(super) struct Sealed {
     pub(super) position: u64,
     /// Length of the file.
     pub(super) bytes: u64,
+    /// When it was begun, Unix µs: no record of it is older.
+    pub(super) created_us: i64,
     /// When its last batch was appended, Unix µs.
     pub(super) last_us: i64,
     pub(super) path: PathBuf,
@@ -62,6 +65,8 @@ pub(super) struct Active {
     pub(super) base: Offset,
     pub(super) path: PathBuf,
     pub(super) file: Arc<File>,
+    /// When it was begun, Unix µs.
+    pub(super) created_us: i64,
     pub(super) index: Mutex<Index>,
 }
 
@@ -97,9 +102,24 @@ pub(super) struct Partition {
     pub(super) queue: Queue,
     pub(super) segments: RwLock<Segments>,
     pub(super) durable: watch::Sender<Durable>,
+    /// Nobody needs what is below.
+    pub(super) released: AtomicU64,
 }
 
 impl Partition {
+    /// Bytes of its files. What is reserved for the active segment counts as used: it cannot be used for anything else.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        let segments = self.segments.read();
+        let sealed: u64 = segments.sealed.iter().map(|s| s.bytes).sum();
+        sealed + segments.active.file.length().unwrap_or(0)
+    }
+
+    /// When its oldest segment was begun, Unix µs.
+    pub(super) fn oldest_us(&self) -> i64 {
+        let segments = self.segments.read();
+        segments.sealed.front().map_or(segments.active.created_us, |first| first.created_us)
+    }
+
     /// The identity that begins the checksums of the segment at `base`.
     pub(super) fn ident(&self, base: Offset) -> Ident {
         Ident { base, ..self.identity }

@@ -71,7 +71,10 @@ impl Tail {
         if position != scan.position {
             file.sync_data().map_err(error("sync"))?;
         }
-        let active = Active { base, path, file: Arc::new(file), index: Mutex::new(scan.index) };
+        let mut header = [0; HEADER_BYTES as usize];
+        file.read_at(&mut header, 0).map_err(error("read"))?;
+        let created_us = Ident::created_us(&header);
+        let active = Active { base, path, file: Arc::new(file), created_us, index: Mutex::new(scan.index) };
         Ok(Self { active: Arc::new(active), capacity, position, next: scan.end, last_us: scan.last_us })
     }
 
@@ -80,7 +83,7 @@ impl Tail {
         let path = folder.path().join(file_name(base));
         std::fs::rename(folder.path().join(NEXT_FILE), &path).map_err(|e| io_error("rename", &path, e))?;
         folder.sync()?;
-        let active = Active { base, path, file: Arc::new(next.file), index: Mutex::default() };
+        let active = Active { base, path, file: Arc::new(next.file), created_us: next.created_us, index: Mutex::default() };
         Ok(Self { active: Arc::new(active), capacity: next.capacity, position: HEADER_BYTES, next: base, last_us: 0 })
     }
 
@@ -94,6 +97,7 @@ impl Tail {
 pub(super) struct Next {
     pub(super) file: File,
     pub(super) capacity: u64,
+    pub(super) created_us: i64,
 }
 
 /// Length of a segment that holds at least one batch of `length` bytes, whatever the setting.
@@ -109,9 +113,10 @@ pub(super) fn prepare_next(folder: &Path, ident: &Ident, capacity: u64, faults: 
         return Err(io::ErrorKind::StorageFull.into());
     }
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+    let created_us = now_us();
     let fill = || {
         preallocate(&file, capacity)?;
-        write_all_at(&file, &ident.header(now_us()), 0)?;
+        write_all_at(&file, &ident.header(created_us), 0)?;
         file.sync_all()
     };
     if let Err(e) = fill() {
@@ -119,7 +124,7 @@ pub(super) fn prepare_next(folder: &Path, ident: &Ident, capacity: u64, faults: 
         let _ = std::fs::remove_file(&path);
         return Err(e);
     }
-    Ok(Next { file, capacity })
+    Ok(Next { file, capacity, created_us })
 }
 
 /// The partition's second copy of the last synced position.

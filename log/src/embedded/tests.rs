@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::SessionId;
-use boxbox_testkit::wait::PATIENCE;
+use boxbox_testkit::wait::{PATIENCE, block_until};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -221,6 +221,67 @@ fn old_segments_go_and_the_rest_is_gapless() {
     let log = EmbeddedLog::open(folder.path(), aged).unwrap();
     assert!(read_all(&log, 0).len() < 20, "all but the segment that is written to are too old");
     fill(&log, 1, 1_000);
+}
+
+/// What nobody has processed stays, however large and old it is; what was released goes by size and by age, and by age only if the clock
+/// can be believed. What is kept can be seen.
+#[test]
+fn only_what_was_released_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let now_us = Arc::new(Mutex::new(Some(crate::memory::now_us())));
+    let clock = now_us.clone();
+    let setup = Options {
+        segment_bytes: 16 << 10,
+        retention_bytes: Some(64 << 10),
+        retention_age: Some(Duration::from_secs(3_600)),
+        retain_unreleased: true,
+        retention_every: Duration::from_millis(1),
+        clock: Arc::new(move || *clock.lock()),
+        ..options(1)
+    };
+    let log = EmbeddedLog::open(folder.path(), setup.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let start = || runtime.block_on(log.bounds(0)).unwrap().start;
+    // Retention comes after a batch was delivered.
+    let fill_until = |what: &str, done: &dyn Fn(u64) -> bool| {
+        fill(&log, 1, 1_000);
+        block_until(what, || done(start()));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(done(start()), "{what}: {}", start());
+    };
+    fill(&log, 300, 1_000);
+    let later = |days: i64| crate::memory::now_us() + days * 86_400_000_000;
+    *now_us.lock() = Some(later(40));
+    fill_until("nobody has processed any of it", &|start| start == 0);
+    let kept = log.kept().unwrap();
+    assert!(kept.bytes > 300_000 && kept.oldest_us <= crate::memory::now_us());
+    // By size, and not past what was released: a segment holds fifteen.
+    *now_us.lock() = None;
+    log.release(0, 150);
+    fill_until("whole segments below 150 are gone", &|start| (130..=150).contains(&start));
+    log.release(0, 300);
+    fill_until("it is as large as it may be", &|start| (303 - 64..=303 - 30).contains(&start));
+    // The clock is believed again, and everything that is sealed and released is old by it.
+    *now_us.lock() = Some(later(40));
+    fill_until("all that was released is old", &|start| (280..=300).contains(&start));
+    // A release never goes back, and a start begins with none.
+    log.release(0, 5);
+    let before = start();
+    drop(log);
+    let log = EmbeddedLog::open(folder.path(), setup).unwrap();
+    fill(&log, 200, 1_000);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(read_all(&log, 0).len() as u64, 304 + 200 - before);
+}
+
+/// A log that may be small has small segments: it keeps its size although each partition needs one to write to.
+#[test]
+fn a_small_log_keeps_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(folder.path(), Options { retention_bytes: Some(64 << 20), ..options(4) }).unwrap();
+    assert!(log.kept().unwrap().bytes <= 4 * (4 << 20), "{:?}", log.kept());
+    fill(&log, 600, 30_000);
+    assert!(log.kept().unwrap().bytes <= 64 << 20, "{:?}", log.kept());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use super::format::{BATCH_HEAD_BYTES, BATCH_MAX_BYTES, HEADER_BYTES, Ident, MARK
 use super::options::{Faults, Options};
 use super::queue::Queue;
 use super::recover::Found;
-use super::retention;
+use super::retention::{Oldest, Retention};
 use super::segment::{Durable, Partition, Sealed, Segments, index_batch};
 use super::tail::{CommitFile, Tail, capacity_for, prepare_next};
 use crate::memory::now_us;
@@ -29,8 +29,6 @@ use crate::{LogError, Offset, Outcome};
 
 /// After this long without a record the last marker is synced too.
 const QUIET: Duration = Duration::from_secs(1);
-/// How often a quiet partition looks for segments that have become too old.
-const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// How often a commit is retried while space or handles are lacking: well below the 2 s within which acks must resume.
 const LACK_RETRY: Duration = Duration::from_millis(250);
 
@@ -43,6 +41,7 @@ pub(super) fn start(
     found: Found,
     options: &Options,
     partitions: u32,
+    oldest: Arc<Oldest>,
     lock: Arc<File>,
 ) -> Result<(Arc<Partition>, JoinHandle<()>), LogError> {
     let folder = Folder::open(folder)?;
@@ -52,7 +51,15 @@ pub(super) fn start(
         None => {
             let base = found.sealed.last().map_or(0, |s| s.end);
             let next = prepare_next(folder.path(), &Ident { base, ..identity }, options.segment_bytes, &options.faults);
-            let next = next.map_err(|e| io_error("reserve space for a segment in", folder.path(), e))?;
+            let next = next.map_err(|e| {
+                let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+                let (one, all) = (mib(options.segment_bytes), mib(2 * options.segment_bytes * u64::from(partitions)));
+                io_error(
+                    &format!("reserve {one} MiB for a segment (a new log needs {all} MiB of free space, or a smaller --log-max-bytes) in"),
+                    folder.path(),
+                    e,
+                )
+            })?;
             Tail::begin(&folder, base, next)?
         }
     };
@@ -64,21 +71,23 @@ pub(super) fn start(
         queue: Queue::new(options.commit_bytes),
         segments: RwLock::new(Segments { sealed: found.sealed.into(), active: tail.active.clone() }),
         durable: watch::Sender::new(durable),
+        released: AtomicU64::new(if options.retain_unreleased { 0 } else { Offset::MAX }),
     });
+    let metrics = LogMetrics::new();
     let mut writer = PartitionWriter {
         partition: partition.clone(),
+        retention: Retention::new(options, partitions, metrics.clone(), oldest),
         options: options.clone(),
-        partitions,
         tail,
         commit_file,
         buffer: Vec::new(),
         outcomes: Outcomes::default(),
-        metrics: LogMetrics::new(),
+        metrics,
         lacking: None,
         unsynced_marker: true,
         retained_at: Instant::now(),
     };
-    retention::apply(&writer.partition, &writer.options, partitions);
+    writer.retain();
     let thread = std::thread::Builder::new()
         .name(format!("log-{:04}", identity.partition))
         .spawn(move || {
@@ -109,7 +118,7 @@ fn fatal(action: &'static str) -> impl FnOnce(io::Error) -> Trouble {
 struct PartitionWriter {
     partition: Arc<Partition>,
     options: Options,
-    partitions: u32,
+    retention: Retention,
     tail: Tail,
     commit_file: CommitFile,
     buffer: Vec<u8>,
@@ -142,6 +151,7 @@ impl PartitionWriter {
                 rest = later;
             }
             batch.clear();
+            self.retain_if_due();
         }
         if let Err(e) = self.sync_markers() {
             tracing::warn!(partition = self.partition.number, error = %e, "the log could not sync its last marker while it ended");
@@ -159,7 +169,7 @@ impl PartitionWriter {
             if waiting.ended {
                 return false;
             }
-            let pause = if self.unsynced_marker { QUIET } else { RETENTION_EVERY };
+            let pause = if self.unsynced_marker { QUIET } else { self.options.retention_every };
             waiting.idle = true;
             let quiet = queue.wake.wait_for(&mut waiting, pause).timed_out();
             waiting.idle = false;
@@ -183,10 +193,18 @@ impl PartitionWriter {
                 tracing::warn!(partition = self.partition.number, error = %e, "the log could not sync its last marker");
             }
         }
-        if self.retained_at.elapsed() >= RETENTION_EVERY {
-            self.retained_at = Instant::now();
-            retention::apply(&self.partition, &self.options, self.partitions);
+        self.retain_if_due();
+    }
+
+    fn retain_if_due(&mut self) {
+        if self.retained_at.elapsed() >= self.options.retention_every {
+            self.retain();
         }
+    }
+
+    fn retain(&mut self) {
+        self.retained_at = Instant::now();
+        self.retention.apply(&self.partition);
     }
 
     fn sync_markers(&mut self) -> io::Result<()> {
@@ -231,7 +249,12 @@ impl PartitionWriter {
         let (partition, folder) = (self.partition.number, self.partition.folder.path().display());
         match now {
             None => tracing::warn!(partition, %folder, "the log continues: the space or the file handles that it lacked are available again"),
-            Some(Lack::Space) => tracing::error!(partition, %folder, "the disk is full: the log accepts no records until there is space"),
+            Some(Lack::Space) => tracing::error!(
+                partition,
+                %folder,
+                needed_bytes = self.options.segment_bytes,
+                "the disk is full: the log accepts no records until there is space for its next segment, in each partition as much"
+            ),
             Some(Lack::Handles) => tracing::error!(
                 partition,
                 %folder,
@@ -297,11 +320,19 @@ impl PartitionWriter {
         self.tail = Tail::begin(&partition.folder, base, next).map_err(|e| Trouble::Fatal(e.to_string()))?;
         {
             let mut segments = self.partition.segments.write();
-            segments.sealed.push_back(Sealed { base: active.base, end: base, position, bytes, last_us, path: active.path.clone() });
+            segments.sealed.push_back(Sealed {
+                base: active.base,
+                end: base,
+                position,
+                bytes,
+                created_us: active.created_us,
+                last_us,
+                path: active.path.clone(),
+            });
             segments.active = self.tail.active.clone();
         }
         self.partition.durable.send_replace(Durable { end: base, segment: base, position: HEADER_BYTES });
-        retention::apply(&self.partition, &self.options, self.partitions);
+        self.retain();
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxbox_log::{Entry, Log, Offset, Reader};
+use boxbox_log::{Entry, Offset, Reader};
 use boxbox_schemas::frame::CAR_FRAME_BYTES;
 use boxbox_schemas::record::{Content, Prelude, seal};
 use boxbox_schemas::results::Checkpoint;
@@ -27,7 +27,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::relay::{Follower, Taken};
-use super::{Backoff, LogPosition, PumpContext, reopen_reader, resume};
+use super::{Backoff, LogPosition, PumpContext, reopen_reader};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
 use crate::recompute::closing;
@@ -35,7 +35,7 @@ use crate::time::daily;
 
 /// Archive the partition of `lease` until a stop is requested or a failure is final.
 pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Lease, pace: Pace, follower: Follower) -> Result<(), ProcessorError> {
-    let started = ctx.with_retries("start", || start(&*ctx.log, &*archive, &lease)).await?;
+    let started = ctx.with_retries("start", || start(&ctx, &*archive, &lease)).await?;
     let Some((state, position)) = started else { return Ok(()) };
     ctx.begin(&position);
     let span_us = i64::try_from(ctx.shared.config.run_span.as_micros()).unwrap_or(i64::MAX);
@@ -46,9 +46,9 @@ pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Leas
     Box::pin(ArchivePump { ctx, archive, lease, pace, builder, source, oldest: None, newest: None, retain_at: now, export_at: now }.pump()).await
 }
 
-async fn start(log: &dyn Log, archive: &dyn Archive, lease: &Lease) -> Result<(ArchiveState, LogPosition), ProcessorError> {
+async fn start(ctx: &PumpContext, archive: &dyn Archive, lease: &Lease) -> Result<(ArchiveState, LogPosition), ProcessorError> {
     let state = archive.load(lease).await?;
-    let position = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
+    let position = ctx.resume(state.checkpoint.as_ref()).await?;
     Ok((state, position))
 }
 

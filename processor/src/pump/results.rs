@@ -7,13 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxbox_log::Log;
 use boxbox_store::crash::crash_point;
 use boxbox_store::{Lease, Step, Steps};
 use tokio::time::Instant;
 
 use super::relay::Feeder;
-use super::{Backoff, LogPosition, PumpContext, resume};
+use super::{Backoff, LogPosition, PumpContext};
 use crate::closer::Closer;
 use crate::error::ProcessorError;
 use crate::partition::Partition;
@@ -23,7 +22,7 @@ const IDLE_WAIT: Duration = Duration::from_secs(1);
 
 /// Process the partition of `lease` until a stop is requested or a failure is final.
 pub(crate) async fn run(ctx: PumpContext, results: Arc<dyn Steps>, lease: Lease, feeder: Feeder) -> Result<(), ProcessorError> {
-    let started = ctx.with_retries("start", || start(&*ctx.log, &*results, &lease)).await?;
+    let started = ctx.with_retries("start", || start(&ctx, &*results, &lease)).await?;
     let Some((state, position)) = started else { return Ok(()) };
     ctx.begin(&position);
     feeder.begin(position.next, position.end);
@@ -33,10 +32,10 @@ pub(crate) async fn run(ctx: PumpContext, results: Arc<dyn Steps>, lease: Lease,
 }
 
 /// The lease keeps the previous owner from writing, so the loaded state stays valid.
-async fn start(log: &dyn Log, results: &dyn Steps, lease: &Lease) -> Result<(Partition, LogPosition), ProcessorError> {
+async fn start(ctx: &PumpContext, results: &dyn Steps, lease: &Lease) -> Result<(Partition, LogPosition), ProcessorError> {
     let state = results.load(lease).await?;
-    let position = resume(log, lease.partition, state.checkpoint.as_ref()).await?;
-    let state = Partition::restore(log.id().clone(), lease.partition, log.partitions(), state)?;
+    let position = ctx.resume(state.checkpoint.as_ref()).await?;
+    let state = Partition::restore(ctx.log.id().clone(), lease.partition, ctx.log.partitions(), state)?;
     Ok((state, position))
 }
 

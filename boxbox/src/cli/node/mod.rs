@@ -12,6 +12,7 @@ use clap::Args;
 use crate::cli::defaults;
 use crate::cli::log::LogArgs;
 use crate::cli::node::stores::StoreArgs;
+use crate::log::LogRetention;
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::stores::{ARCHIVE_MAX_BYTES, StoreOptions};
 use crate::ports;
@@ -94,6 +95,25 @@ pub struct NodeArgs {
         )
     )]
     archive_max_bytes: u64,
+    #[arg(
+        long,
+        env = "BOXBOX_LOG_MAX_BYTES",
+        default_value_t = LogRetention::default().max_bytes,
+        hide_default_value = true,
+        value_parser = clap::value_parser!(u64).range(LogRetention::MIN_BYTES..),
+        help = format!(
+            "Most bytes of the log in files; the oldest is removed first, but nothing that results or archive have not processed [default: {} GiB]",
+            LogRetention::default().max_bytes >> 30
+        )
+    )]
+    log_max_bytes: u64,
+    /// Age at which the log in files is removed, e.g. 12h, 7days, but nothing that results or archive have not processed
+    #[arg(long, env = "BOXBOX_LOG_MAX_AGE", default_value_t = LogRetention::default().max_age.into())]
+    log_max_age: humantime::Duration,
+    /// Go on if results or archive were restored to a state before the oldest record of the log; what is missing is counted. Without
+    /// this their partition stops
+    #[arg(long, env = "BOXBOX_SKIP_REMOVED")]
+    skip_removed: bool,
 }
 
 /// When the API needs a grant.
@@ -128,15 +148,15 @@ impl NodeArgs {
             quic: SocketAddr::new(self.quic_host, port(self.quic_port, ports::QUIC)),
             public_host: None,
             limits: boxbox_ingest::Limits {
-                connections: self.connections,
                 connections_per_address: self.connections_per_address,
-                ..boxbox_ingest::Limits::default()
+                ..boxbox_ingest::Limits::default().with_connections(self.connections)
             },
             processor: boxbox_processor::Config {
                 close_after: *self.close_after,
                 retire_after: *self.retire_after,
                 archive_max_bytes: Some(self.archive_max_bytes),
                 archive_max_age: Some(self.stores.archive_max_age()),
+                skip_removed: self.skip_removed,
                 ..boxbox_processor::Config::default()
             },
             api: boxbox_api::Config {
@@ -153,6 +173,7 @@ impl NodeArgs {
             closed_in: if roles == Roles::INGEST { self.stores.results()? } else { None },
             // An edge alone keeps nothing.
             stores: if roles == Roles::INGEST { StoreOptions::Files } else { self.stores.options()? },
+            log_retention: LogRetention { max_bytes: self.log_max_bytes, max_age: *self.log_max_age },
             roles,
             clients: 0,
         })
