@@ -160,7 +160,7 @@ async fn what_is_missing_is_noticed() {
     assert!(recompute(&*archive, tenant(), session(9), &Reached::new()).await.is_err(), "no such session");
 
     let newest = computed.step.sessions[0].updated_at_us;
-    archive.retain(&Retention { oldest_us: Some(newest - 5_000_000), max_bytes: None }).await.unwrap();
+    archive.retain(&Retention { oldest_us: Some(newest - 5_000_000), ..Retention::default() }).await.unwrap();
     let reached: Reached = stored.ledgers.iter().map(|l| ((l.stream.driver, l.stream.run), l.expected)).collect();
     let cut = recompute(&*archive, tenant(), session(2), &reached).await;
     assert!(cut.is_err() || cut.unwrap().complete(&stored.info, &stored.ledgers).is_err(), "the beginning was removed");
