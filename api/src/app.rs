@@ -20,12 +20,19 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Check {
     name: &'static str,
     ask: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    note: Box<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl Check {
     /// `ask` must return at once; its error describes for operators what is wrong.
     pub fn new(name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self { name, ask: Box::new(ask) }
+        Self { name, ask: Box::new(ask), note: Box::new(|| None) }
+    }
+
+    /// `note` must return at once; it says what operators should know though the check passes.
+    #[must_use]
+    pub fn noting(self, note: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { note: Box::new(note), ..self }
     }
 }
 
@@ -42,6 +49,14 @@ pub struct Stores {
 pub(crate) struct Checked {
     pub(crate) name: &'static str,
     pub(crate) outcome: Result<(), String>,
+    /// What is to be known though it passes.
+    pub(crate) note: Option<String>,
+}
+
+impl Checked {
+    fn of(name: &'static str, outcome: Result<(), String>) -> Self {
+        Self { name, outcome, note: None }
+    }
 }
 
 pub(crate) struct App {
@@ -66,12 +81,12 @@ impl App {
         let mut all = vec![];
         if let Some(Stores { sessions, archive }) = &self.stores {
             let (results, archive) = tokio::join!(ping(sessions.ping()), ping(archive.ping()));
-            all.extend([Checked { name: "results", outcome: results }, Checked { name: "archive", outcome: archive }]);
+            all.extend([Checked::of("results", results), Checked::of("archive", archive)]);
         }
         if self.stopping.is_cancelled() {
-            all.push(Checked { name: "api", outcome: Err("it is stopping".into()) });
+            all.push(Checked::of("api", Err("it is stopping".into())));
         }
-        all.extend(self.checks.iter().map(|check| Checked { name: check.name, outcome: (check.ask)() }));
+        all.extend(self.checks.iter().map(|check| Checked { note: (check.note)(), ..Checked::of(check.name, (check.ask)()) }));
         all
     }
 

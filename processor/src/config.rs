@@ -37,6 +37,11 @@ pub struct Config {
     pub close_after: Duration,
     /// A closed session is retired when its last record is this old, by this machine's clock (E9a).
     pub retire_after: Duration,
+    /// A closed session leaves memory when nothing of it has come for this long, or for twice as long at most.
+    pub leave_after: Duration,
+    /// Most bytes that the sessions of all partitions may take in memory, about. Beyond this those leave first that were used least
+    /// recently, open or closed; one that alone takes more is parked (`session.park`).
+    pub session_max_bytes: u64,
     /// First pause before a retry; it doubles up to `retry_last`.
     pub retry_first: Duration,
     /// Longest pause before a retry: results continue at most this long after an outage ends.
@@ -60,6 +65,8 @@ impl Default for Config {
             retain_every: Duration::from_secs(60),
             close_after: Duration::from_secs(5 * 60),
             retire_after: Duration::from_secs(30 * 24 * 3_600),
+            leave_after: Duration::from_secs(10),
+            session_max_bytes: 256 << 20,
             retry_first: Duration::from_millis(20),
             retry_last: Duration::from_secs(1),
         }

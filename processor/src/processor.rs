@@ -13,6 +13,7 @@ use crate::error::ProcessorError;
 use crate::membership::Membership;
 use crate::metrics::ProcessorMetrics;
 use crate::pump::Shared;
+use crate::pump::memory::SessionMemory;
 use crate::status::Status;
 
 /// A receiver of the feed loses steps if it lags behind by more than this many: several seconds at 10 steps a second and partition. Lost
@@ -32,7 +33,9 @@ impl Processor {
     pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let status = Arc::new(Status::new(log.partitions()));
         let metrics = ProcessorMetrics::new();
-        let shared = Shared { config, close_writer: CloseWriter::new(metrics.clone()), metrics, status, feed: broadcast::Sender::new(FEED_STEPS) };
+        let memory = SessionMemory::new(&config);
+        let shared =
+            Shared { config, memory, close_writer: CloseWriter::new(metrics.clone()), metrics, status, feed: broadcast::Sender::new(FEED_STEPS) };
         Self { log, results, archive, shared: Arc::new(shared) }
     }
 

@@ -120,10 +120,11 @@ impl Node {
             let log = log.clone().context("the processor needs a log")?;
             let Opened { steps, archive, .. } = stores.clone().context("the processor needs stores")?;
             let processor = Processor::new(options.processor.clone(), log, steps, archive);
-            let status = processor.status();
-            checks.push(Check::new("processor", move || {
+            let (status, noting) = (processor.status(), processor.status());
+            let check = Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
-            }));
+            });
+            checks.push(check.noting(move || noting.notes()));
             node.feed = Some(processor.feed());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }
