@@ -24,17 +24,24 @@ pub struct Check {
     /// Whether the process is not ready when it fails.
     decides: bool,
     ask: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    note: Box<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl Check {
     /// `ask` must return at once; its error describes for operators what is wrong.
     pub fn new(name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self { name, decides: true, ask: Box::new(ask) }
+        Self { name, decides: true, ask: Box::new(ask), note: Box::new(|| None) }
     }
 
     /// As [`Check::new`], of something that a person has to do while the process serves as well as ever: it does not decide about readiness.
     pub fn advice(name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self { decides: false, ..Self::new(name, ask) }
+    }
+
+    /// `note` must return at once; it says what operators should know though the check passes.
+    #[must_use]
+    pub fn noting(self, note: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { note: Box::new(note), ..self }
     }
 }
 
@@ -52,6 +59,14 @@ pub(crate) struct Checked {
     pub(crate) name: &'static str,
     pub(crate) decides: bool,
     pub(crate) outcome: Result<(), String>,
+    /// What is to be known though it passes.
+    pub(crate) note: Option<String>,
+}
+
+impl Checked {
+    fn of(name: &'static str, outcome: Result<(), String>) -> Self {
+        Self { name, decides: true, outcome, note: None }
+    }
 }
 
 pub(crate) struct App {
@@ -77,12 +92,13 @@ impl App {
         let mut all = vec![];
         if let Some(Stores { sessions, archive }) = &self.stores {
             let (results, archive) = tokio::join!(ping(sessions.ping()), ping(archive.ping()));
-            all.extend([("results", results), ("archive", archive)].map(|(name, outcome)| Checked { name, decides: true, outcome }));
+            all.extend([Checked::of("results", results), Checked::of("archive", archive)]);
         }
         if self.stopping.is_cancelled() {
-            all.push(Checked { name: "api", decides: true, outcome: Err("it is stopping".into()) });
+            all.push(Checked::of("api", Err("it is stopping".into())));
         }
-        all.extend(self.checks.iter().map(|check| Checked { name: check.name, decides: check.decides, outcome: (check.ask)() }));
+        let asked = |check: &Check| Checked { decides: check.decides, note: (check.note)(), ..Checked::of(check.name, (check.ask)()) };
+        all.extend(self.checks.iter().map(asked));
         all
     }
 

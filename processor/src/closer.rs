@@ -2,8 +2,8 @@
 //! and only while the results of the partition are level with the log. It is written to the partition as a `closed` record, so all
 //! that follows from it is a function of the log.
 //!
-//! A session without new records is closed; a session that was closed long ago is retired. The record is written again until the
-//! partition's state shows its effect. Writing it twice changes nothing.
+//! A session without new records is closed; a session that was closed long ago is retired. Which are open the partition knows, which were
+//! closed long ago only the store. The record is written again until it has an effect. Writing it twice changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use boxbox_log::{Completion, Completions, Log, Outcome, Ticket, Writer};
 use boxbox_schemas::event::Closing;
-use boxbox_schemas::results::SessionInfo;
+use boxbox_schemas::results::SessionKey;
 use boxbox_schemas::{SessionId, stamp};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -26,16 +26,25 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// A `closed` record without effect after this time is written again.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
+/// The store is asked for sessions to retire once in so many checks.
+const CHECKS_OF_A_RETIRING: u32 = 10;
+/// Most sessions retired at once; each comes into memory for that.
+pub(crate) const RETIRED_AT_ONCE: u32 = 100;
+
 /// Decides for the sessions of one partition.
 pub(crate) struct Closer {
     close_after: Duration,
     retire_after: Duration,
-    /// For each session that is not retired, its number of records, and when that number last changed.
+    /// For each open session, its number of records, and when that number last changed.
     last_records: BTreeMap<SessionId, LastRecord>,
     checked: Instant,
     /// The partition has been level with the log at some time since the last check.
     level: bool,
     open: usize,
+    /// When the store was last asked for sessions to retire.
+    retired: Instant,
+    /// Sessions for which a `closed` record that retires them was written, and when.
+    retiring: BTreeMap<SessionId, Instant>,
 }
 
 struct LastRecord {
@@ -47,7 +56,16 @@ struct LastRecord {
 impl Closer {
     pub(crate) fn new(config: &Config) -> Self {
         let (close_after, retire_after) = (config.close_after, config.retire_after);
-        Self { close_after, retire_after, last_records: BTreeMap::new(), checked: Instant::now(), level: false, open: 0 }
+        Self {
+            close_after,
+            retire_after,
+            last_records: BTreeMap::new(),
+            checked: Instant::now(),
+            level: false,
+            open: 0,
+            retired: Instant::now(),
+            retiring: BTreeMap::new(),
+        }
     }
 
     /// How often to call [`Closer::check`].
@@ -55,24 +73,23 @@ impl Closer {
         (self.close_after / 5).clamp(Duration::from_millis(10), CHECK_EVERY)
     }
 
-    /// Write a `closed` record for each session that is to be closed or retired, if a check is due. `level`: all durable records have been
+    /// Write a `closed` record for each session that is to be closed, if a check is due. `level`: all durable records have been
     /// processed.
-    pub(crate) fn check(&mut self, level: bool, partition: &Partition, close_writer: &CloseWriter, log: &dyn Log, time: Believed) {
+    pub(crate) fn check(&mut self, level: bool, partition: &Partition, close_writer: &CloseWriter, log: &dyn Log, now_us: i64) {
         self.level |= level;
         if self.checked.elapsed() < self.every() {
             return;
         }
-        for (session, closing) in self.due(partition.sessions(), Instant::now(), time) {
-            tracing::info!(session = %session.id, how = closing.name(), "writing a closed record for the session");
-            close_writer.append(log, &session, closing, time.now_us);
+        for session in self.due(partition.open(), Instant::now()) {
+            close_writer.append(log, &session, Closing::SILENCE, now_us);
         }
-        let open = partition.sessions().filter(|(s, _)| !s.closed).count();
+        let open = partition.open().count();
         close_writer.metrics.open_sessions.increment(open as f64 - self.open as f64);
         self.open = open;
     }
 
-    /// The sessions to close or retire at `now`; `time` is the same moment by the clock.
-    fn due<'a>(&mut self, sessions: impl Iterator<Item = (&'a SessionInfo, u64)>, now: Instant, time: Believed) -> Vec<(SessionInfo, Closing)> {
+    /// The sessions to close at `now`.
+    fn due(&mut self, open: impl Iterator<Item = (SessionId, SessionKey, u64)>, now: Instant) -> Vec<SessionKey> {
         self.checked = now;
         if !std::mem::take(&mut self.level) {
             // While the partition is behind, unread records may belong to the session, so its silence is counted from when it is level again.
@@ -80,21 +97,44 @@ impl Closer {
             return vec![];
         }
         let (mut before, mut due) = (std::mem::take(&mut self.last_records), vec![]);
-        for (session, records) in sessions.filter(|(s, _)| !s.retired) {
-            let known = before.remove(&session.id).filter(|h| h.records == records);
-            let last = self.last_records.entry(session.id).or_insert(known.unwrap_or(LastRecord { records, at: now, asked: None }));
-            let age = Duration::from_micros(time.now_us.saturating_sub(session.updated_at_us).max(0) as u64);
-            let closing = match session.closed {
-                false if now.duration_since(last.at) >= self.close_after => Closing::SILENCE,
-                // What comes later is counted and dropped (`session.retire`).
-                // It cannot be undone, so it is not done by a clock that may be wrong.
-                true if age >= self.retire_after && !time.jumped => Closing::RETIRED,
-                _ => continue,
-            };
-            if last.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
+        for (id, key, records) in open {
+            let known = before.remove(&id).filter(|h| h.records == records);
+            let last = self.last_records.entry(id).or_insert(known.unwrap_or(LastRecord { records, at: now, asked: None }));
+            if now.duration_since(last.at) >= self.close_after && last.asked.is_none_or(|asked| now.duration_since(asked) >= ASK_AGAIN) {
                 last.asked = Some(now);
-                due.push((session.clone(), closing));
+                due.push(key);
             }
+        }
+        due
+    }
+
+    /// Whether to ask the store now for sessions to retire, and by when their last record must have come, Unix µs.
+    /// None while the clock may be wrong: a retiring cannot be undone.
+    pub(crate) fn retires(&mut self, level: bool, time: Believed) -> Option<i64> {
+        let pause = self.every() * CHECKS_OF_A_RETIRING;
+        if !level || time.jumped || self.retired.elapsed() < pause {
+            return None;
+        }
+        self.retired = Instant::now();
+        Some(time.now_us.saturating_sub(i64::try_from(self.retire_after.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Write a `closed` record for each of `old`, all that are to be retired.
+    pub(crate) fn retire(&mut self, old: &[SessionKey], close_writer: &CloseWriter, log: &dyn Log, now_us: i64) {
+        for session in self.retire_due(old, Instant::now()) {
+            close_writer.append(log, &session, Closing::RETIRED, now_us);
+        }
+    }
+
+    /// Those of `old` for which no record is under way at `now`.
+    fn retire_due(&mut self, old: &[SessionKey], now: Instant) -> Vec<SessionKey> {
+        let before = std::mem::take(&mut self.retiring);
+        let mut due = vec![];
+        for session in old {
+            // What comes later is counted and dropped (`session.retire`).
+            let asked = before.get(&session.id()).copied().filter(|asked| now.duration_since(*asked) < ASK_AGAIN);
+            self.retiring.insert(session.id(), asked.unwrap_or(now));
+            due.extend(asked.is_none().then_some(*session));
         }
         due
     }
@@ -111,7 +151,9 @@ impl CloseWriter {
         Self { metrics, writer: Mutex::new(None) }
     }
 
-    fn append(&self, log: &dyn Log, session: &SessionInfo, closing: Closing, now_us: i64) {
+    fn append(&self, log: &dyn Log, session: &SessionKey, closing: Closing, now_us: i64) {
+        let id = session.id();
+        tracing::info!(session = %id, how = closing.name(), "writing a closed record for the session");
         let record = stamp::closed(session.tenant, session.source, closing, now_us);
         let mut writer = self.writer.lock();
         let outcome = match &mut *writer {
@@ -119,14 +161,14 @@ impl CloseWriter {
             none => log.writer(Arc::new(FailedWrites(self.metrics.clone()))).map(|new| none.insert(new)).map_err(|e| e.to_string()),
         };
         let appended = outcome.and_then(|writer| {
-            let partition = session.id.partition(log.partitions());
-            writer.append(partition, session.id, record, Ticket::default()).map_err(|e| e.to_string())
+            let partition = id.partition(log.partitions());
+            writer.append(partition, id, record, Ticket::default()).map_err(|e| e.to_string())
         });
         if let Err(error) = appended {
             // The writer may have failed for good, so the next attempt opens a new one.
             *writer = None;
             self.metrics.closing_retries.increment(1);
-            tracing::warn!(session = %session.id, how = closing.name(), %error, "the closed record cannot be written yet; trying again");
+            tracing::warn!(session = %id, how = closing.name(), %error, "the closed record cannot be written yet; trying again");
         }
     }
 }
@@ -148,8 +190,8 @@ mod tests {
 
     use super::*;
 
-    fn session(n: u128) -> SessionInfo {
-        SessionInfo::opened(TenantId::new("league").unwrap(), source(n), 0)
+    fn session(n: u128) -> SessionKey {
+        SessionKey { tenant: TenantId::new("league").unwrap(), source: source(n) }
     }
 
     struct Clock {
@@ -162,63 +204,54 @@ mod tests {
             let config = Config { close_after: Duration::from_secs(300), retire_after: Duration::from_secs(3_600), ..Config::default() };
             Self { closer: Closer::new(&config), start: Instant::now() }
         }
-        /// What is due at `s` seconds, for one session with so many records.
-        fn at(&mut self, s: u64, level: bool, session: &SessionInfo, records: u64) -> Vec<Closing> {
+        /// Whether a session, if it is open, is to be closed at `s` seconds, when so many records of it have come.
+        fn closes(&mut self, s: u64, level: bool, session: Option<SessionKey>, records: u64) -> bool {
             self.closer.level = level;
-            self.shown(s, Believed { now_us: s as i64 * 1_000_000, jumped: false }, session, records)
-        }
-        /// Likewise where the clock of day shows `time`.
-        fn shown(&mut self, s: u64, time: Believed, session: &SessionInfo, records: u64) -> Vec<Closing> {
-            let due = self.closer.due([(session, records)].into_iter(), self.start + Duration::from_secs(s), time);
-            due.into_iter().map(|(_, closing)| closing).collect()
+            let open = session.into_iter().map(|session| (session.id(), session, records));
+            let due = self.closer.due(open, self.start + Duration::from_secs(s));
+            assert!(due.iter().all(|due| Some(*due) == session));
+            !due.is_empty()
         }
     }
 
     #[test]
     fn a_session_is_closed_after_silence_and_asked_again_until_it_is() {
-        let (mut clock, open) = (Clock::new(), session(1));
-        assert_eq!(clock.at(0, true, &open, 7), []);
-        assert_eq!(clock.at(299, true, &open, 7), []);
-        assert_eq!(clock.at(300, true, &open, 8), [], "a record came");
-        assert_eq!(clock.at(599, true, &open, 8), []);
-        assert_eq!(clock.at(600, true, &open, 8), [Closing::SILENCE]);
-        assert_eq!(clock.at(605, true, &open, 8), [], "the record is under way");
-        assert_eq!(clock.at(610, true, &open, 8), [Closing::SILENCE], "it was lost");
-        let closed = SessionInfo { closed: true, ..open };
-        assert_eq!(clock.at(611, true, &closed, 9), []);
+        let (mut clock, open) = (Clock::new(), Some(session(1)));
+        assert!(!clock.closes(0, true, open, 7));
+        assert!(!clock.closes(299, true, open, 7));
+        assert!(!clock.closes(300, true, open, 8), "a record came");
+        assert!(!clock.closes(599, true, open, 8));
+        assert!(clock.closes(600, true, open, 8));
+        assert!(!clock.closes(605, true, open, 8), "the record is under way");
+        assert!(clock.closes(610, true, open, 8), "it was lost");
+        assert!(!clock.closes(611, true, None, 9));
     }
 
     #[test]
     fn who_is_behind_closes_nothing_and_counts_from_when_it_is_level() {
-        let (mut clock, open) = (Clock::new(), session(1));
-        assert_eq!(clock.at(0, true, &open, 7), []);
-        assert_eq!(clock.at(299, false, &open, 7), []);
-        assert_eq!(clock.at(400, false, &open, 7), []);
-        assert_eq!(clock.at(410, true, &open, 7), []);
-        assert_eq!(clock.at(709, true, &open, 7), []);
-        assert_eq!(clock.at(710, true, &open, 7), [Closing::SILENCE]);
-    }
-
-    #[test]
-    fn a_clock_that_jumped_retires_nothing_and_silence_still_closes() {
-        let (mut clock, closed, open) = (Clock::new(), SessionInfo { closed: true, ..session(1) }, session(2));
-        for jumped in [true, false] {
-            let time = Believed { now_us: 40 * 86_400_000_000, jumped };
-            clock.closer.level = true;
-            assert_eq!(clock.shown(1, time, &closed, 7), if jumped { vec![] } else { vec![Closing::RETIRED] });
-        }
-        let time = Believed { now_us: 40 * 86_400_000_000, jumped: true };
-        for (s, due) in [(2, vec![]), (302, vec![Closing::SILENCE])] {
-            clock.closer.level = true;
-            assert_eq!(clock.shown(s, time, &open, 7), due, "silence is measured by the other clock");
-        }
+        let (mut clock, open) = (Clock::new(), Some(session(1)));
+        assert!(!clock.closes(0, true, open, 7));
+        assert!(!clock.closes(299, false, open, 7));
+        assert!(!clock.closes(400, false, open, 7));
+        assert!(!clock.closes(410, true, open, 7));
+        assert!(!clock.closes(709, true, open, 7));
+        assert!(clock.closes(710, true, open, 7));
     }
 
     #[test]
     fn a_session_closed_long_ago_is_retired_once() {
-        let (mut clock, closed) = (Clock::new(), SessionInfo { closed: true, updated_at_us: 1_000_000, ..session(1) });
-        assert_eq!(clock.at(3_600, true, &closed, 7), []);
-        assert_eq!(clock.at(3_601, true, &closed, 7), [Closing::RETIRED]);
-        assert_eq!(clock.at(9_000, true, &SessionInfo { retired: true, ..closed }, 8), []);
+        let mut clock = Clock::new();
+        clock.closer.retired -= Duration::from_secs(10);
+        let now = Believed { now_us: 3_601_000_000, jumped: false };
+        assert_eq!(clock.closer.retires(false, now), None, "a record of it may be unread");
+        assert_eq!(clock.closer.retires(true, Believed { jumped: true, ..now }), None, "the clock may be wrong");
+        assert_eq!(clock.closer.retires(true, now), Some(1_000_000), "its last record is an hour old");
+        assert_eq!(clock.closer.retires(true, now), None, "not at every check");
+        let mut at = |s: u64, old: &[SessionKey]| clock.closer.retire_due(old, clock.start + Duration::from_secs(s));
+        assert_eq!(at(0, &[session(1)]), [session(1)]);
+        assert_eq!(at(9, &[session(1), session(2)]), [session(2)], "the record of the first is under way");
+        assert_eq!(at(10, &[session(1), session(2)]), [session(1)], "it was lost");
+        assert_eq!(at(19, &[session(2)]), [session(2)]);
+        assert_eq!(at(20, &[]), []);
     }
 }

@@ -41,6 +41,11 @@ pub struct Config {
     pub release_after: Duration,
     /// If the log has removed records that were not processed: go on behind them, and count them. Otherwise their partition stops.
     pub skip_removed: bool,
+    /// A closed session leaves memory when nothing of it has come for this long, or for twice as long at most.
+    pub leave_after: Duration,
+    /// Most bytes that the sessions of all partitions may take in memory, about. Beyond this those leave first that were used least
+    /// recently, open or closed; one that alone takes more is parked (`session.park`).
+    pub session_max_bytes: u64,
     /// First pause before a retry; it doubles up to `retry_last`.
     pub retry_first: Duration,
     /// Longest pause before a retry: results continue at most this long after an outage ends.
@@ -66,6 +71,8 @@ impl Default for Config {
             retire_after: Duration::from_secs(30 * 24 * 3_600),
             release_after: Duration::from_secs(120),
             skip_removed: false,
+            leave_after: Duration::from_secs(10),
+            session_max_bytes: 256 << 20,
             retry_first: Duration::from_millis(20),
             retry_last: Duration::from_secs(1),
         }

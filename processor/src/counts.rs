@@ -24,6 +24,8 @@ pub struct Counts {
     pub gaps: u64,
     /// Sequence numbers admitted after their session was closed, or dropped because it was retired.
     pub late: u64,
+    /// Sequence numbers of parked sessions, which were skipped.
+    pub parked: u64,
     /// Claims to a car that another driver's stream claims too.
     pub disputed: u64,
     /// Sessions closed, opened again or retired, by how.

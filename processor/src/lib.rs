@@ -3,6 +3,7 @@
 //! * [`admit`]: decides which sequence numbers of a record are new (E1); pure
 //! * the crate `race`: turns the frames of one stream into facts, and chooses among facts (E2, E3); pure
 //! * [`partition`]: turns the records of one partition into steps; pure
+//! * `resident`: which sessions of a partition are in memory; pure
 //! * [`recompute`]: computes a session again from its archive, without the log
 //! * [`time`]: the time of day, by which old frames are removed and old sessions retired
 //! * [`Processor`]: runs this on a log, a results store and an archive. Each partition has two pumps, one for results and one for the
@@ -23,6 +24,7 @@ mod processor;
 mod pump;
 pub mod recompute;
 mod releases;
+mod resident;
 mod session;
 mod status;
 pub mod time;

@@ -28,12 +28,24 @@ boxbox_schemas::metrics! {
         parts_off: counter by "part",
         /// Sequence numbers that came after their session was closed.
         late: counter,
+        /// Sequence numbers skipped because their session is parked: it would take more memory than all sessions may.
+        parked: counter,
         /// Claims to a car that another driver's stream claims too.
         disputed: counter,
         /// Sessions closed, opened again or retired, by how.
         closings: counter by "how",
         /// Sessions that are open.
         open_sessions: gauge,
+        /// Sessions in memory, open or closed a short while ago.
+        sessions_in_memory: gauge,
+        /// Bytes that the sessions in memory take, about.
+        session_bytes: gauge,
+        /// Sessions that came back from the results store, because a record or a closing needed them.
+        sessions_loaded: counter,
+        /// Sessions that left memory; they are in the results store.
+        sessions_left: counter,
+        /// Sessions that are parked. It must stay 0.
+        parked_sessions: gauge,
         /// Closings that could not be written to the log yet; they are tried again.
         closing_retries: counter,
         /// Records that the log had removed before they were processed, of results and of archive. It must stay 0.
@@ -89,6 +101,7 @@ impl ProcessorMetrics {
         self.gaps.increment(counts.gaps);
         self.halted.increment(counts.halted);
         self.late.increment(counts.late);
+        self.parked.increment(counts.parked);
         self.disputed.increment(counts.disputed);
         for (how, n) in counts.closings {
             self.closings.with(how).increment(n);
@@ -128,6 +141,7 @@ mod tests {
                 gaps: 8,
                 halted: 9,
                 late: 15,
+                parked: 19,
                 disputed: 17,
                 closings: vec![("silence", 16)],
                 parts: vec![("pits", 18)],
@@ -149,6 +163,7 @@ mod tests {
             "gaps_total 8",
             "halted_total 9",
             "late_total 15",
+            "parked_total 19",
             "parts_off_total{part=\"pits\"} 18",
             "disputed_total 17",
             "closings_total{how=\"silence\"} 16",

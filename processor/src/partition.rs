@@ -1,9 +1,10 @@
 //! The processing of one partition: log records in, [`Step`]s out. It is pure: no clock, no I/O, no randomness, no hash order. So the
 //! same records from the same state give the same step, bit for bit (E11).
 //!
-//! A session's working state, some kilobytes for each stream, is kept until a `closed` record retires the session; then only its
-//! description is kept (E9c).
+//! A session's working state is in memory as long as it is needed, and else in the store (see [`resident`](crate::resident)). What is kept
+//! of a session that a `closed` record has retired is its description (E9c).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_log::Offset;
@@ -18,15 +19,22 @@ use bytes::Bytes;
 use crate::admit::Arrival;
 use crate::counts::Counts;
 pub use crate::error::StateError;
+use crate::resident::Elsewhere;
 use crate::session::Session;
 
 /// The state of one partition's processing. See the [module](self).
 pub struct Partition {
     log: LogId,
-    partition: u32,
-    partitions: u32,
-    sessions: BTreeMap<SessionId, Session>,
-    changed: BTreeSet<SessionId>,
+    pub(crate) partition: u32,
+    pub(crate) partitions: u32,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// The sessions that are not here; `None`: there are none, and one that is not here is new.
+    pub(crate) elsewhere: Option<Elsewhere>,
+    pub(crate) changed: BTreeSet<SessionId>,
+    /// About how many bytes the sessions take that are here.
+    pub(crate) bytes: u64,
+    /// Records processed.
+    pub(crate) processed: u64,
     quarantine: Vec<Quarantined>,
     quarantine_bytes: usize,
     last: Option<(Offset, Bytes)>,
@@ -34,7 +42,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Continue from the stored `state` of this partition.
+    /// Continue from the stored `state` of this partition, which is all that there is: a session that it does not have is new.
     pub fn restore(log: LogId, partition: u32, partitions: u32, state: PartitionState) -> Result<Self, StateError> {
         let mut sessions: BTreeMap<SessionId, Session> = state.sessions.into_iter().map(|info| (info.id, Session::restore(info))).collect();
         for stream in &state.streams {
@@ -50,68 +58,102 @@ impl Partition {
             of(&mut sessions, row.head.session, "a row")?.restore_row(row);
         }
         sessions.values_mut().for_each(Session::finish_restore);
-        Ok(Self {
+        Ok(Self::with(log, partition, partitions, sessions, None))
+    }
+
+    pub(crate) fn with(log: LogId, partition: u32, partitions: u32, sessions: BTreeMap<SessionId, Session>, elsewhere: Option<Elsewhere>) -> Self {
+        Self {
             log,
             partition,
             partitions,
             sessions,
+            elsewhere,
             changed: BTreeSet::new(),
+            bytes: 0,
+            processed: 0,
             quarantine: vec![],
             quarantine_bytes: 0,
             last: None,
             counts: Counts::default(),
-        })
-    }
-
-    /// Process the next record of the log. No content of a record makes this fail.
-    pub fn process(&mut self, offset: Offset, record: &Bytes) {
-        self.last = Some((offset, record.clone()));
-        self.counts.records += 1;
-        if let Err((kind, reason)) = self.process_record(record) {
-            self.counts.quarantine(kind);
-            tracing::error!(partition = self.partition, offset, %reason, "a record is quarantined");
-            self.quarantine_bytes += record.len();
-            self.quarantine.push(Quarantined { offset, reason, record: record.clone() });
         }
     }
 
-    fn process_record(&mut self, bytes: &Bytes) -> Result<(), (&'static str, String)> {
-        let record = LogRecord::parse(bytes.clone()).map_err(|e| (quarantine_kind(&e), e.to_string()))?;
+    /// Process the next record of the log. No content of a record makes this fail.
+    ///
+    /// If the record is of a session that is not here, nothing happens, and the session's id is returned: [`Partition::put`] it and call this
+    /// again.
+    pub fn process(&mut self, offset: Offset, record: &Bytes) -> Option<SessionId> {
+        match self.process_record(record) {
+            Ok(()) => {}
+            Err(Unprocessed::NotHere(session)) => return Some(session),
+            Err(Unprocessed::Quarantined(kind, reason)) => {
+                self.counts.quarantine(kind);
+                tracing::error!(partition = self.partition, offset, %reason, "a record is quarantined");
+                self.quarantine_bytes += record.len();
+                self.quarantine.push(Quarantined { offset, reason, record: record.clone() });
+            }
+        }
+        self.last = Some((offset, record.clone()));
+        self.counts.records += 1;
+        self.processed += 1;
+        None
+    }
+
+    fn process_record(&mut self, bytes: &Bytes) -> Result<(), Unprocessed> {
+        use Unprocessed::{NotHere, Quarantined};
+        let record = LogRecord::parse(bytes.clone()).map_err(|e| Quarantined(quarantine_kind(&e), e.to_string()))?;
         let stamp = &record.stamp;
         let home = stamp.session.partition(self.partitions);
         if home != self.partition {
-            return Err(("misplaced", format!("session {} belongs to partition {home}", stamp.session)));
+            return Err(Quarantined("misplaced", format!("session {} belongs to partition {home}", stamp.session)));
         }
         if !Arrival::in_stream(&record) {
             return self.closing(&record);
         }
-        let session = self.sessions.entry(stamp.session).or_insert_with(|| Session::open(&record));
+        let session = match self.sessions.entry(stamp.session) {
+            Entry::Occupied(here) => here.into_mut(),
+            Entry::Vacant(_) if self.elsewhere.as_mut().is_some_and(|elsewhere| !elsewhere.opens(&stamp.session)) => {
+                return Err(NotHere(stamp.session));
+            }
+            Entry::Vacant(new) => {
+                let session = new.insert(Session::open(&record));
+                self.bytes += session.residence.bytes;
+                session
+            }
+        };
         if session.info().tenant != stamp.tenant {
-            return Err(("tenant", format!("session {} is of tenant {}, not {}", stamp.session, session.info().tenant, stamp.tenant)));
+            return Err(Quarantined("tenant", format!("session {} is of tenant {}, not {}", stamp.session, session.info().tenant, stamp.tenant)));
         }
-        self.changed.insert(stamp.session);
+        session.residence.used = self.processed;
+        if !session.residence.parked {
+            self.changed.insert(stamp.session);
+        }
         session
             .process(&record, &mut self.counts)
-            .map_err(|reason| ("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
+            .map_err(|reason| Quarantined("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
     }
 
     /// The server closes, reopens or retires a session (E9a). For an unknown session there is nothing to do.
-    fn closing(&mut self, record: &LogRecord) -> Result<(), (&'static str, String)> {
-        let refused = |why: String| ("closed", format!("a `closed` record: {why}"));
+    fn closing(&mut self, record: &LogRecord) -> Result<(), Unprocessed> {
+        let refused = |why: String| Unprocessed::Quarantined("closed", format!("a `closed` record: {why}"));
         let stamp = &record.stamp;
         let Ok(Content::Closed(frame)) = record.record.content() else { return Err(refused("it cannot be read".to_owned())) };
         if stamp.driver != DriverId::SERVER {
             return Err(refused(format!("driver {} is not the server", stamp.driver)));
+        }
+        if !self.sessions.contains_key(&stamp.session) && self.elsewhere.as_ref().is_some_and(|elsewhere| !elsewhere.has_none(&stamp.session)) {
+            return Err(Unprocessed::NotHere(stamp.session));
         }
         let Some(session) = self.sessions.get_mut(&stamp.session).filter(|s| s.info().tenant == stamp.tenant) else {
             tracing::warn!(session = %stamp.session, "a closed record for an unknown session is ignored");
             return Ok(());
         };
         self.changed.insert(stamp.session);
+        session.residence.used = self.processed;
         session.closing(Closing::from(&frame.reason), stamp.received_at_us, &mut self.counts).map_err(refused)
     }
 
-    /// Every session, and how many records of it have come since this was restored.
+    /// Every session that is here, and how many records of it have come since the start.
     pub fn sessions(&self) -> impl Iterator<Item = (&SessionInfo, u64)> {
         self.sessions.values().map(|s| (s.info(), s.records()))
     }
@@ -141,11 +183,24 @@ impl Partition {
         let mut step = Step { quarantine, ..Step::new(checkpoint) };
         for id in std::mem::take(&mut self.changed) {
             if let Some(session) = self.sessions.get_mut(&id) {
+                let before = session.residence.bytes;
                 session.drain(&mut step, &mut self.counts);
+                self.bytes = (self.bytes + session.residence.bytes).saturating_sub(before);
             }
+        }
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.step_taken(|id| self.sessions.get(id).is_some_and(|session| session.residence.parked));
         }
         Some(step)
     }
+}
+
+/// Why a record was not processed.
+enum Unprocessed {
+    /// Its session is not here.
+    NotHere(SessionId),
+    /// It cannot be: the reason's name, and the reason.
+    Quarantined(&'static str, String),
 }
 
 fn of<'a>(sessions: &'a mut BTreeMap<SessionId, Session>, session: SessionId, what: &'static str) -> Result<&'a mut Session, StateError> {

@@ -13,6 +13,7 @@ use crate::error::ProcessorError;
 use crate::membership::Membership;
 use crate::metrics::ProcessorMetrics;
 use crate::pump::Shared;
+use crate::pump::memory::SessionMemory;
 use crate::releases::Releases;
 use crate::status::Status;
 use crate::time::{self, Time};
@@ -34,8 +35,10 @@ impl Processor {
     pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
         let status = Arc::new(Status::new(log.partitions()));
         let metrics = ProcessorMetrics::new();
+        let memory = SessionMemory::new(&config);
         let shared = Shared {
             config,
+            memory,
             close_writer: CloseWriter::new(metrics.clone()),
             metrics,
             status,

@@ -1,8 +1,10 @@
 //! Shared by both pumps of a partition: opening the log at a checkpoint (E7), and retries with backoff.
 
 pub(crate) mod archive;
+pub(crate) mod memory;
 pub(crate) mod relay;
 pub(crate) mod results;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use boxbox_store::Step;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use self::memory::SessionMemory;
 use crate::closer::CloseWriter;
 use crate::config::Config;
 use crate::error::ProcessorError;
@@ -32,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: ProcessorMetrics,
     pub(crate) close_writer: CloseWriter,
     pub(crate) status: Arc<Status>,
+    /// What the sessions of all partitions take.
+    pub(crate) memory: Arc<SessionMemory>,
     pub(crate) feed: broadcast::Sender<Arc<Step>>,
     pub(crate) time: Time,
     pub(crate) releases: Releases,

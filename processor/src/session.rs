@@ -13,6 +13,9 @@
 //!   and no row (E9b). (The description may still change, because it is no result.)
 //! * Opened again: late facts count as if they had come in time; their laps keep the tag `late` (E9b).
 //! * Retired: only the description is kept. Later records are counted as late and dropped (E9c).
+//!
+//! A session that is too large for the memory that the processor may take is parked (`session.park`): it is here without its streams and
+//! its book. Its records are counted and skipped; closing, opening again and retiring change its description only.
 
 mod stream;
 
@@ -24,7 +27,7 @@ use boxbox_schemas::record::{Content, session_meta};
 use boxbox_schemas::results::{AnyRow, Dispute, Lap, SessionInfo};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, EntryId, RunId};
-use boxbox_store::{Step, StreamState};
+use boxbox_store::{SessionState, Step, StreamState};
 
 use boxbox_race::RULES_VERSION;
 use boxbox_race::session::{Book, Owner, Owners, Staged, merged};
@@ -34,6 +37,7 @@ use self::stream::Stream;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
 use crate::error::StateError;
+use crate::resident::{Grown, Residence};
 
 /// A stream within its session: the grant's driver, and the run of the client. (The session's id includes the tenant.)
 type StreamId = (DriverId, RunId);
@@ -49,8 +53,10 @@ pub(crate) struct Session {
     description_changed: bool,
     /// A stream's own description has changed since the descriptions were merged.
     merge_due: bool,
-    /// Number of its records since this process has restored or opened it.
-    records: u64,
+    /// Number of its records since this process took the partition.
+    pub(crate) records: u64,
+    /// Its place in memory.
+    pub(crate) residence: Residence,
 }
 
 impl Session {
@@ -64,6 +70,7 @@ impl Session {
     /// A stored session; its streams, facts, laps and rows are restored next.
     pub(crate) fn restore(info: SessionInfo) -> Self {
         Self {
+            residence: Residence::new(&info),
             info,
             streams: BTreeMap::new(),
             book: Book::default(),
@@ -72,6 +79,19 @@ impl Session {
             merge_due: false,
             records: 0,
         }
+    }
+
+    /// A session that comes back from the store.
+    pub(crate) fn from_state(state: SessionState) -> Result<Self, StateError> {
+        let bytes = state.bytes();
+        let mut session = Self::restore(state.info);
+        session.residence.bytes = bytes;
+        state.streams.iter().try_for_each(|stream| session.restore_stream(stream))?;
+        state.facts.into_iter().for_each(|fact| session.restore_fact(fact));
+        state.laps.into_iter().for_each(|lap| session.restore_lap(lap));
+        state.rows.into_iter().for_each(|row| session.restore_row(row));
+        session.finish_restore();
+        Ok(session)
     }
 
     pub(crate) fn restore_stream(&mut self, state: &StreamState) -> Result<(), StateError> {
@@ -105,7 +125,7 @@ impl Session {
         }
     }
 
-    /// Number of its records since this process has restored or opened it.
+    /// Number of its records since this process took the partition.
     pub(crate) fn records(&self) -> u64 {
         self.records
     }
@@ -122,6 +142,10 @@ impl Session {
         let id = (record.stamp.driver, record.record.prelude().run);
         let arrival = Arrival::of(record);
         self.records += 1;
+        if self.residence.parked {
+            counts.parked = counts.parked.saturating_add(arrival.next - arrival.first);
+            return Ok(());
+        }
         if self.info.retired {
             counts.late = counts.late.saturating_add(arrival.next - arrival.first);
             return Ok(());
@@ -254,14 +278,20 @@ impl Session {
             step.retired.push(self.info.id);
         }
         let mut out = Output::default();
+        let grown = Grown::before(step);
         for id in std::mem::take(&mut self.changed) {
-            step.streams.extend(self.streams.get_mut(&id).map(|stream| stream.save(|seen_as| self.book.entry(seen_as), &mut out)));
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
+            let before = stream.bytes();
+            step.streams.push(stream.save(|seen_as| self.book.entry(seen_as), &mut out));
+            self.residence.changed(before, stream.bytes());
         }
         counts.parts(&out.failed);
         self.book.drain(self.info.id, step);
+        self.residence.grew(grown, step, &self.info, self.description_changed);
         self.description_changed = false;
         if self.info.retired {
             (self.streams, self.book) = Default::default();
+            self.residence = Residence { used: self.residence.used, ..Residence::new(&self.info) };
         }
     }
 

@@ -1,7 +1,11 @@
 //! The status of each partition, for readiness checks and to show to people.
 
 use boxbox_log::Offset;
+use boxbox_schemas::SessionId;
 use parking_lot::Mutex;
+
+/// Most parked sessions that are named to a person.
+const NAMED_MAX: usize = 10;
 
 /// A live view of a processor; outlives it.
 #[derive(Debug)]
@@ -33,6 +37,10 @@ pub struct PumpStatus {
     pub end: Offset,
     /// When it last committed, Unix µs; only shown to people.
     pub last_commit_us: Option<i64>,
+    /// Of the results pump: how many sessions are in memory.
+    pub sessions: usize,
+    /// Of the results pump: the sessions that are parked, because they would take too much memory.
+    pub parked: Vec<SessionId>,
 }
 
 /// The phase of a pump.
@@ -91,6 +99,16 @@ impl Status {
         self.partitions.iter().all(|p| {
             let status = p.lock();
             status.results.level() || status.results.phase == Phase::Elsewhere
+        })
+    }
+
+    /// What a person should know though every partition is processed: which sessions are parked (`session.park`).
+    pub fn notes(&self) -> Option<String> {
+        let parked: Vec<String> = self.partitions.iter().flat_map(|p| p.lock().results.parked.clone()).map(|id| id.to_string()).collect();
+        let some = parked.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+        let count = parked.len();
+        (count > 0).then(|| {
+            format!("parked sessions, which take more memory than --session-max-bytes allows, and whose records are skipped: {count} ({some})")
         })
     }
 

@@ -91,13 +91,13 @@ async fn a_description_stored_by_the_version_before_is_gone_on_with() {
     let (memory, log) = (MemoryResults::new(), LogId("bench".into()));
     let lease = memory.acquire(&log, 0).await.unwrap();
     let mut partition = Partition::restore(log.clone(), 0, 1, PartitionState::default()).unwrap();
-    alpha.records.iter().enumerate().for_each(|(offset, record)| partition.process(offset as u64, record));
+    alpha.records.iter().enumerate().for_each(|(offset, record)| assert_eq!(partition.process(offset as u64, record), None));
     memory.commit(&lease, &partition.step().unwrap()).await.unwrap();
     let mut state = memory.load(&lease).await.unwrap();
     // That version kept no stream's description.
     state.streams.iter_mut().for_each(|stream| stream.field.clear());
     let mut partition = Partition::restore(log, 0, 1, state).unwrap();
-    gamma.records.iter().enumerate().for_each(|(n, record)| partition.process((alpha.records.len() + n) as u64, record));
+    gamma.records.iter().enumerate().for_each(|(n, record)| assert_eq!(partition.process((alpha.records.len() + n) as u64, record), None));
     let step = partition.step().unwrap();
     assert_eq!(names(&step.sessions[0]), [(1, "Alpha"), (2, "Seen"), (3, "Gamma")]);
     assert!(step.streams.iter().any(|s| s.ledger.stream.driver == driver("alpha") && !s.field.is_empty()), "and is kept from now on");

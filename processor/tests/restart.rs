@@ -14,7 +14,7 @@ use boxbox_processor::{Config, Processor};
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
-use boxbox_store::{Archive, Lease, Pace, PartitionState, Sessions, Steps, StreamState, rows_of};
+use boxbox_store::{Archive, Found, Lease, Pace, PartitionState, Sessions, Steps, StreamState, rows_of};
 use boxbox_testkit::wait::until;
 use bytes::Bytes;
 use fastrand::Rng;
@@ -148,6 +148,66 @@ async fn a_restart_from_any_checkpoint_gives_the_same_results() {
     assert_eq!(everything(&growing, &log, 0).await, expected, "restarted at every record");
 }
 
+/// As [`go_on`] to the end of the log, as a processor does it: sessions come when records need them, and leave at random moments, all or some,
+/// open or closed. Every so often another owner begins. Returns how many came back.
+async fn come_and_go(log: &MemoryLog, results: &MemoryResults, rng: &mut Rng) -> usize {
+    let entries = log.records(0);
+    let (mut at, mut returned) = (0, 0);
+    let begin = async || {
+        let lease = results.acquire(log.id(), 0).await.unwrap();
+        let beginning = results.begin(&lease).await.unwrap();
+        (Partition::resume(log.id().clone(), 0, 1, beginning), lease)
+    };
+    let (mut partition, mut lease) = begin().await;
+    while let Some(batch) = entries.get(at..entries.len().min(at + rng.usize(1..60))).filter(|batch| !batch.is_empty()) {
+        let mut rest = batch;
+        while let Some((entry, behind)) = rest.split_first() {
+            let Some(missing) = partition.process(entry.offset, &entry.record) else {
+                rest = behind;
+                continue;
+            };
+            let wanted = partition.missing(rest.iter().map(|entry| &entry.record), rng.usize(1..3));
+            assert_eq!(wanted[0], missing);
+            for found in results.find(&lease, &wanted, u64::MAX).await.unwrap() {
+                returned += usize::from(matches!(found, Found::Whole(_)));
+                assert_eq!(partition.put(found).unwrap(), None);
+            }
+        }
+        at += batch.len();
+        if let Some(step) = partition.step().filter(|_| rng.u8(0..4) > 0 || at == entries.len()) {
+            results.commit(&lease, &step).await.unwrap();
+        } else {
+            // Lost: another owner begins where the last commit was.
+            (partition, lease) = begin().await;
+            at = results.begin(&lease).await.unwrap().checkpoint.map_or(0, |c| c.offset as usize + 1);
+        }
+        match rng.u8(0..4) {
+            0 => _ = partition.make_room(u64::MAX),
+            1 => _ = partition.make_room(rng.u64(1..100_000)),
+            2 => _ = partition.leave_closed(rng.u64(0..=partition.processed())),
+            _ => {}
+        }
+    }
+    returned
+}
+
+/// E9d: memory is a cache of the store, whatever leaves it, and whenever.
+#[tokio::test]
+async fn sessions_that_leave_memory_and_come_back_change_no_result() {
+    let records = eventful();
+    let log = log_of(&records);
+    let reference = MemoryResults::new();
+    go_on(&log, &reference, records.len(), records.len()).await;
+    let expected = everything(&reference, &log, 0).await;
+    let mut returned = 0;
+    for seed in 0..40 {
+        let results = MemoryResults::new();
+        returned += come_and_go(&log, &results, &mut Rng::with_seed(seed)).await;
+        assert_eq!(everything(&results, &log, 0).await, expected, "seed {seed}");
+    }
+    assert!(returned > 200, "only {returned} sessions came back");
+}
+
 /// A store with what `results` holds, by way of one step.
 async fn copy(results: &MemoryResults, log: &MemoryLog) -> MemoryResults {
     let copy = MemoryResults::new();
@@ -182,6 +242,9 @@ fn any_config(rng: &mut Rng) -> Config {
         quiet_every: ms(rng.u64(0..10)),
         step_records: rng.u64(1..200),
         pace: Some(Pace { every: ms(3), idle: ms(2), bytes: rng.usize(1_000..200_000) }),
+        // Sessions leave memory all the time, or stay.
+        leave_after: ms(rng.u64(0..5)),
+        session_max_bytes: if rng.bool() { 400_000 } else { 1 << 30 },
         retry_first: Duration::from_micros(100),
         retry_last: ms(2),
         ..Config::default()
@@ -201,6 +264,7 @@ async fn kills_and_failing_commits_change_no_result() {
         let mut rng = Rng::with_seed(seed);
         let (results, archive) = (Faulty::default(), MemoryArchive::new());
         results.fail(20, 20, seed * 1_000);
+        results.fail_finds(20);
         for _ in 0..6 {
             let processor = Processor::new(any_config(&mut rng), Arc::new(log.clone()), Arc::new(results.clone()), Arc::new(archive.clone()));
             let status = processor.status();
@@ -224,6 +288,7 @@ async fn kills_and_failing_commits_change_no_result() {
         stop.cancel();
         work.await.unwrap().unwrap();
         results.fail(0, 0, 0);
+        results.fail_finds(0);
         if status.partitions()[0].results.committed < records.len() as u64 {
             // The store did not answer its last attempt before the end was asked for: what is missing is in the log.
             go_on(&log, &results.inner, records.len(), 100).await;

@@ -13,6 +13,8 @@
 //!   its partitions to those that do. If it has not noticed that does no harm, because it is fenced.
 //! * A [`Step`] is one transaction: either all of it is stored, with the checkpoint, or nothing. After a cancelled commit
 //!   it is not known whether it happened, but no transaction stays open.
+//! * A processor begins with [`Steps::begin`], whose cost does not grow with history, and asks for a session's state when it needs it
+//!   ([`Steps::find`]). What is found is what the last step left, because only the owner of the partition changes it.
 //! * Rows are replaced by key; the processor, which owns the partition, guarantees that a stream's lap is
 //!   never replaced by one of a lower revision.
 //! * A row belongs to a session that its step or an earlier one contains. Withdrawals apply before the laps of their step.
@@ -58,8 +60,8 @@ mod steps;
 
 pub use archive::{Archive, ArchiveBlock, ArchiveState, Daily, FrameRun, KeptRecord, Pace, Piece, Removed, Retention, StreamRecords};
 pub use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
-pub use boxbox_schemas::results::{FieldState, PartitionState, Quarantined, Step, StreamState};
+pub use boxbox_schemas::results::{Beginning, FieldState, PartitionState, Quarantined, SessionKey, SessionState, Step, StreamState};
 pub use error::StoreError;
 pub use rules::QUARANTINE_MAX_ROWS;
 pub use sessions::{BestLaps, LapFilter, SessionCursor, Sessions, rows_of};
-pub use steps::{Lease, Member, Share, Steps, StoredSession};
+pub use steps::{FOUND_AT_ONCE_BYTES, Found, Lease, Member, Share, Steps, StoredSession};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{AnyRow, Checkpoint, Lap, Ledger, PartitionState, SessionInfo, Step};
+use boxbox_schemas::results::{AnyRow, Beginning, Checkpoint, Lap, Ledger, PartitionState, SessionInfo, SessionKey, SessionState, Step};
 use boxbox_schemas::{LogId, SessionId};
 
 use crate::StoreError;
@@ -55,6 +55,20 @@ pub struct StoredSession {
     pub rows: Vec<AnyRow>,
 }
 
+/// What a store has of a session that a processor needs.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Found {
+    /// Nothing: it is new.
+    Nothing(SessionId),
+    /// All that is needed to continue it.
+    Whole(Box<SessionState>),
+    /// It would take more memory than was allowed, so its description only.
+    TooLarge(Box<SessionInfo>),
+}
+
+/// Sessions are found until they take this much of a processor's memory together: so one call takes a fraction of a second.
+pub const FOUND_AT_ONCE_BYTES: u64 = 16 << 20;
+
 /// A processor's access to a results store: leases, the state to continue from, and steps.
 #[async_trait]
 pub trait Steps: Send + Sync + 'static {
@@ -77,7 +91,17 @@ pub trait Steps: Send + Sync + 'static {
     async fn leave(&self, _log: &LogId, _member: &Member) -> Result<(), StoreError> {
         Ok(())
     }
-    /// The state after the last committed step.
+    /// Where to continue after the last committed step. It costs no more with more closed sessions.
+    async fn begin(&self, lease: &Lease) -> Result<Beginning, StoreError>;
+    /// The state of sessions of the lease's partition after the last committed step, in the order in which they are asked for: those of
+    /// a beginning of `sessions` that together take [`FOUND_AT_ONCE_BYTES`] or a little more, and one at least. A session that alone takes more than
+    /// `max_bytes` ([`SessionState::bytes`]) is [`Found::TooLarge`].
+    async fn find(&self, lease: &Lease, sessions: &[SessionId], max_bytes: u64) -> Result<Vec<Found>, StoreError>;
+    /// Closed sessions of the partition that are not retired and whose last record was received at or before `us`, Unix µs: those
+    /// opened first, at most `limit`.
+    async fn closed_before(&self, lease: &Lease, us: i64, limit: u32) -> Result<Vec<SessionKey>, StoreError>;
+    /// The state of all sessions after the last committed step. A processor never needs it, and a long history makes it large: it is for
+    /// comparing stores.
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError>;
     /// What is stored of one session and counts, to be compared with what it is when it is computed again. `None`: there is no such session.
     async fn stored(&self, session: &SessionId) -> Result<Option<StoredSession>, StoreError>;

@@ -51,7 +51,8 @@ pub(crate) struct Ready {
 /// The status is always 200: this is for people, not for probes.
 #[utoipa::path(get, path = "/api/health", tag = "operations", operation_id = "health", responses((status = 200, description = "The state of the process", body = Health)))]
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
-    let checks: Vec<_> = app.check().await.into_iter().map(|c| Check { name: c.name, ok: c.outcome.is_ok(), detail: c.outcome.err() }).collect();
+    let checks: Vec<_> =
+        app.check().await.into_iter().map(|c| Check { name: c.name, ok: c.outcome.is_ok(), detail: c.outcome.err().or(c.note) }).collect();
     let status = if checks.iter().all(|c| c.ok) { "ok" } else { "degraded" };
     Json(Health { status, version: env!("CARGO_PKG_VERSION"), uptime_s: app.started.elapsed().as_secs(), checks })
 }
@@ -76,7 +77,7 @@ struct Check {
     name: &'static str,
     /// Whether the check passes.
     ok: bool,
-    /// What is wrong; `null` if the check passes.
+    /// What is wrong; if the check passes, what is to be known all the same, or `null`.
     detail: Option<String>,
 }
 

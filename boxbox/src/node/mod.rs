@@ -154,10 +154,11 @@ impl Node {
             let processor = Processor::new(options.processor.clone(), log, steps, archive).with_time(time);
             let seen = clock.clone();
             checks.push(Check::advice("clock", move || seen.borrow().jump().map_or(Ok(()), |jump| Err(clock_watch::advice(jump)))));
-            let status = processor.status();
-            checks.push(Check::new("processor", move || {
+            let (status, noting) = (processor.status(), processor.status());
+            let check = Check::new("processor", move || {
                 status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
-            }));
+            });
+            checks.push(check.noting(move || noting.notes()));
             node.feed = Some(processor.feed());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }

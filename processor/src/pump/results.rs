@@ -12,13 +12,18 @@ use boxbox_store::{Lease, Step, Steps};
 use tokio::time::Instant;
 
 use super::relay::Feeder;
+use super::sessions::Residents;
 use super::{Backoff, LogPosition, PumpContext};
-use crate::closer::Closer;
+use crate::closer::{Closer, RETIRED_AT_ONCE};
 use crate::error::ProcessorError;
 use crate::partition::Partition;
+use crate::time::Believed;
 
 /// Longest wait for records if no step is pending. The known durable end of an idle partition is at most this old.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Sessions leave at most this often while no records come.
+const LEAVE_EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// Process the partition of `lease` until a stop is requested or a failure is final.
 pub(crate) async fn run(ctx: PumpContext, results: Arc<dyn Steps>, lease: Lease, feeder: Feeder) -> Result<(), ProcessorError> {
@@ -27,31 +32,31 @@ pub(crate) async fn run(ctx: PumpContext, results: Arc<dyn Steps>, lease: Lease,
     ctx.begin(&position);
     feeder.begin(position.next, position.end);
     tracing::info!(partition = ctx.partition, epoch = lease.epoch, next = position.next, "processing");
-    let closer = Closer::new(&ctx.shared.config);
-    Box::pin(ResultsPump { ctx, closer, lease, results, state, pending: Pending::new(), committed: None, feeder }.pump(position)).await
+    let (closer, residents) = (Closer::new(&ctx.shared.config), Residents::new(ctx.shared.memory.share()));
+    Box::pin(ResultsPump { ctx, closer, lease, results, state, residents, pending: Pending::new(), committed: None, feeder }.pump(position)).await
 }
 
-/// The lease keeps the previous owner from writing, so the loaded state stays valid.
+/// The lease keeps the previous owner from writing, so what is found in the store stays valid.
 async fn start(ctx: &PumpContext, results: &dyn Steps, lease: &Lease) -> Result<(Partition, LogPosition), ProcessorError> {
-    let state = results.load(lease).await?;
-    let position = ctx.resume(state.checkpoint.as_ref()).await?;
-    let state = Partition::restore(ctx.log.id().clone(), lease.partition, ctx.log.partitions(), state)?;
-    Ok((state, position))
+    let beginning = results.begin(lease).await?;
+    let position = ctx.resume(beginning.checkpoint.as_ref()).await?;
+    Ok((Partition::resume(ctx.log.id().clone(), lease.partition, ctx.log.partitions(), beginning), position))
 }
 
-struct ResultsPump {
-    ctx: PumpContext,
+pub(super) struct ResultsPump {
+    pub(super) ctx: PumpContext,
     closer: Closer,
-    lease: Lease,
-    results: Arc<dyn Steps>,
-    state: Partition,
-    pending: Pending,
+    pub(super) lease: Lease,
+    pub(super) results: Arc<dyn Steps>,
+    pub(super) state: Partition,
+    pub(super) residents: Residents,
+    pub(super) pending: Pending,
     committed: Option<Instant>,
     feeder: Feeder,
 }
 
 /// Records that are processed and not committed.
-struct Pending {
+pub(super) struct Pending {
     since: Option<Instant>,
     records: u64,
 }
@@ -59,12 +64,13 @@ struct Pending {
 impl ResultsPump {
     async fn pump(mut self, mut position: LogPosition) -> Result<(), ProcessorError> {
         let (stop, read_bytes) = (self.ctx.stop.clone(), self.ctx.shared.config.read_bytes);
+        let leave_every = self.ctx.shared.config.leave_after.max(LEAVE_EVERY_MIN);
         let mut backoff = Backoff::default();
         loop {
             let wait = self.due().map_or(IDLE_WAIT, |due| due.saturating_duration_since(Instant::now()));
             let batch = tokio::select! {
                 () = stop.cancelled() => break,
-                batch = position.reader.next(read_bytes, wait.min(IDLE_WAIT).min(self.closer.every())) => batch,
+                batch = position.reader.next(read_bytes, wait.min(IDLE_WAIT).min(self.closer.every()).min(leave_every)) => batch,
             };
             let batch = match batch {
                 Ok(batch) => {
@@ -79,24 +85,38 @@ impl ResultsPump {
                     continue;
                 }
             };
-            for entry in &batch {
-                self.state.process(entry.offset, &entry.record);
-                position.next = entry.offset + 1;
+            if !self.process(&batch).await? {
+                return Ok(());
             }
+            position.next = batch.last().map_or(position.next, |entry| entry.offset + 1);
             if !batch.is_empty() {
-                self.pending.since.get_or_insert_with(Instant::now);
-                self.pending.records += batch.len() as u64;
                 self.ctx.shared.metrics.count(self.state.take_counts());
             }
             self.feeder.hand_on(batch, position.next, position.reader.end());
             self.ctx.at(position.next, position.reader.end());
             let level = position.next >= position.reader.end();
-            self.closer.check(level, &self.state, &self.ctx.shared.close_writer, &*self.ctx.log, (self.ctx.shared.time)());
+            let time = (self.ctx.shared.time)();
+            self.closer.check(level, &self.state, &self.ctx.shared.close_writer, &*self.ctx.log, time.now_us);
+            self.retire(level, time).await?;
             if self.due().is_some_and(|due| due <= Instant::now()) && !self.commit().await? {
+                return Ok(());
+            }
+            if !self.leave().await? {
                 return Ok(());
             }
         }
         self.commit().await?;
+        Ok(())
+    }
+
+    /// Write the records that retire sessions which were closed long ago. If the store does not answer, they are retired later.
+    async fn retire(&mut self, level: bool, time: Believed) -> Result<(), ProcessorError> {
+        let Some(before_us) = self.closer.retires(level, time) else { return Ok(()) };
+        match self.results.closed_before(&self.lease, before_us, RETIRED_AT_ONCE).await {
+            Ok(old) => self.closer.retire(&old, &self.ctx.shared.close_writer, &*self.ctx.log, time.now_us),
+            Err(error) if error.is_retryable() => tracing::debug!(partition = self.ctx.partition, %error, "no session is retired now"),
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
@@ -115,7 +135,7 @@ impl ResultsPump {
     ///
     /// If the answer was lost, the step may be committed already. The same step is then committed again, which changes nothing because
     /// rows are replaced by key. No records are read meanwhile; they wait in the log.
-    async fn commit(&mut self) -> Result<bool, ProcessorError> {
+    pub(super) async fn commit(&mut self) -> Result<bool, ProcessorError> {
         let Some(step) = self.state.step() else { return Ok(true) };
         self.pending = Pending::new();
         let began = Instant::now();
@@ -140,5 +160,11 @@ impl ResultsPump {
 impl Pending {
     fn new() -> Self {
         Self { since: None, records: 0 }
+    }
+
+    /// Another record is processed.
+    pub(super) fn add(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+        self.records += 1;
     }
 }

@@ -8,6 +8,7 @@ use boxbox_race::stream::{Car, Context, Fact, OtherCars, Output, OwnCar};
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::record::{Content, Kind, session_meta};
 use boxbox_schemas::results::Ledger;
+use boxbox_schemas::results::memory::{field_bytes, stream_bytes};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{EntryId, StreamKey};
 use boxbox_store::{FieldState, StreamState};
@@ -25,11 +26,28 @@ pub(crate) struct Stream {
     described: Option<Described>,
     /// It has changed since the stream was last saved.
     described_anew: bool,
+    weight: Weight,
+}
+
+/// About how many bytes of memory its parts take.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    own: u64,
+    described: u64,
+    /// The largest of the cars that it sees.
+    car: u64,
 }
 
 impl Stream {
     pub(crate) fn new(key: StreamKey) -> Self {
-        Self { ledger: Ledger::new(key), own: OwnCar::default(), others: OtherCars::default(), described: None, described_anew: false }
+        Self {
+            ledger: Ledger::new(key),
+            own: OwnCar::default(),
+            others: OtherCars::default(),
+            described: None,
+            described_anew: false,
+            weight: Weight::default(),
+        }
     }
 
     pub(crate) fn restore(stored: &StreamState) -> Result<Self, StateError> {
@@ -41,7 +59,9 @@ impl Stream {
         let described = Described::restore(&parts).map_err(|e| failed(format!("its description of the session: {e}")))?;
         let slots = cars.iter().map(|field| (field.slot, field.race.as_ref()));
         let others = if own.race.is_some() { OtherCars::restore(slots).map_err(failed)? } else { OtherCars::default() };
-        Ok(Self { ledger: stored.ledger.clone(), own, others, described, described_anew: false })
+        let mut stream = Self { ledger: stored.ledger.clone(), own, others, described, described_anew: false, weight: Weight::default() };
+        stream.weigh(stored);
+        Ok(stream)
     }
 
     /// The stream as it is stored. A race state that exceeds its bound is dropped, because it must not block its partition. `owner`
@@ -72,7 +92,24 @@ impl Stream {
             field.extend(parts.into_iter().map(|(slot, part)| FieldState { slot, race: part.into(), now: None }));
             field.sort_by_key(|state| state.slot);
         }
-        StreamState { ledger: self.ledger.clone(), race: race.into(), now, field }
+        let saved = StreamState { ledger: self.ledger.clone(), race: race.into(), now, field };
+        self.weigh(&saved);
+        saved
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        let Weight { own, described, car } = self.weight;
+        own + described + car * self.others.count() as u64
+    }
+
+    fn weigh(&mut self, saved: &StreamState) {
+        let (described, cars): (Vec<&FieldState>, Vec<&FieldState>) = saved.field.iter().partition(|field| DESCRIBED_SLOTS.contains(&field.slot));
+        self.weight.own = stream_bytes(&saved.race);
+        if !described.is_empty() {
+            self.weight.described = described.into_iter().map(field_bytes).sum();
+        }
+        self.weight.car = cars.into_iter().filter(|field| field.now.is_some()).map(field_bytes).max().unwrap_or(0).max(self.weight.car);
     }
 
     /// What its client said last of the session.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use async_trait::async_trait;
 use boxbox_schemas::{LogId, SessionId, TenantId};
 use boxbox_store::memory::MemoryResults;
-use boxbox_store::{Lease, PartitionState, Step, Steps, StoreError, StoredSession};
+use boxbox_store::{Beginning, Found, Lease, PartitionState, SessionKey, Step, Steps, StoreError, StoredSession};
 
 /// [`Steps`] whose commits fail, before or after they happen.
 #[derive(Clone, Default)]
@@ -20,6 +20,8 @@ struct Faults {
     /// Of 100 commits, how many fail before anything is written, and how many after it is.
     before: AtomicU32,
     after: AtomicU32,
+    /// Of 100 searches for sessions, how many fail.
+    finds: AtomicU32,
     seed: AtomicU64,
     failed: AtomicU64,
     commits: AtomicU64,
@@ -30,6 +32,10 @@ impl Faulty {
         self.faults.before.store(before_percent, Ordering::Relaxed);
         self.faults.after.store(after_percent, Ordering::Relaxed);
         self.faults.seed.store(seed, Ordering::Relaxed);
+    }
+
+    pub fn fail_finds(&self, percent: u32) {
+        self.faults.finds.store(percent, Ordering::Relaxed);
     }
 
     pub fn failed(&self) -> u64 {
@@ -45,6 +51,19 @@ impl Faulty {
 impl Steps for Faulty {
     async fn acquire(&self, log: &LogId, partition: u32) -> Result<Lease, StoreError> {
         self.inner.acquire(log, partition).await
+    }
+    async fn begin(&self, lease: &Lease) -> Result<Beginning, StoreError> {
+        self.inner.begin(lease).await
+    }
+    async fn find(&self, lease: &Lease, sessions: &[SessionId], max_bytes: u64) -> Result<Vec<Found>, StoreError> {
+        if self.faults.finds.load(Ordering::Relaxed) > fastrand::u32(0..100) {
+            self.faults.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable("it does not find".into()));
+        }
+        self.inner.find(lease, sessions, max_bytes).await
+    }
+    async fn closed_before(&self, lease: &Lease, us: i64, limit: u32) -> Result<Vec<SessionKey>, StoreError> {
+        self.inner.closed_before(lease, us, limit).await
     }
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
         self.inner.load(lease).await

@@ -164,6 +164,11 @@ impl OtherCars {
         self.each(own, |ctx, car| car.on_end(ctx, out));
     }
 
+    /// Number of cars.
+    pub fn count(&self) -> usize {
+        self.cars.len()
+    }
+
     /// Have the cars that are seen as one of `entries` stored again; true if there is any.
     pub fn mark_changed(&mut self, own: &Context, entries: &BTreeSet<EntryId>) -> bool {
         let seen_as = |slot: u16, car: &OtherCar| car.now(&Context { slot, ..*own }).map(|now| now.entry);

@@ -8,6 +8,7 @@ mod car;
 mod flag;
 mod incident;
 mod lap;
+pub mod memory;
 mod pit;
 mod row;
 mod state;
@@ -22,7 +23,7 @@ pub use self::lap::{LOOPS, Lap, Reasons, Span, Tags};
 pub use self::pit::{Handover, PitEnds, PitKind, PitMoment, PitVisit};
 pub use self::row::{AnyRow, Row, RowHead, RowKey, RowKind, UnreadableRow};
 pub use self::state::SessionStateChange;
-pub use self::step::{FieldState, PartitionState, Quarantined, Step, StreamState};
+pub use self::step::{Beginning, FieldState, PartitionState, Quarantined, SessionKey, SessionState, Step, StreamState};
 use crate::ids::{DriverId, EntryId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use crate::meta::SessionMeta;
 

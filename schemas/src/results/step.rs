@@ -2,10 +2,65 @@
 
 use bytes::Bytes;
 
+use super::memory::{fact_bytes, field_bytes, info_bytes, lap_bytes, row_bytes, stream_bytes};
 use super::{AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
-use crate::ids::{EntryId, SessionId};
+use crate::ids::{EntryId, SessionId, Source, TenantId};
 
-/// Everything that a processor needs to continue after the last committed step. Lists are sorted by key.
+/// What a processor begins with: sessions come to it when they are needed.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Beginning {
+    /// The last record processed; `None`: begin at the log's start.
+    pub checkpoint: Option<Checkpoint>,
+    /// The sessions that are open, in order of ids.
+    pub open: Vec<SessionKey>,
+}
+
+/// What a session's id is computed from (F6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionKey {
+    /// The tenant that owns it.
+    pub tenant: TenantId,
+    /// The simulator's session.
+    pub source: Source,
+}
+
+impl SessionKey {
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        SessionId::of(&self.tenant, &self.source)
+    }
+}
+
+/// Everything that a processor needs to continue one session. Lists are sorted by key.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SessionState {
+    /// Its description and state.
+    pub info: SessionInfo,
+    /// Its streams. A retired session has none of this and what follows, as if it were empty.
+    pub streams: Vec<StreamState>,
+    /// Facts of all streams about laps (E3a).
+    pub facts: Vec<Lap>,
+    /// Chosen laps.
+    pub laps: Vec<Lap>,
+    /// Rows of all other kinds, including superseded ones.
+    pub rows: Vec<AnyRow>,
+}
+
+impl SessionState {
+    /// A session without anything.
+    pub fn new(info: SessionInfo) -> Self {
+        Self { info, streams: vec![], facts: vec![], laps: vec![], rows: vec![] }
+    }
+
+    /// About how many bytes it takes in a processor's memory.
+    pub fn bytes(&self) -> u64 {
+        let streams: u64 = self.streams.iter().map(|s| stream_bytes(&s.race) + s.field.iter().map(field_bytes).sum::<u64>()).sum();
+        let laps: u64 = self.facts.iter().map(fact_bytes).chain(self.laps.iter().map(lap_bytes)).sum();
+        info_bytes(&self.info) + streams + laps + self.rows.iter().map(row_bytes).sum::<u64>()
+    }
+}
+
+/// Everything that is kept of a partition, of all its sessions. Lists are sorted by key.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct PartitionState {
     /// The last record processed; `None`: begin at the log's start.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{AnyRow, CarNow, Checkpoint, Lap, Ledger, RowKey, RowKind, SessionInfo};
+use boxbox_schemas::results::{AnyRow, Beginning, CarNow, Checkpoint, Lap, Ledger, RowKey, RowKind, SessionInfo, SessionKey, SessionState};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
 use crate::share::{self, PartitionOwner};
 use crate::{
-    BestLaps, LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps, StoreError, StoredSession,
-    StreamState,
+    BestLaps, FOUND_AT_ONCE_BYTES, Found, LapFilter, Lease, Member, PartitionState, Quarantined, SessionCursor, Sessions, Share, Step, Steps,
+    StoreError, StoredSession, StreamState,
 };
 
 /// Results in memory.
@@ -95,6 +95,28 @@ impl Inner {
         })
     }
 
+    /// The sessions of a partition, in order of ids.
+    fn of_partition<'a>(&'a self, lease: &Lease) -> impl Iterator<Item = &'a SessionInfo> {
+        let key = (lease.log.clone(), lease.partition);
+        self.sessions.values().filter(move |(owner, _)| *owner == key).map(|(_, info)| info)
+    }
+
+    /// The state of a session of the partition.
+    fn state(&self, lease: &Lease, id: &SessionId) -> Option<SessionState> {
+        let ((log, partition), info) = self.sessions.get(id)?;
+        if (log, *partition) != (&lease.log, lease.partition) {
+            return None;
+        }
+        let mut state = SessionState::new(info.clone());
+        if !info.retired {
+            state.streams = self.streams.iter().filter(|(k, _)| k.0 == *id).map(|(_, s)| s.clone()).collect();
+            state.facts = self.facts.iter().filter(|(k, _)| k.0 == *id).map(|(_, l)| l.clone()).collect();
+            state.laps = self.laps.iter().filter(|(k, _)| k.0 == *id).map(|(_, l)| l.clone()).collect();
+            state.rows = self.rows.iter().filter(|(k, _)| k.0 == *id).map(|(_, r)| r.clone()).collect();
+        }
+        Some(state)
+    }
+
     /// All checks of the step, before a change.
     fn check(&self, lease: &Lease, step: &Step) -> Result<(), StoreError> {
         check_step(lease, step)?;
@@ -140,6 +162,10 @@ impl Inner {
             partition.quarantine.pop_first();
         }
     }
+}
+
+fn key_of(info: &SessionInfo) -> SessionKey {
+    SessionKey { tenant: info.tenant, source: info.source }
 }
 
 #[async_trait]
@@ -201,6 +227,42 @@ impl Steps for MemoryResults {
         super::available(!inner.down)?;
         inner.members.remove(&(log.clone(), member.name.clone()));
         Ok(())
+    }
+
+    async fn begin(&self, lease: &Lease) -> Result<Beginning, StoreError> {
+        self.read(|inner| {
+            let checkpoint = inner.owned(lease)?.checkpoint.clone();
+            Ok(Beginning { checkpoint, open: inner.of_partition(lease).filter(|s| !s.closed).map(key_of).collect() })
+        })?
+    }
+
+    async fn find(&self, lease: &Lease, sessions: &[SessionId], max_bytes: u64) -> Result<Vec<Found>, StoreError> {
+        self.read(|inner| {
+            inner.owned(lease)?;
+            let (mut found, mut bytes) = (vec![], 0);
+            for id in sessions {
+                let Some(state) = inner.state(lease, id) else {
+                    found.push(Found::Nothing(*id));
+                    continue;
+                };
+                if bytes >= FOUND_AT_ONCE_BYTES {
+                    break;
+                }
+                bytes += state.bytes().min(max_bytes);
+                let too_large = state.bytes() > max_bytes && !state.info.retired;
+                found.push(if too_large { Found::TooLarge(Box::new(state.info)) } else { Found::Whole(Box::new(state)) });
+            }
+            Ok(found)
+        })?
+    }
+
+    async fn closed_before(&self, lease: &Lease, us: i64, limit: u32) -> Result<Vec<SessionKey>, StoreError> {
+        self.read(|inner| {
+            inner.owned(lease)?;
+            let mut due: Vec<_> = inner.of_partition(lease).filter(|s| s.closed && !s.retired && s.opened_at_us.max(s.updated_at_us) <= us).collect();
+            due.sort_by_key(|s| (s.opened_at_us, s.id));
+            Ok(due.into_iter().take(limit as usize).map(key_of).collect())
+        })?
     }
 
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {

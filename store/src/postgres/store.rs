@@ -10,7 +10,7 @@ use super::members;
 use crate::sql::{self, Sql, SqlFuture, SqlStore};
 use crate::{Lease, Member, Quarantined, Share, StoreError};
 
-/// How long it may take to load a partition: laps and facts of every session that is not retired.
+/// How long it may take to load a session with all its facts, or a partition.
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 const LOAD_SETTING: &str = "SET LOCAL statement_timeout = '60s'";
 

@@ -1,4 +1,4 @@
-//! Loading the state from which a partition's owner continues.
+//! Loading all that is kept of a partition, and what is stored of a session; what a processor continues from is in [`find`](super::find).
 
 use boxbox_schemas::results::Checkpoint;
 use boxbox_schemas::{DriverId, LogId, RunId, SessionId, StreamKey};
@@ -74,12 +74,12 @@ fn place(row: &dyn Found) -> Result<Checkpoint, StoreError> {
     Ok(Checkpoint { log, partition: number(row, "part")?, offset: number(row, "log_offset")?, crc: number(row, "crc")? })
 }
 
-fn stream(row: &dyn Found) -> Result<StreamState, StoreError> {
+pub(super) fn stream(row: &dyn Found) -> Result<StreamState, StoreError> {
     Ok(StreamState { ledger: json(row, "ledger")?, race: race(row)?, now: found::now(row)?, field: vec![] })
 }
 
 /// A car that a stream sees, and the stream.
-fn seen(row: &dyn Found) -> Result<((SessionId, DriverId, RunId), FieldState), StoreError> {
+pub(super) fn seen(row: &dyn Found) -> Result<((SessionId, DriverId, RunId), FieldState), StoreError> {
     let by = (SessionId(found::id(row, "session")?), DriverId(short_id(row, "driver")?), found::run(row)?);
     Ok((by, FieldState { slot: number(row, "slot")?, race: race(row)?, now: found::now(row)? }))
 }

@@ -31,6 +31,7 @@ macro_rules! values {
 }
 
 mod commit;
+mod find;
 #[macro_use]
 mod found;
 mod load;

@@ -8,11 +8,12 @@ use boxbox_schemas::{LogId, SessionId};
 use bytes::Bytes;
 
 use super::commit::{acquire, commit};
+use super::find::{begin, closed_before, find};
 use super::load::{load, stored};
 use super::rows::StepRows;
 use super::{Sql, SqlFuture, all, number};
 use crate::rules::check_step;
-use crate::{Lease, Member, PartitionState, Quarantined, Share, Step, Steps, StoreError, StoredSession};
+use crate::{Beginning, Found, Lease, Member, PartitionState, Quarantined, SessionKey, Share, Step, Steps, StoreError, StoredSession};
 
 /// The connections of a results store.
 #[async_trait]
@@ -77,6 +78,21 @@ impl<S: SqlStore> Steps for S {
 
     async fn leave(&self, log: &LogId, member: &Member) -> Result<(), StoreError> {
         self.member_leaves(log, member).await
+    }
+
+    async fn begin(&self, lease: &Lease) -> Result<Beginning, StoreError> {
+        let (log, partition, lease) = (&lease.log, lease.partition, lease.clone());
+        self.write(log, partition, move |c| Box::pin(begin(c, lease))).await
+    }
+
+    async fn find(&self, lease: &Lease, sessions: &[SessionId], max_bytes: u64) -> Result<Vec<Found>, StoreError> {
+        let (log, partition, lease, sessions) = (&lease.log, lease.partition, lease.clone(), sessions.to_vec());
+        self.write_at_length(log, partition, move |c| Box::pin(find(c, lease, sessions, max_bytes))).await
+    }
+
+    async fn closed_before(&self, lease: &Lease, us: i64, limit: u32) -> Result<Vec<SessionKey>, StoreError> {
+        let (log, partition, lease) = (&lease.log, lease.partition, lease.clone());
+        self.write(log, partition, move |c| Box::pin(closed_before(c, lease, us, limit))).await
     }
 
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {

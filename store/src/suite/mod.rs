@@ -85,6 +85,8 @@ macro_rules! results_suite {
             retired_sessions_keep_what_is_shown,
             field_states_are_merged_by_slot,
             partitions_and_logs_are_apart,
+            sessions_are_found_when_they_are_needed,
+            many_large_sessions_are_found_in_parts,
             quarantine_keeps_the_newest,
             readers_see_whole_steps_only,
             aborted_commits_are_whole_or_nothing,

@@ -1,5 +1,6 @@
 //! The options of a server's services.
 
+mod memory;
 pub mod stores;
 pub mod up;
 
@@ -84,6 +85,10 @@ pub struct NodeArgs {
     /// A closed session is retired at this age, e.g. 30days: its results are kept, and it cannot be opened again
     #[arg(long, env = "BOXBOX_RETIRE_AFTER", default_value_t = boxbox_processor::Config::default().retire_after.into())]
     retire_after: humantime::Duration,
+    /// Most bytes of memory that sessions may take, about; beyond it they take turns. One that alone takes more is parked: its records are
+    /// skipped [default: a third of the memory there is]
+    #[arg(long, env = "BOXBOX_SESSION_MAX_BYTES")]
+    session_max_bytes: Option<u64>,
     #[arg(
         long,
         env = "BOXBOX_ARCHIVE_MAX_BYTES",
@@ -154,6 +159,7 @@ impl NodeArgs {
             processor: boxbox_processor::Config {
                 close_after: *self.close_after,
                 retire_after: *self.retire_after,
+                session_max_bytes: self.session_max_bytes.unwrap_or_else(memory::default_session_bytes),
                 archive_max_bytes: Some(self.archive_max_bytes),
                 archive_max_age: Some(self.stores.archive_max_age()),
                 skip_removed: self.skip_removed,
