@@ -37,6 +37,8 @@ pub struct Config {
     pub close_after: Duration,
     /// A closed session is retired when its last record is this old, by this machine's clock (E9a).
     pub retire_after: Duration,
+    /// The processor is not ready while results are older than this: the age of the oldest record whose results are not committed.
+    pub ready_lag: Duration,
     /// First pause before a retry; it doubles up to `retry_last`.
     pub retry_first: Duration,
     /// Longest pause before a retry: results continue at most this long after an outage ends.
@@ -60,6 +62,7 @@ impl Default for Config {
             retain_every: Duration::from_secs(60),
             close_after: Duration::from_secs(5 * 60),
             retire_after: Duration::from_secs(30 * 24 * 3_600),
+            ready_lag: Duration::from_secs(60),
             retry_first: Duration::from_millis(20),
             retry_last: Duration::from_secs(1),
         }

@@ -4,6 +4,7 @@
 //! A session's working state, some kilobytes for each stream, is kept until a `closed` record retires the session; then only its
 //! description is kept (E9c).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_log::Offset;
@@ -15,6 +16,7 @@ use boxbox_schemas::{DriverId, LogId, SessionId};
 use boxbox_store::{PartitionState, Quarantined, Step};
 use bytes::Bytes;
 
+use crate::account::Accounts;
 use crate::admit::Arrival;
 use crate::counts::Counts;
 pub use crate::error::StateError;
@@ -27,6 +29,7 @@ pub struct Partition {
     partitions: u32,
     sessions: BTreeMap<SessionId, Session>,
     changed: BTreeSet<SessionId>,
+    accounts: Accounts,
     quarantine: Vec<Quarantined>,
     quarantine_bytes: usize,
     last: Option<(Offset, Bytes)>,
@@ -56,6 +59,7 @@ impl Partition {
             partitions,
             sessions,
             changed: BTreeSet::new(),
+            accounts: Accounts::restore(state.accounts),
             quarantine: vec![],
             quarantine_bytes: 0,
             last: None,
@@ -85,14 +89,35 @@ impl Partition {
         if !Arrival::in_stream(&record) {
             return self.closing(&record);
         }
-        let session = self.sessions.entry(stamp.session).or_insert_with(|| Session::open(&record));
+        let mut account = self.accounts.of(stamp.tenant, stamp.driver, stamp.received_at_us);
+        let session = match self.sessions.entry(stamp.session) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => match account.opens_session(stamp.session) {
+                Ok(()) => new.insert(Session::open(&record)),
+                Err((bound, last)) => {
+                    self.refuse_session(stamp.driver, bound, last);
+                    return Ok(());
+                }
+            },
+        };
         if session.info().tenant != stamp.tenant {
             return Err(("tenant", format!("session {} is of tenant {}, not {}", stamp.session, session.info().tenant, stamp.tenant)));
         }
         self.changed.insert(stamp.session);
         session
-            .process(&record, &mut self.counts)
+            .process(&record, &mut account, &mut self.counts)
             .map_err(|reason| ("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
+    }
+
+    /// A driver may not open another session: that is told in the one opened last, while that is open.
+    fn refuse_session(&mut self, driver: DriverId, bound: &'static str, last: Option<SessionId>) {
+        match last.and_then(|last| self.sessions.get_mut(&last)).filter(|session| !session.info().closed) {
+            Some(session) => {
+                session.refuse(driver, bound, 1, &mut self.counts);
+                self.changed.insert(session.info().id);
+            }
+            None => self.counts.refused(bound, 1),
+        }
     }
 
     /// The server closes, reopens or retires a session (E9a). For an unknown session there is nothing to do.
@@ -138,7 +163,7 @@ impl Partition {
         let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };
         self.quarantine_bytes = 0;
         let quarantine = std::mem::take(&mut self.quarantine);
-        let mut step = Step { quarantine, ..Step::new(checkpoint) };
+        let mut step = Step { quarantine, accounts: self.accounts.drain(), ..Step::new(checkpoint) };
         for id in std::mem::take(&mut self.changed) {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.drain(&mut step, &mut self.counts);

@@ -1,11 +1,12 @@
 //! Shared by both pumps of a partition: opening the log at a checkpoint (E7), and retries with backoff.
 
 pub(crate) mod archive;
+mod fold;
 pub(crate) mod relay;
 pub(crate) mod results;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use boxbox_log::{Log, Offset, Reader};
 use boxbox_schemas::results::Checkpoint;
@@ -13,6 +14,7 @@ use boxbox_store::Step;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use crate::clock::now_us;
 use crate::closer::CloseWriter;
 use crate::config::Config;
 use crate::error::ProcessorError;
@@ -59,6 +61,12 @@ impl PumpContext {
     pub(crate) fn begin(&self, position: &LogPosition) {
         self.status(|s| (s.phase, s.next, s.committed, s.end) = (Phase::Working, position.next, position.next, position.end));
         self.measure_lag();
+    }
+
+    /// The oldest record of which results are not committed yet was received at `waiting_since_us`, Unix µs.
+    pub(crate) fn waits_since(&self, waiting_since_us: Option<i64>) {
+        self.status(|s| s.waiting_since_us = waiting_since_us);
+        self.shared.metrics.lag_seconds.set(self.shared.status.lag(now_us()).as_secs_f64());
     }
 
     /// The pump has processed everything below `next`; the log's durable end is `end`.
@@ -111,11 +119,6 @@ impl PumpContext {
             }
         }
     }
-}
-
-/// Unix µs. Used for the status and for decisions outside the pure code (E9a); no result depends on it.
-pub(crate) fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }
 
 /// Pauses between retries, which double. The first failure and the recovery are logged.

@@ -121,8 +121,10 @@ impl Node {
             let Opened { steps, archive, .. } = stores.clone().context("the processor needs stores")?;
             let processor = Processor::new(options.processor.clone(), log, steps, archive);
             let status = processor.status();
-            checks.push(Check::new("processor", move || {
-                status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
+            checks.push(Check::new("processor", move || match (status.working(), status.ready()) {
+                (_, true) => Ok(()),
+                (true, false) => Err("results are over a minute behind: see `boxbox_processor_lag_seconds` in the metrics".to_owned()),
+                (false, false) => Err("a partition is not processed: see the log on standard error".to_owned()),
             }));
             node.feed = Some(processor.feed());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });

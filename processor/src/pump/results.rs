@@ -7,11 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxbox_log::Log;
+use boxbox_log::{Entry, Log};
+use boxbox_schemas::stamp;
 use boxbox_store::crash::crash_point;
 use boxbox_store::{Lease, Step, Steps};
 use tokio::time::Instant;
 
+use super::fold::Fold;
 use super::relay::Feeder;
 use super::{Backoff, LogPosition, PumpContext, now_us, resume};
 use crate::closer::Closer;
@@ -29,7 +31,8 @@ pub(crate) async fn run(ctx: PumpContext, results: Arc<dyn Steps>, lease: Lease,
     feeder.begin(position.next, position.end);
     tracing::info!(partition = ctx.partition, epoch = lease.epoch, next = position.next, "processing");
     let closer = Closer::new(&ctx.shared.config);
-    Box::pin(ResultsPump { ctx, closer, lease, results, state, pending: Pending::new(), committed: None, feeder }.pump(position)).await
+    let fold = Fold::new(ctx.partition, state);
+    Box::pin(ResultsPump { ctx, closer, lease, results, fold, pending: Pending::default(), committed: None, feeder }.pump(position)).await
 }
 
 /// The lease keeps the previous owner from writing, so the loaded state stays valid.
@@ -45,16 +48,27 @@ struct ResultsPump {
     closer: Closer,
     lease: Lease,
     results: Arc<dyn Steps>,
-    state: Partition,
+    fold: Fold,
     pending: Pending,
     committed: Option<Instant>,
     feeder: Feeder,
 }
 
 /// Records that are processed and not committed.
+#[derive(Default)]
 struct Pending {
     since: Option<Instant>,
+    /// When the first of them was received, Unix µs.
+    oldest_us: Option<i64>,
     records: u64,
+}
+
+impl Pending {
+    fn count(&mut self, records: &[Entry]) {
+        self.since.get_or_insert_with(Instant::now);
+        self.oldest_us = self.oldest_us.or_else(|| records.first().and_then(received_at_us));
+        self.records += records.len() as u64;
+    }
 }
 
 impl ResultsPump {
@@ -74,51 +88,65 @@ impl ResultsPump {
                 }
                 Err(error) => {
                     // Commit what was read before, because the log may be away for long. The reader keeps its position.
-                    if !self.commit().await? || !backoff.pause(&self.ctx, "read the log", error.into()).await? {
+                    if !self.commit(None).await? || !backoff.pause(&self.ctx, "read the log", error.into()).await? {
                         return Ok(());
                     }
                     continue;
                 }
             };
-            for entry in &batch {
-                self.state.process(entry.offset, &entry.record);
-                position.next = entry.offset + 1;
+            let batch = Arc::new(batch);
+            let mut done = 0;
+            while done < batch.len() && !stop.is_cancelled() {
+                let from = done;
+                done = self.fold.process(&batch, from).await?;
+                self.pending.count(&batch[from..done]);
+                position.next = batch[done - 1].offset + 1;
+                self.ctx.shared.metrics.count(self.fold.state().take_counts());
+                self.ctx.at(position.next, position.reader.end());
+                self.ctx.waits_since(self.pending.oldest_us);
+                // The rest of the batch may take long: what is done is not kept waiting for it.
+                if done < batch.len() && self.is_due() && !self.commit(batch.get(done)).await? {
+                    return Ok(());
+                }
             }
-            if !batch.is_empty() {
-                self.pending.since.get_or_insert_with(Instant::now);
-                self.pending.records += batch.len() as u64;
-                self.ctx.shared.metrics.count(self.state.take_counts());
+            if done < batch.len() {
+                break;
             }
-            self.feeder.hand_on(batch, position.next, position.reader.end());
+            self.feeder.hand_on(Arc::unwrap_or_clone(batch), position.next, position.reader.end());
             self.ctx.at(position.next, position.reader.end());
             let level = position.next >= position.reader.end();
-            self.closer.check(level, &self.state, &self.ctx.shared.close_writer, &*self.ctx.log, now_us());
-            if self.due().is_some_and(|due| due <= Instant::now()) && !self.commit().await? {
+            self.closer.check(level, &self.fold.state(), &self.ctx.shared.close_writer, &*self.ctx.log, now_us());
+            if self.is_due() && !self.commit(None).await? {
                 return Ok(());
             }
         }
-        self.commit().await?;
+        self.commit(None).await?;
         Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
     }
 
     /// When the pending step is to be committed; `None` if there is none.
     fn due(&self) -> Option<Instant> {
         let (config, since) = (&self.ctx.shared.config, self.pending.since?);
-        let full = self.pending.records >= config.step_records || self.state.quarantine_bytes() >= config.step_quarantine_bytes;
+        let state = self.fold.state();
+        let full = self.pending.records >= config.step_records || state.quarantine_bytes() >= config.step_quarantine_bytes;
         if full {
             return Some(since);
         }
         let quiet = since + config.quiet_every;
-        if self.state.has_news() { Some(self.committed.map_or(since, |last| last + config.news_every).min(quiet)) } else { Some(quiet) }
+        if state.has_news() { Some(self.committed.map_or(since, |last| last + config.news_every).min(quiet)) } else { Some(quiet) }
     }
 
-    /// Commit the pending step, if there is one. `false` if a stop was requested before the store answered.
+    /// Commit the pending step, if there is one; `next` is the next record, if it has been read. `false` if a stop was requested before the store answered.
     ///
     /// If the answer was lost, the step may be committed already. The same step is then committed again, which changes nothing because
     /// rows are replaced by key. No records are read meanwhile; they wait in the log.
-    async fn commit(&mut self) -> Result<bool, ProcessorError> {
-        let Some(step) = self.state.step() else { return Ok(true) };
-        self.pending = Pending::new();
+    async fn commit(&mut self, next: Option<&Entry>) -> Result<bool, ProcessorError> {
+        let Some(step) = self.fold.step().await? else { return Ok(true) };
+        self.pending = Pending::default();
         let began = Instant::now();
         let (results, lease) = (&self.results, &self.lease);
         let step: &Step = &step;
@@ -132,14 +160,13 @@ impl ResultsPump {
         self.ctx.shared.metrics.commits.increment(1);
         self.ctx.shared.metrics.commit_seconds.record(began.elapsed().as_secs_f64());
         self.ctx.committed(step.checkpoint.offset + 1);
+        self.ctx.waits_since(next.and_then(received_at_us));
         // Sending fails if there is no receiver, which is no error.
         let _ = self.ctx.shared.feed.send(Arc::new(step.clone()));
         Ok(true)
     }
 }
 
-impl Pending {
-    fn new() -> Self {
-        Self { since: None, records: 0 }
-    }
+fn received_at_us(entry: &Entry) -> Option<i64> {
+    stamp::received_at_us(&entry.record)
 }

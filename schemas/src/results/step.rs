@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
+use super::{Account, AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
 use crate::ids::{EntryId, SessionId};
 
 /// Everything that a processor needs to continue after the last committed step. Lists are sorted by key.
@@ -20,6 +20,8 @@ pub struct PartitionState {
     pub laps: Vec<Lap>,
     /// Rows of all other kinds, including superseded ones.
     pub rows: Vec<AnyRow>,
+    /// The accounts of the partition's drivers, by (tenant, driver).
+    pub accounts: Vec<Account>,
 }
 
 /// A stream's stored state.
@@ -66,6 +68,8 @@ pub struct Step {
     pub withdrawn: Vec<(SessionId, EntryId, u32)>,
     /// Rows of all other kinds, keyed by (session, key, kind).
     pub rows: Vec<AnyRow>,
+    /// Accounts of drivers that have changed, keyed by (tenant, driver) within the partition.
+    pub accounts: Vec<Account>,
     /// Sessions retired (E9c): the race states and field states of their streams, their facts and their superseded rows are
     /// dropped; ledgers, laps and rows stay. For a retired session, a load returns only its
     /// [`SessionInfo`].
@@ -86,6 +90,7 @@ impl Step {
             laps: vec![],
             withdrawn: vec![],
             rows: vec![],
+            accounts: vec![],
             retired: vec![],
             quarantine: vec![],
         }
