@@ -85,7 +85,8 @@ impl Wild {
     }
 
     fn meta(&mut self, rng: &mut Rng) {
-        let entries = (0..rng.u16(0..20)).map(|n| MetaEntry {
+        let cars = rng.u16(0..20);
+        let entries = (0..cars).map(|n| MetaEntry {
             slot: if rng.bool() { n } else { rng.u16(..) },
             user_id: rng.u64(0..12),
             team_id: rng.u64(0..4),
@@ -93,6 +94,7 @@ impl Wild {
             driver_name: "n".repeat(rng.usize(0..40)),
             ..MetaEntry::default()
         });
+        let entries: Vec<MetaEntry> = entries.collect();
         let meta = SessionMeta {
             track_length_m: rng.f64() * 6_000.0,
             sector_starts: if rng.bool() { vec![0.0, 0.3, 0.7] } else { vec![] },
@@ -101,7 +103,7 @@ impl Wild {
             own_slot: rng.u16(0..20),
             team_racing: rng.u8(0..2),
             start_kind: rng.u8(0..3),
-            entries: entries.collect(),
+            entries,
             ..SessionMeta::default()
         };
         self.client.put(Kind::META, 1, 1, &archive(&meta));
