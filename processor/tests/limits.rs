@@ -91,14 +91,19 @@ fn laps() -> Vec<Bytes> {
     client.records
 }
 
+/// A description of nearly 32 KB.
+fn describe(client: &mut Client) {
+    let text = "x".repeat(38);
+    let car = |slot| MetaEntry { slot, driver_name: text.clone(), team_name: text.clone(), car_name: text.clone(), ..MetaEntry::default() };
+    let meta = SessionMeta { own_slot: 1, entries: (0..META_ENTRIES_MAX as u16).map(car).collect(), ..SessionMeta::default() };
+    client.put(Kind::META, 1, 1, &archive(&meta));
+}
+
 /// Many sessions, each with a long description.
 fn sessions(n: u32) -> Vec<Bytes> {
     let open = |n: u32| {
         let mut client = mallory(1_000 + u128::from(n), 1);
-        let text = "x".repeat(38);
-        let car = |slot| MetaEntry { slot, driver_name: text.clone(), team_name: text.clone(), car_name: text.clone(), ..MetaEntry::default() };
-        let meta = SessionMeta { own_slot: 1, entries: (0..META_ENTRIES_MAX as u16).map(car).collect(), ..SessionMeta::default() };
-        client.put(Kind::META, 1, 1, &archive(&meta));
+        describe(&mut client);
         client.records
     };
     (0..n).flat_map(open).collect()
@@ -223,6 +228,34 @@ fn the_laps_of_a_car_in_a_minute_are_bounded() {
     assert!((CAR_LAPS_PER_MINUTE..=4 * CAR_LAPS_PER_MINUTE + 4).contains(&laps), "{laps} laps in 200 s");
     assert!(outcome.refused("laps") > 0);
     assert_eq!(outcome.sessions[&session(1)].limited[0].bound, "laps");
+}
+
+#[test]
+fn the_descriptions_of_a_driver_are_bounded() {
+    let run = |run: u8| {
+        let mut client = mallory(1, run);
+        describe(&mut client);
+        client.records
+    };
+    let outcome = Outcome::of(&(0..60).flat_map(run).collect::<Vec<_>>());
+    assert!((10..50).contains(&outcome.refused("meta")), "{:?}", outcome.counts.refused);
+    assert_eq!(outcome.sessions[&session(1)].limited[0].bound, "meta");
+    assert!(outcome.sessions[&session(1)].meta.is_some());
+}
+
+#[test]
+fn the_rows_of_a_stream_are_bounded() {
+    let mut client = mallory(1, 1);
+    client.meta(1, 0);
+    let ticks: Vec<u32> = (300..).step_by(TICK_STEP as usize).take(STREAM_ROWS_MAX + 5_000).collect();
+    for ticks in ticks.chunks(150) {
+        let incidents = |tick: &u32| CarFrame { incident_count: (tick / TICK_STEP) as u16, ..client.frame(*tick) };
+        let frames: Vec<CarFrame> = ticks.iter().map(incidents).collect();
+        client.put(Kind::CAR, frames.len() as u16, frames.len() as u64, &payload(&frames));
+    }
+    let outcome = Outcome::of(&client.records);
+    assert!(outcome.refused("rows") > 1_000, "{:?}", outcome.counts.refused);
+    assert!(outcome.counts.rows <= STREAM_ROWS_MAX as u64 && outcome.laps_of(1).len() > 100, "laps go on");
 }
 
 /// What is refused is the same from every checkpoint, because accounts are part of the state.

@@ -53,8 +53,8 @@ pub const DRIVER_RUNS_PER_SESSION: usize = 100;
 /// Laps of one car that one stream may tell of in a minute of session time. The shortest laps of any track take about 9 s; the bound leaves
 /// room for parts of laps, and for cars that are put back.
 pub const CAR_LAPS_PER_MINUTE: usize = 30;
-/// Rows (visits to the pits, flags, incidents, states of the session) of one stream: 24 hours of 64 cars have about 20,000.
-pub const STREAM_ROWS_MAX: usize = 50_000;
+/// Rows (visits to the pits, flags, incidents, states of the session) of one stream: 24 hours of 64 cars have about 15,000.
+pub const STREAM_ROWS_MAX: usize = 25_000;
 /// Descriptions of one session by all runs of one driver, bytes: every run in which a grid of 64 cars is described may have one.
 pub const DRIVER_META_MAX_BYTES: usize = 1 << 20;
 /// What a driver may make a partition keep at once, bytes: laps, rows, streams, descriptions. A recording of four hours of 64 cars needs
