@@ -46,6 +46,8 @@ pub struct Config {
     /// Most bytes that the sessions of all partitions may take in memory, about. Beyond this those leave first that were used least
     /// recently, open or closed; one that alone takes more is parked (`session.park`).
     pub session_max_bytes: u64,
+    /// The processor is not ready while results are older than this: the age of the oldest record whose results are not committed.
+    pub ready_lag: Duration,
     /// First pause before a retry; it doubles up to `retry_last`.
     pub retry_first: Duration,
     /// Longest pause before a retry: results continue at most this long after an outage ends.
@@ -73,6 +75,7 @@ impl Default for Config {
             skip_removed: false,
             leave_after: Duration::from_secs(10),
             session_max_bytes: 256 << 20,
+            ready_lag: Duration::from_secs(60),
             retry_first: Duration::from_millis(20),
             retry_last: Duration::from_secs(1),
         }

@@ -36,6 +36,10 @@ pub struct Counts {
     pub parts: Vec<(&'static str, u64)>,
     /// Records quarantined, by reason.
     pub quarantined: Vec<(&'static str, u64)>,
+    /// What drivers' bounds refused, by bound.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Work beyond that of the frames, units.
+    pub work: u64,
     /// Laps chosen, including revised ones.
     pub laps: u64,
     /// Laps withdrawn.
@@ -76,6 +80,10 @@ impl Counts {
 
     pub(crate) fn closing(&mut self, closing: Closing) {
         add(&mut self.closings, closing.name(), 1);
+    }
+
+    pub(crate) fn refused(&mut self, bound: &'static str, n: u64) {
+        add(&mut self.refused, bound, n);
     }
 
     pub(crate) fn quarantine(&mut self, reason: &'static str) {

@@ -12,6 +12,7 @@
 //! Pure code has no clock, no I/O and no randomness, so that reprocessing a log, from its start or from any
 //! checkpoint, gives the same results bit for bit (E11).
 
+mod account;
 pub mod admit;
 mod closer;
 mod config;

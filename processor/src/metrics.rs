@@ -50,6 +50,11 @@ boxbox_schemas::metrics! {
         closing_retries: counter,
         /// Records that the log had removed before they were processed, of results and of archive. It must stay 0.
         removed_unprocessed: counter,
+        /// What was refused because a driver exceeded a bound (sessions, runs, laps, rows, meta, kept), by bound; `work`: streams that make no
+        /// more laps because they caused too much work.
+        refused: counter by "bound",
+        /// Work of the race logic beyond that of the frames: facts and rows looked at or changed.
+        work: counter,
         /// Laps chosen, including revised ones.
         laps: counter,
         /// Laps withdrawn by a rewind.
@@ -64,6 +69,9 @@ boxbox_schemas::metrics! {
         retries: counter,
         /// Durable records whose results are not committed yet.
         lag_records: gauge,
+        /// Age of the oldest record whose results are not committed yet, by the clocks of its edge and this machine: the highest of all
+        /// partitions, s.
+        lag_seconds: gauge,
         /// Partitions that have stopped for good and wait for a person.
         stopped_partitions: gauge,
         /// Partitions that this process works on.
@@ -112,6 +120,10 @@ impl ProcessorMetrics {
         for (part, n) in counts.parts {
             self.parts_off.with(part).increment(n);
         }
+        self.work.increment(counts.work);
+        for (bound, n) in counts.refused {
+            self.refused.with(bound).increment(n);
+        }
         for (reason, n) in counts.voids {
             self.voids.with(reason).increment(n);
         }
@@ -146,6 +158,8 @@ mod tests {
                 closings: vec![("silence", 16)],
                 parts: vec![("pits", 18)],
                 quarantined: vec![("crc", 10), ("panic", 11)],
+                work: 21,
+                refused: vec![("laps", 19), ("runs", 20)],
                 laps: 12,
                 withdrawn: 13,
                 rows: 14,
@@ -169,6 +183,9 @@ mod tests {
             "closings_total{how=\"silence\"} 16",
             "quarantined_total{reason=\"crc\"} 10",
             "quarantined_total{reason=\"panic\"} 11",
+            "refused_total{bound=\"laps\"} 19",
+            "refused_total{bound=\"runs\"} 20",
+            "work_total 21",
             "laps_total 12",
             "withdrawn_total 13",
             "rows_total 14",

@@ -16,6 +16,7 @@ use boxbox_schemas::{DriverId, LogId, SessionId};
 use boxbox_store::{PartitionState, Quarantined, Step};
 use bytes::Bytes;
 
+use crate::account::Accounts;
 use crate::admit::Arrival;
 use crate::counts::Counts;
 pub use crate::error::StateError;
@@ -35,6 +36,7 @@ pub struct Partition {
     pub(crate) bytes: u64,
     /// Records processed.
     pub(crate) processed: u64,
+    pub(crate) accounts: Accounts,
     quarantine: Vec<Quarantined>,
     quarantine_bytes: usize,
     last: Option<(Offset, Bytes)>,
@@ -58,10 +60,15 @@ impl Partition {
             of(&mut sessions, row.head.session, "a row")?.restore_row(row);
         }
         sessions.values_mut().for_each(Session::finish_restore);
-        Ok(Self::with(log, partition, partitions, sessions, None))
+        Ok(Self::with((log, partition, partitions), sessions, None, Accounts::restore(state.accounts)))
     }
 
-    pub(crate) fn with(log: LogId, partition: u32, partitions: u32, sessions: BTreeMap<SessionId, Session>, elsewhere: Option<Elsewhere>) -> Self {
+    pub(crate) fn with(
+        (log, partition, partitions): (LogId, u32, u32),
+        sessions: BTreeMap<SessionId, Session>,
+        elsewhere: Option<Elsewhere>,
+        accounts: Accounts,
+    ) -> Self {
         Self {
             log,
             partition,
@@ -71,6 +78,7 @@ impl Partition {
             changed: BTreeSet::new(),
             bytes: 0,
             processed: 0,
+            accounts,
             quarantine: vec![],
             quarantine_bytes: 0,
             last: None,
@@ -110,16 +118,26 @@ impl Partition {
         if !Arrival::in_stream(&record) {
             return self.closing(&record);
         }
+        let mut account = self.accounts.of(stamp.tenant, stamp.driver, stamp.received_at_us);
         let session = match self.sessions.entry(stamp.session) {
             Entry::Occupied(here) => here.into_mut(),
-            Entry::Vacant(_) if self.elsewhere.as_mut().is_some_and(|elsewhere| !elsewhere.opens(&stamp.session)) => {
+            Entry::Vacant(_) if self.elsewhere.as_ref().is_some_and(|elsewhere| !elsewhere.has_none(&stamp.session)) => {
                 return Err(NotHere(stamp.session));
             }
-            Entry::Vacant(new) => {
-                let session = new.insert(Session::open(&record));
-                self.bytes += session.residence.bytes;
-                session
-            }
+            Entry::Vacant(new) => match account.opens_session(stamp.session) {
+                Ok(()) => {
+                    if let Some(elsewhere) = &mut self.elsewhere {
+                        elsewhere.opens(&stamp.session);
+                    }
+                    let session = new.insert(Session::open(&record));
+                    self.bytes += session.residence.bytes;
+                    session
+                }
+                Err((bound, last)) => {
+                    self.refuse_session(stamp.driver, bound, last);
+                    return Ok(());
+                }
+            },
         };
         if session.info().tenant != stamp.tenant {
             return Err(Quarantined("tenant", format!("session {} is of tenant {}, not {}", stamp.session, session.info().tenant, stamp.tenant)));
@@ -129,8 +147,19 @@ impl Partition {
             self.changed.insert(stamp.session);
         }
         session
-            .process(&record, &mut self.counts)
+            .process(&record, &mut account, &mut self.counts)
             .map_err(|reason| Quarantined("panic", format!("driver {} run {}: {reason}", stamp.driver, record.record.prelude().run)))
+    }
+
+    /// A driver may not open another session: that is told in the one opened last, while that is open.
+    fn refuse_session(&mut self, driver: DriverId, bound: &'static str, last: Option<SessionId>) {
+        match last.and_then(|last| self.sessions.get_mut(&last)).filter(|session| !session.info().closed) {
+            Some(session) => {
+                session.refuse(driver, bound, 1, &mut self.counts);
+                self.changed.insert(session.info().id);
+            }
+            None => self.counts.refused(bound, 1),
+        }
     }
 
     /// The server closes, reopens or retires a session (E9a). For an unknown session there is nothing to do.
@@ -180,7 +209,7 @@ impl Partition {
         let checkpoint = Checkpoint { log: self.log.clone(), partition: self.partition, offset, crc: crc32c::crc32c(&record) };
         self.quarantine_bytes = 0;
         let quarantine = std::mem::take(&mut self.quarantine);
-        let mut step = Step { quarantine, ..Step::new(checkpoint) };
+        let mut step = Step { quarantine, accounts: self.accounts.drain(), ..Step::new(checkpoint) };
         for id in std::mem::take(&mut self.changed) {
             if let Some(session) = self.sessions.get_mut(&id) {
                 let before = session.residence.bytes;

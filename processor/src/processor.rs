@@ -33,7 +33,7 @@ pub struct Processor {
 impl Processor {
     /// A processor of all partitions of `log`. It does nothing before [`Processor::run`].
     pub fn new(config: Config, log: Arc<dyn Log>, results: Arc<dyn Steps>, archive: Arc<dyn Archive>) -> Self {
-        let status = Arc::new(Status::new(log.partitions()));
+        let status = Arc::new(Status::new(log.partitions(), config.ready_lag));
         let metrics = ProcessorMetrics::new();
         let memory = SessionMemory::new(&config);
         let shared = Shared {

@@ -1,6 +1,7 @@
 //! Shared by both pumps of a partition: opening the log at a checkpoint (E7), and retries with backoff.
 
 pub(crate) mod archive;
+mod fold;
 pub(crate) mod memory;
 pub(crate) mod relay;
 pub(crate) mod results;
@@ -68,6 +69,12 @@ impl PumpContext {
     pub(crate) fn begin(&self, position: &LogPosition) {
         self.status(|s| (s.phase, s.next, s.committed, s.end) = (Phase::Working, position.next, position.next, position.end));
         self.measure_lag();
+    }
+
+    /// The oldest record of which results are not committed yet was received at `waiting_since_us`, Unix µs.
+    pub(crate) fn waits_since(&self, waiting_since_us: Option<i64>) {
+        self.status(|s| s.waiting_since_us = waiting_since_us);
+        self.shared.metrics.lag_seconds.set(self.shared.status.lag(now_us()).as_secs_f64());
     }
 
     /// The pump has processed everything below `next`; the log's durable end is `end`.

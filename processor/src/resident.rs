@@ -14,6 +14,7 @@ use boxbox_schemas::{LogId, SessionId};
 use boxbox_store::{Found, Step};
 use bytes::Bytes;
 
+use crate::account::Accounts;
 use crate::error::StateError;
 use crate::partition::Partition;
 use crate::session::Session;
@@ -101,7 +102,8 @@ impl Partition {
     /// Continue from a store's `beginning` of this partition: sessions are put ([`Partition::put`]) when [`Partition::process`] asks for them.
     pub fn resume(log: LogId, partition: u32, partitions: u32, beginning: Beginning) -> Self {
         let open = beginning.open.into_iter().map(|key| (key.id(), (key, 0))).collect();
-        Self::with(log, partition, partitions, BTreeMap::new(), Some(Elsewhere { open, ..Elsewhere::default() }))
+        let accounts = Accounts::restore(beginning.accounts);
+        Self::with((log, partition, partitions), BTreeMap::new(), Some(Elsewhere { open, ..Elsewhere::default() }), accounts)
     }
 
     /// The sessions that `records` need and that are not here, in the order of the records, at most `most`.

@@ -17,6 +17,8 @@
 //! A session that is too large for the memory that the processor may take is parked (`session.park`): it is here without its streams and
 //! its book. Its records are counted and skipped; closing, opening again and retiring change its description only.
 
+mod bounds;
+mod claims;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,16 +26,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
-use boxbox_schemas::results::{AnyRow, Dispute, Lap, SessionInfo};
+use boxbox_schemas::results::{AnyRow, Lap, SessionInfo};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{DriverId, EntryId, RunId};
 use boxbox_store::{SessionState, Step, StreamState};
 
 use boxbox_race::RULES_VERSION;
-use boxbox_race::session::{Book, Owner, Owners, Staged, merged};
-use boxbox_race::stream::Output;
+use boxbox_race::session::{Book, Staged, merged};
+use boxbox_race::stream::{Car, Output};
 
+use self::claims::Claims;
 use self::stream::Stream;
+use crate::account::Charged;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
 use crate::error::StateError;
@@ -46,7 +50,10 @@ type StreamId = (DriverId, RunId);
 pub(crate) struct Session {
     info: SessionInfo,
     streams: BTreeMap<StreamId, Stream>,
+    claims: Claims,
     book: Book,
+    /// Entries under which cars are seen whose owner has changed since the last step.
+    moved: BTreeSet<EntryId>,
     /// Streams that have changed since the last step.
     changed: BTreeSet<StreamId>,
     /// Whether the description has changed since the last step.
@@ -73,7 +80,9 @@ impl Session {
             residence: Residence::new(&info),
             info,
             streams: BTreeMap::new(),
+            claims: Claims::default(),
             book: Book::default(),
+            moved: BTreeSet::new(),
             changed: BTreeSet::new(),
             description_changed: false,
             merge_due: false,
@@ -114,8 +123,11 @@ impl Session {
 
     /// Call this after everything has been restored.
     pub(crate) fn finish_restore(&mut self) {
-        self.book.finish_restore(self.owners(), self.info.closed);
-        self.info.disputes = self.disputes();
+        for (id, stream) in &self.streams {
+            self.claims.change(*id, None, stream.car());
+        }
+        self.book.finish_restore(self.claims.owners(), self.info.closed);
+        self.info.disputes = self.claims.disputes();
         // A description that a version before kept is that of one stream.
         if let (Some((driver, run, rev)), Some(meta)) = (self.info.meta_from, &self.info.meta)
             && let Some(stream) = self.streams.get_mut(&(driver, run)).filter(|stream| stream.described().is_none())
@@ -138,7 +150,9 @@ impl Session {
     ///
     /// A panic of the race logic or of the choice is caught (E5c): the stream's race state is dropped for good, its ledger continues and
     /// its laps so far stay. The error is the reason to quarantine the record.
-    pub(crate) fn process(&mut self, record: &LogRecord, counts: &mut Counts) -> Result<(), String> {
+    ///
+    /// What exceeds a bound of its driver, whose account is `charged`, is refused ([`bounds`]).
+    pub(crate) fn process(&mut self, record: &LogRecord, charged: &mut Charged<'_>, counts: &mut Counts) -> Result<(), String> {
         let id = (record.stamp.driver, record.record.prelude().run);
         let arrival = Arrival::of(record);
         self.records += 1;
@@ -148,6 +162,12 @@ impl Session {
         }
         if self.info.retired {
             counts.late = counts.late.saturating_add(arrival.next - arrival.first);
+            return Ok(());
+        }
+        if !self.streams.contains_key(&id)
+            && let Err(bound) = self.may_begin(id.0, charged)
+        {
+            self.refuse(id.0, bound, 1, counts);
             return Ok(());
         }
         let stream = self.streams.entry(id).or_insert_with(|| Stream::new(record.stream()));
@@ -174,22 +194,28 @@ impl Session {
         }
         let (halted, car) = (stream.halted(), stream.car());
         if !nothing_new {
-            self.describe(id, record, verdict.new.start - arrival.first);
+            self.describe(id, record, verdict.new.start - arrival.first, charged, counts);
         }
         if halted {
             counts.halted = counts.halted.saturating_add(verdict.new.end - verdict.new.start);
             return Ok(());
         }
         // After a panic, `halt` drops the stream's race state. The book is unchanged, because only `apply` changes it.
-        match catch_unwind(AssertUnwindSafe(|| self.run_race_logic(id, record, &arrival, &verdict))) {
-            Ok((staged, failed)) => {
+        let room = charged.room();
+        match catch_unwind(AssertUnwindSafe(|| self.run_race_logic(id, record, &arrival, &verdict, room))) {
+            Ok((staged, failed, mut work)) => {
                 if !failed.is_empty() {
                     tracing::error!(session = %self.info.id, driver = %id.0, run = %id.1, parts = ?failed, "parts of the race logic panicked and are off until the next lap; laps continue");
                     counts.parts(&failed);
                 }
+                work += staged.work();
+                charged.keep(staged.kept());
+                staged.refused().iter().for_each(|(bound, n)| self.refuse(id.0, bound, *n, counts));
                 counts.applied(self.book.apply(staged));
-                if self.streams.get(&id).is_some_and(|s| s.car() != car) {
-                    self.update_owners(id, counts);
+                work += self.update_owners(id, car, counts);
+                counts.work = counts.work.saturating_add(work);
+                if !charged.work(work, verdict.new.end - verdict.new.start) {
+                    self.halt_overworked(id, counts);
                 }
                 Ok(())
             }
@@ -258,7 +284,7 @@ impl Session {
                 }
             }
         }
-        counts.applied(self.book.apply(self.book.stage(facts)));
+        counts.applied(self.book.apply(self.book.stage(facts, None)));
         self.book.close();
         self.info.closed = true;
         outcome
@@ -272,6 +298,12 @@ impl Session {
     /// Put everything that has changed since the last step into `step`.
     pub(crate) fn drain(&mut self, step: &mut Step, counts: &mut Counts) {
         self.merge_descriptions();
+        let moved = std::mem::take(&mut self.moved);
+        for (id, stream) in self.streams.iter_mut().filter(|_| !moved.is_empty()) {
+            if stream.mark_changed(&moved) {
+                self.changed.insert(*id);
+            }
+        }
         step.sessions.push(self.info.clone());
         // The description of a retired session changes only once, when it is retired.
         if self.info.retired && self.description_changed {
@@ -290,7 +322,7 @@ impl Session {
         self.residence.grew(grown, step, &self.info, self.description_changed);
         self.description_changed = false;
         if self.info.retired {
-            (self.streams, self.book) = Default::default();
+            (self.streams, self.claims, self.book) = Default::default();
             self.residence = Residence { used: self.residence.used, ..Residence::new(&self.info) };
         }
     }
@@ -308,11 +340,13 @@ impl Session {
     }
 
     /// Keep what the record says of the session.
-    fn describe(&mut self, id: StreamId, record: &LogRecord, new: u64) {
+    fn describe(&mut self, id: StreamId, record: &LogRecord, new: u64, charged: &mut Charged<'_>, counts: &mut Counts) {
         match record.record.content() {
             Ok(Content::Meta(meta)) => {
-                let rev = record.record.prelude().meta_rev;
-                if self.streams.get_mut(&id).is_some_and(|stream| stream.describe(rev, session_meta(meta))) {
+                let (rev, meta) = (record.record.prelude().meta_rev, session_meta(meta));
+                if let Err(bound) = self.may_describe(id, &meta, charged) {
+                    self.refuse(id.0, bound, 1, counts);
+                } else if self.streams.get_mut(&id).is_some_and(|stream| stream.describe(rev, meta)) {
                     (self.merge_due, self.description_changed) = (true, true);
                 }
             }
@@ -338,59 +372,41 @@ impl Session {
         }
     }
 
-    /// Pass the record to the stream's race logic. Returns the changes to the book, and the parts of the race state that failed. Changes only
-    /// the stream's race state.
-    fn run_race_logic(&mut self, id: StreamId, record: &LogRecord, arrival: &Arrival, verdict: &Verdict) -> (Staged, Vec<&'static str>) {
+    /// Pass the record to the stream's race logic. Returns the changes to the book, which may add `room` bytes to what is kept, the parts of
+    /// the race state that failed, and units of work. Changes only the stream's race state.
+    fn run_race_logic(
+        &mut self,
+        id: StreamId,
+        record: &LogRecord,
+        arrival: &Arrival,
+        verdict: &Verdict,
+        room: u64,
+    ) -> (Staged, Vec<&'static str>, u64) {
         let mut out = Output::default();
         let ancestor = self.streams.get(&id).and_then(|s| s.begins_at(record, verdict)).and_then(|tick| self.ancestor(id, tick));
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.process(record, arrival, verdict, ancestor.as_ref(), &mut out);
         }
-        (self.book.stage(out.facts), out.failed)
+        (self.book.stage(out.facts, Some(room)), out.failed, out.work)
     }
 
-    /// A stream claims another car than before: compute the owners again (E3b).
-    fn update_owners(&mut self, id: StreamId, counts: &mut Counts) {
+    /// If the stream claims another car than `before`, the car's owner may be another (E3b). Returns units of work.
+    fn update_owners(&mut self, id: StreamId, before: Option<Car>, counts: &mut Counts) -> u64 {
         let car = self.streams.get(&id).and_then(Stream::car);
-        let disputed = |(driver, _): &StreamId, other: &Stream| {
-            *driver != id.0 && other.car().zip(car).is_some_and(|(theirs, ours)| theirs.seen_as == ours.seen_as && theirs.entry != ours.entry)
-        };
-        if self.streams.iter().any(|(other, stream)| disputed(other, stream)) {
+        if car == before {
+            return 0;
+        }
+        let cars = self.claims.change(id, before, car);
+        if car.is_some_and(|car| self.claims.disputed(id, car)) {
             counts.disputed += 1;
             tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers claim a car; what other clients see of it counts for the first of them");
         }
-        let disputes = self.disputes();
-        if disputes != self.info.disputes {
-            (self.info.disputes, self.description_changed) = (disputes, true);
-        }
-        let (moved, applied) = self.book.set_owners(self.owners());
-        counts.applied(applied);
-        for (id, stream) in &mut self.streams {
-            if !moved.is_empty() && stream.mark_changed(&moved) {
-                self.changed.insert(*id);
-            }
-        }
-    }
-
-    /// The owners of the cars that other clients see. If several drivers' streams claim a car, it belongs to the lowest driver.
-    fn owners(&self) -> Owners {
-        let mut owners = Owners::new();
-        for ((driver, _), stream) in &self.streams {
-            if let Some(car) = stream.car() {
-                owners.entry(car.seen_as).or_insert(Owner { driver: *driver, entry: car.entry });
-            }
-        }
-        owners
-    }
-
-    /// `seen.dispute`: the cars that drivers claim for different entries.
-    fn disputes(&self) -> Vec<Dispute> {
-        let mut claims: BTreeMap<EntryId, BTreeSet<EntryId>> = BTreeMap::new();
-        for car in self.streams.values().filter_map(Stream::car) {
-            claims.entry(car.seen_as).or_default().insert(car.entry);
-        }
-        let disputed = claims.into_iter().filter(|(_, entries)| entries.len() > 1);
-        disputed.map(|(seen_as, entries)| Dispute { seen_as, entries: entries.into_iter().collect() }).collect()
+        self.description_changed |= self.claims.update(&mut self.info.disputes, &cars);
+        let looked_at: u64 = cars.iter().map(|car| self.claims.len(*car)).sum();
+        let moved = self.book.set_owners(cars.iter().map(|car| (*car, self.claims.owner(*car))));
+        counts.applied(moved.applied);
+        self.moved.extend(moved.entries);
+        looked_at + moved.work
     }
 
     /// The stream that a run whose first tick is `tick` inherits from (E2): the driver's most advanced stream that ends before it.

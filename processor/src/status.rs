@@ -1,8 +1,12 @@
 //! The status of each partition, for readiness checks and to show to people.
 
+use std::time::Duration;
+
 use boxbox_log::Offset;
 use boxbox_schemas::SessionId;
 use parking_lot::Mutex;
+
+use crate::time::now_us;
 
 /// Most parked sessions that are named to a person.
 const NAMED_MAX: usize = 10;
@@ -11,6 +15,8 @@ const NAMED_MAX: usize = 10;
 #[derive(Debug)]
 pub struct Status {
     partitions: Vec<Mutex<PartitionStatus>>,
+    /// Results that are older than this are not ready.
+    ready_lag: Duration,
 }
 
 /// The status of one partition.
@@ -35,6 +41,9 @@ pub struct PumpStatus {
     pub committed: Offset,
     /// The log's durable end, as last known.
     pub end: Offset,
+    /// When the oldest record whose results are not committed was received, as far as records are read, Unix µs; `None`: there is none.
+    /// Only the results pump says it.
+    pub waiting_since_us: Option<i64>,
     /// When it last committed, Unix µs; only shown to people.
     pub last_commit_us: Option<i64>,
     /// Of the results pump: how many sessions are in memory.
@@ -79,9 +88,9 @@ pub(crate) enum Pump {
 }
 
 impl Status {
-    pub(crate) fn new(partitions: u32) -> Self {
+    pub(crate) fn new(partitions: u32, ready_lag: Duration) -> Self {
         let fresh = |partition| Mutex::new(PartitionStatus { partition, results: PumpStatus::default(), archive: PumpStatus::default() });
-        Self { partitions: (0..partitions).map(fresh).collect() }
+        Self { partitions: (0..partitions).map(fresh).collect(), ready_lag }
     }
 
     /// Every partition, in order.
@@ -89,9 +98,21 @@ impl Status {
         self.partitions.iter().map(|p| p.lock().clone()).collect()
     }
 
-    /// Whether the results pump of each partition of this processor works. The archive does not count, because it delays no lap.
+    /// Whether the results pump of each partition of this processor works, and is not farther behind than
+    /// [`Config::ready_lag`](crate::Config::ready_lag). The archive does not count, because it delays no lap.
     pub fn ready(&self) -> bool {
+        self.working() && self.lag(now_us()) <= self.ready_lag
+    }
+
+    /// Whether the results pump of each partition of this processor works.
+    pub fn working(&self) -> bool {
         self.partitions.iter().all(|p| matches!(p.lock().results.phase, Phase::Working | Phase::Elsewhere))
+    }
+
+    /// At `now_us` (Unix µs), the age of the oldest record whose results are not committed.
+    pub fn lag(&self, now_us: i64) -> Duration {
+        let oldest_us = self.partitions.iter().filter_map(|p| p.lock().results.waiting_since_us).min();
+        oldest_us.map_or(Duration::ZERO, |us| Duration::from_micros(now_us.saturating_sub(us).max(0) as u64))
     }
 
     /// Whether the results of all partitions of this processor include everything durable.
@@ -155,12 +176,19 @@ mod tests {
 
     #[test]
     fn readiness_asks_every_partition_for_laps_and_none_for_the_archive() {
-        let status = Status::new(2);
+        let status = Status::new(2, Duration::from_secs(60));
         assert!(!status.ready());
         for partition in 0..2 {
             status.update(partition, Pump::Results, |p| p.phase = Phase::Working);
         }
         status.update(0, Pump::Archive, |p| p.phase = Phase::Retrying("down".into()));
+        assert!(status.ready());
+        status.update(1, Pump::Results, |p| p.waiting_since_us = Some(now_us() - 50_000_000));
+        assert!(status.ready());
+        status.update(1, Pump::Results, |p| p.waiting_since_us = Some(now_us() - 70_000_000));
+        assert!(status.working() && !status.ready(), "results that are a minute old");
+        assert!(status.lag(now_us()) >= Duration::from_secs(70));
+        status.update(1, Pump::Results, |p| p.waiting_since_us = None);
         assert!(status.ready());
         status.update(1, Pump::Results, |p| p.phase = Phase::Stopped("damaged".into()));
         assert!(!status.ready());

@@ -220,6 +220,7 @@ async fn copy(results: &MemoryResults, log: &MemoryLog) -> MemoryResults {
         facts: state.facts,
         laps: state.laps,
         rows: state.rows,
+        accounts: state.accounts,
         quarantine: results.quarantine(log.id(), 0).await.unwrap(),
         ..boxbox_store::Step::new(checkpoint)
     };

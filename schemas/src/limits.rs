@@ -42,3 +42,43 @@ pub const SIM_TIME_MAX_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 
 /// Longest race state of a stream, bytes (E5c): a step may write the state of every live stream of its partition, many times a second.
 pub const STREAM_RACE_MAX_BYTES: usize = 6 * 1024;
+
+// What one driver may make a server keep. Each of these bounds is far beyond what any race has; what exceeds it is refused, counted in the
+// metric `boxbox_processor_refused` by reason, and named in the session (`limited`); everything else goes on. A bound that needs a clock
+// uses the time at which an edge received the record, so that a log that is processed again gives the same results.
+
+/// Sessions that one driver may open in a day (UTC), for each partition of the log: a driver who uploads the recordings of a season opens
+/// some hundreds, and each costs some kilobytes and its description.
+pub const DRIVER_SESSIONS_PER_DAY: u32 = 300;
+/// Runs (starts of the client) of one driver in one session: one every quarter of an hour of a race of 24 hours. Each keeps the state of its car
+/// and of the cars that it sees.
+pub const DRIVER_RUNS_PER_SESSION: usize = 100;
+/// Laps of one car that one stream may tell of in a minute of session time. The shortest laps of any track take about 9 s; the bound leaves
+/// room for parts of laps, and for cars that are put back.
+pub const CAR_LAPS_PER_MINUTE: usize = 30;
+/// Rows (visits to the pits, flags, incidents, states of the session) of one stream: 24 hours of 64 cars have about 15,000.
+pub const STREAM_ROWS_MAX: usize = 25_000;
+/// Descriptions of one session by all runs of one driver, bytes: every run in which a grid of 64 cars is described may have one.
+pub const DRIVER_META_MAX_BYTES: usize = 1 << 20;
+/// What a driver may make a partition keep at once, bytes: laps, rows, streams, descriptions. A recording of four hours of 64 cars needs
+/// about 15 MB.
+pub const DRIVER_KEPT_MAX_BYTES: u64 = 24 << 20;
+/// What a fact about a lap keeps, with the lap that is chosen and their indices, bytes, about.
+pub const LAP_BYTES: u64 = 1_500;
+/// What a row of another kind keeps, bytes, about.
+pub const ROW_BYTES: u64 = 800;
+/// What a session keeps beside its streams and its description, bytes, about.
+pub const SESSION_BYTES: u64 = 2_000;
+/// What a stream keeps beside its description and the cars that it sees, bytes, about.
+pub const RUN_BYTES: u64 = 8_000;
+/// So much of it is given back for each second between the times at which records are received, bytes: 86 MB a day, which is what a client sees of 64 cars in 24
+/// hours.
+pub const DRIVER_KEPT_BYTES_PER_S: u64 = 1_000;
+/// Work that a driver may cause in a partition at once beyond what the records bring along, in units. A unit is one fact about a lap or one
+/// row looked at, about 0.2 µs. A driver who claims a car of which 64 clients have seen 24 hours causes 400,000.
+pub const DRIVER_WORK_MAX: u64 = 1_000_000;
+/// Work that each record brings along, units.
+pub const RECORD_WORK: u64 = 32;
+/// Work that each frame brings along, units: of 64 cars whose laps 64 clients see, each lap needs at most 64 units twice, and comes with over
+/// 36 frames.
+pub const FRAME_WORK: u64 = 8;

@@ -79,6 +79,11 @@ impl Stamp {
     }
 }
 
+/// When an edge received a log record, Unix µs, without reading the rest of it; `None` if it is too short to say.
+pub fn received_at_us(log_record: &[u8]) -> Option<i64> {
+    log_record.get(12..20)?.try_into().ok().map(i64::from_le_bytes)
+}
+
 /// The log record that closes the session of `tenant` and `source`, opens it again or retires it (E9a). `at_us` is Unix µs, only shown to
 /// people. Append it to the session's partition, like all records of the session. It belongs to no stream.
 pub fn closed(tenant: TenantId, source: Source, closing: Closing, at_us: i64) -> Bytes {

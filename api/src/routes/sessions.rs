@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use boxbox_schemas::SessionId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::SessionInfo;
+use boxbox_schemas::results::{Limited, SessionInfo};
 use boxbox_store::SessionCursor;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -117,6 +117,20 @@ struct Session {
     team_racing: Option<bool>,
     /// The track; `null` until a client has described the session.
     track: Option<Track>,
+    /// What was refused because a driver exceeded a bound of what one driver may make a server keep and work; empty in every honest session.
+    limited: Vec<Refused>,
+}
+
+/// What was refused of one driver, because of one bound.
+#[derive(Serialize, ToSchema)]
+struct Refused {
+    /// The driver.
+    driver: String,
+    /// `sessions`, `runs`, `laps`, `rows`, `meta` or `kept`; `work`: streams that make no more laps.
+    #[schema(example = "runs")]
+    bound: String,
+    /// How many records, laps, rows, descriptions or streams.
+    refused: u64,
 }
 
 /// A track.
@@ -178,7 +192,14 @@ impl Session {
             time_limit_us: meta.map(|m| m.time_limit_us).filter(|limit| *limit > 0),
             team_racing: meta.map(|m| m.team_racing == 1),
             track: meta.map(Track::of),
+            limited: info.limited.iter().map(Refused::of).collect(),
         }
+    }
+}
+
+impl Refused {
+    fn of(limited: &Limited) -> Self {
+        Self { driver: limited.driver.to_string(), bound: limited.bound.clone(), refused: limited.refused }
     }
 }
 

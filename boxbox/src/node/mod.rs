@@ -155,8 +155,10 @@ impl Node {
             let seen = clock.clone();
             checks.push(Check::advice("clock", move || seen.borrow().jump().map_or(Ok(()), |jump| Err(clock_watch::advice(jump)))));
             let (status, noting) = (processor.status(), processor.status());
-            let check = Check::new("processor", move || {
-                status.ready().then_some(()).ok_or_else(|| "a partition is not processed: see the log on standard error".to_owned())
+            let check = Check::new("processor", move || match (status.working(), status.ready()) {
+                (_, true) => Ok(()),
+                (true, false) => Err("results are over a minute behind: see `boxbox_processor_lag_seconds` in the metrics".to_owned()),
+                (false, false) => Err("a partition is not processed: see the log on standard error".to_owned()),
             });
             checks.push(check.noting(move || noting.notes()));
             node.feed = Some(processor.feed());

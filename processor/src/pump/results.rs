@@ -7,10 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use boxbox_log::Entry;
+use boxbox_schemas::stamp;
 use boxbox_store::crash::crash_point;
 use boxbox_store::{Lease, Step, Steps};
 use tokio::time::Instant;
 
+use super::fold::Fold;
 use super::relay::Feeder;
 use super::sessions::Residents;
 use super::{Backoff, LogPosition, PumpContext};
@@ -33,7 +36,8 @@ pub(crate) async fn run(ctx: PumpContext, results: Arc<dyn Steps>, lease: Lease,
     feeder.begin(position.next, position.end);
     tracing::info!(partition = ctx.partition, epoch = lease.epoch, next = position.next, "processing");
     let (closer, residents) = (Closer::new(&ctx.shared.config), Residents::new(ctx.shared.memory.share()));
-    Box::pin(ResultsPump { ctx, closer, lease, results, state, residents, pending: Pending::new(), committed: None, feeder }.pump(position)).await
+    let fold = Fold::new(ctx.partition, state);
+    Box::pin(ResultsPump { ctx, closer, lease, results, fold, residents, pending: Pending::default(), committed: None, feeder }.pump(position)).await
 }
 
 /// The lease keeps the previous owner from writing, so what is found in the store stays valid.
@@ -48,17 +52,28 @@ pub(super) struct ResultsPump {
     closer: Closer,
     pub(super) lease: Lease,
     pub(super) results: Arc<dyn Steps>,
-    pub(super) state: Partition,
+    pub(super) fold: Fold,
     pub(super) residents: Residents,
-    pub(super) pending: Pending,
+    pending: Pending,
     committed: Option<Instant>,
     feeder: Feeder,
 }
 
 /// Records that are processed and not committed.
-pub(super) struct Pending {
+#[derive(Default)]
+struct Pending {
     since: Option<Instant>,
+    /// When the first of them was received, Unix µs.
+    oldest_us: Option<i64>,
     records: u64,
+}
+
+impl Pending {
+    fn count(&mut self, records: &[Entry]) {
+        self.since.get_or_insert_with(Instant::now);
+        self.oldest_us = self.oldest_us.or_else(|| records.first().and_then(received_at_us));
+        self.records += records.len() as u64;
+    }
 }
 
 impl ResultsPump {
@@ -79,34 +94,55 @@ impl ResultsPump {
                 }
                 Err(error) => {
                     // Commit what was read before, because the log may be away for long. The reader keeps its position.
-                    if !self.commit().await? || !backoff.pause(&self.ctx, "read the log", error.into()).await? {
+                    if !self.commit(None).await? || !backoff.pause(&self.ctx, "read the log", error.into()).await? {
                         return Ok(());
                     }
                     continue;
                 }
             };
-            if !self.process(&batch).await? {
-                return Ok(());
+            let batch = Arc::new(batch);
+            let mut done = 0;
+            while done < batch.len() && !stop.is_cancelled() {
+                let slice = self.fold.process(&batch, done).await?;
+                self.processed(&batch[done..slice.next], &mut position);
+                done = slice.next;
+                if slice.needs_session && !self.find(&batch[done..]).await? {
+                    return Ok(());
+                }
+                // The rest of the batch may take long: what is done is not kept waiting for it.
+                if done < batch.len() && self.is_due() && !self.commit(batch.get(done)).await? {
+                    return Ok(());
+                }
             }
-            position.next = batch.last().map_or(position.next, |entry| entry.offset + 1);
-            if !batch.is_empty() {
-                self.ctx.shared.metrics.count(self.state.take_counts());
+            if done < batch.len() {
+                break;
             }
-            self.feeder.hand_on(batch, position.next, position.reader.end());
+            self.feeder.hand_on(Arc::unwrap_or_clone(batch), position.next, position.reader.end());
             self.ctx.at(position.next, position.reader.end());
             let level = position.next >= position.reader.end();
             let time = (self.ctx.shared.time)();
-            self.closer.check(level, &self.state, &self.ctx.shared.close_writer, &*self.ctx.log, time.now_us);
+            self.closer.check(level, &self.fold.state(), &self.ctx.shared.close_writer, &*self.ctx.log, time.now_us);
             self.retire(level, time).await?;
-            if self.due().is_some_and(|due| due <= Instant::now()) && !self.commit().await? {
+            if self.is_due() && !self.commit(None).await? {
                 return Ok(());
             }
             if !self.leave().await? {
                 return Ok(());
             }
         }
-        self.commit().await?;
+        self.commit(None).await?;
         Ok(())
+    }
+
+    /// These records are processed.
+    fn processed(&mut self, records: &[Entry], position: &mut LogPosition) {
+        let Some(last) = records.last() else { return };
+        self.pending.count(records);
+        position.next = last.offset + 1;
+        let counts = self.fold.state().take_counts();
+        self.ctx.shared.metrics.count(counts);
+        self.ctx.at(position.next, position.reader.end());
+        self.ctx.waits_since(self.pending.oldest_us);
     }
 
     /// Write the records that retire sessions which were closed long ago. If the store does not answer, they are retired later.
@@ -120,24 +156,29 @@ impl ResultsPump {
         Ok(())
     }
 
+    fn is_due(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
     /// When the pending step is to be committed; `None` if there is none.
     fn due(&self) -> Option<Instant> {
         let (config, since) = (&self.ctx.shared.config, self.pending.since?);
-        let full = self.pending.records >= config.step_records || self.state.quarantine_bytes() >= config.step_quarantine_bytes;
+        let state = self.fold.state();
+        let full = self.pending.records >= config.step_records || state.quarantine_bytes() >= config.step_quarantine_bytes;
         if full {
             return Some(since);
         }
         let quiet = since + config.quiet_every;
-        if self.state.has_news() { Some(self.committed.map_or(since, |last| last + config.news_every).min(quiet)) } else { Some(quiet) }
+        if state.has_news() { Some(self.committed.map_or(since, |last| last + config.news_every).min(quiet)) } else { Some(quiet) }
     }
 
-    /// Commit the pending step, if there is one. `false` if a stop was requested before the store answered.
+    /// Commit the pending step, if there is one; `next` is the next record, if it has been read. `false` if a stop was requested before the store answered.
     ///
     /// If the answer was lost, the step may be committed already. The same step is then committed again, which changes nothing because
     /// rows are replaced by key. No records are read meanwhile; they wait in the log.
-    pub(super) async fn commit(&mut self) -> Result<bool, ProcessorError> {
-        let Some(step) = self.state.step() else { return Ok(true) };
-        self.pending = Pending::new();
+    pub(super) async fn commit(&mut self, next: Option<&Entry>) -> Result<bool, ProcessorError> {
+        let Some(step) = self.fold.step().await? else { return Ok(true) };
+        self.pending = Pending::default();
         let began = Instant::now();
         let (results, lease) = (&self.results, &self.lease);
         let step: &Step = &step;
@@ -151,20 +192,13 @@ impl ResultsPump {
         self.ctx.shared.metrics.commits.increment(1);
         self.ctx.shared.metrics.commit_seconds.record(began.elapsed().as_secs_f64());
         self.ctx.committed(step.checkpoint.offset + 1);
+        self.ctx.waits_since(next.and_then(received_at_us));
         // Sending fails if there is no receiver, which is no error.
         let _ = self.ctx.shared.feed.send(Arc::new(step.clone()));
         Ok(true)
     }
 }
 
-impl Pending {
-    fn new() -> Self {
-        Self { since: None, records: 0 }
-    }
-
-    /// Another record is processed.
-    pub(super) fn add(&mut self) {
-        self.since.get_or_insert_with(Instant::now);
-        self.records += 1;
-    }
+fn received_at_us(entry: &Entry) -> Option<i64> {
+    stamp::received_at_us(&entry.record)
 }

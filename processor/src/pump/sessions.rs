@@ -31,29 +31,14 @@ impl Residents {
 }
 
 impl ResultsPump {
-    /// Process a batch of records, and have the sessions that they need come into memory. `false` if a stop was requested before the store
-    /// answered.
-    pub(super) async fn process(&mut self, mut batch: &[Entry]) -> Result<bool, ProcessorError> {
-        while let Some((entry, rest)) = batch.split_first() {
-            if self.state.process(entry.offset, &entry.record).is_some() {
-                if !self.find(batch).await? {
-                    return Ok(false);
-                }
-                continue;
-            }
-            self.pending.add();
-            batch = rest;
-        }
-        Ok(true)
-    }
-
     /// Have sessions that the records of `batch` need come into memory: that of the first record at least.
-    async fn find(&mut self, batch: &[Entry]) -> Result<bool, ProcessorError> {
-        self.residents.memory.set(self.state.bytes());
+    /// `false` if a stop was requested before the store answered.
+    pub(super) async fn find(&mut self, batch: &[Entry]) -> Result<bool, ProcessorError> {
+        self.residents.memory.set(self.fold.state().bytes());
         if self.residents.memory.excess() > 0 && !self.make_room().await? {
             return Ok(false);
         }
-        let wanted: Vec<SessionId> = self.state.missing(batch.iter().map(|entry| &entry.record), FIND_AT_ONCE);
+        let wanted: Vec<SessionId> = self.fold.state().missing(batch.iter().map(|entry| &entry.record), FIND_AT_ONCE);
         let (results, lease, wanted) = (&self.results, &self.lease, &wanted);
         let max_bytes = self.residents.memory.session_max_bytes();
         let found = self.ctx.with_retries("load a session", || async move { Ok(results.find(lease, wanted, max_bytes).await?) }).await?;
@@ -61,37 +46,38 @@ impl ResultsPump {
         let metrics = &self.ctx.shared.metrics;
         for found in found {
             metrics.sessions_loaded.increment(u64::from(!matches!(found, Found::Nothing(_))));
-            if let Some(session) = self.state.put(found)? {
+            let parked = self.fold.state().put(found)?;
+            if let Some(session) = parked {
                 tracing::error!(partition = self.ctx.partition, %session, max_bytes, "a session is parked: it would take more memory than all sessions may, so its records are counted and skipped. Allow more with --session-max-bytes, start again, and compute it again with `boxbox recompute`");
                 self.residents.named += 1;
                 self.ctx.status(|s| s.parked.push(session));
             }
         }
-        self.residents.memory.set(self.state.bytes());
+        self.residents.memory.set(self.fold.state().bytes());
         Ok(true)
     }
 
     /// Commit, so that sessions can leave, and have the least recently used leave. `false` as [`ResultsPump::commit`].
     async fn make_room(&mut self) -> Result<bool, ProcessorError> {
-        if !self.commit().await? {
+        if !self.commit(None).await? {
             return Ok(false);
         }
         let excess = self.residents.memory.excess();
-        let left = if excess > 0 { self.state.make_room(excess) } else { 0 };
+        let left = if excess > 0 { self.fold.state().make_room(excess) } else { 0 };
         self.left(left);
         Ok(true)
     }
 
     /// Have sessions leave that are not needed any more, or for which there is no room. `false` as [`ResultsPump::commit`].
     pub(super) async fn leave(&mut self) -> Result<bool, ProcessorError> {
-        self.residents.memory.set(self.state.bytes());
+        self.residents.memory.set(self.fold.state().bytes());
         if self.residents.memory.excess() > 0 && !self.make_room().await? {
             return Ok(false);
         }
         // What was processed and is not committed cannot leave, and does so the next time.
         if self.residents.leave_at <= Instant::now() {
-            let left = self.state.leave_closed(self.residents.mark);
-            self.residents.mark = self.state.processed();
+            let left = self.fold.state().leave_closed(self.residents.mark);
+            self.residents.mark = self.fold.state().processed();
             self.residents.leave_at = Instant::now() + self.ctx.shared.config.leave_after;
             self.left(left);
         }
@@ -101,11 +87,12 @@ impl ResultsPump {
 
     fn left(&mut self, sessions: usize) {
         self.ctx.shared.metrics.sessions_left.increment(sessions as u64);
-        self.residents.memory.set(self.state.bytes());
+        self.residents.memory.set(self.fold.state().bytes());
     }
 
     fn measure(&mut self) {
-        let ((here, parked), bytes) = (self.state.here(), self.state.bytes());
+        let state = self.fold.state();
+        let ((here, parked), bytes) = (state.here(), state.bytes());
         let before = std::mem::replace(&mut self.residents.counted, (here, parked, bytes));
         if before == self.residents.counted && parked == self.residents.named {
             return;
@@ -117,7 +104,7 @@ impl ResultsPump {
         self.residents.named = parked;
         self.ctx.status(|s| {
             s.sessions = here;
-            s.parked.retain(|id| self.state.is_parked(id));
+            s.parked.retain(|id| state.is_parked(id));
         });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use boxbox_race::session::{DESCRIBED_SLOTS, Described};
 use boxbox_race::stream::{Car, Context, Fact, OtherCars, Output, OwnCar};
-use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{Content, Kind, session_meta};
 use boxbox_schemas::results::Ledger;
 use boxbox_schemas::results::memory::{field_bytes, stream_bytes};
@@ -115,6 +115,11 @@ impl Stream {
     /// What its client said last of the session.
     pub(super) fn described(&self) -> Option<&Described> {
         self.described.as_ref()
+    }
+
+    /// About the bytes that its description keeps.
+    pub(super) fn described_bytes(&self) -> usize {
+        self.described.as_ref().map_or(0, |described| described_bytes(&described.meta))
     }
 
     /// Its client describes the session; whether that says anything new.
@@ -262,4 +267,11 @@ impl Stream {
         let StreamKey { session, driver, run, .. } = self.ledger.stream;
         Context { session, driver, run, slot: self.own.slot }
     }
+}
+
+/// About the bytes that a description keeps.
+pub(super) fn described_bytes(meta: &SessionMeta) -> usize {
+    let texts = [&meta.track_name, &meta.track_config, &meta.session_type, &meta.category].into_iter();
+    let cars = meta.entries.iter().flat_map(|e| [&e.driver_name, &e.team_name, &e.number, &e.class_name, &e.car_name]);
+    size_of::<SessionMeta>() + meta.entries.len() * size_of::<MetaEntry>() + texts.chain(cars).map(String::len).sum::<usize>()
 }

@@ -104,6 +104,11 @@ impl Client {
         client
     }
 
+    /// The next records as another run's, which begins now.
+    pub fn as_run(&mut self, run: RunId) {
+        (self.prelude.run, self.prelude.first_seq) = (run, 0);
+    }
+
     pub fn next_seq(&self) -> u64 {
         self.prelude.first_seq
     }

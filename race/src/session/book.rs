@@ -8,19 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boxbox_schemas::limits::{CAR_LAPS_PER_MINUTE, LAP_BYTES, ROW_BYTES};
 use boxbox_schemas::results::{AnyRow, Lap, Step, Tags};
-use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
+use boxbox_schemas::{DriverId, EntryId, SessionId};
 
-use super::choice::choose;
-use super::rows::{Changes, Rows, with_owner};
+use super::choice::{choose, cost};
+use super::facts::{FactId, Facts, LapId, StreamTimeline, fact_id};
+use super::rows::{Rows, with_owner};
+use super::staged::Staged;
 use crate::stream::Fact;
 
-/// A lap of a session: entry and number.
-type LapId = (EntryId, u32);
-/// Which timeline of which stream a fact comes from: driver, run, timeline.
-type StreamTimeline = (DriverId, RunId, u32);
-/// All facts about one lap.
-type LapFacts = BTreeMap<StreamTimeline, Lap>;
 /// Cars that other clients see and whose driver has a stream too. Key: the entry under which other clients see the car.
 pub type Owners = BTreeMap<EntryId, Owner>;
 
@@ -44,39 +41,40 @@ pub struct Applied {
     pub rows: u64,
 }
 
+/// What a change of owners did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Moved {
+    /// The entries under which other clients see the cars whose owner changed.
+    pub entries: BTreeSet<EntryId>,
+    /// What changed.
+    pub applied: Applied,
+    /// Units of work, see [`Staged::work`].
+    pub work: u64,
+}
+
 /// Facts, chosen laps and rows of one session.
 #[derive(Default)]
 pub struct Book {
-    facts: BTreeMap<LapId, LapFacts>,
+    facts: Facts,
     laps: BTreeMap<LapId, Lap>,
     rows: Rows,
     owners: Owners,
     /// For each owner's entry, the entries under which other clients see its car.
     seen: BTreeMap<EntryId, BTreeSet<EntryId>>,
     closed: bool,
-    changed_facts: BTreeSet<(LapId, StreamTimeline)>,
+    changed_facts: BTreeSet<FactId>,
     changed_laps: BTreeSet<LapId>,
-}
-
-/// Changes that are computed and not yet applied.
-#[derive(Default)]
-pub struct Staged {
-    /// All facts about each lap that one of the new facts is about.
-    facts: BTreeMap<LapId, LapFacts>,
-    touched: Vec<(LapId, StreamTimeline)>,
-    rows: Changes,
-    chosen: Vec<(LapId, Option<Lap>)>,
 }
 
 impl Book {
     /// Restore a stream's fact about a lap from a store.
     pub fn restore_fact(&mut self, fact: Lap) {
-        self.facts.entry(lap_id(&fact)).or_default().insert(stream_timeline(&fact), fact);
+        self.facts.put(fact);
     }
 
     /// Restore a chosen lap from a store.
     pub fn restore_lap(&mut self, lap: Lap) {
-        self.laps.insert(lap_id(&lap), lap);
+        self.laps.insert((lap.entry, lap.number), lap);
     }
 
     /// Restore a row of any kind from a store.
@@ -90,58 +88,82 @@ impl Book {
         self.closed = closed;
     }
 
-    /// Compute what the facts of one stream change.
-    pub fn stage(&self, facts: Vec<Fact>) -> Staged {
-        let mut staged = Staged::default();
+    /// Compute what facts change. `room`: they are of one stream, whose driver may add so many bytes to what is kept, and bounds of laps
+    /// and rows hold (`limit.laps`, `limit.rows`, `limit.kept`).
+    pub fn stage(&self, facts: Vec<Fact>, room: Option<u64>) -> Staged {
+        let mut staged = Staged::within(room);
         for fact in facts {
             match fact {
                 Fact::Lap(lap) => self.stage_lap(&mut staged, lap),
-                Fact::Row(mut row) => {
-                    row.head = with_owner(row.head, |seen_as| self.entry(seen_as));
-                    self.rows.put(&mut staged.rows, row, self.closed);
-                }
+                Fact::Row(row) => self.stage_row(&mut staged, row),
                 Fact::Rewind { driver, run, timeline, to_us, .. } => self.stage_rewind(&mut staged, (driver, run, timeline), to_us),
             }
         }
         if !self.closed {
-            let touched = staged.facts.iter().flat_map(|(id, facts)| facts.values().map(|f| (self.owner_of(f).entry, id.1))).collect();
-            self.stage_choice(&mut staged, touched);
+            let laps = std::mem::take(&mut staged.to_choose);
+            self.stage_choice(&mut staged, laps);
         }
         staged
     }
 
     fn stage_lap(&self, staged: &mut Staged, mut lap: Lap) {
-        let (id, who) = (lap_id(&lap), stream_timeline(&lap));
-        let facts = staged.facts.entry(id).or_insert_with(|| self.facts.get(&id).cloned().unwrap_or_default());
+        let key @ (id, who) = fact_id(&lap);
+        let before = self.facts.get(&staged.facts, &key);
+        let before = before.map(|before| (self.owner_of(before).entry, before.superseded.then_some(before.revision), *before == lap));
+        staged.work += 1;
+        if before.is_none() && staged.room.is_some() {
+            if self.facts.in_the_minute_of(&staged.facts, &lap) >= CAR_LAPS_PER_MINUTE {
+                return staged.refuse("laps");
+            }
+            if !staged.keep(LAP_BYTES) {
+                return;
+            }
+        }
         if self.closed {
-            if facts.get(&who) == Some(&lap) {
+            if before.is_some_and(|(.., same)| same) {
                 // The lap settles with the same content that it had at the close, so nothing came late.
                 return;
             }
             // It came after the close (`tag.late`).
             lap.tags = lap.tags.with(Tags::LATE);
         }
-        if let Some(before) = facts.get(&who).filter(|f| f.superseded) {
-            (lap.superseded, lap.revision) = (true, before.revision);
+        if let Some((owner, undone, _)) = before {
+            staged.to_choose.insert((owner, id.1));
+            if let Some(revision) = undone {
+                (lap.superseded, lap.revision) = (true, revision);
+            }
         }
-        facts.insert(who, lap);
-        staged.touched.push((id, who));
+        staged.to_choose.insert((self.owner_of(&lap).entry, id.1));
+        staged.put(id, who, lap);
+    }
+
+    fn stage_row(&self, staged: &mut Staged, mut row: AnyRow) {
+        row.head = with_owner(row.head, |seen_as| self.entry(seen_as));
+        staged.work += 1;
+        if staged.room.is_some() && self.rows.is_new(&staged.rows, &row) {
+            if self.rows.is_full(&staged.rows, &row) {
+                return staged.refuse("rows");
+            }
+            if !staged.keep(ROW_BYTES) {
+                return;
+            }
+        }
+        self.rows.put(&mut staged.rows, row, self.closed);
     }
 
     fn stage_rewind(&self, staged: &mut Staged, back: StreamTimeline, to_us: i64) {
-        let undone = |who: &StreamTimeline, f: &Lap| !f.superseded && f.end_us > to_us && (who.0, who.1) == (back.0, back.1) && who.2 < back.2;
-        let known = self.facts.iter().filter(|(_, facts)| facts.iter().any(|(who, f)| undone(who, f))).map(|(id, _)| *id);
-        let laps: BTreeSet<LapId> = known.chain(staged.facts.keys().copied()).collect();
-        for id in laps {
-            let facts = staged.facts.entry(id).or_insert_with(|| self.facts.get(&id).cloned().unwrap_or_default());
-            for (who, fact) in facts.iter_mut().filter(|(who, f)| undone(who, f)) {
-                fact.superseded = true;
-                // Keeps the revision that the lap has reached: if the lap is withdrawn now and chosen again later, its revision must rise.
-                fact.revision = self.laps.get(&(self.owner_of(fact).entry, id.1)).map_or(fact.revision, |l| l.revision);
-                staged.touched.push((id, *who));
-            }
+        let (undone, work) = self.facts.undone_by(&staged.facts, back, to_us);
+        staged.work += work;
+        for (id, who) in undone {
+            let Some(mut fact) = self.facts.get(&staged.facts, &(id, who)).cloned() else { continue };
+            let chosen = (self.owner_of(&fact).entry, id.1);
+            fact.superseded = true;
+            // Keeps the revision that the lap has reached: if the lap is withdrawn now and chosen again later, its revision must rise.
+            fact.revision = self.laps.get(&chosen).map_or(fact.revision, |l| l.revision);
+            staged.to_choose.insert(chosen);
+            staged.put(id, who, fact);
         }
-        self.rows.rewind(&mut staged.rows, back, to_us, self.closed);
+        staged.work += self.rows.rewind(&mut staged.rows, back, to_us, self.closed);
     }
 
     /// Choose again for each of `laps`, which are given by their owner's entry.
@@ -150,12 +172,19 @@ impl Book {
         let behind: Vec<LapId> = laps.iter().map(|id| (id.0, id.1.saturating_add(1))).filter(joined).collect();
         laps.extend(behind);
         for id in laps {
-            let seen_as = std::iter::once(id.0).chain(self.seen.get(&id.0).into_iter().flatten().copied());
-            let of_entry = |entry| staged.facts.get(&(entry, id.1)).or_else(|| self.facts.get(&(entry, id.1)));
-            let facts: Vec<&Lap> = seen_as.filter_map(of_entry).flat_map(BTreeMap::values).filter(|f| self.owner_of(f).entry == id.0).collect();
+            let others = self.seen.get(&id.0).into_iter().flatten().copied().filter(|seen_as| *seen_as != id.0);
+            let (mut facts, mut reached): (Vec<&Lap>, u32) = (vec![], 0);
+            for entry in std::iter::once(id.0).chain(others) {
+                let of_entry = self.facts.about(&staged.facts, (entry, id.1));
+                facts.extend(of_entry.filter(|f| self.owner_of(f).entry == id.0));
+                let (own, field) = (entry == id.0, self.entry(entry) == id.0);
+                reached = reached.max(self.facts.reached(&staged.facts, (entry, id.1), own, field));
+                staged.work += 1;
+            }
+            staged.work += cost(&facts);
             let before = self.laps.get(&id);
-            let chosen = choose(facts.iter().copied().filter(|f| !f.superseded));
-            let after = chosen.map(|lap| revised(self.begun(staged, self.as_owners(&lap)), before, &facts));
+            let chosen = choose(facts.into_iter());
+            let after = chosen.map(|lap| revised(self.begun(staged, self.as_owners(&lap)), before, reached));
             if after.as_ref() != before {
                 staged.chosen.push((id, after));
             }
@@ -168,7 +197,8 @@ impl Book {
             return lap;
         }
         let before = (lap.entry, lap.number.saturating_sub(1));
-        let staged = staged.chosen.iter().rfind(|(id, _)| *id == before).map(|(_, lap)| lap.as_ref());
+        // Laps are chosen in the order of their keys.
+        let staged = staged.chosen.binary_search_by_key(&before, |(id, _)| *id).ok().map(|place| staged.chosen[place].1.as_ref());
         match staged.unwrap_or_else(|| self.laps.get(&before)) {
             Some(before) if before.end_us < lap.end_us => lap.starting_at(before.end_us),
             _ => lap,
@@ -191,22 +221,36 @@ impl Book {
         Lap { driver, entry, ..fact.clone() }
     }
 
-    /// The owners have changed: the laps of the cars concerned are chosen again. Returns the entries under which other clients see
-    /// those cars.
-    pub fn set_owners(&mut self, owners: Owners) -> (BTreeSet<EntryId>, Applied) {
-        let differs = |seen_as: &EntryId| self.owners.get(seen_as) != owners.get(seen_as);
-        let moved: BTreeSet<EntryId> = self.owners.keys().chain(owners.keys()).copied().filter(differs).collect();
-        let before = self.owned_laps(|entry| moved.contains(&entry));
-        self.index_owners(owners);
-        if self.closed || moved.is_empty() {
-            return (moved, Applied::default());
+    /// Cars that other clients see have other owners, or none, from now on: their laps are chosen again.
+    pub fn set_owners(&mut self, changed: impl IntoIterator<Item = (EntryId, Option<Owner>)>) -> Moved {
+        let changed = changed.into_iter().filter(|(seen_as, owner)| self.owners.get(seen_as) != owner.as_ref());
+        let changed: BTreeMap<EntryId, Option<Owner>> = changed.collect();
+        let moved: BTreeSet<EntryId> = changed.keys().copied().collect();
+        let mut laps = self.owned_laps(&moved);
+        for (seen_as, owner) in changed {
+            self.set_owner(seen_as, owner);
         }
-        let after = self.owned_laps(|entry| moved.contains(&entry));
+        if self.closed || moved.is_empty() {
+            return Moved { entries: moved, ..Moved::default() };
+        }
+        laps.extend(self.owned_laps(&moved));
         let mut staged = Staged::default();
-        self.stage_choice(&mut staged, before.into_iter().chain(after).collect());
-        self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as));
-        let applied = self.apply(staged);
-        (moved, applied)
+        self.stage_choice(&mut staged, laps);
+        staged.work += self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as), Some(&moved));
+        Moved { entries: moved, work: staged.work(), applied: self.apply(staged) }
+    }
+
+    fn set_owner(&mut self, seen_as: EntryId, owner: Option<Owner>) {
+        let before = match owner {
+            Some(owner) => self.owners.insert(seen_as, owner),
+            None => self.owners.remove(&seen_as),
+        };
+        if let Some(seen) = before.and_then(|before| self.seen.get_mut(&before.entry)) {
+            seen.remove(&seen_as);
+        }
+        if let Some(owner) = owner {
+            self.seen.entry(owner.entry).or_default().insert(seen_as);
+        }
     }
 
     /// The entry of the car that other clients see as `seen_as`.
@@ -214,10 +258,13 @@ impl Book {
         self.owners.get(&seen_as).map_or(seen_as, |owner| owner.entry)
     }
 
-    /// The laps whose facts are kept under an entry that passes `of`, by their owner's entry.
-    fn owned_laps(&self, of: impl Fn(EntryId) -> bool) -> BTreeSet<LapId> {
-        let laps = self.facts.iter().filter(|(id, _)| of(id.0));
-        laps.flat_map(|(id, facts)| facts.values().map(|f| (self.owner_of(f).entry, id.1))).collect()
+    /// The laps whose facts are kept under one of `entries`, by their owner's entry.
+    fn owned_laps(&self, entries: &BTreeSet<EntryId>) -> BTreeSet<LapId> {
+        let of_entry = |entry: &EntryId| {
+            let owner = self.entry(*entry);
+            self.facts.numbers(*entry).map(move |number| (owner, number))
+        };
+        entries.iter().flat_map(of_entry).collect()
     }
 
     fn index_owners(&mut self, owners: Owners) {
@@ -238,17 +285,19 @@ impl Book {
         self.closed = false;
         let mut staged = Staged::default();
         self.rows.reopen(&mut staged.rows);
-        self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as));
-        let known = self.owned_laps(|_| true);
-        self.stage_choice(&mut staged, known.into_iter().chain(self.laps.keys().copied()).collect());
+        self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as), None);
+        let known = self.facts.laps().flat_map(|id| [id, (self.entry(id.0), id.1)]);
+        self.stage_choice(&mut staged, known.chain(self.laps.keys().copied()).collect());
         self.apply(staged)
     }
 
     /// Apply staged changes.
     pub fn apply(&mut self, staged: Staged) -> Applied {
         let mut applied = Applied { rows: staged.rows.len() as u64, ..Applied::default() };
-        self.changed_facts.extend(staged.touched);
-        self.facts.extend(staged.facts);
+        for (id, facts) in staged.facts {
+            self.changed_facts.extend(facts.keys().map(|who| (id, *who)));
+            facts.into_values().for_each(|fact| self.facts.put(fact));
+        }
         for (id, chosen) in staged.chosen {
             self.changed_laps.insert(id);
             match chosen {
@@ -274,7 +323,7 @@ impl Book {
     /// Put everything that has changed since the last step into `step`.
     pub fn drain(&mut self, session: SessionId, step: &mut Step) {
         let facts = std::mem::take(&mut self.changed_facts);
-        step.facts.extend(facts.iter().filter_map(|(id, who)| self.facts.get(id)?.get(who)).cloned());
+        step.facts.extend(facts.iter().filter_map(|(id, who)| self.facts.stored(id, who)).cloned());
         for id in std::mem::take(&mut self.changed_laps) {
             match self.laps.get(&id) {
                 Some(lap) => step.laps.push(lap.clone()),
@@ -285,18 +334,10 @@ impl Book {
     }
 }
 
-/// `lap` with its revision: that of `before` if nothing else has changed, else one more than the highest so far (`choice.revision`).
-fn revised(lap: Lap, before: Option<&Lap>, facts: &[&Lap]) -> Lap {
-    let reached = before.map_or_else(|| facts.iter().filter(|f| f.superseded).map(|f| f.revision).max(), |b| Some(b.revision));
+/// `lap` with its revision: that of `before` if nothing else has changed, else one more than the highest so far (`choice.revision`), which
+/// is that of `before`, or `reached` by facts that were undone.
+fn revised(lap: Lap, before: Option<&Lap>, reached: u32) -> Lap {
     let same = before.filter(|b| Lap { revision: b.revision, ..lap.clone() } == **b);
-    let revision = same.map_or(reached.unwrap_or(0) + 1, |b| b.revision);
+    let revision = same.map_or(before.map_or(reached, |b| b.revision) + 1, |b| b.revision);
     Lap { revision, ..lap }
-}
-
-fn lap_id(lap: &Lap) -> LapId {
-    (lap.entry, lap.number)
-}
-
-fn stream_timeline(lap: &Lap) -> StreamTimeline {
-    (lap.driver, lap.run, lap.timeline)
 }

@@ -1,11 +1,16 @@
 //! Which stream's fact becomes the result (E3a, rule `choice.lap`). A pure function: the same facts give the same choice in any order.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use boxbox_schemas::ids::{DriverId, RunId};
 use boxbox_schemas::results::{LOOPS, Lap, Reasons, Tags};
 
 use crate::stream::missing;
+
+/// Of the partial laps of one lap, so many are joined: those that began first. Drivers who share a car change several times in a lap at
+/// most, and each part is compared with each.
+const PARTS_MAX: usize = 32;
 
 /// The best fact about one lap of one entry; `facts` are the facts of all streams about that (entry, number).
 ///
@@ -17,11 +22,11 @@ use crate::stream::missing;
 /// inherits from another depends on arrival, if both drove at once), most frames, with the simulator's own lap time, settled, the lowest
 /// driver, the lowest run.
 pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
-    let mut newest: Vec<&Lap> = Vec::new();
+    let (mut newest, mut places): (Vec<&Lap>, BTreeMap<_, usize>) = Default::default();
     for fact in facts.filter(|f| !f.superseded) {
         // A driver may drive several parts of a lap, each in another timeline.
-        let of_same = |f: &&mut &Lap| (f.driver, f.run, part_of(f)) == (fact.driver, fact.run, part_of(fact));
-        match newest.iter_mut().find(of_same) {
+        let place = *places.entry((fact.driver, fact.run, part_of(fact))).or_insert(newest.len());
+        match newest.get_mut(place) {
             Some(known) if (known.timeline, known.revision) < (fact.timeline, fact.revision) => *known = fact,
             Some(_) => {}
             None => newest.push(fact),
@@ -30,6 +35,12 @@ pub fn choose<'a>(facts: impl Iterator<Item = &'a Lap>) -> Option<Lap> {
     let joined = joined(&newest);
     let ends: Vec<Lap> = newest.iter().filter(|f| f.tags.has(Tags::JOINED) && !f.tags.has(Tags::HEAD)).map(|f| without_beginning(f)).collect();
     newest.iter().copied().filter(|f| f.whole()).chain(&joined).chain(&ends).min_by_key(|f| rank(f)).cloned()
+}
+
+/// Units of work to choose among `facts`: one for each, and one for each pair of partial laps.
+pub(super) fn cost(facts: &[&Lap]) -> u64 {
+    let parts = facts.iter().filter(|f| !f.whole()).count().min(PARTS_MAX) as u64;
+    facts.len() as u64 + parts * parts
 }
 
 /// The lap of which `end` is all that is known. It began where the car would have been on the line at the pace of its end.
@@ -54,6 +65,7 @@ fn without_beginning(end: &Lap) -> Lap {
 fn joined(facts: &[&Lap]) -> Vec<Lap> {
     let mut parts: Vec<&Lap> = facts.iter().copied().filter(|f| !f.whole() && !f.tags.has(Tags::FIELD)).collect();
     parts.sort_by_key(|f| (f.start_us, f.end_us, f.driver, f.run, f.timeline));
+    parts.truncate(PARTS_MAX);
     let (mut begun, mut whole): (Vec<Lap>, Vec<Lap>) = (vec![], vec![]);
     for part in parts {
         if !part.tags.has(Tags::TAIL) {

@@ -4,9 +4,12 @@ mod book;
 mod choice;
 mod described;
 mod description;
+mod facts;
 mod rows;
+mod staged;
 
-pub use book::{Applied, Book, Owner, Owners, Staged};
+pub use book::{Applied, Book, Moved, Owner, Owners};
 pub use choice::choose;
 pub use described::{DESCRIBED_SLOTS, Described};
 pub use description::merged;
+pub use staged::Staged;

@@ -89,6 +89,8 @@ pub struct Output {
     pub facts: Vec<Fact>,
     /// Names of the parts of a car's state that were switched off, because they panicked or exceeded their bound.
     pub failed: Vec<&'static str>,
+    /// Units of work beyond that of the frames: one for about each 0.2 µs that an event spends on the cars that a client sees.
+    pub work: u64,
     /// Marks that parts set on the open lap, and since when, µs; since the start of the lap if that is later.
     pub(super) marks: Vec<(Mark, i64)>,
 }

@@ -17,6 +17,8 @@ use super::state::{VERSION, is_known};
 
 /// Number of cars kept for one client: the first ones that it sees (`seen.bound`). iRacing has 64 slots.
 const CARS_MAX: usize = 64;
+/// Units of work for what an event does to one of them.
+const CAR_WORK: u64 = 4;
 /// No car has this slot or a higher one: what a stream stores beside its cars is stored under them.
 pub(crate) const SLOTS_END: u16 = 0xffe0;
 /// The client's description of the session is stored under it.
@@ -86,6 +88,7 @@ impl OtherCars {
 
     /// The stream continues from `before` (E2). Cars that it has already seen itself keep their state.
     pub fn inherit(&mut self, own: &Context, before: &Self, out: &mut Output) {
+        out.work += CAR_WORK * before.cars.len() as u64;
         for (slot, car) in &before.cars {
             if !self.cars.contains_key(slot) && self.cars.len() < CARS_MAX {
                 let mut car = OtherCar::inherit(car, out);
@@ -112,7 +115,7 @@ impl OtherCars {
         self.description = if encode_description(&description).is_ok() { description } else { None };
         self.changed.insert(DESCRIPTION_SLOT);
         if let Some(description) = self.description.clone() {
-            self.each(own, |ctx, car| car.on_meta(ctx, &description, out));
+            self.each(own, out, |ctx, car, out| car.on_meta(ctx, &description, out));
         }
     }
 
@@ -151,17 +154,17 @@ impl OtherCars {
 
     /// The client's simulator went back to `(tick, us)`; `seq` is the sequence number of the rewind event (`seen.rewind`).
     pub fn on_rewind(&mut self, own: &Context, (tick, us): (u32, i64), seq: u64, out: &mut Output) {
-        self.each(own, |ctx, car| car.on_rewind(ctx, tick, us, seq, out));
+        self.each(own, out, |ctx, car, out| car.on_rewind(ctx, tick, us, seq, out));
     }
 
     /// Sequence numbers `first` to `next` (exclusive) of the client will never come.
     pub fn on_missing(&mut self, own: &Context, first: u64, next: u64, out: &mut Output) {
-        self.each(own, |ctx, car| car.on_missing(ctx, first, next, out));
+        self.each(own, out, |ctx, car, out| car.on_missing(ctx, first, next, out));
     }
 
     /// The client's stream is over.
     pub fn on_end(&mut self, own: &Context, out: &mut Output) {
-        self.each(own, |ctx, car| car.on_end(ctx, out));
+        self.each(own, out, |ctx, car, out| car.on_end(ctx, out));
     }
 
     /// Number of cars.
@@ -182,9 +185,10 @@ impl OtherCars {
         !slots.is_empty()
     }
 
-    fn each(&mut self, own: &Context, mut call: impl FnMut(&Context, &mut OtherCar)) {
+    fn each(&mut self, own: &Context, out: &mut Output, mut call: impl FnMut(&Context, &mut OtherCar, &mut Output)) {
+        out.work += CAR_WORK * self.cars.len() as u64;
         for (slot, car) in &mut self.cars {
-            call(&Context { slot: *slot, ..*own }, car);
+            call(&Context { slot: *slot, ..*own }, car, out);
             self.changed.insert(*slot);
         }
     }

@@ -4,6 +4,7 @@
 //! Times are session times of the simulator in µs (F7). Bit sets are stored as numbers and shown by name.
 //! The crate `race` computes order, gaps, stints and the classification from them.
 
+mod account;
 mod car;
 mod flag;
 mod incident;
@@ -16,6 +17,7 @@ mod step;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::account::{Account, Limited};
 pub use self::car::CarNow;
 pub use self::flag::FlagChange;
 pub use self::incident::IncidentStep;
@@ -60,6 +62,9 @@ pub struct SessionInfo {
     /// Cars that several drivers' clients claim for different entries, in order of cars.
     #[serde(default)]
     pub disputes: Vec<Dispute>,
+    /// What was refused because a driver exceeded a bound, in order of drivers and bounds.
+    #[serde(default)]
+    pub limited: Vec<Limited>,
 }
 
 /// The version of the rules of sessions that do not say one.
@@ -95,6 +100,7 @@ impl SessionInfo {
             meta_from: None,
             rules: FIRST_RULES,
             disputes: vec![],
+            limited: vec![],
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct RowKind(pub ShortId);
 impl RowKind {
     /// Sorts before all other kinds.
     pub const FIRST: RowKind = RowKind::known("");
+    /// Sorts behind all other kinds.
+    pub const LAST: RowKind = RowKind::known("~");
 
     /// The kind called `name`, 1 to 40 characters.
     pub(super) const fn known(name: &'static str) -> Self {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::memory::{fact_bytes, field_bytes, info_bytes, lap_bytes, row_bytes, stream_bytes};
-use super::{AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
+use super::{Account, AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
 use crate::ids::{EntryId, SessionId, Source, TenantId};
 
 /// What a processor begins with: sessions come to it when they are needed.
@@ -13,6 +13,8 @@ pub struct Beginning {
     pub checkpoint: Option<Checkpoint>,
     /// The sessions that are open, in order of ids.
     pub open: Vec<SessionKey>,
+    /// What each driver has made the partition keep and work.
+    pub accounts: Vec<Account>,
 }
 
 /// What a session's id is computed from (F6).
@@ -75,6 +77,8 @@ pub struct PartitionState {
     pub laps: Vec<Lap>,
     /// Rows of all other kinds, including superseded ones.
     pub rows: Vec<AnyRow>,
+    /// The accounts of the partition's drivers, by (tenant, driver).
+    pub accounts: Vec<Account>,
 }
 
 /// A stream's stored state.
@@ -121,6 +125,8 @@ pub struct Step {
     pub withdrawn: Vec<(SessionId, EntryId, u32)>,
     /// Rows of all other kinds, keyed by (session, key, kind).
     pub rows: Vec<AnyRow>,
+    /// Accounts of drivers that have changed, keyed by (tenant, driver) within the partition.
+    pub accounts: Vec<Account>,
     /// Sessions retired (E9c): the race states and field states of their streams, their facts and their superseded rows are
     /// dropped; ledgers, laps and rows stay. For a retired session, a load returns only its
     /// [`SessionInfo`].
@@ -141,6 +147,7 @@ impl Step {
             laps: vec![],
             withdrawn: vec![],
             rows: vec![],
+            accounts: vec![],
             retired: vec![],
             quarantine: vec![],
         }

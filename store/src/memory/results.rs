@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use boxbox_schemas::results::{AnyRow, Beginning, CarNow, Checkpoint, Lap, Ledger, RowKey, RowKind, SessionInfo, SessionKey, SessionState};
+use boxbox_schemas::results::{Account, AnyRow, Beginning, CarNow, Checkpoint, Lap, Ledger, RowKey, RowKind, SessionInfo, SessionKey, SessionState};
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
@@ -44,6 +44,7 @@ struct Partition {
     owner: Option<String>,
     leaving: bool,
     checkpoint: Option<Checkpoint>,
+    accounts: BTreeMap<(TenantId, DriverId), Account>,
     quarantine: BTreeMap<u64, Quarantined>,
 }
 
@@ -157,6 +158,7 @@ impl Inner {
         }
         let partition = self.partitions.entry(key).or_default();
         partition.checkpoint = Some(step.checkpoint);
+        partition.accounts.extend(step.accounts.into_iter().map(|a| ((a.tenant, a.driver), a)));
         partition.quarantine.extend(step.quarantine.into_iter().map(|q| (q.offset, q)));
         while partition.quarantine.len() > QUARANTINE_MAX_ROWS {
             partition.quarantine.pop_first();
@@ -231,8 +233,9 @@ impl Steps for MemoryResults {
 
     async fn begin(&self, lease: &Lease) -> Result<Beginning, StoreError> {
         self.read(|inner| {
-            let checkpoint = inner.owned(lease)?.checkpoint.clone();
-            Ok(Beginning { checkpoint, open: inner.of_partition(lease).filter(|s| !s.closed).map(key_of).collect() })
+            let owned = inner.owned(lease)?;
+            let (checkpoint, accounts) = (owned.checkpoint.clone(), owned.accounts.values().cloned().collect());
+            Ok(Beginning { checkpoint, accounts, open: inner.of_partition(lease).filter(|s| !s.closed).map(key_of).collect() })
         })?
     }
 
@@ -267,7 +270,8 @@ impl Steps for MemoryResults {
 
     async fn load(&self, lease: &Lease) -> Result<PartitionState, StoreError> {
         self.read(|inner| {
-            let checkpoint = inner.owned(lease)?.checkpoint.clone();
+            let owned = inner.owned(lease)?;
+            let (checkpoint, accounts) = (owned.checkpoint.clone(), owned.accounts.values().cloned().collect());
             let key = (lease.log.clone(), lease.partition);
             let here = |id: &SessionId| inner.sessions.get(id).is_some_and(|(owner, info)| *owner == key && !info.retired);
             Ok(PartitionState {
@@ -277,6 +281,7 @@ impl Steps for MemoryResults {
                 facts: inner.facts.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
                 laps: inner.laps.iter().filter(|(k, _)| here(&k.0)).map(|(_, l)| l.clone()).collect(),
                 rows: inner.rows.iter().filter(|(k, _)| here(&k.0)).map(|(_, r)| r.clone()).collect(),
+                accounts,
             })
         })?
     }

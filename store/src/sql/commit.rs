@@ -59,6 +59,7 @@ pub(super) async fn commit(c: &mut dyn Sql, lease: Lease, step: Arc<Step>, rows:
         put_outbox(c, &step.checkpoint, &rows).await?;
     }
     put_rows(c, &rows).await?;
+    put_accounts(c, &lease, &rows).await?;
     retire(c, &rows).await?;
     put_quarantine(c, &lease, &rows).await?;
 
@@ -193,6 +194,17 @@ async fn put_rows(c: &mut dyn Sql, rows: &StepRows) -> Result<(), StoreError> {
         " ON CONFLICT (session, driver, run, timeline, slot, tick, kind) DO UPDATE SET entry = excluded.entry, seen_as = excluded.seen_as, \
          field = excluded.field, sim_time_us = excluded.sim_time_us, until_us = excluded.until_us, superseded = excluded.superseded, \
          late = excluded.late, body = excluded.body",
+    )
+    .await
+}
+
+async fn put_accounts(c: &mut dyn Sql, lease: &Lease, rows: &StepRows) -> Result<(), StoreError> {
+    write(
+        c,
+        "INSERT INTO accounts (log, part, tenant, driver, body) ",
+        &rows.accounts,
+        |(tenant, driver, body)| values![&lease.log.0, lease.partition, tenant, driver, body],
+        " ON CONFLICT (log, part, tenant, driver) DO UPDATE SET body = excluded.body",
     )
     .await
 }

@@ -8,7 +8,7 @@ use boxbox_schemas::{SessionId, Sim, Source, StreamKey, TenantId};
 
 use super::commit::owned;
 use super::found::{self, Found as Row, body, number, short_id};
-use super::load::{seen, stream};
+use super::load::{ACCOUNTS, seen, stream};
 use super::{Sql, all, select};
 use crate::{FOUND_AT_ONCE_BYTES, Found, Lease, StoreError, StreamState};
 
@@ -30,8 +30,8 @@ const ROW_MIN_BYTES: u64 = 256;
 /// As [`Steps::begin`](crate::Steps::begin), in one transaction.
 pub(super) async fn begin(c: &mut dyn Sql, lease: Lease) -> Result<Beginning, StoreError> {
     let checkpoint = owned(c, &lease).await?;
-    let open = all(c, OPEN, &values![&lease.log.0, lease.partition], key).await?;
-    Ok(Beginning { checkpoint, open })
+    let of = values![&lease.log.0, lease.partition];
+    Ok(Beginning { checkpoint, open: all(c, OPEN, &of, key).await?, accounts: all(c, ACCOUNTS, &of, body).await? })
 }
 
 /// As [`Steps::closed_before`](crate::Steps::closed_before), in one transaction.

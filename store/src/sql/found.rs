@@ -105,6 +105,7 @@ pub(super) fn session(row: &dyn Found) -> Result<SessionInfo, StoreError> {
         rules: description.rules.unwrap_or(FIRST_RULES),
         provisional: description.provisional,
         disputes: description.disputes,
+        limited: description.limited,
     })
 }
 

@@ -27,6 +27,7 @@ const FIELD: &str = rows_of!("t.*", "field", "t.session, t.driver, t.run, t.slot
 const FACTS: &str = rows_of!("t.body", "facts", "t.session, t.entry, t.number, t.driver, t.run, t.timeline");
 const LAPS: &str = rows_of!("t.body", "laps", "t.session, t.entry, t.number");
 const ROWS: &str = rows_of!("t.*", "rows", "t.session, t.driver, t.run, t.timeline, t.slot, t.tick, t.kind");
+pub(super) const ACCOUNTS: &str = "SELECT body FROM accounts WHERE log = $1 AND part = $2 ORDER BY tenant, driver";
 
 /// As [`Steps::load`](crate::Steps::load), in one transaction.
 pub(super) async fn load(c: &mut dyn Sql, lease: Lease) -> Result<PartitionState, StoreError> {
@@ -45,6 +46,7 @@ pub(super) async fn load(c: &mut dyn Sql, lease: Lease) -> Result<PartitionState
         facts: all(c, FACTS, &of, body).await?,
         laps: all(c, LAPS, &of, body).await?,
         rows: all(c, ROWS, &of, found::any_row).await?,
+        accounts: all(c, ACCOUNTS, &of, body).await?,
     })
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{AnyRow, CarNow, Dispute, FIRST_RULES, Lap, SessionInfo};
-use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
+use boxbox_schemas::results::{AnyRow, CarNow, Dispute, FIRST_RULES, Lap, Limited, SessionInfo};
+use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub(crate) struct StepRows {
     pub(crate) laps: Vec<LapRow>,
     pub(crate) field: Vec<FieldRow>,
     pub(crate) rows: Vec<AnyRow>,
+    /// Tenant, driver, and the account as JSON.
+    pub(crate) accounts: Vec<(TenantId, DriverId, String)>,
     pub(crate) retired: Vec<SessionId>,
     pub(crate) quarantine: Vec<(i64, String, Bytes)>,
 }
@@ -79,12 +81,14 @@ pub(crate) struct Description {
     pub(crate) provisional: bool,
     #[serde(default)]
     pub(crate) disputes: Vec<Dispute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) limited: Vec<Limited>,
 }
 
 impl Description {
     fn of(s: &SessionInfo) -> Self {
         let rules = Some(s.rules).filter(|rules| *rules != FIRST_RULES);
-        Self { meta: s.meta.clone(), from: s.meta_from, rules, provisional: s.provisional, disputes: s.disputes.clone() }
+        Self { meta: s.meta.clone(), from: s.meta_from, rules, provisional: s.provisional, disputes: s.disputes.clone(), limited: s.limited.clone() }
     }
 }
 
@@ -97,10 +101,9 @@ impl StepRows {
         let rows = last_by_key(&step.rows, |r| (r.head.session, r.head.key, r.kind));
         let field: Vec<_> = step.streams.iter().flat_map(|s| s.field.iter().map(|f| (s.ledger.stream, f))).collect();
         let field = last_by_key(&field, |(stream, f)| (stream.session, stream.driver, stream.run, f.slot));
-        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) = sessions
-            .iter()
-            .copied()
-            .partition(|s| s.meta.is_some() || s.meta_from.is_some() || s.rules != FIRST_RULES || s.provisional || !s.disputes.is_empty());
+        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) = sessions.iter().copied().partition(|s| {
+            s.meta.is_some() || s.meta_from.is_some() || s.rules != FIRST_RULES || s.provisional || !s.disputes.is_empty() || !s.limited.is_empty()
+        });
         Ok(Self {
             replaced: step.replaced.clone(),
             descriptions: described.into_iter().map(|s| Ok((s.id, json(&Description::of(s))?))).collect::<Result<_, StoreError>>()?,
@@ -128,6 +131,10 @@ impl StepRows {
             withdrawn: step.withdrawn.clone(),
             laps: laps.into_iter().map(LapRow::of).collect::<Result<_, _>>()?,
             rows: rows.into_iter().cloned().collect(),
+            accounts: last_by_key(&step.accounts, |a| (a.tenant, a.driver))
+                .into_iter()
+                .map(|a| Ok((a.tenant, a.driver, json(a)?)))
+                .collect::<Result<_, StoreError>>()?,
             retired: step.retired.clone(),
             quarantine: last_by_key(&step.quarantine, |q| q.offset)
                 .into_iter()

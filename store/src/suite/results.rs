@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use boxbox_schemas::results::{Beginning, Checkpoint, FlagChange, IncidentStep, Lap, PitVisit, Reasons, Row, SessionInfo, SessionKey, SessionState};
+use boxbox_schemas::results::{
+    Account, Beginning, Checkpoint, FlagChange, IncidentStep, Lap, PitVisit, Reasons, Row, SessionInfo, SessionKey, SessionState,
+};
 use boxbox_schemas::{LogId, TenantId};
 use bytes::Bytes;
 
@@ -61,14 +63,26 @@ pub(crate) async fn everything_survives_a_restart<F: ResultsFixture>(f: &F) {
     let flags = [flag(home.id, 1, 20), flag(home.id, 2, 10)];
     step.rows = [rows(&incidents), rows(&pit_visits), rows(&flags)].concat();
     step.rows.sort_by_key(|row| (row.head.key, row.kind));
+    step.accounts = [1, 2].map(|n| Account { sessions: n, opened: Some(home.id), ..Account::new(home.tenant, driver(n)) }).to_vec();
     store.commit(&lease, &step).await.unwrap();
+    let changed = Account { kept: u64::MAX >> 1, work: 7, ..step.accounts[1].clone() };
+    let next = Step { accounts: vec![changed.clone()], sessions: step.sessions.clone(), ..empty_step(step.checkpoint.offset + 1) };
+    store.commit(&lease, &next).await.unwrap();
+    (step.checkpoint, step.accounts[1]) = (next.checkpoint, changed);
     drop(store);
 
     let store = f.open().await;
     let lease = owner(&store).await;
-    let Step { checkpoint, streams, sessions, facts, laps, rows, .. } = step;
-    let whole =
-        PartitionState { checkpoint: Some(checkpoint), streams: streams.clone(), sessions: sessions.clone(), facts, laps: laps.clone(), rows };
+    let Step { checkpoint, streams, sessions, facts, laps, rows, accounts, .. } = step;
+    let whole = PartitionState {
+        checkpoint: Some(checkpoint),
+        streams: streams.clone(),
+        sessions: sessions.clone(),
+        facts,
+        laps: laps.clone(),
+        rows,
+        accounts,
+    };
     assert_eq!(store.load(&lease).await.unwrap(), whole);
     assert_eq!(store.session(&home.tenant, &home.id).await.unwrap().as_ref(), sessions.first());
     assert_eq!(store.sessions(&home.tenant, None, 10).await.unwrap(), sessions);

@@ -3,8 +3,8 @@
 use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame, Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{
-    AnyRow, CarNow, Checkpoint, Dispute, FlagChange, IncidentStep, Lap, Ledger, PitKind, PitVisit, Reasons, Row, RowHead, RowKind, SessionInfo, Span,
-    Tags,
+    AnyRow, CarNow, Checkpoint, Dispute, FlagChange, IncidentStep, Lap, Ledger, Limited, PitKind, PitVisit, Reasons, Row, RowHead, RowKind,
+    SessionInfo, Span, Tags,
 };
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
 use bytes::Bytes;
@@ -65,6 +65,7 @@ pub(crate) fn session(tenant: TenantId, n: u32) -> SessionInfo {
         meta_from: None,
         rules: 1,
         disputes: vec![],
+        limited: vec![],
     }
 }
 
@@ -345,6 +346,7 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
         (info.retired, info.provisional) = (rng.u8(0..8) == 0, rng.bool());
         let entries = || [1, 2].map(|n| EntryId(driver(n).0)).to_vec();
         info.disputes = (0..rng.u32(0..3)).map(|n| Dispute { seen_as: EntryId(driver(n).0), entries: entries() }).collect();
+        info.limited = (0..rng.u32(0..3)).map(|n| Limited { driver: driver(n), bound: "laps".into(), refused: rng.u64(..) }).collect();
         info.meta = rng.bool().then(|| random_meta(rng));
         info.meta_from = rng.bool().then(|| (driver(rng.u32(..)), RunId(rng.u128(..).to_be_bytes()), rng.u32(..)));
     }
