@@ -154,7 +154,7 @@ impl Store {
         recent.retain(|l| l.end_us <= counting.ended_by_us && counting.at_most.is_none_or(|most| l.number <= most));
         // Which laps count depends on those before them, also of a past moment.
         let of = self.laps.values().filter(|l| !l.superseded).collect::<Vec<_>>();
-        let of_entry = of.chunk_by(|a, b| a.entry == b.entry).map(|of| counting.counting(of.iter().copied()));
+        let of_entry = of.chunk_by(|a, b| a.entry == b.entry).map(|of| counting.timed().counting(of.iter().copied()));
         let bests =
             of_entry.filter_map(|of| timing::best_lap(of.into_iter().filter(|l| l.number >= counting.best_from_number && l.end_us <= at)).cloned());
         let (bests, pit_visits) = (bests.collect::<Vec<_>>(), &rows.pit_visits);

@@ -1,10 +1,12 @@
 //! Races in which cars are put elsewhere, and live orders of them; limits that change; starts from behind long formations.
 
 use boxbox_race::timing::Standing;
+use boxbox_schemas::event::EventCode;
 use boxbox_schemas::frame::{Flags, Presence, SessionState};
-use boxbox_sources::synth::{Action, Distance, Ending, Race, Spec, Start, Told, Truth, What};
+use boxbox_sources::synth::{Action, Distance, Ending, Race, Spec, Start, Told, What};
 use bytes::Bytes;
 
+use crate::clients::LOST;
 use crate::records::by_time;
 use crate::shapes::{Shape, calm, driven, on_frames, rows};
 
@@ -216,5 +218,30 @@ fn races_of_which_little_is_reported() {
     assert!(problems.is_empty(), "{}\n{}", problems.len(), problems.join("\n"));
 }
 
-#[allow(dead_code, reason = "the truth is read by field")]
-fn _truth(_: &Truth) {}
+/// An observer's simulator goes back, also over the line, and the event of that may be lost; its session time has slipped before, in what is
+/// undone, and after (`rewind.lost`, `seen.rewind`, `clock.slip`).
+#[test]
+fn cars_that_an_observer_sees_go_back_with_it_though_the_event_is_lost() {
+    for (lap, at, back_us) in [(2, 0.5, 3_000_000), (3, 0.06, 4_000_000), (3, 0.9, 6_000_000)] {
+        for slips in [&[][..], &[(1, 0.4), (lap, at - 0.04), (lap, at - 0.02), (4, 0.5)]] {
+            for lost in [false, true] {
+                let ending = Ending { cool_down_laps: 1.2, ..Ending::default() };
+                let spec = Spec { ending, ..calm(6, 5) }.with(1, lap, at, What::Flashback { back_us });
+                let spec = slips.iter().fold(spec, |spec, (lap, at)| spec.with(1, *lap, *at, What::LostTick));
+                let shape = Shape { alone: vec![0, 3, 5], observers: vec![1], ..Shape::of(spec) };
+                let (told, truth) = shape.told(|_, action| {
+                    if let Action::Event(EventCode::REWIND, tick, _) = action
+                        && lost
+                    {
+                        *tick = LOST;
+                    }
+                });
+                assert_eq!(rows(&told), driven(&truth), "{lap} {at} {slips:?} lost {lost}");
+                for (told, driven) in told.iter().zip(&truth.classification) {
+                    let off_us = told.finish_us.zip(driven.finish_us).map(|(a, b)| (a - b).abs());
+                    assert!(off_us.is_some_and(|us| us < 12_000), "{lap} {at} {slips:?} lost {lost}: {told:?} {driven:?}");
+                }
+            }
+        }
+    }
+}

@@ -133,7 +133,7 @@ fn ranked(
             drivers.push(driver);
         }
     }
-    let best = counting.best(laps.iter().copied());
+    let best = counting.best(all.iter().copied());
     let known = Known { entry, laps: &laps, crossed_us, timed: best.is_some(), cars };
     let (status, why) = known.status(facts, finish);
     let finish_us = laps.last().map(|l| l.end_us);
@@ -159,7 +159,12 @@ fn ranked(
     };
     let loops = cars.iter().filter(|c| c.lap == 1).map(|c| c.loops_us.len()).max().unwrap_or(0);
     let put_over = laps.last().is_some_and(|l| l.tags.has(Tags::PUT_OVER));
-    let passed_us = if put_over { drove_on_us(all, cars, row.laps + 1) } else { finish_us };
+    let passed_us = match put_over {
+        false => finish_us,
+        // It never drove over the last line of the race, and took the flag with its next crossing.
+        true if counting.at_most == Some(row.laps) => all.iter().filter(|l| l.number > row.laps).map(|l| l.end_us).min(),
+        true => drove_on_us(all, cars, row.laps + 1),
+    };
     Ranked { row, best_set_us: best.map(|l| l.end_us), passed_us, put_over, loops }
 }
 

@@ -50,6 +50,11 @@ impl Counting {
         laps
     }
 
+    /// Which laps can be a best lap: their numbers have no upper bound.
+    pub fn timed(&self) -> Self {
+        Self { at_most: None, ..*self }
+    }
+
     /// Whether a lap lies within the session: it began before the end, and its number is not above the winner's (`race.counts`).
     pub fn is_within(&self, lap: &Lap) -> bool {
         lap.start_us < self.begun_before_us && lap.end_us <= self.ended_by_us && self.at_most.is_none_or(|most| lap.number <= most)
@@ -57,7 +62,7 @@ impl Counting {
 
     /// The best of an entry's laps: the fastest valid one that counts; of equal ones the first.
     pub fn best<'a>(&self, laps: impl IntoIterator<Item = &'a Lap>) -> Option<&'a Lap> {
-        best_lap(self.counting(laps).into_iter().filter(|l| l.number >= self.best_from_number))
+        best_lap(self.timed().counting(laps).into_iter().filter(|l| l.number >= self.best_from_number))
     }
 }
 

@@ -148,7 +148,7 @@ impl SessionView {
             let last_two = begun[begun.len().saturating_sub(2)..].iter();
             let counts = |l: &&&Lap| l.end_us <= counting.ended_by_us && counting.at_most.is_none_or(|most| l.number <= most);
             recent.extend(last_two.filter(counts).map(|l| (*l).clone()));
-            let counting = counting.counting(of).into_iter().filter(|l| l.number >= counting.best_from_number);
+            let counting = counting.timed().counting(of).into_iter().filter(|l| l.number >= counting.best_from_number);
             bests.extend(timing::best_lap(counting.filter(|l| l.end_us <= ended_us)).cloned());
         }
         let pit_visits = if at_us.is_some() { self.pit_visits.all() } else { &[] };

@@ -151,7 +151,7 @@ impl Laps {
         // If the second half of the lap was not seen, the simulator's counter in the first half gives the number.
         let number = lap.number.or(a.counted(origin.track())).unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
-        let asks = b.us - a.us >= ASKED_US && a.lap.is_some() && a.lap == b.lap && a.counted(origin.track()).is_some();
+        let asks = b.us - a.us >= ASKED_US && a.lap == b.lap && a.counted(origin.track()) == Some(number);
         let held = asks || lap.grid.is_some_and(|grid| grid.unsure);
         let asked_us = asks.then_some(b.us);
         self.settle_now(origin, out);
