@@ -219,7 +219,7 @@ impl PutBack {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
     /// A car that is put back, and stays in its lap, drives on: its laps are those that the simulator counted, each once, and the lap of the
     /// jump has no time that counts.
