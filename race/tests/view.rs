@@ -151,14 +151,16 @@ impl Store {
         let counting = Counting::of(&facts, timing::finish(&facts).as_ref());
         let at = at_us.unwrap_or(i64::MAX);
         let mut recent = self.laps_at(chequered_us.map_or(at, |flag| at.min(flag - 1)));
-        recent.retain(|l| l.end_us <= counting.ended_by_us);
+        recent.retain(|l| l.end_us <= counting.ended_by_us && counting.at_most.is_none_or(|most| l.number <= most));
         // Which laps count depends on those before them, also of a past moment.
         let of = self.laps.values().filter(|l| !l.superseded).collect::<Vec<_>>();
-        let of_entry = of.chunk_by(|a, b| a.entry == b.entry).map(|of| counting.counting(of.iter().copied()));
+        let of_entry = of.chunk_by(|a, b| a.entry == b.entry).map(|of| counting.timed().counting(of.iter().copied()));
         let bests =
             of_entry.filter_map(|of| timing::best_lap(of.into_iter().filter(|l| l.number >= counting.best_from_number && l.end_us <= at)).cloned());
         let (bests, pit_visits) = (bests.collect::<Vec<_>>(), &rows.pit_visits);
-        timing::order(&Moment { session: &info, at_us, chequered_us, recent: &recent, bests: &bests, cars: &rows.cars, pit_visits })
+        let within = |car: &CarNow| CarNow { lap: if counting.at_most.is_none_or(|most| car.lap <= most) { car.lap } else { 0 }, ..car.clone() };
+        let cars: Vec<CarNow> = rows.cars.iter().map(within).collect();
+        timing::order(&Moment { session: &info, at_us, chequered_us, recent: &recent, bests: &bests, cars: &cars, pit_visits })
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::laps;
+use super::trace::Frames;
 use crate::access::Reader;
 use crate::app::App;
 use crate::extract::{LapPath, Params, Path};
@@ -36,12 +37,13 @@ pub(crate) async fn field(
         }
     }
     let lap = laps::find(&app, &reader.tenant, &path).await?;
+    let clock = Frames::clock(&app, &reader.tenant, &lap).await?;
     let wanted = params.from_us.unwrap_or(i64::MIN)..params.to_us.unwrap_or(i64::MAX);
     let mut field = Field { complete: true, cars: vec![] };
     let each = |content: Content<'_>| {
         let Content::Field(frames) = content else { return };
         for frame in frames.iter().filter_map(Result::ok) {
-            let time_us = frame.sim_time_us.to_native() - lap.start_us;
+            let time_us = clock.since_start_us(frame.sim_time_us.to_native());
             if !wanted.contains(&time_us) || params.slot.is_some_and(|slot| slot != frame.slot.to_native()) {
                 continue;
             }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::laps;
+use super::trace::Frames;
 use crate::access::Reader;
 use crate::app::App;
 use crate::extract::{LapPath, Path};
@@ -30,11 +31,12 @@ const ACROSS: [&str; 3] = ["left", "middle", "right"];
     responses((status = 200, description = "The values", body = Slow), (status = 422, description = "`lap_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn slow(reader: Reader, Path(path): Path<LapPath>, State(app): State<Arc<App>>) -> Result<Json<Slow>, Problem> {
     let lap = laps::find(&app, &reader.tenant, &path).await?;
+    let clock = Frames::clock(&app, &reader.tenant, &lap).await?;
     let (mut time_us, mut channels) = (vec![], BTreeMap::<String, Vec<Option<f32>>>::new());
     let each = |content: Content<'_>| {
         let Content::Slow(frames) = content else { return };
         for frame in frames.iter().filter_map(Result::ok).take(FRAMES_MAX - time_us.len()) {
-            time_us.push(frame.sim_time_us.to_native() - lap.start_us);
+            time_us.push(clock.since_start_us(frame.sim_time_us.to_native()));
             values(frame, |name, value| channels.entry(name).or_default().push(value));
         }
     };

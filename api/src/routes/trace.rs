@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_race::stream::since_start_us;
+use boxbox_race::stream::{LapClock, since_start_us};
 use boxbox_schemas::frame::ArchivedCarFrame;
 use boxbox_schemas::{EntryId, SessionId, TenantId, results};
 use boxbox_store::FrameRun;
@@ -108,6 +108,13 @@ impl Frames {
     pub(super) fn at_us(&self, lap: &results::Lap) -> Vec<i64> {
         let frames: Vec<_> = self.runs.iter().flat_map(FrameRun::iter).collect();
         since_start_us(lap, &frames, length_m(None, &self.all()))
+    }
+
+    /// The clock of `lap`, as far as its frames are in the archive: for what its client sent beside them (`clock.slip`).
+    pub(super) async fn clock(app: &App, tenant: &TenantId, lap: &results::Lap) -> Result<LapClock, Problem> {
+        let frames = Self::of(app, tenant, lap, FRAMES_MAX).await?;
+        let of_lap: Vec<_> = frames.runs.iter().flat_map(FrameRun::iter).collect();
+        Ok(LapClock::of(lap, &of_lap, length_m(None, &frames.all())))
     }
 }
 

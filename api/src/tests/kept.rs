@@ -10,9 +10,15 @@ use super::*;
 
 /// A lap from 10 s on, whose numbers are 100..110: slow values each second, then a car seen at each half second.
 async fn lap_with_records(server: &Server) -> String {
+    lap_of_clock(server, 0).await
+}
+
+/// The same with a clock that slips by `ahead_us` before the lap, and by as much in the middle of it.
+async fn lap_of_clock(server: &Server, ahead_us: i64) -> String {
     let home = session("local", 1);
     let of = stream(&home);
-    let spans = vec![Span { driver: of.driver, run: of.run, first_seq: 100, next_seq: 110 }];
+    let span = |first_seq, next_seq| Span { driver: of.driver, run: of.run, first_seq, next_seq };
+    let spans = if ahead_us > 0 { vec![span(100, 110), span(2_000, 2_453)] } else { vec![span(100, 110)] };
     let lap = Lap { start_us: 10_000_000, end_us: 20_000_000, spans, ..lap(&home, 1) };
     let path = format!("/api/v1/sessions/{}/laps/{}/1", home.id, lap.entry);
     server.fill(&home, vec![lap]).await;
@@ -24,6 +30,7 @@ async fn lap_with_records(server: &Server) -> String {
     // One record before the lap and one after it, of either kind.
     for seq in 99..111u64 {
         let at_us = 10_000_000 + (seq as i64 - 100) * 500_000;
+        let at_us = at_us + if seq < 105 { ahead_us } else { 2 * ahead_us };
         records.push(if seq % 2 == 0 {
             let presence = SlowPresence::WATER.with(SlowPresence::TYRE_TEMP);
             record(seq, Kind::SLOW, &archive(&SlowFrame { sim_time_us: at_us, presence, water_c: seq as f32, ..SlowFrame::default() }))
@@ -44,7 +51,35 @@ async fn lap_with_records(server: &Server) -> String {
         records: vec![StreamRecords { stream: of, records }],
     };
     server.archive.append(&Lease { log: log(), partition: 0, epoch: 1 }, &block).await.unwrap();
+    if ahead_us > 0 {
+        // Frames of its own car, 20 ms apart: the tick goes on by 2, the line is crossed at 10 s and the slip is at 12.25 s.
+        let mut frames = vec![];
+        for n in -3..450i64 {
+            let shown = CarFrame {
+                tick: (10_000 + n * 2) as u32,
+                sim_time_us: 10_000_000 + n * 20_000 + if n < 113 { ahead_us } else { 2 * ahead_us },
+                presence: Presence::LAP_PCT.with(Presence::SPEED),
+                lap_pct: (n as f64 / 500.0).rem_euclid(1.0),
+                speed_mps: 40.0,
+                ..CarFrame::default()
+            };
+            frames.push(shown);
+        }
+        server.archive_frames(&home, 2_000, &frames).await;
+    }
     path
+}
+
+/// `clock.slip`: the lap's start is corrected by the slips, and so are the times of what was sent beside its frames.
+#[tokio::test]
+async fn times_beside_the_frames_follow_the_laps_clock() {
+    let server = Server::start().await;
+    let path = lap_of_clock(&server, 20_000).await;
+    let slow = server.get(&format!("{path}/slow")).await.json();
+    assert_eq!(slow["time_us"], serde_json::json!([0, 1_000_000, 2_000_000, 3_000_000, 4_000_000]));
+    let field = server.get(&format!("{path}/field")).await.json();
+    let times: Vec<i64> = field["cars"].as_array().unwrap().iter().map(|car| car["time_us"].as_i64().unwrap()).collect();
+    assert_eq!(times, [500_000, 1_500_000, 2_500_000, 3_500_000, 4_500_000]);
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ use fastrand::Rng;
 use crate::draw::Drawn;
 use crate::records::{Sender, Timed, by_time, shuffled, source, tenant};
 
+/// The tick of an event whose record does not arrive.
+pub const LOST: u32 = u32::MAX;
+
 /// All records of the race in order of arrival, and the session's close.
 pub fn records(drawn: &Drawn, race: &Race) -> Vec<Bytes> {
     let clients: Vec<Vec<Timed>> = (0..race.cars().len()).filter(|car| drawn.clients[*car]).flat_map(|car| of_car(drawn, race, car)).collect();
@@ -82,6 +85,11 @@ fn sent(mut sender: Sender, actions: Vec<(i64, Action)>) -> Vec<Timed> {
                 // What waited arrives now.
                 let from = held.take().unwrap_or(sender.out.len());
                 sender.out[from..].iter_mut().for_each(|(at, _)| *at = at_us);
+            }
+            // The record of this event is lost.
+            Action::Event(_, LOST, _) => {
+                sender.flush();
+                sender.prelude.first_seq += 1;
             }
             other => sender.act(other),
         }

@@ -16,6 +16,7 @@ mod qualifying;
 #[path = "../oracle/records.rs"]
 #[allow(dead_code, reason = "shared with another test")]
 mod records;
+mod reviewed;
 mod shapes;
 mod situations;
 

@@ -54,6 +54,8 @@ pub struct Row {
     pub status: Status,
     /// Its last crossing that counts, µs.
     pub crossed_us: Option<i64>,
+    /// It was put over that line.
+    pub put_over: bool,
     /// In a session that is no race: its best lap, and when it was set, µs.
     pub best_us: Option<(i64, i64)>,
     /// How far these are known to within, µs.
@@ -91,7 +93,8 @@ impl Row {
             return self.laps > other.laps;
         }
         match (self.crossed_us, other.crossed_us) {
-            (Some(a), Some(b)) => a + self.tie_us + other.tie_us < b,
+            // Who was put over the line keeps its place until it is passed: when it drove on is not asked.
+            (Some(a), Some(b)) => a + self.tie_us + other.tie_us < b && (!self.put_over || other.put_over),
             // Less than the distance between two mini-loops is not told by anything.
             _ => self.driven.zip(other.driven).is_some_and(|(a, b)| a.max(0.0) > b.max(0.0) + 0.06),
         }
@@ -118,9 +121,11 @@ fn end(drawn: &Drawn, truth: &Truth) -> Option<(i64, Option<usize>)> {
         Distance::Both { laps, time_us } => by_laps(laps).min(by_time(time_us)),
     };
     let (end_us, car) = over(line)?;
-    // Put over that line before: no rule says what that is.
-    let put = truth.cars.iter().any(|c| c.passed.get(line).is_some_and(|p| p.at_us < end_us));
-    (!put).then_some((end_us, Some(car)))
+    // Who was put over a line does not lead by that.
+    let (Distance::Time(limit_us) | Distance::Both { time_us: limit_us, .. }) = drawn.spec.distance else { return Some((end_us, Some(car))) };
+    let due_us = drawn.spec.green_us + limit_us;
+    let led = |driven: bool| truth.cars.iter().filter_map(|c| c.passed.iter().rposition(|p| p.at_us <= due_us && (p.driven || !driven))).max();
+    (led(true) == led(false)).then_some((end_us, Some(car)))
 }
 
 /// From when to when each client shows a car, µs.
@@ -147,28 +152,30 @@ pub fn of(drawn: &Drawn, truth: &Truth) -> Option<Model> {
         drawn.seed
     );
     told(drawn, truth, end_us)?;
+    let most = winner.and_then(|car| truth.cars[car].passed.iter().position(|p| p.at_us >= end_us)).unwrap_or(usize::MAX);
     let mut rows = vec![];
     for (car, c) in truth.cars.iter().enumerate() {
-        rows.push(row(drawn, truth, car, c, end_us)?);
+        rows.push(row(drawn, truth, car, c, (end_us, most))?);
     }
     if let Some(car) = winner {
         seen_to_win(drawn, truth, &rows, (end_us, car))?;
     }
     rows.sort_by(|a, b| {
-        let key = |r: &Row| (r.status == Status::Disqualified, std::cmp::Reverse(r.laps), r.crossed_us);
+        let key = |r: &Row| (r.status == Status::Disqualified, std::cmp::Reverse(r.laps), r.put_over, r.crossed_us);
         key(a).cmp(&key(b)).then(b.driven.unwrap_or(0.0).total_cmp(&a.driven.unwrap_or(0.0)))
     });
     Some(Model { rows, end_us, winner })
 }
 
-fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> Option<Row> {
+fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, (end_us, most): (i64, usize)) -> Option<Row> {
     let known = known(drawn, truth, car);
     let (from_us, until_us) = known.unwrap_or((i64::MAX, i64::MIN));
     let stopped = drawn.end == End::Stopped;
     let last = c.passed.iter().skip(1).position(|p| p.at_us >= end_us).map(|i| i + 1);
     let finishes = last.filter(|_| !stopped);
     let counting = match (finishes, last) {
-        (Some(line), _) => line,
+        // Nobody has more laps than the winner.
+        (Some(line), _) => line.min(most),
         (None, Some(line)) => line - 1,
         (None, None) => c.passed.len().saturating_sub(1),
     };
@@ -217,7 +224,7 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> O
     }
     let status = match c.stay {
         _ if disqualified => Status::Disqualified,
-        _ if finishes == Some(laps) && laps > 0 => Status::Finished,
+        _ if finishes.is_some_and(|line| line.min(most) == laps && c.passed[line].at_us < until_us) && laps > 0 => Status::Finished,
         Stay::Never => Status::NotStarted,
         _ if known.is_none() => Status::NotClassified,
         _ if retired => Status::Retired,
@@ -236,6 +243,7 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, end_us: i64) -> O
         laps: laps as u32,
         status,
         crossed_us: crossed.map(|p| p.at_us),
+        put_over: crossed.is_some_and(|p| !p.driven),
         best_us: None,
         race: true,
         tie_us,

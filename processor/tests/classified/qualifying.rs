@@ -134,5 +134,6 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, end_us: i64) -> Option<Row> {
         tie_us: if best.is_some_and(|(.., own)| own) { OWN_TIE_US } else { SEEN_TIE_US },
         driven: Some(c.driven_laps),
         race: false,
+        put_over: false,
     })
 }

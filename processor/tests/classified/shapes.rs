@@ -35,7 +35,7 @@ impl Shape {
     }
 
     /// The records of each driver; `change` is what a client shows instead: the car, the frame.
-    fn streams(&self, race: &Race, change: &dyn Fn(usize, &mut Action)) -> Vec<Vec<Timed>> {
+    pub fn streams(&self, race: &Race, change: &dyn Fn(usize, &mut Action)) -> Vec<Vec<Timed>> {
         let clients = (0..race.cars().len()).filter(|car| !self.alone.contains(car));
         clients.flat_map(|car| self.of_car(race, car, change)).collect()
     }
@@ -70,6 +70,26 @@ impl Shape {
         (crate::classified(&records), race.truth())
     }
 
+    /// The records of the driver of `car`, whose description has other limits from `us` on: laps, and time in µs.
+    pub fn changed(&self, race: &Race, car: usize, us: i64, before: (u32, i64), after: (u32, i64)) -> Vec<Timed> {
+        let script = race.script(car, self.hz);
+        let script = if self.observers.contains(&car) { script.with_field(4) } else { script };
+        let (mut shown, mut changed) = (vec![], false);
+        for mut action in script {
+            if !changed && action.at_us().is_some_and(|at| at >= us) {
+                changed = true;
+                let mut meta = race.meta(car);
+                (meta.laps_limit, meta.time_limit_us) = after;
+                shown.push(Action::Meta(meta));
+            }
+            if let Action::Meta(meta) = &mut action {
+                (meta.laps_limit, meta.time_limit_us) = if changed { after } else { before };
+            }
+            shown.push(action);
+        }
+        by_driver(race, car, shown, None).into_values().next().unwrap_or_default()
+    }
+
     /// The same, with each client's records uploaded after the session was closed behind the client before.
     pub fn uploaded(&self) -> Vec<Classified> {
         let race = Race::new(&self.spec);
@@ -82,11 +102,11 @@ impl Shape {
     }
 }
 
-fn close() -> Bytes {
+pub fn close() -> Bytes {
     closed(tenant(), source(), Closing::SILENCE, 1_800_000_000_000_000)
 }
 
-fn on_frames(change: impl Fn(usize, &mut CarFrame)) -> impl Fn(usize, &mut Action) {
+pub fn on_frames(change: impl Fn(usize, &mut CarFrame)) -> impl Fn(usize, &mut Action) {
     move |car, action| {
         if let Action::Frame(frame) = action {
             change(car, frame);
@@ -95,20 +115,20 @@ fn on_frames(change: impl Fn(usize, &mut CarFrame)) -> impl Fn(usize, &mut Actio
 }
 
 /// Slot, laps, status of each row.
-fn rows(told: &[Classified]) -> Vec<(u16, u32, &'static str)> {
+pub fn rows(told: &[Classified]) -> Vec<(u16, u32, &'static str)> {
     told.iter().map(|c| (c.slot, c.laps, c.status.name())).collect()
 }
 
 /// What must come out of cars that all finish or are known to have retired.
-fn driven(truth: &Truth) -> Vec<(u16, u32, &'static str)> {
+pub fn driven(truth: &Truth) -> Vec<(u16, u32, &'static str)> {
     truth.classification.iter().map(|c| (c.slot, c.laps, if c.finished { "finished" } else { "retired" })).collect()
 }
 
-fn calm(cars: usize, laps: u32) -> Spec {
+pub fn calm(cars: usize, laps: u32) -> Spec {
     Spec { cars, distance: Distance::Laps(laps), circuit: Circuit::new("Shape", 1_000.0, 3), ..Spec::calm(7) }
 }
 
-fn oval(start: Start, cars: usize) -> Spec {
+pub fn oval(start: Start, cars: usize) -> Spec {
     Spec { circuit: Circuit::new("Oval", 580.0, 11), start, classes: vec![Class::usual().remove(0)], ..calm(cars, 6) }
 }
 

@@ -155,7 +155,7 @@ impl CarState {
                 let us = self.clock.corrected_us(us);
                 let origin = Origin { ctx, identity: &self.identity };
                 let counts = self.motion.at.is_some_and(|at| at.lap.is_some());
-                self.laps.jump(&origin, self.motion.at, (us, None), counts, &mut out.facts);
+                self.laps.jump(&origin, (self.motion.at, self.motion.at.map(|at| at.us)), (us, None), counts, &mut out.facts);
                 self.motion.reset_us = self.motion.at.map(|at| at.us).or(self.motion.reset_us);
                 self.motion.at = None;
             }
@@ -349,7 +349,8 @@ impl CarState {
                 let mut to = Sample::at(frame, pct, pct);
                 if !laps.start_from_pits(&origin, start, frame, &mut to, last) {
                     let counts = frame.sim_lap_number().is_some();
-                    laps.jump(&origin, last, (frame.us, Some(pct)), counts, &mut out.facts);
+                    let known_us = last.map(|at| at.us).or(motion.reset_us);
+                    laps.jump(&origin, (last, known_us), (frame.us, Some(pct)), counts, &mut out.facts);
                     laps.take_over_lap(&origin, start, frame, pct, (last.is_some(), left_us.is_some()));
                     to.x = laps.progress_after_jump(last.as_ref(), pct);
                 }

@@ -1,4 +1,5 @@
-//! [`since_start_us`]: when each frame of a lap was, by the clock by which the lap was timed (`clock.slip`).
+//! When each frame of a lap was ([`since_start_us`]), and any other moment of it ([`LapClock`]), by the clock by which the lap was timed
+//! (`clock.slip`).
 
 use boxbox_schemas::frame::{ArchivedCarFrame, CarBits};
 use boxbox_schemas::results::Lap;
@@ -24,6 +25,34 @@ pub fn since_start_us(lap: &Lap, frames: &[(u64, &ArchivedCarFrame)], length_m: 
     correct(&mut clock, &mut frames, length_m);
     let ahead_us = ahead_us(&frames, clock.tick_us(), lap);
     frames.iter().map(|frame| frame.us - ahead_us - lap.start_us).collect()
+}
+
+/// The clock by which a lap was timed: for what its client sent beside the frames of its own car (`clock.slip`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LapClock {
+    start_us: i64,
+    /// By session time as shown, µs: how far it had run ahead from then on, µs.
+    ahead: Vec<(i64, i64)>,
+}
+
+impl LapClock {
+    /// The clock of `lap`; `frames` and `length_m` are those of [`since_start_us`]. Without frames it is session time as shown.
+    pub fn of(lap: &Lap, frames: &[(u64, &ArchivedCarFrame)], length_m: Option<f64>) -> Self {
+        let since_us = since_start_us(lap, frames, length_m);
+        let shown = frames.iter().map(|(_, frame)| frame.sim_time_us.to_native());
+        let mut ahead: Vec<(i64, i64)> = shown.zip(since_us).map(|(us, since_us)| (us, us - since_us - lap.start_us)).collect();
+        // After a rewind session time goes back: of two frames of one time the later one counts.
+        ahead.sort_by_key(|(us, _)| *us);
+        ahead.dedup_by(|later, before| later.1 == before.1);
+        Self { start_us: lap.start_us, ahead }
+    }
+
+    /// When session time showed `us`, µs after the start of the lap.
+    pub fn since_start_us(&self, us: i64) -> i64 {
+        let behind = self.ahead.partition_point(|(from_us, _)| *from_us <= us);
+        let ahead_us = self.ahead.get(behind.saturating_sub(1)).map_or(0, |(_, ahead_us)| *ahead_us);
+        us - ahead_us - self.start_us
+    }
 }
 
 /// Corrects the times of the frames by the slips among them.

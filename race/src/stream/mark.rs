@@ -28,10 +28,12 @@ pub(super) enum Mark {
     Pace,
     /// No client saw the car for a while before it was elsewhere (`lap.join`).
     Unseen,
+    /// The car was put over the line at the lap's end (`lap.put-over`).
+    PutOver,
 }
 
 impl Mark {
-    pub(super) const ALL: [Mark; 16] = [
+    pub(super) const ALL: [Mark; 17] = [
         Mark::OffTrack,
         Mark::Incident,
         Mark::SimInvalid,
@@ -48,6 +50,7 @@ impl Mark {
         Mark::Cut,
         Mark::Pace,
         Mark::Unseen,
+        Mark::PutOver,
     ];
 
     /// The reasons why the lap does not count for best (`validity.best`), and its tags.
@@ -69,6 +72,7 @@ impl Mark {
             Mark::Jumped => (Reasons::DISCONTINUITY, Tags::UNTIMED), // `tag.untimed`
             Mark::Cut => (Reasons::CUT, no_tag),
             Mark::Pace => (Reasons::PACE, no_tag),
+            Mark::PutOver => (no_reason, Tags::PUT_OVER), // `tag.put-over`
         }
     }
 }

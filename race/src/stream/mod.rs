@@ -49,7 +49,7 @@ pub use car::CarState;
 pub use fact::{Claim, Context, Fact, Output, Start};
 pub(crate) use frame::missing;
 pub use identity::field_entry;
-pub use lap_clock::since_start_us;
+pub use lap_clock::{LapClock, since_start_us};
 pub use other_car::OtherCar;
 pub(crate) use others::SLOTS_END;
 pub use others::{OtherCars, StoredCar};

@@ -115,6 +115,7 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
     let nearest = d - d.round_ties_even();
     if reach < 0.5 {
         return match nearest {
+            near if near > 0.0 && d < 0.0 && uncounted(a, frame, pct, length_m) => Way::Jumped,
             near if (-back..=reach).contains(&near) => Way::Drove(unwrapped(a.x + near, pct)),
             ahead if cuts(a, frame, ahead * length_m, blank, length_m) => Way::Cut(unwrapped(a.x + ahead, pct)),
             _ => Way::Jumped,
@@ -131,6 +132,14 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
     }
     // Without the counter, accept the shorter way round if it leads forward and a whole lap more is too far.
     if nearest >= -margin && nearest + 1.0 > reach { Way::Drove(unwrapped(a.x + nearest, pct)) } else { Way::Jumped }
+}
+
+/// Whether the simulator counts the car in the same lap before and after a way over the line, at two places where its counter must be right: the
+/// car was put back (`motion.uncounted`).
+fn uncounted(a: &Sample, frame: &Frame, pct: f64, length_m: f64) -> bool {
+    let behind_m = f64::from(frame.speed_mps.unwrap_or(SPEED_MAX_MPS as f32)).max(COUNTER_LAG_MPS) * COUNTER_LAG_S;
+    let settled = counter_settled(a.pct, a.speed_mps, length_m) && pct * length_m >= behind_m && (1.0 - pct) * length_m >= COUNTER_LEAD_M;
+    settled && a.lap.is_some() && a.lap == frame.lap
 }
 
 /// Whether a car that is `ahead_m` farther on, beyond its reach, left out a part of the track: it moves before and after, and the simulator

@@ -10,7 +10,7 @@ use super::{Counting, Facts, Finish, Ranking, Status, Why, by_entry, class_of, c
 use crate::stream::field_entry;
 use boxbox_schemas::ids::{DriverId, EntryId};
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{CarNow, Lap};
+use boxbox_schemas::results::{CarNow, Lap, Tags};
 
 /// One entry in the classification of a session.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -56,6 +56,10 @@ struct Ranked {
     row: Classified,
     /// When the best lap was set, µs.
     best_set_us: Option<i64>,
+    /// Its last crossing that counts, or when it drove on behind a line over which it was put; `None` if it never did, µs.
+    passed_us: Option<i64>,
+    /// It was put over the line at the end of its last lap.
+    put_over: bool,
     /// How far it came in a lap that it did not complete: mini-loops of lap 1.
     loops: usize,
 }
@@ -73,22 +77,24 @@ pub fn classification(facts: &Facts<'_>) -> Vec<Classified> {
     let mut ranked: Vec<Ranked> = slots(facts, &laps, &cars)
         .into_iter()
         .map(|(entry, slot)| {
-            let laps = counting.counting(laps.get(&entry).into_iter().flatten().copied());
+            let all = laps.get(&entry).map_or(&[][..], Vec::as_slice);
             let cars = cars.get(&entry).map_or(&[][..], Vec::as_slice);
-            ranked(facts, (entry, slot), &laps, cars, (&counting, finish.as_ref(), light_us))
+            ranked(facts, (entry, slot), all, cars, (&counting, finish.as_ref(), light_us))
         })
         .collect();
     let out = |r: &Classified| r.status == Status::Disqualified;
     match facts.ranking() {
-        Ranking::Distance => ranked.sort_by_key(|Ranked { row, loops, .. }| {
-            (out(row), Reverse(row.laps), row.finish_us, row.status == Status::NotStarted, Reverse(*loops), row.entry)
+        // Who was put over the line has been passed by all who drove over it before the car drove on (`lap.put-over`).
+        Ranking::Distance => ranked.sort_by_key(|Ranked { row, loops, passed_us, .. }| {
+            (out(row), Reverse(row.laps), passed_us.is_none(), *passed_us, row.status == Status::NotStarted, Reverse(*loops), row.entry)
         }),
         Ranking::BestLap => ranked.sort_by_key(|Ranked { row, best_set_us, .. }| {
             (out(row), row.best_lap_us.is_none(), row.best_lap_us, *best_set_us, row.status == Status::NotStarted, Reverse(row.laps), row.entry)
         }),
     }
+    let put_over: Vec<EntryId> = ranked.iter().filter(|r| r.put_over).map(|r| r.row.entry).collect();
     let mut rows: Vec<Classified> = ranked.into_iter().map(|r| r.row).collect();
-    place(facts.ranking(), &mut rows);
+    place(facts.ranking(), &mut rows, &put_over);
     rows
 }
 
@@ -114,10 +120,12 @@ fn slots(facts: &Facts<'_>, laps: &BTreeMap<EntryId, Vec<&Lap>>, cars: &BTreeMap
 fn ranked(
     facts: &Facts<'_>,
     (entry, slot): (EntryId, u16),
-    laps: &[&Lap],
+    all: &[&Lap],
     cars: &[&CarNow],
     (counting, finish, light_us): (&Counting, Option<&Finish>, Option<i64>),
 ) -> Ranked {
+    let laps = counting.counting(all.iter().copied());
+    let crossed_us = all.iter().filter(|l| l.start_us < counting.begun_before_us).map(|l| l.end_us).max();
     let mut drivers: Vec<DriverId> = vec![];
     let own = cars.iter().filter(|c| !c.field && laps.is_empty()).map(|c| c.driver);
     for driver in laps.iter().map(|l| l.driver).chain(own) {
@@ -125,8 +133,8 @@ fn ranked(
             drivers.push(driver);
         }
     }
-    let best = counting.best(laps.iter().copied());
-    let known = Known { entry, laps, timed: best.is_some(), cars };
+    let best = counting.best(all.iter().copied());
+    let known = Known { entry, laps: &laps, crossed_us, timed: best.is_some(), cars };
     let (status, why) = known.status(facts, finish);
     let finish_us = laps.last().map(|l| l.end_us);
     let row = Classified {
@@ -150,13 +158,28 @@ fn ranked(
         best_lap: best.map(|l| l.number),
     };
     let loops = cars.iter().filter(|c| c.lap == 1).map(|c| c.loops_us.len()).max().unwrap_or(0);
-    Ranked { row, best_set_us: best.map(|l| l.end_us), loops }
+    let put_over = laps.last().is_some_and(|l| l.tags.has(Tags::PUT_OVER));
+    let passed_us = match put_over {
+        false => finish_us,
+        // It never drove over the last line of the race, and took the flag with its next crossing.
+        true if counting.at_most == Some(row.laps) => all.iter().filter(|l| l.number > row.laps).map(|l| l.end_us).min(),
+        true => drove_on_us(all, cars, row.laps + 1),
+    };
+    Ranked { row, best_set_us: best.map(|l| l.end_us), passed_us, put_over, loops }
 }
 
-/// Places, gaps and ties of rows that are in order.
-fn place(ranking: Ranking, rows: &mut [Classified]) {
+/// When a car that was put over the line passed the first mini-loop of lap `number`, as far as that is known, µs.
+fn drove_on_us(laps: &[&Lap], cars: &[&CarNow], number: u32) -> Option<i64> {
+    let first = |start_us: i64, loops_us: &[i64]| loops_us.iter().find(|us| **us >= 0).map(|us| start_us + us);
+    let driven = laps.iter().filter(|l| l.number == number).map(|l| first(l.start_us, &l.loops_us).or(Some(l.end_us)));
+    let open = cars.iter().filter(|c| c.lap == number).map(|c| first(c.lap_start_us?, &c.loops_us));
+    driven.chain(open).flatten().min()
+}
+
+/// Places, gaps and ties of rows that are in order. The last crossing of those who were `put_over` the line is no time to compare.
+fn place(ranking: Ranking, rows: &mut [Classified], put_over: &[EntryId]) {
     let decides = |r: &Classified| match ranking {
-        Ranking::Distance => r.finish_us.map(|us| (r.laps, us)),
+        Ranking::Distance => r.finish_us.filter(|_| !put_over.contains(&r.entry)).map(|us| (r.laps, us)),
         Ranking::BestLap => r.best_lap_us.map(|us| (0, us)),
     };
     let tied: Vec<bool> = rows.iter().map(|r| decides(r).is_some() && rows.iter().filter(|o| decides(o) == decides(r)).count() > 1).collect();
@@ -168,7 +191,7 @@ fn place(ranking: Ranking, rows: &mut [Classified]) {
             Ranking::Distance => {
                 row.laps_down = winner.laps.saturating_sub(row.laps);
                 // A time between cars on one lap, else whole laps (`race.gap`).
-                let level = row.laps == winner.laps && row.status != Status::Disqualified;
+                let level = row.laps == winner.laps && row.status != Status::Disqualified && (place == 0 || !put_over.contains(&row.entry));
                 row.gap_us = row.finish_us.zip(winner.finish_us).filter(|_| level).map(|(us, first)| us - first);
             }
             Ranking::BestLap => row.gap_us = row.best_lap_us.zip(winner.best_lap_us).map(|(us, first)| us - first),

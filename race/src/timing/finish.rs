@@ -71,8 +71,9 @@ pub struct FinishLaps {
     pub last_two_begun_by: Option<i64>,
 }
 
-/// How often to ask for [`finish_laps`]: when the race started, who led at the end of its time, who completed that lap.
-pub const FINISH_QUESTIONS: usize = 3;
+/// How often to ask for [`finish_laps`]: when the race started, who led at the end of its time, who completed that lap, and who was near the
+/// line when clients reported the end.
+pub const FINISH_QUESTIONS: usize = 4;
 
 /// Which laps [`finish`] needs. The answer may grow when the laps asked for are among `facts`: ask [`FINISH_QUESTIONS`] times.
 pub fn finish_laps(facts: &Facts<'_>) -> FinishLaps {
@@ -81,8 +82,9 @@ pub fn finish_laps(facts: &Facts<'_>) -> FinishLaps {
     }
     let Limits { laps, time_us } = Limits::of(facts);
     let mut numbers: Vec<u32> = time_us.map(|_| 1).into_iter().collect();
-    if let Some((us, _)) = reported_end(facts) {
-        return FinishLaps { numbers, last_two_begun_by: Some(us) };
+    let reported = reported_end(facts);
+    if let Some(end) = reported.filter(|end| !end.by_leaving) {
+        return FinishLaps { numbers, last_two_begun_by: Some(end.us) };
     }
     let due_us = time_due_us(facts);
     let by_time = due_us.and_then(|us| last_lap(facts, us).flatten()).map(|l| l.number);
@@ -91,20 +93,27 @@ pub fn finish_laps(facts: &Facts<'_>) -> FinishLaps {
             numbers.push(number);
         }
     }
-    FinishLaps { numbers, last_two_begun_by: due_us }
+    FinishLaps { numbers, last_two_begun_by: due_us.or(reported.map(|end| end.us)) }
 }
 
 /// How the session ended; `None` while it has not. `facts` may have fewer laps ([`finish_laps`]); more change nothing.
 pub fn finish(facts: &Facts<'_>) -> Option<Finish> {
     match (facts.ranking(), reported_end(facts)) {
-        (Ranking::BestLap, end) => end.map(|(end_us, decided_by)| Finish { end_us, decided_by, winner: None, ended_without_a_crossing: false }),
-        (Ranking::Distance, Some((us, decided_by))) => Some(reported_finish(facts, us, decided_by)),
-        (Ranking::Distance, None) => [lap_limit(facts), time_limit(facts)]
-            .into_iter()
-            .flatten()
-            .filter(|finish| !races_at(facts, finish.end_us + STATE_WINDOW_US))
-            .min_by_key(|finish| finish.end_us),
+        (Ranking::BestLap, end) => {
+            end.map(|end| Finish { end_us: end.us, decided_by: end.decided_by, winner: None, ended_without_a_crossing: false })
+        }
+        (Ranking::Distance, Some(end)) => {
+            let limits = if end.by_leaving { limits(facts).filter(|finish| finish.end_us < end.us) } else { None };
+            Some(limits.unwrap_or_else(|| reported_finish(facts, end.us, end.decided_by)))
+        }
+        (Ranking::Distance, None) => limits(facts),
     }
+}
+
+/// The end of a race by its limits (`race.limits`).
+fn limits(facts: &Facts<'_>) -> Option<Finish> {
+    let finishes = [lap_limit(facts), time_limit(facts)].into_iter().flatten();
+    finishes.filter(|finish| !races_at(facts, finish.end_us + STATE_WINDOW_US)).min_by_key(|finish| finish.end_us)
 }
 
 /// When the winner of a race crossed the line, session time, µs ([`finish`]). `None` while there is no winner, and if the session is not
@@ -135,14 +144,23 @@ impl Limits {
     }
 }
 
+/// The end as clients report it.
+#[derive(Clone, Copy)]
+struct ReportedEnd {
+    us: i64,
+    decided_by: DecidedBy,
+    /// Those who were not shown the flag have left; they were the majority.
+    by_leaving: bool,
+}
+
 /// When clients report the end: by the session state, else by the flag.
-fn reported_end(facts: &Facts<'_>) -> Option<(i64, DecidedBy)> {
+fn reported_end(facts: &Facts<'_>) -> Option<ReportedEnd> {
     let over = state_held(facts.states, facts.cars, |state| state >= SessionState::CHECKERED);
     // A state that clients took back ended nothing. A client that leaves takes nothing back.
-    let state = over.iter().find(|h| h.unseen_end).map(|h| (h.from_us, DecidedBy::State));
+    let state = over.iter().find(|h| h.unseen_end).map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::State, by_leaving: false });
     state.or_else(|| {
         let shown = flag_held(facts.flags, facts.states, facts.cars, Flags::CHECKERED);
-        shown.first().map(|h| (h.from_us, DecidedBy::Flag))
+        shown.first().map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::Flag, by_leaving: h.by_leaving })
     })
 }
 
@@ -168,10 +186,20 @@ fn first_of_most<'a>(crossings: impl Iterator<Item = &'a Lap>, known: &[&Lap]) -
     (!known.iter().any(|l| l.number > first.number && l.end_us <= first.end_us)).then_some(first)
 }
 
+/// Whether this lap ends with a car that drives over the line for the lead. Not if it was put over that line; nor if it was put over the line
+/// before, and another car passed that line before it drove on, and that later than `us` (`lap.put-over`).
+fn for_the_lead(laps: &[&Lap], lap: &Lap, us: i64) -> bool {
+    let put = laps.iter().find(|l| l.entry == lap.entry && l.number + 1 == lap.number && l.tags.has(Tags::PUT_OVER));
+    let drove_on_us = lap.loops_us.iter().find(|us| **us >= 0).map_or(lap.end_us, |us| lap.start_us + us);
+    let passes = |o: &&&Lap| put.is_some_and(|put| o.number == put.number && !o.tags.has(Tags::PUT_OVER) && (us..drove_on_us).contains(&o.end_us));
+    !lap.tags.has(Tags::PUT_OVER) && !laps.iter().any(|o| passes(&o))
+}
+
 /// The finish of a race whose end is reported at `us` (`race.winner`).
 fn reported_finish(facts: &Facts<'_>, us: i64, decided_by: DecidedBy) -> Finish {
     let ahead_us = if decided_by == DecidedBy::State { STATE_WINDOW_US } else { FLAG_LEAD_US };
     let laps = around(facts, us);
+    let leading: Vec<&Lap> = laps.iter().copied().filter(|l| for_the_lead(&laps, l, us - STATE_WINDOW_US)).collect();
     // How long a lap without a time lasted says nothing: a reset makes it short.
     let usual_us = laps.iter().filter_map(|l| l.timed_us()).min();
     let part_us = |l: &Lap| l.timed_us().or(usual_us).unwrap_or(l.time_us) / PART_OF_LAP;
@@ -182,13 +210,13 @@ fn reported_finish(facts: &Facts<'_>, us: i64, decided_by: DecidedBy) -> Finish 
     // Clients may report late, so that the window holds only cars behind the winner, or none.
     let before = |l: &Lap| (us - part_us(l)..=us).contains(&l.end_us) && drove_on(facts, l);
     let late = |l: &&Lap| near(l) || decided_by == DecidedBy::Flag && before(l);
-    let crossing = first_of_most(laps.iter().copied().filter(late), &laps);
+    let crossing = first_of_most(leading.iter().copied().filter(late), &leading);
     let same = |l: &&&Lap| crossing.is_some_and(|c| l.number == c.number && l.end_us <= c.end_us);
-    let winner = laps.iter().filter(same).filter(|l| near(l) || before(l)).min_by_key(|l| (l.end_us, l.entry)).copied();
+    let winner = leading.iter().filter(same).filter(|l| near(l) || before(l)).min_by_key(|l| (l.end_us, l.entry)).copied();
     let crosses_later = laps.iter().any(|l| l.end_us > us);
     // Nobody crossed the line to end it (`race.stopped`).
     let nobody = !crosses_later && winner.is_none_or(|l| premature(facts, l)) && known_until_us(facts) > us.saturating_add(STATE_WINDOW_US);
-    let leads = |l: &Lap| near(l) && !laps.iter().any(|o| o.number == l.number && o.end_us < l.end_us);
+    let leads = |l: &Lap| near(l) && !leading.iter().any(|o| o.number == l.number && o.end_us < l.end_us);
     let stopped = nobody || !winner.is_some_and(leads) && out_of_reach(facts, &laps, us);
     match winner.filter(|_| !stopped) {
         Some(l) => Finish { end_us: l.end_us, decided_by, winner: Some(l.entry), ended_without_a_crossing: false },
@@ -235,7 +263,8 @@ fn known_until_us(facts: &Facts<'_>) -> i64 {
 /// The first car that completes the laps of the race ends it.
 fn lap_limit(facts: &Facts<'_>) -> Option<Finish> {
     let limit = Limits::of(facts).laps?;
-    let first = facts.laps.iter().filter(|l| !l.superseded && l.number == limit).min_by_key(|l| (l.end_us, l.entry))?;
+    let first =
+        facts.laps.iter().filter(|l| !l.superseded && l.number == limit && !l.tags.has(Tags::PUT_OVER)).min_by_key(|l| (l.end_us, l.entry))?;
     Some(Finish { end_us: first.end_us, decided_by: DecidedBy::LapLimit, winner: Some(first.entry), ended_without_a_crossing: false })
 }
 
@@ -251,7 +280,7 @@ fn time_limit(facts: &Facts<'_>) -> Option<Finish> {
     Some(match last_lap(facts, due_us)? {
         Some(last) => {
             // Who was behind then may have passed the leader since.
-            let done = facts.laps.iter().filter(|l| !l.superseded && l.number == last.number && l.end_us >= due_us);
+            let done = facts.laps.iter().filter(|l| !l.superseded && l.number == last.number && l.end_us >= due_us && !l.tags.has(Tags::PUT_OVER));
             let first = done.min_by_key(|l| (l.end_us, l.entry)).unwrap_or(last);
             Finish { end_us: first.end_us, decided_by, winner: Some(first.entry), ended_without_a_crossing }
         }
@@ -263,7 +292,8 @@ fn time_limit(facts: &Facts<'_>) -> Option<Finish> {
 /// `None` if no car has crossed the line since.
 fn last_lap<'a>(facts: &Facts<'a>, due_us: i64) -> Option<Option<&'a Lap>> {
     let laps = around(facts, due_us);
-    let mut crossings = laps.iter().copied().filter(|l| l.end_us >= due_us).peekable();
+    let leading: Vec<&Lap> = laps.iter().copied().filter(|l| for_the_lead(&laps, l, due_us)).collect();
+    let mut crossings = leading.iter().copied().filter(|l| l.end_us >= due_us).peekable();
     crossings.peek()?;
-    Some(first_of_most(crossings, &laps))
+    Some(first_of_most(crossings, &leading))
 }

@@ -29,6 +29,8 @@ pub struct Held {
     pub until_us: i64,
     /// No client reported its end at `until_us`: clients that reported it stopped streaming.
     pub unseen_end: bool,
+    /// It holds since others stopped streaming: until then no more than half of the clients reported it.
+    pub by_leaving: bool,
 }
 
 impl Held {
@@ -74,7 +76,7 @@ pub fn majority(clients: &[Reports]) -> Vec<Held> {
             match held.last_mut().filter(|_| open) {
                 Some(last) if !holds => (last.until_us, last.unseen_end, open) = (us, stops, false),
                 None if holds => {
-                    held.push(Held { from_us: us, until_us: us, unseen_end: true });
+                    held.push(Held { from_us: us, until_us: us, unseen_end: true, by_leaving: stops });
                     open = true;
                 }
                 _ => {}

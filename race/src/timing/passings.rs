@@ -26,6 +26,8 @@ impl Passings {
     /// Of these laps, by number, up to `at_us`.
     pub(super) fn of(laps: &[DrivenLap<'_>], at_us: i64) -> Self {
         let mut all: Vec<(Mark, i64)> = laps.iter().flat_map(DrivenLap::passings).collect();
+        // A line over which the car was put was not passed, neither as the end of a lap nor as the start of the next (`lap.put-over`).
+        all.retain(|(passed, _)| !laps.iter().any(|l| l.put_over && *passed == mark(l.number, LOOPS)));
         // The end of a lap and the start of the next are one mark: the sort is stable, so the start stands behind the end and is kept.
         all.sort_by_key(|(mark, _)| *mark);
         all.reverse();
@@ -65,18 +67,27 @@ pub(super) struct DrivenLap<'a> {
     /// The car crossed the line then: else a client joined in mid-lap.
     from_line: bool,
     pub(super) end_us: Option<i64>,
+    /// The car was put over the line at its end.
+    put_over: bool,
     loops_us: &'a [i64],
 }
 
 impl<'a> DrivenLap<'a> {
     /// A lap that was finished.
     pub(super) fn finished(lap: &'a Lap) -> Self {
-        Self { number: lap.number, start_us: lap.start_us, from_line: !lap.tags.has(Tags::JOINED), end_us: Some(lap.end_us), loops_us: &lap.loops_us }
+        Self {
+            number: lap.number,
+            start_us: lap.start_us,
+            from_line: !lap.tags.has(Tags::JOINED),
+            end_us: Some(lap.end_us),
+            put_over: lap.tags.has(Tags::PUT_OVER),
+            loops_us: &lap.loops_us,
+        }
     }
 
     /// The lap that the car is in.
     pub(super) fn open(car: &'a CarNow) -> Option<Self> {
-        Some(Self { number: car.lap, start_us: car.lap_start_us?, from_line: true, end_us: None, loops_us: &car.loops_us })
+        Some(Self { number: car.lap, start_us: car.lap_start_us?, from_line: true, end_us: None, put_over: false, loops_us: &car.loops_us })
     }
 
     fn passings(&self) -> impl Iterator<Item = (Mark, i64)> + '_ {

@@ -104,6 +104,8 @@ pub(super) struct Known<'a> {
     pub(super) entry: EntryId,
     /// Its laps that count, by number.
     pub(super) laps: &'a [&'a Lap],
+    /// Its last crossing that ends a lap begun before the end of the session, µs.
+    pub(super) crossed_us: Option<i64>,
     /// It has a best lap.
     pub(super) timed: bool,
     /// Its rows of where its car is, of all clients.
@@ -137,9 +139,8 @@ impl Known<'_> {
                 (true, true) => says(Status::NotClassified, Why::NoTime),
             };
         }
-        let last_us = self.laps.last().map(|l| l.end_us);
         match finish {
-            Some(f) if last_us.is_some_and(|us| us >= f.end_us) => says(Status::Finished, Why::TookTheFlag),
+            Some(f) if !self.laps.is_empty() && self.crossed_us.is_some_and(|us| us >= f.end_us) => says(Status::Finished, Why::TookTheFlag),
             _ if !started => says(Status::NotStarted, Why::NoLapBegun),
             None => (Status::Running, None),
             Some(f) if f.ended_without_a_crossing && self.drove_at(facts, f.end_us) => says(Status::Finished, Why::RaceStopped),

@@ -146,12 +146,18 @@ impl SessionView {
             let mut begun: Vec<&Lap> = of.iter().filter(|l| l.start_us <= begun_us).collect();
             begun.sort_by_key(|l| (l.start_us, l.number));
             let last_two = begun[begun.len().saturating_sub(2)..].iter();
-            recent.extend(last_two.filter(|l| l.end_us <= counting.ended_by_us).map(|l| (*l).clone()));
-            let counting = counting.counting(of).into_iter().filter(|l| l.number >= counting.best_from_number);
+            let counts = |l: &&&Lap| l.end_us <= counting.ended_by_us && counting.at_most.is_none_or(|most| l.number <= most);
+            recent.extend(last_two.filter(counts).map(|l| (*l).clone()));
+            let counting = counting.timed().counting(of).into_iter().filter(|l| l.number >= counting.best_from_number);
             bests.extend(timing::best_lap(counting.filter(|l| l.end_us <= ended_us)).cloned());
         }
         let pit_visits = if at_us.is_some() { self.pit_visits.all() } else { &[] };
-        let cars = timing::with_laps_begun_by_others(self.cars.all());
+        let mut cars = timing::with_laps_begun_by_others(self.cars.all());
+        // Nobody drives for more laps than the winner has completed (`race.counts`).
+        let beyond = |car: &CarNow| counting.at_most.is_some_and(|most| car.lap > most);
+        if cars.iter().any(beyond) {
+            cars.to_mut().iter_mut().filter(|car| beyond(car)).for_each(|car| car.lap = 0);
+        }
         timing::order(&Moment { session, at_us, chequered_us, recent: &recent, bests: &bests, cars: &cars, pit_visits })
     }
 

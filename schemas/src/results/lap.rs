@@ -67,6 +67,8 @@ bits! {
         UNTIMED = 1 << 14;
         /// The client that reports the lap joined in it, and the simulator counted it. Where it began is estimated.
         JOINED = 1 << 15;
+        /// The car did not drive over the line at its end: it was put beyond it, and the simulator counted the lap.
+        PUT_OVER = 1 << 16;
     }
 }
 

@@ -10,7 +10,7 @@ use crate::stream::start::RaceStart;
 use crate::stream::step::{COUNTER_SETTLED, Sample};
 
 /// The simulator's counters lag and flicker after the line for less than this, µs.
-const COUNTER_LAG_US: i64 = 3_000_000;
+pub(super) const COUNTER_LAG_US: i64 = 3_000_000;
 
 impl Grid {
     /// Where a car stands at the light that is seen `at` a place. The simulator's counters say on which side of the line it is, where they
@@ -98,6 +98,10 @@ impl Laps {
     #[cold]
     fn ask_counter_of(&mut self, origin: &Origin<'_>, frame: &Frame, out: &mut Vec<Fact>) {
         let Some(pending) = &mut self.pending else { return };
+        if pending.asked_us.is_some() {
+            self.ask_counter_of_line(origin, frame, out);
+            return;
+        }
         if !frame.pct.is_some_and(|pct| COUNTER_SETTLED.contains(&pct)) || frame.us - pending.end_us < COUNTER_LAG_US {
             return;
         }

@@ -3,10 +3,11 @@
 
 use boxbox_schemas::results::Lap;
 
+use super::grid::COUNTER_LAG_US;
 use super::lap::{Awaited, OpenLap, PastLap};
 use super::lines::fuel_at;
 use super::shared::begun_before;
-use super::{Laps, past_max};
+use super::{Laps, Pending, past_max};
 use crate::stream::fact::Fact;
 use crate::stream::frame::{Frame, missing};
 use crate::stream::identity::Origin;
@@ -22,9 +23,16 @@ const COUNTER_CAUGHT_UP: f64 = 0.15;
 const PUT_BACK_US: i64 = 1_000_000;
 
 impl Laps {
-    /// The car was put to `pct`, seen at `us`; `at` is where it was before. If the simulator counts laps, the open lap goes on without a
+    /// The car was put to `pct`, seen at `us`; `at` is where it was before, and its place was known until `known_us`. If the simulator counts laps, the open lap goes on without a
     /// time, so that the car keeps its place and its lap number; else the lap is abandoned.
-    pub(crate) fn jump(&mut self, origin: &Origin<'_>, at: Option<Sample>, (us, pct): (i64, Option<f64>), counts: bool, out: &mut Vec<Fact>) {
+    pub(crate) fn jump(
+        &mut self,
+        origin: &Origin<'_>,
+        (at, known_us): (Option<Sample>, Option<i64>),
+        (us, pct): (i64, Option<f64>),
+        counts: bool,
+        out: &mut Vec<Fact>,
+    ) {
         if let (Some(_), Some(at)) = (self.unseen_us, &at) {
             self.close_unseen(origin, at, 0, out);
         }
@@ -45,7 +53,7 @@ impl Laps {
         lap.number = number;
         let us = us.max(lap.start_us);
         lap.jump(us);
-        if at.is_none_or(|at| missing(at.us, us)) {
+        if known_us.is_none_or(|known_us| missing(known_us, us)) {
             lap.mark(Mark::Unseen, us);
         }
     }
@@ -121,6 +129,27 @@ impl Laps {
         }
     }
 
+    /// Frames are missing over the line at the end of the pending lap: do the simulator's counters say that it is over (`lap.asked`)?
+    pub(super) fn ask_counter_of_line(&mut self, origin: &Origin<'_>, frame: &Frame, out: &mut Vec<Fact>) {
+        let Some(Pending { end_us, asked_us: Some(asked_us), .. }) = self.pending else { return };
+        let Some(k) = self.past.iter().rposition(|p| p.emitted && p.until_us == end_us) else { return };
+        let (Some(begun), Some(number), Some(pct)) = (frame.sim_lap_number(), self.past[k].lap.number, frame.pct) else { return };
+        let waited_us = if COUNTER_SETTLED.contains(&pct) { COUNTER_LAG_US } else { COUNTER_WAIT_US };
+        if begun > number {
+            if let Some(pending) = &mut self.pending {
+                (pending.held, pending.asked_us) = (false, None);
+            }
+            self.emit(origin, None, false, out);
+        } else if frame.us - asked_us >= waited_us && pct <= *COUNTER_SETTLED.end() {
+            // The car was put back, and the lap goes on.
+            let past = self.past.remove(k);
+            let Some(lap) = self.open.take() else { return };
+            self.open = Some(past.lap.go_on(lap, asked_us));
+            self.pending = None;
+            self.last_number = number.saturating_sub(1);
+        }
+    }
+
     /// The stream ends, or another lap does: decide by the newest counters.
     pub(crate) fn decide_now(&mut self, origin: &Origin<'_>, out: &mut Vec<Fact>) {
         let Some(Awaited { number, lap: Some(lap), .. }) = self.awaited else {
@@ -147,7 +176,8 @@ impl Laps {
             && let Some(jumped_us) = self.past[k].lap.last_jump_us()
         {
             // The line was crossed in the jump as well: the first lap ended there, and the last one began there.
-            let first = PastLap { until_us: jumped_us, fuel_l: None, emitted: true, ..self.past[k].clone() };
+            let mut first = PastLap { until_us: jumped_us, fuel_l: None, emitted: true, ..self.past[k].clone() };
+            first.lap.put_over(jumped_us);
             self.emit_untimed(origin, &first, number, None, out);
             self.past[k].lap = jumped(jumped_us, &first.lap);
             self.past.insert(k, first);
@@ -167,12 +197,13 @@ impl Laps {
     /// The simulator counts the open lap, in which the car was put over the line at `us`: it has completed `counted` laps.
     fn count_at_jump(&mut self, origin: &Origin<'_>, counted: u32, us: i64, frame: &Frame, out: &mut Vec<Fact>) {
         self.settle_now(origin, out);
-        let Some(lap) = self.open.take() else { return };
+        let Some(mut lap) = self.open.take() else { return };
         // In the race, when the lap began that the car is in is only estimated if no client saw that.
         let joins = lap.has(Mark::Unseen) && origin.track().kind == SessionKind::Race;
         let joined = frame.pct.filter(|_| joins).map(|pct| begun_before(origin, us, frame, pct));
         let mut next = joined.unwrap_or_else(|| jumped(us, &lap));
         next.number = Some(counted + 1);
+        lap.put_over(us);
         let number = lap.number.unwrap_or(counted);
         let past = PastLap { lap, emitted: true, until_us: us, until_tick: frame.tick, until_seq: frame.seq, fuel_l: None };
         if counted == number {

@@ -127,6 +127,13 @@ impl OpenLap {
         self.since_us.push((jumped, since_us));
     }
 
+    /// The car was put over the line at the end of this lap, at `us`; one that no client saw for a while may have driven there (`lap.put-over`).
+    pub(crate) fn put_over(&mut self, us: i64) {
+        if !self.has(Mark::Unseen) {
+            self.mark(Mark::PutOver, us);
+        }
+    }
+
     /// When the car was last put elsewhere, µs.
     pub(crate) fn last_jump_us(&self) -> Option<i64> {
         self.since_us.iter().rfind(|(mark, _)| *mark == Mark::Jumped as u8).map(|(_, us)| self.start_us + us)
@@ -173,21 +180,40 @@ impl OpenLap {
     /// `way`, which ended at `line_us`.
     pub(crate) fn begin_with(&mut self, way: OpenLap, line_us: i64) {
         self.start_earlier(way.start_us);
-        let OpenLap { since_us, spans, .. } = self;
-        since_us.retain(|(mark, _)| !way.since_us.iter().any(|(m, _)| m == mark));
-        since_us.extend(way.since_us);
-        if let Some(first) = way.first_seq {
+        self.since_us.retain(|(mark, _)| !way.since_us.iter().any(|(m, _)| m == mark));
+        self.since_us.extend(way.since_us);
+        self.prepend(way.first_seq, way.spans);
+        (self.number, self.from_green, self.start_tick, self.fuel_l) = (Some(1), true, way.start_tick, way.fuel_l);
+        self.frames = self.frames.saturating_add(way.frames);
+        self.grid = way.grid.map(|grid| Grid { x: grid.x - 1.0, unsure: false, left_us: Some(line_us) });
+    }
+
+    /// The frames of the lap begin with those of an earlier one: the present range of that, if it has one, and the ranges before it.
+    fn prepend(&mut self, first_seq: Option<u64>, before: Vec<Frames>) {
+        if let Some(first) = first_seq {
             // No run began in between, so the ranges of frames touch each other.
-            match spans.first_mut() {
+            match self.spans.first_mut() {
                 Some(span) => span.1 = first,
                 None => self.first_seq = Some(first),
             }
         }
-        spans.splice(..0, way.spans);
-        spans.drain(..spans.len().saturating_sub(SPANS_MAX));
-        (self.number, self.from_green, self.start_tick, self.fuel_l) = (Some(1), true, way.start_tick, way.fuel_l);
-        self.frames = self.frames.saturating_add(way.frames);
-        self.grid = way.grid.map(|grid| Grid { x: grid.x - 1.0, unsure: false, left_us: Some(line_us) });
+        self.spans.splice(..0, before);
+        self.spans.drain(..self.spans.len().saturating_sub(SPANS_MAX));
+    }
+
+    /// The car was put back before the line of `since`, at `us`: this lap goes on.
+    pub(crate) fn go_on(self, mut since: OpenLap, us: i64) -> OpenLap {
+        since.start_earlier(self.start_us);
+        since.prepend(self.first_seq, self.spans.clone());
+        let (spans, first_seq, frames) = (since.spans, since.first_seq, self.frames.saturating_add(since.frames));
+        let mut lap = Self { spans, first_seq, frames, ..self };
+        for (mark, since_us) in since.since_us {
+            if !lap.since_us.iter().any(|(m, _)| *m == mark) {
+                lap.since_us.push((mark, since_us));
+            }
+        }
+        lap.jump(us);
+        lap
     }
 
     /// Move the start of the lap back to `us`.

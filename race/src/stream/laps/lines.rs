@@ -11,6 +11,9 @@ use crate::stream::start::RaceStart;
 use crate::stream::step::{Sample, crossed_us};
 use crate::stream::track::SessionKind;
 
+/// Where frames are missing over a line for so long, the simulator's counter says whether the car drove over it, µs (`lap.asked`).
+const ASKED_US: i64 = 300_000;
+
 /// Progress at the end of a lap.
 const FINISH: f64 = 1.0;
 
@@ -148,11 +151,13 @@ impl Laps {
         // If the second half of the lap was not seen, the simulator's counter in the first half gives the number.
         let number = lap.number.or(a.counted(origin.track())).unwrap_or(0).max(self.last_number + 1);
         lap.number = Some(number);
-        let held = lap.grid.is_some_and(|grid| grid.unsure);
+        let asks = b.us - a.us >= ASKED_US && a.lap == b.lap && a.counted(origin.track()) == Some(number);
+        let held = asks || lap.grid.is_some_and(|grid| grid.unsure);
+        let asked_us = asks.then_some(b.us);
         self.settle_now(origin, out);
         self.last_number = number;
         self.keep_past_lap(origin, PastLap { lap, emitted: true, until_us: us, until_tick: b.tick, until_seq: b.seq, fuel_l: fuel_at(us, a, b) });
-        self.pending = Some(Pending { end_us: us, revision: self.first_revision(number), before_us: self.before.sim_last_us, held });
+        self.pending = Some(Pending { end_us: us, revision: self.first_revision(number), before_us: self.before.sim_last_us, held, asked_us });
         if !held {
             self.emit(origin, None, false, out);
         }

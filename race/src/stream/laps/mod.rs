@@ -77,6 +77,9 @@ pub(crate) struct Pending {
     /// It is not emitted before the counters have said that it is a lap (`start.asked`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) held: bool,
+    /// Frames are missing over its crossing, and the counter has not moved: when the car was seen again, µs (`lap.asked`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) asked_us: Option<i64>,
 }
 
 /// Values of the previous frame whose change matters.
