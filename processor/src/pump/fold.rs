@@ -89,7 +89,7 @@ mod tests {
         let state = Partition::restore(LogId("log".into()), 0, 1, PartitionState::default()).unwrap();
         let fold = Fold::new(0, state);
         let record = stamp::closed(TenantId::new("league").unwrap(), source(1), Closing::SILENCE, 0);
-        let batch: Arc<Vec<Entry>> = Arc::new((0..400_000).map(|offset| Entry { offset, record: record.clone(), appended_at_us: 0 }).collect());
+        let batch: Arc<Vec<Entry>> = Arc::new((0..400_000).map(|offset| Entry { offset, appended_at_us: 0, record: record.clone() }).collect());
         let (mut next, mut slices, beside) = (0, 0, Cell::new(0));
         while next < batch.len() {
             slices += 1;
