@@ -88,7 +88,11 @@ fn distance(season: u32, round: u32) -> Distance {
     if (season, round) == (2021, 12) { Distance { part: Points::new(1, 44) } } else { Distance::default() }
 }
 
+/// Who had the fastest lap where the source has no lap times at all: Monaco 2024 (race 1128), from the official classification of laps.
+const FASTEST_LAPS: [(&str, &str); 1] = [("1128", "1")];
+
 fn session(rows: &[&Row], rules: &Ruleset, points: &PointsRules, distance: &Distance) -> Vec<(String, Points, Option<u32>)> {
+    let fastest = |row: &Row| FASTEST_LAPS.contains(&(row["raceId"].as_str(), row["driverId"].as_str()));
     let car = |row: &&Row| DrivenCar {
         entry: row["driverId"].clone(),
         ended: match row["positionText"].as_str() {
@@ -99,7 +103,7 @@ fn session(rows: &[&Row], rules: &Ruleset, points: &PointsRules, distance: &Dist
         laps: number(row, "laps").unwrap_or(0),
         listed: number(row, "positionOrder"),
         // The rank of the best lap orders as its time does; 0 is no lap.
-        best_lap_us: number(row, "rank").filter(|rank| *rank > 0),
+        best_lap_us: number(row, "rank").filter(|rank| *rank > 0).or_else(|| fastest(row).then_some(1)),
         ..DrivenCar::default()
     };
     let cars: Vec<DrivenCar> = rows.iter().map(car).collect();
