@@ -3,6 +3,7 @@
 //! * [`stream`]: turns the frames of one stream into facts about its car and the cars that it sees (E2)
 //! * [`session`]: joins the facts of all streams of a session: which entry a car belongs to (E3b), and which fact counts for each lap (E3a)
 //! * [`timing`]: computes order, gaps, classification, stints and best laps from the chosen facts (E3c)
+//! * [`scoring`]: penalties, points and championships: from cars as they were driven to the table of a season
 //! * [`view`]: keeps the rows of one session for a program that shows it, and calls the functions of `timing` in one place
 //!
 //! Every result is a function of the records alone. So reprocessing a log, from its start or from any checkpoint, gives the same
@@ -12,6 +13,7 @@
 /// raises it; `boxbox recompute` then computes old sessions again.
 pub const RULES_VERSION: u32 = 3;
 
+pub mod scoring;
 pub mod session;
 pub mod stream;
 pub mod timing;

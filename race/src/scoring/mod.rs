@@ -1,0 +1,27 @@
+//! Penalties, points and championships: from cars as they were driven to the table of a season (docs/RULES.md, `score.*`).
+//!
+//! ```text
+//! DrivenCar, Penalty ──classify──▶ ClassifiedCar ──award──▶ Score ──▶ EventScore ──table──▶ TableLine
+//!                     steps 1-6                  steps 7-8       9                10-12
+//! ```
+//!
+//! Everything here is a function of its arguments, and the order in which cars, penalties and competitors are given changes nothing.
+
+mod award;
+mod classify;
+mod driven;
+mod points;
+mod presets;
+mod rules;
+mod season;
+
+pub use award::{Distance, Reason, Score, award, driver_points, team_points};
+pub use classify::{ClassifiedCar, Standing, classify};
+pub use driven::{DrivenCar, Ended, Penalty, PenaltyKind};
+pub use points::{InvalidPoints, Points};
+pub use presets::{PRESETS, Ruleset, preset};
+pub use rules::{
+    Bonus, BonusKind, BonusTie, ClassificationRules, Counted, DropCounts, Guests, Ineligible, Leader, Partial, PointsRules, RetiredOrder, Rounding,
+    ScoredBy, SeasonRules, TieBreak, Ties, TimePenalty, Unclassified,
+};
+pub use season::{EventScore, Excluded, Season, TableLine, table};
