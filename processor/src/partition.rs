@@ -4,6 +4,8 @@
 //! A session's working state is in memory as long as it is needed, and else in the store (see [`resident`](crate::resident)). What is kept
 //! of a session that a `closed` record has retired is its description (E9c).
 
+mod residents;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,7 @@ pub(crate) mod archive;
 mod fold;
 pub(crate) mod memory;
 pub(crate) mod relay;
+mod residents;
 pub(crate) mod results;
 mod sessions;
 

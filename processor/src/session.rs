@@ -36,15 +36,12 @@ use boxbox_race::session::{Book, Staged, merged};
 use boxbox_race::stream::{Car, Output};
 
 use self::claims::Claims;
-use self::stream::Stream;
+use self::stream::{Stream, StreamId};
 use crate::account::Charged;
 use crate::admit::{Arrival, Verdict, account, admit};
 use crate::counts::Counts;
 use crate::error::StateError;
 use crate::resident::{Grown, Residence};
-
-/// A stream within its session: the grant's driver, and the run of the client. (The session's id includes the tenant.)
-type StreamId = (DriverId, RunId);
 
 /// A session's state. See the [module](self).
 pub(crate) struct Session {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::fold::Fold;
 use super::relay::Feeder;
-use super::sessions::Residents;
+use super::residents::Residents;
 use super::{Backoff, LogPosition, PumpContext};
 use crate::closer::{Closer, RETIRED_AT_ONCE};
 use crate::error::ProcessorError;

@@ -5,30 +5,11 @@ use boxbox_schemas::SessionId;
 use boxbox_store::Found;
 use tokio::time::Instant;
 
-use super::memory::MemoryShare;
 use super::results::ResultsPump;
 use crate::error::ProcessorError;
 
 /// Most sessions that are searched at once.
 const FIND_AT_ONCE: usize = 64;
-
-/// What the pump notes of the sessions in memory.
-pub(super) struct Residents {
-    memory: MemoryShare,
-    /// When closed sessions leave that were not used since `mark`, which counts records.
-    leave_at: Instant,
-    mark: u64,
-    /// How many sessions were in memory, how many parked, and their bytes, when they were last counted.
-    counted: (usize, usize, u64),
-    /// How many parked sessions the status names.
-    named: usize,
-}
-
-impl Residents {
-    pub(super) fn new(memory: MemoryShare) -> Self {
-        Self { memory, leave_at: Instant::now(), mark: 0, counted: (0, 0, 0), named: 0 }
-    }
-}
 
 impl ResultsPump {
     /// Have sessions that the records of `batch` need come into memory: that of the first record at least.

@@ -6,8 +6,8 @@ use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::Limited;
 use boxbox_schemas::{DriverId, RunId};
 
-use super::stream::{Stream, described_bytes};
-use super::{Session, StreamId};
+use super::Session;
+use super::stream::{Stream, StreamId, described_bytes};
 use crate::account::Charged;
 use crate::counts::Counts;
 

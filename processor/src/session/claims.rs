@@ -8,7 +8,7 @@ use boxbox_race::stream::Car;
 use boxbox_schemas::EntryId;
 use boxbox_schemas::results::Dispute;
 
-use super::StreamId;
+use super::stream::StreamId;
 
 /// The claims of a session's streams. See the [module](self).
 #[derive(Default)]

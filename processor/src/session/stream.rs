@@ -10,11 +10,14 @@ use boxbox_schemas::record::{Content, Kind, session_meta};
 use boxbox_schemas::results::Ledger;
 use boxbox_schemas::results::memory::{field_bytes, stream_bytes};
 use boxbox_schemas::stamp::LogRecord;
-use boxbox_schemas::{EntryId, StreamKey};
+use boxbox_schemas::{DriverId, EntryId, RunId, StreamKey};
 use boxbox_store::{FieldState, StreamState};
 
 use crate::admit::{Arrival, Meaning, Verdict};
 use crate::error::StateError;
+
+/// A stream within its session: the grant's driver, and the run of the client. (The session's id includes the tenant.)
+pub(super) type StreamId = (DriverId, RunId);
 
 /// A stream's state.
 #[derive(Clone)]

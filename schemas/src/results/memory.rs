@@ -2,7 +2,7 @@
 //!
 //! The figures are a little above what was measured, since too much is harmless: a session then leaves memory earlier.
 
-use super::{AnyRow, FieldState, Lap, SessionInfo, Span};
+use super::{AnyRow, FieldState, Lap, SessionInfo, SessionState, Span};
 use crate::meta::MetaEntry;
 
 /// Keys and links of an entry of a map.
@@ -58,4 +58,13 @@ pub fn info_bytes(info: &SessionInfo) -> u64 {
 
 fn text_of(entry: &MetaEntry) -> usize {
     [&entry.driver_name, &entry.team_name, &entry.number, &entry.class_name, &entry.car_name].into_iter().map(String::len).sum()
+}
+
+impl SessionState {
+    /// About how many bytes it takes in a processor's memory.
+    pub fn bytes(&self) -> u64 {
+        let streams: u64 = self.streams.iter().map(|s| stream_bytes(&s.race) + s.field.iter().map(field_bytes).sum::<u64>()).sum();
+        let laps: u64 = self.facts.iter().map(fact_bytes).chain(self.laps.iter().map(lap_bytes)).sum();
+        info_bytes(&self.info) + streams + laps + self.rows.iter().map(row_bytes).sum::<u64>()
+    }
 }

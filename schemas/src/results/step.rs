@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::memory::{fact_bytes, field_bytes, info_bytes, lap_bytes, row_bytes, stream_bytes};
 use super::{Account, AnyRow, CarNow, Checkpoint, Lap, Ledger, SessionInfo};
 use crate::ids::{EntryId, SessionId, Source, TenantId};
 
@@ -52,13 +51,6 @@ impl SessionState {
     /// A session without anything.
     pub fn new(info: SessionInfo) -> Self {
         Self { info, streams: vec![], facts: vec![], laps: vec![], rows: vec![] }
-    }
-
-    /// About how many bytes it takes in a processor's memory.
-    pub fn bytes(&self) -> u64 {
-        let streams: u64 = self.streams.iter().map(|s| stream_bytes(&s.race) + s.field.iter().map(field_bytes).sum::<u64>()).sum();
-        let laps: u64 = self.facts.iter().map(fact_bytes).chain(self.laps.iter().map(lap_bytes)).sum();
-        info_bytes(&self.info) + streams + laps + self.rows.iter().map(row_bytes).sum::<u64>()
     }
 }
 

@@ -4,6 +4,7 @@
 //! a server says what is missing if it has none.
 
 pub(crate) mod archive;
+pub(crate) mod found;
 pub(crate) mod migrated;
 pub(crate) mod records;
 pub(crate) mod results;
@@ -85,13 +86,12 @@ macro_rules! results_suite {
             retired_sessions_keep_what_is_shown,
             field_states_are_merged_by_slot,
             partitions_and_logs_are_apart,
-            sessions_are_found_when_they_are_needed,
-            many_large_sessions_are_found_in_parts,
             quarantine_keeps_the_newest,
             readers_see_whole_steps_only,
             aborted_commits_are_whole_or_nothing,
             random_steps_are_as_in_the_reference,
         );
+        behaviours!(found, $fixture as ResultsFixture, sessions_are_found_when_they_are_needed, many_large_sessions_are_found_in_parts,);
         behaviours!(rows, $fixture as ResultsFixture, rows_of_an_unknown_kind_are_kept);
     };
 }

@@ -10,7 +10,7 @@ use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, S
 use bytes::Bytes;
 use fastrand::Rng;
 
-use crate::{FieldState, Lease, Quarantined, Step, StreamState};
+use crate::{FieldState, LapFilter, Lease, Quarantined, Step, StreamState};
 
 pub(crate) fn log() -> LogId {
     LogId("log-1".into())
@@ -443,4 +443,15 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
     step.quarantine =
         (0..some(rng)).map(|_| Quarantined { offset: rng.u64(0..50), reason: text(rng), record: text(rng).into_bytes().into() }).collect();
     step
+}
+
+pub(crate) fn random_filter(rng: &mut fastrand::Rng) -> LapFilter {
+    let some = |rng: &mut fastrand::Rng| rng.u8(0..3) == 0;
+    LapFilter {
+        entry: some(rng).then(|| entry(rng.u32(0..3))),
+        driver: some(rng).then(|| driver(rng.u32(0..2))),
+        from_number: some(rng).then(|| rng.u32(0..5)),
+        to_number: some(rng).then(|| rng.u32(0..5)),
+        valid: some(rng).then(|| rng.bool()),
+    }
 }
