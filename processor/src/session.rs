@@ -28,7 +28,7 @@ use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
 use boxbox_schemas::results::{AnyRow, Lap, SessionInfo};
 use boxbox_schemas::stamp::LogRecord;
-use boxbox_schemas::{DriverId, EntryId, RunId};
+use boxbox_schemas::{EntryId, RunId};
 use boxbox_store::{SessionState, Step, StreamState};
 
 use boxbox_race::RULES_VERSION;

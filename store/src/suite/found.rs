@@ -6,7 +6,7 @@ use super::ResultsFixture;
 use super::results::owner;
 use super::rows::shown_and_not;
 use super::samples::*;
-use crate::{FOUND_AT_ONCE_BYTES, Found, Sessions, Step, Steps, StoreError};
+use crate::{FOUND_AT_ONCE_BYTES, Found, Step, Steps, StoreError};
 
 /// A processor begins with the open sessions of its partition, and finds any by its id; a session is found whole or not at all.
 pub(crate) async fn sessions_are_found_when_they_are_needed<F: ResultsFixture>(f: &F) {
