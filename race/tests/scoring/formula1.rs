@@ -115,6 +115,12 @@ fn session(rows: &[&Row], rules: &Ruleset, points: &PointsRules, distance: &Dist
     scores.into_iter().map(|score| (score.entry, score.total, score.place)).collect()
 }
 
+/// Season, round and driver where the source ranks drivers of equal points otherwise. In the first five, two drivers have exactly the same
+/// places, so they share a rank here, and the source gives the second one the next rank. After Spain 2022 both drivers have 11 points; the
+/// better best place, sixth against seventh, is ahead here and behind in the source.
+const OTHERWISE: [(u32, u32, &str); 7] =
+    [(1988, 7, "158"), (1990, 4, "131"), (2008, 2, "17"), (2008, 5, "15"), (2022, 2, "842"), (2022, 6, "817"), (2022, 6, "852")];
+
 #[test]
 fn every_driver_after_every_race_of_eight_seasons() {
     let test = "every_driver_after_every_race_of_eight_seasons";
@@ -164,7 +170,8 @@ fn every_driver_after_every_race_of_eight_seasons() {
                     wrong_points
                         .push(format!("{season} round {round}: driver {} has {}, official {}", line.competitor, line.points, official["points"]));
                 }
-                if line.rank != number(official, "position") {
+                let otherwise = OTHERWISE.contains(&(*season, *round, line.competitor.as_str()));
+                if (line.rank != number(official, "position")) != otherwise {
                     wrong_order
                         .push(format!("{season} round {round}: driver {} is {:?}, official {}", line.competitor, line.rank, official["position"]));
                 }
