@@ -139,10 +139,10 @@ fn dropped<'a>(events: usize, rules: &SeasonRules, score: &dyn Fn(usize) -> &'a 
         };
         let droppable = |event: &usize| {
             let one = score(*event);
-            !rules.not_droppable.contains(&(*event as u32 + 1))
-                && !one.kept
-                && !(one.disqualified && !rules.disqualification_droppable)
-                && !(one.points.is_none() && rules.absence_not_droppable)
+            let kept = rules.not_droppable.contains(&(*event as u32 + 1)) || one.kept;
+            let disqualified = one.disqualified && !rules.disqualification_droppable;
+            let absent = one.points.is_none() && rules.absence_not_droppable;
+            !kept && !disqualified && !absent
         };
         let mut lowest: Vec<usize> = (begin..end).filter(droppable).collect();
         // An event that was missed counts 0, so it goes first among the zeros only if it is the earlier one.

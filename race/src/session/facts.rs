@@ -22,12 +22,15 @@ pub(super) type FactChanges = BTreeMap<LapId, BTreeMap<StreamTimeline, Lap>>;
 /// A minute of session time, µs.
 const MINUTE_US: i64 = 60_000_000;
 
+/// Facts by when the lap ends, µs, with its timeline and its number.
+type Ends = BTreeSet<(i64, u32, u32)>;
+
 /// All facts of a session. See the [module](self).
 #[derive(Default)]
 pub(super) struct Facts {
     laps: BTreeMap<LapId, OfLap>,
-    /// For each stream and entry, the facts that count: when the lap ends, µs, its timeline, its number.
-    by_end: BTreeMap<(DriverId, RunId), BTreeMap<EntryId, BTreeSet<(i64, u32, u32)>>>,
+    /// For each stream and entry, the facts that count.
+    by_end: BTreeMap<(DriverId, RunId), BTreeMap<EntryId, Ends>>,
 }
 
 /// All facts about one lap.

@@ -137,7 +137,7 @@ pub(super) fn progress(track: &Track, a: &Sample, frame: &Frame, pct: f64, blank
 /// Whether the simulator counts the car in the same lap before and after a way over the line, at two places where its counter must be right: the
 /// car was put back (`motion.uncounted`).
 fn uncounted(a: &Sample, frame: &Frame, pct: f64, length_m: f64) -> bool {
-    let behind_m = f64::from(frame.speed_mps.unwrap_or(SPEED_MAX_MPS as f32)).max(COUNTER_LAG_MPS) * COUNTER_LAG_S;
+    let behind_m = f64::from(frame.speed_mps.unwrap_or(SPEED_MAX_MPS)).max(COUNTER_LAG_MPS) * COUNTER_LAG_S;
     let settled = counter_settled(a.pct, a.speed_mps, length_m) && pct * length_m >= behind_m && (1.0 - pct) * length_m >= COUNTER_LEAD_M;
     settled && a.lap.is_some() && a.lap == frame.lap
 }

@@ -122,7 +122,7 @@ fn what_is_reserved_is_for_names() {
     places.name(&mut held[0], tenant, driver).unwrap();
     held.push(places.take(None).unwrap());
     assert_eq!(places.take(None), Err(Full::Reserved));
-    held.extend((1..5).map(|n| holder(n)).map(|(tenant, driver)| places.take_named(None, tenant, driver).unwrap()));
+    held.extend((1..5).map(holder).map(|(tenant, driver)| places.take_named(None, tenant, driver).unwrap()));
     assert_eq!((places.taken(), places.unnamed()), (20, 15));
     let (tenant, driver) = holder(5);
     assert_eq!(places.take_named(None, tenant, driver), Err(Full::All));
