@@ -20,7 +20,7 @@ use common::place::Place;
 use common::{Server, boxbox, boxbox_within, in_time};
 
 /// Files that the nodes of these tests may open.
-const FILES: u32 = 256;
+const FILES: u32 = 320;
 /// Connections of an attack, if they are accepted: more than that, and fewer than this test itself may open anywhere.
 const CONNECTIONS: usize = 600;
 /// How often each of them asks; the API ends a connection that has asked for nothing for 5 s.
