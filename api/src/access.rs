@@ -100,7 +100,7 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
         request.extensions_mut().insert(Who { address, holder: None });
         return next.run(request).await;
     }
-    // Until it is answered nobody takes its connection's place.
+    // Until it is answered no other connection takes its place.
     let _busy = guest.busy();
     let let_in = reader(&guarded, request.headers(), request.uri()).and_then(|reader| {
         let who = Who { address, holder: reader.holder() };

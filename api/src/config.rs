@@ -13,7 +13,7 @@ use crate::client::Network;
 pub struct Config {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Address and port of a second listener for health and metrics alone, with connections and a thread of its own: what is done to
+    /// Address and port of a second listener for health and metrics alone, with separate connections and a separate thread: what is done to
     /// the API delays no probe. `None`: there is none.
     pub probes: Option<SocketAddr>,
     /// The tenant whose data a request without a grant may read, on a loopback address.

@@ -1,7 +1,7 @@
 //! [`Connections`]: who is connected. Where there are as many as there may be (in all, from one address, for one driver), the
 //! connection among them that has been idle longest gives its place to the new one, first those without a grant.
 //!
-//! So nobody is shut out by those who only hold a connection, however many they are and whatever they send to keep it: an idle
+//! So no client is shut out by those who only hold a connection, however many they are and whatever they send to keep it: an idle
 //! connection costs its client nothing to open again. A connection is idle while no request of it that may read is being answered: a head
 //! that comes slowly, an answer that is read slowly and what anybody may ask make nobody busy. What is being answered is bounded in
 //! time ([`Config::request_timeout`](crate::Config::request_timeout)) and by [`Heavy`](crate::heavy::Heavy).
@@ -28,7 +28,7 @@ pub(crate) struct Guest {
     id: u64,
     /// Whose connection it is.
     pub(crate) peer: IpAddr,
-    /// It is a proxy's, which stands for many: it counts for no address and no driver, and nobody takes its place.
+    /// It is a proxy's, which stands for many: it counts for no address and no driver, and no other connection takes its place.
     pub(crate) is_proxy: bool,
     /// Its place went to another: it must be closed.
     pub(crate) displaced: CancellationToken,
@@ -95,7 +95,7 @@ impl State {
         Some(open.displaced)
     }
 
-    /// Frees a place where `full` says that there is none for somebody of these groups. `false`: nobody there is idle.
+    /// Frees a place where `full` says that there is none for somebody of these groups. `false`: none of them is idle.
     fn displace(&mut self, full: Full, mut groups: impl Iterator<Item = Group>) -> bool {
         let scope = match full {
             Full::All | Full::Reserved => Some(Scope::All),

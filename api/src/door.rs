@@ -56,7 +56,7 @@ impl Door {
     async fn enter(&self, stream: TcpStream, peer: SocketAddr) {
         let peer = peer.ip().to_canonical();
         let Ok(guest) = self.connections.enter(peer, client::is_trusted(peer, &self.app.config.trusted_proxies)) else { return };
-        // Whoever was displaced for it closes now.
+        // The connection that was displaced for it closes now.
         let Ok(Ok(handle)) = tokio::time::timeout(CLOSE_WITHIN, self.handles.clone().acquire_owned()).await else { return };
         let (app, router, stopping) = (self.app.clone(), self.router.clone(), self.stopping.clone());
         tokio::spawn(async move {

@@ -109,14 +109,14 @@ impl Heavy {
 
 impl Drop for Heavy {
     fn drop(&mut self) {
-        // Whoever drops it may be async, where nothing may block.
+        // It may be dropped in async code, where nothing may block.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// A task that is cut off when nobody waits for it any more.
+/// A task that is cut off when its answer is not waited for any more.
 struct CutOff<T>(JoinHandle<T>);
 
 impl<T> Future for CutOff<T> {

@@ -9,7 +9,7 @@
 //!   other addresses cannot read it through a browser, and what a proxy passes on needs a grant. On any other address, and with
 //!   [`Config::always_grants`], every request except the probes, the page and the API's description needs a grant to read (W3), and
 //!   reads its tenant's data only.
-//! * Each request has a budget of memory and time, and nobody can take the places of all others: `heavy.rs`, `unread.rs`,
+//! * Each request has a budget of memory and time, and no client can take the places of all others: `heavy.rs`, `unread.rs`,
 //!   `connections.rs`.
 //!
 //! ```no_run

@@ -150,7 +150,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ApiErr
     Ok((listener, local_addr))
 }
 
-/// The listener for probes on a thread of its own: it ends when this is dropped.
+/// The listener for probes, on a separate thread: it ends when this is dropped.
 struct Probed(CancellationToken);
 
 impl Probed {

@@ -1,4 +1,4 @@
-//! What `boxbox-bench` (load) and `boxbox-attack` (attacks) are made of. Both start a server of their own and send to it alone.
+//! What `boxbox-bench` (load) and `boxbox-attack` (attacks) are made of. Both start a server and send to it alone.
 
 #![allow(unreachable_pub, missing_docs, reason = "no library for others: two programs share these modules")]
 

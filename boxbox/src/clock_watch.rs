@@ -6,7 +6,7 @@
 //!   clock          the believed time at the last look, Unix µs
 //!   clock.confirm  when a person said that this machine's clock is right, by that clock, Unix µs
 //! ```
-//! Whoever deletes by age takes [`WallClock::steady_us`] for the time now, and deletes nothing while [`WallClock::jump`] stands.
+//! Code that deletes by age takes [`WallClock::steady_us`] for the time now, and deletes nothing while [`WallClock::jump`] stands.
 
 use std::fs;
 use std::path::{Path, PathBuf};

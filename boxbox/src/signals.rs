@@ -23,7 +23,7 @@ pub async fn asked_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Whether whoever started this process had SIGHUP ignored. It is read once: a handler of ours replaces it.
+/// Whether SIGHUP was ignored when this process was started. It is read once: a handler of ours replaces it.
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     static IGNORED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| {

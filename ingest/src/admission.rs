@@ -232,7 +232,7 @@ mod tests {
         assert!(admission.peers.len() <= PEERS_MAX);
     }
 
-    /// Nobody's addresses are so many that they take the handshakes of all others: not one host's, not one network's.
+    /// Neither one host nor one network has so many addresses that it takes the handshakes of all others.
     #[test]
     fn a_network_of_ipv6_is_no_crowd() {
         let now = Instant::now();

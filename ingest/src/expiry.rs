@@ -9,8 +9,8 @@ use boxbox_schemas::wall::WallClock;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-/// The time by which grants expire: that of watched clocks, so that a wall clock that jumps closes nobody. Who is connected when a grant
-/// expires may use it a while longer, also on new connections: a race goes on to its end. Nobody begins with an expired grant.
+/// The time by which grants expire: that of watched clocks, so that a wall clock that jumps closes no connection. Who is connected when a grant
+/// expires may use it a while longer, also on new connections: a race goes on to its end. No client begins with an expired grant.
 #[derive(Clone, Debug)]
 pub struct ExpiryClock {
     /// The clocks of this machine, looked at often.

@@ -1,6 +1,6 @@
 //! [`Pace`]: how many bytes a second a driver, or a tenant, may send: enough for every honest client and for catching up after an
 //! outage, and no more than a small disk takes in. A stream that is ahead of its pace is read later; QUIC then stops the client, whose
-//! spool keeps what waits. Nobody is disconnected.
+//! spool keeps what waits. No client is disconnected.
 //!
 //! The state is one number, the time at which everything taken so far is paid for at the given rate, so taking costs a few nanoseconds
 //! for each record.
@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 pub struct Rate {
     /// Bytes a second.
     pub bytes_per_s: u64,
-    /// Bytes that may come at once, on top of that, by whoever has sent nothing for a while.
+    /// Bytes that may come at once, on top of that, from a sender that has sent nothing for a while.
     pub burst_bytes: u64,
 }
 
@@ -60,7 +60,7 @@ fn ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The paces of all who send, and of all who have sent so much that they still pay for it: reconnecting brings nobody a new burst.
+/// The paces of all who send, and of all who have sent so much that they still pay for it: reconnecting brings no new burst.
 #[derive(Debug)]
 pub(crate) struct Paces<K> {
     rate: Rate,
@@ -100,8 +100,8 @@ mod tests {
     const RATE: Rate = Rate { bytes_per_s: 1_000, burst_bytes: 500 };
 
     proptest! {
-        /// Whoever waits as told never gets more than the burst and the rate over any span of time, plus the one record that is taken whole,
-        /// and nobody waits who sends at less than the rate.
+        /// A sender that waits as told never gets more than the burst and the rate over any span of time, plus the one record that is taken whole,
+        /// and a sender below the rate never waits.
         #[test]
         fn nobody_gets_more_than_the_rate(takes in proptest::collection::vec((1usize..400, 0u64..2_000), 1..100)) {
             let (pace, mut now, mut taken) = (Pace::new(RATE), Duration::from_secs(5), Vec::<(Duration, usize)>::new());

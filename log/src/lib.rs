@@ -69,7 +69,7 @@ pub trait Log: Send + Sync + 'static {
     /// The offsets that can be read now.
     async fn bounds(&self, partition: u32) -> Result<Bounds, LogError>;
 
-    /// Nobody needs the records of `partition` below `below` any more: whoever processes the log has them, durably. A log in a folder
+    /// The records of `partition` below `below` are not needed any more: what processes the log has them, durably. A log in a folder
     /// removes by size and age only what was released (see [`embedded::Options::retain_unreleased`]); others do nothing.
     fn release(&self, partition: u32, below: Offset) {
         let _ = (partition, below);

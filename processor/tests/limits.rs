@@ -109,7 +109,7 @@ fn sessions(n: u32) -> Vec<Bytes> {
     (0..n).flat_map(open).collect()
 }
 
-/// What is sent beside, in a session of its own.
+/// What is sent beside, in another session.
 fn honest() -> Vec<Bytes> {
     Client::laps(2, "bert", 1, 300, 4)
 }

@@ -163,7 +163,7 @@ async fn the_log_removes_nothing_that_a_store_has_not_committed() {
     assert!(start > end / 2 && start < end, "{start} of {end}");
     running.stop().await;
 
-    // A start goes on where it was; and what comes while nobody processes is kept.
+    // A start goes on where it was; and what comes while no processor runs is kept.
     drop(log);
     let log = open(folder.path());
     feed(&log, second);

@@ -1,17 +1,17 @@
 //! [`Places`]: how many connections (or requests) there are, and how many of them come from one address, from one network, for
-//! one driver and for one tenant. The edge and the API count with it, so that nobody can take the places of all others. Pure:
+//! one driver and for one tenant. The edge and the API count with it, so that no client can take the places of all others. Pure:
 //! no clock, no I/O.
 //!
 //! A place is taken before it is known for whom: by its address alone. Once a grant was shown it is *named*, and counts for
 //! that driver and tenant too. [`Caps::reserved`] places are for named ones: those without a name never fill a server. A server
-//! needs a short deadline for its unnamed places, because whoever comes with a grant comes through one of them.
+//! needs a short deadline for its unnamed places, because a client with a grant comes through one of them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::{DriverId, TenantId};
 
-/// How many places there are at most. A cap that is at least [`Caps::all`] has no effect of its own.
+/// How many places there are at most. A cap that is at least [`Caps::all`] has no effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caps {
     /// In all.

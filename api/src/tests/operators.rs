@@ -94,7 +94,7 @@ async fn without_stores_health_and_metrics_are_all_there_is() {
     running.await.unwrap().unwrap();
 }
 
-/// The second connection takes the place of the first, and while that is answered nobody takes it; long answers wait for each other.
+/// The second connection takes the place of the first, and while that is answered no other takes it; long answers wait for each other.
 async fn displaced_and_turned_away(server: &Server) {
     let _idle = TcpStream::connect(server.addr).await.unwrap();
     let slow = super::places::busy_with_one().await;

@@ -1,4 +1,4 @@
-//! Nobody takes the places of all others: connections that are only held, requests that take long, answers that nobody reads; and
+//! No client takes the places of all others: connections that are only held, requests that take long, answers that are not read; and
 //! the probes beside all that.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -241,7 +241,7 @@ async fn what_a_proxy_passes_on_needs_a_grant() {
     assert_eq!(asked(strict.probes.unwrap(), [127, 0, 0, 1], "/readyz", "").await, Some(200));
 }
 
-/// Whatever fills the API: probes have a listener, places and a thread of their own.
+/// Probes are answered whatever fills the API: they have a separate listener, with separate places and a separate thread.
 #[tokio::test(flavor = "current_thread")]
 async fn probes_are_answered_whatever_is_done_to_the_api() {
     let server = Server::with(Config { probes: Some((Ipv4Addr::LOCALHOST, 0).into()), ..few() }, vec![]).await;

@@ -263,7 +263,7 @@ fn many_long_answers_at_once_take_the_memory_of_a_few() {
     });
 }
 
-/// Answers that nobody reads are in memory: as many as there is room for.
+/// Answers that are not read are in memory: as many as there is room for.
 #[test]
 fn answers_that_nobody_reads_are_bounded() {
     let _alone = alone();

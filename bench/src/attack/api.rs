@@ -1,4 +1,4 @@
-//! Attacks on the API: connections that do nothing, and its heaviest requests. Each runs on threads of its own.
+//! Attacks on the API: connections that do nothing, and its heaviest requests. Each runs on separate threads.
 
 use std::io::Write;
 use std::net::TcpStream;

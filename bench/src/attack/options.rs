@@ -7,7 +7,7 @@ use clap::Parser;
 use super::shapes::Shape;
 use crate::server::Launch;
 
-/// Attacks a server of its own beside honest cars, and says what the honest cars noticed of it
+/// Starts a server, attacks it beside honest cars, and says what the honest cars noticed of it
 ///
 /// The server runs on a loopback address, in a folder that is deleted afterwards. The exit code is 0 if the server held: it was not
 /// ended, no honest car lost its connection or a frame, each watched lap came to the API, and the server starts again afterwards.

@@ -70,7 +70,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// The records of connection `number` of a shape. Each connection has sessions of its own.
+    /// The records of connection `number` of a shape. No two connections share a session.
     pub fn new(shape: Shape, number: u32) -> Self {
         // The honest cars' sessions have small ids.
         let source = Source { sim: Sim::SYNTHETIC, id: (u128::from(shape as u8) << 64) | (u128::from(number) << 96) | 1 << 90, session_num: 0 };

@@ -1,4 +1,4 @@
-//! `boxbox-attack` sends to a server of its own what a hostile or broken client could, beside honest cars, and says what these
+//! `boxbox-attack` starts a server and sends to it what a hostile or broken client could, beside honest cars, and says what these
 //! noticed of it. See `--help`.
 
 use clap::Parser;

@@ -63,7 +63,7 @@ impl StoredLives {
     }
 }
 
-/// Try to open the store until it is open, or nobody asks any more.
+/// Try to open the store until it is open, or until it is not needed any more.
 async fn open_later(login: Login, opening: Weak<Opening>, mut why: String) {
     let mut pause = RETRY_FIRST;
     while opening.strong_count() > 0 {

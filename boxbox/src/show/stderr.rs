@@ -17,13 +17,13 @@ struct Waiting {
     left_out: usize,
 }
 
-/// A writer to standard error for logs and notes. Each write is one line or more. It never fails: nobody is left to be told.
+/// A writer to standard error for logs and notes. Each write is one line or more. It never fails, because the failure could not be shown.
 pub struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         match &mut *WAITING.lock() {
-            // A terminal that was closed takes no text; whoever drains because of that must not fail by it.
+            // A terminal that was closed takes no text; a service that drains because of that must not fail by it.
             None => drop(io::stderr().lock().write_all(text)),
             Some(waiting) => {
                 if waiting.lines.len() == WAITING_MAX {

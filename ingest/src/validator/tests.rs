@@ -27,7 +27,7 @@ fn gap(first: u64, next: u64) -> Bytes {
     frames::sealed(prelude(Kind::GAP, first, 1), &[GapFrame { next, ..GapFrame::default() }])
 }
 
-/// Whoever claims to have been acked far beyond any stream is refused by a name, and an honest client resumes where it likes.
+/// A client that claims to have been acked far beyond any stream is refused by a name, and an honest client resumes where it likes.
 #[test]
 fn a_base_far_ahead_and_an_endless_gap_are_refused() {
     for base in [FIRST_BASE_MAX + 1, 1 << 40, (1 << 48) - 10] {

@@ -95,7 +95,7 @@ async fn a_long_wait_is_told() {
     world.stop().await;
 }
 
-/// Whoever claims that it was acked farther than any stream gets is refused by a name; an honest client resumes where it likes.
+/// A client that claims that it was acked farther than any stream gets is refused by a name; an honest client resumes where it likes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_base_far_ahead_is_refused() {
     let world = World::new().await;

@@ -104,7 +104,7 @@ impl Retention {
         }
     }
 
-    /// Tell operators what the partition keeps, and whether it keeps more than it should because nobody has processed it.
+    /// Tell operators what the partition keeps, and whether it keeps more than it should because it is not processed yet.
     fn measure(&mut self, partition: &Partition) {
         let released = partition.released.load(Relaxed);
         let (sealed, unreleased) = {

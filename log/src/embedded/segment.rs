@@ -102,7 +102,7 @@ pub(super) struct Partition {
     pub(super) queue: Queue,
     pub(super) segments: RwLock<Segments>,
     pub(super) durable: watch::Sender<Durable>,
-    /// Nobody needs what is below.
+    /// What is below is not needed any more.
     pub(super) released: AtomicU64,
 }
 

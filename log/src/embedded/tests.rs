@@ -223,7 +223,7 @@ fn old_segments_go_and_the_rest_is_gapless() {
     fill(&log, 1, 1_000);
 }
 
-/// What nobody has processed stays, however large and old it is; what was released goes by size and by age, and by age only if the clock
+/// What is not processed yet stays, however large and old it is; what was released goes by size and by age, and by age only if the clock
 /// can be believed. What is kept can be seen.
 #[test]
 fn only_what_was_released_is_removed() {

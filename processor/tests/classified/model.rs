@@ -174,7 +174,7 @@ fn row(drawn: &Drawn, truth: &Truth, car: usize, c: &CarTruth, (end_us, most): (
     let last = c.passed.iter().skip(1).position(|p| p.at_us >= end_us).map(|i| i + 1);
     let finishes = last.filter(|_| !stopped);
     let counting = match (finishes, last) {
-        // Nobody has more laps than the winner.
+        // No car has more laps than the winner.
         (Some(line), _) => line.min(most),
         (None, Some(line)) => line - 1,
         (None, None) => c.passed.len().saturating_sub(1),

@@ -120,7 +120,7 @@ fn formula1(points: &[i64], partial: Vec<Partial>) -> Ruleset {
     }
 }
 
-/// One point for the fastest lap, if it is one of the first ten; else nobody has it.
+/// One point for the fastest lap, if it is one of the first ten; else it is not given.
 fn with_fastest_lap(ruleset: Ruleset, min_distance: Option<Points>) -> Ruleset {
     let fastest = Bonus { top: Some(10), classified: true, min_distance, ..bonus(BonusKind::FastestLap, 1) };
     Ruleset { race: PointsRules { bonuses: vec![fastest], ..ruleset.race }, ..ruleset }

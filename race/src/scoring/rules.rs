@@ -126,7 +126,7 @@ options! {
     }
     /// Who gets a bonus whose holder may not have it.
     Ineligible {
-        /// Nobody.
+        /// It is not given.
         #[default]
         Nobody,
         /// The best that may.
@@ -228,7 +228,7 @@ pub enum BonusKind {
     FastestLap,
     /// Led at least one lap.
     LedALap,
-    /// Led most laps; nobody, if nobody led.
+    /// Led most laps; not given if no car led.
     MostLapsLed,
     /// At most so many incident points.
     Clean(u32),

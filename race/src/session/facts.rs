@@ -1,7 +1,7 @@
 //! [`Facts`]: what all streams say about laps, with an index by the time at which laps end, so that a lap and a rewind cost what they
 //! change and not what a session has.
 //!
-//! Facts that a rewind undid are kept, because their laps must not come back with a lower revision, but they are in nobody's way: of
+//! Facts that a rewind undid are kept, because their laps must not come back with a lower revision, but they cost no other fact anything: of
 //! them only the highest revision is looked at.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -153,7 +153,7 @@ impl SessionView {
         }
         let pit_visits = if at_us.is_some() { self.pit_visits.all() } else { &[] };
         let mut cars = timing::with_laps_begun_by_others(self.cars.all());
-        // Nobody drives for more laps than the winner has completed (`race.counts`).
+        // No car drives for more laps than the winner has completed (`race.counts`).
         let beyond = |car: &CarNow| counting.at_most.is_some_and(|most| car.lap > most);
         if cars.iter().any(beyond) {
             cars.to_mut().iter_mut().filter(|car| beyond(car)).for_each(|car| car.lap = 0);

@@ -80,7 +80,7 @@ proptest! {
         let classified = classify(&cars, &[], &ClassificationRules::default()).iter().filter(|car| car.status == Standing::Classified).count();
         let whole: Points = points_rules().table.into_iter().take(classified).sum();
         let scored: Points = totals(&cars, &[], &points_rules()).into_values().sum();
-        // A shared last scoring place shares points of places that nobody else has; never more than the table.
+        // A shared last scoring place shares points of places that no other car has; never more than the table.
         prop_assert!(scored <= points_rules().table.into_iter().sum());
         prop_assert!(classified < 10 || scored >= whole);
     }

@@ -1,4 +1,4 @@
-//! What [`Places`] never lets happen, whoever comes and goes.
+//! What [`Places`] never lets happen, in any order of coming and going.
 
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn full_by_hand(held: &[Place], address: Option<IpAddr>) -> Option<Full> {
 }
 
 proptest! {
-    /// Whatever comes, is named and leaves: no cap is exceeded, nobody is refused below the caps, and nothing stays counted.
+    /// Whatever comes, is named and leaves: no cap is exceeded, no client is refused below the caps, and nothing stays counted.
     #[test]
     fn caps_hold_and_nothing_is_kept(steps in proptest::collection::vec(step(), 0..200)) {
         let (mut places, mut held) = (Places::new(CAPS), Vec::<Place>::new());

@@ -222,7 +222,7 @@ pub(crate) async fn by_age_a_part_goes_in_a_day<F: ArchiveFixture>(f: &F) {
     }
     let second = remove_all(&store, at(1_024)).await;
     assert!(a_part(second, all - first) && second > 0, "a day later it goes on: {second}");
-    // However the clock goes on, each of these is a day of its own at most; set back, what was removed is not forgotten.
+    // However the clock goes on, each of these is one day at most; set back, what was removed is not forgotten.
     for hour in [1_025, 900, 0, -5_000] {
         assert_eq!(remove_all(&store, at(hour)).await, 0, "hour {hour}");
     }
