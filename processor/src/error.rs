@@ -52,7 +52,7 @@ pub enum ProcessorError {
     },
     /// Retention has removed records before they were processed.
     #[error(
-        "partition {partition}: the log has removed the records from offset {next} up to {start}, and the store was restored to a state before them. Restore a newer copy of the store; or start once with --skip-removed to go on behind them, and then run `boxbox recompute` for sessions that the archive has whole"
+        "partition {partition}: the log has removed the records from offset {next} up to {start} before they were processed: the store was restored to a state before them, or nothing processed the log for longer than it keeps records. Restore a newer copy of the store; or start once with --skip-removed to go on behind them, and then run `boxbox recompute` for sessions that the archive has whole"
     )]
     Removed {
         /// The partition.

@@ -11,7 +11,7 @@ mod sessions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxbox_log::{Log, Offset, Reader};
+use boxbox_log::{Log, LogError, Offset, Reader};
 use boxbox_schemas::results::Checkpoint;
 use boxbox_store::Step;
 use tokio::sync::broadcast;
@@ -28,6 +28,8 @@ use crate::time::{Time, now_us};
 
 /// How long to wait for the record at the checkpoint. It is durable, so it must come.
 const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
+/// How often to look for a position that the log removes while it is looked for.
+const RESUME_ATTEMPTS: u32 = 10;
 /// How long to wait for the log's bounds if only the status needs them.
 const BOUNDS_WAIT: Duration = Duration::from_secs(1);
 
@@ -88,11 +90,10 @@ impl PumpContext {
     /// Open the log just after `checkpoint` (E7). If the log has removed what follows there, go on with its oldest record if the
     /// configuration says so, and count what is missing.
     async fn resume(&self, checkpoint: Option<&Checkpoint>) -> Result<LogPosition, ProcessorError> {
-        let (log, partition) = (&*self.log, self.partition);
-        let position = match resume(log, partition, checkpoint).await {
+        let position = match self.settled(checkpoint).await {
             Err(ProcessorError::Removed { next, start, .. }) if self.shared.config.skip_removed => {
                 self.missing(next, start);
-                resume(log, partition, None).await?
+                self.settled(None).await?
             }
             other => other?,
         };
@@ -100,6 +101,36 @@ impl PumpContext {
             self.missing(0, position.next);
         }
         Ok(position)
+    }
+
+    /// A read at `next` failed with `error`. If the log has removed what is there, go on behind it if the configuration says so, else say what
+    /// a person can do; any other error is returned as it is.
+    pub(crate) async fn beyond_removed(&self, next: Offset, error: LogError) -> Result<LogPosition, ProcessorError> {
+        if !matches!(error, LogError::OutOfRange { .. }) {
+            return Err(error.into());
+        }
+        let (log, partition) = (&*self.log, self.partition);
+        let start = log.bounds(partition).await?.start;
+        if start <= next {
+            return Err(error.into());
+        }
+        if !self.shared.config.skip_removed {
+            return Err(ProcessorError::Removed { partition, next, start });
+        }
+        let position = self.settled(None).await?;
+        self.missing(next, position.next);
+        Ok(position)
+    }
+
+    /// As [`resume`], in a log that may remove its oldest records meanwhile.
+    async fn settled(&self, checkpoint: Option<&Checkpoint>) -> Result<LogPosition, ProcessorError> {
+        let mut attempts = 1..RESUME_ATTEMPTS;
+        loop {
+            match resume(&*self.log, self.partition, checkpoint).await {
+                Err(ProcessorError::Log(LogError::OutOfRange { .. })) if attempts.next().is_some() => {}
+                other => return other,
+            }
+        }
     }
 
     fn missing(&self, next: Offset, start: Offset) {
@@ -200,15 +231,6 @@ impl Backoff {
     }
 }
 
-/// Open a reader at `next`. The pump has read up to there before, so the log needs no check.
-pub(crate) async fn reopen_reader(log: &dyn Log, partition: u32, next: Offset) -> Result<Box<dyn Reader>, ProcessorError> {
-    let start = log.bounds(partition).await?.start;
-    if next < start {
-        return Err(ProcessorError::Removed { partition, next, start });
-    }
-    Ok(log.reader(partition, next).await?)
-}
-
 /// Open the log just after `checkpoint`, after checking that the checkpoint belongs to this log (E7).
 pub(crate) async fn resume(log: &dyn Log, partition: u32, checkpoint: Option<&Checkpoint>) -> Result<LogPosition, ProcessorError> {
     let bounds = log.bounds(partition).await?;
@@ -234,7 +256,7 @@ pub(crate) async fn resume(log: &dyn Log, partition: u32, checkpoint: Option<&Ch
     // One byte at most means one record.
     let first = reader.next(1, CHECKPOINT_WAIT).await?;
     let Some(entry) = first.first() else {
-        return Err(boxbox_log::LogError::Unavailable(format!("partition {partition} gave no record at offset {offset}")).into());
+        return Err(LogError::Unavailable(format!("partition {partition} gave no record at offset {offset}")).into());
     };
     if entry.offset != offset || crc32c::crc32c(&entry.record) != checkpoint.crc {
         return Err(ProcessorError::OtherRecord { partition, offset });

@@ -7,15 +7,16 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use boxbox_log::Log;
 use boxbox_log::embedded::{EmbeddedLog, Options};
+use boxbox_log::memory::MemoryLog;
+use boxbox_log::{Bounds, Completions, Limits, Log, LogError, Offset, Reader, Writer};
 use boxbox_processor::{Config, Phase, Processor, Status};
 use boxbox_schemas::results::Span;
-use boxbox_schemas::{DriverId, SessionId, StreamKey, TenantId};
+use boxbox_schemas::{DriverId, LogId, SessionId, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Removed, Retention, Sessions, Steps, StoreError};
 use boxbox_testkit::wait::until;
@@ -233,4 +234,71 @@ async fn a_store_older_than_the_log_stops_or_goes_on_as_the_person_says() {
     running.level(&log).await;
     assert_eq!(running.status.partitions()[0].results.phase, Phase::Working);
     running.stop().await;
+}
+
+/// A log that removes its oldest records whenever somebody has opened a reader and has not read yet.
+struct Hasty {
+    inner: MemoryLog,
+    /// How many more records it removes each time, and how often yet.
+    each: u64,
+    times: AtomicU64,
+}
+
+#[async_trait]
+impl Log for Hasty {
+    fn id(&self) -> &LogId {
+        self.inner.id()
+    }
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+    fn writer(&self, completions: Arc<dyn Completions>) -> Result<Box<dyn Writer>, LogError> {
+        self.inner.writer(completions)
+    }
+    async fn reader(&self, partition: u32, from: Offset) -> Result<Box<dyn Reader>, LogError> {
+        let reader = self.inner.reader(partition, from).await;
+        if self.times.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            let start = self.inner.bounds(partition).await?.start;
+            self.inner.remove_below(partition, start + self.each);
+        }
+        reader
+    }
+    async fn bounds(&self, partition: u32) -> Result<Bounds, LogError> {
+        self.inner.bounds(partition).await
+    }
+}
+
+/// Records that are removed between a look for the oldest and the read of it: the partition stops with words that say what to do, or goes
+/// on behind them as often as that happens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_while_it_is_about_to_be_read_is_a_gap_too() {
+    let records = Client::laps(1, "anna", 1, 300, 8);
+    for skip_removed in [false, true] {
+        let log = Arc::new(Hasty { inner: MemoryLog::inline(1, Limits::default()), each: 5, times: AtomicU64::new(4) });
+        append(&*log, &records);
+        let (results, archive) = (MemoryResults::new(), MemoryArchive::new());
+        let processor = Processor::new(Config { skip_removed, ..config() }, log.clone(), Arc::new(results.clone()), Arc::new(archive.clone()));
+        let (status, stop) = (processor.status(), CancellationToken::new());
+        let work = tokio::spawn(processor.run(stop.clone()));
+        let pumps = || {
+            let at = status.partitions()[0].clone();
+            [at.results, at.archive]
+        };
+        if skip_removed {
+            let end = records.len() as u64;
+            until("both have what is left", || pumps().iter().all(|pump| pump.committed >= end)).await;
+            stop.cancel();
+            work.await.unwrap().unwrap();
+            assert!(!results.laps(&tenant(), &session(1), &Default::default(), None, 100).await.unwrap().is_empty());
+        } else {
+            until("one of them stops", || pumps().iter().any(|pump| matches!(pump.phase, Phase::Stopped(_)))).await;
+            for pump in pumps() {
+                if let Phase::Stopped(why) = pump.phase {
+                    assert!(why.contains("--skip-removed"), "{why}");
+                }
+            }
+            stop.cancel();
+            let _ = work.await;
+        }
+    }
 }

@@ -27,7 +27,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::relay::{Follower, Taken};
-use super::{Backoff, LogPosition, PumpContext, reopen_reader};
+use super::{Backoff, LogPosition, PumpContext};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
 use crate::recompute::closing;
@@ -91,13 +91,33 @@ impl RecordSource {
             Some(own) => own,
             None => {
                 ctx.shared.metrics.archive_readers.increment(1);
-                reopen_reader(&*ctx.log, ctx.partition, self.next).await?
+                self.reopen(ctx).await?
             }
         };
-        let batch = self.own.insert(own).next(bytes, wait).await?;
+        let batch = match self.own.insert(own).next(bytes, wait).await {
+            Ok(batch) => batch,
+            Err(error) => {
+                let beyond = ctx.beyond_removed(self.next, error).await?;
+                (self.own, self.next, self.end) = (Some(beyond.reader), beyond.next, beyond.end);
+                return Ok(Vec::new());
+            }
+        };
         self.next = batch.last().map_or(self.next, |entry| entry.offset + 1);
         self.end = self.own.as_ref().map_or(self.end, |own| own.end());
         Ok(batch)
+    }
+
+    /// A reader of this pump at its position, or behind what the log has removed. The pump has read up to there before, so the log needs no
+    /// check.
+    async fn reopen(&mut self, ctx: &PumpContext) -> Result<Box<dyn Reader>, ProcessorError> {
+        match ctx.log.reader(ctx.partition, self.next).await {
+            Ok(reader) => Ok(reader),
+            Err(error) => {
+                let beyond = ctx.beyond_removed(self.next, error).await?;
+                (self.next, self.end) = (beyond.next, beyond.end);
+                Ok(beyond.reader)
+            }
+        }
     }
 }
 

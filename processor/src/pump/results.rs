@@ -94,8 +94,19 @@ impl ResultsPump {
                 }
                 Err(error) => {
                     // Commit what was read before, because the log may be away for long. The reader keeps its position.
-                    if !self.commit(None).await? || !backoff.pause(&self.ctx, "read the log", error.into()).await? {
+                    if !self.commit(None).await? {
                         return Ok(());
+                    }
+                    match self.ctx.beyond_removed(position.next, error).await {
+                        Ok(beyond) => {
+                            position = beyond;
+                            self.feeder.begin(position.next, position.end);
+                        }
+                        Err(error) => {
+                            if !backoff.pause(&self.ctx, "read the log", error).await? {
+                                return Ok(());
+                            }
+                        }
                     }
                     continue;
                 }
