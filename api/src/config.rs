@@ -35,6 +35,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// A client that reads nothing of its answer for this long is disconnected.
     pub write_timeout: Duration,
+    /// Memory of all answers that are being made, MiB; at least [`Config::ANSWERS_MIB_LEAST`].
+    pub answers_mib: u32,
     /// When stopping: time limit for requests that are being answered.
     pub drain: Duration,
 }
@@ -52,12 +54,18 @@ impl Default for Config {
             header_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
+            answers_mib: Self::ANSWERS_MIB_MOST,
             drain: Duration::from_secs(5),
         }
     }
 }
 
 impl Config {
+    /// The memory that one answer about the longest session takes, MiB: with less, there would be none.
+    pub const ANSWERS_MIB_LEAST: u32 = 144;
+    /// Two such answers at once, MiB: more would only compete for the threads that make them.
+    pub const ANSWERS_MIB_MOST: u32 = 288;
+
     /// The places of connections. A quarter is for those with a grant, and no driver and no tenant can take all of that.
     pub(crate) fn places(&self) -> Caps {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

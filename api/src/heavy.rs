@@ -1,7 +1,7 @@
 //! [`Heavy`]: the requests that take much memory or time to answer. They share a bounded amount of memory, run on threads of their
 //! own, and take turns: each driver, tenant and address has a few at once, and what is over that waits, in a bounded number.
 //!
-//! So the memory of all answers that are made is [`MEMORY_MIB`] at most, whatever is asked and however often, and nobody's questions
+//! So the memory of all answers that are made is [`Config::answers_mib`] at most, whatever is asked and however often, and nobody's questions
 //! delay those of others for longer than the one that is being answered. What is answered and not read yet is counted by
 //! [`Unread`](crate::unread::Unread).
 
@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::config::Config;
 use crate::metrics::ApiMetrics;
 use crate::paths;
 use crate::problem::Problem;
@@ -23,9 +24,6 @@ use crate::turns::Turns;
 use crate::unread::Unread;
 use crate::who::Who;
 
-/// Memory of all heavy answers that are being made, MiB: two about the longest session, or some more about laps. With the answers that
-/// are not read yet and the process itself it fits the 512 MiB of docker-compose.yml.
-const MEMORY_MIB: u32 = 288;
 /// Threads that make heavy answers.
 const THREADS: usize = 2;
 /// Heavy requests that are answered at once. A driver has some at once, so that a page with several pictures is whole at once, and a
@@ -52,7 +50,7 @@ pub(crate) fn weight_mib(route: &str) -> Option<u32> {
         }
         "/api/v1/compare" | "/api/v1/compare.svg" => Some(96),
         // All laps of a session, or all rows; and what is new here, until it says that it takes less.
-        _ if route.starts_with("/api/") && route != "/api/health" => Some(144),
+        _ if route.starts_with("/api/") && route != "/api/health" => Some(Config::ANSWERS_MIB_LEAST),
         _ => None,
     }
 }
@@ -61,6 +59,7 @@ pub(crate) struct Heavy {
     admitted: Arc<Turns>,
     running: Arc<Turns>,
     memory: Arc<Semaphore>,
+    memory_mib: u32,
     unread: Arc<Unread>,
     wait: Duration,
     /// Present until it is dropped.
@@ -68,13 +67,15 @@ pub(crate) struct Heavy {
 }
 
 impl Heavy {
-    /// `wait`: how long a request waits for its turn.
-    pub(crate) fn new(wait: Duration) -> std::io::Result<Self> {
+    /// `memory_mib`: as [`Config::answers_mib`]. `wait`: how long a request waits for its turn.
+    pub(crate) fn new(memory_mib: u32, wait: Duration) -> std::io::Result<Self> {
+        let memory_mib = memory_mib.max(Config::ANSWERS_MIB_LEAST);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).thread_name("api-heavy").enable_all().build()?;
         Ok(Self {
             admitted: Turns::new(ADMITTED),
             running: Turns::new(RUNNING),
-            memory: Arc::new(Semaphore::new(MEMORY_MIB as usize)),
+            memory: Arc::new(Semaphore::new(memory_mib as usize)),
+            memory_mib,
             unread: Arc::new(Unread::new()),
             wait,
             runtime: Some(runtime),
@@ -87,7 +88,7 @@ impl Heavy {
         let turn = async {
             let running = self.running.wait(&who).await;
             // It is never closed.
-            let memory = self.memory.clone().acquire_many_owned(weight_mib.min(MEMORY_MIB)).await.map_err(|_| Refusal::Stopping)?;
+            let memory = self.memory.clone().acquire_many_owned(weight_mib.min(self.memory_mib)).await.map_err(|_| Refusal::Stopping)?;
             Ok((running, memory))
         };
         let (running, memory) = tokio::time::timeout(self.wait, turn).await.map_err(|_| Refusal::Busy)??;

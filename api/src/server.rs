@@ -81,7 +81,7 @@ impl Api {
             stores,
             log: log.map(Appender::new),
             authority,
-            heavy: Heavy::new(config.request_timeout.mul_f32(0.6)).map_err(ApiError::Threads)?,
+            heavy: Heavy::new(config.answers_mib, config.request_timeout.mul_f32(0.6)).map_err(ApiError::Threads)?,
             through_proxies: Turns::new(config.places()),
             config,
             checks,

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "this is a program: no other crate uses it, and pub marks what a module offers to the others")]
 
 mod access;
+mod allocator;
 mod cli;
 mod clock_watch;
 mod data;
@@ -33,13 +34,11 @@ fn private_files() {
 #[cfg(not(unix))]
 fn private_files() {}
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How long the clients of a Kafka log may take to close: a broker that does not answer must not keep the program running.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> std::process::ExitCode {
+    allocator::give_back_at_once();
     cli::secret::hide();
     let cli = cli::Cli::of_process();
     private_files();

@@ -45,7 +45,16 @@ impl Pace {
 
     /// Take `bytes`, which were received at `now`; returns how long to wait before more is read.
     pub(crate) fn take(&self, bytes: usize, now: Duration) -> Duration {
-        let (now, cost) = (ns(now), self.rate.ns_for(bytes as u64));
+        self.add(self.rate.ns_for(bytes as u64), now)
+    }
+
+    /// As [`Pace::take`], for what may be sent in `time`.
+    pub(crate) fn take_time(&self, time: Duration, now: Duration) -> Duration {
+        self.add(ns(time), now)
+    }
+
+    fn add(&self, cost: u64, now: Duration) -> Duration {
+        let now = ns(now);
         let add = |paid_at: u64| paid_at.max(now).saturating_add(cost);
         let before = self.paid_at.fetch_update(Relaxed, Relaxed, |paid_at| Some(add(paid_at))).unwrap_or(now);
         Duration::from_nanos(add(before).saturating_sub(now).saturating_sub(self.burst_ns))

@@ -34,5 +34,5 @@ pub use config::Config;
 pub use counts::Counts;
 pub use error::ProcessorError;
 pub use metrics::ProcessorMetrics;
-pub use processor::Processor;
+pub use processor::{Feed, Processor};
 pub use status::{PartitionStatus, Phase, PumpStatus, Status};

@@ -22,6 +22,18 @@ use crate::time::{self, Time};
 /// steps are in the store.
 const FEED_STEPS: usize = 256;
 
+/// Steps as they are committed. It keeps steps in memory only while somebody subscribes.
+#[derive(Clone, Debug)]
+pub struct Feed(broadcast::Sender<Arc<Step>>);
+
+impl Feed {
+    /// The steps from now on. A receiver that lags loses steps, which are in the store. A step that was committed just before a crash may
+    /// never come. Drop the receiver when it is not read any more, because the steps that it has not read are kept for it.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Step>> {
+        self.0.subscribe()
+    }
+}
+
 /// Turns the log into results. See the [crate's documentation](crate).
 pub struct Processor {
     log: Arc<dyn Log>,
@@ -56,10 +68,9 @@ impl Processor {
         self
     }
 
-    /// A feed of the steps as they are committed. A receiver that lags loses steps, which are in the store. A step that was committed
-    /// just before a crash may never come over a feed.
-    pub fn feed(&self) -> broadcast::Receiver<Arc<Step>> {
-        self.shared.feed.subscribe()
+    /// The feed of steps, which outlives [`Processor::run`].
+    pub fn feed(&self) -> Feed {
+        Feed(self.shared.feed.clone())
     }
 
     /// A live view of the processor's status; it outlives [`Processor::run`].

@@ -252,6 +252,8 @@ fn the_rows_of_a_stream_are_bounded() {
         let incidents = |tick: &u32| CarFrame { incident_count: (tick / TICK_STEP) as u16, ..client.frame(*tick) };
         let frames: Vec<CarFrame> = ticks.iter().map(incidents).collect();
         client.put(Kind::CAR, frames.len() as u16, frames.len() as u64, &payload(&frames));
+        // In this time more is given back to the driver than a record adds.
+        client.wait(Duration::from_secs(240));
     }
     let outcome = Outcome::of(&client.records);
     assert!(outcome.refused("rows") > 1_000, "{:?}", outcome.counts.refused);

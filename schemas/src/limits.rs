@@ -57,12 +57,12 @@ pub const DRIVER_RUNS_PER_SESSION: usize = 100;
 /// room for parts of laps, and for cars that are put back.
 pub const CAR_LAPS_PER_MINUTE: usize = 30;
 /// Rows (visits to the pits, flags, incidents, states of the session) of one stream: 24 hours of 64 cars have about 15,000.
-pub const STREAM_ROWS_MAX: usize = 25_000;
+pub const STREAM_ROWS_MAX: usize = 16_000;
 /// Descriptions of one session by all runs of one driver, bytes: every run in which a grid of 64 cars is described may have one.
 pub const DRIVER_META_MAX_BYTES: usize = 1 << 20;
-/// What a driver may make a partition keep at once, bytes: laps, rows, streams, descriptions. A recording of four hours of 64 cars needs
-/// about 15 MB.
-pub const DRIVER_KEPT_MAX_BYTES: u64 = 24 << 20;
+/// What a driver may make a partition keep at once, bytes: laps, rows, streams, descriptions. A recording of three hours of 64 cars needs
+/// about 11 MB; in four partitions all that fits into the memory for sessions of a small server.
+pub const DRIVER_KEPT_MAX_BYTES: u64 = 12 << 20;
 /// What a fact about a lap keeps, with the lap that is chosen and their indices, bytes, about.
 pub const LAP_BYTES: u64 = 1_500;
 /// What a row of another kind keeps, bytes, about.

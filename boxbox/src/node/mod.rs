@@ -15,8 +15,8 @@ use anyhow::{Context, bail};
 use boxbox_api::{Api, Check};
 use boxbox_ingest::{Edge, ExpiryClock};
 use boxbox_log::{Kept, Log};
-use boxbox_processor::Processor;
 use boxbox_processor::time::Believed;
+use boxbox_processor::{Feed, Processor};
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wall::WallClock;
@@ -54,7 +54,7 @@ pub struct Node {
     api: Option<SocketAddr>,
     probes: Option<SocketAddr>,
     sessions: Option<Arc<dyn Sessions>>,
-    feed: Option<broadcast::Receiver<Arc<Step>>>,
+    feed: Option<Feed>,
     // In the order in which they stop: the edge drains first, the API answers to the end.
     services: Vec<Service>,
     failed: CancellationToken,
@@ -203,7 +203,7 @@ impl Node {
     }
     /// Committed steps from now on.
     pub fn feed(&self) -> Option<broadcast::Receiver<Arc<Step>>> {
-        self.feed.as_ref().map(broadcast::Receiver::resubscribe)
+        self.feed.as_ref().map(Feed::subscribe)
     }
     /// The sessions.
     ///

@@ -25,6 +25,9 @@ use crate::validator::{Abilities, Validator, close_code};
 const RECORDS_A_TURN: u32 = 64;
 /// A stream that is ahead of its pace by less goes on: timers are not more exact.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
+/// A new stream counts as much as a driver may send in this time, because what is known of it stays for as long as the archive: at the usual
+/// limits a driver begins 128 at once after a pause, and then eight a second. A client that connects anew each second needs three.
+const STREAM_COSTS: Duration = Duration::from_millis(125);
 /// How often a client is told that it waits; well below [`boxbox_schemas::limits::ACK_SILENCE_MS`].
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Pause before the next attempt when the log is full. The edge's limits are below the log's, so this is rare.
@@ -196,6 +199,7 @@ impl OpenStream {
             life: Life::Counts,
         };
         link.add_flow(flow)?;
+        open.pay_for_stream();
         open.ask();
         Ok(open)
     }
@@ -261,6 +265,16 @@ impl OpenStream {
                 self.wait_for_budget(stamped, None);
                 Ok(())
             }
+        }
+    }
+
+    /// Counts what a new stream costs; if the driver begins too many, nothing of this one is read for a time.
+    fn pay_for_stream(&mut self) {
+        let now = Instant::now();
+        let wait = self.paces[0].take_time(STREAM_COSTS, self.core.since_start(now));
+        if wait >= PAUSE_MIN {
+            self.core.metrics().waits.with("driver_streams").increment(1);
+            self.pause = Some(Pause { until: now + wait, sleep: None });
         }
     }
 

@@ -80,6 +80,31 @@ async fn a_driver_is_read_at_its_rate_and_is_not_disconnected() {
     world.stop().await;
 }
 
+/// A driver that begins one stream after the other waits before each, however many connections it has; its neighbours do not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_begins_a_bounded_number_of_streams_a_second() {
+    // Eight streams at once, and then eight a second.
+    let world = World::with(|l| l.driver_rate = Rate { bytes_per_s: 1 << 20, burst_bytes: 1 << 20 }).await;
+    let mut neighbour = Neighbour::start(&world).await;
+    let began = std::time::Instant::now();
+    for round in 0..3 {
+        let mut greedy = world.client("greedy").await;
+        for number in 0..8 {
+            let mut stream = greedy.open(number).await;
+            stream.send(1).await;
+            greedy.acked(&stream, 1).await;
+        }
+        neighbour.more().await;
+        greedy.connection.close(0u32.into(), b"");
+        assert!(round == 0 || began.elapsed() > Duration::from_millis(500), "reconnecting brings no new burst");
+    }
+    assert!(began.elapsed() > Duration::from_millis(1_500), "24 streams in {:?}", began.elapsed());
+    assert!(world.count("waits_total{driver_streams}") > 8);
+    assert_eq!(world.logged_of("greedy").len(), 24, "all of it came");
+    neighbour.lives().await;
+    world.stop().await;
+}
+
 /// A client that must wait for long hears that it waits, so that it does not reconnect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_wait_is_told() {

@@ -204,8 +204,11 @@ impl ResultsPump {
         self.ctx.shared.metrics.commit_seconds.record(began.elapsed().as_secs_f64());
         self.ctx.committed(step.checkpoint.offset + 1);
         self.ctx.waits_since(next.and_then(received_at_us));
-        // Sending fails if there is no receiver, which is no error.
-        let _ = self.ctx.shared.feed.send(Arc::new(step.clone()));
+        let feed = &self.ctx.shared.feed;
+        if feed.receiver_count() > 0 {
+            // Sending fails if the last receiver has just gone, which is no error.
+            let _ = feed.send(Arc::new(step.clone()));
+        }
         Ok(true)
     }
 }

@@ -109,6 +109,11 @@ impl Client {
         (self.prelude.run, self.prelude.first_seq) = (run, 0);
     }
 
+    /// The next record comes so much later.
+    pub fn wait(&mut self, time: Duration) {
+        self.stamp.received_at_us += time.as_micros() as i64;
+    }
+
     pub fn next_seq(&self) -> u64 {
         self.prelude.first_seq
     }

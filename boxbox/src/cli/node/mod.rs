@@ -86,7 +86,7 @@ pub struct NodeArgs {
     #[arg(long, env = "BOXBOX_RETIRE_AFTER", default_value_t = boxbox_processor::Config::default().retire_after.into())]
     retire_after: humantime::Duration,
     /// Most bytes of memory that sessions may take, about; beyond it they take turns. One that alone takes more is parked: its records are
-    /// skipped [default: a third of the memory there is]
+    /// skipped [default: a quarter of the memory there is]
     #[arg(long, env = "BOXBOX_SESSION_MAX_BYTES")]
     session_max_bytes: Option<u64>,
     #[arg(
@@ -172,6 +172,7 @@ impl NodeArgs {
                 always_grants: self.api_grants == ApiGrants::Always,
                 trusted_proxies: self.trusted_proxy,
                 connections_per_address: self.api_connections_per_address,
+                answers_mib: memory::default_answers_mib(),
                 ..boxbox_api::Config::default()
             },
             data: self.data,
