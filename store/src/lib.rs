@@ -47,6 +47,8 @@ mod archive;
 pub mod clickhouse;
 pub mod crash;
 mod error;
+mod league_rules;
+mod leagues;
 pub mod memory;
 mod pack;
 mod pack_records;
@@ -62,6 +64,7 @@ pub use archive::{Archive, ArchiveBlock, ArchiveState, Daily, FrameRun, KeptReco
 pub use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
 pub use boxbox_schemas::results::{Beginning, FieldState, PartitionState, Quarantined, SessionKey, SessionState, Step, StreamState};
 pub use error::StoreError;
+pub use leagues::Leagues;
 pub use rules::QUARANTINE_MAX_ROWS;
 pub use sessions::{BestLaps, LapFilter, SessionCursor, Sessions, rows_of};
 pub use steps::{FOUND_AT_ONCE_BYTES, Found, Lease, Member, Share, Steps, StoredSession};

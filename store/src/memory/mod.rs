@@ -4,6 +4,8 @@
 //! call fail, like those of a store that is down.
 
 mod archive;
+mod league;
+mod leagues;
 mod results;
 
 pub use archive::MemoryArchive;
