@@ -85,7 +85,7 @@ pub const FRAME_WORK: u64 = 8;
 
 // Leagues (D1). Each bound is several times what the largest real league has; what exceeds one is refused with its name.
 
-/// Acts in one write: the entries of a season of 300 cars, each with a person, an account and a team, are 1,200.
+/// Acts, and also erasures, in one write: the entries of a season of 300 cars, each with a person, an account and a team, are 1,200.
 pub const LEAGUE_ACTS_PER_WRITE: usize = 2_000;
 /// Rows of any other kind in one write: a league of ten seasons that is rebuilt has some thousands of projections.
 pub const LEAGUE_ROWS_PER_WRITE: usize = 20_000;

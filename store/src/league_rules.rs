@@ -17,13 +17,10 @@ use crate::StoreError;
 pub(crate) fn check_write(write: &Write) -> Result<(), StoreError> {
     let mut all = Bytes(0);
     count("acts", write.acts.len(), LEAGUE_ACTS_PER_WRITE)?;
-    for (what, rows) in [
-        ("projections", write.docs.len()),
-        ("texts", write.texts.len()),
-        ("erasures", write.erased.len()),
-        ("revisions", write.revisions.len()),
-        ("facts", write.facts.len()),
-    ] {
+    count("erasures", write.erased.len(), LEAGUE_ACTS_PER_WRITE)?;
+    for (what, rows) in
+        [("projections", write.docs.len()), ("texts", write.texts.len()), ("revisions", write.revisions.len()), ("facts", write.facts.len())]
+    {
         count(what, rows, LEAGUE_ROWS_PER_WRITE)?;
     }
     let Some(last) = write.expected.checked_add(write.acts.len() as u64).filter(|last| i64::try_from(*last).is_ok()) else {

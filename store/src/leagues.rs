@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use boxbox_schemas::TenantId;
-use boxbox_schemas::league::{ActRow, Digest, Doc, Head, LeagueId, Revision, RevisionInfo, RevisionOf, StoredFacts, Text, Write, Written};
+use boxbox_schemas::league::{
+    ActRow, Chain, ChainFault, Digest, Doc, Head, LeagueId, Revision, RevisionInfo, RevisionOf, StoredFacts, Text, Write, Written,
+};
 
 use crate::StoreError;
 
@@ -55,4 +57,24 @@ pub trait Leagues: Send + Sync + 'static {
     async fn revision(&self, tenant: &TenantId, league: &LeagueId, of: &RevisionOf, number: Option<u32>) -> Result<Option<Revision>, StoreError>;
     /// The facts with this digest.
     async fn facts(&self, tenant: &TenantId, league: &LeagueId, digest: &Digest) -> Result<Option<StoredFacts>, StoreError>;
+}
+
+/// Follow a league's ledger from its first act to its last. What is stored agrees with itself if there is no fault: no act was changed, removed
+/// or put in another order since it was written, and the head is the last of them.
+///
+/// # Errors
+/// Those of the store.
+pub async fn check_ledger(store: &(impl Leagues + ?Sized), tenant: &TenantId, league: &LeagueId) -> Result<Result<Head, ChainFault>, StoreError> {
+    let mut chain = Chain::new(*tenant, *league);
+    loop {
+        // The head first: acts may be added meanwhile, and a head is never older than the acts.
+        let head = store.head(tenant, league).await?.unwrap_or_default();
+        let rows = store.acts(tenant, league, chain.head().seq, u32::MAX).await?;
+        if rows.is_empty() {
+            return Ok(chain.ends_with(&head).map(|()| head));
+        }
+        if let Err(fault) = rows.iter().try_for_each(|row| chain.follow(row)) {
+            return Ok(Err(fault));
+        }
+    }
 }

@@ -73,6 +73,9 @@ mod tests {
     mod results {
         results_suite!(crate::memory::MemoryResults);
     }
+    mod leagues {
+        leagues_suite!(crate::memory::MemoryResults);
+    }
     mod archive {
         archive_suite!(crate::memory::MemoryArchive);
     }
