@@ -59,7 +59,7 @@ pub(crate) async fn of_writers_at_once_one_wins<F: ResultsFixture>(f: &F) {
     for round in 0..8 {
         let write = |n: usize| {
             let (store, mut write) = (&stores[n % stores.len()], of_everything(round * 2));
-            write.key = Some(key(&format!("{round} {n}"), n as u64));
+            write.key = Some(key(&format!("{round}-{n}"), n as u64));
             write.acts[0].body = format!("[{n}]");
             write.docs[0].body = format!("[{n}]");
             async move { store.write(&write).await.unwrap() }
@@ -99,12 +99,12 @@ pub(crate) async fn a_request_is_done_once<F: ResultsFixture>(f: &F) {
     done(&store, &Write { league: league(2), key: Some(key("k", 9)), ..of_everything(0) }).await;
     // A key is known for a day, and then only until another comes.
     let later = |name: &str, us| Some(boxbox_schemas::league::IdempotencyKey { at_us: AT_US + us, ..key(name, 1) });
-    done(&store, &Write { key: later("a day", LEAGUE_KEY_KEPT_US), ..write(4, 1) }).await;
+    done(&store, &Write { key: later("a-day", LEAGUE_KEY_KEPT_US), ..write(4, 1) }).await;
     assert!(answered(home, "p-1", "k").await.is_some());
     done(&store, &Write { key: later("later", LEAGUE_KEY_KEPT_US + 1), ..write(5, 1) }).await;
     assert_eq!((answered(home, "p-1", "k").await, answered(home, "p-2", "k").await), (None, None));
     assert!(answered(league(2), "p-1", "k").await.is_some());
-    assert_eq!(answered(home, "p-1", "a day").await.map(|(request, _)| request), Some(digest(1)));
+    assert_eq!(answered(home, "p-1", "a-day").await.map(|(request, _)| request), Some(digest(1)));
 }
 
 /// The same request at once on several connections.
