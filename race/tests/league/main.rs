@@ -1,0 +1,5 @@
+//! Leagues: acts, results, tables, revisions (docs/RULES.md, chapter 21).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unused_crate_dependencies, reason = "a test may stop at what it did not expect")]
+
+mod acts;
