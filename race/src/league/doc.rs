@@ -55,10 +55,14 @@ kinds! {
     Session = "session",
     /// A championship: its slug.
     Championship = "championship",
-    /// A person with accounts: the id.
+    /// A person: the id.
     Person = "person",
-    /// A team with members: its slug.
+    /// An account of a person: `account/first event`, with `-` for no event.
+    Account = "account",
+    /// A team: its slug.
     Team = "team",
+    /// Who is in a team: `team/person/first event`, with `-` for no event.
+    Member = "member",
     /// An entry with its intervals: `season/entry`.
     Entry = "entry",
     /// What a car of a session is bound to: `session/car`.

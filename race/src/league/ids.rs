@@ -252,6 +252,9 @@ bounded_texts! {
     /// A time zone: `Europe/Berlin`.
     TimeZone, "the name of a time zone such as Europe/Berlin", |text| !text.is_empty() && text.len() <= 64
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
+    /// A part of a ruleset: `race`, `sprint`, `endurance_12h`.
+    PartName, "1 to 40 characters of a-z, 0-9, '_' and '-'", |text| !text.is_empty() && text.len() <= 40
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
     /// A car number: `7`, `007`.
     Number, "a car number of 1 to 8 letters and digits", |text| !text.is_empty() && text.len() <= 8 && text.bytes().all(|b| b.is_ascii_alphanumeric());
     /// What a simulator calls a car or a class; never a person.

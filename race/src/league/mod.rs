@@ -19,6 +19,7 @@ mod ids;
 mod refusal;
 mod result;
 mod revision;
+mod rules;
 mod table;
 mod verify;
 
@@ -30,10 +31,10 @@ pub use facts::{Car, Drove, Facts, ValidLap};
 pub use fold::League;
 pub use ids::{
     AccountHash, CarKey, ChampionshipSlug, ClassSlug, Date, Digest, EntrySlug, EventSlug, InvalidText, LeagueSlug, ManufacturerSlug, Number,
-    PenaltySlug, PersonId, RulesetSlug, SeasonSlug, SeriesSlug, SessionSlug, SimSlug, TeamSlug, TextId, TimeZone, Told, UNCLAIMED_PREFIX,
+    PartName, PenaltySlug, PersonId, RulesetSlug, SeasonSlug, SeriesSlug, SessionSlug, SimSlug, TeamSlug, TextId, TimeZone, Told, UNCLAIMED_PREFIX,
 };
 pub use refusal::{Code, Refusal};
-pub use result::{CarScore, Overridden, Row, RowDriver, SessionResult, Why, result};
+pub use result::{CarScore, Overridden, Row, RowDriver, SessionResult, Why, result, results};
 pub use revision::{Cause, Difference, Revision, Stored, facts_digest, publication, recompute};
 pub use table::{Cell, CellWhy, Line, Table, TableEvent, tables};
 pub use verify::{Finding, StoredRevision, verify};

@@ -13,8 +13,8 @@ pub use decisions::{
     Scope, State,
 };
 pub use what::{
-    AdoptFrom, BestCars, ChampionshipSet, ClassChange, ClassScoring, ClassSet, DriveTime, EventPoints, EventSet, LeagueSet, Part, Per, Role,
-    RulesetAdded, RulesetAdopted, RulesetRef, SeasonSet, SeriesSet, SessionSet, Subject, Unclaimed,
+    AdoptFrom, BestCars, ChampionshipSet, ClassChange, ClassScoring, ClassSet, EventPoints, EventSet, LeagueSet, Per, Role, RulesetAdded,
+    RulesetAdopted, RulesetRef, SeasonSet, SeriesSet, SessionSet, Subject, Unclaimed,
 };
 pub use who::{AccountLinked, EntryDetails, EntrySet, EntryStatus, MemberRole, MemberSet, PersonAdded, PersonErased, PersonMerged, TeamSet};
 
@@ -104,7 +104,8 @@ acts! {
 impl Act {
     /// Read an act from JSON.
     pub fn parse(body: &str) -> Result<Self, Refusal> {
-        serde_json::from_str(body).map_err(|e| Refusal::new(Code::Malformed, "act", format!("{e}; the API's description lists the fields")))
+        serde_json::from_str(body)
+            .map_err(|e| Refusal::new(Code::Malformed, "act", format!("{e}. The description of the API lists the fields of each kind")))
     }
 
     /// Its canonical JSON: the `body` of its row in the ledger.

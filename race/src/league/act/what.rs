@@ -6,8 +6,8 @@ use boxbox_schemas::ids::SessionId;
 use serde::{Deserialize, Serialize};
 
 use crate::league::ids::{
-    ChampionshipSlug, ClassSlug, Date, Digest, EventSlug, LeagueSlug, RulesetSlug, SeasonSlug, SeriesSlug, SessionSlug, SimSlug, TextId, TimeZone,
-    Told,
+    ChampionshipSlug, ClassSlug, Date, Digest, EventSlug, LeagueSlug, PartName, RulesetSlug, SeasonSlug, SeriesSlug, SessionSlug, SimSlug, TextId,
+    TimeZone, Told,
 };
 use crate::scoring::Points;
 
@@ -254,14 +254,14 @@ pub struct ChampionshipSet {
     /// Its sessions; empty: all but practice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// Which part of the ruleset says what places of a role are worth; without a word: qualifying by `qualifying`, sprints by `sprint` (if the
-    /// ruleset has it), else `race`.
+    /// Which part of the ruleset says what places of a role are worth: `race`, `sprint`, `qualifying` or one of its tables; `none`: they are
+    /// worth nothing. Without a word: qualifying by `qualifying`, sprints by `sprint` (if the ruleset has it), else `race`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub points: BTreeMap<Role, Part>,
+    pub points: BTreeMap<Role, PartName>,
     /// Its own rules; none: those of the season.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<RulesetRef>,
-    /// How many cars of a competitor count; none: all.
+    /// How many cars of a competitor count; none: what the ruleset says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_cars: Option<BestCars>,
     /// How the sessions of an event become one score.
@@ -273,9 +273,6 @@ pub struct ChampionshipSet {
     /// What becomes of points when an entry changes its class.
     #[serde(default)]
     pub class_change: ClassChange,
-    /// Which drivers of a shared car score; none: all who drove.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drive_time: Option<DriveTime>,
 }
 
 /// Who competes in a championship.
@@ -292,18 +289,6 @@ pub enum Subject {
     Class,
     /// Entries: the cars, whoever drove.
     Entry,
-}
-
-/// A part of a ruleset.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    /// `race`
-    Race,
-    /// `sprint`
-    Sprint,
-    /// `qualifying`
-    Qualifying,
 }
 
 /// The best cars of a competitor.
@@ -348,16 +333,4 @@ pub enum ClassChange {
     PointsMove,
     /// As `points_stay`, and in the old class the competitor is shown without a rank.
     Restart,
-}
-
-/// Which drivers of a shared car score (`league.drive-time`).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DriveTime {
-    /// The least part of the laps of the car.
-    #[serde(default)]
-    pub min_share: Points,
-    /// Each has the part of the points that he drove, not all of them.
-    #[serde(default)]
-    pub split: bool,
 }

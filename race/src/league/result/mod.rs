@@ -1,5 +1,12 @@
 //! The result of a session: what its facts and the acts of the league make of it (`score.order`, steps 0 to 8).
 
+mod compute;
+mod decided;
+mod order;
+mod score;
+
+pub use compute::{result, results};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +17,6 @@ use super::ids::{
     AccountHash, CarKey, ChampionshipSlug, ClassSlug, Digest, EntrySlug, EventSlug, ManufacturerSlug, Number, PenaltySlug, PersonId, SeasonSlug,
     SessionSlug, TeamSlug,
 };
-use super::{Facts, League};
 use crate::scoring::{Ended, Points, Standing};
 
 /// The result of a session.
@@ -122,6 +128,8 @@ pub struct Overridden {
 pub struct CarScore {
     /// The entry.
     pub entry: EntrySlug,
+    /// Its class of the day.
+    pub class: Option<ClassSlug>,
     /// The place that its points are for.
     pub scoring_place: Option<u32>,
     /// The place, of whichever kind the rules count; for countbacks.
@@ -152,22 +160,11 @@ pub struct Why {
 
 impl SessionResult {
     /// Digest of the rows and scores: results with the same digest are the same. Explanations and numbers of acts are not in it, so that
-    /// taking a penalty back gives the digest of before.
+    /// taking a penalty back gives the digest of before; nor are facts and rules, which may change without changing a result.
     pub fn digest(&self) -> Digest {
-        canon::digest(&self.bare())
+        let (mut rows, mut scores) = (self.rows.clone(), self.scores.clone());
+        rows.iter_mut().for_each(|row| row.why.clear());
+        scores.values_mut().flatten().for_each(|score| score.why.clear());
+        canon::digest(&(self.session, &self.distance, rows, scores, &self.without_car))
     }
-
-    /// The result without explanations.
-    fn bare(&self) -> Self {
-        let mut bare = self.clone();
-        bare.rows.iter_mut().for_each(|row| row.why.clear());
-        bare.scores.values_mut().flatten().for_each(|score| score.why.clear());
-        bare
-    }
-}
-
-/// The result of a session. `None` if the league has no such session, or no rules for it.
-pub fn result(league: &League, session: SessionSlug, facts: &Facts) -> Option<SessionResult> {
-    let (_, _, _) = (league, session, facts);
-    None
 }

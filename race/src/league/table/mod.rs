@@ -1,14 +1,16 @@
 //! The table of a championship (`score.order`, steps 9 to 12).
 
-use std::collections::BTreeMap;
+mod compute;
+mod shares;
+
+pub use compute::tables;
 
 use serde::{Deserialize, Serialize};
 
-use super::League;
 use super::act::{State, Subject};
 use super::canon;
 use super::ids::{ChampionshipSlug, Digest, EventSlug, SeasonSlug, SessionSlug};
-use super::result::{SessionResult, Why};
+use super::result::Why;
 use crate::scoring::{Points, TieBreak};
 
 /// The table of a championship.
@@ -99,19 +101,13 @@ pub struct CellWhy {
 }
 
 impl Table {
-    /// Digest of the lines: tables with the same digest are the same.
+    /// Digest of events, lines and state: tables with the same digest are the same. Explanations, facts and rules are not in it.
     pub fn digest(&self) -> Digest {
-        let mut bare = self.clone();
-        for line in &mut bare.lines {
+        let mut lines = self.lines.clone();
+        for line in &mut lines {
             line.why.clear();
             line.cells.iter_mut().for_each(|cell| cell.why.clear());
         }
-        canon::digest(&bare)
+        canon::digest(&(self.championship, self.state, &self.events, lines))
     }
-}
-
-/// The tables of all championships of a season, by slug, from the results of its sessions.
-pub fn tables(league: &League, season: SeasonSlug, results: &BTreeMap<SessionSlug, SessionResult>) -> Vec<Table> {
-    let (_, _, _) = (league, season, results);
-    vec![]
 }
