@@ -82,10 +82,11 @@ pub(super) fn cars<'a>(league: &'a League, session: SessionSlug, facts: &'a Fact
             None => open.push(car),
         }
     }
-    let entered = entered(league, season, event);
+    // Most sessions are bound: the entry list is looked through only for cars that are not.
+    let entered = if open.is_empty() { BTreeMap::new() } else { entered(league, season, event) };
     let mut found: Vec<(&Car, Option<Found>)> = open.into_iter().map(|car| (car, find(league, (season, event), car, &entered, &taken))).collect();
     // Of several cars that seem to be one entry, the one that was driven most is it.
-    found.sort_by_key(|(car, _)| (Reverse(car.laps), car.listed, car.key));
+    found.sort_by_key(|(car, _)| (Reverse(car.laps), car.line_us.unwrap_or(i64::MAX), car.listed, car.key));
     for (car, found) in found {
         let to = match found.filter(|(entry, _)| !taken.contains(entry)) {
             Some((entry, details)) => {

@@ -25,9 +25,9 @@ mod verify;
 
 pub use act::*;
 pub use binding::{Bindings, bindings};
-pub use canon::{canonical, digest};
+pub use canon::canonical;
 pub use doc::{Doc, DocKind};
-pub use facts::{Car, Drove, Facts, ValidLap};
+pub use facts::{Car, Drove, Facts, ValidLap, facts_digest};
 pub use fold::League;
 pub use ids::{
     AccountHash, CarKey, ChampionshipSlug, ClassSlug, Date, Digest, EntrySlug, EventSlug, InvalidText, LeagueSlug, ManufacturerSlug, Number,
@@ -35,6 +35,6 @@ pub use ids::{
 };
 pub use refusal::{Code, Refusal};
 pub use result::{CarScore, Overridden, Row, RowDriver, SessionResult, Why, result, results};
-pub use revision::{Cause, Difference, Revision, Stored, facts_digest, publication, recompute};
+pub use revision::{Cause, Difference, Revision, Stored, publication, recompute};
 pub use table::{Cell, CellWhy, Line, Table, TableEvent, tables};
 pub use verify::{Finding, StoredRevision, verify};

@@ -232,10 +232,3 @@ fn difference(before: Lines, after: Lines) -> Vec<Difference> {
     };
     who.into_iter().filter_map(one).collect()
 }
-
-/// A combined digest of facts, in order of sessions.
-pub fn facts_digest<'a>(of: impl IntoIterator<Item = (&'a SessionSlug, &'a Digest)>) -> Digest {
-    let mut of: Vec<_> = of.into_iter().collect();
-    of.sort();
-    super::canon::digest(&of)
-}

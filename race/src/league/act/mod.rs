@@ -5,13 +5,12 @@
 //! has their [`TextId`](super::TextId). Accounts in simulators are in it as salted hashes.
 
 mod decisions;
+mod penalties;
 mod what;
 mod who;
 
-pub use decisions::{
-    Against, Bound, BoundTo, Change, FactsChanged, Override, PenaltyAt, PenaltyChanged, PenaltyGiven, PenaltyState, Published, Rebound, Sanction,
-    Scope, State,
-};
+pub use decisions::{Bound, BoundTo, Change, FactsChanged, Override, Published, Rebound, Scope, State};
+pub use penalties::{Against, PenaltyAt, PenaltyChanged, PenaltyGiven, PenaltyState, Sanction};
 pub use what::{
     AdoptFrom, BestCars, ChampionshipSet, ClassChange, ClassScoring, ClassSet, EventPoints, EventSet, LeagueSet, Per, Role, RulesetAdded,
     RulesetAdopted, RulesetRef, SeasonSet, SeriesSet, SessionSet, Subject, Unclaimed,

@@ -7,7 +7,7 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 use super::canon;
-use super::ids::{AccountHash, CarKey, Digest, Number};
+use super::ids::{AccountHash, CarKey, Digest, Number, SessionSlug};
 use crate::scoring::Ended;
 
 /// What was driven in a session.
@@ -100,8 +100,20 @@ impl Facts {
         Self { cars, planned_laps, complete }
     }
 
-    /// SHA-256 of all of them.
+    /// The text that is stored: JSON.
+    pub fn body(&self) -> String {
+        canon::compact(self)
+    }
+
+    /// SHA-256 of [`Facts::body`].
     pub fn digest(&self) -> Digest {
         canon::digest(self)
     }
+}
+
+/// A combined digest of the facts of sessions, in order of sessions.
+pub fn facts_digest<'a>(of: impl IntoIterator<Item = (&'a SessionSlug, &'a Digest)>) -> Digest {
+    let mut of: Vec<_> = of.into_iter().collect();
+    of.sort();
+    canon::digest(&of)
 }

@@ -76,7 +76,8 @@ impl Session<'_> {
             disqualified: row.status == Status::Disqualified,
             laps: row.laps,
             line_us: row.total_us.filter(|_| self.race),
-            listed: Some(row.position),
+            // In practice and qualifying a car without a valid lap has no place.
+            listed: Some(row.position).filter(|_| self.race || row.best_lap_us.is_some()),
             crossings_us,
             best_lap_us: row.best_lap_us,
             best_lap_at_us: valid_laps.iter().find(|lap| Some(lap.lap) == row.best_lap).and_then(|lap| lap.at_us),

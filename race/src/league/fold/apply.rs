@@ -1,7 +1,7 @@
 //! One act after the other.
 
 use super::things::{Adopted, member_id};
-use super::{At, Binding, Entry, Given, League, Person, Rules, Season, Session};
+use super::{At, Binding, Entry, Given, League, Person, Publication, Rules, Season, Session};
 use crate::league::act::{Act, AdoptFrom, BoundTo, RulesetRef};
 use crate::league::doc::{Doc, DocKind};
 use crate::league::rules;
@@ -119,9 +119,10 @@ impl League {
                 keep(&mut self.overrides, (change.session, change.entry, field), seq, change.clone()).doc(DocKind::Override, id)
             }
             Act::Published(published) => {
-                let at = self.publications.entry(published.scope).or_insert(At { seq, it: vec![] });
+                let at =
+                    self.publications.entry(published.scope).or_insert(At { seq, it: Publication { scope: published.scope, revisions: vec![] } });
                 at.seq = seq;
-                at.it.push(published.clone());
+                at.it.revisions.push(published.clone());
                 at.doc(DocKind::Publication, published.scope.to_string())
             }
             Act::FactsChanged(changed) => {

@@ -6,8 +6,8 @@ use crate::league::ids::{ChampionshipSlug, Date, EntrySlug, EventSlug, PersonId,
 
 /// The place of an event among all events of a league: by the season's first day, then by the season's calendar.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct EventOrder {
-    starts: Date,
+pub(crate) struct EventOrder<'a> {
+    starts: &'a Date,
     pub(crate) season: SeasonSlug,
     index: u32,
     event: EventSlug,
@@ -15,9 +15,9 @@ pub(crate) struct EventOrder {
 
 impl League {
     /// Where an event is in time.
-    pub(crate) fn order_of(&self, event: EventSlug) -> Option<EventOrder> {
+    pub(crate) fn order_of(&self, event: EventSlug) -> Option<EventOrder<'_>> {
         let set = &self.events.get(&event)?.it;
-        let starts = self.seasons.get(&set.season)?.it.set.starts.clone();
+        let starts = &self.seasons.get(&set.season)?.it.set.starts;
         Some(EventOrder { starts, season: set.season, index: set.index, event })
     }
 

@@ -16,7 +16,7 @@ use super::ids::{
     TeamSlug,
 };
 
-pub(crate) use things::{Account, At, Binding, Entry, Given, Person, Rules, Season, Session};
+pub(crate) use things::{Account, At, Binding, Entry, Given, Person, Publication, Rules, Season, Session};
 
 /// A league, as its acts made it. Acts that do not concern the same thing can come in any order.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,7 @@ pub struct League {
     pub(crate) bindings: BTreeMap<(SessionSlug, CarKey), At<Binding>>,
     pub(crate) penalties: BTreeMap<PenaltySlug, At<Given>>,
     pub(crate) overrides: BTreeMap<(SessionSlug, EntrySlug, String), At<Override>>,
-    pub(crate) publications: BTreeMap<Scope, At<Vec<Published>>>,
+    pub(crate) publications: BTreeMap<Scope, At<Publication>>,
 }
 
 impl League {
@@ -101,12 +101,12 @@ impl League {
 
     /// The latest publication of a result or table.
     pub fn published(&self, scope: Scope) -> Option<&Published> {
-        self.publications.get(&scope).and_then(|at| at.it.last())
+        self.publications.get(&scope).and_then(|at| at.it.revisions.last())
     }
 
     /// Everything that was published, with its latest revision.
     pub fn all_published(&self) -> impl Iterator<Item = &Published> {
-        self.publications.values().filter_map(|at| at.it.last())
+        self.publications.values().filter_map(|at| at.it.revisions.last())
     }
 
     /// The digest of the facts of a session, as the league knows it.

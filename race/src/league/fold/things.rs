@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::league::act::{
-    AccountLinked, AdoptFrom, BoundTo, EntryDetails, MemberSet, PenaltyGiven, PenaltyState, RulesetAdded, RulesetRef, SeasonSet, SessionSet,
+    AccountLinked, AdoptFrom, BoundTo, EntryDetails, MemberSet, PenaltyGiven, PenaltyState, Published, RulesetAdded, RulesetRef, Scope, SeasonSet,
+    SessionSet,
 };
 use crate::league::doc::{Doc, DocKind};
 use crate::league::ids::{CarKey, ChampionshipSlug, Digest, EntrySlug, EventSlug, PersonId, SeasonSlug, SessionSlug, TextId};
@@ -123,6 +124,14 @@ impl Given {
     pub(crate) fn in_force(&self) -> bool {
         self.state() == PenaltyState::InForce
     }
+}
+
+/// What was published of a result or table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Publication {
+    pub(crate) scope: Scope,
+    /// The first first.
+    pub(crate) revisions: Vec<Published>,
 }
 
 /// A map whose keys are no texts, as a list of pairs in order of keys.

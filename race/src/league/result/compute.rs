@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::decided::Decided;
+use super::words::seconds;
 use super::{Row, RowDriver, SessionResult, Why, order, score};
 use crate::league::act::{EntryStatus, Role, RulesetRef, Unclaimed};
 use crate::league::binding::{self, BoundCar};
@@ -207,11 +208,4 @@ fn place_why(car: &ClassifiedCar, race: bool) -> Vec<Why> {
         Why { rule: rule.into(), text: text.clone(), ..Why::default() }
     }));
     why
-}
-
-/// A time as `1803.200 s`, without floating point.
-pub(super) fn seconds(us: i64) -> String {
-    let (sign, us) = (if us < 0 { "-" } else { "" }, us.unsigned_abs());
-    let (whole, rest) = (us / 1_000_000, us % 1_000_000);
-    if rest % 1_000 == 0 { format!("{sign}{whole}.{:03} s", rest / 1_000) } else { format!("{sign}{whole}.{rest:06} s") }
 }

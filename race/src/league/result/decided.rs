@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compute::seconds;
+use super::words::seconds;
 use super::{Overridden, Why};
 use crate::league::League;
 use crate::league::act::{Against, Change, Override, PenaltyAt, Sanction};

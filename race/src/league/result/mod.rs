@@ -4,6 +4,7 @@ mod compute;
 mod decided;
 mod order;
 mod score;
+mod words;
 
 pub use compute::{result, results};
 

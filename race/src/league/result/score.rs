@@ -67,7 +67,7 @@ impl Scoring<'_> {
         if cars.len() < self.cars.len() {
             close_ranks(&mut cars);
         }
-        let distance = Distance { part: self.distance.clone() };
+        let distance = Distance { part: self.distance.clone(), ..Distance::default() };
         let scores = award(&cars, &self.decided.scoring(), &distance, self.points);
         let one = |(score, car): (crate::scoring::Score, &ClassifiedCar)| {
             let row = rows.get(score.entry.as_str()).filter(|_| !car.car.guest)?;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shares::{self, Drivers, Part, Share};
+use super::adjusted::adjusted;
+use super::shares::{self, Part};
 use super::{Cell, CellWhy, Line, Table, TableEvent};
-use crate::league::act::{Against, ChampionshipSet, ClassChange, EventPoints, PenaltyAt, Per, Sanction, Scope, State, Subject};
+use crate::league::act::{ChampionshipSet, ClassChange, EventPoints, Per, Scope, State, Subject};
+use crate::league::facts::facts_digest;
 use crate::league::ids::{ClassSlug, EventSlug, SeasonSlug, SessionSlug};
 use crate::league::result::{CarScore, Row, SessionResult, Why};
-use crate::league::revision::facts_digest;
 use crate::league::{League, rules};
 use crate::scoring::{self, EventScore, Excluded, Points, Season, Standing};
 
@@ -49,16 +50,6 @@ struct Scored {
     why: Vec<Why>,
 }
 
-/// What decisions about the season did to a competitor.
-#[derive(Clone, Default)]
-struct Adjusted {
-    points: Points,
-    excluded: Excluded,
-    /// One of them names this championship.
-    named: bool,
-    why: Vec<Why>,
-}
-
 impl<'a> Counting<'a> {
     fn of(league: &'a League, championship: &'a ChampionshipSet, results: &'a BTreeMap<SessionSlug, SessionResult>) -> Option<Self> {
         let scored = |event: EventSlug| {
@@ -78,7 +69,7 @@ impl<'a> Counting<'a> {
     fn table(&self) -> Option<Table> {
         let (season_rules, hash) = rules::season(self.league, self.championship)?;
         let mut tallies = self.tallies();
-        let adjusted = self.adjusted();
+        let adjusted = adjusted(self.league, self.championship);
         // Who never scored here has a line only if a decision names this championship.
         for (competitor, _) in adjusted.iter().filter(|(_, adjusted)| adjusted.named) {
             tallies.entry(competitor.clone()).or_insert_with(|| Tally { stays: true, ..Tally::default() });
@@ -145,7 +136,7 @@ impl<'a> Counting<'a> {
             for result in sessions {
                 self.of_session(result, *event, &mut of_event, &mut tallies);
             }
-            if let Some((best, Per::Event)) = rules::best_cars(self.championship) {
+            if let Some((best, Per::Event)) = rules::best_cars(self.league, self.championship, *event) {
                 of_event.values_mut().for_each(|scored| keep_best_cars(scored, best));
             }
             for (competitor, scored) in of_event {
@@ -170,7 +161,7 @@ impl<'a> Counting<'a> {
             let most = leaders.entry(row.class).or_default();
             *most = row.laps.max(*most);
         }
-        let drivers = drivers(self.league, self.championship, event);
+        let drivers = rules::drivers(self.league, self.championship, event);
         let mut here: BTreeMap<String, Vec<Scored>> = BTreeMap::new();
         for (score, row) in scores.iter().filter_map(|score| Some((score, *rows.get(score.entry.as_str())?))).filter(|(score, _)| self.is_in(score)) {
             let leader = leaders.get(&row.class).copied().unwrap_or(0);
@@ -180,7 +171,7 @@ impl<'a> Counting<'a> {
             }
         }
         for (competitor, mut scored) in here {
-            match (self.championship.subject, rules::best_cars(self.championship)) {
+            match (self.championship.subject, rules::best_cars(self.league, self.championship, event)) {
                 // A person who drove several cars in a session has the best result of them (`league.two-cars`).
                 (Subject::Driver, _) => keep_best_cars(&mut scored, 1),
                 (_, Some((best, Per::Session))) => keep_best_cars(&mut scored, best),
@@ -278,49 +269,6 @@ impl<'a> Counting<'a> {
         };
         scores.into_iter().enumerate().map(one).collect()
     }
-
-    /// Steps 11 and 12: what decisions about the season did to each competitor.
-    fn adjusted(&self) -> BTreeMap<String, Adjusted> {
-        let mut out: BTreeMap<String, Adjusted> = BTreeMap::new();
-        let here = |of: &Option<_>| of.is_none_or(|of| of == self.championship.championship);
-        for at in self.league.penalties.values().filter(|at| at.it.in_force() && at.it.given.at == PenaltyAt::Season(self.championship.season)) {
-            let given = &at.it.given;
-            let Some(competitor) = self.competitor(&given.against) else { continue };
-            let why = |rule: &str, text: &str, points: Option<Points>| Why {
-                rule: rule.into(),
-                text: text.into(),
-                points,
-                act: Some(at.seq),
-                penalty: Some(given.penalty),
-            };
-            match &given.sanction {
-                Sanction::SeasonPoints { points, championship } if here(championship) => {
-                    let of = out.entry(competitor).or_default();
-                    of.points += -points.clone();
-                    of.named |= championship.is_some();
-                    of.why.push(why("season.adjustment", "points of the season", Some(-points.clone())));
-                }
-                Sanction::Excluded { keeps_points, championship } if here(championship) => {
-                    let of = out.entry(competitor).or_default();
-                    of.excluded = if *keeps_points && of.excluded != Excluded::Points { Excluded::Rank } else { Excluded::Points };
-                    of.named |= championship.is_some();
-                    of.why.push(why("season.excluded", "out of the ranking", None));
-                }
-                _ => {}
-            }
-        }
-        out
-    }
-
-    fn competitor(&self, against: &Against) -> Option<String> {
-        match (against, self.championship.subject) {
-            (Against::Person(person), Subject::Driver) => Some(self.league.person(*person).to_string()),
-            (Against::Team(team), Subject::Team) => Some(team.to_string()),
-            (Against::Manufacturer(id), Subject::Manufacturer) => Some(id.to_string()),
-            (Against::Entry(entry), Subject::Entry) => Some(entry.to_string()),
-            _ => None,
-        }
-    }
 }
 
 /// Of several cars those with most points count; of cars with as many, the better placed.
@@ -339,9 +287,4 @@ fn keep_best_cars(scored: &mut [Scored], best: usize) {
     for part in scored {
         part.counts = counted.contains(&part.entry);
     }
-}
-
-/// The rules for drivers of shared cars at an event.
-fn drivers(_league: &League, _championship: &ChampionshipSet, _event: EventSlug) -> Drivers {
-    Drivers { min_share: Points::default(), max_class_share: None, share: Share::Full }
 }

@@ -1,5 +1,6 @@
 //! The table of a championship (`score.order`, steps 9 to 12).
 
+mod adjusted;
 mod compute;
 mod shares;
 

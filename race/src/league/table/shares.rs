@@ -1,29 +1,8 @@
-//! Who has what of the score of a car: its drivers, its team, its manufacturer, its class.
+//! Who has what of the score of a car: its drivers (`league.drive-time`), its team, its manufacturer, its class.
 
 use crate::league::act::Subject;
 use crate::league::result::{CarScore, Row};
-use crate::scoring::Points;
-
-/// The rules for the drivers of a shared car (`league.drive-time`).
-pub(super) struct Drivers {
-    /// The least part of the laps of the car.
-    pub(super) min_share: Points,
-    /// The largest part of the laps of the leader of the class.
-    pub(super) max_class_share: Option<Points>,
-    /// How the points are shared.
-    pub(super) share: Share,
-}
-
-/// How the points of a car are shared among its drivers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Share {
-    /// Each has all of them.
-    Full,
-    /// Each a part, by laps.
-    ByLaps,
-    /// Each an equal part.
-    Equally,
-}
+use crate::scoring::{DriverRules, Points, Share};
 
 /// What a competitor has of a car.
 pub(super) struct Part {
@@ -34,7 +13,7 @@ pub(super) struct Part {
 }
 
 /// The competitors of a car and what they have of its score.
-pub(super) fn parts(subject: Subject, row: &Row, score: &CarScore, leader_laps: u32, rules: &Drivers) -> Vec<Part> {
+pub(super) fn parts(subject: Subject, row: &Row, score: &CarScore, leader_laps: u32, rules: &DriverRules) -> Vec<Part> {
     let whole = |competitor: Option<String>| {
         competitor.into_iter().map(|competitor| Part { competitor, points: score.points.clone(), scores: true }).collect()
     };
@@ -48,7 +27,7 @@ pub(super) fn parts(subject: Subject, row: &Row, score: &CarScore, leader_laps: 
 }
 
 /// A driver without a linked account is known by the account, and without one by the car.
-fn drivers(row: &Row, score: &CarScore, leader_laps: u32, rules: &Drivers) -> Vec<Part> {
+fn drivers(row: &Row, score: &CarScore, leader_laps: u32, rules: &DriverRules) -> Vec<Part> {
     let name = |at: usize| {
         let driver = &row.drivers[at];
         match (driver.person, driver.account) {
