@@ -87,7 +87,11 @@ pub fn publication(
     match scope {
         Scope::Session(session) => {
             let missing = || Refusal::new(Code::State, "scope.session", "the session has no facts, or rules that this program cannot read");
-            Ok(of_session(league, results.get(&session).ok_or_else(missing)?, latest, asked))
+            let result = results.get(&session).ok_or_else(missing)?;
+            if state != State::Provisional && !result.complete {
+                return Err(Refusal::new(Code::State, "state", "the session is still open: close it, or publish the result as provisional"));
+            }
+            Ok(of_session(league, result, latest, asked))
         }
         Scope::Championship(id) => {
             let tables = tables(league, season.ok_or_else(unknown)?, &results);

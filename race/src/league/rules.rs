@@ -104,7 +104,7 @@ pub(super) fn drivers(league: &League, championship: &ChampionshipSet, event: Ev
     of(league, championship, Some(event)).map(|(rules, _)| rules.drivers.clone()).unwrap_or_default()
 }
 
-/// Whether places of sessions of this role count in a countback.
+/// Whether places of sessions of this role count in a countback (`league.countback`).
 pub(super) fn in_countback(championship: &ChampionshipSet, role: Role) -> bool {
     let has = |role| championship.roles.is_empty() || championship.roles.contains(&role);
     match (&championship.countback[..], role) {

@@ -5,6 +5,7 @@
 mod acts;
 mod classes;
 mod facts;
+mod golden;
 mod identity;
 mod penalties;
 mod properties;

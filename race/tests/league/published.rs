@@ -128,6 +128,16 @@ fn states_follow_each_other() {
 }
 
 #[test]
+fn a_session_that_is_still_open_cannot_be_official() {
+    let mut paper = Paper::new();
+    let mut facts = order(&["a", "b"]);
+    facts.complete = false;
+    paper.world.drove("e1-race", facts);
+    assert_eq!(paper.publish(session("e1-race"), State::Official).unwrap_err().code, Code::State);
+    paper.publish(session("e1-race"), State::Provisional).unwrap();
+}
+
+#[test]
 fn verify_names_what_was_changed_by_hand() {
     let mut paper = Paper::new();
     paper.publish(session("e1-race"), State::Official).unwrap();

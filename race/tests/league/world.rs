@@ -186,7 +186,9 @@ impl World {
     /// Write the bindings that publishing the session would write.
     pub(crate) fn bind(&mut self, session: &str) -> &mut Self {
         let found: Vec<Bound> = bindings(&self.league, id(session), &self.facts[&id(session)]).to_bind;
-        found.into_iter().for_each(|bound| drop(self.act(bound)));
+        found.into_iter().for_each(|bound| {
+            self.act(bound);
+        });
         self
     }
 

@@ -1,5 +1,5 @@
 //! [`Act`]: what people decide about a league. The ledger of a league is the list of its acts; nothing else is ever written, and no act is
-//! changed or removed.
+//! changed or removed (`league.act`).
 //!
 //! An act has ids, numbers and rules only. Names, reasons and other free texts are kept beside the ledger, where they can be erased: an act
 //! has their [`TextId`](super::TextId). Accounts in simulators are in it as salted hashes.

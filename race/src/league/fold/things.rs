@@ -120,7 +120,7 @@ impl Given {
         self.changes.last().map_or(self.given.state, |(state, _)| *state)
     }
 
-    /// Whether it acts.
+    /// Whether it acts (`penalty.state`).
     pub(crate) fn in_force(&self) -> bool {
         self.state() == PenaltyState::InForce
     }

@@ -65,6 +65,8 @@ fn with_grid(league: &League, session: SessionSlug, facts: &Facts, grid: &Grid) 
     decided.move_places(&mut classified);
     let distance = distance(league, session, facts, &classified);
     let rows = rows(league, event, &bound, &classified, &decided, is_race(role));
+    // From here on nobody looks at crossings, and every championship has its own copy of the cars.
+    classified.iter_mut().for_each(|car| (car.car.crossings_us, car.why) = (vec![], vec![]));
     let scores = score::scores(league, (session, event, role), &classified, &rows, &decided, &distance);
     Some(SessionResult {
         session,

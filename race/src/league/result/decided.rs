@@ -49,7 +49,7 @@ impl<'a> Decided<'a> {
         self.without_car.clone()
     }
 
-    /// Step 1: the facts of a car as overrides and deleted laps make them.
+    /// Step 1: the facts of a car as overrides and deleted laps make them (`penalty.laps`).
     pub(super) fn correct(&mut self, mut car: DrivenCar, facts: &Car) -> DrivenCar {
         let Ok(entry) = EntrySlug::new(&car.entry) else { return car };
         let mut disqualified = facts.disqualified;
@@ -205,7 +205,7 @@ fn renumber(cars: &mut [ClassifiedCar]) {
     }
 }
 
-/// Whether a penalty acts on this car: the entry's, one that the person drove, one of the team.
+/// Whether a penalty acts on this car: the entry's, one that the person drove, one of the team (`penalty.against`).
 fn is_against(league: &League, event: EventSlug, against: &Against, car: &BoundCar<'_>) -> bool {
     match against {
         Against::Entry(entry) => car.entry() == *entry,

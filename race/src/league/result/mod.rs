@@ -141,7 +141,7 @@ pub struct CarScore {
     pub why: Vec<Why>,
 }
 
-/// Why a place or a number of points is what it is: which rule, and which act.
+/// Why a place or a number of points is what it is: which rule, and which act (`result.why`).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Why {
     /// The name of a rule in docs/RULES.md, or of a part of the ruleset: `penalty.time`, `points.place`.

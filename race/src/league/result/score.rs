@@ -60,7 +60,7 @@ impl Scoring<'_> {
         scores
     }
 
-    /// Filter, then score: as if only these cars had been there.
+    /// Filter, then score: as if only these cars had been there (`league.filter`).
     fn of(&self, is_in: impl Fn(Option<ClassSlug>) -> bool) -> Vec<CarScore> {
         let rows: BTreeMap<&str, &Row> = self.rows.iter().filter(|row| is_in(row.class)).map(|row| (row.entry.as_str(), row)).collect();
         let mut cars: Vec<ClassifiedCar> = self.cars.iter().filter(|car| rows.contains_key(car.car.entry.as_str())).cloned().collect();

@@ -85,6 +85,7 @@ impl<'a> Counting<'a> {
             })
             .collect();
         let lines = scoring::table(&seasons, self.events.len(), &season_rules);
+        let mut scores: BTreeMap<String, Vec<EventScore>> = seasons.into_iter().map(|season| (season.competitor, season.events)).collect();
         let sessions = || self.events.iter().flat_map(|(_, sessions)| sessions.iter());
         let is_official = |result: &&SessionResult| {
             let published = self.league.published(Scope::Session(result.session));
@@ -96,7 +97,7 @@ impl<'a> Counting<'a> {
                 let tally = tallies.remove(&line.competitor).unwrap_or_default();
                 let why = adjusted.get(&line.competitor).map(|decided| decided.why.clone()).unwrap_or_default();
                 let withdrawn = gone(&tally);
-                let cells = self.cells(tally, &line.dropped);
+                let cells = self.cells(tally, scores.remove(&line.competitor).unwrap_or_default(), &line.dropped);
                 Line {
                     rank: line.rank,
                     competitor: line.competitor,
@@ -120,7 +121,8 @@ impl<'a> Counting<'a> {
             championship: self.championship.championship,
             season: self.championship.season,
             subject: self.championship.subject,
-            state: if sessions().all(|result| is_official(result)) { State::Official } else { State::Provisional },
+            // Before the first session nothing is final.
+            state: if sessions().next().is_some() && sessions().all(|result| is_official(result)) { State::Official } else { State::Provisional },
             facts: facts_digest(sessions().map(|result| (&result.session, &result.facts))),
             rules: hash,
             events: events.collect(),
@@ -254,8 +256,7 @@ impl<'a> Counting<'a> {
         }
     }
 
-    fn cells(&self, mut tally: Tally, dropped: &[u32]) -> Vec<Cell> {
-        let scores = self.event_scores(&tally);
+    fn cells(&self, mut tally: Tally, scores: Vec<EventScore>, dropped: &[u32]) -> Vec<Cell> {
         let one = |(at, score): (usize, EventScore)| {
             let parts = tally.parts.remove(&at).unwrap_or_default();
             let why = |part: Scored| CellWhy { session: part.session, entry: part.entry, points: part.points, counts: part.counts, why: part.why };
