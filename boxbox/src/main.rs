@@ -14,6 +14,7 @@ mod ports;
 mod race;
 mod recompute;
 mod replay;
+mod score;
 mod sender;
 mod show;
 mod signals;
