@@ -210,8 +210,7 @@ impl EntrySlug {
     /// The entry of a car that no entry was found for.
     pub fn unclaimed(car: &CarKey) -> Self {
         let text = format!("{UNCLAIMED_PREFIX}{car}");
-        // A prefix of two and 32 digits are a valid slug.
-        Self::new(&text).unwrap_or(Self(ShortId::new("u-0").unwrap_or_else(|_| unreachable!("a constant that is valid"))))
+        Self::new(&text).expect("a prefix of two characters and 32 digits are a valid slug")
     }
 
     /// Whether this is the entry of a car that no entry was found for.
