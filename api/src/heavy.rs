@@ -1,8 +1,8 @@
 //! [`Heavy`]: the requests that take much memory or time to answer. They share a bounded amount of memory, run on threads of their
 //! own, and take turns: each driver, tenant and address has a few at once, and what is over that waits, in a bounded number.
 //!
-//! So the memory of all answers that are made is [`Config::answers_mib`] at most, whatever is asked and however often, and nobody's questions
-//! delay those of others for longer than the one that is being answered. What is answered and not read yet is counted by
+//! So the memory of all answers that are made is [`Config::answers_mib`] at most, whatever is asked and however often, and a person's
+//! questions delay those of others for no longer than the one that is being answered. What is answered and not read yet is counted by
 //! [`Unread`](crate::unread::Unread).
 
 use std::pin::Pin;

@@ -115,7 +115,7 @@ fn penalties_guests_classes_and_teams() {
         folder(&[("season.csv", SEASON), ("decisions.csv", "event;session;entry;penalty;reason\n;;Ann;-3 points;late\nSpa;race;Ed;2 points;\n")]);
     let rules = ["--rules", "f1_2019", "season.csv"];
     let report = json_of(folder.path(), &rules);
-    // Monza: Bo, Ann (+5 s), Cy (+5 s); the guest keeps his place, and his fastest lap is for nobody. Spa: Cy has 4 of 10 laps.
+    // Monza: Bo, Ann (+5 s), Cy (+5 s); the guest keeps his place, and his fastest lap earns no point. Spa: Cy has 4 of 10 laps.
     assert_eq!(table(&report, "drivers", "GT"), of(&[("Ann", 1, "44"), ("Bo", 2, "25"), ("Cy", 3, "15")]));
     assert_eq!(table(&report, "drivers", "Cup"), of(&[("Ed", 1, "52")]));
     assert_eq!(table(&report, "teams", "GT"), of(&[("Red", 1, "69"), ("Blue", 2, "15")]));

@@ -24,7 +24,7 @@
 //!
 //! # The contract of [`Leagues`]
 //!
-//! What people decide about a league is an *act*; the acts of a league are its ledger (D1). Whoever writes reads the league, computes from it
+//! What people decide about a league is an *act*; the acts of a league are its ledger (D1). A writer reads the league, computes from it
 //! what the new acts change, and stores all of it in one [`Write`](boxbox_schemas::league::Write):
 //!
 //! | table | what it is | what may happen to its rows |

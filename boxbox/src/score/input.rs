@@ -186,7 +186,7 @@ fn add_decisions(input: &mut Input, decisions: Vec<rows::Decision>, rules: &Rule
             let teams = input.events.iter().flat_map(|event| &event.sessions).flat_map(|session| &session.cars);
             let mut known = teams.flat_map(|car| [&car.driven.entry, &car.driven.team, &car.manufacturer].into_iter().chain(car.drivers.keys()));
             if !known.any(|name| *name == decision.entry) {
-                faults.push(format!("line {line}: nobody is called {:?} in the results", decision.entry));
+                faults.push(format!("line {line}: the results have no entry {:?}", decision.entry));
                 continue;
             }
             match penalty::of_season(&decision.penalty) {

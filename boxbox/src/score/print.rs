@@ -185,7 +185,7 @@ pub fn why(report: &Report, who: &str, output: Output) -> anyhow::Result<()> {
     names.sort_unstable();
     names.dedup();
     match names.len() {
-        0 => bail!("nobody is called {who:?}; the tables have {}", first(all().map(|(_, one)| one.table.competitor.as_str()))),
+        0 => bail!("the tables have no entry {who:?}; they have {}", first(all().map(|(_, one)| one.table.competitor.as_str()))),
         1 => {}
         _ => bail!("{who:?} may be {}; write more of the name", first(names.into_iter())),
     }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 #[error("expected {0}")]
 pub struct InvalidText(pub &'static str);
 
-/// Entries whose slug begins so are made for cars that no entry was found for (`league.unclaimed`); nobody can choose such a slug.
+/// Entries whose slug begins so are made for cars that no entry was found for (`league.unclaimed`); a person cannot choose such a slug.
 pub const UNCLAIMED_PREFIX: &str = "u-";
 
 /// What the hash of a text begins with; the same as of texts in stores.
@@ -182,7 +182,7 @@ impl Digest {
 }
 
 impl TextId {
-    /// The id of `text`, as stores compute it. `salt` is random, and another for each text, so that nobody can guess a text from its id once the
+    /// The id of `text`, as stores compute it. `salt` is random, and another for each text, so that a text cannot be guessed from its id once the
     /// text is erased.
     pub fn of(salt: &[u8], text: &str) -> Self {
         Self(hash(TEXT_TAG, &[salt, text.as_bytes()]))

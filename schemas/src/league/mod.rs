@@ -25,7 +25,7 @@ use crate::ids::ShortId;
 #[error("the id of a league is 1 to 40 characters of a-z, 0-9 and '-', and does not begin with '-'")]
 pub struct InvalidLeagueId;
 
-/// A league of a tenant: `[a-z0-9][a-z0-9-]{0,39}`, chosen by whoever makes it.
+/// A league of a tenant: `[a-z0-9][a-z0-9-]{0,39}`, chosen by the person who makes it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct LeagueId(ShortId);

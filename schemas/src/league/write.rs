@@ -130,7 +130,7 @@ impl Text {
 pub enum Erasure {
     /// All that are erased with this owner.
     Owner(String),
-    /// One text, whoever its owners are.
+    /// One text, of any owner.
     Text(Digest),
 }
 

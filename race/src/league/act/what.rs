@@ -121,7 +121,7 @@ pub enum Unclaimed {
     /// They take part like guests.
     #[default]
     Guests,
-    /// They score as registered ones do; nobody needs to enter.
+    /// They score as registered ones do; no entry is needed.
     Score,
 }
 
@@ -287,7 +287,7 @@ pub enum Subject {
     Manufacturer,
     /// Classes.
     Class,
-    /// Entries: the cars, whoever drove.
+    /// Entries: the cars, with any driver.
     Entry,
 }
 

@@ -1,5 +1,5 @@
 //! [`Facts`]: what was driven in a session, before anybody decided anything about it. From telemetry ([`Facts::from_view`]) or from a result
-//! file; nobody edits them.
+//! file; they are never edited.
 
 mod join;
 mod view;
@@ -120,7 +120,7 @@ pub struct ValidLap {
 }
 
 impl Facts {
-    /// Facts of these cars, in whichever order. `planned_laps`: laps that the race was to have; none: a time limited it, or nobody told.
+    /// Facts of these cars, in any order. `planned_laps`: laps that the race was to have; none: a time limited it, or it was not told.
     /// `complete`: the session is over, and no more is expected.
     pub fn of(cars: Vec<Car>, planned_laps: Option<u32>, complete: bool) -> Self {
         Told { cars, planned_laps, complete }.into()
@@ -131,7 +131,7 @@ impl Facts {
         &self.told.cars
     }
 
-    /// Laps that the race was to have; none: a time limited it, or nobody told.
+    /// Laps that the race was to have; none: a time limited it, or it was not told.
     pub fn planned_laps(&self) -> Option<u32> {
         self.told.planned_laps
     }

@@ -163,7 +163,7 @@ impl League {
         self.championships.iter().filter(|(_, at)| at.it.season == season).map(|(id, _)| *id).collect()
     }
 
-    /// What was merged, for whoever erases: all ids that mean the same person as `id`.
+    /// All ids that mean the same person as `id`, after merges: an erasure must cover them all.
     pub fn aliases(&self, id: PersonId) -> Vec<PersonId> {
         let now = self.person(id);
         self.persons.keys().copied().filter(|other| self.person(*other) == now).collect()

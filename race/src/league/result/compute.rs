@@ -32,7 +32,7 @@ pub fn results(league: &League, season: SeasonSlug, facts: &BTreeMap<SessionSlug
         let grid = if is_race(role) { grids.get(&event).and_then(Option::as_ref).unwrap_or(&none) } else { &none };
         let Some(result) = with_grid(league, id, of, grid) else { continue };
         if role == Role::Qualifying {
-            // Of several qualifying sessions nobody knows which of them made the grid.
+            // Of several qualifying sessions it is not known which one made the grid.
             let grid = result.rows.iter().filter_map(|row| Some((row.entry, row.place?))).collect();
             grids.entry(event).and_modify(|several| *several = None).or_insert(Some(grid));
         }
@@ -65,7 +65,7 @@ fn with_grid(league: &League, session: SessionSlug, facts: &Facts, grid: &Grid) 
     decided.move_places(&mut classified);
     let distance = distance(league, session, facts, &classified);
     let rows = rows(league, event, &bound, &classified, &decided, is_race(role));
-    // From here on nobody looks at crossings, and every championship has its own copy of the cars.
+    // Crossings are not used from here on, and every championship has its own copy of the cars.
     classified.iter_mut().for_each(|car| (car.car.crossings_us, car.why) = (vec![], vec![]));
     let scores = score::scores(league, (session, event, role), &classified, &rows, &decided, &distance);
     Some(SessionResult {

@@ -48,7 +48,7 @@ fn drivers(row: &Row, score: &CarScore, leader_laps: u32, rules: &DriverRules) -
             None => drove.push((competitor, driver.laps)),
         }
     }
-    // Where nobody knows who drove how far, all who drove score. The share of one point is the share of all.
+    // Where it is not known who drove how far, all who drove score. The share of one point is the share of all.
     let laps = drove.iter().map(|(competitor, laps)| (competitor.clone(), laps.unwrap_or(0))).collect();
     let shares = share_points(&Points::from(1), &laps, leader_laps, rules);
     let part = |(competitor, _): (String, Option<u32>)| {

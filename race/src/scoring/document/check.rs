@@ -43,7 +43,7 @@ pub(super) fn check(rules: &Ruleset, r: &mut Reader) {
             r.wrong_field(&field, "is no name for a table; use letters a to z, digits, _ and -");
         }
         if ["race", "feature", "sprint", "qualifying"].contains(&name.as_str()) {
-            r.wrong_field(&field, format!("{name} has a field of its own beside \"tables\"; use another name"));
+            r.wrong_field(&field, format!("{name} has a separate field beside \"tables\"; use another name"));
         }
         points(table, &field, r);
     }

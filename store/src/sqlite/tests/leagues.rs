@@ -48,7 +48,7 @@ async fn processes_are_killed() {
     let folder: Folder = ResultsFixture::new();
     let place = folder.path();
     let open = async || {
-        // The write-ahead log of the process that died is recovered by whoever opens the file.
+        // The write-ahead log of the process that died is recovered by the next process that opens the file.
         ResultsFixture::open(&folder).await
     };
     killed_processes_leave_nothing_half_done(CHILD, place.to_str().unwrap(), open).await;

@@ -279,7 +279,7 @@ pub(crate) async fn texts_are_erased<F: ResultsFixture>(f: &F) {
     assert!(check_ledger(&store, &me, &home).await.unwrap().is_ok());
 }
 
-/// A call that is dropped at any moment is whole or did nothing, and locks nobody out.
+/// A call that is dropped at any moment is whole or did nothing, and locks no other caller out.
 pub(crate) async fn dropped_writes_are_whole_or_nothing<F: ResultsFixture>(f: &F) {
     let store = f.open().await;
     let mut head = 0;
