@@ -15,6 +15,7 @@ mod race;
 mod recompute;
 mod replay;
 mod sender;
+mod session;
 mod show;
 mod signals;
 mod simulate;
