@@ -135,6 +135,7 @@ impl Session {
             streams: self.streams.iter().map(|(id, stream)| (*id, entry_of(*id, stream), stream.coverage().clone())).collect(),
             silenced: self.info.silenced(),
             lengths: self.lengths(),
+            named: self.named(),
         };
         self.book.finish_restore(self.claims.owners(self.info.silenced()), &known, self.info.closed);
         self.info.disputes = self.claims.disputes(self.info.silenced());

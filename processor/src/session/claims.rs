@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_race::session::{Owner, Owners};
 use boxbox_race::stream::Car;
+use boxbox_schemas::EntryId;
 use boxbox_schemas::results::{Dispute, RefusedClaim, Silenced};
-use boxbox_schemas::{DriverId, EntryId};
 
 use super::stream::StreamId;
 
@@ -47,19 +47,12 @@ impl Claims {
     /// The claims to a car that count.
     fn heard(&self, seen_as: EntryId, silenced: Silenced<'_>) -> impl Iterator<Item = (StreamId, EntryId)> {
         let claims = self.cars.get(&seen_as).into_iter().flatten().map(|(stream, entry)| (*stream, *entry));
-        claims.filter(move |((driver, run), entry)| !silenced.covers(*driver, *run, *entry, false))
+        claims.filter(move |((driver, run), entry)| !silenced.refuses(*driver, seen_as) && !silenced.covers(*driver, *run, *entry, false))
     }
 
     /// The cars that are claimed.
     pub(super) fn cars(&self) -> BTreeSet<EntryId> {
         self.cars.keys().copied().collect()
-    }
-
-    /// The cars that a driver claims for an entry.
-    pub(super) fn cars_of(&self, claim: &RefusedClaim) -> Vec<EntryId> {
-        let claimed =
-            |claims: &BTreeMap<StreamId, EntryId>| claims.iter().any(|((driver, _), entry)| (*driver, *entry) == (claim.driver, claim.entry));
-        self.cars.iter().filter(|(_, claims)| claimed(claims)).map(|(car, _)| *car).collect()
     }
 
     /// The owner of a car. If several drivers' streams claim it, it belongs to the lowest driver (`seen.dispute`).
@@ -73,15 +66,16 @@ impl Claims {
         self.cars.keys().filter_map(|seen_as| Some((*seen_as, self.owner(*seen_as, silenced)?))).collect()
     }
 
-    /// Who claims to drive for an entry that is not the driver's own, a team.
-    pub(super) fn teams(&self) -> BTreeMap<(DriverId, EntryId), StreamId> {
-        let claims = self.cars.values().flatten().filter(|((driver, _), entry)| entry.0 != driver.0);
-        let mut teams = BTreeMap::new();
-        for (stream, entry) in claims {
-            let newest = teams.entry((stream.0, *entry)).or_insert(*stream);
-            *newest = (*newest).max(*stream);
+    /// What drivers claim to be, as others see their cars: of each claim the newest stream.
+    pub(super) fn claimed(&self) -> BTreeMap<RefusedClaim, StreamId> {
+        let mut claims = BTreeMap::new();
+        for (car, streams) in &self.cars {
+            for stream in streams.keys() {
+                let newest = claims.entry(RefusedClaim { driver: stream.0, entry: *car }).or_insert(*stream);
+                *newest = (*newest).max(*stream);
+            }
         }
-        teams
+        claims
     }
 
     /// `seen.dispute`: the car, if drivers claim it for different entries.

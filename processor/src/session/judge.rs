@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use boxbox_race::session::{Lengths, Told, merged};
+use boxbox_race::session::{Lengths, Named, Told, merged};
 use boxbox_schemas::event::{Exclusion, Judging};
-use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{About, CONFLICTS_MAX, Conflict, EXCLUSIONS_MAX, RefusedClaim};
 use boxbox_schemas::{DriverId, EntryId};
 
@@ -86,21 +86,22 @@ impl Session {
             return 0;
         }
         self.judge_due = false;
-        let applied = self.book.set_lengths(self.lengths());
-        counts.applied(applied);
-        let TeamClaims { refused, conflicts, undecided, asked } = self.team_claims();
+        let (lengths, named) = (self.lengths(), self.named());
+        let (of_length, of_names) = (self.book.set_lengths(lengths), self.book.set_named(named));
+        counts.applied(of_length);
+        counts.applied(of_names);
+        let Contested { refused, conflicts, undecided, asked } = self.contested_claims();
         self.merge_due |= conflicts != self.contradictions.claims;
         (self.contradictions.claims, self.contradictions.undecided) = (conflicts, undecided);
-        let mut work = applied.work + asked / ASKED_PER_WORK;
+        let mut work = of_length.work + of_names.work + asked / ASKED_PER_WORK;
         if refused != self.info.refused {
             let before = std::mem::replace(&mut self.info.refused, refused);
             let changed: BTreeSet<&RefusedClaim> = before.iter().filter(|claim| !self.info.refused.contains(claim)).collect();
             let changed: BTreeSet<RefusedClaim> =
                 changed.into_iter().chain(self.info.refused.iter().filter(|claim| !before.contains(claim))).copied().collect();
-            let teams: BTreeSet<EntryId> = changed.iter().map(|claim| claim.entry).collect();
-            let applied = self.book.silence(self.info.silenced(), Some(teams));
+            let cars: BTreeSet<EntryId> = changed.iter().map(|claim| claim.entry).collect();
+            let applied = self.book.silence(self.info.silenced(), Some(cars.clone()));
             counts.applied(applied);
-            let cars = changed.iter().flat_map(|claim| self.claims.cars_of(claim)).collect();
             work += applied.work + self.assign_owners(&cars, counts);
             self.description_changed = true;
         }
@@ -109,7 +110,7 @@ impl Session {
 
     /// After the streams have been restored: what is not stored, because it follows from them.
     pub(super) fn restore_contradictions(&mut self) {
-        let TeamClaims { conflicts, undecided, .. } = self.team_claims();
+        let Contested { conflicts, undecided, .. } = self.contested_claims();
         (self.contradictions.claims, self.contradictions.undecided) = (conflicts, undecided);
         self.judge_due = self.info.closed;
     }
@@ -145,6 +146,11 @@ impl Session {
         Lengths::told(self.told().into_iter()).unwrap_or_else(stored)
     }
 
+    /// In which slots clients say that there are cars.
+    pub(super) fn named(&self) -> Named {
+        Named::told(self.told().into_iter())
+    }
+
     /// What the clients tell of the session whose reports count, by driver and run.
     fn told(&self) -> Vec<Told<'_>> {
         self.streams.iter().filter_map(|(id, stream)| self.told_by(*id, stream)).collect()
@@ -162,13 +168,9 @@ impl Session {
         told.max_by_key(|told| (told.described.at_us, told.run))
     }
 
-    /// `entry.claim`: what becomes of the claims to teams.
-    fn team_claims(&self) -> TeamClaims {
-        let teams = self.claims.teams();
-        let mut judged = TeamClaims::default();
-        if teams.is_empty() {
-            return judged;
-        }
+    /// `entry.claim`: what becomes of the claims to teams and persons.
+    fn contested_claims(&self) -> Contested {
+        let mut judged = Contested::default();
         let told = self.told();
         let mut newest: BTreeMap<DriverId, &Told<'_>> = BTreeMap::new();
         for told in &told {
@@ -177,17 +179,17 @@ impl Session {
                 *known = told;
             }
         }
-        for ((driver, entry), stream) in teams {
+        for (claim, stream) in self.claims.claimed() {
             let Some(slot) = self.streams.get(&stream).map(Stream::slot) else { continue };
-            judged.claim(driver, entry, slot, &newest);
+            judged.claim(claim, slot, &newest);
         }
         judged
     }
 }
 
-/// What becomes of claims to teams.
+/// What becomes of claims to teams and persons.
 #[derive(Default)]
-struct TeamClaims {
+struct Contested {
     refused: Vec<RefusedClaim>,
     conflicts: Vec<Conflict>,
     /// See [`Contradictions`].
@@ -196,15 +198,21 @@ struct TeamClaims {
     asked: u64,
 }
 
-impl TeamClaims {
-    /// A driver, whose car is in `slot`, claims to drive for `entry`; `newest`: what each driver tells.
-    fn claim(&mut self, driver: DriverId, entry: EntryId, slot: u16, newest: &BTreeMap<DriverId, &Told<'_>>) {
-        let Some(team) = entry.as_str().strip_prefix("t:").and_then(|id| id.parse::<u64>().ok()) else { return };
+impl Contested {
+    /// A driver, whose car is in `slot`, claims a car; `newest`: what each driver tells.
+    fn claim(&mut self, claim: RefusedClaim, slot: u16, newest: &BTreeMap<DriverId, &Told<'_>>) {
+        let RefusedClaim { driver, entry } = claim;
+        let Some(whose) = Whose::of(entry) else { return };
+        let others = newest.values().filter(|told| told.driver != driver);
+        let words: Vec<(&Told<'_>, bool)> = others.filter_map(|told| Some((*told, whose.agrees(&told.described.meta, slot)?))).collect();
+        self.asked += newest.len() as u64;
+        // Most claims nobody contradicts.
+        if words.iter().all(|(_, agrees)| *agrees) {
+            return;
+        }
         let since_us = newest.get(&driver).and_then(|told| told.described.at_us).unwrap_or(i64::MIN).saturating_add(STANDS_US);
         let (mut with, mut against): (Vec<DriverId>, Vec<DriverId>) = (vec![], vec![]);
-        for told in newest.values().filter(|told| told.driver != driver) {
-            self.asked += 1;
-            let Some(agrees) = says(&told.described.meta, team, slot) else { continue };
+        for (told, agrees) in words {
             let stands = told.until_us >= since_us;
             let still = if stands { since_us..i64::MAX } else { i64::MIN..since_us };
             let known = self.undecided.entry(told.driver).or_insert(i64::MIN..i64::MAX);
@@ -215,16 +223,45 @@ impl TeamClaims {
         }
         // Two at least, and more than those who agree, the driver among them.
         if against.len() >= 2 && against.len() > with.len() + 1 {
-            self.refused.push(RefusedClaim { driver, entry });
-            self.conflicts.extend(Conflict::of(About::Team, entry.as_str(), Some(slot), std::iter::once(driver), against.into_iter()));
+            self.refused.push(claim);
+            self.conflicts.extend(Conflict::of(whose.about(), entry.as_str(), Some(slot), std::iter::once(driver), against.into_iter()));
         }
     }
 }
 
-/// Whether a description says that the car in `slot` is the team's; `None` if it says nothing of either.
-fn says(meta: &SessionMeta, team: u64, slot: u16) -> Option<bool> {
-    match meta.entries.iter().find(|e| e.slot == slot) {
-        Some(car) if car.team_id != 0 => Some(car.team_id == team),
-        _ => meta.entries.iter().any(|e| e.team_id == team).then_some(false),
+/// Who a car is said to be, by the simulator's ids.
+#[derive(Clone, Copy)]
+enum Whose {
+    Team(u64),
+    User(u64),
+}
+
+impl Whose {
+    fn of(seen_as: EntryId) -> Option<Self> {
+        let (kind, id) = seen_as.as_str().split_once(':')?;
+        match kind {
+            "t" => id.parse().ok().map(Self::Team),
+            "u" => id.parse().ok().map(Self::User),
+            _ => None,
+        }
+    }
+
+    fn about(self) -> About {
+        match self {
+            Self::Team(_) => About::Team,
+            Self::User(_) => About::Car,
+        }
+    }
+
+    /// Whether a description says that this is the car in `slot`; `None` if it says nothing of either.
+    fn agrees(self, meta: &SessionMeta, slot: u16) -> Option<bool> {
+        let (of, this): (fn(&MetaEntry) -> u64, u64) = match self {
+            Self::Team(id) => (|e| e.team_id, id),
+            Self::User(id) => (|e| e.user_id, id),
+        };
+        match meta.entries.iter().find(|e| e.slot == slot) {
+            Some(car) if of(car) != 0 => Some(of(car) == this),
+            _ => meta.entries.iter().any(|e| of(e) == this).then_some(false),
+        }
     }
 }

@@ -6,7 +6,7 @@ use boxbox_race::view::SessionView;
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::results::{Conflict, Lap};
 use boxbox_schemas::stamp::closed;
-use boxbox_schemas::{DriverId, LogId};
+use boxbox_schemas::{DriverId, EntryId, LogId};
 use boxbox_sources::synth::{Action, Circuit, Distance, Race, Spec};
 use boxbox_store::PartitionState;
 use bytes::Bytes;
@@ -80,11 +80,14 @@ pub fn others(view: &SessionView, race: &Race) -> (Vec<String>, Vec<Lap>) {
 
 /// Everything about all cars but those of `liars`.
 pub fn but(view: &SessionView, race: &Race, liars: &[usize]) -> (Vec<String>, Vec<Lap>) {
-    let liar = |slot: u16| liars.iter().any(|car| race.cars()[*car].slot == slot);
+    let liar = |slot: u16, entry: EntryId| {
+        let mut cars = liars.iter().map(|car| &race.cars()[*car]);
+        cars.any(|car| car.slot == slot && entry.as_str().contains(':') || entry.0 == car.drivers[0].driver.0)
+    };
     let row =
         |c: &Classified| format!("{} {} {} {:?} {:?} {:?} {:?}", c.slot, c.laps, c.status.name(), c.finish_us, c.total_us, c.best_lap_us, c.why);
-    let laps = view.laps().iter().filter(|l| !liar(l.slot)).map(|l| Lap { revision: 0, ..l.clone() });
-    (view.classification().iter().filter(|c| !liar(c.slot)).map(row).collect(), laps.collect())
+    let laps = view.laps().iter().filter(|l| !liar(l.slot, l.entry)).map(|l| Lap { revision: 0, ..l.clone() });
+    (view.classification().iter().filter(|c| !liar(c.slot, c.entry)).map(row).collect(), laps.collect())
 }
 
 pub fn disputes(view: &SessionView) -> Vec<Conflict> {

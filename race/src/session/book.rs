@@ -15,7 +15,7 @@ use boxbox_schemas::{DriverId, EntryId, SessionId};
 use super::choice::{choose, cost};
 use super::coverage::Coverage;
 use super::credible::{Covers, Credible, StreamId};
-use super::description::Lengths;
+use super::description::{Lengths, Named};
 use super::facts::{FactChanges, FactId, Facts, LapId, StreamTimeline, fact_id};
 use super::rows::{Rows, with_owner};
 use super::staged::Staged;
@@ -33,6 +33,8 @@ pub struct Known<'a> {
     pub silenced: Silenced<'a>,
     /// Length of the lap.
     pub lengths: Lengths,
+    /// In which slots clients say that there are cars.
+    pub named: Named,
 }
 
 /// Cars that other clients see and whose driver has a stream too. Key: the entry under which other clients see the car.
@@ -124,6 +126,7 @@ impl Book {
         }
         self.credible.silence(known.silenced);
         self.credible.set_lengths(known.lengths.clone());
+        self.credible.set_named(known.named.clone());
         self.index_owners(owners);
         self.closed = closed;
         for (id, lap) in self.laps.iter().filter(|(_, lap)| questionable(lap)) {
@@ -287,6 +290,20 @@ impl Book {
             }
         };
         self.choose_again(laps)
+    }
+
+    /// Set in which slots clients say that there are cars: what few see of a car that others do not list does not count (`seen.majority`).
+    pub fn set_named(&mut self, named: Named) -> Applied {
+        let slots = self.credible.set_named(named);
+        if self.closed {
+            return Applied::default();
+        }
+        self.choose_again(self.laps_of(self.told_in(slots)))
+    }
+
+    /// Whose cars were told of in these slots.
+    fn told_in(&self, slots: BTreeSet<u16>) -> BTreeSet<EntryId> {
+        slots.into_iter().flat_map(|slot| self.credible.entries_in(slot)).map(|seen_as| self.entry(seen_as)).collect()
     }
 
     fn choose_again(&mut self, laps: BTreeSet<LapId>) -> Applied {
@@ -479,8 +496,7 @@ impl Book {
         self.rows.apply(staged.rows);
         if !self.closed && !told.is_empty() {
             // A client that tells of a car for the first time may contradict others about its laps before.
-            let entries = told.iter().flat_map(|slot| self.credible.entries_in(*slot)).map(|seen_as| self.entry(seen_as)).collect();
-            let again = self.choose_again(self.laps_of(entries));
+            let again = self.choose_again(self.laps_of(self.told_in(told)));
             (applied.laps, applied.withdrawn) = (applied.laps + again.laps, applied.withdrawn + again.withdrawn);
             applied.work += again.work;
         }

@@ -12,7 +12,7 @@ use boxbox_schemas::results::{Lap, Reasons, RefusedClaim, Silenced, Tags};
 use boxbox_schemas::{DriverId, EntryId, RunId};
 
 use super::coverage::Coverage;
-use super::description::Lengths;
+use super::description::{Lengths, Named};
 
 /// Two clients that tell the same lap put its end this near to each other, µs: frames of other cars come about four times a second.
 const SAME_END_US: i64 = 1_500_000;
@@ -33,6 +33,7 @@ pub(super) struct Credible {
     excluded: Vec<Exclusion>,
     refused: Vec<RefusedClaim>,
     lengths: Lengths,
+    named: Named,
 }
 
 /// Who has told of the cars in a slot.
@@ -105,6 +106,13 @@ impl Credible {
         changed
     }
 
+    /// Set in which slots clients say that there are cars. Returns the slots of told cars for which that changes anything.
+    pub(super) fn set_named(&mut self, named: Named) -> BTreeSet<u16> {
+        let slots = self.named.changed(&named, self.tellers.keys().copied());
+        self.named = named;
+        slots
+    }
+
     fn silences(&self, driver: DriverId, run: RunId, entry: EntryId, field: bool) -> bool {
         let silenced = Silenced { excluded: &self.excluded, refused: &self.refused };
         silenced.any() && silenced.covers(driver, run, entry, field)
@@ -164,13 +172,17 @@ impl Credible {
         let with: BTreeSet<DriverId> = facts.iter().filter(|f| f.whole() && near(f, fact)).map(|f| f.driver).collect();
         let mut against: BTreeSet<DriverId> = own;
         // By slot, because a client may name the car in it as it likes.
-        for teller in self.tellers.get(&fact.slot).into_iter().flat_map(|tellers| &tellers.drivers) {
-            let mut runs = self.streams.range((*teller, RunId([0; 16]))..=(*teller, RunId([0xff; 16])));
-            if runs.any(|((driver, run), (own, coverage))| coverage.saw(from_us, until_us) && !self.silences(*driver, *run, *own, true)) {
-                against.insert(*teller);
-            }
-        }
+        let tellers = self.tellers.get(&fact.slot).into_iter().flat_map(|tellers| tellers.drivers.iter().copied());
+        // Whose simulator shows fewer cars than there are still lists them all.
+        let strangers = self.named.without(fact.slot).filter(|_| field);
+        against.extend(tellers.chain(strangers).filter(|driver| self.saw(*driver, from_us, until_us)));
         against.difference(&with).count() <= with.len()
+    }
+
+    /// Whether the driver's clients, if their reports count, showed other cars all the time.
+    fn saw(&self, driver: DriverId, from_us: i64, until_us: i64) -> bool {
+        let mut runs = self.streams.range((driver, RunId([0; 16]))..=(driver, RunId([0xff; 16])));
+        runs.any(|((driver, run), (own, coverage))| coverage.saw(from_us, until_us) && !self.silences(*driver, *run, *own, true))
     }
 
     /// Whose clients tell the lap otherwise than `chosen` does.

@@ -4,6 +4,7 @@
 
 mod cars;
 mod lengths;
+mod named;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use boxbox_schemas::results::{About, Conflict};
 use boxbox_schemas::{DriverId, RunId};
 
 pub use self::lengths::Lengths;
+pub use self::named::Named;
 use super::described::Described;
 
 /// What one client tells of the session.

@@ -164,8 +164,9 @@ struct ReportedEnd {
 /// When clients report the end: by the session state, else by the flag.
 fn reported_end(facts: &Facts<'_>) -> Option<ReportedEnd> {
     let over = state_held(facts.states, facts.cars, |state| state >= SessionState::CHECKERED);
-    // A state that clients took back ended nothing. A client that leaves takes nothing back.
-    let state = over.iter().find(|h| h.unseen_end).map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::State, by_leaving: false });
+    // A state that clients took back ended nothing. A client that leaves takes nothing back, and who stays longest does not for all others.
+    let state =
+        over.iter().find(|h| h.unseen_end || h.by_few).map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::State, by_leaving: false });
     state.or_else(|| {
         let shown = flag_held(facts.flags, facts.states, facts.cars, Flags::CHECKERED);
         shown.first().map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::Flag, by_leaving: h.by_leaving })

@@ -31,6 +31,8 @@ pub struct Held {
     pub until_us: i64,
     /// No client reported its end at `until_us`: clients that reported it stopped streaming.
     pub unseen_end: bool,
+    /// Its end was reported by fewer than half as many drivers as had reported the condition at once: all others had left by then.
+    pub by_few: bool,
     /// It holds since others stopped streaming: until then no more than half of the clients reported it.
     pub by_leaving: bool,
 }
@@ -76,7 +78,7 @@ pub fn majority(clients: &[Reports]) -> Vec<Held> {
     let mut reported_us = vec![i64::MIN; clients.len()];
     let (mut asked, mut reporting) = (0usize, 0usize);
     let mut held: Vec<Held> = vec![];
-    let mut open = false;
+    let (mut open, mut most) = (false, 0);
     for of_moment in events.chunk_by(|a, b| a.0 == b.0) {
         let us = of_moment[0].0;
         // First all that is reported at this moment, then the clients whose last moment it is.
@@ -97,10 +99,14 @@ pub fn majority(clients: &[Reports]) -> Vec<Held> {
                 (asked, reporting) = (asked + after.0 - before.0, reporting + after.1 - before.1);
             }
             let holds = 2 * reporting > asked;
+            most = if holds { reporting.max(if open { most } else { 0 }) } else { most };
             match held.last_mut().filter(|_| open) {
-                Some(last) if !holds => (last.until_us, last.unseen_end, open) = (us, stops, false),
+                Some(last) if !holds => {
+                    (last.until_us, last.unseen_end, open) = (us, stops, false);
+                    last.by_few = !stops && 2 * (asked - reporting) < most;
+                }
                 None if holds => {
-                    held.push(Held { from_us: us, until_us: us, unseen_end: true, by_leaving: stops });
+                    held.push(Held { from_us: us, until_us: us, unseen_end: true, by_few: false, by_leaving: stops });
                     open = true;
                 }
                 _ => {}

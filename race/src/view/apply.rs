@@ -1,8 +1,9 @@
 //! Applies the steps that processors commit to a [`SessionView`], and returns what changed. No other file reads a step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_schemas::results::{AnyRow, CarNow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo, SessionStateChange, Step};
+use boxbox_schemas::DriverId;
+use boxbox_schemas::results::{AnyRow, CarNow, FlagChange, IncidentStep, Lap, PitVisit, Row, SessionInfo, SessionStateChange, Silenced, Step};
 
 use crate::stream::field_entry;
 
@@ -113,11 +114,13 @@ impl SessionView {
         let aside = &mut self.aside;
         let meta = self.info.as_ref().and_then(|info| info.meta.as_ref());
         let laps = &self.laps;
+        let unlisted = Unlisted::of(self.cars.all().iter().chain(aside.cars.all()), silenced, laps);
         // `seen.stranger`
         let stranger = |car: &CarNow| {
             let ids = car.field && car.entry.as_str().as_bytes().get(1) == Some(&b':');
             let named = meta.filter(|meta| ids && meta.entries.iter().any(|e| e.slot == car.slot)).and_then(|meta| field_entry(Some(meta), car.slot));
-            named.is_some_and(|named| named != car.entry) && laps.range((car.entry, 0), (car.entry, u32::MAX)).is_empty()
+            let otherwise = named.is_some_and(|named| named != car.entry);
+            (otherwise || unlisted.has(car)) && laps.range((car.entry, 0), (car.entry, u32::MAX)).is_empty()
         };
         self.cars.exchange(&mut aside.cars, |r| silenced.covers(r.driver, r.run, r.entry, r.field) || stranger(r));
         if !silenced.any() && aside.is_empty() {
@@ -157,4 +160,32 @@ fn put<R: Row + Keyed>(table: &mut Table<R>, row: &AnyRow) -> bool {
 
 fn differ<R: Keyed>(before: &Table<R>, after: &Table<R>) -> bool {
     before.all() != after.all()
+}
+
+/// The slots in which few see cars without a lap, and others, who see cars too, see none (`seen.stranger`).
+struct Unlisted(BTreeSet<u16>);
+
+impl Unlisted {
+    fn of<'a>(cars: impl Iterator<Item = &'a CarNow>, silenced: Silenced<'_>, laps: &Table<Lap>) -> Self {
+        let (mut observers, mut seen): (BTreeSet<DriverId>, BTreeMap<u16, BTreeSet<DriverId>>) = Default::default();
+        let (mut own, mut driving) = (BTreeSet::new(), BTreeSet::new());
+        for car in cars.filter(|car| !silenced.covers(car.driver, car.run, car.entry, car.field)) {
+            if car.field {
+                observers.insert(car.driver);
+                seen.entry(car.slot).or_default().insert(car.driver);
+            } else {
+                own.insert(car.slot);
+            }
+            if !laps.range((car.entry, 0), (car.entry, u32::MAX)).is_empty() {
+                driving.insert(car.slot);
+            }
+        }
+        let few = |by: &BTreeSet<DriverId>| observers.len() - by.len() >= 2 && observers.len() > 2 * by.len();
+        let slots = seen.into_iter().filter(|(slot, by)| !own.contains(slot) && !driving.contains(slot) && few(by));
+        Self(slots.map(|(slot, _)| slot).collect())
+    }
+
+    fn has(&self, car: &CarNow) -> bool {
+        car.field && self.0.contains(&car.slot)
+    }
 }

@@ -91,7 +91,7 @@ impl Conflict {
 pub struct RefusedClaim {
     /// The driver.
     pub driver: DriverId,
-    /// The entry: a team.
+    /// The entry: a team, or a car as others see it.
     pub entry: EntryId,
 }
 
@@ -108,6 +108,11 @@ impl Silenced<'_> {
     /// Whether anybody is.
     pub fn any(&self) -> bool {
         !self.excluded.is_empty() || !self.refused.is_empty()
+    }
+
+    /// Whether a driver's claim to a car, as others see it, does not count.
+    pub fn refuses(&self, driver: DriverId, seen_as: EntryId) -> bool {
+        self.refused.contains(&RefusedClaim { driver, entry: seen_as })
     }
 
     /// Whether a report does not count; `field`: it is about a car that the client sees, not about its own.
