@@ -16,6 +16,7 @@ mod race;
 mod recompute;
 mod replay;
 mod sender;
+mod session;
 mod show;
 mod signals;
 mod simulate;

@@ -11,6 +11,7 @@ mod race;
 mod recompute;
 mod replay;
 pub mod secret;
+mod session;
 mod simulate;
 mod spool;
 mod verbosity;
@@ -58,6 +59,9 @@ enum Command {
     /// What clients on this machine could not send yet: list it, send it, delete it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// Exclude drivers from sessions, and reinstate them
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// After a jump of this machine's clock
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -83,6 +87,7 @@ impl Cli {
             Command::Recompute(args) => crate::recompute::run(args.options()?).await,
             Command::Grant(command) => command.run().await,
             Command::Spool(command) => command.run().await,
+            Command::Session(command) => command.run().await,
             Command::Clock(command) => command.run(),
         }
     }
