@@ -42,12 +42,23 @@ fn judge(server: &Server, what: &str, session: &str, more: &[&str]) -> (bool, St
     (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
 }
 
-/// Classification, digest and laps, and who is excluded.
-fn results(server: &Server, session: &str) -> (Value, usize, usize, Value) {
+/// What the API tells of a session.
+#[derive(PartialEq, Debug)]
+struct Told {
+    results: Value,
+    /// Cars that have a place.
+    classified: usize,
+    /// Laps of [`WHOM`].
+    laps: usize,
+    excluded: Value,
+}
+
+fn told(server: &Server, session: &str) -> Told {
     let of = |what: &str| server.get(&format!("/api/v1/sessions/{session}{what}"));
     let (results, laps) = (of("/results"), of("/laps"));
-    let own = laps["laps"].as_array().unwrap().iter().filter(|lap| lap["driver"] == WHOM).count();
-    (results.clone(), results["results"].as_array().unwrap().len(), own, of("")["excluded"].clone())
+    let classified = results["results"].as_array().unwrap().iter().filter(|row| row["status"] == "finished").count();
+    let laps = laps["laps"].as_array().unwrap().iter().filter(|lap| lap["driver"] == WHOM).count();
+    Told { classified, laps, excluded: of("")["excluded"].clone(), results }
 }
 
 /// `boxbox recompute` says that nothing is different, once everything is in the archive.
@@ -83,20 +94,23 @@ fn whom_a_manager_excludes_is_gone_until_reinstated_on_both_profiles() {
         });
         let ended = || server.get(&format!("/api/v1/sessions/{session}/ledger"))["streams"].as_array().unwrap().iter().all(|s| s["ended"] == true);
         block_until("all clients have ended", ended);
-        let before = results(&server, &session);
-        assert_eq!((before.1, before.3.as_array().unwrap().len()), (CARS, 0), "{}", before.0);
-        assert!(before.2 >= 2, "laps of {WHOM}");
+        let before = told(&server, &session);
+        assert_eq!((before.classified, before.excluded.as_array().unwrap().len()), (CARS, 0), "{}", before.results);
+        assert!(before.laps >= 2, "laps of {WHOM}");
 
         let (well, said) = judge(&server, "exclude", &session, &[]);
         assert!(well && said.contains("excluded"), "{said}");
-        block_until("without the driver", || results(&server, &session).1 == CARS - 1);
-        let without = results(&server, &session);
-        assert_eq!((without.2, without.3[0]["driver"].as_str()), (0, Some(WHOM)), "{}", without.3);
+        block_until("without the driver", || told(&server, &session).classified == CARS - 1);
+        let without = told(&server, &session);
+        assert_eq!((without.laps, without.excluded[0]["driver"].as_str()), (0, Some(WHOM)), "{}", without.excluded);
+        // The other clients still describe the car, which nobody has seen drive.
+        let row = &without.results["results"][CARS - 1];
+        assert_eq!((row["laps"].as_u64(), row["why"].as_str()), (Some(0), Some("not_seen")), "{row}");
         assert!(server.terminate().success());
         computed_again(&place, &session);
 
         let server = place.up();
-        assert_eq!(results(&server, &session), without, "{}: after a restart", place.profile);
+        assert_eq!(told(&server, &session), without, "{}: after a restart", place.profile);
         // By a grant that may manage; one that may only read is refused, in words.
         let file = place.folder().join("grant");
         std::fs::write(&file, grant(&place, &["--read"])).unwrap();
@@ -105,8 +119,8 @@ fn whom_a_manager_excludes_is_gone_until_reinstated_on_both_profiles() {
         std::fs::write(&file, grant(&place, &["--manage"])).unwrap();
         let (well, said) = judge(&server, "reinstate", &session, &["--grant-file", file.to_str().unwrap()]);
         assert!(well && said.contains("reinstated"), "{said}");
-        block_until("with the driver", || results(&server, &session).1 == CARS);
-        assert_eq!(results(&server, &session), before, "{}: reinstated", place.profile);
+        block_until("with the driver", || told(&server, &session).classified == CARS);
+        assert_eq!(told(&server, &session), before, "{}: reinstated", place.profile);
         assert!(server.terminate().success());
         computed_again(&place, &session);
     }
