@@ -18,6 +18,8 @@ use super::description::{Lengths, Named};
 const SAME_END_US: i64 = 1_500_000;
 /// A client that showed a car for this long beyond the end of a lap would have told the lap, µs.
 const TOLD_LAG_US: i64 = 1_000_000;
+/// A client that left so long before the end of a lap still knows that a car was not there, µs.
+const JUST_LEFT_US: i64 = 5_000_000;
 
 /// A stream within its session: driver and run.
 pub type StreamId = (DriverId, RunId);
@@ -175,7 +177,9 @@ impl Credible {
         let tellers = self.tellers.get(&fact.slot).into_iter().flat_map(|tellers| tellers.drivers.iter().copied());
         // Whose simulator shows fewer cars than there are still lists them all.
         let strangers = self.named.without(fact.slot).filter(|_| field);
-        against.extend(tellers.chain(strangers).filter(|driver| self.saw(*driver, from_us, until_us)));
+        against.extend(tellers.filter(|driver| self.saw(*driver, from_us, until_us)));
+        // A car that is in nobody's list was not there a moment before its end either: who has just left says that too.
+        against.extend(strangers.filter(|driver| self.saw(*driver, from_us, until_us.saturating_sub(JUST_LEFT_US))));
         against.difference(&with).count() <= with.len()
     }
 
