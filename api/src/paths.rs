@@ -8,7 +8,7 @@ pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
 pub(crate) const READER: &str = "/api/docs";
 
 /// Every route of the document, as axum names it.
-pub(crate) const DESCRIBED: [&str; 25] = [
+pub(crate) const DESCRIBED: [&str; 27] = [
     "/livez",
     "/readyz",
     "/api/health",
@@ -17,6 +17,8 @@ pub(crate) const DESCRIBED: [&str; 25] = [
     "/api/v1/sessions/{session}",
     "/api/v1/sessions/{session}/close",
     "/api/v1/sessions/{session}/reopen",
+    "/api/v1/sessions/{session}/exclude",
+    "/api/v1/sessions/{session}/reinstate",
     "/api/v1/sessions/{session}/laps",
     "/api/v1/sessions/{session}/laps/{entry}/{number}",
     "/api/v1/sessions/{session}/laps/{entry}/{number}/trace",

@@ -123,9 +123,9 @@ impl<'a> Class<'a> {
     }
 }
 
-/// In metadata empty means absent; in JSON absent is `null`.
+/// In metadata empty means absent; in JSON absent is `null`. A version before may have stored texts as they came (`session.plain`).
 pub(crate) fn text(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+    (!text.is_empty()).then(|| boxbox_schemas::text::plain(text).into_owned())
 }
 
 /// A session's rows of one type, without those that are superseded.

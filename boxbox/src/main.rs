@@ -17,6 +17,7 @@ mod recompute;
 mod replay;
 mod score;
 mod sender;
+mod session;
 mod show;
 mod signals;
 mod simulate;

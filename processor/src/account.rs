@@ -107,6 +107,11 @@ impl Charged<'_> {
         }
     }
 
+    /// Whether the driver may cause much work: half of what a driver may cause at once is left.
+    pub(crate) fn may_work(&self) -> bool {
+        self.known().is_none_or(|account| account.work <= DRIVER_WORK_MAX / 2)
+    }
+
     /// A record of `frames` new frames took so many units of work. `false`: the driver has none left.
     pub(crate) fn work(&mut self, units: u64, frames: u64) -> bool {
         let before = self.known().map_or(0, |account| account.work);

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use boxbox_schemas::event::Reject;
 use boxbox_schemas::limits::FIRST_BASE_MAX;
-use boxbox_schemas::record::{Content, Kind};
+use boxbox_schemas::record::Content;
 use boxbox_schemas::results::Ledger;
 use boxbox_schemas::stamp::LogRecord;
 
@@ -61,7 +61,7 @@ impl Arrival {
             Ok(Content::End(_)) => Meaning::End,
             Ok(Content::Gap(_)) => Meaning::Gap,
             Ok(Content::Void(void)) => Meaning::Void(Reject::from(&void.reason)),
-            Ok(Content::Car(_) | Content::Closed(_)) | Err(_) => Meaning::Unreadable,
+            Ok(Content::Car(_) | Content::Closed(_) | Content::Judged(_)) | Err(_) => Meaning::Unreadable,
         };
         match record.next_seq() {
             Ok(next) => Self { base, first: prelude.first_seq, next, meaning },
@@ -70,9 +70,9 @@ impl Arrival {
         }
     }
 
-    /// Whether the record belongs to a stream; a `closed` record belongs to the session (E9a).
+    /// Whether the record belongs to a stream; a `closed` or `judged` record belongs to the session (E9a, E9e).
     pub fn in_stream(log_record: &LogRecord) -> bool {
-        log_record.record.prelude().kind != Kind::CLOSED
+        !log_record.record.prelude().kind.of_session()
     }
 }
 

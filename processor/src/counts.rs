@@ -1,7 +1,7 @@
 //! The counts of the pure part of the processor. The results pump adds them to the metrics.
 
 use boxbox_race::session::Applied;
-use boxbox_schemas::event::Closing;
+use boxbox_schemas::event::{Closing, Judging};
 
 use crate::admit::{Arrival, Meaning, Verdict};
 
@@ -30,6 +30,8 @@ pub struct Counts {
     pub disputed: u64,
     /// Sessions closed, opened again or retired, by how.
     pub closings: Vec<(&'static str, u64)>,
+    /// Drivers or runs excluded from sessions or reinstated, by which.
+    pub judged: Vec<(&'static str, u64)>,
     /// Sequence numbers admitted of streams whose race logic has panicked.
     pub halted: u64,
     /// Parts of the race logic switched off until the next lap, by part.
@@ -84,6 +86,11 @@ impl Counts {
 
     pub(crate) fn refused(&mut self, bound: &'static str, n: u64) {
         add(&mut self.refused, bound, n);
+    }
+
+    /// Somebody was excluded from a session, or reinstated.
+    pub(crate) fn judging(&mut self, code: Judging) {
+        add(&mut self.judged, code.name(), 1);
     }
 
     pub(crate) fn quarantine(&mut self, reason: &'static str) {

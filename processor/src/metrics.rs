@@ -34,6 +34,8 @@ boxbox_schemas::metrics! {
         disputed: counter,
         /// Sessions closed, opened again or retired, by how.
         closings: counter by "how",
+        /// Drivers or runs that a person excluded from sessions, or reinstated, by `what`.
+        judged: counter by "what",
         /// Sessions that are open.
         open_sessions: gauge,
         /// Sessions in memory, open or closed a short while ago.
@@ -111,6 +113,9 @@ impl ProcessorMetrics {
         self.late.increment(counts.late);
         self.parked.increment(counts.parked);
         self.disputed.increment(counts.disputed);
+        for (what, n) in counts.judged {
+            self.judged.with(what).increment(n);
+        }
         for (how, n) in counts.closings {
             self.closings.with(how).increment(n);
         }
@@ -156,6 +161,7 @@ mod tests {
                 parked: 19,
                 disputed: 17,
                 closings: vec![("silence", 16)],
+                judged: vec![("excluded", 21)],
                 parts: vec![("pits", 18)],
                 quarantined: vec![("crc", 10), ("panic", 11)],
                 work: 21,
@@ -181,6 +187,7 @@ mod tests {
             "parts_off_total{part=\"pits\"} 18",
             "disputed_total 17",
             "closings_total{how=\"silence\"} 16",
+            "judged_total{what=\"excluded\"} 21",
             "quarantined_total{reason=\"crc\"} 10",
             "quarantined_total{reason=\"panic\"} 11",
             "refused_total{bound=\"laps\"} 19",

@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_log::Offset;
-use boxbox_schemas::event::Closing;
+use boxbox_schemas::event::{Closing, Judging};
 use boxbox_schemas::record::Content;
 use boxbox_schemas::results::{Checkpoint, SessionInfo};
 use boxbox_schemas::stamp::{LogRecord, StampError};
@@ -118,7 +118,7 @@ impl Partition {
             return Err(Quarantined("misplaced", format!("session {} belongs to partition {home}", stamp.session)));
         }
         if !Arrival::in_stream(&record) {
-            return self.closing(&record);
+            return self.of_session(&record);
         }
         let mut account = self.accounts.of(stamp.tenant, stamp.driver, stamp.received_at_us);
         let session = match self.sessions.entry(stamp.session) {
@@ -164,11 +164,11 @@ impl Partition {
         }
     }
 
-    /// The server closes, reopens or retires a session (E9a). For an unknown session there is nothing to do.
-    fn closing(&mut self, record: &LogRecord) -> Result<(), Unprocessed> {
-        let refused = |why: String| Unprocessed::Quarantined("closed", format!("a `closed` record: {why}"));
+    /// The server closes, reopens or retires a session, or excludes somebody from it (E9a, E9e). For an unknown session there is nothing to do.
+    fn of_session(&mut self, record: &LogRecord) -> Result<(), Unprocessed> {
+        let kind = record.record.prelude().kind.name();
+        let refused = |why: String| Unprocessed::Quarantined(kind, format!("a `{kind}` record: {why}"));
         let stamp = &record.stamp;
-        let Ok(Content::Closed(frame)) = record.record.content() else { return Err(refused("it cannot be read".to_owned())) };
         if stamp.driver != DriverId::SERVER {
             return Err(refused(format!("driver {} is not the server", stamp.driver)));
         }
@@ -176,12 +176,21 @@ impl Partition {
             return Err(Unprocessed::NotHere(stamp.session));
         }
         let Some(session) = self.sessions.get_mut(&stamp.session).filter(|s| s.info().tenant == stamp.tenant) else {
-            tracing::warn!(session = %stamp.session, "a closed record for an unknown session is ignored");
+            tracing::warn!(session = %stamp.session, kind, "a record of the server for an unknown session is ignored");
             return Ok(());
         };
         self.changed.insert(stamp.session);
         session.residence.used = self.processed;
-        session.closing(Closing::from(&frame.reason), stamp.received_at_us, &mut self.counts).map_err(refused)
+        let unreadable = || "it cannot be read".to_owned();
+        let outcome = match record.record.content() {
+            Ok(Content::Closed(frame)) => session.closing(Closing::from(&frame.reason), stamp.received_at_us, &mut self.counts),
+            Ok(Content::Judged(frame)) => frame
+                .whom()
+                .ok_or_else(unreadable)
+                .and_then(|whom| session.judge(Judging::from(&frame.code), whom, stamp.received_at_us, &mut self.counts)),
+            _ => Err(unreadable()),
+        };
+        outcome.map_err(refused)
     }
 
     /// Every session that is here, and how many records of it have come since the start.

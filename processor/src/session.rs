@@ -19,6 +19,7 @@
 
 mod bounds;
 mod claims;
+mod judge;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,16 +27,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
-use boxbox_schemas::results::{AnyRow, Lap, SessionInfo};
+use boxbox_schemas::results::{AnyRow, Lap, SessionInfo, Silenced};
 use boxbox_schemas::stamp::LogRecord;
 use boxbox_schemas::{EntryId, RunId};
 use boxbox_store::{SessionState, Step, StreamState};
 
 use boxbox_race::RULES_VERSION;
-use boxbox_race::session::{Book, Staged, merged};
+use boxbox_race::session::{Book, Known, Staged};
 use boxbox_race::stream::{Car, Output};
 
 use self::claims::Claims;
+use self::judge::Contradictions;
 use self::stream::{Stream, StreamId};
 use crate::account::Charged;
 use crate::admit::{Arrival, Verdict, account, admit};
@@ -57,6 +59,10 @@ pub(crate) struct Session {
     description_changed: bool,
     /// A stream's own description has changed since the descriptions were merged.
     merge_due: bool,
+    /// A description or a claim to a car has changed since it was decided what follows for laps.
+    judge_due: bool,
+    /// What the clients tell against each other.
+    contradictions: Contradictions,
     /// Number of its records since this process took the partition.
     pub(crate) records: u64,
     /// Its place in memory.
@@ -83,6 +89,8 @@ impl Session {
             changed: BTreeSet::new(),
             description_changed: false,
             merge_due: false,
+            judge_due: false,
+            contradictions: Contradictions::default(),
             records: 0,
         }
     }
@@ -123,8 +131,17 @@ impl Session {
         for (id, stream) in &self.streams {
             self.claims.change(*id, None, stream.car());
         }
-        self.book.finish_restore(self.claims.owners(), self.info.closed);
-        self.info.disputes = self.claims.disputes();
+        let known = Known {
+            streams: self.streams.iter().map(|(id, stream)| (*id, entry_of(*id, stream), stream.coverage().clone())).collect(),
+            silenced: self.info.silenced(),
+            lengths: self.lengths(),
+            named: self.named(),
+        };
+        self.book.finish_restore(self.claims.owners(self.info.silenced()), &known, self.info.closed);
+        self.info.disputes = self.claims.disputes(self.info.silenced());
+        self.restore_contradictions();
+        // What is not agreed is not stored with all that it is made of.
+        self.merge_due = self.streams.values().filter(|stream| stream.described().is_some()).count() > 1;
         // A description that a version before kept is that of one stream.
         if let (Some((driver, run, rev)), Some(meta)) = (self.info.meta_from, &self.info.meta)
             && let Some(stream) = self.streams.get_mut(&(driver, run)).filter(|stream| stream.described().is_none())
@@ -195,6 +212,8 @@ impl Session {
         }
         if halted {
             counts.halted = counts.halted.saturating_add(verdict.new.end - verdict.new.start);
+            let work = self.decide(id, counts);
+            charged.work(work, verdict.new.end - verdict.new.start);
             return Ok(());
         }
         // After a panic, `halt` drops the stream's race state. The book is unchanged, because only `apply` changes it.
@@ -208,8 +227,10 @@ impl Session {
                 work += staged.work();
                 charged.keep(staged.kept());
                 staged.refused().iter().for_each(|(bound, n)| self.refuse(id.0, bound, *n, counts));
-                counts.applied(self.book.apply(staged));
-                work += self.update_owners(id, car, counts);
+                let applied = self.book.apply(staged);
+                counts.applied(applied);
+                work += applied.work + self.cover(id, counts);
+                work += self.update_owners(id, car, counts) + self.decide(id, counts);
                 counts.work = counts.work.saturating_add(work);
                 if !charged.work(work, verdict.new.end - verdict.new.start) {
                     self.halt_overworked(id, counts);
@@ -221,6 +242,8 @@ impl Session {
                     // Its laps end here, and no other stream is touched (`session.halt`).
                     stream.halt();
                 }
+                self.cover(id, counts);
+                self.decide(id, counts);
                 Err(panic_message(&*panic))
             }
         }
@@ -262,6 +285,8 @@ impl Session {
     fn open_again(&mut self, counts: &mut Counts) {
         (self.info.closed, self.info.provisional, self.description_changed) = (false, false, true);
         counts.applied(self.book.reopen());
+        // They are decided while a session is open only.
+        (self.merge_due, self.judge_due) = (true, true);
     }
 
     // What waits for the simulator is settled without it (`session.close`).
@@ -282,6 +307,8 @@ impl Session {
             }
         }
         counts.applied(self.book.apply(self.book.stage(facts, None)));
+        // Of what was told against each other it stays as it is now.
+        self.merge_descriptions();
         self.book.close();
         self.info.closed = true;
         outcome
@@ -324,18 +351,6 @@ impl Session {
         }
     }
 
-    /// `session.description`. Once for each step: many clients describe a session at its start.
-    fn merge_descriptions(&mut self) {
-        if !std::mem::take(&mut self.merge_due) {
-            return;
-        }
-        let described = || self.streams.iter().filter_map(|((driver, run), stream)| Some((*driver, *run, stream.described()?)));
-        if let Some(meta) = merged(described()) {
-            self.info.meta_from = described().next().map(|(driver, run, newest)| (driver, run, newest.rev));
-            self.info.meta = Some(meta);
-        }
-    }
-
     /// Keep what the record says of the session.
     fn describe(&mut self, id: StreamId, record: &LogRecord, new: u64, charged: &mut Charged<'_>, counts: &mut Counts) {
         match record.record.content() {
@@ -344,7 +359,7 @@ impl Session {
                 if let Err(bound) = self.may_describe(id, &meta, charged) {
                     self.refuse(id.0, bound, 1, counts);
                 } else if self.streams.get_mut(&id).is_some_and(|stream| stream.describe(rev, meta)) {
-                    (self.merge_due, self.description_changed) = (true, true);
+                    (self.merge_due, self.judge_due, self.description_changed) = (true, true, true);
                 }
             }
             // Times rise within a record (F4), so the last frame's is the highest.
@@ -352,8 +367,10 @@ impl Session {
                 if let Some(Ok(last)) = frames.iter().last() {
                     self.info.sim_time_us = self.info.sim_time_us.max(last.sim_time_us.to_native());
                 }
-                if let (Some(stream), Some(Ok(first))) = (self.streams.get_mut(&id), frames.iter().nth(new as usize)) {
-                    self.merge_due |= stream.date_description(first.sim_time_us.to_native());
+                if let (Some(stream), Some(Ok(first))) = (self.streams.get_mut(&id), frames.iter().nth(new as usize))
+                    && stream.date_description(first.sim_time_us.to_native())
+                {
+                    (self.merge_due, self.judge_due) = (true, true);
                 }
             }
             Ok(Content::Field(frames)) => {
@@ -387,6 +404,14 @@ impl Session {
         (self.book.stage(out.facts, Some(room)), out.failed, out.work)
     }
 
+    /// What the stream has shown may contradict what others tell of laps (`seen.covered`). Returns units of work.
+    fn cover(&mut self, id: StreamId, counts: &mut Counts) -> u64 {
+        let Some(stream) = self.streams.get(&id) else { return 0 };
+        let applied = self.book.cover(id, entry_of(id, stream), stream.coverage());
+        counts.applied(applied);
+        applied.work
+    }
+
     /// If the stream claims another car than `before`, the car's owner may be another (E3b). Returns units of work.
     fn update_owners(&mut self, id: StreamId, before: Option<Car>, counts: &mut Counts) -> u64 {
         let car = self.streams.get(&id).and_then(Stream::car);
@@ -394,16 +419,23 @@ impl Session {
             return 0;
         }
         let cars = self.claims.change(id, before, car);
-        if car.is_some_and(|car| self.claims.disputed(id, car)) {
+        if car.is_some_and(|car| self.claims.disputed(id, car, self.info.silenced())) {
             counts.disputed += 1;
             tracing::info!(session = %self.info.id, driver = %id.0, ?car, "several drivers claim a car; what other clients see of it counts for the first of them");
         }
-        self.description_changed |= self.claims.update(&mut self.info.disputes, &cars);
+        (self.merge_due, self.judge_due) = (true, true);
+        self.assign_owners(&cars, counts)
+    }
+
+    /// Give each of `cars`, as other clients see them, to whom the claims that count say. Returns units of work.
+    fn assign_owners(&mut self, cars: &BTreeSet<EntryId>, counts: &mut Counts) -> u64 {
+        let silenced = Silenced { excluded: &self.info.excluded, refused: &self.info.refused };
+        self.description_changed |= self.claims.update(&mut self.info.disputes, cars, silenced);
         let looked_at: u64 = cars.iter().map(|car| self.claims.len(*car)).sum();
-        let moved = self.book.set_owners(cars.iter().map(|car| (*car, self.claims.owner(*car))));
+        let moved = self.book.set_owners(cars.iter().map(|car| (*car, self.claims.owner(*car, silenced))));
         counts.applied(moved.applied);
         self.moved.extend(moved.entries);
-        looked_at + moved.work
+        looked_at + moved.applied.work
     }
 
     /// The stream that a run whose first tick is `tick` inherits from (E2): the driver's most advanced stream that ends before it.
@@ -412,6 +444,11 @@ impl Session {
         let before = of_driver.filter(|((_, r), s)| *r != run && !s.halted()).filter_map(|(id, s)| Some((s.last_tick()?, id.1, s)));
         before.filter(|(last, ..)| *last < tick).max_by_key(|(last, r, _)| (*last, *r)).map(|(.., s)| s.clone())
     }
+}
+
+/// Whose car the stream's own car is.
+fn entry_of((driver, _): StreamId, stream: &Stream) -> EntryId {
+    stream.car().map_or(EntryId(driver.0), |car| car.entry)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

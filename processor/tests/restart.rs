@@ -11,8 +11,11 @@ use boxbox_log::memory::MemoryLog;
 use boxbox_log::{Limits, Log};
 use boxbox_processor::partition::Partition;
 use boxbox_processor::{Config, Processor};
-use boxbox_schemas::event::Closing;
-use boxbox_schemas::results::{IncidentStep, Lap, Ledger, SessionInfo, Tags};
+use boxbox_schemas::event::{Closing, Exclusion, Judging};
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::record::{Kind, archive};
+use boxbox_schemas::results::{About, IncidentStep, Lap, Ledger, SessionInfo, Tags};
+use boxbox_schemas::stamp::judged;
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::{Archive, Found, Lease, Pace, PartitionState, Sessions, Steps, StreamState, rows_of};
 use boxbox_testkit::wait::until;
@@ -206,6 +209,117 @@ async fn sessions_that_leave_memory_and_come_back_change_no_result() {
         assert_eq!(everything(&results, &log, 0).await, expected, "seed {seed}");
     }
     assert!(returned > 200, "only {returned} sessions came back");
+}
+
+/// Four clients who see each other; of one the team is claimed by another, whose description changes all the time, and who goes back. It is
+/// excluded and reinstated, and silence closes the session three times, once for a while.
+fn quarrelsome() -> Vec<Bytes> {
+    const CARS: [(u16, u64); 4] = [(4, 9), (5, 10), (6, 11), (7, 12)];
+    let describe = |client: &mut Client, own_slot: u16, length_m: f64, claimed: u64| {
+        let entry = |&(slot, team): &(u16, u64)| MetaEntry {
+            slot,
+            user_id: u64::from(slot) + 10,
+            team_id: if slot == own_slot { claimed } else { team },
+            ..MetaEntry::default()
+        };
+        let entries = CARS.iter().map(entry).collect();
+        let meta =
+            SessionMeta { track_length_m: length_m, session_type: "practice".into(), own_slot, team_racing: 1, entries, ..SessionMeta::default() };
+        client.in_slot(own_slot);
+        client.put(Kind::META, 1, 1, &archive(&meta));
+    };
+    let mut clients: Vec<(Client, u16, u64)> =
+        [("bea", 4, 9), ("carl", 5, 10), ("dora", 6, 11), ("aaron", 7, 12)].map(|(name, slot, team)| (Client::new(1, name, 1), slot, team)).into();
+    let mut records = vec![];
+    for (n, tick) in (0..6_000).step_by(60).enumerate() {
+        for (client, slot, team) in &mut clients {
+            client.shift = i64::from(*slot) * 60;
+            let lies = *slot == 7;
+            if n == 0 {
+                describe(client, *slot, 1_000.0, *team);
+            } else if lies && n % 9 == 0 {
+                let (length_m, claimed) = [(1_000.0, 9), (1.0, 9), (99_000.0, 9), (1_000.0, 12)][n / 9 % 4];
+                describe(client, *slot, length_m, claimed);
+            }
+            client.drive(tick, tick + 60);
+            if lies && n == 55 {
+                client.rewind(tick - 300);
+                client.drive(tick - 300, tick);
+            }
+            let shift = |other: u16| if lies { i64::from(other) * 60 + 200 } else { i64::from(other) * 60 };
+            let seen: Vec<(u16, i64)> = CARS.iter().filter(|c| c.0 != *slot && (lies || c.0 != 5)).map(|c| (c.0, shift(c.0))).collect();
+            // Carl has no client half of the time, and is seen.
+            if *slot != 5 || n % 40 < 20 {
+                client.see(tick, tick + 60, &seen);
+                records.append(&mut client.records);
+            } else {
+                client.records.clear();
+                client.gap(1);
+            }
+        }
+    }
+    clients.iter_mut().for_each(|(client, ..)| {
+        client.end();
+        records.append(&mut client.records);
+    });
+    let judge = |code, run| judged(tenant(), source(1), code, &Exclusion { driver: driver("aaron"), run }, 1_700_000_000_000_000);
+    let all = records.len();
+    let inserted = [
+        (all, closing(1, Closing::ASKED)),
+        (all, judge(Judging::EXCLUDED, None)),
+        (all, closing(1, Closing::SILENCE)),
+        (all * 9 / 10, judge(Judging::REINSTATED, Some(run(1)))),
+        (all * 8 / 10, judge(Judging::EXCLUDED, Some(run(1)))),
+        (all * 7 / 10, closing(1, Closing::SILENCE)),
+        (all * 6 / 10, judge(Judging::REINSTATED, None)),
+        (all * 5 / 10, closing(1, Closing::REOPENED)),
+        (all * 4 / 10, closing(1, Closing::ASKED)),
+        (all * 3 / 10, judge(Judging::EXCLUDED, None)),
+        (all * 2 / 10, closing(1, Closing::SILENCE)),
+    ];
+    inserted.into_iter().for_each(|(at, record)| records.insert(at, record));
+    records
+}
+
+/// What clients told against each other, who is excluded, and what was shown and when: the same wherever steps end, after every restart, and
+/// whether the session leaves memory or not.
+#[tokio::test]
+async fn whom_to_believe_does_not_depend_on_restarts_and_on_leaving_memory() {
+    let records = quarrelsome();
+    // Of the whole log, and of parts that end open, excluded, closed.
+    for part in [10, 9, 8, 6, 5, 3] {
+        let log = log_of(&records[..records.len() * part / 10]);
+        let all = log.records(0).len();
+        let reference = MemoryResults::new();
+        go_on(&log, &reference, all, all).await;
+        let expected = everything(&reference, &log, 0).await;
+        let info = &expected.sessions[0];
+        let about = |about: About| info.conflicts.iter().any(|conflict| conflict.about == about);
+        match part {
+            10 => assert!(info.closed && info.excluded.len() == 1 && expected.laps.len() > 5, "{info:?}"),
+            9 | 6 => assert!(about(About::Lap), "{info:?}"),
+            _ => {}
+        }
+        let (mut each, mut rng) = (MemoryResults::new(), Rng::with_seed(part as u64));
+        go_on(&log, &each, all, 1).await;
+        assert_eq!(everything(&each, &log, 0).await, expected, "{part}: a step behind every record");
+        each = MemoryResults::new();
+        let read = async |results: &MemoryResults| {
+            let lease = results.acquire(log.id(), 0).await.unwrap();
+            results.begin(&lease).await.unwrap().checkpoint.map_or(0, |checkpoint| checkpoint.offset as usize + 1)
+        };
+        while read(&each).await < all {
+            go_on(&log, &each, rng.usize(1..80), rng.usize(1..40)).await;
+        }
+        assert_eq!(everything(&each, &log, 0).await, expected, "{part}: restarts");
+        let mut returned = 0;
+        for seed in 0..8 {
+            let results = MemoryResults::new();
+            returned += come_and_go(&log, &results, &mut Rng::with_seed(seed)).await;
+            assert_eq!(everything(&results, &log, 0).await, expected, "{part}: seed {seed}");
+        }
+        assert!(returned > 8, "only {returned} sessions came back");
+    }
 }
 
 /// A store with what `results` holds, by way of one step.

@@ -12,7 +12,7 @@
 
 /// The version of the rules ([docs/RULES.md](../../docs/RULES.md)) in this crate. A change by which a stored session would have another result
 /// raises it; `boxbox recompute` then computes old sessions again.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 pub mod league;
 pub mod scoring;

@@ -23,7 +23,7 @@ pub fn record(record: &Record) -> Result<(), Reject> {
         Content::Event(event) => time(event.sim_time_us.to_native()),
         Content::End(end) => time(end.sim_time_us.to_native()),
         Content::Gap(_) => record.next_seq().map(drop).map_err(|_| Reject::RANGE),
-        Content::Void(_) | Content::Closed(_) => Err(Reject::KIND),
+        Content::Void(_) | Content::Closed(_) | Content::Judged(_) => Err(Reject::KIND),
     }
 }
 

@@ -1,8 +1,11 @@
-//! Frames for single moments and for missing ranges: event, gap, end; void and closed, which only the server writes.
+//! Frames for single moments and for missing ranges: event, gap, end; void, closed and judged, which only the
+//! server writes.
 
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::frame::codes;
+use crate::ids::{DriverId, RunId};
+use crate::limits::SHORT_ID_MAX_BYTES;
 
 codes! {
     /// The kind of an event.
@@ -163,10 +166,86 @@ pub struct ClosedFrame {
     pub spare: [u8; 14],
 }
 
+codes! {
+    /// Whether a person excludes a driver's reports from a session, or takes that back.
+    Judging(u16, ArchivedJudging) {
+        /// They do not count.
+        EXCLUDED = 1;
+        /// They count again.
+        REINSTATED = 2;
+    }
+}
+
+impl Judging {
+    /// The code as one word, for metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Judging::EXCLUDED => "excluded",
+            Judging::REINSTATED => "reinstated",
+            _ => "unknown",
+        }
+    }
+}
+
+/// A driver, or one run of a driver, whose reports a person has excluded from a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Exclusion {
+    /// The driver.
+    pub driver: DriverId,
+    /// The run; `None`: all of the driver's.
+    pub run: Option<RunId>,
+}
+
+impl Exclusion {
+    /// Whether a stream is meant.
+    pub fn covers(&self, driver: DriverId, run: RunId) -> bool {
+        self.driver == driver && self.run.is_none_or(|of| of == run)
+    }
+}
+
+/// A person excludes a driver, or a run of a driver, from a session, or reinstates them (E9e).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Archive, Serialize, Deserialize)]
+#[rkyv(derive(Debug, Clone, Copy))]
+pub struct JudgedFrame {
+    /// Which of these.
+    pub code: Judging,
+    /// Bytes of `driver` that are its id.
+    pub driver_len: u8,
+    /// 1 if one run is meant, 0 if all runs of the driver are.
+    pub one_run: u8,
+    /// The driver's id, zeros behind it.
+    pub driver: [u8; SHORT_ID_MAX_BYTES],
+    /// The run, or zeros.
+    pub run: [u8; 16],
+    /// Zero; for fields to come.
+    pub spare: [u8; 4],
+}
+
+impl JudgedFrame {
+    /// The frame that says `code` of `whom`.
+    pub fn of(code: Judging, whom: &Exclusion) -> Self {
+        let id = whom.driver.as_str().as_bytes();
+        let mut driver = [0; SHORT_ID_MAX_BYTES];
+        driver.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+        // Ids have 40 bytes at most.
+        let driver_len = id.len() as u8;
+        Self { code, driver_len, one_run: u8::from(whom.run.is_some()), driver, run: whom.run.map_or([0; 16], |run| run.0), spare: [0; 4] }
+    }
+}
+
+impl ArchivedJudgedFrame {
+    /// Who is meant; `None` if the id is none.
+    pub fn whom(&self) -> Option<Exclusion> {
+        let id = std::str::from_utf8(self.driver.get(..usize::from(self.driver_len))?).ok()?;
+        Some(Exclusion { driver: DriverId::new(id).ok()?, run: (self.one_run == 1).then_some(RunId(self.run)) })
+    }
+}
+
 const _: () = {
     assert!(size_of::<ArchivedEventFrame>() == 32 && align_of::<ArchivedEventFrame>() == 1);
     assert!(size_of::<ArchivedGapFrame>() == 16 && align_of::<ArchivedGapFrame>() == 1);
     assert!(size_of::<ArchivedEndFrame>() == 16 && align_of::<ArchivedEndFrame>() == 1);
     assert!(size_of::<ArchivedVoidFrame>() == 16 && align_of::<ArchivedVoidFrame>() == 1);
     assert!(size_of::<ArchivedClosedFrame>() == 16 && align_of::<ArchivedClosedFrame>() == 1);
+    assert!(size_of::<ArchivedJudgedFrame>() == 64 && align_of::<ArchivedJudgedFrame>() == 1);
 };

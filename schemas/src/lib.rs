@@ -31,6 +31,7 @@ pub mod results;
 pub mod secret;
 pub mod slow;
 pub mod stamp;
+pub mod text;
 pub mod wall;
 pub mod wire;
 

@@ -74,6 +74,21 @@ pub struct MetaEntry {
 }
 
 impl SessionMeta {
+    /// The description with texts that can be shown to people as they are ([`plain`](crate::text::plain)).
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        let Self { track_name, track_config, session_type, category, entries, .. } = &mut self;
+        let of_cars = entries.iter_mut().flat_map(|e| [&mut e.driver_name, &mut e.team_name, &mut e.number, &mut e.class_name, &mut e.car_name]);
+        for text in [track_name, track_config, session_type, category].into_iter().chain(of_cars) {
+            let shown = match crate::text::plain(text) {
+                std::borrow::Cow::Owned(shown) => shown,
+                std::borrow::Cow::Borrowed(_) => continue,
+            };
+            *text = shown;
+        }
+        self
+    }
+
     /// The client's own entry, if the list has it.
     pub fn own(&self) -> Option<&MetaEntry> {
         self.entries.iter().find(|e| e.slot == self.own_slot)

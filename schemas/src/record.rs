@@ -21,7 +21,7 @@ use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Portable, Serialize};
 
-use crate::event::{ArchivedClosedFrame, ArchivedEndFrame, ArchivedEventFrame, ArchivedGapFrame, ArchivedVoidFrame};
+use crate::event::{ArchivedClosedFrame, ArchivedEndFrame, ArchivedEventFrame, ArchivedGapFrame, ArchivedJudgedFrame, ArchivedVoidFrame};
 use crate::field::ArchivedFieldFrame;
 use crate::frame::{ArchivedCarFrame, CarFrame};
 use crate::ids::{RunId, Sim, Source};
@@ -57,10 +57,16 @@ impl Kind {
     pub const VOID: Kind = Kind(128);
     /// One [`crate::event::ClosedFrame`]; only the server writes it.
     pub const CLOSED: Kind = Kind(129);
+    /// One [`crate::event::JudgedFrame`]; only the server writes it.
+    pub const JUDGED: Kind = Kind(130);
 
     /// Whether clients may send it.
     pub const fn from_client(self) -> bool {
         self.0 >= Kind::CAR.0 && self.0 <= Kind::END.0
+    }
+    /// Whether it belongs to the session and to no stream of it: what the server says of the session (E9a, E9e).
+    pub const fn of_session(self) -> bool {
+        matches!(self, Kind::CLOSED | Kind::JUDGED)
     }
     /// Whether a record of this kind has exactly one frame and takes one sequence number.
     pub const fn single(self) -> bool {
@@ -78,6 +84,7 @@ impl Kind {
             Kind::END => "end",
             Kind::VOID => "void",
             Kind::CLOSED => "closed",
+            Kind::JUDGED => "judged",
             _ => "unknown",
         }
     }
@@ -240,6 +247,7 @@ impl Record {
             Kind::END => Content::End(self.one()?),
             Kind::VOID => Content::Void(self.one()?),
             Kind::CLOSED => Content::Closed(self.one()?),
+            Kind::JUDGED => Content::Judged(self.one()?),
             _ => return Err(ArchiveError(kind)),
         })
     }
@@ -266,6 +274,8 @@ pub enum Content<'a> {
     Void(&'a ArchivedVoidFrame),
     /// The server closes, reopens or retires the session.
     Closed(&'a ArchivedClosedFrame),
+    /// Who is excluded from the session, or reinstated.
+    Judged(&'a ArchivedJudgedFrame),
 }
 
 /// Frames back to back. Each is checked when it is read.
@@ -354,9 +364,10 @@ pub fn car_frame(archived: &ArchivedCarFrame) -> CarFrame {
     rkyv::deserialize::<CarFrame, rancor::Error>(archived).unwrap_or_default()
 }
 
-/// Read metadata from its archive.
+/// Read metadata from its archive, with texts that can be shown as they are (`session.plain`): whatever a client sends, this is what all others
+/// of the server see.
 pub fn session_meta(archived: &ArchivedSessionMeta) -> SessionMeta {
-    rkyv::deserialize::<SessionMeta, rancor::Error>(archived).unwrap_or_default()
+    rkyv::deserialize::<SessionMeta, rancor::Error>(archived).unwrap_or_default().plain()
 }
 
 fn array_at<const N: usize>(head: &[u8; PRELUDE_BYTES], at: usize) -> [u8; N] {

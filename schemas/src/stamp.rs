@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::event::{ClosedFrame, Closing};
+use crate::event::{ClosedFrame, Closing, Exclusion, JudgedFrame, Judging};
 use crate::ids::{DriverId, GrantId, RunId, SessionId, ShortId, Source, StreamKey, TenantId};
 use crate::record::{Kind, Prelude, Record, RecordError, archive, seal};
 
@@ -87,7 +87,17 @@ pub fn received_at_us(log_record: &[u8]) -> Option<i64> {
 /// The log record that closes the session of `tenant` and `source`, opens it again or retires it (E9a). `at_us` is Unix µs, only shown to
 /// people. Append it to the session's partition, like all records of the session. It belongs to no stream.
 pub fn closed(tenant: TenantId, source: Source, closing: Closing, at_us: i64) -> Bytes {
-    let prelude = Prelude { kind: Kind::CLOSED, run: RunId::default(), source, slot: 0, meta_rev: 0, first_seq: 0, count: 1 };
+    by_server(tenant, source, Kind::CLOSED, &archive(&ClosedFrame { reason: closing, ..ClosedFrame::default() }), at_us)
+}
+
+/// The log record that excludes `whom` from the session of `tenant` and `source`, or reinstates them (E9e); as [`closed`].
+pub fn judged(tenant: TenantId, source: Source, code: Judging, whom: &Exclusion, at_us: i64) -> Bytes {
+    by_server(tenant, source, Kind::JUDGED, &archive(&JudgedFrame::of(code, whom)), at_us)
+}
+
+/// A record of the server, of one short frame.
+fn by_server(tenant: TenantId, source: Source, kind: Kind, payload: &[u8], at_us: i64) -> Bytes {
+    let prelude = Prelude { kind, run: RunId::default(), source, slot: 0, meta_rev: 0, first_seq: 0, count: 1 };
     let stamp = Stamp {
         tenant,
         driver: DriverId::SERVER,
@@ -97,8 +107,8 @@ pub fn closed(tenant: TenantId, source: Source, closing: Closing, at_us: i64) ->
         received_at_us: at_us,
         base: 0,
     };
-    // Sealing fails only beyond 32 KiB; this frame has 16 bytes.
-    let record = seal(&prelude, &archive(&ClosedFrame { reason: closing, ..ClosedFrame::default() })).unwrap_or_default();
+    // Sealing fails only beyond 32 KiB.
+    let record = seal(&prelude, payload).unwrap_or_default();
     stamp.seal(&record)
 }
 

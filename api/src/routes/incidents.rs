@@ -29,12 +29,10 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<IncidentList>, Problem> {
+    let session = read::session(&app, &reader.tenant, &path.session).await?;
     let incidents = read::rows_of::<IncidentStep>(&app, &reader.tenant, &path.session).await?;
-    if incidents.is_empty() {
-        read::session(&app, &reader.tenant, &path.session).await?;
-    }
     let sort_key = |s: &IncidentStep| (s.entry, s.driver, s.sim_time_us, s.to, s.run);
-    let steps = SessionView::new(path.session).with(Rows { incidents, ..Rows::default() }).incidents();
+    let steps = SessionView::of(session).with(Rows { incidents, ..Rows::default() }).incidents();
     let (steps, next_cursor) = cursor::page(steps, page.cursor.as_deref(), rows(page.limit)?, sort_key)?;
     Ok(Json(IncidentList { incidents: steps.into_iter().map(Incident::of).collect(), next_cursor }))
 }

@@ -3,6 +3,7 @@
 mod close;
 mod compare;
 mod entries;
+mod exclude;
 mod field;
 mod flags;
 mod health;
@@ -48,6 +49,8 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(sessions::one))
         .routes(routes!(close::close))
         .routes(routes!(close::reopen))
+        .routes(routes!(exclude::exclude))
+        .routes(routes!(exclude::reinstate))
         .routes(routes!(laps::list))
         .routes(routes!(laps::one))
         .routes(routes!(trace::trace))

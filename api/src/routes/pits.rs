@@ -27,11 +27,9 @@ pub(crate) async fn list(
     Params(params): Params<PitParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<PitList>, Problem> {
+    let session = read::session(&app, &reader.tenant, &path.session).await?;
     let pit_visits = read::rows_of::<PitVisit>(&app, &reader.tenant, &path.session).await?;
-    if pit_visits.is_empty() {
-        read::session(&app, &reader.tenant, &path.session).await?;
-    }
-    let mut visits = SessionView::new(path.session).with(Rows { pit_visits, ..Rows::default() }).pit_visits();
+    let mut visits = SessionView::of(session).with(Rows { pit_visits, ..Rows::default() }).pit_visits();
     visits.retain(|v| params.kind.is_none_or(|kind| kind == VisitKind::of(v.kind)));
     let (visits, next_cursor) = cursor::page(visits, params.cursor.as_deref(), rows(params.limit)?, |v| (v.entry, v.enter_us))?;
     Ok(Json(PitList { pit_stops: visits.into_iter().map(Visit::of).collect(), next_cursor }))

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use boxbox_schemas::SessionId;
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{Limited, SessionInfo};
+use boxbox_schemas::results::{self, About, Conflict, FlagChange, Limited, SessionInfo, SessionStateChange};
+use boxbox_schemas::{DriverId, EntryId, RunId, SessionId};
 use boxbox_store::SessionCursor;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +16,7 @@ use crate::access::Reader;
 use crate::app::App;
 use crate::cursor;
 use crate::extract::{PageParams, Params, Path, SessionPath, rows};
-use crate::openapi::{Cursor, HexId};
+use crate::openapi::{Cursor, HexId, ShortId};
 use crate::problem::Problem;
 use crate::read::{self, text};
 
@@ -56,8 +57,18 @@ const AT_ONCE: u32 = 25;
     responses((status = 200, description = "The session", body = SessionPage)))]
 pub(crate) async fn one(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<SessionPage>, Problem> {
     let info = read::session(&app, &reader.tenant, &path.session).await?;
+    let tenant = &reader.tenant;
+    let view = SessionView::of(info.clone()).with(Rows {
+        flags: read::rows_of::<FlagChange>(&app, tenant, &path.session).await?,
+        states: read::rows_of::<SessionStateChange>(&app, tenant, &path.session).await?,
+        cars: app.stored(app.sessions()?.cars(tenant, &path.session).await)?,
+        ..Rows::default()
+    });
+    let cars_claimed = info.disputes.iter().map(Dispute::of_car);
+    let disputes = info.conflicts.iter().chain(&view.unheard()).map(Dispute::of).chain(cars_claimed).collect();
+    let excluded = info.excluded.iter().map(|e| Excluded { driver: e.driver, run: e.run }).collect();
     let entries = info.meta.iter().flat_map(|meta| &meta.entries).map(Entry::of).collect();
-    Ok(Json(SessionPage { session: Session::of(info), entries }))
+    Ok(Json(SessionPage { session: Session::of(info), excluded, disputes, entries }))
 }
 
 /// A page of sessions.
@@ -75,8 +86,59 @@ pub(crate) struct SessionList {
 pub(crate) struct SessionPage {
     #[serde(flatten)]
     session: Session,
+    /// Whom a person has excluded: nothing that their clients reported counts.
+    excluded: Vec<Excluded>,
+    /// What clients told against each other, and what does not count of it: at most a few hundred. Honest clients may differ too.
+    disputes: Vec<Dispute>,
     /// Cars, as the simulator lists them.
     entries: Vec<Entry>,
+}
+
+/// Somebody who was excluded from a session.
+#[derive(Serialize, ToSchema)]
+struct Excluded {
+    /// The driver.
+    #[schema(value_type = ShortId)]
+    driver: DriverId,
+    /// The run of the driver's client; `null`: all runs.
+    #[schema(value_type = Option<HexId>)]
+    run: Option<RunId>,
+}
+
+/// What some clients told of a session that others contradict (`session.disputes`).
+#[derive(Serialize, ToSchema)]
+struct Dispute {
+    /// `description` (a value of the session), `slot` (who is in it), `car` (whose it is), `team` (who is in it), `lap`, `state`, `flag`.
+    #[schema(example = "description")]
+    about: &'static str,
+    /// Which value: `session_type`, `t:12`, `checkered`; for laps and cars, whose.
+    #[schema(example = "session_type")]
+    what: String,
+    /// Which slot, if one is meant.
+    slot: Option<u16>,
+    /// Whose clients told it, and it does not count; the first eight.
+    #[schema(value_type = Vec<ShortId>)]
+    told_by: Vec<DriverId>,
+    /// Whose clients told otherwise; the first eight. Of laps it is not said.
+    #[schema(value_type = Vec<ShortId>)]
+    against: Vec<DriverId>,
+    /// For a car: the entries that it is claimed for.
+    #[schema(value_type = Vec<ShortId>)]
+    claimed_for: Vec<EntryId>,
+    /// How many laps, where laps are meant; else how many drivers told it.
+    count: u32,
+}
+
+impl Dispute {
+    fn of(conflict: &Conflict) -> Self {
+        let Conflict { what, slot, by, against, count, .. } = conflict.clone();
+        Self { about: conflict.about.name(), what, slot, told_by: by, against, claimed_for: vec![], count }
+    }
+
+    fn of_car(car: &results::Dispute) -> Self {
+        let (about, count) = (About::Car.name(), u32::try_from(car.entries.len()).unwrap_or(u32::MAX));
+        Self { about, what: car.seen_as.to_string(), slot: None, told_by: vec![], against: vec![], claimed_for: car.entries.clone(), count }
+    }
 }
 
 /// One session of one lobby of one simulator.

@@ -28,12 +28,10 @@ pub(crate) async fn list(
     Params(page): Params<PageParams>,
     State(app): State<Arc<App>>,
 ) -> Result<Json<StintList>, Problem> {
+    let session = read::session(&app, &reader.tenant, &path.session).await?;
     let laps = read::all_laps(&app, &reader.tenant, &path.session).await?;
-    if laps.is_empty() {
-        read::session(&app, &reader.tenant, &path.session).await?;
-    }
     let pit_visits = read::rows_of::<PitVisit>(&app, &reader.tenant, &path.session).await?;
-    let stints = SessionView::new(path.session).with(Rows { laps, pit_visits, ..Rows::default() }).stints();
+    let stints = SessionView::of(session).with(Rows { laps, pit_visits, ..Rows::default() }).stints();
     let (stints, next_cursor) = cursor::page(stints, page.cursor.as_deref(), rows(page.limit)?, |s| (s.entry, s.number))?;
     Ok(Json(StintList { stints: stints.into_iter().map(Stint::of).collect(), next_cursor }))
 }

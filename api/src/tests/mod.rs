@@ -7,6 +7,7 @@ mod compare;
 mod data;
 mod document;
 mod errors;
+mod exclude;
 mod kept;
 mod operators;
 mod page;

@@ -12,6 +12,7 @@ mod recompute;
 mod replay;
 mod score;
 pub mod secret;
+mod session;
 mod simulate;
 mod spool;
 mod verbosity;
@@ -61,6 +62,9 @@ enum Command {
     /// What clients on this machine could not send yet: list it, send it, delete it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// Exclude drivers from sessions, and reinstate them
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// After a jump of this machine's clock
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -87,6 +91,7 @@ impl Cli {
             Command::Score(args) => crate::score::run(&args.options()),
             Command::Grant(command) => command.run().await,
             Command::Spool(command) => command.run().await,
+            Command::Session(command) => command.run().await,
             Command::Clock(command) => command.run(),
         }
     }

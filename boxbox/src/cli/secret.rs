@@ -56,6 +56,14 @@ impl ToArgs {
 /// # Errors
 /// If the file cannot be read, or a line is no connect string.
 pub fn read(file: &Path) -> anyhow::Result<Vec<ConnectString>> {
+    parse(&read_text(file)?).with_context(|| format!("in {}", named(file)))
+}
+
+/// The text of a file that holds secrets; `-` is standard input.
+///
+/// # Errors
+/// If the file cannot be read, or is too long.
+pub fn read_text(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let outcome = if file == Path::new("-") {
         std::io::stdin().take(READ_MAX_BYTES + 1).read_to_string(&mut text)
@@ -63,8 +71,8 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<ConnectString>> {
         std::fs::File::open(file).and_then(|open| open.take(READ_MAX_BYTES + 1).read_to_string(&mut text))
     };
     outcome.with_context(|| format!("cannot read {}", named(file)))?;
-    ensure!(text.len() as u64 <= READ_MAX_BYTES, "{} is no list of connect strings: it is too long", named(file));
-    parse(&text).with_context(|| format!("in {}", named(file)))
+    ensure!(text.len() as u64 <= READ_MAX_BYTES, "{} holds no connect string and no grant: it is too long", named(file));
+    Ok(text)
 }
 
 /// The connect strings in a text, one on each line.

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use boxbox_race::session::DESCRIBED_SLOTS;
+use boxbox_race::session::{COVERAGE_SLOT, DESCRIBED_SLOTS};
 use boxbox_schemas::StreamKey;
 use boxbox_schemas::event::EventCode;
 use boxbox_schemas::record::Content;
@@ -109,8 +109,9 @@ fn stream_states_of_version_1_are_gone_on_with() {
             straight.process(&input, input.records.len()).await;
             resumed.process(&input, moment.offset).await;
             let (lease, mut state) = resumed.load(&input).await;
-            // Version 1 kept of all descriptions one, with the session.
-            state.streams.iter_mut().for_each(|stream| stream.field.retain(|field| !DESCRIBED_SLOTS.contains(&field.slot)));
+            // Version 1 kept of all descriptions one, with the session, and not when a client showed what.
+            let known = |slot: u16| !DESCRIBED_SLOTS.contains(&slot) && slot != COVERAGE_SLOT;
+            state.streams.iter_mut().for_each(|stream| stream.field.retain(|field| known(field.slot)));
             let now = own_bytes(&state);
             assert!(now.keys().eq(moment.states.keys()), "{}: other streams than were stored", moment.name);
             assert!(now.keys().any(|(_, slot)| slot.is_some()), "{}: no client sees other cars", moment.name);

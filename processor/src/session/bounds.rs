@@ -26,6 +26,10 @@ impl Session {
 
     /// The stream describes the session; the error names the bound that does not allow it.
     pub(super) fn may_describe(&self, id: StreamId, meta: &SessionMeta, account: &mut Charged<'_>) -> Result<(), &'static str> {
+        // A stream that was halted because of its work may not go on to cause some.
+        if self.streams.get(&id).is_some_and(Stream::halted) && !account.may_work() {
+            return Err("work");
+        }
         let bytes = described_bytes(meta);
         let before = self.streams.get(&id).map_or(0, Stream::described_bytes);
         let all: usize = self.of_driver(id.0).map(|(_, stream)| stream.described_bytes()).sum();

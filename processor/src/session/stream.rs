@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use boxbox_race::session::{DESCRIBED_SLOTS, Described};
+use boxbox_race::session::{COVERAGE_SLOT, Coverage, DESCRIBED_SLOTS, Described};
 use boxbox_race::stream::{Car, Context, Fact, OtherCars, Output, OwnCar};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::record::{Content, Kind, session_meta};
@@ -29,6 +29,10 @@ pub(crate) struct Stream {
     described: Option<Described>,
     /// It has changed since the stream was last saved.
     described_anew: bool,
+    /// When its client showed its own car drive, and other cars.
+    coverage: Coverage,
+    /// It has changed since the stream was last saved.
+    covered_anew: bool,
     weight: Weight,
 }
 
@@ -37,6 +41,7 @@ pub(crate) struct Stream {
 struct Weight {
     own: u64,
     described: u64,
+    covered: u64,
     /// The largest of the cars that it sees.
     car: u64,
 }
@@ -49,6 +54,8 @@ impl Stream {
             others: OtherCars::default(),
             described: None,
             described_anew: false,
+            coverage: Coverage::default(),
+            covered_anew: false,
             weight: Weight::default(),
         }
     }
@@ -60,9 +67,21 @@ impl Stream {
         let (of_session, cars): (Vec<&FieldState>, Vec<&FieldState>) = stored.field.iter().partition(|field| DESCRIBED_SLOTS.contains(&field.slot));
         let parts: Vec<&[u8]> = of_session.iter().map(|field| field.race.as_ref()).collect();
         let described = Described::restore(&parts).map_err(|e| failed(format!("its description of the session: {e}")))?;
+        let (covered, cars): (Vec<&FieldState>, Vec<&FieldState>) = cars.into_iter().partition(|field| field.slot == COVERAGE_SLOT);
+        let covered = covered.first().map_or(&[][..], |field| field.race.as_ref());
+        let coverage = Coverage::restore(covered).map_err(|e| failed(format!("what it showed and when: {e}")))?;
         let slots = cars.iter().map(|field| (field.slot, field.race.as_ref()));
         let others = if own.race.is_some() { OtherCars::restore(slots).map_err(failed)? } else { OtherCars::default() };
-        let mut stream = Self { ledger: stored.ledger.clone(), own, others, described, described_anew: false, weight: Weight::default() };
+        let mut stream = Self {
+            ledger: stored.ledger.clone(),
+            own,
+            others,
+            described,
+            described_anew: false,
+            coverage,
+            covered_anew: false,
+            weight: Weight::default(),
+        };
         stream.weigh(stored);
         Ok(stream)
     }
@@ -95,6 +114,10 @@ impl Stream {
             field.extend(parts.into_iter().map(|(slot, part)| FieldState { slot, race: part.into(), now: None }));
             field.sort_by_key(|state| state.slot);
         }
+        if std::mem::take(&mut self.covered_anew) {
+            field.push(FieldState { slot: COVERAGE_SLOT, race: self.coverage.store().into(), now: None });
+            field.sort_by_key(|state| state.slot);
+        }
         let saved = StreamState { ledger: self.ledger.clone(), race: race.into(), now, field };
         self.weigh(&saved);
         saved
@@ -102,16 +125,18 @@ impl Stream {
 
     /// About how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> u64 {
-        let Weight { own, described, car } = self.weight;
-        own + described + car * self.others.count() as u64
+        let Weight { own, described, covered, car } = self.weight;
+        own + described + covered + car * self.others.count() as u64
     }
 
     fn weigh(&mut self, saved: &StreamState) {
-        let (described, cars): (Vec<&FieldState>, Vec<&FieldState>) = saved.field.iter().partition(|field| DESCRIBED_SLOTS.contains(&field.slot));
+        let (described, others): (Vec<&FieldState>, Vec<&FieldState>) = saved.field.iter().partition(|field| DESCRIBED_SLOTS.contains(&field.slot));
         self.weight.own = stream_bytes(&saved.race);
         if !described.is_empty() {
             self.weight.described = described.into_iter().map(field_bytes).sum();
         }
+        let (covered, cars): (Vec<&FieldState>, Vec<&FieldState>) = others.into_iter().partition(|field| field.slot == COVERAGE_SLOT);
+        self.weight.covered = covered.first().map_or(self.weight.covered, |field| field_bytes(field));
         self.weight.car = cars.into_iter().filter(|field| field.now.is_some()).map(field_bytes).max().unwrap_or(0).max(self.weight.car);
     }
 
@@ -142,6 +167,21 @@ impl Stream {
         described.at_us = Some(us);
         self.described_anew = true;
         true
+    }
+
+    /// The slot of its client's car.
+    pub(super) fn slot(&self) -> u16 {
+        self.own.slot
+    }
+
+    /// When its client showed what.
+    pub(super) fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Session time of its newest frame, µs; `None` before its first.
+    pub(super) fn until_us(&self) -> Option<i64> {
+        self.own.race.as_ref().and_then(|race| race.now(&self.context())).map(|now| now.sim_time_us)
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -231,12 +271,22 @@ impl Stream {
                         race.on_frame(&context, seq, frame, out);
                     }
                 }
+                if let (Some(until_us), Some(Ok(first))) = (race.driving_us(), frames.iter().nth((new.start - prelude.first_seq) as usize)) {
+                    self.coverage.drive(first.sim_time_us.to_native(), until_us);
+                    self.covered_anew = true;
+                }
             }
             Ok(Content::Slow(frames)) => {
                 let frames = numbered.zip(frames.iter()).filter(|((_, new), _)| *new);
                 frames.filter_map(|(_, frame)| frame.ok()).for_each(|frame| race.on_slow(&context, frame, out));
             }
             Ok(Content::Field(frames)) => {
+                let times =
+                    frames.iter().skip((new.start - prelude.first_seq) as usize).filter_map(Result::ok).map(|frame| frame.sim_time_us.to_native());
+                if let Some((first_us, last_us)) = times.map(|us| (us, us)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) {
+                    self.coverage.see(first_us, last_us);
+                    self.covered_anew = true;
+                }
                 let frames = numbered.zip(frames.iter()).filter(|((_, new), _)| *new);
                 self.others.on_slips(race.slips());
                 self.others.on_frames(&context, race.start(), frames.filter_map(|((seq, _), frame)| Some((seq, frame.ok()?))), out);
@@ -260,6 +310,8 @@ impl Stream {
         };
         for to in out.facts.get(facts_before..).unwrap_or_default().iter().filter_map(own).collect::<Vec<_>>() {
             self.others.on_rewind(&context, to, new.start, out);
+            self.coverage.rewind(to.1);
+            self.covered_anew = true;
         }
         if moved || ancestor.is_some() || self.own.car.is_none() || prelude.kind == Kind::META {
             self.own.claim(context.driver);

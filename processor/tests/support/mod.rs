@@ -182,9 +182,19 @@ impl Client {
         }
     }
 
+    /// Its metadata and records are of the car in `slot` from now on.
+    pub fn in_slot(&mut self, slot: u16) {
+        (self.prelude.slot, self.prelude.meta_rev) = (slot, self.prelude.meta_rev + 1);
+    }
+
     /// Drive from tick `from` to `to`, exclusive; five frames a record.
     pub fn drive(&mut self, from: u32, to: u32) {
-        let ticks: Vec<u32> = (from..to).step_by(TICK_STEP as usize).collect();
+        self.drive_every(from, to, TICK_STEP);
+    }
+
+    /// The same with a frame every `step` ticks.
+    pub fn drive_every(&mut self, from: u32, to: u32, step: u32) {
+        let ticks: Vec<u32> = (from..to).step_by(step as usize).collect();
         for ticks in ticks.chunks(5) {
             let frames: Vec<CarFrame> = ticks.iter().map(|tick| self.frame(*tick)).collect();
             self.put(Kind::CAR, ticks.len() as u16, ticks.len() as u64, &payload(&frames));

@@ -9,14 +9,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::limits::{CAR_LAPS_PER_MINUTE, LAP_BYTES, ROW_BYTES};
-use boxbox_schemas::results::{AnyRow, Lap, Step, Tags};
+use boxbox_schemas::results::{About, AnyRow, Conflict, Lap, Silenced, Step, Tags};
 use boxbox_schemas::{DriverId, EntryId, SessionId};
 
 use super::choice::{choose, cost};
-use super::facts::{FactId, Facts, LapId, StreamTimeline, fact_id};
+use super::coverage::Coverage;
+use super::credible::{Covers, Credible, StreamId};
+use super::description::{Lengths, Named};
+use super::facts::{FactChanges, FactId, Facts, LapId, StreamTimeline, fact_id};
 use super::rows::{Rows, with_owner};
 use super::staged::Staged;
 use crate::stream::Fact;
+
+/// New coverage may contradict laps that ended this long before it, µs: a client tells a lap a moment after its end.
+const LOOK_BACK_US: i64 = 2_000_000;
+
+/// What a stored session knows beside facts and laps, by which its laps were chosen.
+#[derive(Default)]
+pub struct Known<'a> {
+    /// Of each stream, whose car its own car is, and what it showed.
+    pub streams: Vec<(StreamId, EntryId, Coverage)>,
+    /// Whose reports do not count.
+    pub silenced: Silenced<'a>,
+    /// Length of the lap.
+    pub lengths: Lengths,
+    /// In which slots clients say that there are cars.
+    pub named: Named,
+}
 
 /// Cars that other clients see and whose driver has a stream too. Key: the entry under which other clients see the car.
 pub type Owners = BTreeMap<EntryId, Owner>;
@@ -39,6 +58,8 @@ pub struct Applied {
     pub withdrawn: u64,
     /// Rows added, changed or superseded.
     pub rows: u64,
+    /// Units of work that were not in [`Staged::work`]: laps that were chosen again.
+    pub work: u64,
 }
 
 /// What a change of owners did.
@@ -48,8 +69,16 @@ pub struct Moved {
     pub entries: BTreeSet<EntryId>,
     /// What changed.
     pub applied: Applied,
-    /// Units of work, see [`Staged::work`].
-    pub work: u64,
+}
+
+/// What is told of a lap.
+struct AboutLap<'a> {
+    /// The facts that count, of all streams.
+    facts: Vec<&'a Lap>,
+    /// The highest revision of those that were undone.
+    reached: u32,
+    /// Under so many entries.
+    looked_at: u64,
 }
 
 /// Facts, chosen laps and rows of one session.
@@ -62,6 +91,13 @@ pub struct Book {
     /// For each owner's entry, the entries under which other clients see its car.
     seen: BTreeMap<EntryId, BTreeSet<EntryId>>,
     closed: bool,
+    credible: Credible,
+    /// Chosen laps that others may contradict, by when they ended: those that others saw, and those of teams.
+    questioned: BTreeMap<i64, BTreeSet<LapId>>,
+    /// Laps that some clients tell otherwise than they were chosen, and whose clients.
+    against: BTreeMap<LapId, BTreeSet<DriverId>>,
+    /// How many laps of an entry each driver tells otherwise.
+    against_count: BTreeMap<(EntryId, DriverId), u32>,
     changed_facts: BTreeSet<FactId>,
     changed_laps: BTreeSet<LapId>,
 }
@@ -69,6 +105,7 @@ pub struct Book {
 impl Book {
     /// Restore a stream's fact about a lap from a store.
     pub fn restore_fact(&mut self, fact: Lap) {
+        self.credible.tells(&fact);
         self.facts.put(fact);
     }
 
@@ -82,10 +119,24 @@ impl Book {
         self.rows.restore(row);
     }
 
-    /// End the restoring: the restored laps were chosen with these owners, and the session is `closed` or not.
-    pub fn finish_restore(&mut self, owners: Owners, closed: bool) {
+    /// End the restoring: the restored laps were chosen with these owners and with this knowledge, and the session is `closed` or not.
+    pub fn finish_restore(&mut self, owners: Owners, known: &Known<'_>, closed: bool) {
+        for (id, entry, coverage) in &known.streams {
+            self.credible.cover(*id, *entry, coverage);
+        }
+        self.credible.silence(known.silenced);
+        self.credible.set_lengths(known.lengths.clone());
+        self.credible.set_named(known.named.clone());
         self.index_owners(owners);
         self.closed = closed;
+        for (id, lap) in self.laps.iter().filter(|(_, lap)| questionable(lap)) {
+            self.questioned.entry(lap.end_us).or_default().insert(*id);
+        }
+        let nothing = FactChanges::new();
+        for id in self.all_laps() {
+            let against = self.credible.against(&self.about(&nothing, id).facts, self.laps.get(&id));
+            self.set_against(id, against);
+        }
     }
 
     /// Compute what facts change. `room`: they are of one stream, whose driver may add so many bytes to what is kept, and bounds of laps
@@ -172,33 +223,147 @@ impl Book {
         let behind: Vec<LapId> = laps.iter().map(|id| (id.0, id.1.saturating_add(1))).filter(joined).collect();
         laps.extend(behind);
         for id in laps {
-            let others = self.seen.get(&id.0).into_iter().flatten().copied().filter(|seen_as| *seen_as != id.0);
-            let (mut facts, mut reached): (Vec<&Lap>, u32) = (vec![], 0);
-            for entry in std::iter::once(id.0).chain(others) {
-                let of_entry = self.facts.about(&staged.facts, (entry, id.1));
-                facts.extend(of_entry.filter(|f| self.owner_of(f).entry == id.0));
-                let (own, field) = (entry == id.0, self.entry(entry) == id.0);
-                reached = reached.max(self.facts.reached(&staged.facts, (entry, id.1), own, field));
-                staged.work += 1;
-            }
-            staged.work += cost(&facts);
+            let AboutLap { facts, reached, looked_at } = self.about(&staged.facts, id);
+            staged.work += looked_at + cost(&facts);
             let before = self.laps.get(&id);
-            let chosen = choose(facts.into_iter());
-            let after = chosen.map(|lap| revised(self.begun(staged, self.as_owners(&lap)), before, reached));
+            let chosen = choose(self.credible.counting(&facts, id.0).into_iter());
+            let after = chosen.map(|lap| revised(self.begun(&staged.chosen, self.as_owners(&lap)), before, reached));
+            let against = self.credible.against(&facts, after.as_ref());
+            if against != self.against.get(&id).cloned().unwrap_or_default() {
+                staged.against.push((id, against));
+            }
             if after.as_ref() != before {
                 staged.chosen.push((id, after));
             }
         }
     }
 
+    /// What is told of a lap, which is given by its owner's entry, as `changes` leave it.
+    fn about<'a>(&'a self, changes: &'a FactChanges, id: LapId) -> AboutLap<'a> {
+        let others = self.seen.get(&id.0).into_iter().flatten().copied().filter(|seen_as| *seen_as != id.0);
+        let mut about = AboutLap { facts: vec![], reached: 0, looked_at: 0 };
+        for entry in std::iter::once(id.0).chain(others) {
+            let of_entry = self.facts.about(changes, (entry, id.1));
+            about.facts.extend(of_entry.filter(|f| self.owner_of(f).entry == id.0));
+            let (own, field) = (entry == id.0, self.entry(entry) == id.0);
+            about.reached = about.reached.max(self.facts.reached(changes, (entry, id.1), own, field));
+            about.looked_at += 1;
+        }
+        about
+    }
+
+    /// A stream has shown its own car, `entry`'s, and other cars as `coverage` says: laps that this contradicts are chosen again.
+    pub fn cover(&mut self, id: StreamId, entry: EntryId, coverage: &Coverage) -> Applied {
+        let laps: BTreeSet<LapId> = match self.credible.cover(id, entry, coverage) {
+            _ if self.closed => return Applied::default(),
+            Covers::Nothing => return Applied::default(),
+            // A lap is contradicted a moment after its end only.
+            Covers::More(from_us, until_us) => {
+                let ended = self.questioned.range(from_us.saturating_sub(LOOK_BACK_US)..=until_us);
+                ended.flat_map(|(_, laps)| laps).copied().collect()
+            }
+            Covers::Anew(entries) => self.laps_of(entries),
+        };
+        self.choose_again(laps)
+    }
+
+    /// Set whose reports do not count. The laps of which they tell are chosen again: of `entries`, or all.
+    pub fn silence(&mut self, silenced: Silenced<'_>, entries: Option<BTreeSet<EntryId>>) -> Applied {
+        if !self.credible.silence(silenced) || self.closed {
+            return Applied::default();
+        }
+        let laps = entries.map_or_else(|| self.all_laps(), |entries| self.laps_of(entries));
+        self.choose_again(laps)
+    }
+
+    /// Set the length of the lap: what is too fast by it does not count (`lap.impossible`).
+    pub fn set_lengths(&mut self, lengths: Lengths) -> Applied {
+        let changed = self.credible.set_lengths(lengths);
+        if self.closed {
+            return Applied::default();
+        }
+        let laps = match changed {
+            None => self.all_laps(),
+            Some(drivers) => {
+                let told = drivers.into_iter().flat_map(|driver| self.facts.told_by(driver));
+                told.flat_map(|id| [id, (self.entry(id.0), id.1)]).collect()
+            }
+        };
+        self.choose_again(laps)
+    }
+
+    /// Set in which slots clients say that there are cars: what few see of a car that others do not list does not count (`seen.majority`).
+    pub fn set_named(&mut self, named: Named) -> Applied {
+        let slots = self.credible.set_named(named);
+        if self.closed {
+            return Applied::default();
+        }
+        self.choose_again(self.laps_of(self.told_in(slots)))
+    }
+
+    /// Whose cars were told of in these slots.
+    fn told_in(&self, slots: BTreeSet<u16>) -> BTreeSet<EntryId> {
+        slots.into_iter().flat_map(|slot| self.credible.entries_in(slot)).map(|seen_as| self.entry(seen_as)).collect()
+    }
+
+    fn choose_again(&mut self, laps: BTreeSet<LapId>) -> Applied {
+        if laps.is_empty() {
+            return Applied::default();
+        }
+        let mut staged = Staged::default();
+        self.stage_choice(&mut staged, laps);
+        let work = staged.work();
+        let applied = self.apply(staged);
+        Applied { work: work + applied.work, ..applied }
+    }
+
+    /// The laps of these entries, as others see their cars too.
+    fn laps_of(&self, entries: BTreeSet<EntryId>) -> BTreeSet<LapId> {
+        let mut laps = BTreeSet::new();
+        for entry in entries {
+            for seen_as in std::iter::once(entry).chain(self.seen.get(&entry).into_iter().flatten().copied()) {
+                laps.extend(self.facts.numbers(seen_as).flat_map(|number| [(seen_as, number), (self.entry(seen_as), number)]));
+            }
+        }
+        laps
+    }
+
+    /// All laps, by the entries under which facts about them are kept and by their owners' entries.
+    fn all_laps(&self) -> BTreeSet<LapId> {
+        let known = self.facts.laps().flat_map(|id| [id, (self.entry(id.0), id.1)]);
+        known.chain(self.laps.keys().copied()).collect()
+    }
+
+    fn set_against(&mut self, id: LapId, against: BTreeSet<DriverId>) {
+        let before = if against.is_empty() { self.against.remove(&id) } else { self.against.insert(id, against.clone()) };
+        for driver in against {
+            *self.against_count.entry((id.0, driver)).or_default() += 1;
+        }
+        for driver in before.into_iter().flatten() {
+            let Some(count) = self.against_count.get_mut(&(id.0, driver)) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                self.against_count.remove(&(id.0, driver));
+            }
+        }
+    }
+
+    /// Which drivers tell laps of which entries otherwise than they count.
+    pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
+        self.against_count.iter().filter_map(|((entry, driver), count)| {
+            let conflict = Conflict::of(About::Lap, entry.as_str(), None, std::iter::once(*driver), std::iter::empty())?;
+            Some(Conflict { entry: Some(*entry), count: *count, ..conflict })
+        })
+    }
+
     /// A lap whose beginning no client saw began where the entry's lap before ended, if that is known (`lap.join`).
-    fn begun(&self, staged: &Staged, lap: Lap) -> Lap {
+    fn begun(&self, chosen: &[(LapId, Option<Lap>)], lap: Lap) -> Lap {
         if !lap.tags.has(Tags::JOINED) {
             return lap;
         }
         let before = (lap.entry, lap.number.saturating_sub(1));
         // Laps are chosen in the order of their keys.
-        let staged = staged.chosen.binary_search_by_key(&before, |(id, _)| *id).ok().map(|place| staged.chosen[place].1.as_ref());
+        let staged = chosen.binary_search_by_key(&before, |(id, _)| *id).ok().map(|place| chosen[place].1.as_ref());
         match staged.unwrap_or_else(|| self.laps.get(&before)) {
             Some(before) if before.end_us < lap.end_us => lap.starting_at(before.end_us),
             _ => lap,
@@ -237,7 +402,9 @@ impl Book {
         let mut staged = Staged::default();
         self.stage_choice(&mut staged, laps);
         staged.work += self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as), Some(&moved));
-        Moved { entries: moved, work: staged.work(), applied: self.apply(staged) }
+        let work = staged.work();
+        let applied = self.apply(staged);
+        Moved { entries: moved, applied: Applied { work: work + applied.work, ..applied } }
     }
 
     fn set_owner(&mut self, seen_as: EntryId, owner: Option<Owner>) {
@@ -286,23 +453,38 @@ impl Book {
         let mut staged = Staged::default();
         self.rows.reopen(&mut staged.rows);
         self.rows.assign_owners(&mut staged.rows, |seen_as| self.entry(seen_as), None);
-        let known = self.facts.laps().flat_map(|id| [id, (self.entry(id.0), id.1)]);
-        self.stage_choice(&mut staged, known.chain(self.laps.keys().copied()).collect());
+        self.stage_choice(&mut staged, self.all_laps());
         self.apply(staged)
     }
 
     /// Apply staged changes.
     pub fn apply(&mut self, staged: Staged) -> Applied {
         let mut applied = Applied { rows: staged.rows.len() as u64, ..Applied::default() };
+        let told = staged.facts.values().flat_map(BTreeMap::values);
+        let told: BTreeSet<u16> = told.filter(|f| self.credible.tells(f)).map(|f| f.slot).collect();
         for (id, facts) in staged.facts {
             self.changed_facts.extend(facts.keys().map(|who| (id, *who)));
             facts.into_values().for_each(|fact| self.facts.put(fact));
         }
+        for (id, against) in staged.against {
+            self.set_against(id, against);
+        }
         for (id, chosen) in staged.chosen {
             self.changed_laps.insert(id);
+            if let Some(before) = self.laps.get(&id)
+                && let Some(of_time) = self.questioned.get_mut(&before.end_us)
+            {
+                of_time.remove(&id);
+                if of_time.is_empty() {
+                    self.questioned.remove(&before.end_us);
+                }
+            }
             match chosen {
                 Some(lap) => {
                     applied.laps += 1;
+                    if questionable(&lap) {
+                        self.questioned.entry(lap.end_us).or_default().insert(id);
+                    }
                     self.laps.insert(id, lap);
                 }
                 None => {
@@ -312,6 +494,12 @@ impl Book {
             }
         }
         self.rows.apply(staged.rows);
+        if !self.closed && !told.is_empty() {
+            // A client that tells of a car for the first time may contradict others about its laps before.
+            let again = self.choose_again(self.laps_of(self.told_in(told)));
+            (applied.laps, applied.withdrawn) = (applied.laps + again.laps, applied.withdrawn + again.withdrawn);
+            applied.work += again.work;
+        }
         applied
     }
 
@@ -340,4 +528,9 @@ fn revised(lap: Lap, before: Option<&Lap>, reached: u32) -> Lap {
     let same = before.filter(|b| Lap { revision: b.revision, ..lap.clone() } == **b);
     let revision = same.map_or(before.map_or(reached, |b| b.revision) + 1, |b| b.revision);
     Lap { revision, ..lap }
+}
+
+/// Whether others may contradict a lap: its own client, if they told it; those of the same team.
+fn questionable(lap: &Lap) -> bool {
+    lap.tags.has(Tags::FIELD) || lap.entry.0 != lap.driver.0
 }

@@ -13,6 +13,8 @@ use crate::stream::SLOTS_END;
 const VERSION: u8 = 1;
 /// Slots that no car has, under which the parts of a description are stored. Slots of cars are indices into a simulator's grid.
 pub const DESCRIBED_SLOTS: RangeInclusive<u16> = SLOTS_END..=SLOTS_END + 15;
+/// The slot, which no car has either, under which is stored when a client showed what.
+pub const COVERAGE_SLOT: u16 = SLOTS_END + 16;
 /// A description comes in one record; its stored form has short tags instead of offsets, so that it is no longer.
 const _: () = assert!(16 * (STREAM_RACE_MAX_BYTES - 1) >= RECORD_MAX_BYTES + STREAM_RACE_MAX_BYTES);
 

@@ -1,57 +1,112 @@
 //! The description of a session, merged from what its clients tell (`session.description`): equal for every order of arrival.
+//!
+//! Drivers are counted, not clients: who runs many clients has one voice. What is told against what counts is a [`Conflict`].
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+mod cars;
+mod lengths;
+mod named;
 
-use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use std::collections::BTreeMap;
+
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::results::{About, Conflict};
 use boxbox_schemas::{DriverId, RunId};
 
+pub use self::lengths::Lengths;
+pub use self::named::Named;
 use super::described::Described;
 
-/// Most cars of a merged description: each simulator's grid has fewer, over all who come and go.
-const CARS_MAX: usize = 256;
+/// What one client tells of the session.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Whose client.
+    pub driver: DriverId,
+    /// Its run.
+    pub run: RunId,
+    /// What it told last.
+    pub described: &'a Described,
+    /// Session time of its newest frame, µs: until then it would have told if anything had changed.
+    pub until_us: i64,
+}
 
-/// The description that `streams` make together: of each driver the newest counts. `None` if there is none.
-pub fn merged<'a>(streams: impl Iterator<Item = (DriverId, RunId, &'a Described)>) -> Option<SessionMeta> {
-    let mut clients: BTreeMap<DriverId, ((i64, RunId), &SessionMeta)> = BTreeMap::new();
-    for (driver, run, described) in streams {
-        let told = ((described.at_us.unwrap_or(i64::MIN), run), &*described.meta);
-        let newest = clients.entry(driver).or_insert(told);
-        if told.0 > newest.0 {
-            *newest = told;
+/// A session as its clients describe it together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Merged {
+    /// The description.
+    pub meta: SessionMeta,
+    /// What was told against it, by what it is about.
+    pub conflicts: Vec<Conflict>,
+    /// The time that goes by may decide something: clients still tell of a slot otherwise than who claims it, or of a team.
+    pub open: bool,
+}
+
+/// The newest description of a driver.
+struct Voice<'a> {
+    driver: DriverId,
+    at_us: i64,
+    until_us: i64,
+    meta: &'a SessionMeta,
+}
+
+/// The description that `clients` make together: of each driver the newest counts. `None` if there is none.
+pub fn merged<'a>(clients: impl Iterator<Item = Told<'a>>) -> Option<Merged> {
+    let mut voices = voices(clients);
+    // The lowest driver's own slot is as good as any.
+    let own_slot = voices.first()?.meta.own_slot;
+    // Newest first.
+    voices.sort_by_key(|voice| (std::cmp::Reverse(voice.at_us), voice.driver));
+    let mut conflicts = vec![];
+    let meta = of_session(&voices, &mut conflicts);
+    let (entries, open) = cars::merged(&voices, &mut conflicts);
+    Some(Merged { meta: SessionMeta { own_slot, entries, ..meta }, conflicts, open })
+}
+
+/// Of each driver the newest description, in order of drivers.
+fn voices<'a>(clients: impl Iterator<Item = Told<'a>>) -> Vec<Voice<'a>> {
+    let mut newest: BTreeMap<DriverId, (RunId, Voice<'a>)> = BTreeMap::new();
+    for Told { driver, run, described, until_us } in clients {
+        let voice = Voice { driver, at_us: described.at_us.unwrap_or(i64::MIN), until_us, meta: &described.meta };
+        match newest.get_mut(&driver) {
+            Some((known, before)) if (voice.at_us, run) > (before.at_us, *known) => (*known, *before) = (run, voice),
+            Some(_) => {}
+            None => _ = newest.insert(driver, (run, voice)),
         }
     }
-    // The lowest driver's own slot is as good as any.
-    let own_slot = clients.values().next()?.1.own_slot;
-    let mut newest_first: Vec<(Reverse<i64>, DriverId, &SessionMeta)> =
-        clients.iter().map(|(driver, ((at_us, _), meta))| (Reverse(*at_us), *driver, *meta)).collect();
-    newest_first.sort_by_key(|(at_us, driver, _)| (*at_us, *driver));
-    let metas: Vec<&SessionMeta> = newest_first.into_iter().map(|(.., meta)| meta).collect();
-    Some(SessionMeta { own_slot, entries: entries(&metas), ..of_session(&metas) })
+    newest.into_values().map(|(_, voice)| voice).collect()
 }
 
 /// The part that all cars share, field by field.
-fn of_session(metas: &[&SessionMeta]) -> SessionMeta {
+fn of_session(voices: &[Voice<'_>], conflicts: &mut Vec<Conflict>) -> SessionMeta {
+    let mut merged = SessionMeta::default();
+    // What is empty by a damaged text: who leaves it empty does not count.
     macro_rules! most_told {
-        ($($field:ident),*) => { SessionMeta { $($field: most(metas.iter().map(|meta| &meta.$field)),)* own_slot: 0, entries: vec![] } };
+        ($($field:ident),*) => { $(merged.$field = most(voices.iter().map(|voice| &voice.meta.$field));)* };
     }
-    most_told!(
-        track_id,
-        track_name,
-        track_config,
-        track_length_m,
-        sector_starts,
-        pit_limit_mps,
-        session_type,
-        laps_limit,
-        time_limit_us,
-        category,
-        start_kind,
-        team_racing,
-        fuel_kg_per_l,
-        fuel_max_l,
-        incident_limit
-    )
+    // What most simulators' sessions leave empty, and mean it: a limit of which one client alone knows is none.
+    macro_rules! most_told_or_none {
+        ($($field:ident),*) => { $(
+            let empty = voices.iter().filter(|voice| is_empty(&voice.meta.$field)).count();
+            let none = voices.len() > 2 && 2 * empty > voices.len();
+            merged.$field = if none { Default::default() } else { most(voices.iter().map(|voice| &voice.meta.$field)) };
+        )* };
+    }
+    most_told!(track_id, track_name, track_config, track_length_m, sector_starts, pit_limit_mps, session_type, category, start_kind);
+    most_told!(fuel_kg_per_l, fuel_max_l);
+    most_told_or_none!(laps_limit, time_limit_us, team_racing, incident_limit);
+    macro_rules! told_otherwise {
+        ($($field:ident),*) => { $(
+            let (for_it, against): (Vec<&Voice<'_>>, Vec<&Voice<'_>>) =
+                voices.iter().filter(|v| !is_empty(&v.meta.$field)).partition(|v| v.meta.$field == merged.$field);
+            conflicts.extend(Conflict::of(About::Description, stringify!($field), None, against.iter().map(|v| v.driver), for_it.iter().map(|v| v.driver)));
+        )* };
+    }
+    // Values by which results change. Others differ between honest clients too (fuel of cars of several classes).
+    told_otherwise!(track_id, track_length_m, session_type, laps_limit, time_limit_us, team_racing);
+    merged
+}
+
+fn is_empty<T: PartialEq + Default>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What most tell, of equally many the first; who leaves it empty does not count.
@@ -67,47 +122,13 @@ fn most<'a, T: PartialEq + Default + Clone + 'a>(told: impl Iterator<Item = &'a 
     counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(value, _)| value.clone()).unwrap_or_default()
 }
 
-/// The cars: for each slot the value that the car's client reports, else that of most clients.
-fn entries(metas: &[&SessionMeta]) -> Vec<MetaEntry> {
-    let slots: BTreeSet<u16> = metas.iter().flat_map(|meta| meta.entries.iter().map(|e| e.slot)).collect();
-    let mut cars: Vec<(bool, usize, MetaEntry)> = slots.into_iter().map(|slot| car(metas, slot)).collect();
-    if cars.len() > CARS_MAX {
-        cars.sort_by_key(|(own, told, car)| (Reverse(*own), Reverse(*told), car.slot));
-        cars.truncate(CARS_MAX);
-        cars.sort_by_key(|(.., car)| car.slot);
-    }
-    cars.into_iter().map(|(.., car)| car).collect()
-}
-
-/// One car: whether its own client tells of it, how many do, and what it is.
-fn car<'a>(metas: &[&'a SessionMeta], slot: u16) -> (bool, usize, MetaEntry) {
-    let of = |meta: &&'a SessionMeta| Some((meta.own_slot == slot, meta.entries.iter().find(|e| e.slot == slot)?));
-    let told: Vec<(bool, &MetaEntry)> = metas.iter().filter_map(of).collect();
-    // Where a client does not know its slot it says 0, which may be the pace car's.
-    let own = told.iter().find(|(own, entry)| *own && !matches!(entry.special, 1 | 2)).map(|(_, entry)| (*entry).clone());
-    let (is_own, mut car) = (own.is_some(), own.unwrap_or_else(|| most(told.iter().map(|(_, entry)| *entry))));
-    // What its teller leaves empty (a line of its text was damaged) is what most others tell of the same car.
-    let same = |a: u64, b: u64| a == b || a == 0 || b == 0;
-    let others: Vec<&MetaEntry> = told.iter().map(|(_, e)| *e).filter(|e| same(e.user_id, car.user_id) && same(e.team_id, car.team_id)).collect();
-    macro_rules! fill {
-        ($($field:ident),*) => { $(fill_in(&mut car.$field, others.iter().map(|e| &e.$field));)* };
-    }
-    fill!(user_id, team_id, driver_name, team_name, number, class_id, class_name, car_name);
-    (is_own, told.len(), MetaEntry { slot, ..car })
-}
-
-/// Give `field`, where it is empty, what most tell.
-fn fill_in<'a, T: PartialEq + Default + Clone + 'a>(field: &mut T, told: impl Iterator<Item = &'a T>) {
-    if *field == T::default() {
-        *field = most(told);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
+
+    use boxbox_schemas::meta::MetaEntry;
 
     use super::*;
 
@@ -124,8 +145,12 @@ mod tests {
         Described { rev: 1, at_us: Some(at_us), meta: Arc::new(meta) }
     }
 
+    fn told(n: usize, run: u8, described: &Described) -> Told<'_> {
+        Told { driver: driver(n), run: RunId([run; 16]), described, until_us: i64::MAX }
+    }
+
     fn merge(clients: &[Described]) -> SessionMeta {
-        merged(clients.iter().enumerate().map(|(n, d)| (driver(n), RunId([1; 16]), d))).unwrap()
+        merged(clients.iter().enumerate().map(|(n, d)| told(n, 1, d))).unwrap().meta
     }
 
     fn names(meta: &SessionMeta) -> Vec<(u16, &str)> {
@@ -155,8 +180,8 @@ mod tests {
     fn of_one_driver_the_newest_run_counts() {
         let (old, new) = (described(9, 1, vec![entry(3, 13, "Old")]), described(9, 2, vec![entry(3, 13, "New")]));
         let other = described(8, 0, vec![entry(3, 13, "Other")]);
-        let streams = [(driver(0), RunId([9; 16]), &old), (driver(0), RunId([1; 16]), &new), (driver(1), RunId([1; 16]), &other)];
-        assert_eq!(names(&merged(streams.into_iter()).unwrap()), [(3, "New")]);
+        let streams = [told(0, 9, &old), told(0, 1, &new), told(1, 1, &other)];
+        assert_eq!(names(&merged(streams.into_iter()).unwrap().meta), [(3, "New")]);
     }
 
     #[test]
@@ -180,6 +205,38 @@ mod tests {
         assert_eq!((meta.laps_limit, &*meta.session_type, &*meta.track_name), (20, "race", "Ring"));
     }
 
+    /// A client says of a slot that it is its own: who is in it, is what most others tell.
+    #[test]
+    fn a_slot_that_is_claimed_is_who_most_say_it_is() {
+        let cars = || vec![entry(1, 11, "Anna"), entry(2, 12, "Bert")];
+        let liar = described(2, 90, vec![entry(1, 11, "Anna"), entry(2, 99, "Liar")]);
+        let honest = [described(1, 1, cars()), described(7, 1, cars()), described(8, 1, cars())];
+        let all = [vec![liar.clone()], honest.to_vec()].concat();
+        let result = merged(all.iter().enumerate().map(|(n, d)| told(n, 1, d))).unwrap();
+        assert_eq!(names(&result.meta), [(1, "Anna"), (2, "Bert")]);
+        let conflict = &result.conflicts[0];
+        assert_eq!((conflict.about, conflict.slot, &conflict.by[..]), (About::Slot, Some(2), &[driver(0)][..]));
+        // With the car's own client there, and the same ids: the name that most tell.
+        let liar = described(1, 90, vec![entry(1, 11, "Liar")]);
+        assert_eq!(names(&merge(&[vec![liar], honest.to_vec()].concat()))[0], (1, "Anna"));
+        // Who left before the slot was given to another says nothing against it.
+        let streams = all.iter().enumerate().map(|(n, d)| Told { until_us: if n == 0 { 500 } else { 80 }, ..told(n, 1, d) });
+        assert_eq!(names(&merged(streams).unwrap().meta), [(1, "Anna"), (2, "Liar")]);
+    }
+
+    /// A limit that one client alone tells, while most tell none, is none.
+    #[test]
+    fn a_limit_of_which_one_alone_knows_is_none() {
+        let with = |time_limit_us, laps_limit| {
+            let mut d = described(1, 1, vec![]);
+            d.meta = Arc::new(SessionMeta { time_limit_us, laps_limit, ..(*d.meta).clone() });
+            d
+        };
+        let meta = merge(&[with(5, 0), with(0, 20), with(0, 20)]);
+        assert_eq!((meta.time_limit_us, meta.laps_limit), (0, 20));
+        assert_eq!(merge(&[with(5, 0), with(0, 20)]).time_limit_us, 5, "of two the one that tells any");
+    }
+
     proptest! {
         /// A late joiner, a client whose text is damaged, one that has left: a car that any client names is in the result, once; and
         /// the order in which they come does not matter.
@@ -190,15 +247,15 @@ mod tests {
         ) {
             let clients: Vec<Described> =
                 clients.into_iter().map(|(own, at, cars)| described(own, at, cars.into_iter().map(|(s, (u, n))| entry(s, u, &n)).collect())).collect();
-            let mut streams: Vec<_> = clients.iter().enumerate().map(|(n, d)| (driver(n / 2), RunId([n as u8; 16]), d)).collect();
+            let mut streams: Vec<_> = clients.iter().enumerate().map(|(n, d)| told(n / 2, n as u8, d)).collect();
             let straight = merged(streams.iter().copied());
             fastrand::Rng::with_seed(seed).shuffle(&mut streams);
             prop_assert_eq!(&straight, &merged(streams.into_iter()));
-            let straight = straight.unwrap();
+            let straight = straight.unwrap().meta;
             prop_assert!(straight.entries.windows(2).all(|w| w[0].slot < w[1].slot));
             // Alone, each driver's newest says nothing that is not there.
             for n in 0..clients.len().div_ceil(2) {
-                let alone = merged(clients.iter().enumerate().filter(|(i, _)| i / 2 == n).map(|(i, d)| (driver(0), RunId([i as u8; 16]), d))).unwrap();
+                let alone = merged(clients.iter().enumerate().filter(|(i, _)| i / 2 == n).map(|(i, d)| told(0, i as u8, d))).unwrap().meta;
                 prop_assert!(alone.entries.iter().all(|e| straight.entries.iter().any(|other| other.slot == e.slot)));
             }
         }

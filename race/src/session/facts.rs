@@ -138,6 +138,13 @@ impl Facts {
         self.laps.range((entry, 0)..=(entry, u32::MAX)).map(|(id, _)| id.1)
     }
 
+    /// The laps about which a driver's clients tell facts that count.
+    pub(super) fn told_by(&self, driver: DriverId) -> impl Iterator<Item = LapId> {
+        let streams = self.by_end.range((driver, RunId([0; 16]))..=(driver, RunId([0xff; 16])));
+        let of_entries = streams.flat_map(|(_, of_stream)| of_stream);
+        of_entries.flat_map(|(entry, ends)| ends.iter().map(|(.., number)| (*entry, *number)))
+    }
+
     /// All laps about which there are facts.
     pub(super) fn laps(&self) -> impl Iterator<Item = LapId> {
         self.laps.keys().copied()

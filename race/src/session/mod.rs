@@ -2,14 +2,18 @@
 
 mod book;
 mod choice;
+mod coverage;
+mod credible;
 mod described;
 mod description;
 mod facts;
 mod rows;
 mod staged;
 
-pub use book::{Applied, Book, Moved, Owner, Owners};
+pub use book::{Applied, Book, Known, Moved, Owner, Owners};
 pub use choice::choose;
-pub use described::{DESCRIBED_SLOTS, Described};
-pub use description::merged;
+pub use coverage::Coverage;
+pub use credible::StreamId;
+pub use described::{COVERAGE_SLOT, DESCRIBED_SLOTS, Described};
+pub use description::{Lengths, Merged, Named, Told, merged};
 pub use staged::Staged;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use boxbox_schemas::DriverId;
 use boxbox_schemas::results::Lap;
 
 use super::facts::{FactChanges, LapId, StreamTimeline};
@@ -18,6 +19,8 @@ pub struct Staged {
     pub(super) rows: Changes,
     /// In the order of their keys.
     pub(super) chosen: Vec<(LapId, Option<Lap>)>,
+    /// Whose clients tell laps otherwise, where that has changed.
+    pub(super) against: Vec<(LapId, BTreeSet<DriverId>)>,
     pub(super) work: u64,
     kept: u64,
     refused: Vec<(&'static str, u64)>,

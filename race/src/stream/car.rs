@@ -69,6 +69,11 @@ impl CarState {
         self.identity.claim
     }
 
+    /// Session time of its newest frame, if that shows where the car is, µs.
+    pub fn driving_us(&self) -> Option<i64> {
+        self.motion.at.filter(|_| !self.motion.blank).map(|at| at.us)
+    }
+
     /// What its frames show of the start of the race.
     pub fn start(&self) -> Start {
         Start { waiting: self.start.waiting, green_us: self.start.green_us, no_racing: self.shown.flags.any(FlagChange::NO_RACING) }

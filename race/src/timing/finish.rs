@@ -122,13 +122,21 @@ pub fn chequered_us(facts: &Facts<'_>) -> Option<i64> {
     finish(facts).filter(|_| facts.ranking() == Ranking::Distance).map(|finish| finish.end_us)
 }
 
-/// When the race started, µs: the simulator's own light, as its times of lap 1 say; else the earliest light that a client was shown.
+/// When the race started, µs: the simulator's own light, as its times of lap 1 say; else the earliest light that a client was shown; of lights
+/// that are near to that of most cars (`race.total`).
 pub fn light_us(laps: &[Lap]) -> Option<i64> {
     let first = || laps.iter().filter(|l| !l.superseded && l.number == 1 && l.tags.has(Tags::FIRST_LAP));
     let own = first().any(|l| !l.tags.has(Tags::FIELD));
     let first = || first().filter(|l| !own || !l.tags.has(Tags::FIELD));
     let simulators = first().filter(|l| !l.tags.has(Tags::SIM_TIME_DIFFERS)).filter_map(|l| l.sim_time_us.map(|us| l.end_us - us));
-    simulators.min().or_else(|| first().map(|l| l.start_us).min())
+    earliest(simulators.collect()).or_else(|| earliest(first().map(|l| l.start_us).collect()))
+}
+
+/// The earliest of lights that is near the light of most cars: one car alone moves no light.
+fn earliest(mut lights_us: Vec<i64>) -> Option<i64> {
+    lights_us.sort_unstable();
+    let usual_us = *lights_us.get(lights_us.len() / 2)?;
+    lights_us.into_iter().find(|us| *us >= usual_us - CLOCK_US)
 }
 
 /// The limits of a race.
@@ -156,8 +164,9 @@ struct ReportedEnd {
 /// When clients report the end: by the session state, else by the flag.
 fn reported_end(facts: &Facts<'_>) -> Option<ReportedEnd> {
     let over = state_held(facts.states, facts.cars, |state| state >= SessionState::CHECKERED);
-    // A state that clients took back ended nothing. A client that leaves takes nothing back.
-    let state = over.iter().find(|h| h.unseen_end).map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::State, by_leaving: false });
+    // A state that clients took back ended nothing. A client that leaves takes nothing back, and who stays longest does not for all others.
+    let state =
+        over.iter().find(|h| h.unseen_end || h.by_few).map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::State, by_leaving: false });
     state.or_else(|| {
         let shown = flag_held(facts.flags, facts.states, facts.cars, Flags::CHECKERED);
         shown.first().map(|h| ReportedEnd { us: h.from_us, decided_by: DecidedBy::Flag, by_leaving: h.by_leaving })

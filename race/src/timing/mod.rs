@@ -21,6 +21,7 @@ mod standing;
 mod status;
 mod stints;
 mod summary;
+mod unheard;
 
 pub use self::classification::{Classified, classification};
 pub use self::counting::{Counting, best_lap};
@@ -36,6 +37,7 @@ pub use self::standing::{Moment, Standing};
 pub use self::status::{Status, Why};
 pub use self::stints::{Stint, stints};
 pub use self::summary::{Summary, summaries};
+pub use self::unheard::unheard;
 use boxbox_schemas::ids::EntryId;
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{CarNow, FlagChange, Lap, PitVisit, SessionInfo, SessionStateChange};

@@ -1,11 +1,14 @@
 //! Applies the steps that processors commit to a [`SessionView`], and returns what changed. No other file reads a step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, PitVisit, Row, SessionInfo, SessionStateChange, Step};
+use boxbox_schemas::DriverId;
+use boxbox_schemas::results::{AnyRow, CarNow, FlagChange, IncidentStep, Lap, PitVisit, Row, SessionInfo, SessionStateChange, Silenced, Step};
+
+use crate::stream::field_entry;
 
 use super::rows::{Keyed, LapKey, RowChange, Rows, Table};
-use super::{SessionView, tables};
+use super::{SessionView, plain, tables};
 
 /// What changed in a session.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -28,7 +31,7 @@ pub struct Changes {
     pub cars: bool,
     /// The description of the session: its track, its cars, its limits.
     pub description: bool,
-    /// The session was closed, opened again or retired (E9).
+    /// The session was closed, opened again or retired (E9), or other clients' reports count than before.
     pub life: bool,
 }
 
@@ -48,7 +51,7 @@ impl Changes {
 
     fn session(&mut self, before: Option<&SessionInfo>, after: Option<&SessionInfo>) {
         let meta = |info: Option<&SessionInfo>| info.and_then(|i| i.meta.clone());
-        let life = |info: Option<&SessionInfo>| info.map(|i| (i.closed, i.retired));
+        let life = |info: Option<&SessionInfo>| info.map(|i| (i.closed, i.retired, i.excluded.clone(), i.refused.clone()));
         self.description |= meta(before) != meta(after);
         self.life |= life(before) != life(after);
     }
@@ -92,11 +95,12 @@ impl SessionView {
             for (slot, now) in own.chain(seen) {
                 let change = match now {
                     Some(now) => self.cars.put(now),
-                    None => self.cars.remove((key.driver, key.run, slot)),
+                    None => self.cars.remove((key.driver, key.run, slot)).or(self.aside.cars.remove((key.driver, key.run, slot))),
                 };
                 changes.cars |= change.is_some();
             }
         }
+        self.silence();
         if step.retired.contains(&id) {
             // A store keeps each stream's own car of a retired session, and removes the cars that it saw.
             changes.cars |= self.cars.retain(|c| !c.field);
@@ -104,9 +108,34 @@ impl SessionView {
         changes
     }
 
+    /// Set aside the rows of those whose reports do not count, and take back those of whom they count again.
+    pub(super) fn silence(&mut self) {
+        let silenced = self.info.as_ref().map(SessionInfo::silenced).unwrap_or_default();
+        let aside = &mut self.aside;
+        let meta = self.info.as_ref().and_then(|info| info.meta.as_ref());
+        let laps = &self.laps;
+        let unlisted = Unlisted::of(self.cars.all().iter().chain(aside.cars.all()), silenced, laps);
+        // `seen.stranger`
+        let stranger = |car: &CarNow| {
+            let ids = car.field && car.entry.as_str().as_bytes().get(1) == Some(&b':');
+            let named = meta.filter(|meta| ids && meta.entries.iter().any(|e| e.slot == car.slot)).and_then(|meta| field_entry(Some(meta), car.slot));
+            let otherwise = named.is_some_and(|named| named != car.entry);
+            (otherwise || unlisted.has(car)) && laps.range((car.entry, 0), (car.entry, u32::MAX)).is_empty()
+        };
+        self.cars.exchange(&mut aside.cars, |r| silenced.covers(r.driver, r.run, r.entry, r.field) || stranger(r));
+        if !silenced.any() && aside.is_empty() {
+            return;
+        }
+        self.flags.exchange(&mut aside.flags, |r| silenced.covers(r.driver, r.run, r.entry, false));
+        self.states.exchange(&mut aside.states, |r| silenced.covers(r.driver, r.run, r.entry, false));
+        self.pit_visits.exchange(&mut aside.pit_visits, |r| silenced.covers(r.driver, r.run, r.entry, r.field));
+        self.incidents.exchange(&mut aside.incidents, |r| silenced.covers(r.driver, r.run, r.entry, false));
+    }
+
     /// Replace all rows, after a store was read again: rows that are not among `rows` are removed.
     pub fn replace(&mut self, info: Option<SessionInfo>, rows: Rows) -> Changes {
-        let next = Self { session: self.session, info, ..tables(rows) };
+        let mut next = Self { session: self.session, info: info.map(plain), ..tables(rows) };
+        next.silence();
         let mut changes = Changes {
             flags: differ(&self.flags, &next.flags),
             states: differ(&self.states, &next.states),
@@ -131,4 +160,32 @@ fn put<R: Row + Keyed>(table: &mut Table<R>, row: &AnyRow) -> bool {
 
 fn differ<R: Keyed>(before: &Table<R>, after: &Table<R>) -> bool {
     before.all() != after.all()
+}
+
+/// The slots in which few see cars without a lap, and others, who see cars too, see none (`seen.stranger`).
+struct Unlisted(BTreeSet<u16>);
+
+impl Unlisted {
+    fn of<'a>(cars: impl Iterator<Item = &'a CarNow>, silenced: Silenced<'_>, laps: &Table<Lap>) -> Self {
+        let (mut observers, mut seen): (BTreeSet<DriverId>, BTreeMap<u16, BTreeSet<DriverId>>) = Default::default();
+        let (mut own, mut driving) = (BTreeSet::new(), BTreeSet::new());
+        for car in cars.filter(|car| !silenced.covers(car.driver, car.run, car.entry, car.field)) {
+            if car.field {
+                observers.insert(car.driver);
+                seen.entry(car.slot).or_default().insert(car.driver);
+            } else {
+                own.insert(car.slot);
+            }
+            if !laps.range((car.entry, 0), (car.entry, u32::MAX)).is_empty() {
+                driving.insert(car.slot);
+            }
+        }
+        let few = |by: &BTreeSet<DriverId>| observers.len() - by.len() >= 2 && observers.len() > 2 * by.len();
+        let slots = seen.into_iter().filter(|(slot, by)| !own.contains(slot) && !driving.contains(slot) && few(by));
+        Self(slots.map(|(slot, _)| slot).collect())
+    }
+
+    fn has(&self, car: &CarNow) -> bool {
+        car.field && self.0.contains(&car.slot)
+    }
 }

@@ -14,7 +14,8 @@ pub use self::rows::{LapKey, Rows};
 
 use boxbox_schemas::SessionId;
 use boxbox_schemas::ids::EntryId;
-use boxbox_schemas::results::{CarNow, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo, SessionStateChange};
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::results::{CarNow, Conflict, FlagChange, IncidentStep, Lap, PitVisit, SessionInfo, SessionStateChange};
 
 use self::rows::Table;
 use crate::timing::{self, Classified, Counting, Facts, Finish, FinishLaps, FlagSpan, Moment, RaceControl, Ranking, Seen, Standing, Stint, Summary};
@@ -30,6 +31,24 @@ pub struct SessionView {
     pit_visits: Table<PitVisit>,
     incidents: Table<IncidentStep>,
     cars: Table<CarNow>,
+    /// Rows of those whose reports do not count (`session.exclude`, `entry.claim`), until they count again.
+    aside: Aside,
+}
+
+/// Rows that do not count.
+#[derive(Clone, Debug, Default)]
+struct Aside {
+    flags: Table<FlagChange>,
+    states: Table<SessionStateChange>,
+    pit_visits: Table<PitVisit>,
+    incidents: Table<IncidentStep>,
+    cars: Table<CarNow>,
+}
+
+impl Aside {
+    fn is_empty(&self) -> bool {
+        self.flags.is_empty() && self.states.is_empty() && self.pit_visits.is_empty() && self.incidents.is_empty() && self.cars.is_empty()
+    }
 }
 
 /// The classification of a session, and the fingerprint of all its results.
@@ -51,7 +70,7 @@ impl SessionView {
 
     /// A view of a session without rows.
     pub fn of(info: SessionInfo) -> Self {
-        Self { session: info.id, info: Some(info), ..tables(Rows::default()) }
+        Self { session: info.id, info: Some(plain(info)), ..tables(Rows::default()) }
     }
 
     /// Add these rows of the session: a row replaces the row with its key.
@@ -63,6 +82,7 @@ impl SessionView {
         self.pit_visits.fill(rows.pit_visits);
         self.incidents.fill(rows.incidents);
         self.cars.fill(rows.cars);
+        self.silence();
         self
     }
 
@@ -204,6 +224,11 @@ impl SessionView {
         timing::flags_out(timing::flag_spans(self.flags.all(), self.states.all(), self.cars.all()), self.ranking())
     }
 
+    /// What single clients report of the course against all others ([`timing::unheard`]).
+    pub fn unheard(&self) -> Vec<Conflict> {
+        timing::unheard(self.flags.all(), self.states.all(), self.cars.all())
+    }
+
     fn ranking(&self) -> Ranking {
         self.info.as_ref().map_or(Ranking::BestLap, Ranking::of)
     }
@@ -216,6 +241,11 @@ impl SessionView {
     }
 }
 
+/// A version before may have stored texts as they came (`session.plain`).
+fn plain(info: SessionInfo) -> SessionInfo {
+    SessionInfo { meta: info.meta.map(SessionMeta::plain), ..info }
+}
+
 fn until_us(at_us: Option<i64>, chequered_us: Option<i64>) -> i64 {
     let at_us = at_us.unwrap_or(i64::MAX);
     chequered_us.map_or(at_us, |flag| at_us.min(flag.saturating_sub(1)))
@@ -224,5 +254,5 @@ fn until_us(at_us: Option<i64>, chequered_us: Option<i64>) -> i64 {
 /// A view of these rows without a session.
 fn tables(rows: Rows) -> SessionView {
     let (laps, flags, states, pit_visits, incidents, cars) = Default::default();
-    SessionView { session: SessionId::default(), info: None, laps, flags, states, pit_visits, incidents, cars }.with(rows)
+    SessionView { session: SessionId::default(), info: None, laps, flags, states, pit_visits, incidents, cars, aside: Aside::default() }.with(rows)
 }

@@ -180,6 +180,25 @@ impl<R: Keyed> Table<R> {
         self.rows.len() < before
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Move the rows for which `out` holds to `aside`, and from there those for which it does not.
+    pub(super) fn exchange(&mut self, aside: &mut Self, out: impl Fn(&R) -> bool) {
+        let back: Vec<R> = aside.rows.extract_if(.., |row| !out(row)).collect();
+        let gone: Vec<R> = self.rows.extract_if(.., |row| out(row)).collect();
+        // What is in this table is newer than what was set aside before.
+        if !gone.is_empty() {
+            aside.fill(gone);
+        }
+        for row in back {
+            if self.get(row.key()).is_none() {
+                self.put(&row);
+            }
+        }
+    }
+
     /// What happens to each key if `next` replaces `self`; unchanged rows are left out.
     pub(super) fn row_changes(&self, next: &Self) -> Vec<(R::Key, RowChange)> {
         let gone = self.rows.iter().filter(|r| next.get(r.key()).is_none()).map(|r| (r.key(), RowChange::Gone));

@@ -3,6 +3,7 @@
 //! The figures are a little above what was measured, since too much is harmless: a session then leaves memory earlier.
 
 use super::{AnyRow, FieldState, Lap, SessionInfo, SessionState, Span};
+use crate::ids::DriverId;
 use crate::meta::MetaEntry;
 
 /// Keys and links of an entry of a map.
@@ -53,7 +54,9 @@ pub fn info_bytes(info: &SessionInfo) -> u64 {
         let text: usize = meta.entries.iter().map(|entry| size_of_val(entry) + text_of(entry) + ENTRY_BYTES).sum();
         size_of_val(meta) + meta.track_name.len() + meta.track_config.len() + text
     });
-    (SESSION_BYTES + meta) as u64
+    let drivers: usize = info.conflicts.iter().map(|conflict| conflict.by.len() + conflict.against.len()).sum();
+    let told = size_of_val(&*info.conflicts) + drivers * size_of::<DriverId>() + size_of_val(&*info.excluded) + size_of_val(&*info.refused);
+    (SESSION_BYTES + meta + told) as u64
 }
 
 fn text_of(entry: &MetaEntry) -> usize {

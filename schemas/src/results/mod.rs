@@ -6,6 +6,7 @@
 
 mod account;
 mod car;
+mod conflict;
 mod flag;
 mod incident;
 mod lap;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::account::{Account, Limited};
 pub use self::car::CarNow;
+pub use self::conflict::{About, CONFLICT_DRIVERS_MAX, CONFLICTS_MAX, Conflict, EXCLUSIONS_MAX, RefusedClaim, Silenced};
 pub use self::flag::FlagChange;
 pub use self::incident::IncidentStep;
 pub use self::lap::{LOOPS, Lap, Reasons, Span, Tags};
@@ -26,6 +28,7 @@ pub use self::pit::{Handover, PitEnds, PitKind, PitMoment, PitVisit};
 pub use self::row::{AnyRow, Row, RowHead, RowKey, RowKind, UnreadableRow};
 pub use self::state::SessionStateChange;
 pub use self::step::{Beginning, FieldState, PartitionState, Quarantined, SessionKey, SessionState, Step, StreamState};
+use crate::event::Exclusion;
 use crate::ids::{DriverId, EntryId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use crate::meta::SessionMeta;
 
@@ -65,6 +68,16 @@ pub struct SessionInfo {
     /// What was refused because a driver exceeded a bound, in order of drivers and bounds.
     #[serde(default)]
     pub limited: Vec<Limited>,
+    /// What clients told against each other, and what does not count of it, in order; the first [`CONFLICTS_MAX`]. What they told of states and
+    /// flags is not among it: that is computed when it is asked for.
+    #[serde(default)]
+    pub conflicts: Vec<Conflict>,
+    /// Whom a person has excluded, in order (`session.exclude`).
+    #[serde(default)]
+    pub excluded: Vec<Exclusion>,
+    /// Claims to teams that do not count, in order (`entry.claim`).
+    #[serde(default)]
+    pub refused: Vec<RefusedClaim>,
 }
 
 /// The version of the rules of sessions that do not say one.
@@ -101,7 +114,15 @@ impl SessionInfo {
             rules: FIRST_RULES,
             disputes: vec![],
             limited: vec![],
+            conflicts: vec![],
+            excluded: vec![],
+            refused: vec![],
         }
+    }
+
+    /// Whose reports do not count.
+    pub fn silenced(&self) -> Silenced<'_> {
+        Silenced { excluded: &self.excluded, refused: &self.refused }
     }
 }
 

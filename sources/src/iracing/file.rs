@@ -102,7 +102,7 @@ impl IbtFile {
 
     /// The metadata of session `session_num`.
     pub fn meta(&self, session_num: u32) -> SessionMeta {
-        self.inner.text.meta(session_num, self.slot(), self.track_length_m())
+        self.inner.text.meta(session_num, self.slot(), self.track_length_m()).plain()
     }
 
     /// The records as they are in the file, from the first.

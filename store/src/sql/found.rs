@@ -106,6 +106,9 @@ pub(super) fn session(row: &dyn Found) -> Result<SessionInfo, StoreError> {
         provisional: description.provisional,
         disputes: description.disputes,
         limited: description.limited,
+        conflicts: description.conflicts,
+        excluded: description.excluded,
+        refused: description.refused,
     })
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use boxbox_schemas::event::Exclusion;
 use boxbox_schemas::meta::SessionMeta;
-use boxbox_schemas::results::{AnyRow, CarNow, Dispute, FIRST_RULES, Lap, Limited, SessionInfo};
+use boxbox_schemas::results::{AnyRow, CarNow, Conflict, Dispute, FIRST_RULES, Lap, Limited, RefusedClaim, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -83,12 +84,28 @@ pub(crate) struct Description {
     pub(crate) disputes: Vec<Dispute>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) limited: Vec<Limited>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) conflicts: Vec<Conflict>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) excluded: Vec<Exclusion>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) refused: Vec<RefusedClaim>,
 }
 
 impl Description {
     fn of(s: &SessionInfo) -> Self {
         let rules = Some(s.rules).filter(|rules| *rules != FIRST_RULES);
-        Self { meta: s.meta.clone(), from: s.meta_from, rules, provisional: s.provisional, disputes: s.disputes.clone(), limited: s.limited.clone() }
+        Self {
+            meta: s.meta.clone(),
+            from: s.meta_from,
+            rules,
+            provisional: s.provisional,
+            disputes: s.disputes.clone(),
+            limited: s.limited.clone(),
+            conflicts: s.conflicts.clone(),
+            excluded: s.excluded.clone(),
+            refused: s.refused.clone(),
+        }
     }
 }
 
@@ -101,9 +118,12 @@ impl StepRows {
         let rows = last_by_key(&step.rows, |r| (r.head.session, r.head.key, r.kind));
         let field: Vec<_> = step.streams.iter().flat_map(|s| s.field.iter().map(|f| (s.ledger.stream, f))).collect();
         let field = last_by_key(&field, |(stream, f)| (stream.session, stream.driver, stream.run, f.slot));
-        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) = sessions.iter().copied().partition(|s| {
-            s.meta.is_some() || s.meta_from.is_some() || s.rules != FIRST_RULES || s.provisional || !s.disputes.is_empty() || !s.limited.is_empty()
-        });
+        let told = |s: &SessionInfo| {
+            let nothing = s.disputes.is_empty() && s.limited.is_empty() && s.conflicts.is_empty() && s.excluded.is_empty() && s.refused.is_empty();
+            !nothing
+        };
+        let (described, undescribed): (Vec<&SessionInfo>, Vec<&SessionInfo>) =
+            sessions.iter().copied().partition(|s| s.meta.is_some() || s.meta_from.is_some() || s.rules != FIRST_RULES || s.provisional || told(s));
         Ok(Self {
             replaced: step.replaced.clone(),
             descriptions: described.into_iter().map(|s| Ok((s.id, json(&Description::of(s))?))).collect::<Result<_, StoreError>>()?,

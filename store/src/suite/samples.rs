@@ -1,10 +1,11 @@
 //! Rows to store: plain ones, and random ones that reach every field's ends.
 
+use boxbox_schemas::event::Exclusion;
 use boxbox_schemas::frame::{CAR_FRAME_BYTES, CarFrame, Flags, SessionState};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
 use boxbox_schemas::results::{
-    AnyRow, CarNow, Checkpoint, Dispute, FlagChange, IncidentStep, Lap, Ledger, Limited, PitKind, PitVisit, Reasons, Row, RowHead, RowKind,
-    SessionInfo, Span, Tags,
+    About, AnyRow, CarNow, Checkpoint, Conflict, Dispute, FlagChange, IncidentStep, Lap, Ledger, Limited, PitKind, PitVisit, Reasons, RefusedClaim,
+    Row, RowHead, RowKind, SessionInfo, Span, Tags,
 };
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, ShortId, Sim, Source, StreamKey, TenantId};
 use bytes::Bytes;
@@ -66,6 +67,9 @@ pub(crate) fn session(tenant: TenantId, n: u32) -> SessionInfo {
         rules: 1,
         disputes: vec![],
         limited: vec![],
+        conflicts: vec![],
+        excluded: vec![],
+        refused: vec![],
     }
 }
 
@@ -347,6 +351,11 @@ pub(crate) fn random_step(rng: &mut Rng, offset: u64, tenants: &[TenantId]) -> S
         let entries = || [1, 2].map(|n| EntryId(driver(n).0)).to_vec();
         info.disputes = (0..rng.u32(0..3)).map(|n| Dispute { seen_as: EntryId(driver(n).0), entries: entries() }).collect();
         info.limited = (0..rng.u32(0..3)).map(|n| Limited { driver: driver(n), bound: "laps".into(), refused: rng.u64(..) }).collect();
+        let about = if rng.bool() { About::Slot } else { About::Lap };
+        info.conflicts =
+            Conflict::of(about, "x", rng.bool().then_some(7), (0..rng.u32(0..3)).map(driver), (0..rng.u32(0..3)).map(driver)).into_iter().collect();
+        info.excluded = (0..rng.u32(0..3)).map(|n| Exclusion { driver: driver(n), run: rng.bool().then(|| run(3)) }).collect();
+        info.refused = (0..rng.u32(0..2)).map(|n| RefusedClaim { driver: driver(n), entry: EntryId(driver(n).0) }).collect();
         info.meta = rng.bool().then(|| random_meta(rng));
         info.meta_from = rng.bool().then(|| (driver(rng.u32(..)), RunId(rng.u128(..).to_be_bytes()), rng.u32(..)));
     }

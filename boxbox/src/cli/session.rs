@@ -1,0 +1,49 @@
+//! The options of `session`.
+
+use std::path::PathBuf;
+
+use boxbox_schemas::event::Judging;
+use boxbox_schemas::{DriverId, RunId, SessionId};
+use clap::{Args, Subcommand};
+
+use crate::ports;
+use crate::session::{self, JudgeOptions};
+
+/// `boxbox session …`.
+#[derive(Subcommand)]
+pub enum SessionCommand {
+    /// Exclude a driver from a session: nothing that the driver's client reported counts, until the driver is reinstated
+    Exclude(WhomArgs),
+    /// Reinstate a driver that was excluded from a session: everything counts again
+    Reinstate(WhomArgs),
+}
+
+/// Whom, of which session.
+#[derive(Args)]
+pub struct WhomArgs {
+    /// The session's id, 32 hexadecimal digits, as the API lists it
+    session: SessionId,
+    /// The driver, as the grant names them
+    #[arg(long)]
+    driver: DriverId,
+    /// One start of the driver's client only: its run, 32 hexadecimal digits, as the session's ledger names it
+    #[arg(long)]
+    run: Option<RunId>,
+    #[arg(long, env = "BOXBOX_API", value_name = "ADDRESS", default_value_t = format!("127.0.0.1:{}", ports::API), help = "Where the API answers, HOST:PORT")]
+    api: String,
+    /// File with a grant that allows to manage, as `grant create --manage` prints it; `-` is standard input. An API on this machine may need none
+    #[arg(long, value_name = "FILE", env = "BOXBOX_GRANT_FILE")]
+    grant_file: Option<PathBuf>,
+}
+
+impl SessionCommand {
+    /// Do what was asked.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let (code, args) = match self {
+            Self::Exclude(args) => (Judging::EXCLUDED, args),
+            Self::Reinstate(args) => (Judging::REINSTATED, args),
+        };
+        let WhomArgs { session, driver, run, api, grant_file } = args;
+        session::judge(&JudgeOptions { code, session, driver, run, api, grant_file }).await
+    }
+}

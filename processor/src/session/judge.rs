@@ -1,0 +1,267 @@
+//! What the clients of a session tell against each other, what follows from it for laps, and whom a person excludes from it.
+//!
+//! What decides about laps (the length of the lap, which claims to teams count) is decided with the record that changes it, because
+//! revisions must not depend on where steps end (E11). What is only shown is merged once for each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use boxbox_race::session::{Lengths, Named, Told, merged};
+use boxbox_schemas::event::{Exclusion, Judging};
+use boxbox_schemas::meta::{MetaEntry, SessionMeta};
+use boxbox_schemas::results::{About, CONFLICTS_MAX, Conflict, EXCLUSIONS_MAX, RefusedClaim};
+use boxbox_schemas::{DriverId, EntryId};
+
+use super::Session;
+use super::stream::{Stream, StreamId};
+use crate::counts::Counts;
+
+/// A claim to a team is refused by clients that have streamed this long beyond it and still tell otherwise, µs.
+const STANDS_US: i64 = 10_000_000;
+/// So many descriptions that are asked about a claim are a unit of work.
+const ASKED_PER_WORK: u64 = 8;
+
+/// What the clients of a session tell against each other.
+#[derive(Default)]
+pub(super) struct Contradictions {
+    /// Of the description.
+    described: Vec<Conflict>,
+    /// The time that goes by may decide some of it.
+    described_open: bool,
+    /// Of claims to teams.
+    claims: Vec<Conflict>,
+    /// Of each driver who contradicts a claim, between which session times of the newest frame, µs, that changes nothing.
+    undecided: BTreeMap<DriverId, Range<i64>>,
+}
+
+impl Session {
+    /// Process a `judged` record, received at `at_us`, Unix µs (E9e, `session.exclude`). A session that was closed on purpose, or is retired,
+    /// does not change; the API says so to who asks.
+    ///
+    /// The error is the reason to quarantine the record.
+    pub(crate) fn judge(&mut self, code: Judging, whom: Exclusion, at_us: i64, counts: &mut Counts) -> Result<(), String> {
+        self.records += 1;
+        let (closed, provisional) = (self.info.closed, self.info.provisional);
+        if self.info.retired || closed && !provisional {
+            tracing::warn!(session = %self.info.id, driver = %whom.driver, code = code.name(), "the session is closed on purpose, so nobody is excluded or reinstated");
+            return Ok(());
+        }
+        let at = self.info.excluded.binary_search(&whom);
+        match (code, at) {
+            (Judging::EXCLUDED, Ok(_)) | (Judging::REINSTATED, Err(_)) => return Ok(()),
+            (Judging::EXCLUDED, Err(_)) if self.info.excluded.len() == EXCLUSIONS_MAX => {
+                return Err(format!("the session has {EXCLUSIONS_MAX} exclusions already"));
+            }
+            (Judging::EXCLUDED, Err(at)) => self.info.excluded.insert(at, whom),
+            (Judging::REINSTATED, Ok(at)) => _ = self.info.excluded.remove(at),
+            (Judging(code), _) => return Err(format!("it is of code {code}, which this version does not know")),
+        }
+        self.info.updated_at_us = self.info.updated_at_us.max(at_us);
+        if closed {
+            // Silence was not the end: as if it came a moment later.
+            self.open_again(counts);
+        }
+        counts.applied(self.book.silence(self.info.silenced(), None));
+        self.assign_owners(&self.claims.cars(), counts);
+        (self.merge_due, self.judge_due, self.description_changed) = (true, true, true);
+        self.decide_now(counts);
+        counts.judging(code);
+        if closed {
+            let outcome = self.close(counts);
+            self.info.provisional = provisional;
+            return outcome;
+        }
+        Ok(())
+    }
+
+    /// A record of the stream was processed: what follows of descriptions and claims for laps. Returns units of work.
+    pub(super) fn decide(&mut self, id: StreamId, counts: &mut Counts) -> u64 {
+        let decides = |still: &Range<i64>| self.newest_of(id.0).is_some_and(|told| !still.contains(&told.until_us));
+        if self.judge_due || self.contradictions.undecided.get(&id.0).is_some_and(decides) { self.decide_now(counts) } else { 0 }
+    }
+
+    fn decide_now(&mut self, counts: &mut Counts) -> u64 {
+        if self.info.closed {
+            // A result that was closed stands still; this is done when it is opened again.
+            return 0;
+        }
+        self.judge_due = false;
+        let (lengths, named) = (self.lengths(), self.named());
+        let (of_length, of_names) = (self.book.set_lengths(lengths), self.book.set_named(named));
+        counts.applied(of_length);
+        counts.applied(of_names);
+        let Contested { refused, conflicts, undecided, asked } = self.contested_claims();
+        self.merge_due |= conflicts != self.contradictions.claims;
+        (self.contradictions.claims, self.contradictions.undecided) = (conflicts, undecided);
+        let mut work = of_length.work + of_names.work + asked / ASKED_PER_WORK;
+        if refused != self.info.refused {
+            let before = std::mem::replace(&mut self.info.refused, refused);
+            let changed: BTreeSet<&RefusedClaim> = before.iter().filter(|claim| !self.info.refused.contains(claim)).collect();
+            let changed: BTreeSet<RefusedClaim> =
+                changed.into_iter().chain(self.info.refused.iter().filter(|claim| !before.contains(claim))).copied().collect();
+            let cars: BTreeSet<EntryId> = changed.iter().map(|claim| claim.entry).collect();
+            let applied = self.book.silence(self.info.silenced(), Some(cars.clone()));
+            counts.applied(applied);
+            work += applied.work + self.assign_owners(&cars, counts);
+            self.description_changed = true;
+        }
+        work
+    }
+
+    /// After the streams have been restored: what is not stored, because it follows from them.
+    pub(super) fn restore_contradictions(&mut self) {
+        let Contested { conflicts, undecided, .. } = self.contested_claims();
+        (self.contradictions.claims, self.contradictions.undecided) = (conflicts, undecided);
+        self.judge_due = self.info.closed;
+    }
+
+    /// `session.description`: merge what the clients tell. Once for each step: many clients describe a session at its start.
+    pub(super) fn merge_descriptions(&mut self) {
+        if self.streams.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.merge_due) || self.contradictions.described_open {
+            let told = self.told();
+            // Without any, a session that a version before has stored keeps its description.
+            if let Some(merged) = merged(told.iter().copied()) {
+                self.info.meta_from = told.first().map(|lowest| (lowest.driver, lowest.run, lowest.described.rev));
+                (self.contradictions.described, self.contradictions.described_open) = (merged.conflicts, merged.open);
+                self.info.meta = Some(merged.meta);
+            }
+        }
+        if self.info.closed {
+            return;
+        }
+        let Contradictions { described, claims, .. } = &self.contradictions;
+        let mut conflicts: Vec<Conflict> = described.iter().chain(claims).cloned().chain(self.book.conflicts()).collect();
+        conflicts.sort_unstable();
+        conflicts.truncate(CONFLICTS_MAX);
+        self.info.conflicts = conflicts;
+    }
+
+    /// The length of the lap.
+    pub(super) fn lengths(&self) -> Lengths {
+        // A version before has stored one description of all.
+        let stored = || Lengths::all(self.info.meta.as_ref().and_then(SessionMeta::known_length_m).unwrap_or(0.0));
+        Lengths::told(self.told().into_iter()).unwrap_or_else(stored)
+    }
+
+    /// In which slots clients say that there are cars.
+    pub(super) fn named(&self) -> Named {
+        Named::told(self.told().into_iter())
+    }
+
+    /// What the clients tell of the session whose reports count, by driver and run.
+    fn told(&self) -> Vec<Told<'_>> {
+        self.streams.iter().filter_map(|(id, stream)| self.told_by(*id, stream)).collect()
+    }
+
+    fn told_by<'a>(&self, (driver, run): StreamId, stream: &'a Stream) -> Option<Told<'a>> {
+        let excluded = self.info.excluded.iter().any(|e| e.covers(driver, run));
+        let described = stream.described().filter(|_| !excluded)?;
+        Some(Told { driver, run, described, until_us: stream.until_us().unwrap_or(i64::MIN) })
+    }
+
+    /// A driver's newest description.
+    fn newest_of(&self, driver: DriverId) -> Option<Told<'_>> {
+        let told = self.of_driver(driver).filter_map(|(id, stream)| self.told_by(*id, stream));
+        told.max_by_key(|told| (told.described.at_us, told.run))
+    }
+
+    /// `entry.claim`: what becomes of the claims to teams and persons.
+    fn contested_claims(&self) -> Contested {
+        let mut judged = Contested::default();
+        let told = self.told();
+        let mut newest: BTreeMap<DriverId, &Told<'_>> = BTreeMap::new();
+        for told in &told {
+            let known = newest.entry(told.driver).or_insert(told);
+            if (told.described.at_us, told.run) > (known.described.at_us, known.run) {
+                *known = told;
+            }
+        }
+        for (claim, stream) in self.claims.claimed() {
+            let Some(slot) = self.streams.get(&stream).map(Stream::slot) else { continue };
+            judged.claim(claim, slot, &newest);
+        }
+        judged
+    }
+}
+
+/// What becomes of claims to teams and persons.
+#[derive(Default)]
+struct Contested {
+    refused: Vec<RefusedClaim>,
+    conflicts: Vec<Conflict>,
+    /// See [`Contradictions`].
+    undecided: BTreeMap<DriverId, Range<i64>>,
+    /// How many descriptions were asked.
+    asked: u64,
+}
+
+impl Contested {
+    /// A driver, whose car is in `slot`, claims a car; `newest`: what each driver tells.
+    fn claim(&mut self, claim: RefusedClaim, slot: u16, newest: &BTreeMap<DriverId, &Told<'_>>) {
+        let RefusedClaim { driver, entry } = claim;
+        let Some(whose) = Whose::of(entry) else { return };
+        let others = newest.values().filter(|told| told.driver != driver);
+        let words: Vec<(&Told<'_>, bool)> = others.filter_map(|told| Some((*told, whose.agrees(&told.described.meta, slot)?))).collect();
+        self.asked += newest.len() as u64;
+        // Most claims nobody contradicts.
+        if words.iter().all(|(_, agrees)| *agrees) {
+            return;
+        }
+        let since_us = newest.get(&driver).and_then(|told| told.described.at_us).unwrap_or(i64::MIN).saturating_add(STANDS_US);
+        let (mut with, mut against): (Vec<DriverId>, Vec<DriverId>) = (vec![], vec![]);
+        for (told, agrees) in words {
+            let stands = told.until_us >= since_us;
+            let still = if stands { since_us..i64::MAX } else { i64::MIN..since_us };
+            let known = self.undecided.entry(told.driver).or_insert(i64::MIN..i64::MAX);
+            *known = known.start.max(still.start)..known.end.min(still.end);
+            if stands {
+                if agrees { &mut with } else { &mut against }.push(told.driver);
+            }
+        }
+        // Two at least, and more than those who agree, the driver among them.
+        if against.len() >= 2 && against.len() > with.len() + 1 {
+            self.refused.push(claim);
+            self.conflicts.extend(Conflict::of(whose.about(), entry.as_str(), Some(slot), std::iter::once(driver), against.into_iter()));
+        }
+    }
+}
+
+/// Who a car is said to be, by the simulator's ids.
+#[derive(Clone, Copy)]
+enum Whose {
+    Team(u64),
+    User(u64),
+}
+
+impl Whose {
+    fn of(seen_as: EntryId) -> Option<Self> {
+        let (kind, id) = seen_as.as_str().split_once(':')?;
+        match kind {
+            "t" => id.parse().ok().map(Self::Team),
+            "u" => id.parse().ok().map(Self::User),
+            _ => None,
+        }
+    }
+
+    fn about(self) -> About {
+        match self {
+            Self::Team(_) => About::Team,
+            Self::User(_) => About::Car,
+        }
+    }
+
+    /// Whether a description says that this is the car in `slot`; `None` if it says nothing of either.
+    fn agrees(self, meta: &SessionMeta, slot: u16) -> Option<bool> {
+        let (of, this): (fn(&MetaEntry) -> u64, u64) = match self {
+            Self::Team(id) => (|e| e.team_id, id),
+            Self::User(id) => (|e| e.user_id, id),
+        };
+        match meta.entries.iter().find(|e| e.slot == slot) {
+            Some(car) if of(car) != 0 => Some(of(car) == this),
+            _ => meta.entries.iter().any(|e| of(e) == this).then_some(false),
+        }
+    }
+}
