@@ -3,6 +3,7 @@
 //! * [`stream`]: turns the frames of one stream into facts about its car and the cars that it sees (E2)
 //! * [`session`]: joins the facts of all streams of a session: which entry a car belongs to (E3b), and which fact counts for each lap (E3a)
 //! * [`timing`]: computes order, gaps, classification, stints and best laps from the chosen facts (E3c)
+//! * [`league`]: what people decide about sessions and seasons, and the results and tables that follow
 //! * [`scoring`]: penalties, points and championships: from cars as they were driven to the table of a season
 //! * [`view`]: keeps the rows of one session for a program that shows it, and calls the functions of `timing` in one place
 //!
@@ -13,6 +14,7 @@
 /// raises it; `boxbox recompute` then computes old sessions again.
 pub const RULES_VERSION: u32 = 4;
 
+pub mod league;
 pub mod scoring;
 pub mod session;
 pub mod stream;

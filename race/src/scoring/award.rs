@@ -45,16 +45,19 @@ pub struct Reason {
     pub points: Points,
 }
 
-/// How long a race was.
+/// How long a race was (`points.distance`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Distance {
     /// The part of the planned distance that the leader completed; 1 for a whole race.
     pub part: Points,
+    /// Laps of the leader under green, if that is known; without a word there were enough.
+    #[serde(default)]
+    pub green_laps: Option<u32>,
 }
 
 impl Default for Distance {
     fn default() -> Self {
-        Self { part: Points::from(1) }
+        Self { part: Points::from(1), green_laps: None }
     }
 }
 
@@ -63,7 +66,12 @@ pub fn award(cars: &[ClassifiedCar], penalties: &[Penalty], distance: &Distance,
     let mut scores: Vec<Score> = cars.iter().map(|car| started(car, rules)).collect();
     let table = Table::of(rules, distance);
     let multiplier = if rules.multiplier.is_zero() { Points::from(1) } else { rules.multiplier.clone() };
-    let classes: BTreeSet<&str> = cars.iter().map(|car| if rules.by == ScoredBy::Class { car.car.class.as_str() } else { "" }).collect();
+    let mut classes: BTreeSet<&str> = cars.iter().map(|car| if rules.by == ScoredBy::Class { car.car.class.as_str() } else { "" }).collect();
+    if distance.green_laps.is_some_and(|laps| laps < rules.min_green_laps) {
+        // The race is worth nothing (`points.distance`). Points that a decision takes off are still taken off.
+        classes.clear();
+        scores.iter_mut().for_each(|score| score.why.clear());
+    }
     for class in classes {
         let in_class: Vec<usize> = (0..cars.len()).filter(|at| rules.by == ScoredBy::Overall || cars[*at].car.class == class).collect();
         award_places(cars, &in_class, &table, rules, &mut scores);

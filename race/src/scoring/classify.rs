@@ -155,7 +155,10 @@ fn test_distance(all: &mut [ClassifiedCar], rules: &ClassificationRules) {
             Rounding::Ceil => Points::from(needed.ceil()),
             Rounding::None => needed,
         };
-        let reason = if Points::from(i64::from(car.car.laps)) < needed {
+        let reason = if car.car.laps == 0 && car.car.ended == Ended::Retired && !rules.min_fraction.is_zero() {
+            // The leader of its class may have completed none either.
+            "completed no lap".to_owned()
+        } else if Points::from(i64::from(car.car.laps)) < needed {
             format!("{} laps of the {} that are needed", car.car.laps, needed.shown())
         } else if rules.must_be_running && car.car.ended != Ended::Finished {
             "did not take the flag".into()

@@ -9,19 +9,23 @@
 
 mod award;
 mod classify;
+mod document;
 mod driven;
 mod points;
 mod presets;
 mod rules;
+mod ruleset;
 mod season;
 
 pub use award::{Distance, Reason, Score, award, driver_points, team_points};
 pub use classify::{ClassifiedCar, Standing, classify};
+pub use document::{DOCUMENT_MAX, FORMAT, RuleError};
 pub use driven::{DrivenCar, Ended, Penalty, PenaltyKind};
 pub use points::{InvalidPoints, Points};
-pub use presets::{PRESETS, Ruleset, preset};
+pub use presets::{PRESETS, preset, preset_document};
 pub use rules::{
-    Bonus, BonusKind, BonusTie, ClassificationRules, Counted, DropCounts, Guests, Ineligible, Leader, Partial, PointsRules, RetiredOrder, Rounding,
-    ScoredBy, SeasonRules, TieBreak, Ties, TimePenalty, Unclassified,
+    Bonus, BonusKind, BonusTie, ClassificationRules, Counted, DriverRules, DropCounts, Guests, Halves, Ineligible, Leader, Partial, Per, PointsRules,
+    RetiredOrder, Rounding, ScoredBy, SeasonRules, Share, TeamRules, TieBreak, Ties, TimePenalty, Unclassified,
 };
+pub use ruleset::{Ruleset, Years};
 pub use season::{EventScore, Excluded, Season, TableLine, table};

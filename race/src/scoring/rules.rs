@@ -116,6 +116,34 @@ options! {
         /// Those overall.
         Overall,
     }
+    /// How a season is divided where its parts depend on the number of its events.
+    Halves {
+        /// It is not, or as `parts` says.
+        #[default]
+        No,
+        /// In two halves; the first has one event more if their number is odd.
+        LargerFirst,
+        /// In two halves; the second has one event more if their number is odd.
+        LargerSecond,
+    }
+    /// What the drivers of a shared car get of its points.
+    Share {
+        /// Each who may score, all of them.
+        #[default]
+        Full,
+        /// Each a part, by the laps that he drove.
+        ByLaps,
+        /// Each an equal part.
+        Equally,
+    }
+    /// Of what the best cars of a team are taken.
+    Per {
+        /// Of each session.
+        #[default]
+        Session,
+        /// Of the sums of each event.
+        Event,
+    }
     /// What happens to the places of cars that score nothing.
     Guests {
         /// The cars behind move up, for points only.
@@ -174,6 +202,8 @@ pub struct PointsRules {
     pub unclassified: Unclassified,
     /// For everyone who started.
     pub participation: Points,
+    /// A race with fewer laps under green is worth nothing.
+    pub min_green_laps: u32,
     /// Bonuses.
     pub bonuses: Vec<Bonus>,
 }
@@ -242,10 +272,18 @@ pub enum BonusKind {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SeasonRules {
+    /// How many events it has, if that is fixed.
+    pub events: Option<u32>,
     /// The parts of the season, as numbers of events; empty: one part.
     pub parts: Vec<usize>,
+    /// Two parts, whatever the number of events; without `parts`.
+    pub halves: Halves,
+    /// All points of the last event times this; 0 means 1.
+    pub last_event: Points,
     /// How many events of each part count, or do not.
     pub counted: Counted,
+    /// One drop for each so many events of a part, instead of `counted`; 0: none.
+    pub drop_for_each: u32,
     /// Events (1 is the first) that may not be dropped.
     pub not_droppable: Vec<u32>,
     /// Whether an event that was missed may be dropped; without a word it may.
@@ -291,4 +329,50 @@ pub enum TieBreak {
     FewerIncidents,
     /// Fewer starts.
     FewerStarts,
+}
+
+impl SeasonRules {
+    /// The parts of a season of `events` events, as numbers of events.
+    pub fn parts_of(&self, events: usize) -> Vec<usize> {
+        match self.halves {
+            Halves::LargerFirst => vec![events.div_ceil(2), events / 2],
+            Halves::LargerSecond => vec![events / 2, events.div_ceil(2)],
+            Halves::No if self.parts.is_empty() => vec![events],
+            Halves::No => self.parts.clone(),
+        }
+    }
+}
+
+/// What the drivers of a shared car get.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DriverRules {
+    /// Only those who drove at least this part of the laps of their car.
+    pub min_share: Points,
+    /// Only those who drove at most this part of the laps of the leader of their class.
+    pub max_class_share: Option<Points>,
+    /// How the points are shared.
+    pub share: Share,
+}
+
+/// How a championship of teams or manufacturers counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeamRules {
+    /// Only so many of its cars, the best.
+    pub best: Option<u32>,
+    /// The best of what.
+    pub per: Per,
+    /// Whether bonuses of cars count.
+    pub bonuses: bool,
+    /// The points of the places of a race, if they are others than those of drivers.
+    pub table: Vec<Points>,
+    /// How its season counts.
+    pub season: SeasonRules,
+}
+
+impl Default for TeamRules {
+    fn default() -> Self {
+        Self { best: None, per: Per::Session, bonuses: true, table: vec![], season: SeasonRules::default() }
+    }
 }

@@ -127,13 +127,14 @@ fn dropped<'a>(events: usize, rules: &SeasonRules, score: &dyn Fn(usize) -> &'a 
     if events < rules.min_events as usize {
         return vec![];
     }
-    let parts = if rules.parts.is_empty() { vec![events] } else { rules.parts.clone() };
+    // Half way through a season its parts are those of the whole season.
+    let parts = rules.parts_of(rules.events.map_or(events, |planned| events.max(planned as usize)));
     let (mut begin, mut out) = (0, vec![]);
     for (part, length) in parts.iter().enumerate() {
         let end = (begin + length).min(events);
         let of_part = |numbers: &[usize]| numbers.get(part).or(numbers.last()).copied();
         let drops = match &rules.counted {
-            Counted::All => 0,
+            Counted::All => (end - begin).checked_div(rules.drop_for_each as usize).unwrap_or(0),
             Counted::Drop(drops) => of_part(drops).unwrap_or(0),
             Counted::Best(best) => of_part(best).map_or(0, |best| (end - begin).saturating_sub(best)),
         };

@@ -219,7 +219,7 @@ fn one(id: &str, input: &Value, expected: &Value) {
             for (name, rules, part) in
                 [("half", &half, (1, 2)), ("t2022_under25", &of_2022, (1, 10)), ("t2022_25_50", &of_2022, (1, 4)), ("t2022_50_75", &of_2022, (1, 2))]
             {
-                let distance = Distance { part: Points::new(part.0, part.1) };
+                let distance = Distance { part: Points::new(part.0, part.1), ..Distance::default() };
                 let got: BTreeMap<_, _> = award(&classified, &[], &distance, rules).into_iter().map(|score| (score.entry, score.total)).collect();
                 assert_eq!(got, map(&expected[name]), "{name}");
             }

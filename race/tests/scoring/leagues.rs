@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boxbox_race::scoring::{
-    ClassificationRules, Distance, DrivenCar, Ended, Points, PointsRules, Rounding, Standing, Unclassified, award, classify, driver_points,
-};
+use boxbox_race::scoring::{ClassificationRules, Distance, DrivenCar, Ended, Points, Rounding, Standing, award, classify, driver_points, preset};
 use boxbox_testkit::recordings::recording;
 
 type Row = BTreeMap<String, String>;
@@ -34,9 +32,8 @@ fn the_league_race_has_the_points_that_were_awarded() {
         ..DrivenCar::default()
     };
     // The league scores every place, also of cars that were disconnected.
-    let classification = ClassificationRules { min_fraction: Points::default(), ..ClassificationRules::default() };
-    let table = [25, 21, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1].map(Points::from).to_vec();
-    let points = PointsRules { table, unclassified: Unclassified::Zero, ..PointsRules::default() };
+    let rules = preset("scca").unwrap();
+    let (classification, points) = (rules.classification, rules.race);
     let classified = classify(&race.iter().map(car).collect::<Vec<_>>(), &[], &classification);
     for (place, car) in (1..).zip(&classified) {
         let row = race.iter().find(|row| row["driver"] == car.car.entry).unwrap();

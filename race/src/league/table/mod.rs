@@ -1,0 +1,114 @@
+//! The table of a championship (`score.order`, steps 9 to 12).
+
+mod adjusted;
+mod compute;
+mod shares;
+
+pub use compute::tables;
+
+use serde::{Deserialize, Serialize};
+
+use super::act::{State, Subject};
+use super::canon;
+use super::ids::{ChampionshipSlug, Digest, EventSlug, SeasonSlug, SessionSlug};
+use super::result::Why;
+use crate::scoring::{Points, TieBreak};
+
+/// The table of a championship.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Table {
+    /// The championship.
+    pub championship: ChampionshipSlug,
+    /// Its season.
+    pub season: SeasonSlug,
+    /// Who competes.
+    pub subject: Subject,
+    /// Provisional while any session that counts is not official.
+    pub state: State,
+    /// Digest of the facts of all sessions that count.
+    pub facts: Digest,
+    /// Hash of the rules of its season part.
+    pub rules: Digest,
+    /// The events that count, in their order.
+    pub events: Vec<TableEvent>,
+    /// The competitors, the first first.
+    pub lines: Vec<Line>,
+}
+
+/// An event in a table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TableEvent {
+    /// The event.
+    pub event: EventSlug,
+    /// Its number among those that count: 1 is the first.
+    pub number: u32,
+    /// Its sessions that count and have a result.
+    pub sessions: Vec<SessionSlug>,
+}
+
+/// A competitor in a table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// The rank; several can share one. None: excluded, too few starts, or gone to another class.
+    pub rank: Option<u32>,
+    /// The person, team, manufacturer, class or entry.
+    pub competitor: String,
+    /// What counts, with the adjustment.
+    pub points: Points,
+    /// All events together.
+    pub gross: Points,
+    /// Points that decisions about the season added or took off.
+    pub adjustment: Points,
+    /// Events in which it started.
+    pub starts: u32,
+    /// It went to another class.
+    pub withdrawn: bool,
+    /// The tie-break that put it ahead of the next line with as many points.
+    pub ahead_by: Option<TieBreak>,
+    /// Its events, those that it missed too.
+    pub cells: Vec<Cell>,
+    /// What decided the line beside its events.
+    pub why: Vec<Why>,
+}
+
+/// What a competitor has in an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cell {
+    /// The event.
+    pub event: EventSlug,
+    /// Its points; none: it was not there.
+    pub points: Option<Points>,
+    /// They do not count.
+    pub dropped: bool,
+    /// It was disqualified in a session.
+    pub disqualified: bool,
+    /// Where they come from, session by session.
+    pub why: Vec<CellWhy>,
+}
+
+/// What a competitor has of one car in one session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CellWhy {
+    /// The session.
+    pub session: SessionSlug,
+    /// The entry.
+    pub entry: String,
+    /// Points that the competitor has of it.
+    pub points: Points,
+    /// False if another car counted instead.
+    pub counts: bool,
+    /// Where they come from.
+    pub why: Vec<Why>,
+}
+
+impl Table {
+    /// Digest of events, lines and state: tables with the same digest are the same. Explanations, facts and rules are not in it.
+    pub fn digest(&self) -> Digest {
+        let mut lines = self.lines.clone();
+        for line in &mut lines {
+            line.why.clear();
+            line.cells.iter_mut().for_each(|cell| cell.why.clear());
+        }
+        canon::digest(&(self.championship, self.state, &self.events, lines))
+    }
+}
