@@ -6,7 +6,8 @@
 //! * [`record`]: a sealed batch of frames (F3); [`stamp`]: the record as the log holds it (F5)
 //! * [`wire`]: the protocol between client and edge (W2, W4-W7); [`grant`], [`connect`]: access rights; [`control`]: how edges
 //!   learn keys and revocations (W10); [`secret`]: texts that must not be printed
-//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and other rows, and the step that commits them
+//! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and other rows, and the step that commits them; [`league`]: what
+//!   people decide, and what is stored with it (D1)
 //! * [`check`]: which content is accepted (W7); [`limits`]: every bound, with its reason; [`places`]: how servers count who is there;
 //!   [`wall`]: whether the wall clock can be believed
 //!
@@ -20,6 +21,7 @@ pub mod field;
 pub mod frame;
 pub mod grant;
 pub mod ids;
+pub mod league;
 pub mod limits;
 pub mod meta;
 pub mod metrics;

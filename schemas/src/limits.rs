@@ -82,3 +82,35 @@ pub const RECORD_WORK: u64 = 32;
 /// Work that each frame brings along, units: of 64 cars whose laps 64 clients see, each lap needs at most 64 units twice, and comes with over
 /// 36 frames.
 pub const FRAME_WORK: u64 = 8;
+
+// Leagues (D1). Each bound is several times what the largest real league has; what exceeds one is refused with its name.
+
+/// Acts, and also erasures, in one write: the entries of a season of 300 cars, each with a person, an account and a team, are 1,200.
+pub const LEAGUE_ACTS_PER_WRITE: usize = 2_000;
+/// Rows of any other kind in one write: a league of ten seasons that is rebuilt has some thousands of projections.
+pub const LEAGUE_ROWS_PER_WRITE: usize = 20_000;
+/// All texts and bodies of one write, bytes.
+pub const LEAGUE_WRITE_MAX_BYTES: usize = 32 << 20;
+/// Longest body of an act, bytes: a ruleset document has about 10 KB.
+pub const LEAGUE_ACT_MAX_BYTES: usize = 256 << 10;
+/// Longest projection, bytes.
+pub const LEAGUE_DOC_MAX_BYTES: usize = 1 << 20;
+/// Longest name or free text, bytes of UTF-8.
+pub const LEAGUE_TEXT_MAX_BYTES: usize = 16 << 10;
+/// Longest rows, or difference, of a revision, bytes: a championship of 300 entries and 24 events with the reasons for every point has about
+/// 2 MB.
+pub const LEAGUE_REVISION_MAX_BYTES: usize = 8 << 20;
+/// Longest facts of a session, bytes: 24 hours of 64 cars have about 25,000 laps of which only sums are kept.
+pub const LEAGUE_FACTS_MAX_BYTES: usize = 8 << 20;
+/// Longest stored answer to a request, bytes.
+pub const LEAGUE_ANSWER_MAX_BYTES: usize = 64 << 10;
+/// Longest id of an actor, owner, projection, revision or idempotency key, bytes.
+pub const LEAGUE_ID_MAX_BYTES: usize = 200;
+/// Longest name of a kind or state, bytes.
+pub const LEAGUE_KIND_MAX_BYTES: usize = 40;
+/// Most rows that one read gives.
+pub const LEAGUE_PAGE_MAX_ROWS: u32 = 1_000;
+/// A read gives no further row once its rows have so many bytes.
+pub const LEAGUE_PAGE_BYTES: usize = 8 << 20;
+/// An idempotency key is known for this long at least, µs: a day.
+pub const LEAGUE_KEY_KEPT_US: i64 = 24 * 3_600 * 1_000_000;

@@ -1,5 +1,5 @@
 //! The stores that processors write and the API reads: results (laps, incidents, sessions, ledgers, checkpoints) by [`Steps`] and
-//! [`Sessions`], and every admitted record, once, by [`Archive`].
+//! [`Sessions`], decisions of leagues by [`Leagues`], and every admitted record, once, by [`Archive`].
 //!
 //! # The contract of [`Steps`] and [`Sessions`]
 //!
@@ -21,6 +21,36 @@
 //!   Of two rows with one key in a step the later one stays. Rows marked superseded are kept and loaded, never shown.
 //! * Rows of a kind that this version does not know are stored, loaded and returned unchanged.
 //! * Reads see committed steps only and are limited to one tenant.
+//!
+//! # The contract of [`Leagues`]
+//!
+//! What people decide about a league is an *act*; the acts of a league are its ledger (D1). Whoever writes reads the league, computes from it
+//! what the new acts change, and stores all of it in one [`Write`](boxbox_schemas::league::Write):
+//!
+//! | table | what it is | what may happen to its rows |
+//! |---|---|---|
+//! | `league_heads` | the last act of each league: what each request asks for, and the lock of writers | moves on with each write |
+//! | `league_ledger` | acts, numbered from 1 without gaps, each with its hash and that of the act before | nothing: triggers refuse it |
+//! | `league_docs` | projections: what the acts say about one thing (an entry, a penalty), as JSON | replaced, removed, computed again (D5) |
+//! | `league_texts` | names and free text by the salted digest that acts refer to them by; the only personal text | removed (D4) |
+//! | `league_revisions` | results and tables as they were published, numbered from 1 for each | nothing: triggers refuse it |
+//! | `league_facts` | facts that results were computed from, by digest | nothing: triggers refuse it |
+//! | `league_keys` | answers to requests of about the last day | removed when they are older than a day |
+//!
+//! * A write is one transaction: all of it is stored, or nothing. After [`StoreError::Unavailable`] it is not known whether it happened; with its
+//!   key it can be repeated (D3).
+//! * It is refused with [`Conflict`](boxbox_schemas::league::Written::Conflict) if the ledger does not end with the act that it expects: of
+//!   writers that expect the same act exactly one wins, on any number of connections and processes. A league is made by its first act.
+//! * A write without acts stores the rest alone, as for projections that are computed again.
+//! * A key is looked at first: a request that was done is answered, however far the ledger is by now. Keys are apart by tenant, league and actor.
+//! * The hash of an act depends on tenant, league, number and content alone. Rows of an export are written with their hashes
+//!   ([`Write::imported`](boxbox_schemas::league::Write::imported)), into a league that does not exist or ends with the act before them.
+//! * [`check_ledger`] finds every act that was changed, removed, added or moved by hand (D2). Whether the projections, and the rows of revisions, are
+//!   what follows from the acts is not known here: `race` computes them again.
+//! * Actors and owners are opaque ids. No name and no free text may be in an act, projection, revision, facts or answer: nothing removes them
+//!   from there. A text with several owners is stored for each of them, and is gone for one when it is erased with him.
+//! * Every part has a bound (`LEAGUE_…` in [`limits`](boxbox_schemas::limits)); a write beyond one is [`StoreError::Refused`], and so is one with a
+//!   revision that leaves out a number, or with something that refers to an act that is not there.
 //!
 //! # The contract of [`Archive`]
 //!
@@ -47,6 +77,8 @@ mod archive;
 pub mod clickhouse;
 pub mod crash;
 mod error;
+mod league_rules;
+mod leagues;
 pub mod memory;
 mod pack;
 mod pack_records;
@@ -62,6 +94,7 @@ pub use archive::{Archive, ArchiveBlock, ArchiveState, Daily, FrameRun, KeptReco
 pub use boxbox_schemas::limits::STREAM_RACE_MAX_BYTES;
 pub use boxbox_schemas::results::{Beginning, FieldState, PartitionState, Quarantined, SessionKey, SessionState, Step, StreamState};
 pub use error::StoreError;
+pub use leagues::{Leagues, check_ledger};
 pub use rules::QUARANTINE_MAX_ROWS;
 pub use sessions::{BestLaps, LapFilter, SessionCursor, Sessions, rows_of};
 pub use steps::{FOUND_AT_ONCE_BYTES, Found, Lease, Member, Share, Steps, StoredSession};

@@ -4,6 +4,8 @@
 //! call fail, like those of a store that is down.
 
 mod archive;
+mod league;
+mod leagues;
 mod results;
 
 pub use archive::MemoryArchive;
@@ -70,6 +72,9 @@ mod tests {
     }
     mod results {
         results_suite!(crate::memory::MemoryResults);
+    }
+    mod leagues {
+        leagues_suite!(crate::memory::MemoryResults);
     }
     mod archive {
         archive_suite!(crate::memory::MemoryArchive);

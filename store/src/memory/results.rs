@@ -9,6 +9,7 @@ use boxbox_schemas::results::{Account, AnyRow, Beginning, CarNow, Checkpoint, La
 use boxbox_schemas::{DriverId, EntryId, LogId, RunId, SessionId, TenantId};
 use parking_lot::Mutex;
 
+use super::league::AllLeagues;
 use crate::rules::{QUARANTINE_MAX_ROWS, check_advance, check_sessions, check_step};
 use crate::share::{self, PartitionOwner};
 use crate::{
@@ -36,6 +37,7 @@ struct Inner {
     facts: BTreeMap<(SessionId, EntryId, u32, DriverId, RunId, u32), Lap>,
     laps: BTreeMap<(SessionId, EntryId, u32), Lap>,
     rows: BTreeMap<(SessionId, RowKey, RowKind), AnyRow>,
+    leagues: AllLeagues,
 }
 
 #[derive(Default)]
@@ -75,6 +77,16 @@ impl MemoryResults {
         let inner = self.inner.lock();
         super::available(!inner.down)?;
         Ok(f(&inner))
+    }
+
+    pub(super) fn read_leagues<T>(&self, f: impl FnOnce(&AllLeagues) -> T) -> Result<T, StoreError> {
+        self.read(|inner| f(&inner.leagues))
+    }
+
+    pub(super) fn change_leagues<T>(&self, f: impl FnOnce(&mut AllLeagues) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut inner = self.inner.lock();
+        super::available(!inner.down)?;
+        f(&mut inner.leagues)
     }
 
     fn read_session<T: Default>(&self, tenant: &TenantId, session: &SessionId, f: impl FnOnce(&Inner) -> T) -> Result<T, StoreError> {

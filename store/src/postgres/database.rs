@@ -9,10 +9,12 @@
 //! stalls only itself. A deadline in this process bounds every call, in case the server vanishes silently.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use boxbox_schemas::LogId;
+use boxbox_schemas::league::LeagueId;
+use boxbox_schemas::{LogId, TenantId};
 use parking_lot::Mutex;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -33,6 +35,9 @@ const READERS: usize = 8;
 /// How long a read waits for a connection that is free.
 const READER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Connections that write leagues. People decide: a league writes seldom, and waits for others of its connection only.
+const LEAGUE_WRITERS: usize = 4;
+
 /// A connection for reading that was used this recently is assumed to be in order.
 const UNCHECKED: Duration = Duration::from_secs(1);
 
@@ -47,6 +52,7 @@ pub(crate) struct Database {
     server: Server,
     writers: Mutex<HashMap<(LogId, u32), Slot>>,
     beats: Mutex<HashMap<LogId, Slot>>,
+    leagues: [Slot; LEAGUE_WRITERS],
     idle_readers: Arc<Mutex<Vec<Idle>>>,
     readers: Arc<Semaphore>,
     /// The first error about unreadable data: it persists until a person repairs the data.
@@ -66,6 +72,7 @@ impl Database {
             server,
             writers: Mutex::default(),
             beats: Mutex::default(),
+            leagues: Default::default(),
             idle_readers: Arc::default(),
             readers: Arc::new(Semaphore::new(READERS)),
             unreadable: Mutex::default(),
@@ -96,6 +103,17 @@ impl Database {
         self.noted(in_transaction(self.server.clone(), slot, deadline, work).await)
     }
 
+    /// As [`Self::transaction`], on the connection of the league, which it shares with others.
+    pub(super) async fn league_transaction<T, F>(&self, league: &(TenantId, LeagueId), work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut PgConnection) -> SqlFuture<'c, T> + Send + 'static,
+    {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(league);
+        let slot = self.leagues[hash as usize % LEAGUE_WRITERS].clone();
+        self.noted(in_transaction(self.server.clone(), slot, DEADLINE, work).await)
+    }
+
     /// One transaction on the connection of the log's beats, see [`members`](super::members). Other members wait for it to end: the
     /// server ends it soon if this process falls silent.
     pub(super) async fn beat<T, F>(&self, log: &LogId, deadline: Duration, work: F) -> Result<T, StoreError>
@@ -120,7 +138,9 @@ impl Database {
 
     /// Wait for running calls, then close all connections.
     pub(crate) async fn close(&self) {
-        let slots: Vec<Slot> = self.writers.lock().drain().map(|(_, slot)| slot).chain(self.beats.lock().drain().map(|(_, slot)| slot)).collect();
+        let mut slots: Vec<Slot> = self.leagues.to_vec();
+        slots.extend(self.writers.lock().drain().map(|(_, slot)| slot));
+        slots.extend(self.beats.lock().drain().map(|(_, slot)| slot));
         for slot in slots {
             if let Some(connection) = slot.lock().await.take() {
                 close(connection).await;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use boxbox_schemas::LogId;
+use boxbox_schemas::league::LeagueId;
+use boxbox_schemas::{LogId, TenantId};
 
 use super::database::Database;
 use super::members;
@@ -76,6 +77,15 @@ impl SqlStore for PostgresResults {
         F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.database.read(|c| work(c)).await
+    }
+
+    /// On one of a few connections, that of the league.
+    async fn write_league<T, F>(&self, league: &(TenantId, LeagueId), work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
+    {
+        self.database.league_transaction(league, |c| work(c)).await
     }
 
     async fn answers(&self) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ use crate::{Member, Quarantined, Sessions, Step, Steps, StoreError};
 
 mod cancels;
 mod faults;
+mod leagues;
 
 /// The server that the environment names: its URL and password.
 fn server() -> Option<(String, String)> {

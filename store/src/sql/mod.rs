@@ -34,6 +34,7 @@ mod commit;
 mod find;
 #[macro_use]
 mod found;
+pub(crate) mod league;
 mod load;
 mod outbox;
 pub(crate) mod read;
@@ -64,6 +65,8 @@ pub(crate) struct Dialect {
     pub(crate) laps_at: &'static str,
     /// For each entry its best lap that had ended: $1 tenant, $2 session, $3 ended by, $4 begun before, $5 the lowest number.
     pub(crate) best_laps: &'static str,
+    /// Statements around a `DELETE`: what it removes is overwritten with zeros where it lay.
+    pub(crate) overwriting: [&'static str; 2],
     /// Whether steps record in `lap_outbox` which laps they change, for the task that copies laps to another database.
     pub(crate) outbox: bool,
 }

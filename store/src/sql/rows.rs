@@ -207,6 +207,6 @@ fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 }
 
 /// SQL refuses to change a row twice in one statement; the contract says that the later one stays.
-fn last_by_key<T, K: Ord>(rows: &[T], key: impl Fn(&T) -> K) -> Vec<&T> {
+pub(crate) fn last_by_key<'a, T, K: Ord>(rows: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
     rows.iter().map(|row| (key(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use boxbox_schemas::{LogId, SessionId};
+use boxbox_schemas::league::LeagueId;
+use boxbox_schemas::{LogId, SessionId, TenantId};
 use bytes::Bytes;
 
 use super::commit::{acquire, commit};
@@ -36,6 +37,15 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
+    /// Run `work` in one transaction that writes a league. If the caller drops the future, no transaction is left half done.
+    async fn write_league<T, F>(&self, league: &(TenantId, LeagueId), work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static;
+    /// Called when texts have been removed: remove them also from where the transaction has left them.
+    async fn after_erasure(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// As [`Sessions::ping`](crate::Sessions::ping).
     async fn answers(&self) -> Result<(), StoreError>;
 

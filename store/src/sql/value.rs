@@ -1,5 +1,6 @@
 //! [`Value`]: a value that is bound to a statement.
 
+use boxbox_schemas::league::{Digest, LeagueId};
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId};
 use bytes::Bytes;
 
@@ -36,7 +37,7 @@ macro_rules! texts {
         })+
     };
 }
-texts!(String, TenantId, DriverId, EntryId);
+texts!(String, TenantId, DriverId, EntryId, LeagueId);
 
 macro_rules! ids {
     ($($id:ty),+) => {
@@ -47,7 +48,7 @@ macro_rules! ids {
         })+
     };
 }
-ids!(SessionId, RunId);
+ids!(SessionId, RunId, Digest);
 
 impl From<Option<i64>> for Value<'_> {
     fn from(n: Option<i64>) -> Self {

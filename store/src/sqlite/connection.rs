@@ -13,7 +13,15 @@ use crate::StoreError;
 use crate::sql::{Dialect, Each, Sql, Value};
 
 /// A file has one writer, so rows need no locks; its partitions have no owner but the epoch; and its laps are not copied elsewhere.
-static DIALECT: Dialect = Dialect { for_update: "", to_no_owner: "", no_bytes: "x''", laps_at: LAPS_AT, best_laps: BEST_LAPS, outbox: false };
+static DIALECT: Dialect = Dialect {
+    for_update: "",
+    to_no_owner: "",
+    no_bytes: "x''",
+    laps_at: LAPS_AT,
+    best_laps: BEST_LAPS,
+    overwriting: ["PRAGMA secure_delete = ON", "PRAGMA secure_delete = OFF"],
+    outbox: false,
+};
 
 /// Most rows in a statement. With 16 columns that is 1,024 parameters of SQLite's 32,766; more rows gain nothing.
 const BATCH_MAX: usize = 64;

@@ -26,7 +26,7 @@ const WAL_KEPT_BYTES: u32 = 64 * 1024 * 1024;
 
 /// Advice about a file that cannot be read.
 const WHAT_TO_DO: &str = ". It is damaged, or was written by a newer version; it can be moved away with its -wal and -shm: what the log \
-                          still holds is computed again";
+                          still holds is computed again; decisions of leagues are in no log, and come back from a backup or an export";
 
 /// An open file with its writer and its readers.
 pub(super) struct File {
@@ -64,6 +64,12 @@ impl File {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> SqlFuture<'c, T> + Send + 'static,
     {
         self.noted(self.writer.transaction(work).await)
+    }
+
+    /// Write everything into the file and cut the write-ahead log to nothing, so that it holds no older content of the file. If a reader is
+    /// in the way, the next checkpoint does it.
+    pub(super) async fn shorten_wal(&self) -> Result<(), StoreError> {
+        self.noted(self.writer.statement("PRAGMA wal_checkpoint(TRUNCATE)").await)
     }
 
     /// Returns `outcome`, and remembers an error about unreadable data.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use boxbox_schemas::LogId;
+use boxbox_schemas::league::LeagueId;
+use boxbox_schemas::{LogId, TenantId};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteSynchronous;
 
@@ -63,6 +64,18 @@ impl SqlStore for SqliteResults {
             work(&mut *connection).await
         };
         self.file.noted(read.await)
+    }
+
+    async fn write_league<T, F>(&self, _league: &(TenantId, LeagueId), work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut dyn Sql) -> SqlFuture<'c, T> + Send + 'static,
+    {
+        self.file.write(|c| work(c)).await
+    }
+
+    async fn after_erasure(&self) -> Result<(), StoreError> {
+        self.file.shorten_wal().await
     }
 
     async fn answers(&self) -> Result<(), StoreError> {

@@ -23,6 +23,7 @@ use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, LapFilter, Quarantine
 
 #[cfg(unix)]
 mod handles;
+mod leagues;
 
 struct Folder(TempDir);
 

@@ -51,6 +51,22 @@ impl Writer {
         task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the writing task ended: {e}"))))
     }
 
+    /// A statement outside a transaction.
+    pub(super) async fn statement(&self, sql: &'static str) -> Result<(), StoreError> {
+        let mut slot = self.connection.clone().lock_owned().await;
+        let options = self.options.clone();
+        let task = tokio::spawn(async move {
+            let mut connection = match slot.take() {
+                Some(connection) => connection,
+                None => options.connect().await.map_err(from_sqlx)?,
+            };
+            sqlx::query(sql).execute(&mut connection).await.map_err(from_sqlx)?;
+            *slot = Some(connection);
+            Ok(())
+        });
+        task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the writing task ended: {e}"))))
+    }
+
     /// Wait for running writes, then close the file.
     pub(super) async fn close(&self) {
         if let Some(connection) = self.connection.lock().await.take() {

@@ -1,10 +1,11 @@
-//! The behaviour suites: what every backend of [`Steps`] and [`Sessions`], and of [`Archive`], must do.
+//! The behaviour suites: what every backend of [`Steps`] and [`Sessions`], of [`Leagues`], and of [`Archive`] must do.
 //!
-//! A backend gives a fixture and expands `results_suite!`, `shared_results_suite!` or `archive_suite!` in its tests. One that needs
+//! A backend gives a fixture and expands `results_suite!`, `shared_results_suite!`, `leagues_suite!` or `archive_suite!` in its tests. One that needs
 //! a server says what is missing if it has none.
 
 pub(crate) mod archive;
 pub(crate) mod found;
+pub(crate) mod leagues;
 pub(crate) mod migrated;
 pub(crate) mod records;
 pub(crate) mod results;
@@ -15,12 +16,12 @@ pub(crate) mod shared;
 use async_trait::async_trait;
 use boxbox_schemas::LogId;
 
-use crate::{Archive, Quarantined, Sessions, Steps};
+use crate::{Archive, Leagues, Quarantined, Sessions, Steps};
 
 /// An empty results store that can be opened again and again, as other processes or a restart would.
 #[async_trait]
 pub(crate) trait ResultsFixture: Sync {
-    type Store: Steps + Sessions;
+    type Store: Steps + Sessions + Leagues;
     /// What there must be to run these tests, and is not there.
     fn missing() -> Option<&'static str> {
         None
@@ -93,6 +94,30 @@ macro_rules! results_suite {
         );
         behaviours!(found, $fixture as ResultsFixture, sessions_are_found_when_they_are_needed, many_large_sessions_are_found_in_parts,);
         behaviours!(rows, $fixture as ResultsFixture, rows_of_an_unknown_kind_are_kept);
+    };
+}
+
+macro_rules! leagues_suite {
+    ($fixture:ty) => {
+        behaviours!(
+            leagues,
+            $fixture as ResultsFixture,
+            a_league_grows_by_acts,
+            another_head_is_a_conflict,
+            of_writers_at_once_one_wins,
+            a_request_is_done_once,
+            a_request_at_once_is_done_once,
+            refused_writes_change_nothing,
+            imports_keep_their_hashes,
+            projections_are_rebuilt,
+            texts_are_erased,
+            dropped_writes_are_whole_or_nothing,
+            tenants_see_only_their_own,
+            revisions_stay_readable,
+            lists_go_on_where_they_ended,
+            pages_are_bounded,
+            random_writes_are_as_in_the_reference,
+        );
     };
 }
 
