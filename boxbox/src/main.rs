@@ -15,6 +15,7 @@ mod ports;
 mod race;
 mod recompute;
 mod replay;
+mod score;
 mod sender;
 mod session;
 mod show;

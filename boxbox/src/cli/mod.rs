@@ -10,6 +10,7 @@ mod node;
 mod race;
 mod recompute;
 mod replay;
+mod score;
 pub mod secret;
 mod session;
 mod simulate;
@@ -53,6 +54,8 @@ enum Command {
     Migrate(node::stores::StoreArgs),
     /// Compute stored sessions again from the archive, with the rules of this version, and print what is different
     Recompute(recompute::RecomputeArgs),
+    /// The tables of a season from files of results, by the rules of a real championship or your own: points, drops, teams, and why
+    Score(score::ScoreArgs),
     /// Make and revoke grants, which say who may send and who may read
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -85,6 +88,7 @@ impl Cli {
             Command::Api(args) => crate::node::up::run(&args.options(Roles::API)?).await,
             Command::Migrate(args) => crate::node::stores::migrate(&args.options()?).await,
             Command::Recompute(args) => crate::recompute::run(args.options()?).await,
+            Command::Score(args) => crate::score::run(&args.options()),
             Command::Grant(command) => command.run().await,
             Command::Spool(command) => command.run().await,
             Command::Session(command) => command.run().await,

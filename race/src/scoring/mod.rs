@@ -13,9 +13,11 @@ mod document;
 mod driven;
 mod points;
 mod presets;
+mod qualifying;
 mod rules;
 mod ruleset;
 mod season;
+mod shares;
 
 pub use award::{Distance, Reason, Score, award, driver_points, team_points};
 pub use classify::{ClassifiedCar, Standing, classify};
@@ -23,9 +25,11 @@ pub use document::{DOCUMENT_MAX, FORMAT, RuleError};
 pub use driven::{DrivenCar, Ended, Penalty, PenaltyKind};
 pub use points::{InvalidPoints, Points};
 pub use presets::{PRESETS, preset, preset_document};
+pub use qualifying::qualify;
 pub use rules::{
     Bonus, BonusKind, BonusTie, ClassificationRules, Counted, DriverRules, DropCounts, Guests, Halves, Ineligible, Leader, Partial, Per, PointsRules,
     RetiredOrder, Rounding, ScoredBy, SeasonRules, Share, TeamRules, TieBreak, Ties, TimePenalty, Unclassified,
 };
 pub use ruleset::{Ruleset, Years};
 pub use season::{EventScore, Excluded, Season, TableLine, table};
+pub use shares::{event_points, share_points, team_scores};

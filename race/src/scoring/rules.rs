@@ -209,7 +209,7 @@ pub struct PointsRules {
 }
 
 /// A rule for a race that was too short.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partial {
     /// It applies to races of less than this part of the distance.

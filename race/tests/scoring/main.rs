@@ -7,3 +7,4 @@ mod documents;
 mod formula1;
 mod leagues;
 mod properties;
+mod shares;

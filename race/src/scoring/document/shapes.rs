@@ -152,12 +152,6 @@ impl Field for Ruleset {
     }
 }
 
-impl Default for Partial {
-    fn default() -> Self {
-        Self { below: Points::default(), table: vec![], factor: Points::default() }
-    }
-}
-
 impl Field for Partial {
     fn read(node: &Node, reader: &mut Reader) -> Self {
         let mut read = Self::default();
