@@ -66,9 +66,9 @@ impl Server {
         let (authority, watching) = watch::channel(Arc::new(Authority::new([key.public()], [])));
         let log = MemoryLog::new(3);
         let written = Some(Arc::new(log.clone()) as Arc<dyn Log>);
-        let api = Api::bind(config, Some(Stores { sessions, archive: Arc::new(archive.clone()) }), written, watching, checks, Some(prometheus()))
-            .await
-            .unwrap();
+        let leagues = Arc::new(memory.clone());
+        let stores = Stores { sessions, leagues, archive: Arc::new(archive.clone()) };
+        let api = Api::bind(config, Some(stores), written, watching, checks, Some(prometheus())).await.unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));
         let (probes, stop) = (api.probe_addr(), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));
