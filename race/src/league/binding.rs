@@ -71,7 +71,7 @@ impl BoundCar<'_> {
 pub(super) fn cars<'a>(league: &'a League, session: SessionSlug, facts: &'a Facts) -> Vec<BoundCar<'a>> {
     let Some((season, event)) = league.season_of(session).zip(league.sessions.get(&session).map(|at| at.it.set.event)) else { return vec![] };
     let (mut out, mut open, mut taken) = (vec![], vec![], vec![]);
-    for car in &facts.cars {
+    for car in facts.cars() {
         match league.bindings.get(&(session, car.key)).map(|at| &at.it.to) {
             Some(BoundTo::LeftOut {}) => {}
             Some(BoundTo::Entry { entry, details }) => {

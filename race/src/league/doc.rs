@@ -28,6 +28,11 @@ macro_rules! kinds {
             /// All kinds.
             pub const ALL: &'static [DocKind] = &[$(DocKind::$name),+];
 
+            /// The kind that is called so.
+            pub fn called(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+            }
+
             /// The kind as text, as in JSON.
             pub fn as_str(self) -> &'static str {
                 match self {

@@ -15,6 +15,11 @@ pub struct InvalidText(pub &'static str);
 /// Entries whose slug begins so are made for cars that no entry was found for (`league.unclaimed`); nobody can choose such a slug.
 pub const UNCLAIMED_PREFIX: &str = "u-";
 
+/// What the hash of a text begins with; the same as of texts in stores.
+const TEXT_TAG: &str = "boxbox.league.text.v1";
+/// What the hash of a car begins with.
+const CAR_TAG: &str = "boxbox.league.car.v1";
+
 /// `[a-z0-9][a-z0-9-]{0,39}`
 fn slug(text: &str) -> Option<ShortId> {
     let ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -177,16 +182,18 @@ impl Digest {
 }
 
 impl TextId {
-    /// The id of `text`. `salt` is random, and another for each text, so that nobody can guess a text from its id once the text is erased.
+    /// The id of `text`, as stores compute it. `salt` is random, and another for each text, so that nobody can guess a text from its id once the
+    /// text is erased.
     pub fn of(salt: &[u8], text: &str) -> Self {
-        Self(hash("text", &[salt, text.as_bytes()]))
+        Self(hash(TEXT_TAG, &[salt, text.as_bytes()]))
     }
 }
 
 impl AccountHash {
-    /// The hash of account `id` of simulator `sim` under the salt of the league. The driver of a grant is an account of `grant`.
+    /// The hash of account `id` of simulator `sim` under the salt of the league: the id of the text `sim/id`. The driver of a grant is an account
+    /// of `grant`.
     pub fn of(salt: &[u8], sim: &str, id: &str) -> Self {
-        Self(hash("account", &[salt, sim.as_bytes(), id.as_bytes()]))
+        Self(TextId::of(salt, &format!("{sim}/{id}")).0)
     }
 }
 
@@ -194,7 +201,7 @@ impl CarKey {
     /// The key of what the source of the facts calls `name`, which never changes for a car of a session.
     pub fn of(salt: &[u8], name: &str) -> Self {
         let mut key = [0; 16];
-        key.copy_from_slice(&hash("car", &[salt, name.as_bytes()])[..16]);
+        key.copy_from_slice(&hash(CAR_TAG, &[salt, name.as_bytes()])[..16]);
         Self(key)
     }
 }
@@ -203,8 +210,7 @@ impl EntrySlug {
     /// The entry of a car that no entry was found for.
     pub fn unclaimed(car: &CarKey) -> Self {
         let text = format!("{UNCLAIMED_PREFIX}{car}");
-        // A prefix of two and 32 digits are a valid slug.
-        Self::new(&text).unwrap_or(Self(ShortId::new("u-0").unwrap_or_else(|_| unreachable!("a constant that is valid"))))
+        Self::new(&text).expect("a prefix of two characters and 32 digits are a valid slug")
     }
 
     /// Whether this is the entry of a car that no entry was found for.
@@ -216,7 +222,7 @@ impl EntrySlug {
 /// SHA-256 of a domain tag and parts, each with its length before it, so that no two lists of parts are the same bytes.
 fn hash(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in std::iter::once(format!("boxbox league {domain}").as_bytes()).chain(parts.iter().copied()) {
+    for part in std::iter::once(domain.as_bytes()).chain(parts.iter().copied()) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }

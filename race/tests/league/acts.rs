@@ -118,9 +118,9 @@ fn the_digests_of_a_small_season_stay_what_they_are() {
     assert_eq!(
         found,
         [
-            "575185152a598174770b67deaabfd1cdaac23c87c2196cf4a313535f2f9deb84",
-            "4ce61e99d969ea40bb7ceb0afb7e0a47bbb83b7bbe88ef1e6e7658867fc827ce",
-            "c7f8474c5fb4a253c63fd9d6ad13eed1fa34f5fdc8406669fc719dfe2a66439d"
+            "81a9b63a3bb658e23b4ab27c78e3528fef772d6d948eb507656259b53319cf69",
+            "1e0e7a61f1c6e8e249795fb56137c28b66cd850700ad02ffa66d889715aaf243",
+            "7a86232597ad7ee38a6da6435e8bf18b51cf9bbd8fb92fc5575f2d20f0d90357"
         ]
     );
 }

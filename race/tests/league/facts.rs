@@ -50,8 +50,8 @@ fn view(session_type: &str) -> SessionView {
 #[test]
 fn a_race_becomes_facts() {
     let facts = Facts::from_view(&view("Race"), SALT).unwrap();
-    assert_eq!((facts.cars.len(), facts.planned_laps, facts.complete), (2, Some(3), true));
-    let of = |name: &str| facts.cars.iter().find(|car| car.key == CarKey::of(SALT, name)).unwrap();
+    assert_eq!((facts.cars().len(), facts.planned_laps(), facts.complete()), (2, Some(3), true));
+    let of = |name: &str| facts.cars().iter().find(|car| car.key == CarKey::of(SALT, name)).unwrap();
     let (ann, bob) = (of("u:101"), of("u:102"));
     assert_eq!((ann.laps, ann.line_us, &ann.crossings_us[..]), (3, Some(291 * S), &[101 * S, 195 * S, 291 * S][..]));
     assert_eq!((ann.laps_led, bob.laps_led), (2, 1));
@@ -78,8 +78,8 @@ fn facts_do_not_depend_on_the_order_of_rows() {
 #[test]
 fn qualifying_has_best_laps_and_no_line() {
     let facts = Facts::from_view(&view("Qualify"), SALT).unwrap();
-    assert!(facts.cars.iter().all(|car| car.line_us.is_none() && car.crossings_us.is_empty() && car.best_lap_us.is_some()));
-    assert_eq!(facts.planned_laps, None);
+    assert!(facts.cars().iter().all(|car| car.line_us.is_none() && car.crossings_us.is_empty() && car.best_lap_us.is_some()));
+    assert_eq!(facts.planned_laps(), None);
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn a_race_in_two_parts_adds_laps_and_keeps_the_order_of_the_last() {
     let first = part(&[("a", 5, 500), ("b", 5, 501), ("c", 5, 502), ("d", 3, 300)]);
     let second = part(&[("c", 10, 900), ("b", 10, 901), ("a", 9, 905)]);
     let joined = Facts::joined(vec![first, second]);
-    let mut cars: Vec<&Car> = joined.cars.iter().collect();
+    let mut cars: Vec<&Car> = joined.cars().iter().collect();
     cars.sort_by_key(|car| (std::cmp::Reverse(car.laps), car.line_us));
     let laps: Vec<_> = cars.iter().map(|car| (car.laps, car.line_us.unwrap() / S)).collect();
     assert_eq!(laps, [(15, 1402), (15, 1403), (14, 1407), (3, 300)]);
     assert_eq!(cars[0].key, CarKey::of(SALT, "c"));
     let none = Facts::of(vec![Car { ended: Ended::NotStarted, ..car("c", 0, 0) }], None, true);
     let stayed = Facts::joined(vec![joined.clone(), none]);
-    assert!(stayed.cars.iter().any(|car| car.laps == 15 && car.ended == Ended::Retired));
+    assert!(stayed.cars().iter().any(|car| car.laps == 15 && car.ended == Ended::Retired));
 }

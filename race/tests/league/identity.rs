@@ -104,7 +104,7 @@ fn later_changes_of_the_entry_list_do_not_touch_a_bound_session() {
     let mut details = details("c");
     (details.team, details.persons) = (Some(id("t2")), vec![person("a")]);
     let to = BoundTo::Entry { entry: id("a"), details: Box::new(details) };
-    let key = world.facts[&id("e1-race")].cars[0].key;
+    let key = world.facts[&id("e1-race")].cars()[0].key;
     world.act(Rebound { session: id("e1-race"), car: key, to, reason: text() });
     assert_eq!(world.standing("teams"), [line("t2", 1, 50)]);
     world.act(Rebound { session: id("e1-race"), car: key, to: BoundTo::LeftOut {}, reason: text() });
@@ -163,7 +163,7 @@ fn one_entry_is_one_car_of_a_session() {
     let entries: Vec<EntrySlug> = world.result("e-race").rows.iter().map(|row| row.entry).collect();
     assert_eq!((entries[0], entries[1].is_unclaimed()), (id("a"), true));
     world.bind("e-race");
-    let other = world.facts[&id("e-race")].cars.iter().find(|other| world.result("e-race").rows[1].car == other.key).unwrap().key;
+    let other = world.facts[&id("e-race")].cars().iter().find(|other| world.result("e-race").rows[1].car == other.key).unwrap().key;
     let to = BoundTo::Entry { entry: id("a"), details: Box::new(details("c")) };
     let refusal = world.league.check(&Rebound { session: id("e-race"), car: other, to, reason: text() }.into()).unwrap_err();
     assert_eq!((refusal.code, refusal.field.as_str()), (Code::Contradicts, "entry"));

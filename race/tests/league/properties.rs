@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use boxbox_race::league::{Act, Car, Facts, League, PenaltyAt, Role, Sanction, SessionSlug};
+use boxbox_race::league::{
+    Act, Car, Cause, Facts, League, PenaltyAt, Published, Role, Sanction, Scope, SessionSlug, State, Stored, publication, recompute,
+};
 use boxbox_race::scoring::Points;
 use proptest::prelude::*;
 
-use crate::world::{F1, World, against, car, id, retired};
+use crate::world::{F1, World, against, car, id, retired, text};
 
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const EVENTS: u32 = 3;
@@ -98,9 +100,9 @@ proptest! {
         prop_assert_eq!(bare(&league), bare(&one.league));
         let mut shuffled = World { league, acts, facts: one.facts.clone() };
         for facts in shuffled.facts.values_mut() {
-            let mut cars = facts.cars.clone();
+            let mut cars = facts.cars().to_vec();
             random.shuffle(&mut cars);
-            *facts = Facts::of(cars, facts.planned_laps, facts.complete);
+            *facts = Facts::of(cars, facts.planned_laps(), facts.complete());
         }
         prop_assert_eq!(digests(&shuffled), digests(&one));
     }
@@ -169,6 +171,37 @@ proptest! {
                 }
             }
             prop_assert_eq!(line.points, counted);
+        }
+    }
+
+    #[test]
+    fn what_is_published_anew_is_what_changed_and_is_published_once(drives in season(), decisions in prop::collection::vec((decision(), any::<bool>()), 1..5)) {
+        let mut world = world(&drives);
+        let mut stored: BTreeMap<Scope, (Published, String)> = BTreeMap::new();
+        let scopes: Vec<Scope> = world.facts.keys().map(|session| Scope::Session(*session)).chain([Scope::Championship(id("d"))]).collect();
+        for scope in scopes {
+            let made = publication(&world.league, scope, State::Official, &world.facts, None, None).unwrap();
+            world.act(made.published.clone());
+            stored.insert(scope, (made.published, made.body));
+        }
+        for (at, (of, taken_back)) in decisions.iter().enumerate() {
+            let before = digests(&world);
+            decide(&mut world, &format!("p{at}"), of);
+            if *taken_back {
+                world.rescind(&format!("p{at}"));
+            }
+            let again = |world: &World, stored: &BTreeMap<Scope, (Published, String)>| {
+                let latest = stored.iter().map(|(scope, (published, body))| (*scope, Stored { published, body })).collect();
+                recompute(&world.league, &world.facts, &latest, Some(text()))
+            };
+            let made = again(&world, &stored);
+            prop_assert_eq!(made.is_empty(), digests(&world) == before);
+            for revision in made {
+                prop_assert_eq!((revision.published.state, revision.cause), (State::Amended, Cause::Decision));
+                world.act(revision.published.clone());
+                stored.insert(revision.published.scope, (revision.published, revision.body));
+            }
+            prop_assert!(again(&world, &stored).is_empty());
         }
     }
 }

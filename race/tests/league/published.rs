@@ -94,9 +94,9 @@ fn facts_that_change_after_publication_make_a_provisional_revision_and_an_alert(
     let what: Vec<_> = made.iter().map(|of| (of.published.scope, of.published.state, of.cause)).collect();
     assert_eq!(what, [(session("e2-race"), State::Provisional, Cause::Facts), (table(), State::Provisional, Cause::Facts)]);
     // Facts that change nothing change nothing.
-    let mut facts = paper.world.facts[&id("e1-race")].clone();
-    facts.cars[0].valid_laps.push(boxbox_race::league::ValidLap { lap: 3, us: 1, at_us: None });
-    paper.world.drove("e1-race", facts);
+    let mut cars = paper.world.facts[&id("e1-race")].cars().to_vec();
+    cars[0].valid_laps.push(boxbox_race::league::ValidLap { lap: 3, us: 1, at_us: None });
+    paper.world.drove("e1-race", boxbox_race::league::Facts::of(cars, None, true));
     assert!(paper.recompute().is_empty());
 }
 
@@ -130,8 +130,7 @@ fn states_follow_each_other() {
 #[test]
 fn a_session_that_is_still_open_cannot_be_official() {
     let mut paper = Paper::new();
-    let mut facts = order(&["a", "b"]);
-    facts.complete = false;
+    let facts = boxbox_race::league::Facts::of(order(&["a", "b"]).cars().to_vec(), None, false);
     paper.world.drove("e1-race", facts);
     assert_eq!(paper.publish(session("e1-race"), State::Official).unwrap_err().code, Code::State);
     paper.publish(session("e1-race"), State::Provisional).unwrap();

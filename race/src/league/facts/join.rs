@@ -19,10 +19,10 @@ impl Facts {
 /// `second` goes on where `first` was stopped.
 fn join(first: Facts, second: Facts) -> Facts {
     // Everything in the second part is later than everything in the first.
-    let stopped_us = first.cars.iter().filter_map(|car| car.line_us.max(car.crossings_us.last().copied())).max().unwrap_or(0);
-    let planned_laps = first.planned_laps.max(second.planned_laps);
-    let mut cars: BTreeMap<CarKey, Car> = first.cars.into_iter().map(|car| (car.key, car)).collect();
-    for car in second.cars {
+    let stopped_us = first.cars().iter().filter_map(|car| car.line_us.max(car.crossings_us.last().copied())).max().unwrap_or(0);
+    let (planned_laps, complete) = (first.planned_laps().max(second.planned_laps()), second.complete());
+    let mut cars: BTreeMap<CarKey, Car> = first.told.cars.into_iter().map(|car| (car.key, car)).collect();
+    for car in second.told.cars {
         let joined = match cars.remove(&car.key) {
             // It did not come back: it stays as it was when the race was stopped.
             Some(before) if car.ended == Ended::NotStarted => Car { ended: Ended::Retired, ..before },
@@ -31,7 +31,7 @@ fn join(first: Facts, second: Facts) -> Facts {
         };
         cars.insert(joined.key, joined);
     }
-    Facts::of(cars.into_values().collect(), planned_laps, second.complete)
+    Facts::of(cars.into_values().collect(), planned_laps, complete)
 }
 
 fn goes_on(before: Car, after: Car, stopped_us: i64) -> Car {

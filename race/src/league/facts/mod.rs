@@ -10,16 +10,42 @@ use super::canon;
 use super::ids::{AccountHash, CarKey, Digest, Number, SessionSlug};
 use crate::scoring::Ended;
 
-/// What was driven in a session.
+/// What was driven in a session, and its digest. It never changes: other facts are made anew.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "Told", into = "Told")]
+pub struct Facts {
+    told: Told,
+    digest: Digest,
+}
+
+/// Facts as they are stored.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Facts {
-    /// The cars, in order of keys ([`Facts::of`]).
-    pub cars: Vec<Car>,
-    /// Laps that the race was to have; none: a time limited it, or nobody told.
-    pub planned_laps: Option<u32>,
-    /// The session is over: no more is expected.
-    pub complete: bool,
+struct Told {
+    /// In order of keys.
+    cars: Vec<Car>,
+    planned_laps: Option<u32>,
+    complete: bool,
+}
+
+impl From<Told> for Facts {
+    fn from(mut told: Told) -> Self {
+        told.cars.sort_by(|a, b| a.key.cmp(&b.key));
+        let digest = canon::digest(&told);
+        Self { told, digest }
+    }
+}
+
+impl From<Facts> for Told {
+    fn from(facts: Facts) -> Self {
+        facts.told
+    }
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Told::default().into()
+    }
 }
 
 /// A car of a session.
@@ -94,20 +120,35 @@ pub struct ValidLap {
 }
 
 impl Facts {
-    /// Facts of these cars, in whichever order.
-    pub fn of(mut cars: Vec<Car>, planned_laps: Option<u32>, complete: bool) -> Self {
-        cars.sort_by(|a, b| a.key.cmp(&b.key));
-        Self { cars, planned_laps, complete }
+    /// Facts of these cars, in whichever order. `planned_laps`: laps that the race was to have; none: a time limited it, or nobody told.
+    /// `complete`: the session is over, and no more is expected.
+    pub fn of(cars: Vec<Car>, planned_laps: Option<u32>, complete: bool) -> Self {
+        Told { cars, planned_laps, complete }.into()
+    }
+
+    /// The cars, in order of keys.
+    pub fn cars(&self) -> &[Car] {
+        &self.told.cars
+    }
+
+    /// Laps that the race was to have; none: a time limited it, or nobody told.
+    pub fn planned_laps(&self) -> Option<u32> {
+        self.told.planned_laps
+    }
+
+    /// The session is over: no more is expected.
+    pub fn complete(&self) -> bool {
+        self.told.complete
     }
 
     /// The text that is stored: JSON.
     pub fn body(&self) -> String {
-        canon::compact(self)
+        canon::compact(&self.told)
     }
 
     /// SHA-256 of [`Facts::body`].
     pub fn digest(&self) -> Digest {
-        canon::digest(self)
+        self.digest
     }
 }
 

@@ -77,8 +77,8 @@ impl League {
         let season = match given.at {
             PenaltyAt::Session(session) => self.has_session(session)?,
             PenaltyAt::Event(event) => {
-                self.has_event("at.event", event)?;
-                self.events.get(&event).map(|at| at.it.season).unwrap_or_else(|| unreachable!("the line before refuses it"))
+                let missing = || Refusal::new(Code::Unknown, "at.event", format!("there is no event {event}: make it first, or correct the id"));
+                self.event(event).map(|event| event.season).ok_or_else(missing)?
             }
             PenaltyAt::Season(season) => self.has_season("at.season", season).map(|()| season)?,
         };

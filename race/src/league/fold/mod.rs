@@ -9,11 +9,11 @@ mod things;
 use std::collections::BTreeMap;
 
 use super::act::{Act, LeagueSet, MemberSet, Override, Published, RulesetRef, Scope, SeriesSet, TeamSet};
-use super::act::{ChampionshipSet, ClassSet, EventSet};
+use super::act::{ChampionshipSet, ClassSet, EventSet, SessionSet};
 use super::doc::{Doc, DocKind};
 use super::ids::{
-    AccountHash, CarKey, ChampionshipSlug, ClassSlug, Digest, EntrySlug, EventSlug, PenaltySlug, PersonId, SeasonSlug, SeriesSlug, SessionSlug,
-    TeamSlug,
+    AccountHash, CarKey, ChampionshipSlug, ClassSlug, Digest, EntrySlug, EventSlug, PenaltySlug, PersonId, RulesetSlug, SeasonSlug, SeriesSlug,
+    SessionSlug, TeamSlug,
 };
 
 pub(crate) use things::{Account, At, Binding, Entry, Given, Person, Publication, Rules, Season, Session};
@@ -112,6 +112,36 @@ impl League {
     /// The digest of the facts of a session, as the league knows it.
     pub fn facts_of(&self, session: SessionSlug) -> Option<Digest> {
         self.sessions.get(&session).and_then(|at| at.it.facts)
+    }
+
+    /// The league itself; `None` before its first act.
+    pub fn set(&self) -> Option<&LeagueSet> {
+        self.league.as_ref().map(|at| &at.it)
+    }
+
+    /// A session.
+    pub fn session(&self, session: SessionSlug) -> Option<&SessionSet> {
+        self.sessions.get(&session).map(|at| &at.it.set)
+    }
+
+    /// An event.
+    pub fn event(&self, event: EventSlug) -> Option<&EventSet> {
+        self.events.get(&event).map(|at| &at.it)
+    }
+
+    /// A championship.
+    pub fn championship(&self, championship: ChampionshipSlug) -> Option<&ChampionshipSet> {
+        self.championships.get(&championship).map(|at| &at.it)
+    }
+
+    /// The entries of a season.
+    pub fn entries_of(&self, season: SeasonSlug) -> Vec<EntrySlug> {
+        self.entries.keys().filter(|(of, _)| *of == season).map(|(_, entry)| *entry).collect()
+    }
+
+    /// The newest version of a ruleset.
+    pub fn newest_rules(&self, ruleset: RulesetSlug) -> Option<RulesetRef> {
+        self.rulesets.keys().filter(|id| id.ruleset == ruleset).max().copied()
     }
 
     /// The season of a session.

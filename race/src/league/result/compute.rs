@@ -77,7 +77,7 @@ fn with_grid(league: &League, session: SessionSlug, facts: &Facts, grid: &Grid) 
         ruleset,
         rules: hash,
         distance,
-        complete: facts.complete,
+        complete: facts.complete(),
         rows,
         scores,
         without_car: decided.without_car(),
@@ -93,7 +93,7 @@ fn rules(league: &League, season: SeasonSlug, event: EventSlug) -> Option<(Rules
 /// Step 0: the cars with their entries.
 fn driven(league: &League, season: SeasonSlug, bound: &[BoundCar<'_>], facts: &Facts, grid: &Grid) -> Vec<DrivenCar> {
     let unclaimed = league.seasons.get(&season).map(|at| at.it.set.unclaimed).unwrap_or_default();
-    let told = facts.cars.iter().any(|car| car.grid.is_some());
+    let told = facts.cars().iter().any(|car| car.grid.is_some());
     let one = |of: &BoundCar<'_>| {
         let (car, entry) = (of.car, of.entry());
         let guest = match of.details() {
@@ -124,11 +124,11 @@ fn driven(league: &League, season: SeasonSlug, bound: &[BoundCar<'_>], facts: &F
 
 /// The part of the distance that the leader completed (`points.distance`).
 fn distance(league: &League, session: SessionSlug, facts: &Facts, cars: &[ClassifiedCar]) -> Points {
-    let planned = league.sessions.get(&session).and_then(|at| at.it.set.planned_laps).or(facts.planned_laps);
+    let planned = league.sessions.get(&session).and_then(|at| at.it.set.planned_laps).or(facts.planned_laps());
     let most = cars.iter().filter(|car| car.status != Standing::Disqualified).map(|car| car.car.laps).max().unwrap_or(0);
     let whole = Points::from(1);
     match planned {
-        Some(planned) if planned > 0 && facts.complete => whole.min(Points::new(most.into(), planned.into())),
+        Some(planned) if planned > 0 && facts.complete() => whole.min(Points::new(most.into(), planned.into())),
         _ => whole,
     }
 }

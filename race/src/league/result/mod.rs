@@ -163,9 +163,53 @@ impl SessionResult {
     /// Digest of the rows and scores: results with the same digest are the same. Explanations and numbers of acts are not in it, so that
     /// taking a penalty back gives the digest of before; nor are facts and rules, which may change without changing a result.
     pub fn digest(&self) -> Digest {
-        let (mut rows, mut scores) = (self.rows.clone(), self.scores.clone());
-        rows.iter_mut().for_each(|row| row.why.clear());
-        scores.values_mut().flatten().for_each(|score| score.why.clear());
+        let rows: Vec<_> = self.rows.iter().map(Row::bare).collect();
+        let scores: Vec<_> = self.scores.iter().map(|(id, scores)| (id, scores.iter().map(CarScore::bare).collect::<Vec<_>>())).collect();
         canon::digest(&(self.session, &self.distance, rows, scores, &self.without_car))
+    }
+}
+
+impl Row {
+    /// Everything but explanations.
+    fn bare(&self) -> impl Serialize {
+        let Self {
+            place,
+            class_place,
+            status,
+            entry,
+            unclaimed,
+            guest,
+            car,
+            number,
+            class,
+            team,
+            manufacturer,
+            drivers,
+            ended,
+            laps,
+            laps_down,
+            time_us,
+            gap_us,
+            added_us,
+            best_lap_us,
+            laps_led,
+            grid,
+            incidents,
+            penalties,
+            overrides,
+            why: _,
+        } = self;
+        (
+            (place, class_place, status, entry, unclaimed, guest, car, number, class, team, manufacturer, drivers),
+            (ended, laps, laps_down, time_us, gap_us, added_us, best_lap_us, laps_led, grid, incidents, penalties, overrides),
+        )
+    }
+}
+
+impl CarScore {
+    /// Everything but explanations.
+    fn bare(&self) -> impl Serialize {
+        let Self { entry, class, scoring_place, place, points, why: _ } = self;
+        (entry, class, scoring_place, place, points)
     }
 }

@@ -104,11 +104,24 @@ pub struct CellWhy {
 impl Table {
     /// Digest of events, lines and state: tables with the same digest are the same. Explanations, facts and rules are not in it.
     pub fn digest(&self) -> Digest {
-        let mut lines = self.lines.clone();
-        for line in &mut lines {
-            line.why.clear();
-            line.cells.iter_mut().for_each(|cell| cell.why.clear());
-        }
+        let lines: Vec<_> = self.lines.iter().map(Line::bare).collect();
         canon::digest(&(self.championship, self.state, &self.events, lines))
+    }
+}
+
+impl Line {
+    /// Everything but explanations.
+    fn bare(&self) -> impl Serialize {
+        let Self { rank, competitor, points, gross, adjustment, starts, withdrawn, ahead_by, cells, why: _ } = self;
+        let cells: Vec<_> = cells.iter().map(Cell::bare).collect();
+        (rank, competitor, points, gross, adjustment, starts, withdrawn, ahead_by, cells)
+    }
+}
+
+impl Cell {
+    /// Everything but explanations.
+    fn bare(&self) -> impl Serialize {
+        let Self { event, points, dropped, disqualified, why: _ } = self;
+        (event, points, dropped, disqualified)
     }
 }

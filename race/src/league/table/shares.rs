@@ -2,7 +2,7 @@
 
 use crate::league::act::Subject;
 use crate::league::result::{CarScore, Row};
-use crate::scoring::{DriverRules, Points, Share};
+use crate::scoring::{DriverRules, Points, share_points};
 
 /// What a competitor has of a car.
 pub(super) struct Part {
@@ -48,24 +48,12 @@ fn drivers(row: &Row, score: &CarScore, leader_laps: u32, rules: &DriverRules) -
             None => drove.push((competitor, driver.laps)),
         }
     }
-    let all: i64 = drove.iter().filter_map(|(_, laps)| *laps).map(i64::from).sum();
-    let enough = |laps: &Option<u32>| match laps {
-        Some(laps) if all > 0 => {
-            let most = rules.max_class_share.as_ref().map(|share| Points::from(i64::from(leader_laps)) * share);
-            Points::new((*laps).into(), all) >= rules.min_share && most.is_none_or(|most| Points::from(i64::from(*laps)) <= most)
-        }
-        // Nobody knows who drove how far: all who drove score.
-        _ => true,
+    // Where nobody knows who drove how far, all who drove score. The share of one point is the share of all.
+    let laps = drove.iter().map(|(competitor, laps)| (competitor.clone(), laps.unwrap_or(0))).collect();
+    let shares = share_points(&Points::from(1), &laps, leader_laps, rules);
+    let part = |(competitor, _): (String, Option<u32>)| {
+        let share = shares.get(&competitor).cloned().unwrap_or_default();
+        Part { points: score.points.clone() * &share, scores: !share.is_zero(), competitor }
     };
-    let scoring = drove.iter().filter(|(_, laps)| enough(laps)).count();
-    let part = |(competitor, laps): &(String, Option<u32>)| {
-        let points = match (enough(laps), rules.share, laps) {
-            (false, _, _) => Points::default(),
-            (true, Share::ByLaps, Some(laps)) if all > 0 => score.points.clone() * &Points::new((*laps).into(), all),
-            (true, Share::Full, _) => score.points.clone(),
-            (true, _, _) => score.points.clone() / scoring,
-        };
-        Part { competitor: competitor.clone(), points, scores: enough(laps) }
-    };
-    drove.iter().map(part).collect()
+    drove.into_iter().map(part).collect()
 }
