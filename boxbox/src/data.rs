@@ -5,7 +5,7 @@
 //!   lock          held by the process that runs the services
 //!   log/          the embedded log
 //!   log.id        the log from which the stores in this folder were computed (E7)
-//!   results.db    laps, incidents, sessions, ledgers, checkpoints
+//!   results.db    laps, incidents, sessions, ledgers, checkpoints; decisions of leagues
 //!   archive.db    every admitted frame
 //!   auth/         signing keys (with a Kafka log only where grants are made), certificate, revocations; `grant` changes
 //!                 them while the services run

@@ -229,6 +229,13 @@ mod tests {
         assert_eq!(of(&[zero]), Err(ChainFault::Number { expected: 1, found: 0 }));
     }
 
+    /// Golden: computed once with Python's hashlib from the documentation of [`Text::id`]; a change would orphan every stored text.
+    #[test]
+    fn the_id_of_a_text_is_golden() {
+        let text = Text::new("p-1", std::array::from_fn(|n| n as u8), "Zoë Müller");
+        assert_eq!(text.id.to_string(), include_str!("../../tests/golden/text_id.hex").trim());
+    }
+
     #[test]
     fn the_id_of_a_text_depends_on_its_salt() {
         let one = Text::new("p-1", [1; 16], "Jenny Doe");
