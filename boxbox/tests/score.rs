@@ -67,7 +67,15 @@ fn the_season_of_1988_from_its_results() {
             text += &format!("{round};{};{};{};{status}\n", row["driverId"], row["positionOrder"], row["laps"]);
         }
     }
-    let folder = folder(&[("1988.csv", &text)]);
+    let backwards: String =
+        text.lines().take(1).chain(text.lines().skip(1).collect::<Vec<_>>().into_iter().rev()).flat_map(|line| [line, "\n"]).collect();
+    let folder = folder(&[("1988.csv", &text), ("backwards.csv", &backwards)]);
+    let report = json_of(folder.path(), &["--rules", "f1-1988", "backwards.csv"]);
+    assert_eq!(
+        report["championships"],
+        json_of(folder.path(), &["--rules", "f1-1988", "1988.csv"])["championships"],
+        "the order of lines is nothing"
+    );
     let report = json_of(folder.path(), &["--rules", "f1-1988", "1988.csv"]);
     assert_eq!((report["rules"]["name"].as_str(), report["rules"]["verified"].as_bool()), (Some("f1_1981"), Some(true)));
     let last = rounds.last().unwrap().1;
@@ -97,7 +105,7 @@ Monza,,Di,GT,Blue,,20,33:32.0,,1:38.0,,yes,
 Monza,,Ed,Cup,,,19,33:25.0,,1:45.0,,,
 Spa,,Ann,GT,Red,,10,20:00,,2:00,,,
 Spa,,Bo,GT,Red,,10,+0,dsq,2:00,,,
-Spa,,Cy,GT,Blue,,4,9:00,dnf,2:01,,,
+Spa,,Cy,GT,Blue,,4,DNF,,2:01,,,
 Spa,,Ed,Cup,,,9,+10,,2:10,,,
 ";
 

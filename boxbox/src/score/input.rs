@@ -57,6 +57,10 @@ pub fn read(results: &[String], penalties: Option<&Path>, rules: &Ruleset) -> an
     if input.events.len() > EVENTS_MAX {
         bail!("the files have {} events; a season has at most {EVENTS_MAX}", input.events.len());
     }
+    // Rounds count by their numbers, in whichever order the files have them.
+    if input.events.iter().all(|event| event.name.parse::<u32>().is_ok()) {
+        input.events.sort_by_key(|event| event.name.parse::<u32>().unwrap_or_default());
+    }
     if let Some(path) = penalties {
         let faults = |faults: Vec<String>| anyhow::anyhow!("{} has {} fault(s):\n  {}", path.display(), faults.len(), faults.join("\n  "));
         let (decisions, notes) = rows::decisions(&file(path)?).map_err(faults)?;

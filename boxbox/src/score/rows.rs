@@ -211,11 +211,10 @@ fn row(line: u64, cells: &BTreeMap<String, String>, has_laps: bool, faults: &mut
     if stated.is_none() {
         wrong("status", "needs finished, dnf, dns, dsq or nc");
     }
-    let (ended, disqualified) = match (placed.unwrap_or_default(), stated.unwrap_or_default()) {
-        (placed, (Ended::Finished, false)) => placed,
-        (_, stated) => stated,
-    };
     let text = cell("time");
+    // What happened may stand in the place of a number or a time; the column status decides where they differ.
+    let says = [stated, placed, status(text)].into_iter().flatten().find(|says| *says != (Ended::Finished, false));
+    let (ended, disqualified) = says.unwrap_or_default();
     let (gap, text) = text.strip_prefix('+').map_or((false, text), |gap| (true, gap.trim().trim_end_matches('s')));
     // "+1 lap" says nothing that the laps do not.
     let laps_down = text.to_lowercase().contains("lap");

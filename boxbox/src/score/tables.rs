@@ -151,7 +151,7 @@ pub fn report(input: &Input, rules: &Ruleset, planned: Option<u32>, distances: &
         .map(|(number, event)| driven(event, number, planned.unwrap_or(input.events.len() as u32), rules, distances.get(&event.name)))
         .collect();
     let scores: Vec<Vec<Vec<Score>>> = events.iter().map(|sessions| sessions.iter().map(scored).collect()).collect();
-    let mut by_class = Championships { rules, input, competitors: BTreeMap::new(), events: events.len() };
+    let mut by_class = Championships { rules, input, competitors: BTreeMap::new(), events: events.len(), planned };
     for (at, (sessions, scores)) in events.iter().zip(&scores).enumerate() {
         for (driven, scores) in sessions.iter().zip(scores) {
             by_class.add_cars(at, driven, scores);
@@ -259,6 +259,7 @@ struct Championships<'a> {
     /// By championship, class and name.
     competitors: BTreeMap<(Subject, String, String), Competitor>,
     events: usize,
+    planned: Option<u32>,
 }
 
 impl Championships<'_> {
@@ -396,9 +397,10 @@ impl Championships<'_> {
                     excluded: self.input.excluded.get(name).copied().unwrap_or_default(),
                 })
                 .collect();
-            let rules = self.season_rules(subject);
+            // The parts of a season are those of the whole season, also half way.
+            let rules = SeasonRules { events: self.planned, ..self.season_rules(subject).clone() };
             let cells: BTreeMap<&str, &Vec<Cell>> = of.map(|((_, _, name), competitor)| (name.as_str(), &competitor.cells)).collect();
-            let lines = table(&seasons, self.events, rules).into_iter().map(|line| {
+            let lines = table(&seasons, self.events, &rules).into_iter().map(|line| {
                 let mut events = cells.get(line.competitor.as_str()).copied().cloned().unwrap_or_default();
                 (1..).zip(&mut events).for_each(|(number, cell)| cell.dropped = line.dropped.contains(&number));
                 Line { shown: line.points.shown(), events, table: line }

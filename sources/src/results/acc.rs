@@ -17,7 +17,7 @@ const NO_TIME: i64 = i32::MAX as i64;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
-    session_type: Value,
+    session_type: String,
     #[serde(default)]
     track_name: String,
     session_result: SessionResult,
@@ -102,7 +102,7 @@ pub(super) fn read(value: Value) -> Result<ResultFile, ResultError> {
     for (at, line) in lines.iter().filter(|line| !line.spectator).enumerate() {
         cars.push(car(line, at as u32 + 1, kind, &driven)?);
     }
-    let mut sessions = vec![ResultSession { name: name(&text(&file.session_type)), kind, cars }];
+    let mut sessions = vec![ResultSession { name: name(&file.session_type), kind, cars }];
     name_entries(&mut sessions);
     let penalties = file.penalties.map_or(0, |list| list.len()) + file.post_race_penalties.map_or(0, |list| list.len());
     let mut notes = vec!["the file does not say who took the flag: cars are ordered by laps and time".to_owned()];
@@ -112,23 +112,13 @@ pub(super) fn read(value: Value) -> Result<ResultFile, ResultError> {
     Ok(ResultFile { form: Form::Competizione, track: name(&file.track_name), sessions, notes })
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// `FP`, `P`, `Q`, `Q1`, `R`, `R2`; in some versions a number: 0 practice, 4 qualifying, 10 race.
-fn kind(session: &Value) -> Result<SessionKind, ResultError> {
-    let text = text(session).to_ascii_uppercase();
-    match text.trim_end_matches(|c: char| c.is_ascii_digit()) {
+/// `FP`, `P`, `Q`, `Q1`, `R`, `R2`.
+fn kind(session: &str) -> Result<SessionKind, ResultError> {
+    match session.to_ascii_uppercase().trim_end_matches(|c: char| c.is_ascii_digit()) {
         "FP" | "P" => Ok(SessionKind::Practice),
         "Q" => Ok(SessionKind::Qualifying),
         "R" => Ok(SessionKind::Race),
-        _ => match text.as_str() {
-            "0" => Ok(SessionKind::Practice),
-            "4" => Ok(SessionKind::Qualifying),
-            "10" => Ok(SessionKind::Race),
-            _ => Err(CHECKS.wrong(format!("sessionType {} is neither practice, qualifying nor race", name(&text)))),
-        },
+        _ => Err(CHECKS.wrong(format!("sessionType {} is neither practice (FP), qualifying (Q) nor race (R)", name(session)))),
     }
 }
 
