@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::csv::{Line, lines, told};
 use super::draft::Draft;
-use super::incoming::{person_id, random, text};
+use super::incoming::{person_id, text};
 use super::loaded::Loaded;
 use crate::problem::Problem;
 
@@ -175,7 +175,7 @@ impl Import<'_> {
         for ((sim, account), hash) in accounts.iter().zip(hashes) {
             if self.accounts.insert(hash, person).is_none() && linked_nobody(self.loaded, &hash) {
                 self.draft.acts.push(AccountLinked { person, sim: *sim, account: hash, from_event: None, to_event: None }.into());
-                self.draft.texts.push(Text::new(person.to_string(), random(), format!("account {sim} {account}")));
+                self.draft.texts.push(Text::new(person.to_string(), self.salt, format!("{sim}/{account}")));
             }
         }
         Ok(person)

@@ -154,7 +154,7 @@ fn persons_of(body: &Value) -> Vec<String> {
     persons.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The account itself is personal: the ledger has its hash, and the text goes beside it.
+/// The account itself is personal: the ledger has its hash, and the text, of which that is the id, goes beside it.
 fn account(salt: [u8; 16], fields: &mut Map<String, Value>, draft: &mut Draft) {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (sim, account, person) = (text("sim"), text("account"), text("person"));
@@ -162,7 +162,7 @@ fn account(salt: [u8; 16], fields: &mut Map<String, Value>, draft: &mut Draft) {
         return;
     }
     fields.insert("account".into(), AccountHash::of(&salt, &sim, &account).to_string().into());
-    draft.texts.push(Text::new(if person.is_empty() { LEAGUE.into() } else { person }, random(), format!("account {sim} {account}")));
+    draft.texts.push(Text::new(if person.is_empty() { LEAGUE.into() } else { person }, salt, format!("{sim}/{account}")));
 }
 
 /// `{"kind":"ruleset_added","ruleset":"f1","preset":"f1_2010"}`, or with a `document` as text or as an object.

@@ -145,7 +145,7 @@ impl LeagueService {
                 }
                 changed = true;
                 let found = self.stored(self.store.facts(tenant, &loaded.id, &stored::Digest(digest.0)).await)?;
-                let found = found.and_then(|found| serde_json::from_str::<Facts>(&found.body).ok());
+                let found = found.and_then(|found| serde_json::from_str::<Facts>(&found.body).ok()).filter(|facts| facts.digest() == digest);
                 let Some(facts) = found else {
                     tracing::error!(league = %loaded.id, %session, %digest, "the facts of a session are missing or cannot be read");
                     return Err(Problem::unprocessable(
