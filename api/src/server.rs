@@ -97,6 +97,12 @@ impl Api {
         Ok(Self { listener, local_addr, probes, probe_addr, app: Arc::new(app) })
     }
 
+    /// What its handlers use.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
     /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
@@ -131,6 +137,7 @@ impl Api {
         tokio::select! {
             () = door.accept(&listener) => {}
             () = upkeep(app.prometheus.as_ref()) => {}
+            () = routes::leagues::watch::watch(&app) => {}
             () = stop.cancelled() => {}
         }
         app.stopping.cancel();

@@ -34,11 +34,6 @@ struct Problem {
 }
 
 impl Api {
-    /// GET a document.
-    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.done("GET", path, "application/json", b"").await
-    }
-
     /// POST a document.
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.done("POST", path, "application/json", body.to_string().as_bytes()).await

@@ -99,6 +99,11 @@ impl LeagueService {
         })
     }
 
+    /// The leagues that are kept.
+    pub(crate) fn known(&self) -> Vec<(TenantId, LeagueId)> {
+        self.kept.lock().by.keys().copied().collect()
+    }
+
     fn keep(&self, tenant: &TenantId, loaded: Arc<Loaded>) {
         let mut kept = self.kept.lock();
         kept.clock += 1;

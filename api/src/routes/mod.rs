@@ -9,7 +9,7 @@ mod flags;
 mod health;
 mod incidents;
 mod laps;
-mod leagues;
+pub(crate) mod leagues;
 mod ledger;
 mod map;
 mod order;

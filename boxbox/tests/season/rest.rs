@@ -1,15 +1,17 @@
 //! Requests of the season: by REST alone.
 
-use std::time::Duration;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::common::Server;
 
 /// A league of a server.
-pub struct Rest<'a> {
-    pub server: &'a Server,
-    pub league: &'static str,
+pub(crate) struct Rest<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) league: &'static str,
 }
 
 impl Rest<'_> {
@@ -18,7 +20,7 @@ impl Rest<'_> {
     }
 
     /// Status, entity tag and document of an answer.
-    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Value) {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Value) {
         let url = self.url(path);
         let config = |request: ureq::RequestBuilder<ureq::typestate::WithBody>| {
             let request = request.config().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build();
@@ -38,21 +40,21 @@ impl Rest<'_> {
     }
 
     #[track_caller]
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let (status, _, document) = self.ask("GET", path, &[], b"");
         assert_eq!(status, 200, "{path}: {document}");
         document
     }
 
     #[track_caller]
-    pub fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let (status, _, document) = self.ask("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes());
         assert_eq!(status, 200, "{path} {body}: {document}");
         document
     }
 
     #[track_caller]
-    pub fn file(&self, path: &str, body: &str) -> Value {
+    pub(crate) fn file(&self, path: &str, body: &str) -> Value {
         let (status, _, document) = self.ask("POST", path, &[("Content-Type", "text/csv")], body.as_bytes());
         assert_eq!(status, 200, "{path}: {document}");
         document
@@ -60,17 +62,17 @@ impl Rest<'_> {
 
     /// Sends acts; the answer.
     #[track_caller]
-    pub fn acts(&self, acts: &Value) -> Value {
+    pub(crate) fn acts(&self, acts: &Value) -> Value {
         self.post("/acts", acts)
     }
 
     #[track_caller]
-    pub fn publish(&self, scope: &Value, state: &str) -> Value {
+    pub(crate) fn publish(&self, scope: &Value, state: &str) -> Value {
         self.post("/publish", &json!({ "scope": scope, "state": state }))
     }
 
     /// The whole ledger.
-    pub fn ledger(&self) -> Vec<Value> {
+    pub(crate) fn ledger(&self) -> Vec<Value> {
         let (mut all, mut after): (Vec<Value>, u64) = (vec![], 0);
         loop {
             let page = self.get(&format!("/ledger?after={after}&limit=500"));
@@ -80,5 +82,31 @@ impl Rest<'_> {
                 None => return all,
             }
         }
+    }
+
+    /// How often a document is read in a second on eight connections that stay open. For people: no test depends on it.
+    pub(crate) fn reads_a_second(&self, path: &str, within: Duration) -> f64 {
+        let host = self.server.api.trim_end_matches('/').strip_prefix("http://").unwrap();
+        let request = format!("GET /api/v1/leagues/{}{path} HTTP/1.1\r\nHost: {host}\r\n\r\n", self.league);
+        let until = Instant::now() + within;
+        let one = || {
+            let mut stream = TcpStream::connect(host).unwrap();
+            stream.set_nodelay(true).unwrap();
+            let (mut reader, mut reads) = (BufReader::new(stream.try_clone().unwrap()), 0u32);
+            while Instant::now() < until {
+                stream.write_all(request.as_bytes()).unwrap();
+                let (mut length, mut line) = (0, String::new());
+                while reader.read_line(&mut line).unwrap() > 2 {
+                    length = line.to_ascii_lowercase().strip_prefix("content-length: ").map_or(length, |of| of.trim().parse().unwrap());
+                    line.clear();
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                reads += 1;
+            }
+            reads
+        };
+        let all: u32 =
+            std::thread::scope(|scope| (0..8).map(|_| scope.spawn(one)).collect::<Vec<_>>().into_iter().map(|one| one.join().unwrap()).sum());
+        f64::from(all) / within.as_secs_f64()
     }
 }

@@ -3,43 +3,43 @@
 use std::collections::BTreeMap;
 
 /// Points of a race.
-pub const TABLE: [i64; 10] = [25, 18, 15, 12, 10, 8, 6, 4, 2, 1];
+pub(crate) const TABLE: [i64; 10] = [25, 18, 15, 12, 10, 8, 6, 4, 2, 1];
 /// Events that are dropped.
-pub const DROPS: usize = 2;
-pub const CARS: usize = 30;
-pub const EVENTS: usize = 12;
+pub(crate) const DROPS: usize = 2;
+pub(crate) const CARS: usize = 30;
+pub(crate) const EVENTS: usize = 12;
 
 /// What one car did in one event.
 #[derive(Clone, Copy)]
-pub struct Did {
-    pub laps: u32,
+pub(crate) struct Did {
+    pub(crate) laps: u32,
     /// ms; 0 where it completed no lap.
-    pub ms: i64,
+    pub(crate) ms: i64,
 }
 
 /// What was decided in one event.
 #[derive(Clone, Default)]
-pub struct Decided {
-    pub seconds: BTreeMap<usize, i64>,
-    pub disqualified: Vec<usize>,
-    pub positions: BTreeMap<usize, usize>,
+pub(crate) struct Decided {
+    pub(crate) seconds: BTreeMap<usize, i64>,
+    pub(crate) disqualified: Vec<usize>,
+    pub(crate) positions: BTreeMap<usize, usize>,
 }
 
 /// The season.
-pub struct Season {
-    pub driven: Vec<Vec<Did>>,
-    pub decided: Vec<Decided>,
-    pub guest: usize,
+pub(crate) struct Season {
+    pub(crate) driven: Vec<Vec<Did>>,
+    pub(crate) decided: Vec<Decided>,
+    pub(crate) guest: usize,
     /// Changes to class `a` with event `changes_at`.
-    pub changes: usize,
-    pub changes_at: usize,
+    pub(crate) changes: usize,
+    pub(crate) changes_at: usize,
     /// Factor of the last event.
-    pub finale: i64,
+    pub(crate) finale: i64,
 }
 
 impl Season {
     /// `a` or `b`: odd cars are of `b`.
-    pub fn class(&self, car: usize, event: usize) -> char {
+    pub(crate) fn class(&self, car: usize, event: usize) -> char {
         if car % 2 == 0 || (car == self.changes && event >= self.changes_at) { 'a' } else { 'b' }
     }
 
@@ -54,21 +54,24 @@ impl Season {
         for (car, places) in &decided.positions {
             let at = cars.iter().position(|other| other == car).unwrap();
             cars.remove(at);
-            cars.insert((at + places).min(cars.len()), *car);
+            // Behind so many cars of its class.
+            let class = self.class(*car, event);
+            let behind = (at..cars.len()).filter(|at| self.class(cars[*at], event) == class).nth(places - 1).unwrap();
+            cars.insert(behind + 1, *car);
         }
         cars
     }
 
-    /// Points of each car in an event; `class`: of that class only.
+    /// Points of each car in an event; `class`: as if only that class had been there.
     fn points(&self, event: usize, class: Option<char>) -> BTreeMap<usize, i64> {
-        let scoring = self.order(event).into_iter().filter(|car| *car != self.guest);
+        let scores = |car: &usize| *car != self.guest && class.is_none_or(|class| self.class(*car, event) == class);
+        let scoring = self.order(event).into_iter().filter(scores);
         let factor = if event + 1 == EVENTS { self.finale } else { 1 };
-        let points = scoring.zip(TABLE).map(|(car, points)| (car, points * factor)).collect::<BTreeMap<_, _>>();
-        points.into_iter().filter(|(car, _)| class.is_none_or(|class| self.class(*car, event) == class)).collect()
+        scoring.zip(TABLE).map(|(car, points)| (car, points * factor)).collect()
     }
 
     /// Net points of each car that is in the table of a class, or of all.
-    pub fn net(&self, class: Option<char>) -> BTreeMap<usize, i64> {
+    pub(crate) fn net(&self, class: Option<char>) -> BTreeMap<usize, i64> {
         let events: Vec<_> = (0..EVENTS).map(|event| self.points(event, class)).collect();
         let in_it = |car: &usize| *car != self.guest && (0..EVENTS).any(|event| class.is_none_or(|class| self.class(*car, event) == class));
         let net = |car: usize| {

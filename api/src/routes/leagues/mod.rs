@@ -10,3 +10,4 @@ mod paths;
 pub(super) mod preview;
 pub(super) mod published;
 pub(super) mod season;
+pub(crate) mod watch;
