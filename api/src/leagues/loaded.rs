@@ -13,13 +13,15 @@ use tokio::sync::OnceCell;
 use super::names::Names;
 
 /// Bytes of answers that are kept for one league.
-const ANSWERS_MAX_BYTES: usize = 8 << 20;
+const ANSWERS_MAX_BYTES: usize = 4 << 20;
 
 /// The facts of all sessions of a league.
 #[derive(Default, Clone)]
 pub(crate) struct AllFacts {
     pub(crate) of: BTreeMap<SessionSlug, Facts>,
     pub(crate) digests: BTreeMap<SessionSlug, Digest>,
+    /// Bytes that they have as they are stored.
+    pub(crate) bytes: usize,
 }
 
 /// Results and tables of a season.
@@ -79,6 +81,11 @@ impl Loaded {
     /// The facts, once they were loaded.
     pub(super) fn known_facts(&self) -> Option<Arc<AllFacts>> {
         self.facts.get().cloned().or_else(|| self.facts_before.clone())
+    }
+
+    /// Bytes of facts that it keeps.
+    pub(super) fn facts_bytes(&self) -> usize {
+        self.known_facts().map_or(0, |facts| facts.bytes)
     }
 
     /// An answer that was made before.

@@ -92,6 +92,7 @@ pub(super) fn prepare(
             stored_facts.push(stored_form(digest, of));
         }
         let all = Arc::make_mut(&mut facts);
+        all.bytes += of.body().len();
         all.of.insert(*session, of.clone());
         all.digests.insert(*session, digest);
     }
@@ -165,13 +166,22 @@ fn done(
     Prepared { write, league: making.league, facts, salt: Some(salt.salt), revised, alerts, answer }
 }
 
+/// `A -25`; where no points changed `A 1 to 2`, its places.
+fn changed(of: &Difference) -> String {
+    if of.points.0 != of.points.1 {
+        return of.to_string();
+    }
+    let place = |place: Option<u32>| place.map_or_else(|| "no place".to_owned(), |place| place.to_string());
+    format!("{} {} to {}", of.who, place(of.place.0), place(of.place.1))
+}
+
 /// What the request is answered; without names and texts.
 fn answer(before: u64, making: &Making, draft: &Draft) -> Value {
     let published: Vec<Value> = making
         .revisions
         .iter()
         .map(|of| {
-            let difference: Vec<String> = of.difference.iter().take(SHOWN_DIFFERENCES).map(Difference::to_string).collect();
+            let difference: Vec<String> = of.difference.iter().take(SHOWN_DIFFERENCES).map(changed).collect();
             json!({ "of": of.published.scope.kind(), "id": of.published.scope.id(), "revision": of.published.revision, "state": of.published.state,
                 "digest": of.published.digest, "cause": of.cause, "difference": difference })
         })

@@ -1,57 +1,49 @@
 //! [`LeagueService`]: reads leagues, keeps what was read, and writes what is decided.
 
-use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use boxbox_race::league::{DocKind, Facts, Published, Scope};
+use boxbox_race::league::{DocKind, Facts, Published};
 use boxbox_schemas::TenantId;
-use boxbox_schemas::league::{self as stored, ActRow, Chain, Head, IdempotencyKey, LeagueId, Revision, RevisionInfo, Written};
+use boxbox_schemas::league::{self as stored, Chain, Head, IdempotencyKey, LeagueId, Written};
 use boxbox_schemas::limits::LEAGUE_ANSWER_MAX_BYTES;
 use boxbox_store::{Leagues, StoreError};
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::draft::{Asked, Draft};
 use super::incoming::random;
+use super::keep::Keep;
 use super::loaded::{AllFacts, Loaded};
-use super::names::Names;
-use super::prepare::{Latest, Prepared, SALT_OWNER, Salt, follow, prepare, revision_of};
+use super::prepare::{Latest, Prepared, SALT_OWNER, Salt, follow, prepare};
 use super::rights::Acting;
 use crate::metrics::ApiMetrics;
 use crate::problem::Problem;
 use crate::stored::stored;
 
-/// Leagues that are kept in memory.
-const KEPT_MAX: usize = 32;
+/// Bytes of facts, as they are stored, of one league; those of a race of 60 cars and 50 laps have some 250 kB.
+const FACTS_MAX_BYTES: usize = 128 << 20;
 /// How often a decision is made again because others were written meanwhile.
 const ATTEMPTS: u32 = 12;
 /// Rows read at once.
-const AT_ONCE: u32 = 1_000;
+pub(super) const AT_ONCE: u32 = 1_000;
 /// Leagues that are loaded at once, by their hash: one that is large delays few others.
 const LOADING: usize = 16;
 
 /// Reads and writes leagues.
 pub(crate) struct LeagueService {
-    store: Arc<dyn Leagues>,
+    pub(super) store: Arc<dyn Leagues>,
     metrics: ApiMetrics,
-    kept: Mutex<Kept>,
+    kept: Keep,
     loading: [tokio::sync::Mutex<()>; LOADING],
-}
-
-#[derive(Default)]
-struct Kept {
-    by: HashMap<(TenantId, LeagueId), (u64, Arc<Loaded>)>,
-    clock: u64,
 }
 
 impl LeagueService {
     pub(crate) fn new(store: Arc<dyn Leagues>, metrics: ApiMetrics) -> Self {
-        Self { store, metrics, kept: Mutex::default(), loading: std::array::from_fn(|_| tokio::sync::Mutex::default()) }
+        Self { store, metrics, kept: Keep::default(), loading: std::array::from_fn(|_| tokio::sync::Mutex::default()) }
     }
 
-    fn stored<T>(&self, answer: Result<T, StoreError>) -> Result<T, Problem> {
+    pub(super) fn stored<T>(&self, answer: Result<T, StoreError>) -> Result<T, Problem> {
         stored(&self.metrics, answer)
     }
 
@@ -62,7 +54,7 @@ impl LeagueService {
 
     /// A league as it is now, if it is there.
     async fn load(&self, tenant: &TenantId, id: &LeagueId) -> Result<Option<Arc<Loaded>>, Problem> {
-        let Some(head) = self.stored(self.store.head(tenant, id).await)? else { return Ok(None) };
+        let Some(head) = self.head(tenant, id).await? else { return Ok(None) };
         if let Some(kept) = self.kept(tenant, id).filter(|kept| kept.head == head) {
             return Ok(Some(kept));
         }
@@ -85,34 +77,28 @@ impl LeagueService {
             None => self.read(tenant, id, None).await,
         };
         let loaded = Arc::new(loaded.map_err(Unread::problem)?);
-        self.keep(tenant, loaded.clone());
+        self.kept.put(tenant, loaded.clone());
         Ok(Some(loaded))
     }
 
+    /// The head as it is now, or was at a moment since the call began.
+    async fn head(&self, tenant: &TenantId, id: &LeagueId) -> Result<Option<Head>, Problem> {
+        let heads = self.kept.heads(tenant, id);
+        let ask = async { self.stored(self.store.head(tenant, id).await) };
+        match heads {
+            Some(heads) => heads.ask(ask).await,
+            // Only leagues that are there have a place in memory.
+            None => ask.await,
+        }
+    }
+
     fn kept(&self, tenant: &TenantId, id: &LeagueId) -> Option<Arc<Loaded>> {
-        let mut kept = self.kept.lock();
-        kept.clock += 1;
-        let now = kept.clock;
-        kept.by.get_mut(&(*tenant, *id)).map(|(used, loaded)| {
-            *used = now;
-            loaded.clone()
-        })
+        self.kept.get(tenant, id)
     }
 
     /// The leagues that are kept.
     pub(crate) fn known(&self) -> Vec<(TenantId, LeagueId)> {
-        self.kept.lock().by.keys().copied().collect()
-    }
-
-    fn keep(&self, tenant: &TenantId, loaded: Arc<Loaded>) {
-        let mut kept = self.kept.lock();
-        kept.clock += 1;
-        let now = kept.clock;
-        kept.by.insert((*tenant, loaded.id), (now, loaded));
-        while kept.by.len() > KEPT_MAX {
-            let Some(oldest) = kept.by.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key) else { return };
-            kept.by.remove(&oldest);
-        }
+        self.kept.known()
     }
 
     /// A league from its rows, behind those of `before`.
@@ -150,6 +136,11 @@ impl LeagueService {
                 }
                 changed = true;
                 let found = self.stored(self.store.facts(tenant, &loaded.id, &stored::Digest(digest.0)).await)?;
+                all.bytes += found.as_ref().map_or(0, |found| found.body.len());
+                if all.bytes > FACTS_MAX_BYTES {
+                    let why = format!("The facts of this league have more than {} MiB: go on in a new league.", FACTS_MAX_BYTES >> 20);
+                    return Err(Problem::unprocessable("league_too_long", why));
+                }
                 let found = found.and_then(|found| serde_json::from_str::<Facts>(&found.body).ok()).filter(|facts| facts.digest() == digest);
                 let Some(facts) = found else {
                     tracing::error!(league = %loaded.id, %session, %digest, "the facts of a session are missing or cannot be read");
@@ -167,58 +158,6 @@ impl LeagueService {
             }
         };
         loaded.facts.get_or_try_init(|| load).await.cloned()
-    }
-
-    /// The names of a league.
-    pub(crate) async fn names(&self, tenant: &TenantId, loaded: &Loaded) -> Result<Arc<Names>, Problem> {
-        let load = async {
-            let (wanted, mut names) = (Names::wanted(loaded), Names::default());
-            let ids: Vec<stored::Digest> = wanted.keys().copied().collect();
-            for ids in ids.chunks(AT_ONCE as usize) {
-                // A page may end earlier, by its bytes; names are short.
-                for text in self.stored(self.store.texts(tenant, &loaded.id, ids).await)? {
-                    wanted.get(&text.id).into_iter().flatten().for_each(|of| names.add(of, &text.text));
-                }
-            }
-            Ok(Arc::new(names))
-        };
-        loaded.names.get_or_try_init(|| load).await.cloned()
-    }
-
-    /// One published revision.
-    pub(crate) async fn revision(&self, tenant: &TenantId, id: &LeagueId, scope: Scope, number: Option<u32>) -> Result<Option<Revision>, Problem> {
-        self.stored(self.store.revision(tenant, id, &revision_of(scope), number).await)
-    }
-
-    /// What is published of one result or table, the first first.
-    pub(crate) async fn revisions(
-        &self,
-        tenant: &TenantId,
-        id: &LeagueId,
-        scope: Scope,
-        after: u32,
-        limit: u32,
-    ) -> Result<Vec<RevisionInfo>, Problem> {
-        let of = revision_of(scope);
-        let mut found = self.stored(self.store.revisions(tenant, id, Some((&of, after)), limit).await)?;
-        found.retain(|info| info.of == of);
-        Ok(found)
-    }
-
-    /// Texts by their ids.
-    pub(crate) async fn texts(&self, tenant: &TenantId, id: &LeagueId, ids: &[stored::Digest]) -> Result<BTreeMap<String, String>, Problem> {
-        let found = self.stored(self.store.texts(tenant, id, ids).await)?;
-        Ok(found.into_iter().map(|text| (text.id.to_string(), text.text)).collect())
-    }
-
-    /// Rows of the ledger.
-    pub(crate) async fn acts(&self, tenant: &TenantId, id: &LeagueId, after: u64, limit: u32) -> Result<Vec<ActRow>, Problem> {
-        self.stored(self.store.acts(tenant, id, after, limit).await)
-    }
-
-    /// The leagues of a tenant.
-    pub(crate) async fn leagues(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<(LeagueId, Head)>, Problem> {
-        self.stored(self.store.leagues(tenant, after, limit).await)
     }
 
     /// Decide: `make` says what, from the league as it is and the salt of its accounts. Everything is written or nothing; if others wrote meanwhile
@@ -299,7 +238,7 @@ impl LeagueService {
         let Prepared { league, facts, salt, answer, .. } = prepared;
         let facts = Some(facts).filter(|facts| !facts.of.is_empty()).or_else(|| self.kept(tenant, id).and_then(|kept| kept.known_facts()));
         let loaded = Loaded::new(*id, head, league, salt, facts);
-        self.keep(tenant, Arc::new(loaded));
+        self.kept.put(tenant, Arc::new(loaded));
         answer
     }
 }
