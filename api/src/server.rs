@@ -97,12 +97,6 @@ impl Api {
         Ok(Self { listener, local_addr, probes, probe_addr, app: Arc::new(app) })
     }
 
-    /// What its handlers use.
-    #[cfg(test)]
-    pub(crate) fn app(&self) -> &Arc<App> {
-        &self.app
-    }
-
     /// The address on which it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr

@@ -2,7 +2,6 @@
 //! (`result.revision`).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use boxbox_race::league::{DocKind, Scope, SessionSlug};
