@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::entered::{Event, Input, Session};
 
+/// A team, its car, and what the car scored.
+type TeamCar = (String, String, Points);
+
 /// What `score` prints.
 #[derive(Serialize)]
 pub struct Report {
@@ -339,13 +342,13 @@ impl Championships<'_> {
     }
 
     fn add_teams(&mut self, event: usize, sessions: &[Driven<'_>], subject: Subject, rules: &TeamRules) {
-        let mut of_class: BTreeMap<String, Vec<Vec<(String, String, Points)>>> = BTreeMap::new();
+        let mut of_class: BTreeMap<String, Vec<Vec<TeamCar>>> = BTreeMap::new();
         for driven in sessions {
             let Some(points) = &driven.points else { continue };
             let manufacturers: BTreeMap<&str, &str> =
                 driven.session.cars.iter().map(|car| (car.driven.entry.as_str(), car.manufacturer.as_str())).collect();
             let scores = team_scores(&driven.classified, &driven.session.penalties, &driven.distance, points, driven.race, rules);
-            let mut of_session: BTreeMap<String, Vec<(String, String, Points)>> = BTreeMap::new();
+            let mut of_session: BTreeMap<String, Vec<TeamCar>> = BTreeMap::new();
             for (car, score) in driven.classified.iter().zip(scores) {
                 let team =
                     if subject == Subject::Teams { car.car.team.as_str() } else { manufacturers.get(car.car.entry.as_str()).copied().unwrap_or("") };

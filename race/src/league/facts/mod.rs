@@ -30,7 +30,7 @@ struct Told {
 
 impl From<Told> for Facts {
     fn from(mut told: Told) -> Self {
-        told.cars.sort_by(|a, b| a.key.cmp(&b.key));
+        told.cars.sort_by_key(|car| car.key);
         let digest = canon::digest(&told);
         Self { told, digest }
     }

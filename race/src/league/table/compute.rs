@@ -122,7 +122,7 @@ impl<'a> Counting<'a> {
             season: self.championship.season,
             subject: self.championship.subject,
             // Before the first session nothing is final.
-            state: if sessions().next().is_some() && sessions().all(|result| is_official(result)) { State::Official } else { State::Provisional },
+            state: if sessions().next().is_some() && sessions().all(is_official) { State::Official } else { State::Provisional },
             facts: facts_digest(sessions().map(|result| (&result.session, &result.facts))),
             rules: hash,
             events: events.collect(),

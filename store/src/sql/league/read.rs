@@ -46,7 +46,7 @@ pub(super) const ANSWERED: &str = "SELECT request, answer FROM league_keys WHERE
 const ACTS: &str = page!("seq, at_us, actor, kind, body, previous, hash" from "league_ledger" where "seq > $5" order by "seq", bytes of "body");
 const DOC: &str = "SELECT kind, id, seq, body FROM league_docs WHERE tenant = $1 AND league = $2 AND kind = $3 AND id = $4";
 const DOCS: &str = page!("kind, id, seq, body" from "league_docs" where "(kind, id) > ($5, $6)" order by "kind, id", bytes of "body");
-macro_rules! texts {
+macro_rules! some_texts {
     () => {
         "SELECT id, owner, salt, text FROM league_texts WHERE tenant = $1 AND league = $2 AND id IN ("
     };
@@ -68,7 +68,7 @@ const TEXTS_AT_ONCE: usize = 50;
 /// Finds `count` texts by their ids.
 fn texts_query(count: usize) -> String {
     let places: Vec<String> = (3..3 + count).map(|n| format!("${n}")).collect();
-    format!("{}{})", texts!(), places.join(", "))
+    format!("{}{})", some_texts!(), places.join(", "))
 }
 
 /// Every statement that reads leagues, with values for its parameters: tests look at their plans.
@@ -79,7 +79,7 @@ pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 13] = {
     const SOME: Value<'static> = Value::Text(Some("x"));
     const ID: Value<'static> = Value::Bytes(&[7; 32]);
     const N: Value<'static> = Value::Int(Some(100));
-    const TWO_TEXTS: &str = concat!(texts!(), "$3, $4)");
+    const TWO_TEXTS: &str = concat!(some_texts!(), "$3, $4)");
     [
         (HEAD, &[TENANT, LEAGUE]),
         (LEAGUES, &[TENANT, LEAGUE, N]),
