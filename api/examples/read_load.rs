@@ -47,10 +47,11 @@ async fn main() {
     let laps_made = SESSIONS * CARS * LAPS + LONG_CARS * LONG_LAPS;
     println!("{laps_made} laps in SQLite, {size} MiB, made in {:.0} s", began.elapsed().as_secs_f64());
 
+    let results = Arc::new(results);
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
     let api = Api::bind(
         Config::default(),
-        Some(boxbox_api::Stores { sessions: Arc::new(results), archive: Arc::new(archive) }),
+        Some(boxbox_api::Stores { sessions: results.clone(), leagues: results, archive: Arc::new(archive) }),
         None,
         authority,
         vec![],

@@ -8,16 +8,17 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 use axum::http::uri::Authority as HostPort;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use boxbox_schemas::grant::{Ability, GrantError};
-use boxbox_schemas::{DriverId, TenantId};
+use boxbox_schemas::{DriverId, GrantId, TenantId};
 
 use crate::app::App;
 use crate::client;
 use crate::connections::Guest;
 use crate::cross_site;
+use crate::leagues::Acting;
 use crate::paths;
 use crate::problem::Problem;
 use crate::turns::Turn;
@@ -36,7 +37,7 @@ enum Caller {
     /// A program or person on this machine, without a grant.
     Local,
     /// The holder of a grant.
-    Granted { driver: DriverId, manages: bool },
+    Granted { driver: DriverId, grant: GrantId, stewards: bool, manages: bool },
 }
 
 impl Reader {
@@ -73,13 +74,29 @@ impl<S: Sync> FromRequestParts<S> for Manager {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "no_manage_ability", detail));
             }
             Caller::Local if cross_site::is_marked(&parts.headers) => {}
-            Caller::Local => {
-                let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can send it.";
-                return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
-            }
+            Caller::Local => return Err(unmarked()),
         }
         Ok(Self { tenant: reader.tenant })
     }
+}
+
+impl<S: Sync> FromRequestParts<S> for Acting {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Reader { tenant, caller } = Reader::from_request_parts(parts, state).await?;
+        match caller {
+            Caller::Granted { grant, stewards, manages, .. } => Ok(Self { tenant, actor: grant.to_string(), stewards, manages }),
+            Caller::Local if parts.method == Method::GET || cross_site::is_marked(&parts.headers) => {
+                Ok(Self { tenant, actor: "local".into(), stewards: true, manages: true })
+            }
+            Caller::Local => Err(unmarked()),
+        }
+    }
+}
+
+fn unmarked() -> Problem {
+    let detail = "Without a grant this needs the header `X-Boxbox` or `Content-Type: application/json`: so that no web page can send it.";
+    Problem::new(StatusCode::FORBIDDEN, "cross_site", detail)
 }
 
 impl<S: Sync> FromRequestParts<S> for Reader {
@@ -190,7 +207,9 @@ fn granted(app: &App, headers: &HeaderMap) -> Result<Reader, (&'static str, Prob
             Problem::new(StatusCode::FORBIDDEN, "event_only", "This grant is for one event only, and this version cannot read by event yet."),
         ));
     }
-    Ok(Reader { tenant: grant.tenant, caller: Caller::Granted { driver: grant.driver, manages: grant.abilities.contains(&Ability::Manage) } })
+    let may = |ability| grant.abilities.contains(&ability);
+    let caller = Caller::Granted { driver: grant.driver, grant: grant.id, stewards: may(Ability::Steward), manages: may(Ability::Manage) };
+    Ok(Reader { tenant: grant.tenant, caller })
 }
 
 fn refused(e: GrantError) -> Problem {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::grant::Authority;
-use boxbox_store::{Archive, Sessions, StoreError};
+use boxbox_store::{Archive, Leagues, Sessions, StoreError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::append::Appender;
 use crate::heavy::Heavy;
+use crate::leagues::LeagueService;
 use crate::problem::Problem;
+use crate::stored::stored;
 use crate::turns::Turns;
 use crate::{ApiMetrics, Config};
 
@@ -50,6 +52,8 @@ impl Check {
 pub struct Stores {
     /// Sessions, their laps and their other rows. Read only.
     pub sessions: Arc<dyn Sessions>,
+    /// What leagues decided. Read, and written by requests of stewards and admins.
+    pub leagues: Arc<dyn Leagues>,
     /// Frames.
     pub archive: Arc<dyn Archive>,
 }
@@ -72,6 +76,8 @@ impl Checked {
 pub(crate) struct App {
     /// `None`: this process has no stores and answers operators only.
     pub(crate) stores: Option<Stores>,
+    /// `None` as for `stores`.
+    pub(crate) leagues: Option<LeagueService>,
     /// `None`: this process has no log, and no session can be closed through it.
     pub(crate) log: Option<Appender>,
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
@@ -90,7 +96,7 @@ impl App {
     /// The results of all checks; those of the stores come first.
     pub(crate) async fn check(&self) -> Vec<Checked> {
         let mut all = vec![];
-        if let Some(Stores { sessions, archive }) = &self.stores {
+        if let Some(Stores { sessions, archive, .. }) = &self.stores {
             let (results, archive) = tokio::join!(ping(sessions.ping()), ping(archive.ping()));
             all.extend([Checked::of("results", results), Checked::of("archive", archive)]);
         }
@@ -107,6 +113,11 @@ impl App {
         self.stores.as_ref().map(|s| &*s.sessions).ok_or_else(no_stores)
     }
 
+    /// The leagues; as for [`Self::sessions`].
+    pub(crate) fn leagues(&self) -> Result<&LeagueService, Problem> {
+        self.leagues.as_ref().ok_or_else(no_stores)
+    }
+
     /// The archive; as for [`Self::sessions`].
     pub(crate) fn archive(&self) -> Result<&dyn Archive, Problem> {
         self.stores.as_ref().map(|s| &*s.archive).ok_or_else(no_stores)
@@ -114,17 +125,7 @@ impl App {
 
     /// A store's answer, or the problem to send to the client; the store's error is logged.
     pub(crate) fn stored<T>(&self, answer: Result<T, StoreError>) -> Result<T, Problem> {
-        answer.map_err(|e| {
-            let kind = match e {
-                StoreError::Unavailable(_) => "unavailable",
-                StoreError::Unreadable(_) => "unreadable",
-                StoreError::Refused(_) => "refused",
-                StoreError::Fenced { .. } => "fenced",
-            };
-            self.metrics.store_errors.with(kind).increment(1);
-            tracing::warn!(kind, error = %e, "a request could not be answered");
-            Problem::of_store(&e)
-        })
+        stored(&self.metrics, answer)
     }
 }
 

@@ -33,6 +33,7 @@ macro_rules! sort_key {
         }
     };
 }
+sort_key!(A 0);
 sort_key!(A 0, B 1);
 sort_key!(A 0, B 1, C 2);
 sort_key!(A 0, B 1, C 2, D 3, E 4);

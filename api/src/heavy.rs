@@ -49,6 +49,18 @@ pub(crate) fn weight_mib(route: &str) -> Option<u32> {
             Some(72)
         }
         "/api/v1/compare" | "/api/v1/compare.svg" => Some(96),
+        // Published results and tables are kept as they are sent.
+        "/api/v1/leagues/{league}/sessions/{session}/result" | "/api/v1/leagues/{league}/championships/{championship}/table" => None,
+        // Lists of a league, page by page.
+        "/api/v1/leagues"
+        | "/api/v1/leagues/{league}"
+        | "/api/v1/leagues/{league}/seasons/{season}"
+        | "/api/v1/leagues/{league}/seasons/{season}/entries"
+        | "/api/v1/leagues/{league}/penalties"
+        | "/api/v1/leagues/{league}/rulesets/{ruleset}/{version}"
+        | "/api/v1/leagues/{league}/sessions/{session}/revisions"
+        | "/api/v1/leagues/{league}/championships/{championship}/revisions" => Some(8),
+        "/api/v1/leagues/{league}/ledger" => Some(16),
         // All laps of a session, or all rows; and what is new here, until it says that it takes less.
         _ if route.starts_with("/api/") && route != "/api/health" => Some(Config::ANSWERS_MIB_LEAST),
         _ => None,

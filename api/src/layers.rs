@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -41,10 +41,11 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     response
 }
 
-/// Refuses request bodies, ends requests that take too long, and answers a panic with 500.
+/// Refuses bodies of requests that have none, ends requests that take too long, and answers a panic with 500.
 pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if !request.body().is_end_stream() {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "No route of this API takes a request body: send none.");
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    if !request.body().is_end_stream() && !(request.method() == Method::POST && matched.is_some_and(paths::takes_body)) {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "This route takes no request body: send none.");
         return problem.with_header("connection", "close").into_response();
     }
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();

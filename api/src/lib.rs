@@ -2,7 +2,7 @@
 //!
 //! * A page for people is at `/`. Everything else is under `/api/v1` and described by `/api/v1/openapi.json`, with a reader at
 //!   `/api/docs`; `/livez`, `/readyz`, `/api/health` and `/metrics` are for operators. All requests only read, except those that close
-//!   a session or open it again.
+//!   a session or open it again, and those that decide something in a league.
 //! * Times are integers of microseconds and end in `_us`, other units are in the names too; reasons and tags are lists of
 //!   lower-case words; ids are text. Errors are `application/problem+json` (RFC 9457) with a `code` for programs.
 //! * On a loopback address, people and programs of this machine read [`Config::local_tenant`]'s data without a grant; pages of
@@ -13,10 +13,10 @@
 //!   `connections.rs`.
 //!
 //! ```no_run
-//! # async fn example(sessions: std::sync::Arc<dyn boxbox_store::Sessions>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
+//! # async fn example(sessions: std::sync::Arc<dyn boxbox_store::Sessions>, leagues: std::sync::Arc<dyn boxbox_store::Leagues>, archive: std::sync::Arc<dyn boxbox_store::Archive>,
 //! #   authority: tokio::sync::watch::Receiver<std::sync::Arc<boxbox_schemas::grant::Authority>>, stop: tokio_util::sync::CancellationToken) -> Result<(), boxbox_api::ApiError> {
 //! let config = boxbox_api::Config { listen: ([127, 0, 0, 1], 7480).into(), ..Default::default() };
-//! let api = boxbox_api::Api::bind(config, Some(boxbox_api::Stores { sessions, archive }), None, authority, vec![], None).await?;
+//! let api = boxbox_api::Api::bind(config, Some(boxbox_api::Stores { sessions, leagues, archive }), None, authority, vec![], None).await?;
 //! println!("http://{}", api.local_addr());
 //! api.run(stop).await
 //! # }
@@ -34,6 +34,7 @@ mod door;
 mod extract;
 mod heavy;
 mod layers;
+mod leagues;
 mod metrics;
 mod openapi;
 mod page;
@@ -43,6 +44,7 @@ mod read;
 mod records;
 mod routes;
 mod server;
+mod stored;
 mod svg;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,8 @@ boxbox_schemas::metrics! {
         heavy_refused: counter by "reason",
         /// Requests that were refused because of who sent them, by reason.
         refused: counter by "reason",
+        /// Published results of leagues whose facts changed afterwards: somebody should look.
+        league_facts_changed: counter,
         /// Calls of a store that failed, by kind of error.
         store_errors: counter by "kind",
     }

@@ -28,6 +28,7 @@ const GRANT: &str = "grant";
         (name = "sessions", description = "Sessions, and closing and reopening them"),
         (name = "laps", description = "Timed laps, and what was driven in them"),
         (name = "timing", description = "Order, gaps, results, stints, pit stops, flags"),
+        (name = "leagues", description = "Leagues: entries, decisions, results, championships"),
         (name = "accounts", description = "Incident counters, and where every frame went"),
         (name = "operations", description = "For orchestrators and operators"),
     )
@@ -40,7 +41,7 @@ const COMMON: [(&str, &str); 8] = [
     ("401", "No grant, or a grant that is not valid"),
     ("403", "The grant does not allow it, or the request does not come from this machine: `not_localhost`, `cross_site`, …"),
     ("405", "The route does not have this method"),
-    ("413", "The request has a body; no route takes one"),
+    ("413", "The request has a body and the route takes none, or the body is too large"),
     ("429", "Too many requests, connections or unread answers of this driver, tenant or address: let some end, then try again"),
     ("500", "A bug of the server; its log has the details"),
     ("503", "A store, the log or the list of revoked grants does not answer, or the answer took too long: try again after `Retry-After` seconds"),

@@ -8,7 +8,7 @@ pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
 pub(crate) const READER: &str = "/api/docs";
 
 /// Every route of the document, as axum names it.
-pub(crate) const DESCRIBED: [&str; 27] = [
+pub(crate) const DESCRIBED: [&str; 44] = [
     "/livez",
     "/readyz",
     "/api/health",
@@ -36,7 +36,38 @@ pub(crate) const DESCRIBED: [&str; 27] = [
     "/api/v1/sessions/{session}/race-control",
     "/api/v1/sessions/{session}/incidents",
     "/api/v1/sessions/{session}/ledger",
+    "/api/v1/leagues",
+    "/api/v1/leagues/{league}",
+    "/api/v1/leagues/{league}/acts",
+    "/api/v1/leagues/{league}/ledger",
+    "/api/v1/leagues/{league}/penalties",
+    "/api/v1/leagues/{league}/publish",
+    "/api/v1/leagues/{league}/rulesets/{ruleset}/{version}",
+    "/api/v1/leagues/{league}/seasons/{season}",
+    "/api/v1/leagues/{league}/seasons/{season}/entries",
+    "/api/v1/leagues/{league}/seasons/{season}/entries/import",
+    "/api/v1/leagues/{league}/sessions/{session}/facts",
+    "/api/v1/leagues/{league}/sessions/{session}/result",
+    "/api/v1/leagues/{league}/sessions/{session}/preview",
+    "/api/v1/leagues/{league}/sessions/{session}/revisions",
+    "/api/v1/leagues/{league}/championships/{championship}/table",
+    "/api/v1/leagues/{league}/championships/{championship}/preview",
+    "/api/v1/leagues/{league}/championships/{championship}/revisions",
 ];
+
+/// Routes that take a body, by POST.
+const WITH_BODY: [&str; 5] = [
+    "/api/v1/leagues/{league}/acts",
+    "/api/v1/leagues/{league}/penalties",
+    "/api/v1/leagues/{league}/publish",
+    "/api/v1/leagues/{league}/seasons/{season}/entries/import",
+    "/api/v1/leagues/{league}/sessions/{session}/facts",
+];
+
+/// Whether requests of a route may have a body.
+pub(crate) fn takes_body(route: &str) -> bool {
+    WITH_BODY.contains(&route)
+}
 
 /// Routes beside the document and the page: the document itself and its reader.
 const BESIDE: [&str; 4] = [DOCUMENT, READER, "/api/docs/", "/api/docs/{*rest}"];

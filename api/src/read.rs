@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use boxbox_race::timing::competitor;
+use boxbox_race::view::{Rows, SessionView};
 use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{AnyRow, Lap, Row, SessionInfo};
+use boxbox_schemas::results::{AnyRow, FlagChange, IncidentStep, Lap, PitVisit, Row, SessionInfo, SessionStateChange};
 use boxbox_schemas::{EntryId, SessionId, TenantId};
 use boxbox_store::{LapFilter, StoreError};
 use serde::Serialize;
@@ -57,6 +58,20 @@ pub(crate) async fn all_laps(app: &App, tenant: &TenantId, session: &SessionId) 
         return Ok(laps);
     }
     Err(Problem::unprocessable("session_too_long", format!("This session has more than {LAPS_MAX} laps, the most from which this can be computed.")))
+}
+
+/// A session with all its rows.
+pub(crate) async fn view(app: &App, tenant: &TenantId, info: SessionInfo) -> Result<SessionView, Problem> {
+    let session = &info.id;
+    let rows = Rows {
+        laps: all_laps(app, tenant, session).await?,
+        flags: rows_of::<FlagChange>(app, tenant, session).await?,
+        states: rows_of::<SessionStateChange>(app, tenant, session).await?,
+        cars: app.stored(app.sessions()?.cars(tenant, session).await)?,
+        pit_visits: rows_of::<PitVisit>(app, tenant, session).await?,
+        incidents: rows_of::<IncidentStep>(app, tenant, session).await?,
+    };
+    Ok(SessionView::of(info).with(rows))
 }
 
 /// A car, as the simulator lists it; `null` where the simulator gives no value.

@@ -17,6 +17,7 @@ use crate::append::Appender;
 use crate::connections::Connections;
 use crate::door::Door;
 use crate::heavy::Heavy;
+use crate::leagues::LeagueService;
 use crate::turns::Turns;
 use crate::{ApiMetrics, Config, routes};
 
@@ -77,8 +78,11 @@ impl Api {
             }
             None => (None, None),
         };
+        let metrics = ApiMetrics::new();
+        let leagues = stores.as_ref().map(|stores| LeagueService::new(stores.leagues.clone(), metrics.clone()));
         let app = App {
             stores,
+            leagues,
             log: log.map(Appender::new),
             authority,
             heavy: Heavy::new(config.answers_mib, config.request_timeout.mul_f32(0.6)).map_err(ApiError::Threads)?,
@@ -86,11 +90,17 @@ impl Api {
             config,
             checks,
             prometheus,
-            metrics: ApiMetrics::new(),
+            metrics,
             started: Instant::now(),
             stopping: CancellationToken::new(),
         };
         Ok(Self { listener, local_addr, probes, probe_addr, app: Arc::new(app) })
+    }
+
+    /// What its handlers use.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
     }
 
     /// The address on which it listens.
@@ -127,6 +137,7 @@ impl Api {
         tokio::select! {
             () = door.accept(&listener) => {}
             () = upkeep(app.prometheus.as_ref()) => {}
+            () = routes::leagues::watch::watch(&app) => {}
             () = stop.cancelled() => {}
         }
         app.stopping.cancel();

@@ -31,7 +31,9 @@ pub enum Ability {
     Meta,
     /// Read the tenant's results through the API.
     Read,
-    /// Close the tenant's sessions and open them again through the API. Includes reading.
+    /// Decide penalties and correct results in the tenant's leagues. Includes reading.
+    Steward,
+    /// Manage the tenant's leagues, and close its sessions and open them again through the API. Includes reading.
     Manage,
     /// An ability of a newer issuer; allows nothing here.
     #[serde(other)]

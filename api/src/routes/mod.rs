@@ -9,6 +9,7 @@ mod flags;
 mod health;
 mod incidents;
 mod laps;
+pub(crate) mod leagues;
 mod ledger;
 mod map;
 mod order;
@@ -68,6 +69,23 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(race_control::race_control))
         .routes(routes!(incidents::list))
         .routes(routes!(ledger::list))
+        .routes(routes!(leagues::list::all))
+        .routes(routes!(leagues::list::one))
+        .routes(routes!(leagues::list::penalties, leagues::decide::penalty))
+        .routes(routes!(leagues::list::ruleset))
+        .routes(routes!(leagues::decide::acts))
+        .routes(routes!(leagues::decide::publish))
+        .routes(routes!(leagues::ledger::list))
+        .routes(routes!(leagues::season::one))
+        .routes(routes!(leagues::entries::list))
+        .routes(routes!(leagues::entries::import))
+        .routes(routes!(leagues::facts::take))
+        .routes(routes!(leagues::published::result))
+        .routes(routes!(leagues::published::result_revisions))
+        .routes(routes!(leagues::published::table))
+        .routes(routes!(leagues::published::table_revisions))
+        .routes(routes!(leagues::preview::result))
+        .routes(routes!(leagues::preview::table))
         .split_for_parts();
     (router, openapi::complete(document))
 }

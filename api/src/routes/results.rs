@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use boxbox_race::timing;
-use boxbox_race::view::{Rows, SessionResult, SessionView};
-use boxbox_schemas::results::{FlagChange, IncidentStep, PitVisit, SessionInfo, SessionStateChange};
+use boxbox_race::view::SessionResult;
+use boxbox_schemas::results::SessionInfo;
 use boxbox_schemas::{DriverId, EntryId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,15 +25,7 @@ use crate::read::{self, Car};
 pub(crate) async fn results(reader: Reader, Path(path): Path<SessionPath>, State(app): State<Arc<App>>) -> Result<Json<ResultList>, Problem> {
     let tenant = &reader.tenant;
     let session = read::session(&app, tenant, &path.session).await?;
-    let rows = Rows {
-        laps: read::all_laps(&app, tenant, &path.session).await?,
-        flags: read::rows_of::<FlagChange>(&app, tenant, &path.session).await?,
-        states: read::rows_of::<SessionStateChange>(&app, tenant, &path.session).await?,
-        cars: app.stored(app.sessions()?.cars(tenant, &path.session).await)?,
-        pit_visits: read::rows_of::<PitVisit>(&app, tenant, &path.session).await?,
-        incidents: read::rows_of::<IncidentStep>(&app, tenant, &path.session).await?,
-    };
-    let SessionResult { finish, classified, digest } = SessionView::of(session.clone()).with(rows).result();
+    let SessionResult { finish, classified, digest } = read::view(&app, tenant, session.clone()).await?.result();
     let results = classified.into_iter().map(|c| Row::of(c, &session)).collect();
     Ok(Json(ResultList {
         r#final: session.closed,

@@ -113,7 +113,7 @@ async fn a_head_that_is_too_long_is_refused() {
 }
 
 fn empty() -> Stores {
-    Stores { sessions: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
+    Stores { sessions: Arc::new(MemoryResults::new()), leagues: Arc::new(MemoryResults::new()), archive: Arc::new(MemoryArchive::new()) }
 }
 
 #[tokio::test]

@@ -81,7 +81,11 @@ async fn a_log_that_fails_or_is_not_there_is_503() {
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
     let api = Api::bind(
         Config::default(),
-        Some(Stores { sessions: Arc::new(server.results.clone()), archive: Arc::new(MemoryArchive::new()) }),
+        Some(Stores {
+            sessions: Arc::new(server.results.clone()),
+            leagues: Arc::new(server.results.clone()),
+            archive: Arc::new(MemoryArchive::new()),
+        }),
         None,
         authority,
         vec![],

@@ -9,6 +9,7 @@ mod document;
 mod errors;
 mod exclude;
 mod kept;
+mod leagues;
 mod operators;
 mod page;
 mod places;
@@ -30,7 +31,7 @@ use boxbox_testkit::frames::payload;
 use boxbox_testkit::laps;
 use boxbox_testkit::wait::PATIENCE;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -66,9 +67,9 @@ impl Server {
         let (authority, watching) = watch::channel(Arc::new(Authority::new([key.public()], [])));
         let log = MemoryLog::new(3);
         let written = Some(Arc::new(log.clone()) as Arc<dyn Log>);
-        let api = Api::bind(config, Some(Stores { sessions, archive: Arc::new(archive.clone()) }), written, watching, checks, Some(prometheus()))
-            .await
-            .unwrap();
+        let leagues = Arc::new(memory.clone());
+        let stores = Stores { sessions, leagues, archive: Arc::new(archive.clone()) };
+        let api = Api::bind(config, Some(stores), written, watching, checks, Some(prometheus())).await.unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));
         let (probes, stop) = (api.probe_addr(), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));

@@ -11,7 +11,7 @@ use boxbox_schemas::results::{Checkpoint, Lap, SessionInfo, Span};
 use boxbox_schemas::{DriverId, LogId, RunId, SessionId, Source, StreamKey, TenantId};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, Sessions, Step, Steps};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Leagues, Lease, Sessions, Step, Steps};
 use boxbox_testkit::frames::{payload, source};
 use boxbox_testkit::laps;
 use boxbox_testkit::wait::PATIENCE;
@@ -23,8 +23,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::counting;
 
 /// A results store as a processor and as a reader see it.
-pub(super) trait ResultsStore: Steps + Sessions {}
-impl<T: Steps + Sessions> ResultsStore for T {}
+pub(super) trait ResultsStore: Steps + Sessions + Leagues {}
+impl<T: Steps + Sessions + Leagues> ResultsStore for T {}
 
 /// An API with its stores.
 pub(crate) struct Server {
@@ -72,7 +72,7 @@ impl Server {
 
     async fn on(name: &'static str, results: Arc<dyn ResultsStore>, archive: Arc<dyn Archive>, folder: Option<tempfile::TempDir>) -> Self {
         let (authority, watching) = watch::channel(Arc::new(Authority::default()));
-        let stores = Stores { sessions: results.clone(), archive: archive.clone() };
+        let stores = Stores { sessions: results.clone(), leagues: results.clone(), archive: archive.clone() };
         let api = Api::bind(Config::default(), Some(stores), None, watching, vec![], None).await.unwrap();
         let (addr, stop) = (api.local_addr(), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));

@@ -25,7 +25,9 @@ const GRANT_ID_DIGITS: usize = 32;
 pub const SEND: &[Ability] = &[Ability::Car, Ability::Field, Ability::Meta];
 /// What a grant to read results allows.
 pub const READ: &[Ability] = &[Ability::Read];
-/// What a grant to read, close and reopen sessions allows.
+/// What a grant of a steward allows: to read, and to decide penalties.
+pub const STEWARD: &[Ability] = &[Ability::Read, Ability::Steward];
+/// What a grant to read, manage leagues, close and reopen sessions allows.
 pub const MANAGE: &[Ability] = &[Ability::Read, Ability::Manage];
 
 /// A grant that was made, as `auth/grants.jsonl` keeps it.

@@ -87,18 +87,7 @@ pub struct CreateOptions {
 pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
     let CreateOptions { driver, abilities, days, tenant, store, .. } = options;
     let data = &store.data;
-    store.ensure_meant(options.new)?;
-    let publisher = Publisher::open(&store.log).await?;
-    let pins = if options.pins.is_empty() { vec![identity::load_or_make(data)?.pin] } else { options.pins.clone() };
-    // Publish the key before there is a grant that needs it.
-    let mut new_key = auth::own_keys(data)?.is_empty();
-    auth::keys(data)?;
-    if let Some(mut publisher) = publisher {
-        new_key |= publisher.publish(data).await?;
-    }
-    if new_key {
-        tokio::time::sleep(KEY_KNOWN).await;
-    }
+    let pins = ready(options).await?;
     let sends = !abilities.contains(&Ability::Read);
     let address = Address::of(options);
     if sends {
@@ -123,6 +112,43 @@ pub async fn create(options: &CreateOptions) -> anyhow::Result<()> {
         report::line(&token);
     }
     Ok(())
+}
+
+/// Makes sure that every node knows the key that signs; the pins for connect strings.
+async fn ready(options: &CreateOptions) -> anyhow::Result<Vec<Pin>> {
+    let store = &options.store;
+    let data = &store.data;
+    store.ensure_meant(options.new)?;
+    let publisher = Publisher::open(&store.log).await?;
+    let pins = if options.pins.is_empty() { vec![identity::load_or_make(data)?.pin] } else { options.pins.clone() };
+    // Publish the key before there is a grant that needs it.
+    let mut new_key = auth::own_keys(data)?.is_empty();
+    auth::keys(data)?;
+    if let Some(mut publisher) = publisher {
+        new_key |= publisher.publish(data).await?;
+    }
+    if new_key {
+        tokio::time::sleep(KEY_KNOWN).await;
+    }
+    Ok(pins)
+}
+
+/// Makes a grant to send for each of `drivers` who has none from this folder that holds: the driver and the connect string. `options` says for
+/// whom, where and how long; its driver and abilities do not matter.
+pub async fn strings(options: &CreateOptions, drivers: &[DriverId]) -> anyhow::Result<Vec<(DriverId, String)>> {
+    let (data, tenant) = (&options.store.data, options.tenant);
+    let pins = ready(options).await?;
+    let (address, now, revoked) = (Address::of(options), auth::now(), auth::revoked(data)?);
+    auth::connect_string(String::from("grant"), address.host.clone(), address.port, pins.clone())?;
+    let issued = auth::issued(data);
+    let holds = |grant: &Grant| grant.tenant == tenant && grant.expires > now && grant.event.is_none() && !revoked.contains(&grant.id);
+    let has = |driver: &DriverId| issued.iter().any(|i| i.grant.driver == *driver && i.grant.abilities.contains(&Ability::Car) && holds(&i.grant));
+    let mut made = vec![];
+    for driver in drivers.iter().filter(|driver| !has(driver)) {
+        let (_, token) = auth::issue(data, tenant, *driver, auth::SEND, None, options.days)?;
+        made.push((*driver, auth::connect_string(token, address.host.clone(), address.port, pins.clone())?.to_string()));
+    }
+    Ok(made)
 }
 
 /// Where clients reach the server.
@@ -216,12 +242,14 @@ pub async fn list(store: &GrantStore) -> anyhow::Result<()> {
         let may = |ability| grant.abilities.contains(&ability);
         let kind = if may(Ability::Manage) {
             "manage"
+        } else if may(Ability::Steward) {
+            "steward"
         } else if may(Ability::Read) {
             "read"
         } else {
             "send"
         };
-        report::line(&format!("{}  {kind:<6}  {:<tenants$}  {:<drivers$}  {state}", grant.id, grant.tenant.as_str(), grant.driver.as_str()));
+        report::line(&format!("{}  {kind:<7}  {:<tenants$}  {:<drivers$}  {state}", grant.id, grant.tenant.as_str(), grant.driver.as_str()));
     }
     Ok(())
 }

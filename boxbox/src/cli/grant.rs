@@ -77,12 +77,15 @@ impl GrantStoreArgs {
 #[derive(Args)]
 pub struct CreateArgs {
     /// The driver as your league knows them (1 to 40 of a-z A-Z 0-9 - _ . :)
-    #[arg(long, env = "BOXBOX_DRIVER", required_unless_present_any = ["read", "manage"])]
+    #[arg(long, env = "BOXBOX_DRIVER", required_unless_present_any = ["read", "steward", "manage"])]
     driver: Option<DriverId>,
     /// Make a grant to read the tenant's results through the API, instead of a grant to send
     #[arg(long, env = "BOXBOX_GRANT_READ")]
     read: bool,
-    /// Make a grant to read, and to close sessions and open them again
+    /// Make a grant to read, and to decide penalties and correct results in leagues
+    #[arg(long, env = "BOXBOX_GRANT_STEWARD")]
+    steward: bool,
+    /// Make a grant to read, to manage leagues, and to close sessions and open them again
     #[arg(long, env = "BOXBOX_GRANT_MANAGE")]
     manage: bool,
     /// Days until the grant expires, 1 to 36500
@@ -118,10 +121,11 @@ impl CreateArgs {
                 // A grant that only reads needs no driver's name.
                 None => DriverId::new("reader").context("a fixed text")?,
             },
-            abilities: match (self.manage, self.read) {
-                (true, _) => auth::MANAGE,
-                (false, true) => auth::READ,
-                (false, false) => auth::SEND,
+            abilities: match (self.manage, self.steward, self.read) {
+                (true, _, _) => auth::MANAGE,
+                (_, true, _) => auth::STEWARD,
+                (_, _, true) => auth::READ,
+                _ => auth::SEND,
             },
             days: self.days,
             event: self.event,

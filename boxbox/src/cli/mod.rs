@@ -1,10 +1,13 @@
 //! The command line. Every option has an environment variable and a help text that explains it. Only this folder uses clap: the
 //! commands take plain options, which this folder makes from the arguments.
 
+mod api;
 mod clock;
 mod defaults;
 mod demo;
 mod grant;
+mod league;
+mod ledger;
 mod log;
 mod node;
 mod race;
@@ -65,6 +68,12 @@ enum Command {
     /// Exclude drivers from sessions, and reinstate them
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Leagues: entries, sessions, penalties, what is published, standings. Asks the API of a running server
+    #[command(subcommand)]
+    League(league::LeagueCommand),
+    /// The ledgers of decisions in the results store: check, export, import
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// After a jump of this machine's clock
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -92,6 +101,8 @@ impl Cli {
             Command::Grant(command) => command.run().await,
             Command::Spool(command) => command.run().await,
             Command::Session(command) => command.run().await,
+            Command::League(command) => command.run().await,
+            Command::Ledger(command) => command.run().await,
             Command::Clock(command) => command.run(),
         }
     }

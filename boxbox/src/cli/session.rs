@@ -1,12 +1,10 @@
 //! The options of `session`.
 
-use std::path::PathBuf;
-
 use boxbox_schemas::event::Judging;
 use boxbox_schemas::{DriverId, RunId, SessionId};
 use clap::{Args, Subcommand};
 
-use crate::ports;
+use crate::cli::api::ApiArgs;
 use crate::session::{self, JudgeOptions};
 
 /// `boxbox session …`.
@@ -29,11 +27,8 @@ pub struct WhomArgs {
     /// One start of the driver's client only: its run, 32 hexadecimal digits, as the session's ledger names it
     #[arg(long)]
     run: Option<RunId>,
-    #[arg(long, env = "BOXBOX_API", value_name = "ADDRESS", default_value_t = format!("127.0.0.1:{}", ports::API), help = "Where the API answers, HOST:PORT")]
-    api: String,
-    /// File with a grant that allows to manage, as `grant create --manage` prints it; `-` is standard input. An API on this machine may need none
-    #[arg(long, value_name = "FILE", env = "BOXBOX_GRANT_FILE")]
-    grant_file: Option<PathBuf>,
+    #[command(flatten)]
+    api: ApiArgs,
 }
 
 impl SessionCommand {
@@ -43,7 +38,7 @@ impl SessionCommand {
             Self::Exclude(args) => (Judging::EXCLUDED, args),
             Self::Reinstate(args) => (Judging::REINSTATED, args),
         };
-        let WhomArgs { session, driver, run, api, grant_file } = args;
-        session::judge(&JudgeOptions { code, session, driver, run, api, grant_file }).await
+        let WhomArgs { session, driver, run, api } = args;
+        session::judge(&JudgeOptions { code, session, driver, run, api: api.options() }).await
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use boxbox_api::Stores;
 use boxbox_schemas::secret::Secret;
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, Sessions, Steps, clickhouse, postgres};
+use boxbox_store::{Archive, Leagues, Sessions, Steps, clickhouse, postgres};
 
 use crate::data::{DataFolder, read_secret};
 use crate::show::report;
@@ -75,19 +75,21 @@ pub struct Opened {
     pub steps: Arc<dyn Steps>,
     /// The same results, for readers.
     pub sessions: Arc<dyn Sessions>,
+    /// What leagues decided.
+    pub leagues: Arc<dyn Leagues>,
     /// Frames.
     pub archive: Arc<dyn Archive>,
 }
 
 impl Opened {
-    fn of(results: impl Steps + Sessions, archive: impl Archive) -> Self {
+    fn of(results: impl Steps + Sessions + Leagues, archive: impl Archive) -> Self {
         let results = Arc::new(results);
-        Self { steps: results.clone(), sessions: results, archive: Arc::new(archive) }
+        Self { steps: results.clone(), sessions: results.clone(), leagues: results, archive: Arc::new(archive) }
     }
 
     /// The stores as the API takes them.
     pub fn readers(self) -> Stores {
-        Stores { sessions: self.sessions, archive: self.archive }
+        Stores { sessions: self.sessions, leagues: self.leagues, archive: self.archive }
     }
 }
 

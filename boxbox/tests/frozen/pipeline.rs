@@ -19,7 +19,7 @@ use boxbox_store::clickhouse::{self, ClickHouseArchive};
 use boxbox_store::memory::{MemoryArchive, MemoryResults};
 use boxbox_store::postgres::PostgresResults;
 use boxbox_store::sqlite::{SqliteArchive, SqliteResults};
-use boxbox_store::{Archive, ArchiveBlock, FrameRun, Lease, PartitionState, Piece, Sessions, Steps, rows_of};
+use boxbox_store::{Archive, ArchiveBlock, FrameRun, Leagues, Lease, PartitionState, Piece, Sessions, Steps, rows_of};
 use bytes::{Bytes, BytesMut};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -31,8 +31,8 @@ use crate::records::Input;
 const RECORDS_A_BLOCK: usize = 1_000;
 
 /// A results store as a processor and as a reader see it.
-pub trait ResultsStore: Steps + Sessions {}
-impl<T: Steps + Sessions> ResultsStore for T {}
+pub trait ResultsStore: Steps + Sessions + Leagues {}
+impl<T: Steps + Sessions + Leagues> ResultsStore for T {}
 
 /// Where results and frames are kept, and a log can be.
 pub struct Profile {
@@ -188,7 +188,7 @@ impl Profile {
         let config = Config { local_tenant: input.tenant(), ..Config::default() };
         let key = SigningKey::generate().unwrap();
         let (authority, watching) = tokio::sync::watch::channel(Arc::new(Authority::new([key.public()], [])));
-        let stores = Stores { sessions: self.results.clone(), archive: self.archive.clone() };
+        let stores = Stores { sessions: self.results.clone(), leagues: self.results.clone(), archive: self.archive.clone() };
         let api = Api::bind(config, Some(stores), None, watching, vec![], None).await.unwrap();
         let (base, stop) = (format!("http://{}", api.local_addr()), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));

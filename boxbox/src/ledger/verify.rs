@@ -1,0 +1,163 @@
+//! `ledger verify`: the chain of hashes, and everything that is stored beside it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail, ensure};
+use boxbox_race::league::{self, Act, DocKind, Published, Scope, StoredRevision};
+use boxbox_schemas::TenantId;
+use boxbox_schemas::league::{Digest, LeagueId, RevisionInfo, RevisionOf};
+use boxbox_store::{Leagues, check_ledger};
+
+use super::{AT_ONCE, Place};
+use crate::show::report::line;
+
+/// Most findings that are printed of a league.
+const SHOWN_MAX: usize = 20;
+
+/// `ledger verify`
+pub async fn verify(place: &Place, league: Option<LeagueId>) -> anyhow::Result<()> {
+    let (store, _folder) = place.open(false).await?;
+    let tenant = &place.tenant;
+    let leagues = match league {
+        Some(league) => {
+            ensure!(store.head(tenant, &league).await?.is_some(), "tenant {tenant} has no league {league}");
+            vec![league]
+        }
+        None => all(&*store, tenant).await?,
+    };
+    let mut wrong = 0;
+    for league in &leagues {
+        let found = one(&*store, tenant, league).await.with_context(|| format!("league {league} cannot be checked"))?;
+        wrong += usize::from(!found.is_empty());
+        found.iter().take(SHOWN_MAX).for_each(|finding| line(&format!("{league}: {finding}")));
+        if found.len() > SHOWN_MAX {
+            line(&format!("{league}: and {} more", found.len() - SHOWN_MAX));
+        }
+    }
+    if wrong > 0 {
+        bail!("{wrong} of {} leagues are not what was written", leagues.len());
+    }
+    line(&format!("{} leagues are as they were written", leagues.len()));
+    Ok(())
+}
+
+async fn all(store: &dyn Leagues, tenant: &TenantId) -> anyhow::Result<Vec<LeagueId>> {
+    let mut leagues: Vec<LeagueId> = vec![];
+    loop {
+        let page = store.leagues(tenant, leagues.last(), AT_ONCE).await?;
+        if page.is_empty() {
+            return Ok(leagues);
+        }
+        leagues.extend(page.into_iter().map(|(id, _)| id));
+    }
+}
+
+/// What is wrong with a league.
+async fn one(store: &dyn Leagues, tenant: &TenantId, id: &LeagueId) -> anyhow::Result<Vec<String>> {
+    let mut found = vec![];
+    let head = match check_ledger(store, tenant, id).await? {
+        Ok(head) => head,
+        Err(fault) => {
+            found.push(fault.to_string());
+            // Acts that cannot be believed say nothing about the rest.
+            return Ok(found);
+        }
+    };
+    let mut acts: Vec<(u64, Act)> = vec![];
+    while acts.last().map_or(0, |(seq, _)| *seq) < head.seq {
+        let rows = store.acts(tenant, id, acts.last().map_or(0, |(seq, _)| *seq), AT_ONCE).await?;
+        ensure!(!rows.is_empty(), "the ledger became shorter while it was read");
+        for row in rows {
+            let act = Act::parse(&row.body).with_context(|| format!("act {} cannot be read by this version", row.seq))?;
+            if act.kind() != row.kind {
+                found.push(format!("act {}: its kind is {}, and its body says {}", row.seq, row.kind, act.kind()));
+            }
+            acts.push((row.seq, act));
+        }
+    }
+    let docs = docs(store, tenant, id, &mut found).await?;
+    let revisions = revisions(store, tenant, id, &acts, &mut found).await?;
+    facts(store, tenant, id, &acts, &mut found).await?;
+    found.extend(league::verify(acts.iter().map(|(seq, act)| (*seq, act)), &docs, &revisions).iter().map(ToString::to_string));
+    Ok(found)
+}
+
+async fn docs(store: &dyn Leagues, tenant: &TenantId, id: &LeagueId, found: &mut Vec<String>) -> anyhow::Result<Vec<league::Doc>> {
+    let (mut docs, mut after): (Vec<league::Doc>, Option<(String, String)>) = (vec![], None);
+    loop {
+        let page = store.docs(tenant, id, after.as_ref().map(|(kind, id)| (kind.as_str(), id.as_str())), AT_ONCE).await?;
+        let Some(last) = page.last() else { return Ok(docs) };
+        after = Some((last.kind.clone(), last.id.clone()));
+        for doc in page {
+            let kind = serde_json::from_value::<DocKind>(doc.kind.clone().into());
+            match (kind, serde_json::from_str(&doc.body)) {
+                (Ok(kind), Ok(body)) => docs.push(league::Doc { kind, id: doc.id, seq: doc.seq, body }),
+                _ => found.push(format!("{} {}: no act made it, or it is no JSON", doc.kind, doc.id)),
+            }
+        }
+    }
+}
+
+fn scope(of: &RevisionOf) -> Option<Scope> {
+    match of.kind.as_str() {
+        "session" => of.id.parse().ok().map(Scope::Session),
+        "championship" => of.id.parse().ok().map(Scope::Championship),
+        _ => None,
+    }
+}
+
+async fn revisions(
+    store: &dyn Leagues,
+    tenant: &TenantId,
+    id: &LeagueId,
+    acts: &[(u64, Act)],
+    found: &mut Vec<String>,
+) -> anyhow::Result<Vec<StoredRevision>> {
+    let published: BTreeMap<(Scope, u32), &Published> =
+        acts.iter().filter_map(|(_, act)| if let Act::Published(of) = act { Some(((of.scope, of.revision), of)) } else { None }).collect();
+    let (mut out, mut after): (Vec<StoredRevision>, Option<(RevisionOf, u32)>) = (vec![], None);
+    loop {
+        let page = store.revisions(tenant, id, after.as_ref().map(|(of, number)| (of, *number)), AT_ONCE).await?;
+        let Some(last) = page.last() else { return Ok(out) };
+        after = Some((last.of.clone(), last.number));
+        for info in page {
+            let (name, number) = (format!("revision {} of {} {}", info.number, info.of.kind, info.of.id), info.number);
+            let Some(scope) = scope(&info.of) else {
+                found.push(format!("{name}: no act published it"));
+                continue;
+            };
+            if published.get(&(scope, number)).is_some_and(|of| !agrees(&info, of)) {
+                found.push(format!("{name}: its state, digests, act or reason are not those of the act that published it"));
+            }
+            let body = store.revision(tenant, id, &info.of, Some(number)).await?.map(|of| of.body).unwrap_or_default();
+            out.push(StoredRevision { scope, revision: number, body });
+        }
+    }
+}
+
+/// Whether what a revision says about itself is what its act says.
+fn agrees(info: &RevisionInfo, of: &Published) -> bool {
+    let state = serde_json::to_value(of.state).ok();
+    let same = |stored: &Digest, act: league::Digest| stored.0 == act.0;
+    state.as_ref().and_then(|state| state.as_str()) == Some(&info.state)
+        && same(&info.digest, of.digest)
+        && same(&info.facts, of.facts)
+        && same(&info.rules, of.rules)
+        && info.seq == of.seq
+        && info.reason.map(|reason| reason.0) == of.reason.map(|reason| reason.0)
+}
+
+/// The facts that acts name are there and are what they were.
+async fn facts(store: &dyn Leagues, tenant: &TenantId, id: &LeagueId, acts: &[(u64, Act)], found: &mut Vec<String>) -> anyhow::Result<()> {
+    for (seq, act) in acts {
+        let Act::FactsChanged(changed) = act else { continue };
+        match store.facts(tenant, id, &Digest(changed.facts.0)).await? {
+            None => found.push(format!("the facts of act {seq} are missing")),
+            Some(stored) if league::Digest::of(stored.body.as_bytes()) != changed.facts => {
+                found.push(format!("the facts of act {seq} are not what was driven then: their digest differs"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

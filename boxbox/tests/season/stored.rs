@@ -1,0 +1,77 @@
+//! The ledger in the store, after the season: checked, moved, changed by hand.
+
+use serde_json::Value;
+
+use crate::common::boxbox;
+use crate::common::place::Place;
+use crate::rest::Rest;
+use crate::{LEAGUE, ran, run};
+
+/// The store itself: verified, exported and imported elsewhere with the same digests, and a row that is changed by hand is found.
+pub(crate) fn ledger_of(place: &Place, tables: &[Value]) {
+    let data = place.data();
+    let stores = place.engines().map(|engines| engines.store_args()).unwrap_or_default();
+    let at: Vec<&str> = ["--data", data.to_str().unwrap()].into_iter().chain(stores.iter().map(String::as_str)).collect();
+    assert!(ran(&[&["ledger", "verify"][..], &at].concat()).contains("as they were written"));
+    let exported = boxbox(&[&["ledger", "export", LEAGUE, "--with-texts"][..], &at].concat()).output().unwrap();
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let file = place.folder().join("gt.ndjson");
+    std::fs::write(&file, &exported.stdout).unwrap();
+
+    let other = Place::embedded();
+    let (other_data, file) = (other.data(), file.to_str().unwrap().to_owned());
+    let there = ["--data", other_data.to_str().unwrap()];
+    let import = [&["ledger", "import", LEAGUE, &file][..], &there].concat();
+    ran(&import);
+    // Again, it is a continuation with nothing new.
+    assert!(ran(&import).contains("0 of them new"));
+    ran(&[&["ledger", "verify", LEAGUE][..], &there].concat());
+    let again = boxbox(&[&["ledger", "export", LEAGUE, "--with-texts"][..], &there].concat()).output().unwrap();
+    assert!(exported.stdout == again.stdout, "an import is exported as it was");
+    let server = other.up();
+    let rest = Rest { server: &server, league: LEAGUE };
+    for table in tables {
+        let id = table["table"]["championship"].as_str().unwrap();
+        assert_eq!(&rest.get(&format!("/championships/{id}/table?why=1")), table);
+        assert_eq!(rest.get(&format!("/championships/{id}/preview"))["digest"], table["digest"]);
+    }
+    assert!(server.terminate().success());
+    by_hand(&other);
+}
+
+/// Changes a row of each table in the file of results.
+fn by_hand(place: &Place) {
+    use sqlx::Connection as _;
+    let file = place.data().join("results.db");
+    let verify = || {
+        let data = place.data();
+        run(&["ledger", "verify", "--data", data.to_str().unwrap()])
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sql = |statement: &str| {
+        runtime.block_on(async {
+            let mut c = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut c).await.unwrap();
+            c.close().await.unwrap();
+        });
+    };
+    assert!(verify().0);
+    let before = std::fs::read(&file).unwrap();
+    for (change, found) in [
+        ("UPDATE league_docs SET body = replace(body, '5000000', '1000000') WHERE kind = 'penalty' AND id = 'slow-down'", "enalty"),
+        ("DELETE FROM league_docs WHERE kind = 'penalty' AND id = 'out'", "enalty"),
+        (
+            "DROP TRIGGER league_ledger_update; UPDATE league_ledger SET body = replace(body, '5000000', '1000000') WHERE kind = 'penalty_given'",
+            "act ",
+        ),
+        ("DROP TRIGGER league_ledger_delete; DELETE FROM league_ledger WHERE seq = (SELECT max(seq) FROM league_ledger)", "act "),
+        ("DROP TRIGGER league_revisions_update; UPDATE league_revisions SET state = 'official'", "revision "),
+        ("DROP TRIGGER league_facts_delete; DELETE FROM league_facts", "facts "),
+    ] {
+        sql(change);
+        let (well, said) = verify();
+        assert!(!well && said.contains(found), "{change}: {said}");
+        std::fs::write(&file, &before).unwrap();
+        assert!(verify().0);
+    }
+}
