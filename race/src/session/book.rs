@@ -9,20 +9,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::limits::{CAR_LAPS_PER_MINUTE, LAP_BYTES, ROW_BYTES};
-use boxbox_schemas::results::{About, AnyRow, Conflict, Lap, Silenced, Step, Tags};
-use boxbox_schemas::{DriverId, EntryId, SessionId};
+use boxbox_schemas::results::{AnyRow, Conflict, Lap, Silenced, Step, Tags};
+use boxbox_schemas::{EntryId, SessionId};
 
 use super::choice::{choose, cost};
+use super::chosen::{Chosen, revised};
 use super::coverage::Coverage;
 use super::credible::{Covers, Credible, StreamId};
 use super::description::{Lengths, Named};
 use super::facts::{FactChanges, FactId, Facts, LapId, StreamTimeline, fact_id};
+use super::owners::{Owner, Owners, Ownership};
 use super::rows::{Rows, with_owner};
 use super::staged::Staged;
 use crate::stream::Fact;
-
-/// New coverage may contradict laps that ended this long before it, µs: a client tells a lap a moment after its end.
-const LOOK_BACK_US: i64 = 2_000_000;
 
 /// What a stored session knows beside facts and laps, by which its laps were chosen.
 #[derive(Default)]
@@ -35,18 +34,6 @@ pub struct Known<'a> {
     pub lengths: Lengths,
     /// In which slots clients say that there are cars.
     pub named: Named,
-}
-
-/// Cars that other clients see and whose driver has a stream too. Key: the entry under which other clients see the car.
-pub type Owners = BTreeMap<EntryId, Owner>;
-
-/// Who a car belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Owner {
-    /// Who drives it.
-    pub driver: DriverId,
-    /// Who competes in it.
-    pub entry: EntryId,
 }
 
 /// Counts of what a set of changes did.
@@ -85,21 +72,12 @@ struct AboutLap<'a> {
 #[derive(Default)]
 pub struct Book {
     facts: Facts,
-    laps: BTreeMap<LapId, Lap>,
+    chosen: Chosen,
     rows: Rows,
-    owners: Owners,
-    /// For each owner's entry, the entries under which other clients see its car.
-    seen: BTreeMap<EntryId, BTreeSet<EntryId>>,
+    owners: Ownership,
     closed: bool,
     credible: Credible,
-    /// Chosen laps that others may contradict, by when they ended: those that others saw, and those of teams.
-    questioned: BTreeMap<i64, BTreeSet<LapId>>,
-    /// Laps that some clients tell otherwise than they were chosen, and whose clients.
-    against: BTreeMap<LapId, BTreeSet<DriverId>>,
-    /// How many laps of an entry each driver tells otherwise.
-    against_count: BTreeMap<(EntryId, DriverId), u32>,
     changed_facts: BTreeSet<FactId>,
-    changed_laps: BTreeSet<LapId>,
 }
 
 impl Book {
@@ -111,7 +89,7 @@ impl Book {
 
     /// Restore a chosen lap from a store.
     pub fn restore_lap(&mut self, lap: Lap) {
-        self.laps.insert((lap.entry, lap.number), lap);
+        self.chosen.restore(lap);
     }
 
     /// Restore a row of any kind from a store.
@@ -127,15 +105,12 @@ impl Book {
         self.credible.silence(known.silenced);
         self.credible.set_lengths(known.lengths.clone());
         self.credible.set_named(known.named.clone());
-        self.index_owners(owners);
+        self.owners = Ownership::new(owners);
         self.closed = closed;
-        for (id, lap) in self.laps.iter().filter(|(_, lap)| questionable(lap)) {
-            self.questioned.entry(lap.end_us).or_default().insert(*id);
-        }
         let nothing = FactChanges::new();
         for id in self.all_laps() {
-            let against = self.credible.against(&self.about(&nothing, id).facts, self.laps.get(&id));
-            self.set_against(id, against);
+            let against = self.credible.against(&self.about(&nothing, id).facts, self.chosen.get(id));
+            self.chosen.set_against(id, against);
         }
     }
 
@@ -160,7 +135,7 @@ impl Book {
     fn stage_lap(&self, staged: &mut Staged, mut lap: Lap) {
         let key @ (id, who) = fact_id(&lap);
         let before = self.facts.get(&staged.facts, &key);
-        let before = before.map(|before| (self.owner_of(before).entry, before.superseded.then_some(before.revision), *before == lap));
+        let before = before.map(|before| (self.owners.of(before).entry, before.superseded.then_some(before.revision), *before == lap));
         staged.work += 1;
         if before.is_none() && staged.room.is_some() {
             if self.facts.in_the_minute_of(&staged.facts, &lap) >= CAR_LAPS_PER_MINUTE {
@@ -184,7 +159,7 @@ impl Book {
                 (lap.superseded, lap.revision) = (true, revision);
             }
         }
-        staged.to_choose.insert((self.owner_of(&lap).entry, id.1));
+        staged.to_choose.insert((self.owners.of(&lap).entry, id.1));
         staged.put(id, who, lap);
     }
 
@@ -207,10 +182,10 @@ impl Book {
         staged.work += work;
         for (id, who) in undone {
             let Some(mut fact) = self.facts.get(&staged.facts, &(id, who)).cloned() else { continue };
-            let chosen = (self.owner_of(&fact).entry, id.1);
+            let chosen = (self.owners.of(&fact).entry, id.1);
             fact.superseded = true;
             // Keeps the revision that the lap has reached: if the lap is withdrawn now and chosen again later, its revision must rise.
-            fact.revision = self.laps.get(&chosen).map_or(fact.revision, |l| l.revision);
+            fact.revision = self.chosen.get(chosen).map_or(fact.revision, |l| l.revision);
             staged.to_choose.insert(chosen);
             staged.put(id, who, fact);
         }
@@ -219,17 +194,17 @@ impl Book {
 
     /// Choose again for each of `laps`, which are given by their owner's entry.
     fn stage_choice(&self, staged: &mut Staged, mut laps: BTreeSet<LapId>) {
-        let joined = |id: &LapId| self.laps.get(id).is_some_and(|l| l.tags.has(Tags::JOINED));
+        let joined = |id: &LapId| self.chosen.get(*id).is_some_and(|l| l.tags.has(Tags::JOINED));
         let behind: Vec<LapId> = laps.iter().map(|id| (id.0, id.1.saturating_add(1))).filter(joined).collect();
         laps.extend(behind);
         for id in laps {
             let AboutLap { facts, reached, looked_at } = self.about(&staged.facts, id);
             staged.work += looked_at + cost(&facts);
-            let before = self.laps.get(&id);
+            let before = self.chosen.get(id);
             let chosen = choose(self.credible.counting(&facts, id.0).into_iter());
-            let after = chosen.map(|lap| revised(self.begun(&staged.chosen, self.as_owners(&lap)), before, reached));
+            let after = chosen.map(|lap| revised(self.begun(&staged.chosen, self.owners.owned(&lap)), before, reached));
             let against = self.credible.against(&facts, after.as_ref());
-            if against != self.against.get(&id).cloned().unwrap_or_default() {
+            if against != self.chosen.against(id).cloned().unwrap_or_default() {
                 staged.against.push((id, against));
             }
             if after.as_ref() != before {
@@ -240,11 +215,10 @@ impl Book {
 
     /// What is told of a lap, which is given by its owner's entry, as `changes` leave it.
     fn about<'a>(&'a self, changes: &'a FactChanges, id: LapId) -> AboutLap<'a> {
-        let others = self.seen.get(&id.0).into_iter().flatten().copied().filter(|seen_as| *seen_as != id.0);
         let mut about = AboutLap { facts: vec![], reached: 0, looked_at: 0 };
-        for entry in std::iter::once(id.0).chain(others) {
+        for entry in self.owners.kept_under(id.0) {
             let of_entry = self.facts.about(changes, (entry, id.1));
-            about.facts.extend(of_entry.filter(|f| self.owner_of(f).entry == id.0));
+            about.facts.extend(of_entry.filter(|f| self.owners.of(f).entry == id.0));
             let (own, field) = (entry == id.0, self.entry(entry) == id.0);
             about.reached = about.reached.max(self.facts.reached(changes, (entry, id.1), own, field));
             about.looked_at += 1;
@@ -257,11 +231,7 @@ impl Book {
         let laps: BTreeSet<LapId> = match self.credible.cover(id, entry, coverage) {
             _ if self.closed => return Applied::default(),
             Covers::Nothing => return Applied::default(),
-            // A lap is contradicted a moment after its end only.
-            Covers::More(from_us, until_us) => {
-                let ended = self.questioned.range(from_us.saturating_sub(LOOK_BACK_US)..=until_us);
-                ended.flat_map(|(_, laps)| laps).copied().collect()
-            }
+            Covers::More(from_us, until_us) => self.chosen.questioned(from_us, until_us).collect(),
             Covers::Anew(entries) => self.laps_of(entries),
         };
         self.choose_again(laps)
@@ -321,7 +291,7 @@ impl Book {
     fn laps_of(&self, entries: BTreeSet<EntryId>) -> BTreeSet<LapId> {
         let mut laps = BTreeSet::new();
         for entry in entries {
-            for seen_as in std::iter::once(entry).chain(self.seen.get(&entry).into_iter().flatten().copied()) {
+            for seen_as in self.owners.kept_under(entry) {
                 laps.extend(self.facts.numbers(seen_as).flat_map(|number| [(seen_as, number), (self.entry(seen_as), number)]));
             }
         }
@@ -331,29 +301,12 @@ impl Book {
     /// All laps, by the entries under which facts about them are kept and by their owners' entries.
     fn all_laps(&self) -> BTreeSet<LapId> {
         let known = self.facts.laps().flat_map(|id| [id, (self.entry(id.0), id.1)]);
-        known.chain(self.laps.keys().copied()).collect()
-    }
-
-    fn set_against(&mut self, id: LapId, against: BTreeSet<DriverId>) {
-        let before = if against.is_empty() { self.against.remove(&id) } else { self.against.insert(id, against.clone()) };
-        for driver in against {
-            *self.against_count.entry((id.0, driver)).or_default() += 1;
-        }
-        for driver in before.into_iter().flatten() {
-            let Some(count) = self.against_count.get_mut(&(id.0, driver)) else { continue };
-            *count -= 1;
-            if *count == 0 {
-                self.against_count.remove(&(id.0, driver));
-            }
-        }
+        known.chain(self.chosen.ids()).collect()
     }
 
     /// Which drivers tell laps of which entries otherwise than they count.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
-        self.against_count.iter().filter_map(|((entry, driver), count)| {
-            let conflict = Conflict::of(About::Lap, entry.as_str(), None, std::iter::once(*driver), std::iter::empty())?;
-            Some(Conflict { entry: Some(*entry), count: *count, ..conflict })
-        })
+        self.chosen.conflicts()
     }
 
     /// A lap whose beginning no client saw began where the entry's lap before ended, if that is known (`lap.join`).
@@ -364,36 +317,20 @@ impl Book {
         let before = (lap.entry, lap.number.saturating_sub(1));
         // Laps are chosen in the order of their keys.
         let staged = chosen.binary_search_by_key(&before, |(id, _)| *id).ok().map(|place| chosen[place].1.as_ref());
-        match staged.unwrap_or_else(|| self.laps.get(&before)) {
+        match staged.unwrap_or_else(|| self.chosen.get(before)) {
             Some(before) if before.end_us < lap.end_us => lap.starting_at(before.end_us),
             _ => lap,
         }
     }
 
-    /// Who the fact's car belongs to. A car that no stream claims gets the entry as its driver, not the driver of the client that saw
-    /// it (`seen.owner`).
-    fn owner_of(&self, fact: &Lap) -> Owner {
-        let Lap { entry, driver, .. } = *fact;
-        if !fact.tags.has(Tags::FIELD) {
-            return Owner { driver, entry };
-        }
-        self.owners.get(&entry).copied().unwrap_or(Owner { driver: DriverId(entry.0), entry })
-    }
-
-    /// The fact with its owner as driver and entry.
-    fn as_owners(&self, fact: &Lap) -> Lap {
-        let Owner { driver, entry } = self.owner_of(fact);
-        Lap { driver, entry, ..fact.clone() }
-    }
-
     /// Cars that other clients see have other owners, or none, from now on: their laps are chosen again.
     pub fn set_owners(&mut self, changed: impl IntoIterator<Item = (EntryId, Option<Owner>)>) -> Moved {
-        let changed = changed.into_iter().filter(|(seen_as, owner)| self.owners.get(seen_as) != owner.as_ref());
+        let changed = changed.into_iter().filter(|(seen_as, owner)| self.owners.get(*seen_as) != *owner);
         let changed: BTreeMap<EntryId, Option<Owner>> = changed.collect();
         let moved: BTreeSet<EntryId> = changed.keys().copied().collect();
         let mut laps = self.owned_laps(&moved);
         for (seen_as, owner) in changed {
-            self.set_owner(seen_as, owner);
+            self.owners.set(seen_as, owner);
         }
         if self.closed || moved.is_empty() {
             return Moved { entries: moved, ..Moved::default() };
@@ -407,22 +344,9 @@ impl Book {
         Moved { entries: moved, applied: Applied { work: work + applied.work, ..applied } }
     }
 
-    fn set_owner(&mut self, seen_as: EntryId, owner: Option<Owner>) {
-        let before = match owner {
-            Some(owner) => self.owners.insert(seen_as, owner),
-            None => self.owners.remove(&seen_as),
-        };
-        if let Some(seen) = before.and_then(|before| self.seen.get_mut(&before.entry)) {
-            seen.remove(&seen_as);
-        }
-        if let Some(owner) = owner {
-            self.seen.entry(owner.entry).or_default().insert(seen_as);
-        }
-    }
-
     /// The entry of the car that other clients see as `seen_as`.
     pub fn entry(&self, seen_as: EntryId) -> EntryId {
-        self.owners.get(&seen_as).map_or(seen_as, |owner| owner.entry)
+        self.owners.entry(seen_as)
     }
 
     /// The laps whose facts are kept under one of `entries`, by their owner's entry.
@@ -432,14 +356,6 @@ impl Book {
             self.facts.numbers(*entry).map(move |number| (owner, number))
         };
         entries.iter().flat_map(of_entry).collect()
-    }
-
-    fn index_owners(&mut self, owners: Owners) {
-        self.seen.clear();
-        for (seen_as, owner) in &owners {
-            self.seen.entry(owner.entry).or_default().insert(*seen_as);
-        }
-        self.owners = owners;
     }
 
     /// The session is closed: facts that come from now on are late (`session.late`).
@@ -467,31 +383,14 @@ impl Book {
             facts.into_values().for_each(|fact| self.facts.put(fact));
         }
         for (id, against) in staged.against {
-            self.set_against(id, against);
+            self.chosen.set_against(id, against);
         }
         for (id, chosen) in staged.chosen {
-            self.changed_laps.insert(id);
-            if let Some(before) = self.laps.get(&id)
-                && let Some(of_time) = self.questioned.get_mut(&before.end_us)
-            {
-                of_time.remove(&id);
-                if of_time.is_empty() {
-                    self.questioned.remove(&before.end_us);
-                }
+            match &chosen {
+                Some(_) => applied.laps += 1,
+                None => applied.withdrawn += 1,
             }
-            match chosen {
-                Some(lap) => {
-                    applied.laps += 1;
-                    if questionable(&lap) {
-                        self.questioned.entry(lap.end_us).or_default().insert(id);
-                    }
-                    self.laps.insert(id, lap);
-                }
-                None => {
-                    applied.withdrawn += 1;
-                    self.laps.remove(&id);
-                }
-            }
+            self.chosen.set(id, chosen);
         }
         self.rows.apply(staged.rows);
         if !self.closed && !told.is_empty() {
@@ -505,32 +404,19 @@ impl Book {
 
     /// Whether a lap or a row has changed since the last step.
     pub fn has_news(&self) -> bool {
-        !self.changed_laps.is_empty() || self.rows.has_changed()
+        self.chosen.has_changed() || self.rows.has_changed()
     }
 
     /// Put everything that has changed since the last step into `step`.
     pub fn drain(&mut self, session: SessionId, step: &mut Step) {
         let facts = std::mem::take(&mut self.changed_facts);
         step.facts.extend(facts.iter().filter_map(|(id, who)| self.facts.stored(id, who)).cloned());
-        for id in std::mem::take(&mut self.changed_laps) {
-            match self.laps.get(&id) {
+        for id in self.chosen.take_changed() {
+            match self.chosen.get(id) {
                 Some(lap) => step.laps.push(lap.clone()),
                 None => step.withdrawn.push((session, id.0, id.1)),
             }
         }
         step.rows.extend(self.rows.drain());
     }
-}
-
-/// `lap` with its revision: that of `before` if nothing else has changed, else one more than the highest so far (`choice.revision`), which
-/// is that of `before`, or `reached` by facts that were undone.
-fn revised(lap: Lap, before: Option<&Lap>, reached: u32) -> Lap {
-    let same = before.filter(|b| Lap { revision: b.revision, ..lap.clone() } == **b);
-    let revision = same.map_or(before.map_or(reached, |b| b.revision) + 1, |b| b.revision);
-    Lap { revision, ..lap }
-}
-
-/// Whether others may contradict a lap: its own client, if they told it; those of the same team.
-fn questionable(lap: &Lap) -> bool {
-    lap.tags.has(Tags::FIELD) || lap.entry.0 != lap.driver.0
 }

@@ -2,18 +2,21 @@
 
 mod book;
 mod choice;
+mod chosen;
 mod coverage;
 mod credible;
 mod described;
 mod description;
 mod facts;
+mod owners;
 mod rows;
 mod staged;
 
-pub use book::{Applied, Book, Known, Moved, Owner, Owners};
+pub use book::{Applied, Book, Known, Moved};
 pub use choice::choose;
 pub use coverage::Coverage;
 pub use credible::StreamId;
 pub use described::{COVERAGE_SLOT, DESCRIBED_SLOTS, Described};
 pub use description::{Lengths, Merged, Named, Told, merged};
+pub use owners::{Owner, Owners};
 pub use staged::Staged;

@@ -135,6 +135,11 @@ impl Race {
         }
     }
 
+    /// Which of its drivers drives each car at `t`.
+    pub(super) fn drivers_at(&self, t: f64) -> impl Iterator<Item = usize> + '_ {
+        self.cars.iter().map(move |car| car.driver_at(t))
+    }
+
     /// The flags and lights that the drivers of `car` see at `t`.
     pub(super) fn flags(&self, car: &Car, t: f64) -> Flags {
         let mut flags = Flags(0);

@@ -58,6 +58,8 @@ pub struct Script<'a> {
     piece: usize,
     tick: u32,
     driver: usize,
+    /// The drivers of all cars as the client told them last.
+    told: Vec<usize>,
     connected: bool,
     latch: Latch,
     next: std::collections::VecDeque<Action>,
@@ -78,11 +80,14 @@ impl Race {
             piece: 0,
             tick: tick_from(us(self.cars[car].pieces[0].from_s)),
             driver: 0,
+            told: vec![],
             connected: true,
             latch: Latch::default(),
-            next: [Action::Meta(self.meta_at(car, begins_s))].into(),
+            next: [].into(),
             ended: false,
         };
+        let meta = script.describe(begins_s);
+        script.next.push_back(meta);
         script.begin_at(begins_s);
         script
     }
@@ -116,6 +121,12 @@ impl Script<'_> {
     pub fn with_field(mut self, rate_hz: u32) -> Self {
         self.field_every = Some((TICK_HZ / rate_hz.clamp(1, TICK_HZ)).max(1));
         self
+    }
+
+    /// The session as the client describes it at `t`.
+    fn describe(&mut self, t: f64) -> Action {
+        self.told = self.race.drivers_at(t).collect();
+        Action::Meta(self.race.meta_at(self.index, t))
     }
 
     /// Begin at `t`, with the driver of then.
@@ -165,7 +176,7 @@ impl Script<'_> {
         if driver != self.driver {
             self.driver = driver;
             self.latch = Latch::default();
-            let meta = Action::Meta(self.race.meta_at(self.index, t));
+            let meta = self.describe(t);
             self.next.extend([Action::Driver(driver), meta, Action::Event(EventCode::DRIVER_SWAP, self.tick, shown_us(car, self.tick))]);
         }
         let view = View { race: self.race, car, piece };
@@ -178,6 +189,11 @@ impl Script<'_> {
         }
         if self.tick.is_multiple_of(TICK_HZ) {
             self.next.push_back(Action::Slow(view.slow(self.tick)));
+            if self.race.drivers_at(t).ne(self.told.iter().copied()) {
+                // A simulator tells all clients of a session who drives each car.
+                let meta = self.describe(t);
+                self.next.push_back(meta);
+            }
         }
         if self.field_every.is_some_and(|every| self.tick.is_multiple_of(every)) {
             self.next.extend(self.race.others(self.index, self.tick).map(Action::Field));
@@ -195,7 +211,8 @@ impl Script<'_> {
             match (connected, gone) {
                 (true, _) if restarted => {
                     self.latch = Latch::default();
-                    self.next.extend([Action::Restart, Action::Meta(self.race.meta_at(self.index, t))]);
+                    let meta = self.describe(t);
+                    self.next.extend([Action::Restart, meta]);
                 }
                 (true, _) => self.next.push_back(Action::Reconnect),
                 (false, false) => self.next.push_back(Action::Disconnect),
