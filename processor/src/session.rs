@@ -19,6 +19,7 @@
 
 mod bounds;
 mod claims;
+mod contradictions;
 mod judge;
 mod stream;
 
@@ -37,7 +38,7 @@ use boxbox_race::session::{Book, Known, Staged};
 use boxbox_race::stream::{Car, Output};
 
 use self::claims::Claims;
-use self::judge::Contradictions;
+use self::contradictions::Contradictions;
 use self::stream::{Stream, StreamId};
 use crate::account::Charged;
 use crate::admit::{Arrival, Verdict, account, admit};

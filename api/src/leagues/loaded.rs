@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use boxbox_race::league::{Digest, DocKind, Facts, League, SeasonSlug, SessionResult, SessionSlug, Table, results, tables};
-use boxbox_schemas::league::{Head, LeagueId};
+use boxbox_schemas::league::{self as stored, Head, LeagueId};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::names::Names;
+use super::names::{NAMED, Names};
 
 /// Bytes of answers that are kept for one league.
 const ANSWERS_MAX_BYTES: usize = 4 << 20;
@@ -71,6 +71,20 @@ impl Loaded {
     /// The things of one kind, in order of ids.
     pub(crate) fn docs_of(&self, kind: DocKind) -> impl Iterator<Item = (&str, &Value)> {
         self.docs().range((kind, String::new())..).take_while(move |((of, _), _)| *of == kind).map(|((_, id), body)| (id.as_str(), body))
+    }
+
+    /// The ids of the texts that are names, and what each names.
+    pub(super) fn names_wanted(&self) -> BTreeMap<stored::Digest, Vec<(DocKind, String)>> {
+        let mut wanted: BTreeMap<stored::Digest, Vec<(DocKind, String)>> = BTreeMap::new();
+        for kind in NAMED {
+            for (id, body) in self.docs_of(kind) {
+                let erased = body["erased"] == true;
+                if let Some(text) = body["name"].as_str().filter(|_| !erased).and_then(|text| text.parse().ok()) {
+                    wanted.entry(text).or_default().push((kind, id.to_owned()));
+                }
+            }
+        }
+        wanted
     }
 
     /// One thing.

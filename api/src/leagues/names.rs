@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use boxbox_race::league::DocKind;
-use boxbox_schemas::league::Digest;
 use serde_json::{Map, Value};
 
-use super::loaded::Loaded;
-
 /// Kinds of things that have names.
-const NAMED: [DocKind; 8] =
+pub(super) const NAMED: [DocKind; 8] =
     [DocKind::League, DocKind::Series, DocKind::Season, DocKind::Class, DocKind::Event, DocKind::Championship, DocKind::Person, DocKind::Team];
 
 /// Names by kind and id.
@@ -17,20 +14,6 @@ const NAMED: [DocKind; 8] =
 pub(crate) struct Names(BTreeMap<(DocKind, String), String>);
 
 impl Names {
-    /// The ids of the texts that are names, and what each names.
-    pub(super) fn wanted(loaded: &Loaded) -> BTreeMap<Digest, Vec<(DocKind, String)>> {
-        let mut wanted: BTreeMap<Digest, Vec<(DocKind, String)>> = BTreeMap::new();
-        for kind in NAMED {
-            for (id, body) in loaded.docs_of(kind) {
-                let erased = body["erased"] == true;
-                if let Some(text) = body["name"].as_str().filter(|_| !erased).and_then(|text| text.parse().ok()) {
-                    wanted.entry(text).or_default().push((kind, id.to_owned()));
-                }
-            }
-        }
-        wanted
-    }
-
     /// Takes a name.
     pub(super) fn add(&mut self, of: &(DocKind, String), text: &str) {
         self.0.insert(of.clone(), text.to_owned());

@@ -17,7 +17,7 @@ impl LeagueService {
     /// The names of a league.
     pub(crate) async fn names(&self, tenant: &TenantId, loaded: &Loaded) -> Result<Arc<Names>, Problem> {
         let load = async {
-            let (wanted, mut names) = (Names::wanted(loaded), Names::default());
+            let (wanted, mut names) = (loaded.names_wanted(), Names::default());
             let ids: Vec<stored::Digest> = wanted.keys().copied().collect();
             for ids in ids.chunks(AT_ONCE as usize) {
                 // A page may end earlier, by its bytes; names are short.

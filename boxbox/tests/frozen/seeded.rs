@@ -45,6 +45,15 @@ impl Way {
     }
 }
 
+/// Whose changes of driver a client tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum News {
+    /// Those of all cars, as simulators do.
+    All,
+    /// Those of its own car, as when the state of version 1 was stored.
+    Own,
+}
+
 fn source(seed: u64) -> Source {
     Source { sim: Sim::SYNTHETIC, id: 1_000 + u128::from(seed), session_num: 0 }
 }
@@ -108,12 +117,22 @@ struct Clients {
     name: String,
     source: Source,
     hz: u32,
+    news: News,
 }
 
 /// The log of the race of `seed`.
 pub fn input(seed: u64) -> Input {
+    told(seed, News::All)
+}
+
+/// The log of the race of `seed` as it was when the state of version 1 was stored.
+pub fn input_of_version_1(seed: u64) -> Input {
+    told(seed, News::Own)
+}
+
+fn told(seed: u64, news: News) -> Input {
     let way = Way::of(seed);
-    let of = Clients { race: race(seed), name: name(seed), source: source(seed), hz: rate_hz(seed) };
+    let of = Clients { race: race(seed), name: name(seed), source: source(seed), hz: rate_hz(seed), news };
     let mut rng = Rng::with_seed(!seed);
     let mut clients: Vec<Vec<Timed>> = vec![];
     for car in 0..of.race.cars().len() {
@@ -142,7 +161,7 @@ pub fn input(seed: u64) -> Input {
     Input { name: name(seed), records, every: rng.usize(60..400), cuts: vec![] }
 }
 
-/// One race with everything that state is kept of for later: a flashback, a stop, a swap and a tow, seen by two others.
+/// One race of version 1 with everything that state is kept of for later: a flashback, a stop, a swap and a tow, seen by two others.
 pub fn eventful() -> Input {
     let spec = Spec { cars: 5, circuit: Circuit::new("Frozen Lake", 1_000.0, 5), distance: Distance::Laps(4), ..Spec::calm(1) }
         .with(1, 2, 0.5, What::Flashback { back_us: 5_000_000 })
@@ -150,7 +169,7 @@ pub fn eventful() -> Input {
         .with(3, 1, 0.5, What::Pit { fuel_l: 12.0, tyres: true })
         .with(4, 3, 0.4, What::Tow)
         .with(4, 1, 0.6, What::OffTrack);
-    let of = Clients { race: Race::new(&spec), name: "eventful".into(), source: source(0), hz: 20 };
+    let of = Clients { race: Race::new(&spec), name: "eventful".into(), source: source(0), hz: 20, news: News::Own };
     let clients: Vec<Vec<Timed>> = (1..5).flat_map(|car| of.senders(car, car < 3, 0)).map(Sender::sent).collect();
     let records = by_time(&clients).into_iter().map(|(_, record)| record).collect();
     Input { name: of.name, records, every: 300, cuts: vec![] }
@@ -170,6 +189,8 @@ impl Clients {
         };
         let mut senders: BTreeMap<DriverId, Sender> = BTreeMap::new();
         let (mut who, mut now_us) = (people[0].driver, 0);
+        // Whether the next description is about the client's own car.
+        let mut own = true;
         let script = self.race.script(car, self.hz);
         let script = if seen { script.with_field(FIELD_HZ) } else { script };
         for action in script {
@@ -179,7 +200,13 @@ impl Clients {
                 if let Some(before) = senders.get_mut(&who) {
                     before.end(EndReason::FINISHED);
                 }
-                who = people[index].driver;
+                (who, own) = (people[index].driver, true);
+                continue;
+            }
+            if let Action::Meta(_) = action
+                && !std::mem::take(&mut own)
+                && self.news == News::Own
+            {
                 continue;
             }
             let sender = senders.entry(who).or_insert_with(|| {
@@ -194,7 +221,10 @@ impl Clients {
                 Action::Field(frame) => sender.frame(Kind::FIELD, None, frame.sim_time_us, &archive(&frame)),
                 Action::Event(code, tick, us) => sender.event(code, tick, us),
                 Action::End(_, _, reason) => sender.end(reason),
-                Action::Restart => sender.begin(next_run(who), now_us),
+                Action::Restart => {
+                    own = true;
+                    sender.begin(next_run(who), now_us);
+                }
                 Action::Disconnect => sender.disconnect(),
                 Action::Reconnect => sender.reconnect(),
                 Action::Driver(_) => unreachable!("handled above"),

@@ -79,12 +79,13 @@ fn moments(input: &Input) -> Vec<(&'static str, usize)> {
 }
 
 /// Without what version 1 did not store, so that nothing can make it again of a race that was stopped: session states, how the car was at
-/// the ends of a visit, and each client's own description.
+/// the ends of a visit, each client's own description, and so what they tell against each other.
 fn as_version_1_knew_it(outcome: &Outcome) -> Outcome {
     let mut outcome = outcome.clone();
     outcome.states.clear();
     outcome.visits.iter_mut().for_each(|visit| visit.ends = PitEnds::default());
     (outcome.info.meta, outcome.info.meta_from, outcome.info.rules) = (None, None, 1);
+    outcome.info.conflicts = vec![];
     outcome
 }
 
@@ -140,7 +141,7 @@ fn results_of_version_1_are_gone_on_with() {
     drop(file);
     let (straight, resumed) = (Profile::memory(), runtime.block_on(Profile::sqlite_in(folder)));
     for (seed, _) in STOPPED {
-        let mut input = seeded::input(seed);
+        let mut input = seeded::input_of_version_1(seed);
         let (_, state) = runtime.block_on(resumed.load(&input));
         let behind = state.checkpoint.unwrap().offset as usize + 1;
         assert!((100..input.records.len() - 100).contains(&behind) && !state.streams.is_empty(), "{}: stopped behind {behind}", input.name);
@@ -215,7 +216,7 @@ fn write_the_state() {
     runtime.block_on(async {
         let results = SqliteResults::open(&path).await.unwrap();
         for (seed, share) in STOPPED {
-            let input = seeded::input(seed);
+            let input = seeded::input_of_version_1(seed);
             process(&results, &input, (input.records.len() as f64 * share) as usize).await;
         }
         results.close().await;

@@ -13,6 +13,7 @@ use boxbox_schemas::results::{About, CONFLICTS_MAX, Conflict, EXCLUSIONS_MAX, Re
 use boxbox_schemas::{DriverId, EntryId};
 
 use super::Session;
+use super::contradictions::Contradictions;
 use super::stream::{Stream, StreamId};
 use crate::counts::Counts;
 
@@ -20,19 +21,6 @@ use crate::counts::Counts;
 const STANDS_US: i64 = 10_000_000;
 /// So many descriptions that are asked about a claim are a unit of work.
 const ASKED_PER_WORK: u64 = 8;
-
-/// What the clients of a session tell against each other.
-#[derive(Default)]
-pub(super) struct Contradictions {
-    /// Of the description.
-    described: Vec<Conflict>,
-    /// The time that goes by may decide some of it.
-    described_open: bool,
-    /// Of claims to teams.
-    claims: Vec<Conflict>,
-    /// Of each driver who contradicts a claim, between which session times of the newest frame, µs, that changes nothing.
-    undecided: BTreeMap<DriverId, Range<i64>>,
-}
 
 impl Session {
     /// Process a `judged` record, received at `at_us`, Unix µs (E9e, `session.exclude`). A session that was closed on purpose, or is retired,

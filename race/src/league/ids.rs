@@ -278,3 +278,18 @@ fn is_date(text: &str) -> bool {
         (1..=days[month as usize - 1]).contains(&number(8, 10))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use boxbox_schemas::league::Text;
+
+    use super::*;
+
+    #[test]
+    fn a_text_has_the_id_under_which_stores_keep_it() {
+        for text in ["", "Ann Example", "iracing/100001", "Ünï\u{2028}code"] {
+            let salt = [7; 16];
+            assert_eq!(TextId::of(&salt, text).0, Text::id(&salt, text).0, "{text}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxbox_schemas::results::{About, Conflict, Lap, Tags};
 use boxbox_schemas::{DriverId, EntryId};
 
+use super::credible::half_us;
 use super::facts::LapId;
 
 /// New coverage may contradict laps that ended this long before it, µs: a client tells a lap a moment after its end.
@@ -14,7 +15,8 @@ const LOOK_BACK_US: i64 = 2_000_000;
 #[derive(Default)]
 pub(super) struct Chosen {
     laps: BTreeMap<LapId, Lap>,
-    /// Laps that others may contradict, by when they ended: those that others saw, and those of teams.
+    /// Laps that others may contradict, those that others saw and those of teams: by when they ended, and by the middle of each, where who
+    /// lists no such car has seen enough.
     questioned: BTreeMap<i64, BTreeSet<LapId>>,
     /// Laps that some clients tell otherwise than they were chosen, and whose clients.
     against: BTreeMap<LapId, BTreeSet<DriverId>>,
@@ -49,7 +51,9 @@ impl Chosen {
     fn put(&mut self, id: LapId, lap: Option<Lap>) {
         if let Some(lap) = lap.as_ref().filter(|lap| questionable(lap)) {
             self.unquestion(id);
-            self.questioned.entry(lap.end_us).or_default().insert(id);
+            for at_us in [half_us(lap), lap.end_us] {
+                self.questioned.entry(at_us).or_default().insert(id);
+            }
         } else {
             self.unquestion(id);
         }
@@ -60,11 +64,13 @@ impl Chosen {
     }
 
     fn unquestion(&mut self, id: LapId) {
-        let Some(end_us) = self.laps.get(&id).map(|before| before.end_us) else { return };
-        if let Some(of_time) = self.questioned.get_mut(&end_us) {
-            of_time.remove(&id);
-            if of_time.is_empty() {
-                self.questioned.remove(&end_us);
+        let Some(moments) = self.laps.get(&id).map(|before| [half_us(before), before.end_us]) else { return };
+        for at_us in moments {
+            if let Some(of_time) = self.questioned.get_mut(&at_us) {
+                of_time.remove(&id);
+                if of_time.is_empty() {
+                    self.questioned.remove(&at_us);
+                }
             }
         }
     }

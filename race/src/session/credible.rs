@@ -18,8 +18,6 @@ use super::description::{Lengths, Named};
 const SAME_END_US: i64 = 1_500_000;
 /// A client that showed a car for this long beyond the end of a lap would have told the lap, µs.
 const TOLD_LAG_US: i64 = 1_000_000;
-/// A client that left so long before the end of a lap still knows that a car was not there, µs.
-const JUST_LEFT_US: i64 = 5_000_000;
 
 /// A stream within its session: driver and run.
 pub type StreamId = (DriverId, RunId);
@@ -178,8 +176,8 @@ impl Credible {
         // Whose simulator shows fewer cars than there are still lists them all.
         let strangers = self.named.without(fact.slot).filter(|_| field);
         against.extend(tellers.filter(|driver| self.saw(*driver, from_us, until_us)));
-        // A car that is in nobody's list was not there a moment before its end either: who has just left says that too.
-        against.extend(strangers.filter(|driver| self.saw(*driver, from_us, until_us.saturating_sub(JUST_LEFT_US))));
+        // A simulator lists a car within seconds, so half a lap tells as much as a whole one, and who leaves at the finish still counts.
+        against.extend(strangers.filter(|driver| self.saw(*driver, from_us, half_us(fact))));
         against.difference(&with).count() <= with.len()
     }
 
@@ -197,6 +195,11 @@ impl Credible {
         }
         facts.iter().filter(|f| timed(f) && self.heard(f) && chosen.is_none_or(|lap| !near(lap, f))).map(|f| f.driver).collect()
     }
+}
+
+/// The middle of a lap, µs.
+pub(super) fn half_us(lap: &Lap) -> i64 {
+    lap.start_us.midpoint(lap.end_us)
 }
 
 /// Whether two facts tell of the same crossing.

@@ -5,29 +5,15 @@
 mod cars;
 mod lengths;
 mod named;
-
-use std::collections::BTreeMap;
+mod voice;
 
 use boxbox_schemas::meta::SessionMeta;
 use boxbox_schemas::results::{About, Conflict};
-use boxbox_schemas::{DriverId, RunId};
 
 pub use self::lengths::Lengths;
 pub use self::named::Named;
-use super::described::Described;
-
-/// What one client tells of the session.
-#[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
-    /// Whose client.
-    pub driver: DriverId,
-    /// Its run.
-    pub run: RunId,
-    /// What it told last.
-    pub described: &'a Described,
-    /// Session time of its newest frame, µs: until then it would have told if anything had changed.
-    pub until_us: i64,
-}
+pub use self::voice::Told;
+use self::voice::{Voice, most, voices};
 
 /// A session as its clients describe it together.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,14 +24,6 @@ pub struct Merged {
     pub conflicts: Vec<Conflict>,
     /// The time that goes by may decide something: clients still tell of a slot otherwise than who claims it, or of a team.
     pub open: bool,
-}
-
-/// The newest description of a driver.
-struct Voice<'a> {
-    driver: DriverId,
-    at_us: i64,
-    until_us: i64,
-    meta: &'a SessionMeta,
 }
 
 /// The description that `clients` make together: of each driver the newest counts. `None` if there is none.
@@ -59,20 +37,6 @@ pub fn merged<'a>(clients: impl Iterator<Item = Told<'a>>) -> Option<Merged> {
     let meta = of_session(&voices, &mut conflicts);
     let (entries, open) = cars::merged(&voices, &mut conflicts);
     Some(Merged { meta: SessionMeta { own_slot, entries, ..meta }, conflicts, open })
-}
-
-/// Of each driver the newest description, in order of drivers.
-fn voices<'a>(clients: impl Iterator<Item = Told<'a>>) -> Vec<Voice<'a>> {
-    let mut newest: BTreeMap<DriverId, (RunId, Voice<'a>)> = BTreeMap::new();
-    for Told { driver, run, described, until_us } in clients {
-        let voice = Voice { driver, at_us: described.at_us.unwrap_or(i64::MIN), until_us, meta: &described.meta };
-        match newest.get_mut(&driver) {
-            Some((known, before)) if (voice.at_us, run) > (before.at_us, *known) => (*known, *before) = (run, voice),
-            Some(_) => {}
-            None => _ = newest.insert(driver, (run, voice)),
-        }
-    }
-    newest.into_values().map(|(_, voice)| voice).collect()
 }
 
 /// The part that all cars share, field by field.
@@ -109,19 +73,6 @@ fn is_empty<T: PartialEq + Default>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What most tell, of equally many the first; who leaves it empty does not count.
-fn most<'a, T: PartialEq + Default + Clone + 'a>(told: impl Iterator<Item = &'a T>) -> T {
-    let mut counts: Vec<(&T, usize)> = vec![];
-    for value in told.filter(|value| **value != T::default()) {
-        match counts.iter_mut().find(|(known, _)| *known == value) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((value, 1)),
-        }
-    }
-    // Of equal ones `max_by_key` would take the last.
-    counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(value, _)| value.clone()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -129,8 +80,10 @@ mod tests {
     use proptest::prelude::*;
 
     use boxbox_schemas::meta::MetaEntry;
+    use boxbox_schemas::{DriverId, RunId};
 
     use super::*;
+    use crate::session::described::Described;
 
     fn driver(n: usize) -> DriverId {
         DriverId::new(&format!("driver-{n}")).unwrap()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use boxbox_schemas::meta::MetaEntry;
 use boxbox_schemas::results::{About, Conflict};
 
-use super::{Voice, most};
+use super::voice::{Voice, most};
 
 /// Most cars of a merged description: each simulator's grid has fewer, over all who come and go.
 const CARS_MAX: usize = 256;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::DriverId;
 
-use super::{Told, voices};
+use super::voice::{Told, voices};
 
 /// The length of the lap for each driver's reports, m; 0 if unknown. See the [module](self).
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::DriverId;
 
-use super::{Told, voices};
+use super::voice::{Told, voices};
 
 /// Of each driver whose client lists cars, the slots of its newest description, in order. See the [module](self).
 #[derive(Clone, PartialEq, Debug, Default)]
