@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -44,9 +44,8 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
 /// Refuses bodies of requests that have none, ends requests that take too long, and answers a panic with 500.
 pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    // Of a route that takes a body, other methods than these are answered by their name, and their body is not read.
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !request.body().is_end_stream() && (reads || !matched.is_some_and(paths::takes_body)) {
+    // Of a route that takes a body by one method, the others do not read it.
+    if !request.body().is_end_stream() && !matched.is_some_and(paths::takes_body) {
         let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "This route takes no request body: send none.");
         return problem.with_header("connection", "close").into_response();
     }
