@@ -73,7 +73,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path: Result<_, PathRejection> = axum::extract::Path::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(t)| Self(t)).map_err(|_| {
-            let detail = "A session id is 32 hexadecimal digits, an entry id 1 to 40 characters of a-z, A-Z, 0-9, '-', '_', '.' or ':', a lap a number from 1, the id of something of a league 1 to 40 characters of a-z, 0-9 and '-'.";
+            if parts.uri.path().starts_with("/api/v1/leagues") {
+                let detail = "The id of a league, and of what is in one, is 1 to 40 characters of a-z, 0-9 and '-', the first not '-'; a version is a number from 1.";
+                return Problem::bad_request("bad_path", detail);
+            }
+            let detail = "A session id is 32 hexadecimal digits, an entry id 1 to 40 characters of a-z, A-Z, 0-9, '-', '_', '.' or ':', a lap a number from 1.";
             Problem::bad_request("bad_path", detail)
         })
     }

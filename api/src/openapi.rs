@@ -60,6 +60,26 @@ pub(crate) fn complete(mut document: Document) -> Document {
     document
 }
 
+/// The schemas of what leagues decide, by name. The types are those of `race`, which knows nothing of this document; a test compares the two.
+const ACTS: &str = include_str!("leagues/acts.json");
+
+/// The document as it is sent: with the schemas of acts, and which bodies have them.
+pub(crate) fn text(document: &Document) -> String {
+    use serde_json::{Map, Value, json};
+    // It holds numbers and texts only, and the schemas are JSON, which a test sees to.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    let acts: Map<String, Value> = serde_json::from_str(ACTS).unwrap_or_default();
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(acts);
+    }
+    let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let several = json!({ "oneOf": [of("Act"), { "type": "array", "items": of("Act"), "minItems": 1, "maxItems": crate::leagues::ACTS_MAX }] });
+    for (path, schema) in [("acts", several), ("penalties", of("PenaltyGiven"))] {
+        document["paths"][format!("/api/v1/leagues/{{league}}/{path}")]["post"]["requestBody"]["content"]["application/json"]["schema"] = schema;
+    }
+    document.to_string()
+}
+
 fn answers(operation: &mut Operation, open: bool, in_path: bool) {
     let known = in_path.then_some(("404", "It does not exist, or it is another tenant's"));
     for (status, when) in COMMON.into_iter().chain(known) {

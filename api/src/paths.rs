@@ -8,7 +8,7 @@ pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
 pub(crate) const READER: &str = "/api/docs";
 
 /// Every route of the document, as axum names it.
-pub(crate) const DESCRIBED: [&str; 44] = [
+pub(crate) const DESCRIBED: [&str; 45] = [
     "/livez",
     "/readyz",
     "/api/health",
@@ -46,6 +46,7 @@ pub(crate) const DESCRIBED: [&str; 44] = [
     "/api/v1/leagues/{league}/seasons/{season}",
     "/api/v1/leagues/{league}/seasons/{season}/entries",
     "/api/v1/leagues/{league}/seasons/{season}/entries/import",
+    "/api/v1/leagues/{league}/sessions/{session}/attach",
     "/api/v1/leagues/{league}/sessions/{session}/facts",
     "/api/v1/leagues/{league}/sessions/{session}/result",
     "/api/v1/leagues/{league}/sessions/{session}/preview",
@@ -56,11 +57,12 @@ pub(crate) const DESCRIBED: [&str; 44] = [
 ];
 
 /// Routes that take a body, by POST.
-const WITH_BODY: [&str; 5] = [
+const WITH_BODY: [&str; 6] = [
     "/api/v1/leagues/{league}/acts",
     "/api/v1/leagues/{league}/penalties",
     "/api/v1/leagues/{league}/publish",
     "/api/v1/leagues/{league}/seasons/{season}/entries/import",
+    "/api/v1/leagues/{league}/sessions/{session}/attach",
     "/api/v1/leagues/{league}/sessions/{session}/facts",
 ];
 

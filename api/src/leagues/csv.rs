@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use boxbox_schemas::text::plain;
+
 use crate::problem::Problem;
 
 /// Most faults that are told.
@@ -39,6 +41,15 @@ pub(super) fn lines(bytes: &[u8], columns: &[&str], most: usize) -> Result<Vec<L
     let named: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(|name| name.to_lowercase().replace([' ', '-'], "_")).collect();
     let mut faults: Vec<String> =
         named.iter().filter(|name| !columns.contains(&name.as_str())).map(|name| format!("line 1: unknown column {name:?}")).collect();
+    if !faults.is_empty() {
+        faults.push(format!("the columns are {}", columns.join(", ")));
+    }
+    if let Some(line) = open_quote(text, delimiter) {
+        return Err(Problem::unprocessable(
+            "bad_csv",
+            format!("line {line}: a quote is opened and not closed: write one at the end of the cell too"),
+        ));
+    }
     faults.extend((1..named.len()).filter(|at| named[..*at].contains(&named[*at])).map(|at| format!("line 1: {} is there twice", named[at])));
     let mut out = vec![];
     for record in reader.records() {
@@ -50,6 +61,10 @@ pub(super) fn lines(bytes: &[u8], columns: &[&str], most: usize) -> Result<Vec<L
         if record.len() > named.len() || record.iter().any(|cell| cell.chars().count() > CELL_MAX || cell.contains('\0')) {
             faults.push(format!("line {number}: more cells than columns, or a cell of more than {CELL_MAX} characters"));
         }
+        if record.iter().any(|cell| *plain(cell) != *cell) {
+            faults
+                .push(format!("line {number}: a cell with a control character, an end of line or a mark that is not shown: is a quote not closed?"));
+        }
         if out.len() == most {
             return Err(Problem::unprocessable("bad_csv", format!("The file has more than {most} lines: send it in parts.")));
         }
@@ -60,6 +75,24 @@ pub(super) fn lines(bytes: &[u8], columns: &[&str], most: usize) -> Result<Vec<L
     }
     told(faults)?;
     Ok(out)
+}
+
+/// The line in which a cell begins with a quote that nothing closes. A reader would take all that follows as one cell.
+fn open_quote(text: &str, delimiter: u8) -> Option<usize> {
+    let (mut line, mut opened, mut begins) = (1, None, true);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        line += usize::from(c == '\n');
+        match (opened, c) {
+            // A quote within a quoted cell is written twice.
+            (Some(_), '"') if chars.peek() == Some(&'"') => drop(chars.next()),
+            (Some(_), '"') => (opened, begins) = (None, false),
+            (Some(_), _) => {}
+            (None, '"') if begins => opened = Some(line),
+            (None, c) => begins = c == '\n' || c == '\r' || c == char::from(delimiter),
+        }
+    }
+    opened
 }
 
 /// Refuses if there are faults.
@@ -105,6 +138,16 @@ mod tests {
     fn faults_are_told_with_their_line() {
         let of = |text: &str| lines(text.as_bytes(), &["entry", "class"], 2);
         assert_eq!(of("\u{feff}entry;class\na;b\n\n").unwrap()[0].get("class"), "b");
+        for (text, line) in [("entry\n\"a\n", 2), ("entry\na\n\"b", 3), ("entry\n\"a\nb\"\n\"c\n", 4), ("entry,class\na,\"b\nc,d\n", 2)] {
+            let told = of(text).err().unwrap();
+            assert!(format!("{told:?}").contains(&format!("line {line}:")), "{text:?}: {told:?}");
+        }
+        assert_eq!(of("entry\n\"a\"\"b\"\n").unwrap()[0].get("entry"), "a\"b");
+        assert_eq!(of("entry\n\"a\"\n").unwrap()[0].get("entry"), "a");
+        for text in ["entry\n\"a\nb\"\n", "entry\na\u{1b}[31m\n", "entry\na\u{202e}b\n", "entry\na\u{200b}b\n"] {
+            assert!(of(text).is_err(), "{text:?}");
+        }
+        assert!(format!("{:?}", of("entry,colour\na,b\n").err().unwrap()).contains("the columns are entry, class"));
         for text in ["", "entry\n", "entry,colour\na,b\n", "entry,entry\na,b\n", "entry\na,b\n", "entry\na\nb\nc\n", "entry\n\u{0}\n"] {
             assert!(of(text).is_err(), "{text:?}");
         }

@@ -1,19 +1,21 @@
-//! Entries of a season from CSV: a line for each driver of each car. Importing the same file again changes nothing.
+//! Entries of a season from CSV: a line for each driver of each car. Importing the same file again changes nothing (`league.import`).
+
+mod who;
 
 use std::collections::BTreeMap;
 
 use boxbox_race::league::{
-    AccountHash, AccountLinked, ClassSlug, DocKind, EntryDetails, EntrySet, EntrySlug, EntryStatus, EventSlug, ManufacturerSlug, Number, PersonAdded,
-    PersonId, SeasonSlug, SimSlug, TeamSet, TeamSlug, Told,
+    AccountHash, ClassSlug, DocKind, EntryDetails, EntrySet, EntrySlug, EntryStatus, EventSlug, ManufacturerSlug, Number, PersonId, SeasonSlug,
+    SimSlug, TeamSlug, Told,
 };
 use boxbox_schemas::DriverId;
-use boxbox_schemas::league::Text;
 use serde_json::json;
 
+use self::who::slug;
 use super::csv::{Line, lines, told};
 use super::draft::Draft;
-use super::incoming::{person_id, text};
 use super::loaded::Loaded;
+use super::names::Names;
 use crate::problem::Problem;
 
 /// Lines of a file at most.
@@ -28,22 +30,40 @@ struct Import<'a> {
     loaded: &'a Loaded,
     season: SeasonSlug,
     salt: [u8; 16],
+    names: &'a Names,
     draft: Draft,
     faults: Vec<String>,
-    teams: Vec<TeamSlug>,
+    /// Teams that this file makes, and their names.
+    teams: BTreeMap<TeamSlug, String>,
     /// Accounts of this file, and whose they are.
     accounts: BTreeMap<AccountHash, PersonId>,
-    entries: Vec<(EntrySlug, Option<EventSlug>, EntryDetails)>,
+    /// Persons without an account in this file, by entry and name.
+    persons: BTreeMap<(EntrySlug, String), PersonId>,
+    entries: Vec<Entered>,
 }
 
+/// An entry of the file.
+struct Entered {
+    entry: EntrySlug,
+    from_event: Option<EventSlug>,
+    details: EntryDetails,
+    /// What its first line says: the other lines of a shared car must not say otherwise.
+    said: BTreeMap<&'static str, String>,
+    line: u64,
+}
+
+/// Columns that are the same in all lines of a car.
+const OF_THE_CAR: [&str; 6] = ["number", "class", "team", "status", "car", "manufacturer"];
+
 /// The acts that make the entries of the file.
-pub(crate) fn imported(loaded: &Loaded, season: SeasonSlug, salt: [u8; 16], bytes: &[u8]) -> Result<Draft, Problem> {
+/// `names`: what teams and persons are called.
+pub(crate) fn imported(loaded: &Loaded, names: &Names, season: SeasonSlug, salt: [u8; 16], bytes: &[u8]) -> Result<Draft, Problem> {
     if loaded.doc(DocKind::Season, season.as_str()).is_none() {
         return Err(Problem::not_found("There is no such season in this league."));
     }
     let lines = lines(bytes, &COLUMNS, LINES_MAX)?;
-    let (draft, faults, teams, accounts, entries) = Default::default();
-    let mut import = Import { loaded, season, salt, draft, faults, teams, accounts, entries };
+    let (draft, faults, teams, accounts, persons, entries) = Default::default();
+    let mut import = Import { loaded, season, salt, names, draft, faults, teams, accounts, persons, entries };
     let mut drivers = vec![];
     for line in &lines {
         if let Some((entry, person)) = import.line(line)? {
@@ -52,7 +72,7 @@ pub(crate) fn imported(loaded: &Loaded, season: SeasonSlug, salt: [u8; 16], byte
     }
     let Import { mut draft, faults, entries, .. } = import;
     told(faults)?;
-    for (entry, from_event, details) in entries {
+    for Entered { entry, from_event, details, .. } in entries {
         let before = match from_event {
             Some(event) => loaded.league.entry_at(season, entry, event).cloned(),
             None => first_interval(loaded, season, entry),
@@ -104,12 +124,24 @@ impl Import<'_> {
         let accounts = self.accounts(line);
         let (Some(entry), Some(class), true) = (entry, class, before == self.faults.len()) else { return Ok(None) };
         let team = self.team(line.get("team"))?;
-        let person = self.person(line.first(&["name", "driver", "account"]), &accounts)?;
+        let Some(person) = self.person(line, entry, from_event, &accounts)? else { return Ok(None) };
         let details = EntryDetails { class, number, team, persons: vec![person], car, manufacturer, status };
-        match self.entries.iter_mut().find(|(other, from, _)| *other == entry && *from == from_event) {
+        let said: BTreeMap<_, _> =
+            OF_THE_CAR.iter().map(|column| (*column, line.get(column).to_owned())).filter(|(_, cell)| !cell.is_empty()).collect();
+        match self.entries.iter_mut().find(|other| other.entry == entry && other.from_event == from_event) {
             // A car that several share has a line for each.
-            Some((_, _, known)) => known.persons.extend(Some(person).filter(|person| !known.persons.contains(person))),
-            None => self.entries.push((entry, from_event, details)),
+            Some(other) => {
+                let differs = said.iter().filter(|(column, cell)| other.said.get(*column).is_some_and(|before| before != *cell));
+                let first = other.line;
+                self.faults.extend(differs.map(|(column, cell)| {
+                    format!(
+                        "line {}: {entry} has another {column} than {cell:?} in line {first}: name the cars with `entry`, or correct it",
+                        line.number
+                    )
+                }));
+                other.details.persons.extend(Some(person).filter(|person| !other.details.persons.contains(person)));
+            }
+            None => self.entries.push(Entered { entry, from_event, details, said, line: line.number }),
         }
         Ok(Some((entry, person)))
     }
@@ -143,54 +175,4 @@ impl Import<'_> {
         }
         accounts
     }
-
-    fn team(&mut self, name: &str) -> Result<Option<TeamSlug>, Problem> {
-        let Ok(team) = TeamSlug::new(&slug(name)) else { return Ok(None) };
-        if self.loaded.doc(DocKind::Team, team.as_str()).is_none() && !self.teams.contains(&team) {
-            let name = Some(text(&mut self.draft, &[], name)?);
-            self.draft.acts.push(TeamSet { team, name }.into());
-            self.teams.push(team);
-        }
-        Ok(Some(team))
-    }
-
-    /// Whose accounts these are; a new person if they are nobody's.
-    fn person(&mut self, name: &str, accounts: &[(SimSlug, String)]) -> Result<PersonId, Problem> {
-        let hashes: Vec<AccountHash> = accounts.iter().map(|(sim, account)| AccountHash::of(&self.salt, sim.as_str(), account)).collect();
-        let linked = |hash: &AccountHash| {
-            let ends = format!("{hash}/-");
-            let doc = self.loaded.doc(DocKind::Account, &ends)?;
-            PersonId::new(doc["person"].as_str()?).ok().map(|person| self.loaded.league.person(person))
-        };
-        let known = hashes.iter().find_map(|hash| self.accounts.get(hash).copied().or_else(|| linked(hash)));
-        let person = match known {
-            Some(person) => person,
-            None => {
-                let person = person_id();
-                let name = if name.is_empty() { None } else { Some(text(&mut self.draft, &[person.to_string()], name)?) };
-                self.draft.acts.push(PersonAdded { person, name }.into());
-                person
-            }
-        };
-        for ((sim, account), hash) in accounts.iter().zip(hashes) {
-            if self.accounts.insert(hash, person).is_none() && linked_nobody(self.loaded, &hash) {
-                self.draft.acts.push(AccountLinked { person, sim: *sim, account: hash, from_event: None, to_event: None }.into());
-                self.draft.texts.push(Text::new(person.to_string(), self.salt, format!("{sim}/{account}")));
-            }
-        }
-        Ok(person)
-    }
-}
-
-fn linked_nobody(loaded: &Loaded, hash: &AccountHash) -> bool {
-    loaded.doc(DocKind::Account, &format!("{hash}/-")).is_none()
-}
-
-/// A name as a slug: `Red Racing` is `red-racing`.
-fn slug(name: &str) -> String {
-    let plain: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let parts: Vec<&str> = plain.split('-').filter(|part| !part.is_empty()).collect();
-    let mut slug = parts.join("-");
-    slug.truncate(40);
-    slug
 }

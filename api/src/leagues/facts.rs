@@ -14,7 +14,7 @@ const COLUMNS: [&str; 14] =
     ["car", "number", "class", "model", "sim", "account", "position", "laps", "time", "best_lap", "status", "grid", "laps_led", "incidents"];
 
 /// SHA-256 of a file.
-pub(super) fn file_digest(bytes: &[u8]) -> Digest {
+pub(crate) fn file_digest(bytes: &[u8]) -> Digest {
     Digest::of(bytes)
 }
 
@@ -29,7 +29,14 @@ pub(crate) fn of_file(bytes: &[u8], part: Option<&str>, role: Role, salt: &[u8])
     if session.cars.len() > CARS_MAX {
         return Err(Problem::unprocessable("bad_result_file", format!("A session has at most {CARS_MAX} cars.")));
     }
-    Ok(Facts::of(session.cars.iter().map(|of| car(of, sim, salt)).collect(), None, true))
+    let cars: Vec<Car> = session.cars.iter().map(|of| car(of, sim, salt)).collect();
+    let mut keys: Vec<CarKey> = cars.iter().map(|car| car.key).collect();
+    keys.sort();
+    keys.dedup();
+    if keys.len() < cars.len() {
+        return Err(Problem::unprocessable("bad_result_file", "The session has a car twice: its laps would count twice."));
+    }
+    Ok(Facts::of(cars, None, true))
 }
 
 fn sim(form: Form) -> &'static str {

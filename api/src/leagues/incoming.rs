@@ -2,11 +2,12 @@
 //! the ledger has them, and the texts that go beside it.
 
 use boxbox_race::league::{
-    AccountHash, Act, Against, Code, DocKind, EventSlug, Facts, LeagueSlug, PersonId, Refusal, RulesetSlug, SeasonSlug, SessionSet, SessionSlug,
-    TextId,
+    AccountHash, Act, Against, CarKey, Code, DocKind, EntrySlug, Facts, League, LeagueSlug, PenaltySlug, PersonId, Refusal, RulesetSlug, SeasonSlug,
+    SessionSet, SessionSlug, TextId,
 };
-use boxbox_race::scoring::{Ruleset, preset_document};
+use boxbox_race::scoring::{Ruleset, find_preset};
 use boxbox_schemas::league::{Erasure, Text};
+use boxbox_schemas::text::plain;
 use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
@@ -41,13 +42,30 @@ pub(crate) fn person_id() -> PersonId {
 
 /// A text to keep beside the ledger for each of `owners`, and its id.
 pub(crate) fn text(draft: &mut Draft, owners: &[String], text: &str) -> Result<TextId, Problem> {
-    if text.chars().count() > TEXT_MAX || text.contains('\0') || text.trim().is_empty() {
-        return Err(Problem::unprocessable("bad_text", format!("A name or reason has 1 to {TEXT_MAX} characters, and no NUL.")));
+    if text.chars().count() > TEXT_MAX || !is_plain(text) || text.trim().is_empty() {
+        let detail = format!("A name or reason has 1 to {TEXT_MAX} characters, and none that is not shown (control characters, marks of direction).");
+        return Err(Problem::unprocessable("bad_text", detail));
     }
     let salt = random();
     let all = if owners.is_empty() { &[LEAGUE.to_owned()][..] } else { owners };
     draft.texts.extend(all.iter().map(|owner| Text::new(owner, salt, text)));
     Ok(TextId(Text::id(&salt, text).0))
+}
+
+/// Whether a text has only characters that are shown (`league.text`); a reason may have several lines.
+fn is_plain(text: &str) -> bool {
+    let one_line = text.replace("\r\n", " ").replace(['\n', '\t'], " ");
+    *plain(&one_line) == *one_line
+}
+
+/// Whether all texts of a JSON value are plain, keys too.
+fn all_plain(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_plain(text),
+        Value::Array(items) => items.iter().all(all_plain),
+        Value::Object(fields) => fields.iter().all(|(key, value)| is_plain(key) && all_plain(value)),
+        _ => true,
+    }
 }
 
 /// The problem of an act that cannot be. `at`: which of several.
@@ -69,19 +87,30 @@ pub(crate) fn read_acts(loaded: &Loaded, salt: [u8; 16], body: &Value) -> Result
     }
     let mut draft = Draft::default();
     let (mut persons, mut penalties) = (vec![], vec![]);
+    // As the acts before it make it: whom a text is about may be said in the same request.
+    let mut league = loaded.league.clone();
     for (at, act) in acts.iter().enumerate() {
+        if !all_plain(act) {
+            let detail =
+                format!("act {}: a text has characters that are not shown (control characters, marks of direction): leave them out.", at + 1);
+            return Err(Problem::unprocessable("bad_text", detail));
+        }
         let mut fields = act.as_object().cloned().ok_or_else(|| malformed(at, "act", "an act is an object with a field kind"))?;
         let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
         if let Some((_, instead)) = OF_THE_SERVER.iter().find(|(of, _)| *of == kind) {
             return Err(Problem::unprocessable("made_by_server", format!("act {}: {kind} is written by the server: use {instead}", at + 1)));
         }
-        complete(loaded, (at, &kind), salt, &mut fields, &mut draft)?;
+        complete(loaded, &league, (at, &kind), salt, &mut fields, &mut draft)?;
         match kind.as_str() {
             "person_added" => persons.extend(fields.get("person").cloned()),
             "penalty_given" => penalties.extend(fields.get("penalty").cloned()),
             _ => {}
         }
-        draft.acts.push(Act::parse(&Value::Object(fields).to_string()).map_err(|refusal| refused(&refusal, Some(at)))?);
+        let act = Act::parse(&Value::Object(fields).to_string()).map_err(|refusal| refused(&refusal, Some(at)))?;
+        if league.check(&act).is_ok() {
+            league.apply(league.head() + 1, &act);
+        }
+        draft.acts.push(act);
     }
     for (name, made) in [("persons", persons), ("penalties", penalties)] {
         if !made.is_empty() {
@@ -96,7 +125,14 @@ fn malformed(at: usize, field: &str, message: &str) -> Problem {
 }
 
 /// Fills in what the server knows, and puts ids in the place of texts and accounts.
-fn complete(loaded: &Loaded, (at, kind): (usize, &str), salt: [u8; 16], fields: &mut Map<String, Value>, draft: &mut Draft) -> Result<(), Problem> {
+fn complete(
+    loaded: &Loaded,
+    league: &League,
+    (at, kind): (usize, &str),
+    salt: [u8; 16],
+    fields: &mut Map<String, Value>,
+    draft: &mut Draft,
+) -> Result<(), Problem> {
     match kind {
         "league_set" => drop(fields.entry("league").or_insert_with(|| loaded.id.as_str().into())),
         "person_added" => drop(fields.entry("person").or_insert_with(|| person_id().to_string().into())),
@@ -106,20 +142,22 @@ fn complete(loaded: &Loaded, (at, kind): (usize, &str), salt: [u8; 16], fields: 
         }
         "account_linked" => account(salt, fields, draft),
         "ruleset_added" => ruleset(loaded, at, fields, draft)?,
-        "rebound" => rebound(loaded, fields),
+        "rebound" => rebound(league, fields),
         "person_erased" => {
             let person = fields.get("person").and_then(Value::as_str).and_then(|id| PersonId::new(id).ok());
-            let aliases = person.map(|person| loaded.league.aliases(person)).unwrap_or_default();
-            draft.erased.extend(aliases.into_iter().map(|person| Erasure::Owner(person.to_string())));
+            person.into_iter().for_each(|person| erase(league, person, draft));
         }
         _ => {}
     }
     if kind == "league_set" && LeagueSlug::new(loaded.id.as_str()).is_ok_and(|id| fields["league"] != id.as_str()) {
         return Err(malformed(at, "league", "it must be the league of the address"));
     }
-    let owners = owners(loaded, fields);
+    let owners: Vec<String> = owners(league, fields).iter().map(PersonId::to_string).collect();
     for field in ["name", "reason"] {
         if let Some(said) = fields.get(field).and_then(Value::as_str).map(str::to_owned) {
+            if field == "name" && *plain(&said) != *said {
+                return Err(Problem::unprocessable("bad_text", format!("act {}: a name is one line of characters that are shown.", at + 1)));
+            }
             let id = text(draft, &owners, &said)?;
             fields.insert(field.into(), id.to_string().into());
         }
@@ -127,31 +165,41 @@ fn complete(loaded: &Loaded, (at, kind): (usize, &str), salt: [u8; 16], fields: 
     Ok(())
 }
 
+/// What is erased with a person (`league.erased`): all texts that are kept for one of the ids that mean the person, those of the same request too,
+/// and why results and tables were published in which the person takes part.
+fn erase(league: &League, person: PersonId, draft: &mut Draft) {
+    let owners: Vec<String> = league.aliases(person).iter().map(PersonId::to_string).collect();
+    let reasons = league.reasons_to_publish(person).into_iter().map(|reason| Erasure::Text(boxbox_schemas::league::Digest(reason.0)));
+    draft.erased.extend(reasons);
+    draft.texts.retain(|text| !owners.contains(&text.owner));
+    draft.erased.extend(owners.into_iter().map(Erasure::Owner));
+}
+
 /// Whom a text of an act is about: it is erased with them.
-fn owners(loaded: &Loaded, fields: &Map<String, Value>) -> Vec<String> {
-    if let Some(person) = fields.get("person").and_then(Value::as_str) {
-        return vec![person.to_owned()];
+fn owners(league: &League, fields: &Map<String, Value>) -> Vec<PersonId> {
+    fn of<T: std::str::FromStr>(fields: &Map<String, Value>, field: &str) -> Option<T> {
+        fields.get(field)?.as_str()?.parse().ok()
     }
-    let against = fields.get("against").and_then(|against| serde_json::from_value(against.clone()).ok());
-    let entry = match against {
-        Some(Against::Person(person)) => return vec![person.to_string()],
-        Some(Against::Entry(entry)) => Some(entry.to_string()),
-        _ => fields.get("entry").and_then(Value::as_str).map(str::to_owned),
-    };
-    let Some(entry) = entry else { return vec![] };
-    let ends = format!("/{entry}");
-    let of = loaded.docs_of(DocKind::Entry).filter(|(id, _)| id.ends_with(&ends)).flat_map(|(_, body)| persons_of(body));
-    let mut persons: Vec<String> = of.collect();
+    let (session, entry): (Option<SessionSlug>, Option<EntrySlug>) = (of(fields, "session"), of(fields, "entry"));
+    // A merge is about both ids, an act about a penalty about whom that is against.
+    let mut persons: Vec<PersonId> = ["person", "old", "new"].into_iter().filter_map(|field| of(fields, field)).collect();
+    let given = of::<PenaltySlug>(fields, "penalty").and_then(|penalty| league.penalty(penalty)).map(|given| given.against);
+    let told = fields.get("against").and_then(|against| serde_json::from_value(against.clone()).ok());
+    match told.or(given) {
+        Some(Against::Person(person)) => persons.push(person),
+        Some(Against::Entry(entry)) => persons.extend(league.persons_of_entry(entry)),
+        Some(Against::Team(team)) => persons.extend(league.drivers_of_team(team)),
+        Some(Against::Manufacturer(_)) | None => {}
+    }
+    persons.extend(entry.into_iter().flat_map(|entry| league.persons_of_entry(entry)));
+    if let (Some(session), Some(car)) = (session, of::<CarKey>(fields, "car")) {
+        let to = fields.get("to").and_then(|to| to["entry"].as_str()).and_then(|entry| entry.parse().ok());
+        persons.extend(league.persons_of_car(session, car));
+        persons.extend(to.into_iter().flat_map(|entry: EntrySlug| league.persons_of_entry(entry)));
+    }
     persons.sort();
     persons.dedup();
     persons
-}
-
-/// All persons of the intervals of an entry.
-fn persons_of(body: &Value) -> Vec<String> {
-    let intervals = body["intervals"].as_array().into_iter().flatten();
-    let persons = intervals.flat_map(|interval| interval[1]["persons"].as_array().into_iter().flatten());
-    persons.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The account itself is personal: the ledger has its hash, and the text, of which that is the id, goes beside it.
@@ -168,15 +216,18 @@ fn account(salt: [u8; 16], fields: &mut Map<String, Value>, draft: &mut Draft) {
 /// `{"kind":"ruleset_added","ruleset":"f1","preset":"f1_2010"}`, or with a `document` as text or as an object.
 fn ruleset(loaded: &Loaded, at: usize, fields: &mut Map<String, Value>, draft: &Draft) -> Result<(), Problem> {
     if let Some(preset) = fields.remove("preset") {
-        let name = preset.as_str().unwrap_or_default().replace('-', "_");
-        let unknown = || malformed(at, "preset", "there is no such preset: `boxbox score --list-rules` names them");
-        fields.insert("document".into(), preset_document(&name).ok_or_else(unknown)?.into());
+        let unknown = |why| malformed(at, "preset", &format!("{why}; `boxbox score --list-rules` names all"));
+        fields.insert("document".into(), find_preset(preset.as_str().unwrap_or_default()).map_err(unknown)?.into());
     }
     if fields.get("document").is_some_and(Value::is_object) {
         let text = serde_json::to_string_pretty(&fields["document"]).unwrap_or_default();
         fields.insert("document".into(), text.into());
     }
     let document = fields.get("document").and_then(Value::as_str).unwrap_or_default();
+    // Written with escapes they are not seen in the document as a text.
+    if serde_json::from_str::<Value>(document).is_ok_and(|rules| !all_plain(&rules)) {
+        return Err(malformed(at, "document", "a text in it has characters that are not shown: leave them out"));
+    }
     let rules = Ruleset::parse(document).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(|e| format!("line {}, column {}: {} {}", e.line, e.column, e.field, e.message)).collect();
         malformed(at, "document", &lines.join("; "))
@@ -194,14 +245,14 @@ fn ruleset(loaded: &Loaded, at: usize, fields: &mut Map<String, Value>, draft: &
 }
 
 /// `"to": {"as": "entry", "entry": "x"}`: the details are those of the entry at the event.
-fn rebound(loaded: &Loaded, fields: &mut Map<String, Value>) {
+fn rebound(league: &League, fields: &mut Map<String, Value>) {
     let session = fields.get("session").and_then(Value::as_str).and_then(|id| SessionSlug::new(id).ok());
     let Some((session, to)) = session.zip(fields.get_mut("to")) else { return };
     let entry = to["entry"].as_str().and_then(|id| id.parse().ok());
-    let event = loaded.doc(DocKind::Session, session.as_str()).and_then(|doc| doc["event"].as_str()).and_then(|id| EventSlug::new(id).ok());
-    let season: Option<SeasonSlug> = loaded.league.season_of(session);
+    let event = league.session(session).map(|set| set.event);
+    let season: Option<SeasonSlug> = league.season_of(session);
     if let (Some(entry), Some(event), Some(season), true) = (entry, event, season, to["details"].is_null())
-        && let Some(details) = loaded.league.entry_at(season, entry, event)
+        && let Some(details) = league.entry_at(season, entry, event)
     {
         to["details"] = json!(details);
     }

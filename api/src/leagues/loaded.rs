@@ -59,8 +59,13 @@ impl Loaded {
     }
 
     /// A league that has no act yet.
-    pub(super) fn none(id: LeagueId) -> Self {
+    pub(crate) fn none(id: LeagueId) -> Self {
         Self::new(id, Head::default(), League::default(), None, None)
+    }
+
+    /// Whether its ledger has anything that is hashed under the salt: accounts, cars of facts.
+    pub(super) fn hashes(&self) -> bool {
+        self.league.has_accounts() || self.docs_of(DocKind::Session).any(|(_, body)| !body["facts"].is_null())
     }
 
     /// What the acts say about each thing.

@@ -26,8 +26,13 @@ impl Names {
 
     /// The persons and teams that a document mentions, with their names.
     pub(crate) fn mentioned(&self, document: &Value) -> Value {
+        self.mentioned_in(&[document])
+    }
+
+    /// The persons and teams that these documents mention.
+    pub(crate) fn mentioned_in(&self, documents: &[&Value]) -> Value {
         let (mut persons, mut teams) = (Map::new(), Map::new());
-        self.walk(document, &mut persons, &mut teams);
+        documents.iter().for_each(|document| self.walk(document, &mut persons, &mut teams));
         serde_json::json!({ "persons": persons, "teams": teams })
     }
 
@@ -38,7 +43,13 @@ impl Names {
                 for (field, value) in fields {
                     match value.as_str() {
                         Some(id) if matches!(field.as_str(), "person" | "competitor" | "team") => self.one(id, persons, teams),
+                        Some(who) if field == "who" => self.one(who, persons, teams),
                         Some(_) => {}
+                        None if field == "difference" && value[0].is_string() => {
+                            // `p-… -25`
+                            let who = value.as_array().into_iter().flatten().filter_map(|text| text.as_str()?.split(' ').next());
+                            who.for_each(|who| self.one(who, persons, teams));
+                        }
                         None if field == "persons" => {
                             value.as_array().into_iter().flatten().filter_map(Value::as_str).for_each(|id| self.one(id, persons, teams));
                         }

@@ -1,12 +1,14 @@
 //! A draft made into what is written: acts that were checked one after the other, and everything that follows from them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use boxbox_race::league::{
-    Act, Cause, Difference, Doc, Facts, League, Published, Refusal, Revision, Scope, Stored, TextId, bindings, publication, recompute,
+    Act, Car, Cause, Difference, Doc, EntrySlug, Facts, League, Published, Refusal, Revision, Scope, SessionSlug, Stored, TextId, bindings,
+    override_sees, publication, recompute, unclaimed,
 };
 use boxbox_schemas::league::{self as stored, NewAct, RevisionInfo, RevisionOf, StoredFacts, Text, Write};
+use boxbox_schemas::text::plain;
 use serde_json::{Value, json};
 
 use super::draft::Draft;
@@ -17,6 +19,8 @@ use crate::problem::Problem;
 
 /// Differences that an answer shows.
 const SHOWN_DIFFERENCES: usize = 10;
+/// Cars without an entry that an answer shows.
+const SHOWN_UNCLAIMED: usize = 50;
 
 /// What is written, and what it makes of the league.
 pub(super) struct Prepared {
@@ -36,7 +40,10 @@ pub(super) type Latest = BTreeMap<Scope, (Published, String)>;
 
 /// The salt under which accounts of the league are hashed, with the text that keeps it if it is new.
 pub(super) struct Salt {
+    /// It is to be stored.
     pub(super) is_new: bool,
+    /// It is that of the league; if not, it is unknown, and nothing may be hashed under this one.
+    pub(super) is_known: bool,
     pub(super) salt: [u8; 16],
 }
 
@@ -62,6 +69,19 @@ impl Making {
         Ok(())
     }
 
+    /// What people decide: it must do something, and an override must change what is there (`result.override`).
+    fn decide(&mut self, act: &Act, at: usize, facts: &AllFacts) -> Result<(), Problem> {
+        self.league.admit(act).map_err(|refusal| refused(&refusal, Some(at)))?;
+        if let Act::Override(change) = act {
+            let event = self.league.session(change.session).map(|set| set.event);
+            let of_event = |id: &SessionSlug| self.league.session(*id).map(|set| set.event) == event;
+            let facts: BTreeMap<SessionSlug, Facts> =
+                facts.of.iter().filter(|(id, _)| of_event(id)).map(|(id, facts)| (*id, facts.clone())).collect();
+            override_sees(&self.league, &facts, change).map_err(|refusal| refused(&refusal, Some(at)))?;
+        }
+        self.push(act, Some(at))
+    }
+
     fn publish(&mut self, revision: Revision) -> Result<(), Problem> {
         self.push(&revision.published.clone().into(), None)?;
         self.revisions.push(revision);
@@ -83,7 +103,7 @@ pub(super) fn prepare(
     let mut making = Making { league, docs: BTreeMap::new(), acts: vec![], revisions: vec![], at_us, actor: acting.actor.clone() };
     let (mut facts, mut stored_facts, mut texts) = (facts.clone(), vec![], draft.texts.clone());
     for (at, act) in draft.acts.iter().enumerate() {
-        making.push(act, Some(at))?;
+        making.decide(act, at, &facts)?;
     }
     for (session, of) in &draft.facts {
         let digest = of.digest();
@@ -121,7 +141,7 @@ pub(super) fn prepare(
             making.publish(revision)?;
         }
     }
-    let answer = answer(loaded.head.seq, &making, &draft);
+    let answer = answer(loaded.head.seq, &making, &draft, &facts);
     Ok(done(loaded, acting, making, facts, (draft, texts, stored_facts), salt, answer))
 }
 
@@ -163,7 +183,7 @@ fn done(
         facts: stored_facts,
         ..Write::of(acting.tenant, loaded.id, loaded.head.seq, making.acts)
     };
-    Prepared { write, league: making.league, facts, salt: Some(salt.salt), revised, alerts, answer }
+    Prepared { write, league: making.league, facts, salt: Some(salt.salt).filter(|_| salt.is_known), revised, alerts, answer }
 }
 
 /// `A -25`; where no points changed `A 1 to 2`, its places.
@@ -176,7 +196,7 @@ fn changed(of: &Difference) -> String {
 }
 
 /// What the request is answered; without names and texts.
-fn answer(before: u64, making: &Making, draft: &Draft) -> Value {
+fn answer(before: u64, making: &Making, draft: &Draft, facts: &AllFacts) -> Value {
     let published: Vec<Value> = making
         .revisions
         .iter()
@@ -190,7 +210,20 @@ fn answer(before: u64, making: &Making, draft: &Draft) -> Value {
     answer.insert("first".into(), (before + 1).into());
     answer.insert("head".into(), (before + making.acts.len() as u64).into());
     answer.insert("published".into(), published.into());
+    let mut sessions: BTreeSet<SessionSlug> = draft.facts.iter().map(|(session, _)| *session).collect();
+    sessions.extend(draft.publish.iter().filter_map(|publish| if let Scope::Session(session) = publish.scope { Some(session) } else { None }));
+    if !sessions.is_empty() {
+        let of = |session: &SessionSlug| Some((*session, facts.of.get(session)?));
+        let cars: Vec<&Car> = sessions.iter().filter_map(of).flat_map(|(session, facts)| unclaimed(&making.league, session, facts)).collect();
+        answer.insert("unclaimed".into(), cars.iter().take(SHOWN_UNCLAIMED).map(|car| unclaimed_car(car)).collect());
+        answer.insert("unclaimed_count".into(), cars.len().into());
+    }
     Value::Object(answer)
+}
+
+/// A car for which there is no entry, as far as the simulator tells which it is.
+fn unclaimed_car(car: &Car) -> Value {
+    json!({ "entry": EntrySlug::unclaimed(&car.key), "number": car.number, "class": plain(&car.class), "car": plain(&car.car), "laps": car.laps })
 }
 
 pub(super) fn stored_doc(doc: Doc) -> stored::Doc {

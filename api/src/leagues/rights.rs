@@ -2,7 +2,7 @@
 //!
 //! | ability of the grant | what it may |
 //! |---|---|
-//! | `read` (a driver) | see what is published: entries, calendar, results and tables, penalties that are not only proposed |
+//! | `read` (a driver) | see entries and calendar, published results, published tables, which count published sessions only, and penalties that were ever more than proposed |
 //! | `steward` | also penalties, overrides and bindings; the ledger; results before they are published |
 //! | `manage` (an admin) | everything; so may people and programs of this machine, where no grant is needed |
 

@@ -160,6 +160,21 @@ impl LeagueService {
         loaded.facts.get_or_try_init(|| load).await.cloned()
     }
 
+    /// As [`LeagueService::act`], and what the persons and teams in the answer are called now; names are kept with no answer.
+    pub(crate) async fn decide(
+        &self,
+        acting: &Acting,
+        id: &LeagueId,
+        asked: Option<Asked>,
+        make: impl Fn(&Loaded, [u8; 16]) -> Result<Draft, Problem>,
+    ) -> Result<Value, Problem> {
+        let mut answer = self.act(acting, id, asked, make).await?;
+        let loaded = self.league(&acting.tenant, id).await?;
+        let names = self.names(&acting.tenant, &loaded).await?.mentioned(&answer["published"]);
+        answer["names"] = names;
+        Ok(answer)
+    }
+
     /// Decide: `make` says what, from the league as it is and the salt of its accounts. Everything is written or nothing; if others wrote meanwhile
     /// it is made again.
     pub(crate) async fn act(
@@ -180,7 +195,13 @@ impl LeagueService {
             let loaded = self.load(tenant, id).await?.unwrap_or_else(|| Arc::new(Loaded::none(*id)));
             let salt = loaded.salt.unwrap_or(fresh);
             let draft = make(&loaded, salt)?;
-            let mut prepared = self.prepare(acting, &loaded, draft, Salt { is_new: loaded.salt.is_none(), salt }).await?;
+            // A new salt would make other drivers of all whose accounts are in the ledger.
+            let is_lost = loaded.salt.is_none() && loaded.hashes();
+            if is_lost && draft.hashes() {
+                return Err(salt_unknown());
+            }
+            let salt = Salt { is_new: loaded.salt.is_none() && !is_lost, is_known: !is_lost, salt };
+            let mut prepared = self.prepare(acting, &loaded, draft, salt).await?;
             if prepared.write.acts.is_empty() {
                 if loaded.head.seq == 0 {
                     return Err(Problem::not_found("There is no such league."));
@@ -263,6 +284,13 @@ impl Unread {
 
 fn read_answer(answer: &str) -> Result<Value, Problem> {
     serde_json::from_str(answer).map_err(|_| Problem::internal())
+}
+
+/// A league came without its texts, so it is not known how its accounts are hashed.
+pub(crate) fn salt_unknown() -> Problem {
+    let detail =
+        "The league was brought here without its texts, so that its accounts cannot be recognised: bring the export with texts, then do this again.";
+    Problem::conflict("salt_unknown", detail)
 }
 
 fn key_reused() -> Problem {

@@ -27,8 +27,8 @@ pub(crate) fn shown(title: Title, mut body: Value, why: bool, names: &Names) -> 
     if !why {
         without_why(&mut body);
     }
-    let names = names.mentioned(&body);
     let Title { what, revision, state, digest, more } = title;
+    let names = names.mentioned_in(&[&body, &more]);
     let mut document = json!({ "revision": revision, "state": state, "digest": digest, "names": names });
     if let (Some(document), Some(more)) = (document.as_object_mut(), more.as_object()) {
         document.insert(what.to_owned(), body);

@@ -80,6 +80,7 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(leagues::entries::list))
         .routes(routes!(leagues::entries::import))
         .routes(routes!(leagues::facts::take))
+        .routes(routes!(leagues::attach::attach))
         .routes(routes!(leagues::published::result))
         .routes(routes!(leagues::published::result_revisions))
         .routes(routes!(leagues::published::table))
@@ -93,8 +94,8 @@ pub(crate) fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
 /// All routes with their layers: counting, then limits, then the grant, then the turn. `local`: no grant is needed.
 pub(crate) fn router(app: Arc<App>, local: bool) -> Router {
     let (described, document) = described();
-    // Serialised once: it does not change while the process runs. It holds numbers and texts only, so this does not fail.
-    let document = document.to_json().unwrap_or_default();
+    // Serialised once: it does not change while the process runs.
+    let document = openapi::text(&document);
     let all = described
         .route(DOCUMENT, get(|| async move { ([(CONTENT_TYPE, "application/json")], document).into_response() }))
         .merge(SwaggerUi::new(READER).config(Config::from(DOCUMENT)))

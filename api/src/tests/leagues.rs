@@ -2,13 +2,13 @@
 
 use super::*;
 
-const READ: &[Ability] = &[Ability::Read];
-const STEWARD: &[Ability] = &[Ability::Read, Ability::Steward];
-const MANAGE: &[Ability] = &[Ability::Read, Ability::Manage];
+pub(super) const READ: &[Ability] = &[Ability::Read];
+pub(super) const STEWARD: &[Ability] = &[Ability::Read, Ability::Steward];
+pub(super) const MANAGE: &[Ability] = &[Ability::Read, Ability::Manage];
 
 impl Server {
     /// POST a body under a grant, or without one.
-    async fn post(&self, token: Option<&str>, path: &str, headers: &str, body: &str) -> Answer {
+    pub(super) async fn post(&self, token: Option<&str>, path: &str, headers: &str, body: &str) -> Answer {
         let access = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
         let (host, length) = (self.addr, body.len());
         let head =
@@ -24,17 +24,17 @@ impl Server {
         tokio::time::timeout(PATIENCE, exchange).await.expect("an answer")
     }
 
-    async fn acts(&self, token: &str, acts: &Value) -> Answer {
+    pub(super) async fn acts(&self, token: &str, acts: &Value) -> Answer {
         self.post(Some(token), "gt/acts", "", &acts.to_string()).await
     }
 
-    async fn league(&self, token: &str, path: &str) -> Answer {
+    pub(super) async fn league(&self, token: &str, path: &str) -> Answer {
         self.get_as(token, &format!("/api/v1/leagues/gt{path}")).await
     }
 }
 
 /// A league with a race of two cars that is published, and a table.
-fn made() -> Value {
+pub(super) fn made() -> Value {
     json!([
         { "kind": "league_set", "time_zone": "UTC", "name": "Grand Tour" },
         { "kind": "ruleset_added", "ruleset": "r", "preset": "f1-2010" },
@@ -50,7 +50,7 @@ fn made() -> Value {
 const ENTRIES: &str = "number,name,account\n1,Ann,100\n2,Bo,200\n";
 const RESULT: &str = "account,laps,time\n100,10,900.0\n200,10,902.0\n";
 
-async fn begin(server: &Server, admin: &str) {
+pub(super) async fn begin(server: &Server, admin: &str) {
     assert_eq!(server.acts(admin, &made()).await.json()["head"], 8);
     let imported = server.post(Some(admin), "gt/seasons/s1/entries/import", "", ENTRIES).await.json();
     assert_eq!(imported["drivers"].as_array().map(Vec::len), Some(2));
@@ -60,7 +60,7 @@ async fn begin(server: &Server, admin: &str) {
     }
 }
 
-fn penalty(id: &str, state: &str) -> Value {
+pub(super) fn penalty(id: &str, state: &str) -> Value {
     json!({ "penalty": id, "at": { "session": "race" }, "against": { "entry": "car-1" }, "sanction": { "kind": "time", "us": 5_000_000 }, "state": state,
         "reason": "Cut the chicane" })
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::act::{Bound, BoundTo, EntryDetails, EntryStatus};
+use super::act::{Bound, BoundTo, EntryDetails, EntryStatus, Unclaimed};
 use super::facts::Car;
 use super::ids::{CarKey, ClassSlug, EntrySlug, EventSlug, PersonId, SeasonSlug, SessionSlug};
 use super::{Facts, League};
@@ -28,6 +28,17 @@ pub fn bindings(league: &League, session: SessionSlug, facts: &Facts) -> Binding
         }
     }
     out
+}
+
+/// The cars for which no entry was found and about which nobody decided, if such cars score nothing in this season (`league.unclaimed`).
+pub fn unclaimed<'a>(league: &'a League, session: SessionSlug, facts: &'a Facts) -> Vec<&'a Car> {
+    let season = league.season_of(session).and_then(|season| league.seasons.get(&season));
+    if season.is_none_or(|season| season.it.set.unclaimed == Unclaimed::Score) {
+        return vec![];
+    }
+    let decided = |car: &Car| league.bindings.contains_key(&(session, car.key));
+    let open = cars(league, session, facts).into_iter().filter(|of| matches!(of.to, To::Unclaimed { .. }));
+    open.map(|of| of.car).filter(|car| !decided(car)).collect()
 }
 
 /// A car that takes part, and which entry it is.

@@ -24,7 +24,7 @@ mod table;
 mod verify;
 
 pub use act::*;
-pub use binding::{Bindings, bindings};
+pub use binding::{Bindings, bindings, unclaimed};
 pub use canon::canonical;
 pub use doc::{Doc, DocKind};
 pub use facts::{Car, Drove, Facts, ValidLap, facts_digest};
@@ -34,7 +34,7 @@ pub use ids::{
     PartName, PenaltySlug, PersonId, RulesetSlug, SeasonSlug, SeriesSlug, SessionSlug, SimSlug, TeamSlug, TextId, TimeZone, Told, UNCLAIMED_PREFIX,
 };
 pub use refusal::{Code, Refusal};
-pub use result::{CarScore, Overridden, Row, RowDriver, SessionResult, Why, result, results};
+pub use result::{CarScore, Overridden, Row, RowDriver, SessionResult, Why, override_sees, result, results};
 pub use revision::{Cause, Difference, Revision, Stored, publication, recompute};
 pub use table::{Cell, CellWhy, Line, Table, TableEvent, tables};
 pub use verify::{Finding, StoredRevision, verify};

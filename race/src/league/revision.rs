@@ -10,7 +10,7 @@ use super::canon::canonical;
 use super::ids::{Digest, SeasonSlug, SessionSlug, TextId};
 use super::refusal::{Code, Refusal};
 use super::result::{SessionResult, results};
-use super::table::{Table, tables};
+use super::table::{Table, published_tables};
 use super::{Facts, League};
 use crate::scoring::Points;
 
@@ -94,13 +94,16 @@ pub fn publication(
             Ok(of_session(league, result, latest, asked))
         }
         Scope::Championship(id) => {
-            let tables = tables(league, season.ok_or_else(unknown)?, &results);
+            let tables = published_tables(league, season.ok_or_else(unknown)?, &results);
             let missing = || Refusal::new(Code::State, "scope.championship", "it has rules that this program cannot read");
             let table = tables.into_iter().find(|table| table.championship == id).ok_or_else(missing)?;
             if state != State::Provisional && table.state == State::Provisional {
                 let open = table.events.iter().flat_map(|event| &event.sessions).find(|session| !is_final(league, **session));
-                let open = open.map_or(String::new(), |session| session.to_string());
-                return Err(Refusal::new(Code::State, "state", format!("session {open} counts and is not official: publish it as official first")));
+                let why = match open {
+                    Some(session) => format!("session {session} counts and is not official: publish it as official first"),
+                    None => "no session that counts is published: publish one as official first".to_owned(),
+                };
+                return Err(Refusal::new(Code::State, "state", why));
             }
             Ok(of_table(league, &table, latest, asked))
         }
@@ -134,6 +137,7 @@ pub fn recompute(
     let (mut after, mut out) = (league.clone(), vec![]);
     for season in seasons {
         let results = results(league, season, facts);
+        let mut moved: Vec<SessionSlug> = vec![];
         for result in results.values() {
             let scope = Scope::Session(result.session);
             let Some(published) = league.published(scope).filter(|published| published.digest != result.digest()) else { continue };
@@ -144,12 +148,22 @@ pub fn recompute(
             };
             let revision = of_session(league, result, latest.get(&scope), Asked { state: Some(state), cause, reason });
             after.apply(after.head() + 1, &revision.published.clone().into());
+            moved.extend(Some(result.session).filter(|_| cause == Cause::Facts));
             out.push(revision);
         }
-        for table in tables(&after, season, &results) {
+        for table in published_tables(&after, season, &results) {
             let scope = Scope::Championship(table.championship);
-            let Some(published) = league.published(scope).filter(|published| published.digest != table.digest()) else { continue };
-            let cause = if published.facts == table.facts { Cause::Decision } else { Cause::Facts };
+            if league.published(scope).is_none_or(|published| published.digest == table.digest()) {
+                continue;
+            }
+            // An event that is added or cancelled changes the digest; before it is driven it changes nothing that is shown.
+            let before = latest.get(&scope).and_then(|latest| serde_json::from_str::<Table>(latest.body).ok());
+            if before.is_some_and(|before| table.reads_as(&before)) {
+                continue;
+            }
+            // A session that is published for the first time changes the facts of the table; those of no session changed.
+            let changed = |session: &SessionSlug| moved.contains(session);
+            let cause = if table.events.iter().flat_map(|event| &event.sessions).any(changed) { Cause::Facts } else { Cause::Decision };
             out.push(of_table(league, &table, latest.get(&scope), Asked { state: None, cause, reason }));
         }
     }

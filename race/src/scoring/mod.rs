@@ -24,7 +24,7 @@ pub use classify::{ClassifiedCar, Standing, classify};
 pub use document::{DOCUMENT_MAX, FORMAT, RuleError};
 pub use driven::{DrivenCar, Ended, Penalty, PenaltyKind};
 pub use points::{InvalidPoints, Points};
-pub use presets::{PRESETS, preset, preset_document};
+pub use presets::{PRESETS, UnknownPreset, find_preset, preset, preset_document};
 pub use qualifying::qualify;
 pub use rules::{
     Bonus, BonusKind, BonusTie, ClassificationRules, Counted, DriverRules, DropCounts, Guests, Halves, Ineligible, Leader, Partial, Per, PointsRules,

@@ -42,6 +42,11 @@ impl Points {
         self.0.is_negative()
     }
 
+    /// Whether the denominator is at most `most`. Sums of fractions with many large denominators have thousands of digits.
+    pub fn denominator_at_most(&self, most: u32) -> bool {
+        *self.0.denom() <= BigInt::from(most)
+    }
+
     /// The whole number below or equal.
     pub fn floor(&self) -> i64 {
         self.0.floor().to_integer().to_i64().unwrap_or(i64::MAX)

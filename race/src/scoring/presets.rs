@@ -1,7 +1,7 @@
 //! Rulesets of real championships, by name (`score.presets`): documents as a league writes its own, in the folder `presets`. Each says where it comes from,
 //! and whether a published season was computed again with it.
 
-use super::ruleset::Ruleset;
+use super::ruleset::{Ruleset, Years};
 
 macro_rules! presets {
     ($count:literal: $($name:literal),* $(,)?) => {
@@ -24,6 +24,29 @@ presets! {
 /// Other names, for what an older version called otherwise.
 const OTHER_NAMES: [(&str, &str); 1] = [("wec_6h", "wec_2024")];
 
+/// The newest season whose rules are known: rules without an end are those up to it.
+const LAST_SEASON: u32 = 2026;
+
+/// There is no ruleset of this name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum UnknownPreset {
+    /// Nor of the championship.
+    #[error("there is no ruleset called {0:?}")]
+    Name(String),
+    /// There is none for this season.
+    #[error("there is no ruleset for {family} in {year}: those that are known are of {first} to {last}; {family} is the newest")]
+    Season {
+        /// The championship.
+        family: String,
+        /// The season that was asked for.
+        year: u32,
+        /// The first season.
+        first: u32,
+        /// The last season.
+        last: u32,
+    },
+}
+
 /// The ruleset called `name`. `_` and `-` are equal, and so are large and small letters. Where there is one for each of several seasons, any
 /// season names its rules (`f1-1988`: those of 1981 to 1990), and no season names the newest (`f1`).
 pub fn preset(name: &str) -> Option<Ruleset> {
@@ -33,20 +56,35 @@ pub fn preset(name: &str) -> Option<Ruleset> {
 
 /// The document of the ruleset called `name`, as in [`preset`].
 pub fn preset_document(name: &str) -> Option<&'static str> {
+    find_preset(name).ok()
+}
+
+/// As [`preset_document`]; the error says what there is instead.
+pub fn find_preset(name: &str) -> Result<&'static str, UnknownPreset> {
+    let asked = name;
     let name = name.to_ascii_lowercase().replace('-', "_");
     let name = OTHER_NAMES.iter().find(|(other, _)| *other == name).map_or(name.as_str(), |(_, name)| name);
     let of = |name: &str| PRESETS.iter().position(|preset| *preset == name).map(|at| DOCUMENTS[at]);
-    of(name).or_else(|| {
-        let (family, year) = family(name);
-        let of_family = PRESETS.iter().zip(DOCUMENTS).filter(|(preset, _)| self::family(preset).0 == family);
-        let years = |document: &str| Ruleset::parse(document).ok().and_then(|ruleset| ruleset.years);
-        match year {
-            Some(year) => {
-                of_family.filter(|(_, document)| years(document).is_none_or(|years| years.contain(year))).map(|(_, document)| document).next()
-            }
-            None => of_family.map(|(_, document)| document).max_by_key(|document| years(document).map(|years| years.first)),
-        }
-    })
+    if let Some(document) = of(name) {
+        return Ok(document);
+    }
+    let unknown = || UnknownPreset::Name(asked.chars().take(60).collect());
+    let (family, year) = family(name);
+    let years = |document: &str| Ruleset::parse(document).ok().and_then(|ruleset| ruleset.years);
+    let of_family: Vec<_> =
+        PRESETS.iter().zip(DOCUMENTS).filter(|(preset, _)| self::family(preset).0 == family).map(|(_, of)| (of, years(of))).collect();
+    let Some(year) = year else {
+        return of_family.into_iter().max_by_key(|(_, years)| years.map(|years| years.first)).map(|(document, _)| document).ok_or_else(unknown);
+    };
+    let end = |years: Years| if years.last == 0 { LAST_SEASON } else { years.last };
+    let found = of_family.iter().find(|(_, years)| years.is_none_or(|years| years.contain(year)) && year <= LAST_SEASON);
+    let all = of_family.iter().filter_map(|(_, years)| *years);
+    let span = all.clone().map(|years| years.first).min().zip(all.map(end).max());
+    match (found, span) {
+        (Some((document, _)), _) => Ok(document),
+        (None, Some((first, last))) => Err(UnknownPreset::Season { family: family.to_owned(), year, first, last }),
+        (None, None) => Err(unknown()),
+    }
 }
 
 /// A name without its season, and the season: `f1` and 1988.

@@ -1,7 +1,6 @@
 //! Steps 9 to 12 of the score (`score.order`): from the scores of events to the table of a championship.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,27 +73,48 @@ pub struct TableLine {
 
 /// The table of a championship of `events` events. The order of `seasons` changes nothing.
 pub fn table(seasons: &[Season], events: usize, rules: &SeasonRules) -> Vec<TableLine> {
-    let mut lines: Vec<(TableLine, &Season)> = seasons.iter().map(|season| (line(season, events, rules), season)).collect();
-    let unranked = |line: &TableLine, season: &Season| season.excluded != Excluded::No || line.starts < rules.min_starts;
-    lines.sort_by(|(a, a_season), (b, b_season)| {
-        let ranked = unranked(a, a_season).cmp(&unranked(b, b_season));
-        let points = b.points.cmp(&a.points);
-        ranked.then(points).then_with(|| broken((a, a_season), (b, b_season), rules).1).then_with(|| a.competitor.cmp(&b.competitor))
+    let mut lines: Vec<Compared<'_>> = seasons.iter().map(|season| Compared::of(season, events, rules)).collect();
+    lines.sort_by(|a, b| {
+        let points = b.line.points.cmp(&a.line.points);
+        a.unranked.cmp(&b.unranked).then(points).then_with(|| broken(a, b, rules).1).then_with(|| a.line.competitor.cmp(&b.line.competitor))
     });
     for at in 0..lines.len() {
         let (before, rest) = lines.split_at_mut(at);
-        let Some((line, season)) = rest.first_mut() else { continue };
-        if unranked(line, season) {
-            continue;
-        }
-        let shared = before.last_mut().filter(|(other, _)| other.points == line.points).and_then(|(other, other_season)| {
-            let (by, _) = broken((other, other_season), (line, season), rules);
-            other.ahead_by = by;
-            if by.is_none() { other.rank } else { None }
+        let Some(of) = rest.first_mut().filter(|of| !of.unranked) else { continue };
+        let shared = before.last_mut().filter(|other| other.line.points == of.line.points).and_then(|other| {
+            let (by, _) = broken(other, of, rules);
+            other.line.ahead_by = by;
+            if by.is_none() { other.line.rank } else { None }
         });
-        line.rank = shared.or(Some(at as u32 + 1));
+        of.line.rank = shared.or(Some(at as u32 + 1));
     }
-    lines.into_iter().map(|(line, _)| line).collect()
+    lines.into_iter().map(|of| of.line).collect()
+}
+
+/// A line, with what it is compared by: made once, because in a table of thousands each line is compared many times.
+struct Compared<'a> {
+    line: TableLine,
+    season: &'a Season,
+    unranked: bool,
+    /// Its places, the best first: of all events, and of those that count.
+    places: Vec<u32>,
+    counted: Vec<u32>,
+}
+
+impl<'a> Compared<'a> {
+    fn of(season: &'a Season, events: usize, rules: &SeasonRules) -> Self {
+        let line = line(season, events, rules);
+        let places = |counted_only: bool| {
+            let counts = |event: &usize| !(counted_only && line.dropped.contains(&(*event as u32 + 1)));
+            let of = season.events.iter().enumerate().filter(|(event, _)| counts(event));
+            let mut places: Vec<u32> = of.flat_map(|(_, score)| score.places.iter().copied()).collect();
+            places.sort_unstable();
+            places
+        };
+        let (all, counted) = (places(false), places(true));
+        let unranked = season.excluded != Excluded::No || line.starts < rules.min_starts;
+        Self { line, season, unranked, places: all, counted }
+    }
 }
 
 /// Steps 10 and 11 for one competitor.
@@ -156,15 +176,15 @@ fn dropped<'a>(events: usize, rules: &SeasonRules, score: &dyn Fn(usize) -> &'a 
 }
 
 /// Which item of the chain separates two competitors with equal points, and how (less is ahead). None: they share the rank.
-fn broken(a: (&TableLine, &Season), b: (&TableLine, &Season), rules: &SeasonRules) -> (Option<TieBreak>, Ordering) {
+fn broken(a: &Compared<'_>, b: &Compared<'_>, rules: &SeasonRules) -> (Option<TieBreak>, Ordering) {
     for item in &rules.ties {
         let order = match item {
-            TieBreak::Countback => countback(a, b, false),
-            TieBreak::CountbackCounted => countback(a, b, true),
-            TieBreak::BestEvent => best_event(b.1).cmp(&best_event(a.1)),
-            TieBreak::LatestResult => latest_result(a.1, b.1),
-            TieBreak::FewerIncidents => incidents(a.1).cmp(&incidents(b.1)),
-            TieBreak::FewerStarts => a.0.starts.cmp(&b.0.starts),
+            TieBreak::Countback => countback(&a.places, &b.places),
+            TieBreak::CountbackCounted => countback(&a.counted, &b.counted),
+            TieBreak::BestEvent => best_event(b.season).cmp(&best_event(a.season)),
+            TieBreak::LatestResult => latest_result(a.season, b.season),
+            TieBreak::FewerIncidents => incidents(a.season).cmp(&incidents(b.season)),
+            TieBreak::FewerStarts => a.line.starts.cmp(&b.line.starts),
         };
         if order != Ordering::Equal {
             return (Some(*item), order);
@@ -173,21 +193,11 @@ fn broken(a: (&TableLine, &Season), b: (&TableLine, &Season), rules: &SeasonRule
     (None, Ordering::Equal)
 }
 
-/// Most first places, then most second places, and so on. A double event has its place once.
-fn countback(a: (&TableLine, &Season), b: (&TableLine, &Season), counted_only: bool) -> Ordering {
-    let places = |(line, season): (&TableLine, &Season)| {
-        let mut times: BTreeMap<u32, u32> = BTreeMap::new();
-        for (event, score) in season.events.iter().enumerate() {
-            if !(counted_only && line.dropped.contains(&(event as u32 + 1))) {
-                score.places.iter().for_each(|place| *times.entry(*place).or_default() += 1);
-            }
-        }
-        times
-    };
-    let (a, b) = (places(a), places(b));
-    let last = a.keys().chain(b.keys()).max().copied().unwrap_or(0);
-    let times = |of: &BTreeMap<u32, u32>, place| of.get(&place).copied().unwrap_or(0);
-    (1..=last).map(|place| times(&b, place).cmp(&times(&a, place))).find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+/// Most first places, then most second places, and so on: of two sorted lists the one with the smaller place where they first differ, or, if
+/// one is the beginning of the other, the longer one. A double event has its place once.
+fn countback(a: &[u32], b: &[u32]) -> Ordering {
+    let first = a.iter().zip(b).map(|(a, b)| a.cmp(b)).find(|order| *order != Ordering::Equal);
+    first.unwrap_or_else(|| b.len().cmp(&a.len()))
 }
 
 fn best_event(season: &Season) -> Points {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unused_crate_dependencies, reason = "a test may stop at what it did not expect")]
 
 mod acts;
+mod admitted;
 mod classes;
 mod facts;
 mod golden;

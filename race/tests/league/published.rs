@@ -181,3 +181,45 @@ fn acts_that_are_read_again_give_the_same_digests() {
     assert_eq!(again.result("e1-race").digest(), paper.world.result("e1-race").digest());
     assert_eq!(again.table("d").digest(), paper.world.table("d").digest());
 }
+
+/// Readers see of a table what is published of its sessions (`result.published`).
+#[test]
+fn a_published_table_counts_published_sessions_only() {
+    let mut paper = Paper::new();
+    paper.publish(session("e1-race"), State::Official).unwrap();
+    paper.publish(table(), State::Official).unwrap();
+    let points = |revision: &Revision| {
+        let table: boxbox_race::league::Table = serde_json::from_str(&revision.body).unwrap();
+        table.lines.iter().map(|line| line.points.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(points(paper.stored.last().unwrap()), ["25", "18", "15"], "the second race is not published");
+    // What is driven, corrected and decided of a session that is not published changes nothing that is.
+    paper.world.race("e3", 3, &["b", "a", "c"]).drove("e2-race", order(&["c", "b", "a"])).penalty("p", "e2-race", "a", time(5));
+    assert!(paper.recompute().is_empty());
+    paper.publish(session("e2-race"), State::Provisional).unwrap();
+    let made = paper.recompute();
+    assert_eq!(
+        made.iter().map(|of| (of.published.scope, of.published.state, of.cause)).collect::<Vec<_>>(),
+        [(table(), State::Provisional, Cause::Decision)]
+    );
+    assert_eq!(points(&made[0]), ["40", "40", "36"], "a and c, b");
+}
+
+/// An event that is not driven yet changes no table, wherever it comes and however often it is changed.
+#[test]
+fn an_event_without_a_session_amends_nothing() {
+    let mut paper = Paper::new();
+    for scope in [session("e1-race"), session("e2-race")] {
+        paper.publish(scope, State::Official).unwrap();
+    }
+    paper.publish(table(), State::Official).unwrap();
+    paper.world.event("e9", 9, |_| {});
+    assert!(paper.recompute().is_empty(), "behind the others");
+    paper.world.event("e0", 0, |_| {});
+    assert!(paper.recompute().is_empty(), "before the others");
+    paper.world.event("e9", 9, |event| event.multiplier = 2.into());
+    paper.world.event("e0", 0, |event| event.cancelled = true);
+    assert!(paper.recompute().is_empty(), "changed and cancelled");
+    paper.world.event("e2", 2, |event| event.cancelled = true);
+    assert_eq!(paper.recompute().iter().map(|of| of.published.scope).collect::<Vec<_>>(), [table()], "one that was driven counts no more");
+}

@@ -1,7 +1,8 @@
 //! Rulesets as documents: faults and where they are, digests, presets.
 
 use boxbox_race::scoring::{
-    BonusKind, Counted, Distance, DrivenCar, EventScore, PRESETS, Points, Ruleset, Season, Share, award, classify, preset, preset_document, table,
+    BonusKind, Counted, Distance, DrivenCar, EventScore, PRESETS, Points, Ruleset, Season, Share, award, classify, find_preset, preset,
+    preset_document, table,
 };
 use proptest::prelude::*;
 
@@ -217,6 +218,19 @@ fn a_name_finds_its_preset() {
     for year in 1950..=2026 {
         assert!(preset(&format!("f1_{year}")).unwrap().years.unwrap().contain(year), "{year}");
     }
+    for (asked, says) in [
+        ("f1-3000", "there is no ruleset for f1 in 3000: those that are known are of 1950 to 2026; f1 is the newest"),
+        ("f1_2027", "there is no ruleset for f1 in 2027: those that are known are of 1950 to 2026; f1 is the newest"),
+        ("f1_1949", "there is no ruleset for f1 in 1949: those that are known are of 1950 to 2026; f1 is the newest"),
+        ("formula", "there is no ruleset called \"formula\""),
+    ] {
+        assert_eq!(find_preset(asked).unwrap_err().to_string(), says);
+        assert_eq!(name(asked), None);
+    }
+    for open in PRESETS {
+        let family = open.rsplit_once('_').filter(|(_, year)| year.len() == 4).map_or(open, |(family, _)| family);
+        assert_eq!(name(&format!("{family}_3000")), None, "no season that is not known has rules: {family}");
+    }
     assert_eq!((name("f1_1949"), name("f2"), name(""), name("_"), name("f1_19880")), (None, None, None, None, None));
 }
 
@@ -354,4 +368,28 @@ proptest! {
             Err(errors) => prop_assert!(!errors.is_empty() && errors.iter().all(|error| (1..=lines + 1).contains(&error.line))),
         }
     }
+}
+
+/// Who is ahead by places is who has more of the best place in which the two differ; and a table of thousands who are level is made at once.
+#[test]
+fn a_countback_counts_places_however_many_are_level() {
+    use boxbox_race::scoring::{SeasonRules, TieBreak};
+    let rules = SeasonRules { ties: vec![TieBreak::Countback], ..SeasonRules::default() };
+    let season = |name: String, places: &[u32]| Season {
+        competitor: name,
+        events: vec![EventScore { points: Some(Points::default()), places: places.to_vec(), ..EventScore::default() }],
+        ..Season::default()
+    };
+    let lists: [&[u32]; 8] = [&[1, 9], &[9, 1, 9], &[1, 1], &[], &[2, 2, 2], &[2], &[2, 3], &[2, 3]];
+    let seasons: Vec<Season> = lists.iter().enumerate().map(|(at, places)| season(at.to_string(), places)).collect();
+    let lines = table(&seasons, 1, &rules);
+    let order: Vec<_> = lines.iter().map(|line| (line.competitor.as_str(), line.rank)).collect();
+    let expected = [("2", 1), ("1", 2), ("0", 3), ("4", 4), ("6", 5), ("7", 5), ("5", 7), ("3", 8)].map(|(name, rank)| (name, Some(rank)));
+    assert_eq!(order, expected);
+
+    let begun = std::time::Instant::now();
+    let many: Vec<Season> = (0..20_000).map(|at| season(format!("{at:05}"), &[20_000, 20_000 - at % 2])).collect();
+    let lines = table(&many, 1, &rules);
+    assert_eq!((lines[0].rank, lines[9_999].rank, lines[10_000].rank), (Some(1), Some(1), Some(10_001)));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
 }

@@ -27,9 +27,9 @@ use crate::problem::Problem;
 /// number of a penalty, the hash of a ruleset (`preset` takes a built-in one) and the details of a `rebound` may be left out; the `account` of
 /// `account_linked` is the account itself. What is published and changes by it is published anew in the same step. Stewards may send
 /// `penalty_given`, `penalty_changed`, `override` and `rebound`, admins all.
-#[utoipa::path(post, path = "/api/v1/leagues/{league}/acts", tag = "leagues", operation_id = "decide", request_body(content = Value, description = "An act, or a list of acts"),
+#[utoipa::path(post, path = "/api/v1/leagues/{league}/acts", tag = "leagues", operation_id = "decide", request_body(content = Value, description = "An act (`Act` among the schemas), or a list of acts"),
     params(LeaguePath, ("Idempotency-Key" = Option<String>, Header, description = "A new text for each request: sent again, the request does nothing and has the same answer, for a day", example = "7f3a")),
-    responses((status = 200, description = "Written: `first` and `head` are the numbers of the first act and of the last; `published` is what was published anew", body = Value),
+    responses((status = 200, description = "Written: `first` and `head` are the numbers of the first act and of the last; `published` is what was published anew, `names` has the persons and teams in it", body = Value),
         (status = 409, description = "`exists`, `contradicts`, `state`: the league does not allow it now", body = crate::problem::Body, content_type = "application/problem+json"),
         (status = 422, description = "`malformed`, `unknown`, `out_of_bounds`, `reason_needed`, `bad_acts`, `bad_text`, `bad_json`, `key_reused`, `made_by_server`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn acts(
@@ -50,7 +50,7 @@ pub(crate) async fn acts(
         check_rights(&acting, &draft.acts)?;
         Ok(draft)
     };
-    Ok(Json(app.leagues()?.act(&acting, &path.league, asked, make).await?))
+    Ok(Json(app.leagues()?.decide(&acting, &path.league, asked, make).await?))
 }
 
 /// Give a penalty
@@ -78,7 +78,7 @@ pub(crate) async fn penalty(
     let mut act = body::json(&bytes)?;
     let Some(fields) = act.as_object_mut() else { return Err(Problem::unprocessable("malformed", "A penalty is an object.")) };
     fields.insert("kind".into(), "penalty_given".into());
-    Ok(Json(app.leagues()?.act(&acting, &path.league, asked, |loaded, salt| read_acts(loaded, salt, &act)).await?))
+    Ok(Json(app.leagues()?.decide(&acting, &path.league, asked, |loaded, salt| read_acts(loaded, salt, &act)).await?))
 }
 
 /// What to publish.
@@ -95,10 +95,11 @@ struct Wanted {
 ///
 /// The body is `{"scope": {"session": …}, "state": "provisional"}`; or `{"championship": …}`; `state` is `provisional`, `official` or `amended`,
 /// which needs a `reason`. Cars are bound to their entries, and where the session is in the telemetry its facts are read again before. What else is
-/// published and changes by it is published anew. A revision never changes and stays readable.
+/// published and changes by it is published anew. A revision never changes and stays readable. A published table counts the sessions that are
+/// published.
 #[utoipa::path(post, path = "/api/v1/leagues/{league}/publish", tag = "leagues", operation_id = "publish", request_body(content = Value, description = "What to publish, as what"),
     params(LeaguePath, ("Idempotency-Key" = Option<String>, Header, description = "A new text for each request: sent again, the request does nothing and has the same answer, for a day", example = "7f3a")),
-    responses((status = 200, description = "As of `…/acts`", body = Value),
+    responses((status = 200, description = "As of `…/acts`; of a session also `unclaimed` and `unclaimed_count`, as of `…/facts`", body = Value),
         (status = 409, description = "`state`: it is open, official already, or something that counts is not official", body = crate::problem::Body, content_type = "application/problem+json"),
         (status = 422, description = "`malformed`, `unknown`, `reason_needed`, `no_facts`, `key_reused`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn publish(
@@ -130,5 +131,5 @@ pub(crate) async fn publish(
         draft.answer = json!({ "asked": wanted.scope.to_string() }).as_object().cloned().unwrap_or_default();
         Ok(draft)
     };
-    Ok(Json(app.leagues()?.act(&acting, &path.league, asked, make).await?))
+    Ok(Json(app.leagues()?.decide(&acting, &path.league, asked, make).await?))
 }

@@ -43,7 +43,8 @@ pub(crate) async fn list(
 ///
 /// A line for each driver of each car, with the columns `entry` (its id; without it `car-NUMBER`), `number`, `class` (needless where there is only
 /// one), `name`, `team`, `driver` (as in grants), `sim` and `account` (in the simulator), `status` (`registered`, `guest`, `reserve`, `withdrawn`),
-/// `car`, `manufacturer`, `from_event`. Importing it again changes nothing. 1 MiB and 400 lines at most.
+/// `car`, `manufacturer`, `from_event`. Importing it again changes nothing: a line with an account means
+/// its person, a line without one the person of that name in the entry. 1 MiB and 400 lines at most.
 #[utoipa::path(post, path = "/api/v1/leagues/{league}/seasons/{season}/entries/import", tag = "leagues", operation_id = "importEntries",
     params(SeasonPath, ("Idempotency-Key" = Option<String>, Header, description = "A new text for each request: sent again, the request does nothing and has the same answer, for a day", example = "7f3a")),
     request_body(content = String, description = "The file", content_type = "text/csv"),
@@ -62,6 +63,8 @@ pub(crate) async fn import(
     acting.need_admin()?;
     let bytes = body::bytes(body, ENTRIES_MAX_BYTES).await?;
     let asked = body::asked(&headers, &method, &uri, &bytes)?;
-    let make = |loaded: &crate::leagues::Loaded, salt| imported(loaded, path.season, salt, &bytes);
-    Ok(Json(app.leagues()?.act(&acting, &path.league, asked, make).await?))
+    let leagues = app.leagues()?;
+    let names = leagues.names(&acting.tenant, &leagues.league(&acting.tenant, &path.league).await?).await?;
+    let make = |loaded: &crate::leagues::Loaded, salt| imported(loaded, &names, path.season, salt, &bytes);
+    Ok(Json(leagues.decide(&acting, &path.league, asked, make).await?))
 }

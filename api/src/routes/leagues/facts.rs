@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use boxbox_race::league::{Facts, SessionSlug};
-use boxbox_schemas::TenantId;
+use boxbox_schemas::{SessionId, TenantId};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -39,7 +39,7 @@ pub(crate) struct FileParams {
 #[utoipa::path(post, path = "/api/v1/leagues/{league}/sessions/{session}/facts", tag = "leagues", operation_id = "takeFacts",
     params(LeagueSessionPath, FileParams, ("Idempotency-Key" = Option<String>, Header, description = "A new text for each request: sent again, the request does nothing and has the same answer, for a day", example = "7f3a")),
     request_body(content = Option<String>, description = "A result file, 8 MiB at most", content_type = "application/octet-stream"),
-    responses((status = 200, description = "As of `…/acts`; nothing is written if the facts are the same", body = Value),
+    responses((status = 200, description = "As of `…/acts`; nothing is written if the facts are the same. `unclaimed` has the cars for which there is no entry, so that they score nothing (50 at most), `unclaimed_count` their number", body = Value),
         (status = 422, description = "`no_facts`, `bad_result_file`, `bad_csv`, `no_such_part`, `session_too_long`", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn take(
     acting: Acting,
@@ -70,23 +70,32 @@ pub(crate) async fn take(
         };
         let facts = of_telemetry(&app, &acting.tenant, &loaded, session).await?.ok_or_else(none)?;
         let make = |_: &Loaded, _| Ok(Draft { facts: vec![(session, facts.clone())], ..Draft::default() });
-        return Ok(Json(leagues.act(&acting, &path.league, asked, make).await?));
+        return Ok(Json(leagues.decide(&acting, &path.league, asked, make).await?));
     }
     let make = |loaded: &Loaded, salt: [u8; 16]| {
         let set = session_set(loaded, session).ok_or_else(unknown)?;
         from_file(loaded, session, &bytes, of_file(&bytes, params.part.as_deref(), set.role, &salt)?)
     };
-    Ok(Json(leagues.act(&acting, &path.league, asked, make).await?))
+    Ok(Json(leagues.decide(&acting, &path.league, asked, make).await?))
 }
 
 /// What the telemetry says about a session; `None` if it says nothing, or the session is from a file.
 pub(super) async fn of_telemetry(app: &App, tenant: &TenantId, loaded: &Loaded, session: SessionSlug) -> Result<Option<Facts>, Problem> {
     let (Some(set), Some(salt)) = (session_set(loaded, session), loaded.salt) else { return Ok(None) };
+    of_sessions(app, tenant, &set.telemetry, &salt).await
+}
+
+/// What these sessions of the telemetry say together.
+pub(super) async fn of_sessions(app: &App, tenant: &TenantId, ids: &[SessionId], salt: &[u8]) -> Result<Option<Facts>, Problem> {
     let mut parts = vec![];
-    for id in &set.telemetry {
+    for (at, id) in ids.iter().enumerate() {
+        // A ledger of before may name one twice.
+        if ids[..at].contains(id) {
+            continue;
+        }
         let Some(info) = app.stored(app.sessions()?.session(tenant, id).await)? else { continue };
         let view = read::view(app, tenant, info).await?;
-        parts.extend(Facts::from_view(&view, &salt));
+        parts.extend(Facts::from_view(&view, salt));
     }
     Ok(if parts.is_empty() { None } else { Some(Facts::joined(parts)) })
 }

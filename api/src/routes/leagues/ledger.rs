@@ -14,6 +14,9 @@ use crate::extract::{Params, Path, rows};
 use crate::leagues::Acting;
 use crate::problem::Problem;
 
+/// Largest number that JSON of any client keeps.
+const AFTER_MAX: u64 = 9_007_199_254_740_991;
+
 /// `?after=…&limit=…`
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -39,9 +42,13 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
 ) -> Result<Json<Value>, Problem> {
     acting.need_steward()?;
+    let after = params.after.unwrap_or(0);
+    if after > AFTER_MAX {
+        return Err(Problem::bad_request("bad_query", format!("`after` is at most {AFTER_MAX}.")));
+    }
     let leagues = app.leagues()?;
     let loaded = leagues.league(&acting.tenant, &path.league).await?;
-    let found = leagues.acts(&acting.tenant, &path.league, params.after.unwrap_or(0), rows(params.limit)?).await?;
+    let found = leagues.acts(&acting.tenant, &path.league, after, rows(params.limit)?).await?;
     let next = found.last().map(|row| row.seq).filter(|last| *last < loaded.head.seq);
     let acts: Vec<Value> = found
         .into_iter()

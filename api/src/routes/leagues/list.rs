@@ -76,7 +76,7 @@ pub(crate) async fn ruleset(acting: Acting, Path(path): Path<RulesetPath>, State
 
 /// The penalties of a league, by id
 ///
-/// Proposed ones are for stewards and admins.
+/// Those that were only proposed, also if that was dropped, are for stewards and admins.
 #[utoipa::path(get, path = "/api/v1/leagues/{league}/penalties", tag = "leagues", operation_id = "listPenalties", params(LeaguePath, PageParams),
     responses((status = 200, description = "A page of `penalties` with their states and reasons; `names`; `next_cursor`", body = Value)))]
 pub(crate) async fn penalties(
@@ -87,8 +87,10 @@ pub(crate) async fn penalties(
 ) -> Result<Json<Value>, Problem> {
     let leagues = app.leagues()?;
     let loaded = leagues.league(&acting.tenant, &path.league).await?;
-    let is_shown =
-        |body: &Value| acting.sees_all() || body["state"] != "proposed" || body["changes"].as_array().is_some_and(|changes| !changes.is_empty());
+    // What was proposed and then dropped was never more than a proposal.
+    let is_more = |state: &Value| matches!(state.as_str(), Some("in_force" | "suspended" | "served"));
+    let was_more = |body: &Value| is_more(&body["state"]) || body["changes"].as_array().is_some_and(|of| of.iter().any(|change| is_more(&change[0])));
+    let is_shown = |body: &Value| acting.sees_all() || was_more(body);
     let all: Vec<(String, Value)> =
         loaded.docs_of(DocKind::Penalty).filter(|(_, body)| is_shown(body)).map(|(id, body)| (id.to_owned(), body.clone())).collect();
     let (page, next_cursor) = cursor::page(all, params.cursor.as_deref(), rows(params.limit)?, |(id, _)| (id.clone(),))?;

@@ -1,5 +1,6 @@
 //! `/api/v1/leagues/…`: what leagues decided, and deciding.
 
+pub(super) mod attach;
 mod body;
 pub(super) mod decide;
 pub(super) mod entries;

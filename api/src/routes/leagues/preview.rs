@@ -29,7 +29,7 @@ pub(crate) async fn result(
     preview(&app, &acting, &path.league, Scope::Session(path.session), &headers).await
 }
 
-/// The table of a championship as it would be published now, with explanations
+/// The table of a championship as it would be if every session with facts were published now, with explanations
 #[utoipa::path(get, path = "/api/v1/leagues/{league}/championships/{championship}/preview", tag = "leagues", operation_id = "previewTable", params(ChampionshipPath),
     responses((status = 200, description = "As of `…/table?why=1`; `revision` is `null`", body = Value),
         (status = 422, description = "`no_facts`: nothing can be computed", body = crate::problem::Body, content_type = "application/problem+json")))]

@@ -132,7 +132,7 @@ pub(super) fn sent(made: &Shown, headers: &HeaderMap) -> Response {
 
 /// What was published of a session, the first first
 #[utoipa::path(get, path = "/api/v1/leagues/{league}/sessions/{session}/revisions", tag = "leagues", operation_id = "listResultRevisions", params(LeagueSessionPath, PageParams),
-    responses((status = 200, description = "A page of `revisions` with number, state, digests and difference; `next_cursor`", body = Value)))]
+    responses((status = 200, description = "A page of `revisions` with number, state, digests and difference; `names`; `next_cursor`", body = Value)))]
 pub(crate) async fn result_revisions(
     acting: Acting,
     Path(path): Path<LeagueSessionPath>,
@@ -144,7 +144,7 @@ pub(crate) async fn result_revisions(
 
 /// What was published of a championship, the first first
 #[utoipa::path(get, path = "/api/v1/leagues/{league}/championships/{championship}/revisions", tag = "leagues", operation_id = "listTableRevisions", params(ChampionshipPath, PageParams),
-    responses((status = 200, description = "A page of `revisions` with number, state, digests and difference; `next_cursor`", body = Value)))]
+    responses((status = 200, description = "A page of `revisions` with number, state, digests and difference; `names`; `next_cursor`", body = Value)))]
 pub(crate) async fn table_revisions(
     acting: Acting,
     Path(path): Path<ChampionshipPath>,
@@ -177,5 +177,7 @@ async fn revisions(
         json!({ "revision": info.number, "state": info.state, "seq": info.seq, "at_us": info.at_us, "digest": info.digest, "facts": info.facts,
             "rules": info.rules, "reason": reason, "difference": difference })
     };
-    Ok(Json(json!({ "revisions": page.iter().map(one).collect::<Vec<_>>(), "next_cursor": next_cursor })))
+    let revisions: Value = page.iter().map(one).collect();
+    let names = leagues.names(&acting.tenant, &loaded).await?.mentioned(&revisions);
+    Ok(Json(json!({ "revisions": revisions, "names": names, "next_cursor": next_cursor })))
 }

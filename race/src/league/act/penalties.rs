@@ -186,6 +186,20 @@ pub enum PenaltyState {
     Superseded,
 }
 
+impl PenaltyState {
+    /// For people: `in force`.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            PenaltyState::Proposed => "proposed",
+            PenaltyState::InForce => "in force",
+            PenaltyState::Suspended => "suspended",
+            PenaltyState::Served => "served",
+            PenaltyState::Rescinded => "rescinded",
+            PenaltyState::Superseded => "superseded",
+        }
+    }
+}
+
 /// What became of a penalty.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -144,7 +144,10 @@ impl League {
             Rescinded => matches!(changed.state, InForce | Superseded),
             Superseded => false,
         };
-        need(can, Code::State, "state", || format!("a penalty that is {now:?} cannot become {:?}; give another one", changed.state))
+        need(can, Code::State, "state", || match changed.state {
+            same if same == now => format!("the penalty is {} already", now.in_words()),
+            new => format!("a penalty that is {} cannot become {}: give another one", now.in_words(), new.in_words()),
+        })
     }
 
     fn check_override(&self, change: &Override) -> Check {

@@ -1,9 +1,11 @@
 //! [`League`]: what the acts of a league say, taken together.
 
+mod admit;
 mod apply;
 mod calendar;
 mod check;
 mod check_decisions;
+mod persons;
 mod things;
 
 use std::collections::BTreeMap;

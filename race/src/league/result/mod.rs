@@ -4,9 +4,11 @@ mod compute;
 mod decided;
 mod order;
 mod score;
+mod seen;
 mod words;
 
 pub use compute::{result, results};
+pub use seen::override_sees;
 
 use std::collections::BTreeMap;
 

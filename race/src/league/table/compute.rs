@@ -14,8 +14,23 @@ use crate::scoring::{self, EventScore, Excluded, Points, Season, Standing};
 
 /// The tables of all championships of a season, by slug, from the results of its sessions.
 pub fn tables(league: &League, season: SeasonSlug, results: &BTreeMap<SessionSlug, SessionResult>) -> Vec<Table> {
+    tables_where(league, season, results, |_| true)
+}
+
+/// The tables as readers see them: of the sessions that are published (`result.published`).
+pub(crate) fn published_tables(league: &League, season: SeasonSlug, results: &BTreeMap<SessionSlug, SessionResult>) -> Vec<Table> {
+    tables_where(league, season, results, |session| league.published(Scope::Session(session)).is_some())
+}
+
+fn tables_where(
+    league: &League,
+    season: SeasonSlug,
+    results: &BTreeMap<SessionSlug, SessionResult>,
+    counts: impl Fn(SessionSlug) -> bool,
+) -> Vec<Table> {
+    let counted: Vec<&SessionResult> = results.values().filter(|result| counts(result.session)).collect();
     let of_season = league.championships.values().map(|at| &at.it).filter(|championship| championship.season == season);
-    of_season.filter_map(|championship| Counting::of(league, championship, results)?.table()).collect()
+    of_season.filter_map(|championship| Counting::of(league, championship, &counted)?.table()).collect()
 }
 
 /// A championship while its table is made.
@@ -51,9 +66,9 @@ struct Scored {
 }
 
 impl<'a> Counting<'a> {
-    fn of(league: &'a League, championship: &'a ChampionshipSet, results: &'a BTreeMap<SessionSlug, SessionResult>) -> Option<Self> {
+    fn of(league: &'a League, championship: &'a ChampionshipSet, results: &[&'a SessionResult]) -> Option<Self> {
         let scored = |event: EventSlug| {
-            let of = results.values().filter(|result| result.event == event && result.scores.contains_key(&championship.championship));
+            let of = results.iter().copied().filter(|result| result.event == event && result.scores.contains_key(&championship.championship));
             (event, of.collect::<Vec<_>>())
         };
         let events: Vec<_> = league.calendar(championship.season).into_iter().map(scored).collect();
@@ -185,6 +200,9 @@ impl<'a> Counting<'a> {
 
     fn scored(&self, result: &SessionResult, row: &Row, score: &CarScore, part: Part) -> Scored {
         let mut why = score.why.clone();
+        // What made the place that the points are for (`result.why`); points of an override are among the parts of the score already.
+        let in_points = |of: &Why| score.why.iter().any(|other| other.act == of.act && other.penalty == of.penalty);
+        why.extend(row.why.iter().filter(|of| of.act.is_some() && !in_points(of)).cloned());
         if !part.scores {
             why.push(Why { rule: "league.drive-time".into(), text: "did not drive the part of the laps that is needed".into(), ..Why::default() });
         } else if part.points != score.points {

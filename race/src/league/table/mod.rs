@@ -4,6 +4,7 @@ mod adjusted;
 mod compute;
 mod shares;
 
+pub(super) use compute::published_tables;
 pub use compute::tables;
 
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,24 @@ impl Table {
     pub fn digest(&self) -> Digest {
         let lines: Vec<_> = self.lines.iter().map(Line::bare).collect();
         canon::digest(&(self.championship, self.state, &self.events, lines))
+    }
+}
+
+impl Table {
+    /// Whether readers see no difference from `before`: events without a session are left out, and so are explanations.
+    pub(super) fn reads_as(&self, before: &Table) -> bool {
+        let driven = |table: &Table| -> Vec<(EventSlug, Vec<SessionSlug>)> {
+            table.events.iter().filter(|event| !event.sessions.is_empty()).map(|event| (event.event, event.sessions.clone())).collect()
+        };
+        let (of, others) = (driven(self), driven(before));
+        let shown = |line: &Line| {
+            let bare = Line { cells: vec![], why: vec![], ..line.clone() };
+            let is_driven = |cell: &&Cell| of.iter().any(|(event, _)| *event == cell.event);
+            let cells: Vec<Cell> = line.cells.iter().filter(is_driven).map(|cell| Cell { why: vec![], ..cell.clone() }).collect();
+            (bare, cells)
+        };
+        let same_lines = || self.lines.len() == before.lines.len() && self.lines.iter().zip(&before.lines).all(|(a, b)| shown(a) == shown(b));
+        self.state == before.state && of == others && same_lines()
     }
 }
 
