@@ -39,11 +39,6 @@ pub(crate) struct Asked {
 }
 
 impl Draft {
-    /// Whether anything in it is hashed under the salt of the league's accounts.
-    pub(crate) fn hashes_accounts(&self) -> bool {
-        !self.facts.is_empty() || self.acts.iter().any(|act| matches!(act, Act::AccountLinked(_)))
-    }
-
     /// Whether anything in it can change a result or a table.
     pub(crate) fn can_change_results(&self) -> bool {
         let harmless =

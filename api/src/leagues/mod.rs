@@ -28,7 +28,7 @@ pub(crate) use facts::of_file;
 pub(crate) use incoming::{from_file, read_acts, session_set, text};
 pub(crate) use loaded::{Loaded, computed};
 pub(crate) use rights::{Acting, check_rights};
-pub(crate) use service::{LeagueService, salt_unknown};
+pub(crate) use service::LeagueService;
 pub(crate) use show::{Shown, Title, shown};
 
 /// Most acts of one request.

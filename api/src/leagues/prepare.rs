@@ -40,6 +40,9 @@ pub(super) struct Salt {
     pub(super) salt: [u8; 16],
 }
 
+/// Owner of the text whose salt is that of the league's accounts.
+pub(super) const SALT_OWNER: &str = Text::SALT_OWNER;
+
 struct Making {
     league: League,
     docs: BTreeMap<(boxbox_race::league::DocKind, String), Doc>,
@@ -146,7 +149,7 @@ fn done(
     answer: Value,
 ) -> Prepared {
     if salt.is_new {
-        texts.push(Text::new(Text::SALT_OWNER, salt.salt, "Accounts of this league are hashed under the salt of this text."));
+        texts.push(Text::new(SALT_OWNER, salt.salt, "Accounts of this league are hashed under the salt of this text."));
     }
     let docs = making.docs.into_values().map(stored_doc).collect();
     let revised = making.revisions.iter().filter(|of| of.published.revision > 1).map(|of| (of.published.scope, of.published.revision - 1)).collect();
@@ -160,7 +163,7 @@ fn done(
         facts: stored_facts,
         ..Write::of(acting.tenant, loaded.id, loaded.head.seq, making.acts)
     };
-    Prepared { write, league: making.league, facts, salt: loaded.salt.or(salt.is_new.then_some(salt.salt)), revised, alerts, answer }
+    Prepared { write, league: making.league, facts, salt: Some(salt.salt), revised, alerts, answer }
 }
 
 /// `A -25`; where no points changed `A 1 to 2`, its places.

@@ -15,7 +15,7 @@ use super::draft::{Asked, Draft};
 use super::incoming::random;
 use super::keep::Keep;
 use super::loaded::{AllFacts, Loaded};
-use super::prepare::{Latest, Prepared, Salt, follow, prepare};
+use super::prepare::{Latest, Prepared, SALT_OWNER, Salt, follow, prepare};
 use super::rights::Acting;
 use crate::metrics::ApiMetrics;
 use crate::problem::Problem;
@@ -116,7 +116,7 @@ impl LeagueService {
         let salt = match before.and_then(|before| before.salt) {
             Some(salt) => Some(salt),
             None => {
-                let found = self.stored(self.store.texts_of(tenant, id, Some(stored::Text::SALT_OWNER), None, 1).await).map_err(Unread::Problem)?;
+                let found = self.stored(self.store.texts_of(tenant, id, Some(SALT_OWNER), None, 1).await).map_err(Unread::Problem)?;
                 found.first().map(|text| text.salt)
             }
         };
@@ -180,12 +180,7 @@ impl LeagueService {
             let loaded = self.load(tenant, id).await?.unwrap_or_else(|| Arc::new(Loaded::none(*id)));
             let salt = loaded.salt.unwrap_or(fresh);
             let draft = make(&loaded, salt)?;
-            let unknown = loaded.salt.is_none() && loaded.head.seq > 0;
-            if unknown && draft.hashes_accounts() {
-                return Err(salt_unknown());
-            }
-            let salt = Salt { is_new: loaded.salt.is_none() && !unknown, salt };
-            let mut prepared = self.prepare(acting, &loaded, draft, salt).await?;
+            let mut prepared = self.prepare(acting, &loaded, draft, Salt { is_new: loaded.salt.is_none(), salt }).await?;
             if prepared.write.acts.is_empty() {
                 if loaded.head.seq == 0 {
                     return Err(Problem::not_found("There is no such league."));
@@ -272,13 +267,6 @@ fn read_answer(answer: &str) -> Result<Value, Problem> {
 
 fn key_reused() -> Problem {
     Problem::unprocessable("key_reused", "Another request was made with this Idempotency-Key: choose a new one for each request.")
-}
-
-/// Nobody knows how the accounts of the league are hashed: under another salt every driver would become another person.
-pub(crate) fn salt_unknown() -> Problem {
-    let why = "It is not known here how the accounts of this league are hashed, because it was imported without its texts: import an export with \
-        texts (`boxbox ledger export`) on the server, start the API again, and send this again.";
-    Problem::conflict("salt_unknown", why)
 }
 
 fn now_us() -> i64 {

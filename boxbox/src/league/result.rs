@@ -126,7 +126,7 @@ fn found<'a>(document: &'a Value, who: &str) -> anyhow::Result<&'a Value> {
         names(row).iter().any(|name| name.contains(&wanted))
     }];
     let found =
-        by.iter().map(|is| rows.iter().copied().filter(|row| is(row)).collect::<Vec<_>>()).find(|found| !found.is_empty()).unwrap_or_default();
+        by.iter().map(|is| rows.iter().copied().filter(|&row| is(row)).collect::<Vec<_>>()).find(|found| !found.is_empty()).unwrap_or_default();
     let [row] = found[..] else {
         let of = if found.is_empty() { &rows } else { &found };
         let known: Vec<String> = of.iter().map(|row| format!("{} {}", text(row, "entry"), drivers(document, row)).trim_end().to_owned()).collect();

@@ -52,7 +52,8 @@ impl Said {
 
     /// What is wrong with a text.
     fn fault(&self, text: &Text) -> Option<String> {
-        let (id, owner) = (&text.id.to_string()[..8], &text.owner);
+        let (id, owner) = (text.id.to_string(), &text.owner);
+        let id = &id[..8];
         if !text.is_whole() {
             return Some(format!("text {id}… of {owner} is not what was written: it does not agree with its id"));
         }

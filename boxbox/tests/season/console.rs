@@ -177,9 +177,9 @@ fn moved(place: &Place) {
     let league = League { place: &other, server: &server };
     let entries = league.file("entries.csv", ENTRIES);
     let again = ["entries", "import", "gt3", "2026", &entries, "--no-strings"];
-    league.refuses(&again, "hashed");
+    league.refuses(&again, "without its texts");
     let race = ["sessions", "attach", "gt3", "monza", "monza-race", "--file", &league.file("race.csv", RESULT)];
-    league.refuses(&race, "hashed");
+    league.refuses(&race, "without its texts");
     // What needs no account can be decided all the same, and somebody is erased meanwhile.
     league.does(&["event", "gt3", "2026", "spa", "--index", "4", "--date", "2026-04-01"]);
     let list = league.rest().get("/seasons/2026/entries");

@@ -16,7 +16,7 @@ use super::body;
 use super::paths::LeagueSessionPath;
 use crate::app::App;
 use crate::extract::{Params, Path};
-use crate::leagues::{Acting, Draft, FILE_MAX_BYTES, Loaded, from_file, of_file, salt_unknown, session_set};
+use crate::leagues::{Acting, Draft, FILE_MAX_BYTES, Loaded, from_file, of_file, session_set};
 use crate::problem::Problem;
 use crate::read;
 
@@ -81,11 +81,10 @@ pub(crate) async fn take(
 
 /// What the telemetry says about a session; `None` if it says nothing, or the session is from a file.
 pub(super) async fn of_telemetry(app: &App, tenant: &TenantId, loaded: &Loaded, session: SessionSlug) -> Result<Option<Facts>, Problem> {
-    let Some(set) = session_set(loaded, session) else { return Ok(None) };
+    let (Some(set), Some(salt)) = (session_set(loaded, session), loaded.salt) else { return Ok(None) };
     let mut parts = vec![];
     for id in &set.telemetry {
         let Some(info) = app.stored(app.sessions()?.session(tenant, id).await)? else { continue };
-        let salt = loaded.salt.ok_or_else(salt_unknown)?;
         let view = read::view(app, tenant, info).await?;
         parts.extend(Facts::from_view(&view, &salt));
     }

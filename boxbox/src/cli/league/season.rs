@@ -119,10 +119,10 @@ pub struct ImportArgs {
 const RESULT_FILE: &str = "\
 A result file is what a simulator or its server writes (iRacing's result JSON, that of a server of Assetto Corsa or Assetto Corsa Competizione), or
 CSV in UTF-8, a line for each car. Its first line names columns:
-  account       in the simulator: by it the car finds its entry, as in the file of entries
+  account       of the driver in the simulator, as in the file of entries: by it the car finds its entry, and never by its number alone
   sim           whose account it is: iracing (as if empty), acc, ac …
-  number        of the car: by it the car finds its entry if no account does
-  car           names the car, if neither account nor number is there
+  number        of the car: it decides where the driver has several entries
+  car           what the car is called, where that is neither account nor number; one of the three must be there
   laps          laps completed; a race needs them
   time          of the whole race, 1:32:14.123
   position      1, 2, …; it orders cars of equal laps whose times are not known
