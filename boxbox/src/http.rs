@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use boxbox_schemas::text::plain;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +55,9 @@ impl Api {
     /// A refusal, for people.
     pub fn refusal(&self, status: u16, body: &str) -> String {
         let problem: Problem = serde_json::from_str(body).unwrap_or_default();
-        format!("the API at {} refuses (HTTP {status}): {} {}", self.address, problem.title, problem.detail)
+        // It may repeat what somebody wrote.
+        let (title, detail) = (plain(&problem.title), plain(&problem.detail));
+        format!("the API at {} refuses (HTTP {status}): {title} {detail}", self.address)
     }
 
     /// Status and body of the answer to a request.

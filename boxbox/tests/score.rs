@@ -169,6 +169,24 @@ fn result_files_of_simulators_are_scored_as_they_are() {
     assert_eq!(table(&report, "drivers", ""), of(&[("Ann", 1, "43"), ("Bo", 1, "43")]));
 }
 
+/// Names in a file come from any player of a lobby.
+#[test]
+fn names_do_nothing_to_a_terminal() {
+    let csv =
+        "event,entry,team,position,laps,time\nMon\u{1b}[2Jza,\u{1b}]0;x\u{7}Eve\u{202e},R\u{200b}ed,1,20,33:20\nMon\u{1b}[2Jza,Al,Blue,2,20,33:25\n";
+    let row = json!({"cust_id": 1, "display_name": "\u{1b}[31mEve\u{202e}", "finish_position": 0, "starting_position": 0, "laps_complete": 20,
+        "laps_lead": 0, "interval": 0, "best_lap_time": 900_000, "incidents": 0, "reason_out": "Running"});
+    let race = json!({"session_results": [{"simsession_type_name": "Race", "simsession_name": "RACE", "results": [row]}]});
+    let folder = folder(&[("season.csv", csv), ("race.json", &race.to_string())]);
+    for file in ["season.csv", "race.json"] {
+        for how in [&[][..], &["--sessions"], &["--csv"], &["--json"], &["--why", "eve"]] {
+            let text = score(folder.path(), &[&["--rules", "f1_2019", file], how].concat()).unwrap();
+            let does = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{200b}' | '\u{202e}');
+            assert!(text.contains("Eve") && !text.contains(does), "{file} {how:?}: {text:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     let files = [
@@ -180,6 +198,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ("nothing.csv", "entry,team\nAnn,Red\n"),
         ("empty.csv", ""),
         ("session.csv", "entry,position,session\nAnn,1,pace car\n"),
+        ("faster.csv", "entry,position,laps,time,penalty\nAnn,1,10,10:00,-5s\n"),
         ("twice.csv", "entry,position\nAnn,1\nAnn,2\n"),
         ("other.json", "{\"results\": []}"),
         ("penalties.csv", "event,entry,penalty\ngood,Zoe,5s\nbad,Ann,5s\n,Ann,5s\n"),
@@ -189,6 +208,8 @@ fn what_is_wrong_is_said_with_its_line() {
         (&["--rules", "rules.json", "good.csv"], &["line 2, column 23: race.table[1]", "line 3, column 1: seasons"]),
         (&["--rules", "f1_1900", "good.csv"], &["f1_1900", "--list-rules", "f1_1950"]),
         (&["--rules", "nowhere.json", "good.csv"], &["nowhere.json"]),
+        (&["--rules", "f1-3000", "good.csv"], &["f1_2025"]),
+        (&["--rules", "f1", "faster.csv"], &["line 2: penalty", "write +5s"]),
         (&["--rules", "f1", "bad.csv"], &["line 2: position", "line 2: laps", "line 2: time", "line 2: penalty", "line 3: entry"]),
         (&["--rules", "f1", "columns.csv"], &["line 1: two columns mean entry"]),
         (&["--rules", "f1", "who.csv"], &["line 1: no column entry", "best_lap"]),

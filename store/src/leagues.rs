@@ -27,6 +27,9 @@ pub trait Leagues: Send + Sync + 'static {
     async fn head(&self, tenant: &TenantId, league: &LeagueId) -> Result<Option<Head>, StoreError>;
     /// The leagues of a tenant in order of ids, those after `after`.
     async fn leagues(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<(LeagueId, Head)>, StoreError>;
+    /// The leagues of a tenant of which anything is stored beside the head, in order of ids, those after `after`: also one whose head was
+    /// removed by hand, which [`leagues`](Leagues::leagues) does not know. It reads much; it is for checks.
+    async fn traces(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<LeagueId>, StoreError>;
     /// The acts of a league in order, those after number `after`.
     async fn acts(&self, tenant: &TenantId, league: &LeagueId, after: u64, limit: u32) -> Result<Vec<ActRow>, StoreError>;
     /// One projection.

@@ -21,7 +21,7 @@ const OF_THE_SERVER: [(&str, &str); 3] =
 /// Longest name or reason, characters.
 const TEXT_MAX: usize = 2_000;
 /// Owner of the texts that are no person's.
-const LEAGUE: &str = "league";
+const LEAGUE: &str = Text::LEAGUE_OWNER;
 
 /// 16 random bytes.
 pub(crate) fn random() -> [u8; 16] {

@@ -48,7 +48,7 @@ pub(super) struct Salt {
 }
 
 /// Owner of the text whose salt is that of the league's accounts.
-pub(super) const SALT_OWNER: &str = "league-salt";
+pub(super) const SALT_OWNER: &str = Text::SALT_OWNER;
 
 struct Making {
     league: League,

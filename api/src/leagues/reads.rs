@@ -21,7 +21,7 @@ impl LeagueService {
             let ids: Vec<stored::Digest> = wanted.keys().copied().collect();
             for ids in ids.chunks(AT_ONCE as usize) {
                 // A page may end earlier, by its bytes; names are short.
-                for text in self.stored(self.store.texts(tenant, &loaded.id, ids).await)? {
+                for text in whole(&loaded.id, self.stored(self.store.texts(tenant, &loaded.id, ids).await)?) {
                     wanted.get(&text.id).into_iter().flatten().for_each(|of| names.add(of, &text.text));
                 }
             }
@@ -53,7 +53,7 @@ impl LeagueService {
     /// Texts by their ids.
     pub(crate) async fn texts(&self, tenant: &TenantId, id: &LeagueId, ids: &[stored::Digest]) -> Result<BTreeMap<String, String>, Problem> {
         let found = self.stored(self.store.texts(tenant, id, ids).await)?;
-        Ok(found.into_iter().map(|text| (text.id.to_string(), text.text)).collect())
+        Ok(whole(id, found).map(|text| (text.id.to_string(), text.text)).collect())
     }
 
     /// Rows of the ledger.
@@ -65,4 +65,14 @@ impl LeagueService {
     pub(crate) async fn leagues(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<(LeagueId, Head)>, Problem> {
         self.stored(self.store.leagues(tenant, after, limit).await)
     }
+}
+
+/// The texts that are what was written. One that was changed by hand is no more what a person said, so it is as if it were not there.
+fn whole(league: &LeagueId, texts: Vec<stored::Text>) -> impl Iterator<Item = stored::Text> {
+    texts.into_iter().filter(move |text| {
+        if !text.is_whole() {
+            tracing::error!(%league, text = %text.id, "a text of a league was changed in the store and is not shown: see `boxbox ledger verify`");
+        }
+        text.is_whole()
+    })
 }

@@ -20,17 +20,21 @@ pub enum LedgerCommand {
         #[command(flatten)]
         place: PlaceArgs,
     },
-    /// Print a ledger as NDJSON, with its facts and published revisions
+    /// Print a ledger as NDJSON, with its facts, its published revisions and its texts
     Export {
         /// The league
         league: LeagueId,
-        /// With names, reasons and accounts, which are personal
+        /// Leave out names, reasons and accounts, which are personal. Where such an export is imported, results and tables can be read, but
+        /// nothing about accounts or new results can be decided
         #[arg(long)]
+        without_texts: bool,
+        /// As without an option
+        #[arg(long, hide = true, conflicts_with = "without_texts")]
         with_texts: bool,
         #[command(flatten)]
         place: PlaceArgs,
     },
-    /// Take over a ledger that was exported: into a store that does not have it, or has its beginning
+    /// Take over a ledger that was exported: into a store that does not have it, or has its beginning, or has it without texts
     Import {
         /// The league
         league: LeagueId,
@@ -65,7 +69,7 @@ impl LedgerCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Verify { league, place } => ledger::verify(&place.options()?, league).await,
-            Self::Export { league, with_texts, place } => ledger::export(&place.options()?, league, with_texts).await,
+            Self::Export { league, without_texts, with_texts: _, place } => ledger::export(&place.options()?, league, !without_texts).await,
             Self::Import { league, file, place } => ledger::import(&place.options()?, league, &file).await,
         }
     }

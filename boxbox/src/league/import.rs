@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use boxbox_schemas::DriverId;
 
-use super::{file, path, told};
+use super::say::{say, told};
+use super::{file, path};
 use crate::access::grant::{self, CreateOptions};
 use crate::data;
 use crate::http::Api;
-use crate::show::report::line;
 use crate::show::stderr::note;
 
 /// Largest file, bytes; the API takes no larger one.
@@ -34,7 +34,7 @@ pub async fn import(api: &Api, of: Import) -> anyhow::Result<()> {
     let mut drivers: Vec<DriverId> = rows.iter().filter_map(|row| DriverId::new(row["driver"].as_str()?).ok()).collect();
     drivers.sort_unstable();
     drivers.dedup();
-    line(&format!("{} drivers, {} of them with a name for grants", rows.len(), drivers.len()));
+    say(&format!("{} drivers, {} of them with a name for grants", rows.len(), drivers.len()));
     let Some((strings, grants)) = of.strings.filter(|_| !drivers.is_empty()) else { return Ok(()) };
     let made = grant::strings(&grants, &drivers).await?;
     if made.len() < drivers.len() {
@@ -44,7 +44,7 @@ pub async fn import(api: &Api, of: Import) -> anyhow::Result<()> {
         return Ok(());
     }
     keep(&strings, &made)?;
-    line(&format!("{} connect strings are in {}, which only you can read: give each driver theirs", made.len(), strings.display()));
+    say(&format!("{} connect strings are in {}, which only you can read: give each driver theirs", made.len(), strings.display()));
     Ok(())
 }
 

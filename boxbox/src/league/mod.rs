@@ -1,21 +1,29 @@
 //! `boxbox league`: what a league decides, through the API of a running server.
 
+mod event;
 mod import;
+mod penalties;
+mod result;
+mod say;
 mod standings;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use boxbox_race::scoring::preset_document;
 use boxbox_schemas::SessionId;
 use serde_json::{Value, json};
 
 use crate::cli::secret;
 use crate::http::Api;
-use crate::show::report::line;
+use crate::score::rules_document;
 
+pub use event::{Event, event};
 pub use import::{Import, import};
+pub use penalties::penalties;
+pub use result::{ShownResult, result};
 pub use standings::{Shown, standings};
+
+use say::{say, told};
 
 /// Largest file of rules, bytes.
 const RULES_MAX: u64 = 256 << 10;
@@ -43,12 +51,15 @@ pub enum Source {
     File { file: PathBuf, part: Option<String> },
 }
 
-/// A session of an event.
+/// A session of an event. What is not said stays as it is.
 pub struct Attach {
     pub league: String,
     pub event: String,
     pub session: String,
-    pub role: String,
+    pub role: Option<String>,
+    /// The championships it counts for; none: as before.
+    pub counts_for: Vec<String>,
+    pub planned_laps: Option<u32>,
     pub source: Source,
 }
 
@@ -79,12 +90,11 @@ pub fn with_name(act: &mut Value, name: Option<String>) {
 /// `league init`
 pub async fn init(api: &Api, new: Init) -> anyhow::Result<()> {
     let Init { league, name, time_zone, rules, season, starts, classes, teams } = new;
-    let preset = rules.replace('-', "_");
-    let ruleset = if preset_document(&preset).is_some() {
-        json!({ "kind": "ruleset_added", "ruleset": "rules", "preset": preset })
+    let ruleset = if !std::path::Path::new(&rules).is_file() {
+        rules_document(&rules)?;
+        json!({ "kind": "ruleset_added", "ruleset": "rules", "preset": rules.replace('-', "_") })
     } else {
-        let text =
-            file(&PathBuf::from(&rules), RULES_MAX).with_context(|| format!("{rules:?} is no preset (`boxbox score --list-rules`) and no file"))?;
+        let text = file(&PathBuf::from(&rules), RULES_MAX)?;
         let text = String::from_utf8(text).with_context(|| format!("{rules} is no text in UTF-8"))?;
         json!({ "kind": "ruleset_added", "ruleset": "rules", "document": text })
     };
@@ -102,10 +112,11 @@ pub async fn init(api: &Api, new: Init) -> anyhow::Result<()> {
         acts.push(json!({ "kind": "championship_set", "championship": "teams", "season": season, "subject": "team" }));
     }
     // Done before it would change the rules of an existing league.
-    let (status, _) = api.ask("GET", &path(&league, &[])?, "application/json", b"").await?;
-    ensure!(status == 404, "there is a league {league} already, or the API refuses to say (HTTP {status}): change it with `boxbox league acts`");
+    let (status, body) = api.ask("GET", &path(&league, &[])?, "application/json", b"").await?;
+    ensure!(status != 200, "there is a league {league} already: change it with `boxbox league acts`, or choose another id");
+    ensure!(status == 404, "{}", api.refusal(status, &body));
     decide(api, &league, &Value::from(acts)).await?;
-    line(&format!("league {league} with season {season}; next: boxbox league event {league} {season} EVENT --index 1 --date {starts}"));
+    say(&format!("league {league} with season {season}; next: boxbox league event {league} {season} EVENT --index 1 --date {starts}"));
     Ok(())
 }
 
@@ -122,26 +133,31 @@ pub async fn acts(api: &Api, league: &str, file: &std::path::Path) -> anyhow::Re
     decide(api, league, &acts).await
 }
 
-/// `league sessions attach`
+/// Take a penalty back.
+pub async fn rescind(api: &Api, league: &str, penalty: &str, reason: &str) -> anyhow::Result<()> {
+    decide(api, league, &json!({ "kind": "penalty_changed", "penalty": penalty, "state": "rescinded", "reason": reason })).await
+}
+
+/// `league sessions attach`: the session and what was driven in it, in one step.
 pub async fn attach(api: &Api, of: Attach) -> anyhow::Result<()> {
-    let Attach { league, event, session, role, source } = of;
-    let mut act = json!({ "kind": "session_set", "session": session, "event": event, "role": role });
+    let Attach { league, event, session, role, counts_for, planned_laps, source } = of;
+    let mut query = vec![("event", event)];
+    query.extend(role.map(|role| ("role", role)));
+    query.extend((!counts_for.is_empty()).then(|| ("counts_for", counts_for.join(","))));
+    query.extend(planned_laps.map(|laps| ("planned_laps", laps.to_string())));
     let mut body = vec![];
-    let mut query = String::new();
     match source {
-        Source::Telemetry(ids) => act["telemetry"] = json!(ids),
+        Source::Telemetry(ids) => query.push(("telemetry", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))),
         Source::File { file: path, part } => {
             body = file(&path, FILE_MAX)?;
             ensure!(!body.is_empty(), "{} is empty", path.display());
-            if let Some(part) = part {
-                query = format!("?part={}", escaped(&part));
-            }
+            query.extend(part.map(|part| ("part", part)));
         }
     }
-    decide(api, &league, &act).await?;
-    let facts = path(&league, &["sessions", &session, "facts"])?;
-    told(&api.done("POST", &format!("{facts}{query}"), "application/octet-stream", &body).await?);
-    line(&format!("next: boxbox league publish {league} --session {session}"));
+    let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    let to = format!("{}?{}", path(&league, &["sessions", &session, "attach"])?, query.join("&"));
+    told(&api.done("POST", &to, "application/octet-stream", &body).await?);
+    say(&format!("next: boxbox league publish {league} --session {session}"));
     Ok(())
 }
 
@@ -160,22 +176,6 @@ pub async fn publish(api: &Api, of: Publish) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was done, for people.
-fn told(answer: &Value) {
-    let (first, head) = (answer["first"].as_u64().unwrap_or(0), answer["head"].as_u64().unwrap_or(0));
-    line(&match head.checked_sub(first) {
-        None => "nothing to change".to_owned(),
-        Some(0) => format!("act {head} is written"),
-        Some(_) => format!("acts {first} to {head} are written"),
-    });
-    for of in answer["published"].as_array().into_iter().flatten() {
-        let difference: Vec<&str> = of["difference"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let difference = if difference.is_empty() { String::new() } else { format!(": {}", difference.join(", ")) };
-        let text = |field: &str| of[field].as_str().unwrap_or_default().to_owned();
-        line(&format!("{} {}: {} revision {}{difference}", text("of"), text("id"), text("state"), of["revision"]));
-    }
-}
-
 /// The bytes of a file, `most` at most.
 fn file(path: &std::path::Path, most: u64) -> anyhow::Result<Vec<u8>> {
     use std::io::Read;
@@ -187,6 +187,6 @@ fn file(path: &std::path::Path, most: u64) -> anyhow::Result<Vec<u8>> {
 }
 
 /// A text as the value of a query.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -1,11 +1,13 @@
 //! `league standings`: a table for people, and where each point comes from.
 
 use anyhow::{Context, bail};
+use boxbox_schemas::text::plain;
 use serde_json::Value;
 
 use super::path;
+use super::result::title;
+use super::say::{Column, items, name, reasons, say, table, text};
 use crate::http::Api;
-use crate::show::report::line;
 
 /// Which table, and how.
 pub struct Shown {
@@ -25,8 +27,8 @@ pub async fn standings(api: &Api, of: Shown) -> anyhow::Result<()> {
         let revision = of.revision.map_or_else(String::new, |number| format!("&revision={number}"));
         to.push_str(&format!("?why={}{revision}", u8::from(of.why.is_some() || of.json)));
     }
-    let (status, text) = api.ask("GET", &to, "application/json", b"").await?;
-    if status == 422 && !of.preview && text.contains("not_published") {
+    let (status, body) = api.ask("GET", &to, "application/json", b"").await?;
+    if status == 422 && !of.preview && body.contains("not_published") {
         bail!(
             "the table is not published yet: see it with --preview, publish it with `boxbox league publish {} --championship {}`",
             of.league,
@@ -34,82 +36,78 @@ pub async fn standings(api: &Api, of: Shown) -> anyhow::Result<()> {
         );
     }
     if status != 200 {
-        bail!("{}", api.refusal(status, &text));
+        bail!("{}", api.refusal(status, &body));
     }
     if of.json {
-        line(&text);
+        say(&body);
         return Ok(());
     }
-    let document: Value = serde_json::from_str(&text).context("the API answers no JSON")?;
+    let document: Value = serde_json::from_str(&body).context("the API answers no JSON")?;
     match &of.why {
         Some(who) => why(&document, who),
         None => {
-            table(&document);
+            all(&document);
             Ok(())
         }
     }
 }
 
-/// The name of a competitor, else its id.
-fn name<'a>(document: &'a Value, line: &'a Value) -> &'a str {
-    let id = line["competitor"].as_str().unwrap_or_default();
-    let names = &document["names"];
-    names["persons"][id].as_str().or_else(|| names["teams"][id].as_str()).unwrap_or(id)
+/// What a line is about.
+fn who<'a>(document: &'a Value, line: &'a Value) -> &'a str {
+    name(document, text(line, "competitor"))
 }
 
-fn table(document: &Value) {
-    let revision = document["revision"].as_u64().map_or("not published".to_owned(), |number| format!("revision {number}"));
-    line(&format!("{}, {revision}", document["state"].as_str().unwrap_or_default()));
-    let lines = document["table"]["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let width = lines.iter().map(|of| name(document, of).chars().count()).max().unwrap_or(0);
-    for of in lines {
-        let rank = of["rank"].as_u64().map_or("-".to_owned(), |rank| rank.to_string());
-        let cells: Vec<String> = of["cells"].as_array().into_iter().flatten().map(cell).collect();
-        let points = of["points"].as_str().unwrap_or_default();
-        line(format!("{rank:>3}  {:<width$}  {points:>7}  {}", name(document, of), cells.join(" ")).trim_end());
-    }
+fn all(document: &Value) {
+    say(&title(document));
+    let of = &document["table"];
+    let mut columns = vec![Column::number("rank", 0), Column::text(text(of, "subject"), 1), Column::number("points", 2)];
+    let events: Vec<&str> = items(&of["events"]).map(|event| text(event, "event")).collect();
+    // In a narrow terminal the earliest events are left out first.
+    columns.extend(events.iter().enumerate().map(|(at, event)| {
+        let rank = u8::try_from(events.len() - at).unwrap_or(u8::MAX).saturating_add(2);
+        Column::number(event, rank)
+    }));
+    let row = |line: &Value| {
+        let rank = line["rank"].as_u64().map_or("-".to_owned(), |rank| rank.to_string());
+        let mut cells = vec![rank, who(document, line).to_owned(), text(line, "points").to_owned()];
+        cells.extend((0..events.len()).map(|at| cell(&line["cells"][at])));
+        cells
+    };
+    table(&columns, &items(&of["lines"]).map(row).collect::<Vec<_>>());
 }
 
 /// A dropped score is in brackets, a missed event a hyphen.
 fn cell(cell: &Value) -> String {
     match (cell["points"].as_str(), cell["dropped"] == true) {
-        (None, _) => format!("{:>6}", "-"),
-        (Some(points), true) => format!("{:>6}", format!("({points})")),
-        (Some(points), false) => format!("{points:>6}"),
+        (None, _) => "-".to_owned(),
+        (Some(points), true) => format!("({points})"),
+        (Some(points), false) => points.to_owned(),
     }
 }
 
-fn why(document: &Value, who: &str) -> anyhow::Result<()> {
+fn why(document: &Value, whom: &str) -> anyhow::Result<()> {
     let lines = document["table"]["lines"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let wanted = who.to_lowercase();
-    let is = |of: &&Value| name(document, of).to_lowercase() == wanted || of["competitor"] == who;
-    let has = |of: &&Value| name(document, of).to_lowercase().contains(&wanted);
+    let wanted = whom.to_lowercase();
+    let is = |of: &&Value| who(document, of).to_lowercase() == wanted || of["competitor"] == whom;
+    let has = |of: &&Value| who(document, of).to_lowercase().contains(&wanted);
     let exact: Vec<&Value> = lines.iter().filter(is).collect();
     let found = if exact.is_empty() { lines.iter().filter(has).collect() } else { exact };
     let [of] = found[..] else {
         let names: Vec<&str> =
-            if found.is_empty() { lines.iter().map(|of| name(document, of)).collect() } else { found.iter().map(|of| name(document, of)).collect() };
-        bail!("{who:?} is {} of the table: name one of {}", if found.is_empty() { "nobody" } else { "several" }, names.join(", "));
+            if found.is_empty() { lines.iter().map(|of| who(document, of)).collect() } else { found.iter().map(|of| who(document, of)).collect() };
+        bail!("{whom:?} is {} of the table: name one of {}", if found.is_empty() { "nobody" } else { "several" }, plain(&names.join(", ")));
     };
     let rank = of["rank"].as_u64().map_or("without a rank".to_owned(), |rank| format!("rank {rank}"));
-    line(&format!("{}: {rank}, {} points", name(document, of), of["points"].as_str().unwrap_or_default()));
+    say(&format!("{}: {rank}, {} points", who(document, of), of["points"].as_str().unwrap_or_default()));
     for cell in of["cells"].as_array().into_iter().flatten() {
         let dropped = if cell["dropped"] == true { ", dropped" } else { "" };
-        line(&format!("  {}: {}{dropped}", cell["event"].as_str().unwrap_or_default(), cell["points"].as_str().unwrap_or("not there")));
+        say(&format!("  {}: {}{dropped}", cell["event"].as_str().unwrap_or_default(), cell["points"].as_str().unwrap_or("not there")));
         for part in cell["why"].as_array().into_iter().flatten() {
             let counts = if part["counts"] == false { " (another car counts)" } else { "" };
-            line(&format!("    {} {}{counts}", part["session"].as_str().unwrap_or_default(), part["points"].as_str().unwrap_or_default()));
+            say(&format!("    {} {}{counts}", part["session"].as_str().unwrap_or_default(), part["points"].as_str().unwrap_or_default()));
             reasons(&part["why"], 6);
         }
     }
     reasons(&of["why"], 2);
     Ok(())
-}
-
-fn reasons(why: &Value, indent: usize) {
-    for of in why.as_array().into_iter().flatten() {
-        let points = of["points"].as_str().map_or_else(String::new, |points| format!(" {points}"));
-        let act = of["act"].as_u64().map_or_else(String::new, |act| format!(", act {act}"));
-        line(&format!("{:indent$}{}{points}: {}{act}", "", of["rule"].as_str().unwrap_or_default(), of["text"].as_str().unwrap_or_default()));
-    }
 }

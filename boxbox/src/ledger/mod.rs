@@ -1,5 +1,7 @@
 //! `boxbox ledger`: the ledgers of decisions, in the results store itself.
 
+mod acts;
+mod texts;
 mod transfer;
 mod verify;
 

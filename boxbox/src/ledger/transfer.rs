@@ -1,17 +1,20 @@
 //! `ledger export` and `ledger import`: NDJSON. A line is an act, as the ledger has it; or `{"facts": …}`, `{"revision": …}`, `{"text": …}`. Acts come
 //! first, in their order. Projections are not exported: the acts say what they are.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Write as _};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use boxbox_race::league::{Act, League, canonical};
+use boxbox_schemas::TenantId;
 use boxbox_schemas::league::{ActRow, Digest, Doc, LeagueId, Revision, RevisionOf, StoredFacts, Text, Write, Written};
 use boxbox_store::Leagues;
 use serde::{Deserialize, Serialize};
 
 use super::{AT_ONCE, Place};
 use crate::show::report::line;
+use crate::show::stderr::note;
 
 /// Acts, or rows beside them, of one write.
 const PER_WRITE: usize = 500;
@@ -65,6 +68,7 @@ pub async fn export(place: &Place, league: LeagueId, with_texts: bool) -> anyhow
         }
     }
     if with_texts {
+        note("the export has names, reasons and accounts, which are personal: keep it as such, or use --without-texts");
         let mut after: Option<(Digest, String)> = None;
         loop {
             let page = store.texts_of(tenant, &league, None, after.as_ref().map(|(id, owner)| (id, owner.as_str())), AT_ONCE).await?;
@@ -101,25 +105,74 @@ pub async fn import(place: &Place, league: LeagueId, file: &Path) -> anyhow::Res
         folded.apply(row.seq, &act);
     }
     let head = store.head(&tenant, &league).await?.unwrap_or_default();
-    if head.seq > 0 {
-        let same = acts.get(head.seq as usize - 1).is_some_and(|row| row.hash == head.hash);
-        ensure!(same, "the store has another ledger of league {league}, or a longer one: nothing was imported");
+    let last = acts.len() as u64;
+    let known = head.seq.min(last);
+    // The ledger of the store may have gone on since the export: then what is beside the acts is taken over.
+    let later = if head.seq > last { store_acts(store, &tenant, &league, last - 1).await? } else { vec![] };
+    if known > 0 {
+        let there = later.first().map_or(head.hash, |row| row.hash);
+        ensure!(acts[known as usize - 1].hash == there, "the store has another ledger of league {league}: nothing was imported");
     }
-    for rows in acts[head.seq as usize..].chunks(PER_WRITE) {
+    let salt = salt_of(store, &tenant, &league).await?;
+    let sent = beside.iter().find_map(|of| if let Beside::Text(text) = of { salt_in(text) } else { None });
+    ensure!(
+        salt.is_none() || sent.is_none() || salt == sent,
+        "the store hashes the accounts of league {league} in another way: nothing was imported"
+    );
+    for row in later.iter().skip(1) {
+        let act = Act::parse(&row.body).with_context(|| format!("act {} of the store cannot be read by this version", row.seq))?;
+        folded.apply(row.seq, &act);
+    }
+    for rows in acts[known as usize..].chunks(PER_WRITE) {
         done(store.write(&Write::imported(tenant, league, rows).context("the file was changed")?).await?)?;
     }
-    let last = acts.len() as u64;
-    beside_acts(store, &Write::of(tenant, league, last, vec![]), beside).await?;
+    let erased = erased(&folded, acts.iter().chain(&later));
+    let beside = beside.into_iter().filter(|of| !matches!(of, Beside::Text(text) if erased.contains(&text.owner))).collect();
+    let ends = Write::of(tenant, league, head.seq.max(last), vec![]);
+    beside_acts(store, &ends, beside).await?;
     let docs: Vec<Doc> = folded
         .docs()
         .into_iter()
         .map(|doc| Doc { kind: doc.kind.as_str().to_owned(), id: doc.id, seq: doc.seq, body: canonical(&doc.body) })
         .collect();
     for (at, docs) in docs.chunks(PER_WRITE).enumerate() {
-        done(store.write(&Write { docs: docs.to_vec(), rebuilt: at == 0, ..Write::of(tenant, league, last, vec![]) }).await?)?;
+        done(store.write(&Write { docs: docs.to_vec(), rebuilt: at == 0, ..ends.clone() }).await?)?;
     }
-    line(&format!("league {league} has {last} acts, {} of them new", last - head.seq));
+    line(&format!("league {league} has {} acts, {} of them new", ends.expected, last - known));
+    if salt.or(sent).is_none() {
+        note(&format!(
+            "the file has no texts (--without-texts): league {league} has no names here, and no accounts, entries or results can be added to it, \
+             because it is not known how its accounts are hashed. Import an export with texts too, which adds them"
+        ));
+    }
     Ok(())
+}
+
+/// All acts of the store behind number `after`.
+async fn store_acts(store: &dyn Leagues, tenant: &TenantId, league: &LeagueId, mut after: u64) -> anyhow::Result<Vec<ActRow>> {
+    let mut acts = vec![];
+    loop {
+        let rows = store.acts(tenant, league, after, AT_ONCE).await?;
+        let Some(last) = rows.last() else { return Ok(acts) };
+        after = last.seq;
+        acts.extend(rows);
+    }
+}
+
+/// The owners whose texts were erased: an export of before has them still.
+fn erased<'a>(league: &League, acts: impl Iterator<Item = &'a ActRow>) -> BTreeSet<String> {
+    let persons = acts.filter_map(|row| if let Ok(Act::PersonErased(of)) = Act::parse(&row.body) { Some(of.person) } else { None });
+    persons.flat_map(|person| league.aliases(person)).map(|person| person.to_string()).collect()
+}
+
+/// The salt of the accounts of a league, if this text keeps it.
+fn salt_in(text: &Text) -> Option<[u8; 16]> {
+    (text.owner == Text::SALT_OWNER).then_some(text.salt)
+}
+
+/// The salt of the accounts of a league, as far as the store knows it.
+async fn salt_of(store: &dyn Leagues, tenant: &TenantId, league: &LeagueId) -> anyhow::Result<Option<[u8; 16]>> {
+    Ok(store.texts_of(tenant, league, Some(Text::SALT_OWNER), None, 1).await?.first().and_then(salt_in))
 }
 
 /// Everything in an export.

@@ -1,13 +1,15 @@
 //! `ledger verify`: the chain of hashes, and everything that is stored beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail, ensure};
-use boxbox_race::league::{self, Act, DocKind, Published, Scope, StoredRevision};
+use boxbox_race::league::{self, Act, DocKind, Published, Scope, StoredRevision, difference_between};
 use boxbox_schemas::TenantId;
 use boxbox_schemas::league::{Digest, LeagueId, RevisionInfo, RevisionOf};
 use boxbox_store::{Leagues, check_ledger};
 
+use super::acts::{ReadAct, acts};
+use super::texts::texts;
 use super::{AT_ONCE, Place};
 use crate::show::report::line;
 
@@ -18,13 +20,11 @@ const SHOWN_MAX: usize = 20;
 pub async fn verify(place: &Place, league: Option<LeagueId>) -> anyhow::Result<()> {
     let (store, _folder) = place.open(false).await?;
     let tenant = &place.tenant;
-    let leagues = match league {
-        Some(league) => {
-            ensure!(store.head(tenant, &league).await?.is_some(), "tenant {tenant} has no league {league}");
-            vec![league]
-        }
-        None => all(&*store, tenant).await?,
-    };
+    let mut leagues = all(&*store, tenant).await?;
+    if let Some(league) = league {
+        ensure!(leagues.contains(&league), "tenant {tenant} has no league {league}");
+        leagues = BTreeSet::from([league]);
+    }
     let mut wrong = 0;
     for league in &leagues {
         let found = one(&*store, tenant, league).await.with_context(|| format!("league {league} cannot be checked"))?;
@@ -41,14 +41,21 @@ pub async fn verify(place: &Place, league: Option<LeagueId>) -> anyhow::Result<(
     Ok(())
 }
 
-async fn all(store: &dyn Leagues, tenant: &TenantId) -> anyhow::Result<Vec<LeagueId>> {
-    let mut leagues: Vec<LeagueId> = vec![];
+/// Every league of which anything is stored, whatever was removed of it.
+async fn all(store: &dyn Leagues, tenant: &TenantId) -> anyhow::Result<BTreeSet<LeagueId>> {
+    let (mut leagues, mut after) = (BTreeSet::new(), None);
     loop {
-        let page = store.leagues(tenant, leagues.last(), AT_ONCE).await?;
-        if page.is_empty() {
-            return Ok(leagues);
-        }
+        let page = store.leagues(tenant, after.as_ref(), AT_ONCE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
         leagues.extend(page.into_iter().map(|(id, _)| id));
+    }
+    after = None;
+    loop {
+        let page = store.traces(tenant, after.as_ref(), AT_ONCE).await?;
+        let Some(last) = page.last() else { return Ok(leagues) };
+        after = Some(*last);
+        leagues.extend(page);
     }
 }
 
@@ -63,22 +70,12 @@ async fn one(store: &dyn Leagues, tenant: &TenantId, id: &LeagueId) -> anyhow::R
             return Ok(found);
         }
     };
-    let mut acts: Vec<(u64, Act)> = vec![];
-    while acts.last().map_or(0, |(seq, _)| *seq) < head.seq {
-        let rows = store.acts(tenant, id, acts.last().map_or(0, |(seq, _)| *seq), AT_ONCE).await?;
-        ensure!(!rows.is_empty(), "the ledger became shorter while it was read");
-        for row in rows {
-            let act = Act::parse(&row.body).with_context(|| format!("act {} cannot be read by this version", row.seq))?;
-            if act.kind() != row.kind {
-                found.push(format!("act {}: its kind is {}, and its body says {}", row.seq, row.kind, act.kind()));
-            }
-            acts.push((row.seq, act));
-        }
-    }
+    let acts = acts(store, tenant, id, head, &mut found).await?;
     let docs = docs(store, tenant, id, &mut found).await?;
     let revisions = revisions(store, tenant, id, &acts, &mut found).await?;
     facts(store, tenant, id, &acts, &mut found).await?;
-    found.extend(league::verify(acts.iter().map(|(seq, act)| (*seq, act)), &docs, &revisions).iter().map(ToString::to_string));
+    texts(store, tenant, id, &acts, &mut found).await?;
+    found.extend(league::verify(acts.iter().map(|of| (of.seq, &of.act)), &docs, &revisions).iter().map(ToString::to_string));
     Ok(found)
 }
 
@@ -110,11 +107,13 @@ async fn revisions(
     store: &dyn Leagues,
     tenant: &TenantId,
     id: &LeagueId,
-    acts: &[(u64, Act)],
+    acts: &[ReadAct],
     found: &mut Vec<String>,
 ) -> anyhow::Result<Vec<StoredRevision>> {
-    let published: BTreeMap<(Scope, u32), &Published> =
-        acts.iter().filter_map(|(_, act)| if let Act::Published(of) = act { Some(((of.scope, of.revision), of)) } else { None }).collect();
+    let published: BTreeMap<(Scope, u32), (&Published, i64)> = acts
+        .iter()
+        .filter_map(|of| if let Act::Published(act) = &of.act { Some(((act.scope, act.revision), (act, of.at_us))) } else { None })
+        .collect();
     let (mut out, mut after): (Vec<StoredRevision>, Option<(RevisionOf, u32)>) = (vec![], None);
     loop {
         let page = store.revisions(tenant, id, after.as_ref().map(|(of, number)| (of, *number)), AT_ONCE).await?;
@@ -126,17 +125,21 @@ async fn revisions(
                 found.push(format!("{name}: no act published it"));
                 continue;
             };
-            if published.get(&(scope, number)).is_some_and(|of| !agrees(&info, of)) {
-                found.push(format!("{name}: its state, digests, act or reason are not those of the act that published it"));
+            if published.get(&(scope, number)).is_some_and(|(of, at_us)| !agrees(&info, of, *at_us)) {
+                found.push(format!("{name}: its time, state, digests, act or reason are not those of the act that published it"));
             }
             let body = store.revision(tenant, id, &info.of, Some(number)).await?.map(|of| of.body).unwrap_or_default();
+            let before = out.last().filter(|before| (before.scope, before.revision + 1) == (scope, number));
+            if !tells_what_changed(&info, scope, before, &body) {
+                found.push(format!("{name}: what it says has changed is not what differs from the revision before"));
+            }
             out.push(StoredRevision { scope, revision: number, body });
         }
     }
 }
 
-/// Whether what a revision says about itself is what its act says.
-fn agrees(info: &RevisionInfo, of: &Published) -> bool {
+/// Whether what a revision says about itself is what its act says, and the time of it.
+fn agrees(info: &RevisionInfo, of: &Published, at_us: i64) -> bool {
     let state = serde_json::to_value(of.state).ok();
     let same = |stored: &Digest, act: league::Digest| stored.0 == act.0;
     state.as_ref().and_then(|state| state.as_str()) == Some(&info.state)
@@ -144,12 +147,24 @@ fn agrees(info: &RevisionInfo, of: &Published) -> bool {
         && same(&info.facts, of.facts)
         && same(&info.rules, of.rules)
         && info.seq == of.seq
+        && info.at_us == at_us
         && info.reason.map(|reason| reason.0) == of.reason.map(|reason| reason.0)
 }
 
+/// Whether the difference of a revision is that of its body and the body before. Nothing differs in the first. Bodies that this program writes
+/// otherwise cannot be compared.
+fn tells_what_changed(info: &RevisionInfo, scope: Scope, before: Option<&StoredRevision>, body: &str) -> bool {
+    let expected = match before {
+        None if info.number > 1 => None,
+        None => Some(vec![]),
+        Some(before) => difference_between(scope, &before.body, body),
+    };
+    expected.is_none_or(|expected| serde_json::to_string(&expected).is_ok_and(|expected| expected == info.difference))
+}
+
 /// The facts that acts name are there and are what they were.
-async fn facts(store: &dyn Leagues, tenant: &TenantId, id: &LeagueId, acts: &[(u64, Act)], found: &mut Vec<String>) -> anyhow::Result<()> {
-    for (seq, act) in acts {
+async fn facts(store: &dyn Leagues, tenant: &TenantId, id: &LeagueId, acts: &[ReadAct], found: &mut Vec<String>) -> anyhow::Result<()> {
+    for ReadAct { seq, act, .. } in acts {
         let Act::FactsChanged(changed) = act else { continue };
         match store.facts(tenant, id, &Digest(changed.facts.0)).await? {
             None => found.push(format!("the facts of act {seq} are missing")),

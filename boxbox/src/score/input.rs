@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use boxbox_race::scoring::{Penalty, PenaltyKind, Ruleset};
-use boxbox_sources::results::{ResultFile, SessionKind};
+use boxbox_race::scoring::{DrivenCar, Penalty, PenaltyKind, Ruleset};
+use boxbox_schemas::text::plain as plain_text;
+use boxbox_sources::results::{ResultCar, ResultFile, SessionKind};
 
 use super::entered::{Car, Input, Session};
 use super::penalty;
@@ -34,10 +35,11 @@ pub fn read(results: &[String], penalties: Option<&Path>, rules: &Ruleset) -> an
     for argument in results {
         // A file whose name has an equals sign is a file.
         let (event, path) = match argument.split_once('=') {
-            Some((event, path)) if !Path::new(argument).exists() => (Some(event), path),
+            Some((event, path)) if !Path::new(argument).exists() => (Some(plain_text(event)), path),
             _ => (None, argument.as_str()),
         };
-        let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let event = event.as_deref();
+        let stem = Path::new(path).file_stem().map(|stem| plain_text(&stem.to_string_lossy()).into_owned()).unwrap_or_default();
         let bytes = file(Path::new(path))?;
         let first = bytes.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0 | 0xef | 0xbb | 0xbf | 0xff | 0xfe));
         if matches!(first, Some(b'{' | b'[')) {
@@ -98,6 +100,13 @@ fn worth(name: &str, rules: &Ruleset) -> Result<Option<String>, String> {
     }
 }
 
+/// Names come from any player of a lobby: what does something to a terminal is left out.
+fn clean(car: &mut ResultCar) {
+    let DrivenCar { entry, class, team, .. } = &mut car.driven;
+    let texts = [entry, class, team].into_iter().chain(car.drivers.iter_mut().map(|driver| &mut driver.name));
+    texts.for_each(|text| *text = plain_text(text).into_owned());
+}
+
 fn add_file(input: &mut Input, event: &str, file: ResultFile, rules: &Ruleset) -> Result<(), String> {
     let event = input.event(event);
     for session in file.sessions {
@@ -109,6 +118,8 @@ fn add_file(input: &mut Input, event: &str, file: ResultFile, rules: &Ruleset) -
         };
         let same = event.sessions.iter().filter(|other| other.points == points).count();
         let name = if same == 0 { points.clone() } else { format!("{points} {}", same + 1) };
+        let mut session = session;
+        session.cars.iter_mut().for_each(clean);
         let disqualified = session.cars.iter().filter(|car| car.disqualified);
         let penalties = disqualified.map(|car| Penalty { entry: car.driven.entry.clone(), kind: PenaltyKind::Disqualified }).collect();
         let cars = session.cars.into_iter().map(|car| {

@@ -17,12 +17,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use boxbox_race::scoring::{Distance, PRESETS, Ruleset, preset, preset_document};
+use boxbox_schemas::text::plain;
 
 use crate::show::report::line;
 use crate::show::stderr::note;
 
 pub use print::Output;
-pub use values::distance;
+pub use values::{distance, seconds_us};
 
 /// The options of `score`.
 pub struct ScoreOptions {
@@ -55,8 +56,7 @@ pub fn run(options: &ScoreOptions) -> anyhow::Result<()> {
         return Ok(());
     }
     if let Some(name) = &options.show_rules {
-        let document = preset_document(name).ok_or_else(|| unknown(name))?;
-        line(document.trim_end());
+        line(rules_document(name)?.trim_end());
         return Ok(());
     }
     let rules = ruleset(options.rules.as_deref().unwrap_or_default())?;
@@ -69,7 +69,7 @@ pub fn run(options: &ScoreOptions) -> anyhow::Result<()> {
         bail!("the files have {} events, more than the {planned} of the season (--events, or season.events of the rules)", input.events.len());
     }
     input.notes.extend((!rules.verified).then(|| format!("rules {} are unverified: no published results were computed again with them", rules.name)));
-    input.notes.iter().for_each(|text| note(&format!("note: {text}")));
+    input.notes.iter().for_each(|text| note(&plain(&format!("note: {text}"))));
     let report = tables::report(&input, &rules, planned, &options.distances);
     match (&options.why, options.output) {
         (Some(who), output) => print::why(&report, who, output),
@@ -95,6 +95,14 @@ fn unknown(name: &str) -> anyhow::Error {
     let near: Vec<&str> = PRESETS.into_iter().filter(|preset| !family.is_empty() && preset.starts_with(family)).collect();
     let near = if near.is_empty() { String::new() } else { format!(" ({})", near.join(", ")) };
     anyhow::anyhow!("there are no rules {name:?}{near}; `boxbox score --list-rules` names all, and a file of rules ends in .json")
+}
+
+/// The document of built-in rules.
+///
+/// # Errors
+/// If there are none of this name.
+pub fn rules_document(name: &str) -> anyhow::Result<&'static str> {
+    preset_document(name).ok_or_else(|| unknown(name))
 }
 
 /// The ruleset of a name or a file.

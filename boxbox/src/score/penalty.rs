@@ -36,7 +36,10 @@ fn one(text: &str) -> Result<PenaltyKind, String> {
         "s" | "sec" | "seconds" | "second" => {
             let us = number * &Points::from(1_000_000);
             let us: i64 = us.to_string().parse().map_err(|_| wrong())?;
-            if us.abs() <= 36_000_000_000 { Ok(PenaltyKind::Time { us }) } else { Err(format!("{text:?} is over ten hours")) }
+            if us < 0 {
+                return Err(format!("{text:?} would make the car faster; write +{} for a penalty", text.trim().trim_start_matches('-').trim()));
+            }
+            if us <= 36_000_000_000 { Ok(PenaltyKind::Time { us }) } else { Err(format!("{text:?} is over ten hours")) }
         }
         "place" | "places" | "position" | "positions" => {
             let places = whole().map(i32::unsigned_abs).filter(|places| (1..=1_000).contains(places)).ok_or_else(wrong)?;
@@ -103,9 +106,12 @@ mod tests {
         ];
         let text = "+5s; 2.5 s; DSQ; drive-through; Stop-Go 10s; 3 places; -1 lap; 2.5 points; no bonus; best lap deleted;";
         assert_eq!(of_session(text), Ok(expected));
-        for wrong in ["5", "s", "5 bananas", "stop-go x", "0 places", "+3 points", "dsqq", "1/0 s", "99999999999 s", "1.5 laps"] {
+        for wrong in
+            ["5", "s", "5 bananas", "stop-go x", "0 places", "+3 points", "dsqq", "1/0 s", "99999999999 s", "1.5 laps", "-5s", "-0.001 s", "- 5 sec"]
+        {
             assert!(of_session(wrong).is_err(), "{wrong}");
         }
+        assert!(of_session("5s; -2.5 s").unwrap_err().contains("write +2.5 s for a penalty"));
     }
 
     #[test]

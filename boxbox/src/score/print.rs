@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::bail;
 use boxbox_race::scoring::{PRESETS, Ruleset, Standing, preset};
+use boxbox_schemas::text::plain;
 
 use super::tables::{Cell, Championship, Line, Report, Why};
 use crate::show::columns::{fitting, of_terminal};
@@ -113,7 +114,7 @@ impl std::fmt::Display for Signed {
 fn title(report: &Report, championship: &Championship) -> String {
     let class = if championship.class.is_empty() { String::new() } else { format!(", {}", championship.class) };
     let verified = if report.rules.verified { "" } else { ", unverified" };
-    format!("{}{class} ({}{verified})", capital(championship.subject), report.rules.name)
+    plain(&format!("{}{class} ({}{verified})", capital(championship.subject), report.rules.name)).into_owned()
 }
 
 fn capital(text: &str) -> String {
@@ -249,5 +250,5 @@ fn reason(why: &Why) {
     let decisions = if why.decisions.is_empty() { String::new() } else { format!(" ({})", why.decisions.join("; ")) };
     let parts: Vec<String> = why.parts.iter().map(|part| format!("{} {}", part.rule, Signed(part.points.shown()))).collect();
     let parts = if parts.is_empty() { "nothing".into() } else { parts.join(", ") };
-    line(&format!("  {}{entry}, {place}{decisions}: {parts}", why.session));
+    line(&plain(&format!("  {}{entry}, {place}{decisions}: {parts}", why.session)));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxbox_race::scoring::{DrivenCar, Ended, PenaltyKind};
+use boxbox_schemas::text::plain as plain_text;
 
 use super::entered::Car;
 use super::penalty;
@@ -111,7 +112,7 @@ fn cells(bytes: &[u8], known: &dyn Fn(&str) -> Option<String>) -> Result<Cells, 
                 char::from(delimiter)
             ));
         }
-        let named = columns.iter().zip(&record).filter_map(|(column, cell)| Some((column.clone()?, cell.to_owned())));
+        let named = columns.iter().zip(&record).filter_map(|(column, cell)| Some((column.clone()?, plain_text(cell).into_owned())));
         if let Some((column, _)) = named.clone().find(|(_, cell)| cell.chars().count() > CELL_MAX) {
             faults.push(format!("line {line}: {column} has more than {CELL_MAX} characters"));
         }

@@ -27,6 +27,12 @@ pub fn time_us(text: &str) -> Option<i64> {
     (parts.next().is_none() && us <= TIME_MAX_US).then_some(us)
 }
 
+/// Seconds of a time penalty, such as `5` or `2.5`, as µs above 0.
+pub fn seconds_us(text: &str) -> Result<i64, String> {
+    let us = if text.contains(':') { None } else { time_us(text) };
+    us.filter(|us| *us > 0).ok_or_else(|| format!("{text:?}: write seconds above 0, such as 5 or 2.5"))
+}
+
 /// Yes or no; nothing is no.
 pub fn yes(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
@@ -60,6 +66,16 @@ mod tests {
         }
         for text in ["", ":", "1:", "1:2:3:4", "-5", "1.2.3", "a", "1:-2", "9999999999", "1.1234567", "99999999999999999999:1"] {
             assert_eq!(time_us(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn penalties_are_seconds_above_0() {
+        for (text, us) in [("5", 5_000_000), ("2.5", 2_500_000), ("0.001", 1_000)] {
+            assert_eq!(seconds_us(text), Ok(us), "{text}");
+        }
+        for text in ["0", "0.0", "-5", "1:00", "5s", "", "NaN"] {
+            assert!(seconds_us(text).is_err(), "{text}");
         }
     }
 

@@ -35,6 +35,6 @@ pub use ids::{
 };
 pub use refusal::{Code, Refusal};
 pub use result::{CarScore, Overridden, Row, RowDriver, SessionResult, Why, override_sees, result, results};
-pub use revision::{Cause, Difference, Revision, Stored, publication, recompute};
+pub use revision::{Cause, Difference, Revision, Stored, difference_between, publication, recompute};
 pub use table::{Cell, CellWhy, Line, Table, TableEvent, tables};
 pub use verify::{Finding, StoredRevision, verify};

@@ -250,3 +250,12 @@ fn difference(before: Lines, after: Lines) -> Vec<Difference> {
     };
     who.into_iter().filter_map(one).collect()
 }
+
+/// How the body `after` of a revision of `scope` differs from the body `before`; none if this program writes one of them otherwise.
+pub fn difference_between(scope: Scope, before: &str, after: &str) -> Option<Vec<Difference>> {
+    let lines = |body: &str| match scope {
+        Scope::Session(_) => serde_json::from_str(body).ok().filter(|of| canonical(of) == body).map(|of| session_lines(&of)),
+        Scope::Championship(_) => serde_json::from_str(body).ok().filter(|of| canonical(of) == body).map(|of| table_lines(&of)),
+    };
+    Some(difference(lines(before)?, lines(after)?))
+}

@@ -113,6 +113,16 @@ pub struct Text {
 }
 
 impl Text {
+    /// The owner of the one text of a league whose salt is that of its accounts and cars.
+    pub const SALT_OWNER: &str = "league-salt";
+    /// The owner of the texts that are no person's.
+    pub const LEAGUE_OWNER: &str = "league";
+
+    /// Whether it is what was written: its id is that of its salt and text.
+    pub fn is_whole(&self) -> bool {
+        self.id == Self::id(&self.salt, &self.text)
+    }
+
     /// A text with its id.
     pub fn new(owner: impl Into<String>, salt: [u8; 16], text: impl Into<String>) -> Self {
         let text = text.into();

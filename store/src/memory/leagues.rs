@@ -47,6 +47,10 @@ impl Leagues for MemoryResults {
         })
     }
 
+    async fn traces(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<LeagueId>, StoreError> {
+        Ok(self.leagues(tenant, after, limit).await?.into_iter().map(|(league, _)| league).collect())
+    }
+
     async fn acts(&self, tenant: &TenantId, league: &LeagueId, after: u64, limit: u32) -> Result<Vec<ActRow>, StoreError> {
         self.read_league(tenant, league, |l| page(l.acts.iter().filter(|row| row.seq > after).cloned(), limit, |row| row.body.len()))
     }

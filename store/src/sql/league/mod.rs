@@ -48,6 +48,12 @@ impl<S: SqlStore> Leagues for S {
         ask.await
     }
 
+    async fn traces(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<LeagueId>, StoreError> {
+        let (tenant, after) = (*tenant, after.copied());
+        let ask = self.read(move |c| Box::pin(async move { read::traces(c, &tenant, after.as_ref().map_or("", LeagueId::as_str), limit).await }));
+        ask.await
+    }
+
     async fn acts(&self, tenant: &TenantId, league: &LeagueId, after: u64, limit: u32) -> Result<Vec<ActRow>, StoreError> {
         let of = Of { tenant: *tenant, league: *league };
         self.read(move |c| Box::pin(async move { of.acts(c, after, limit).await })).await

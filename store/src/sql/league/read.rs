@@ -42,6 +42,13 @@ pub(super) const NEWEST_NUMBER: &str =
     "SELECT kind, id, number FROM league_revisions WHERE tenant = $1 AND league = $2 AND kind = $3 AND id = $4 ORDER BY number DESC LIMIT 1";
 pub(super) const HEAD: &str = "SELECT seq, hash FROM league_heads WHERE tenant = $1 AND league = $2";
 const LEAGUES: &str = "SELECT league, seq, hash FROM league_heads WHERE tenant = $1 AND league > $2 ORDER BY league LIMIT $3";
+const TRACES: &str = concat!(
+    "SELECT league FROM (SELECT league FROM league_ledger WHERE tenant = $1 AND league > $2",
+    " UNION SELECT league FROM league_docs WHERE tenant = $1 AND league > $2",
+    " UNION SELECT league FROM league_texts WHERE tenant = $1 AND league > $2",
+    " UNION SELECT league FROM league_revisions WHERE tenant = $1 AND league > $2",
+    " UNION SELECT league FROM league_facts WHERE tenant = $1 AND league > $2) AS found ORDER BY league LIMIT $3",
+);
 pub(super) const ANSWERED: &str = "SELECT request, answer FROM league_keys WHERE tenant = $1 AND league = $2 AND actor = $3 AND key = $4";
 const ACTS: &str = page!("seq, at_us, actor, kind, body, previous, hash" from "league_ledger" where "seq > $5" order by "seq", bytes of "body");
 const DOC: &str = "SELECT kind, id, seq, body FROM league_docs WHERE tenant = $1 AND league = $2 AND kind = $3 AND id = $4";
@@ -73,7 +80,7 @@ fn texts_query(count: usize) -> String {
 
 /// Every statement that reads leagues, with values for its parameters: tests look at their plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 13] = {
+pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 14] = {
     const TENANT: Value<'static> = Value::Text(Some("a"));
     const LEAGUE: Value<'static> = Value::Text(Some("l-1"));
     const SOME: Value<'static> = Value::Text(Some("x"));
@@ -83,6 +90,7 @@ pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 13] = {
     [
         (HEAD, &[TENANT, LEAGUE]),
         (LEAGUES, &[TENANT, LEAGUE, N]),
+        (TRACES, &[TENANT, LEAGUE, N]),
         (ANSWERED, &[TENANT, LEAGUE, SOME, SOME]),
         (ACTS, &[TENANT, LEAGUE, N, N, N]),
         (DOC, &[TENANT, LEAGUE, SOME, SOME]),
@@ -188,4 +196,9 @@ impl Of {
 /// The leagues of a tenant behind `after`.
 pub(super) async fn leagues(c: &mut dyn Sql, tenant: &TenantId, after: &str, limit: u32) -> Result<Vec<(LeagueId, Head)>, StoreError> {
     all(c, LEAGUES, &values![tenant, after, rows_of_page(limit)], rows::league).await
+}
+
+/// The leagues of a tenant behind `after` of which any row is stored.
+pub(super) async fn traces(c: &mut dyn Sql, tenant: &TenantId, after: &str, limit: u32) -> Result<Vec<LeagueId>, StoreError> {
+    all(c, TRACES, &values![tenant, after, rows_of_page(limit)], rows::league_id).await
 }

@@ -20,8 +20,11 @@ pub(super) fn head(row: &dyn Found) -> Result<Head, StoreError> {
 }
 
 pub(super) fn league(row: &dyn Found) -> Result<(LeagueId, Head), StoreError> {
-    let id = LeagueId::new(row.text("league")?).map_err(|e| StoreError::Unreadable(format!("league: {e}")))?;
-    Ok((id, head(row)?))
+    Ok((league_id(row)?, head(row)?))
+}
+
+pub(super) fn league_id(row: &dyn Found) -> Result<LeagueId, StoreError> {
+    LeagueId::new(row.text("league")?).map_err(|e| StoreError::Unreadable(format!("league: {e}")))
 }
 
 pub(super) fn answer(row: &dyn Found) -> Result<(Digest, String), StoreError> {

@@ -60,6 +60,7 @@ pub(crate) async fn changes_by_hand_are_found(store: &impl Leagues, execute: imp
         done(store, &Write { league: home, ..write(0, 6) }).await;
         execute(&format!("{sql} AND league = '{home}'")).await;
         assert_eq!(check_ledger(store, &me, &home).await.unwrap(), Err(*fault), "{sql}");
+        assert!(store.traces(&me, None, 1_000).await.unwrap().contains(&home), "{sql}: a league without a head is still listed");
     }
     let (me, home) = (tenant("a"), league(99));
     done(store, &Write { league: home, ..write(0, 6) }).await;
