@@ -119,7 +119,7 @@ pub(crate) async fn guard(State(guarded): State<Guarded>, mut request: Request, 
     }
     // Until it is answered no other connection takes its place.
     let _busy = guest.busy();
-    let let_in = reader(&guarded, request.headers(), request.uri()).and_then(|reader| {
+    let let_in = reader(&guarded, &request, &guest).and_then(|reader| {
         let who = Who { address, holder: reader.holder() };
         Ok((reader, who, turn(app, &guest, &who)?))
     });
@@ -152,7 +152,8 @@ fn turn(app: &App, guest: &Guest, who: &Who) -> Result<Option<Turn>, (&'static s
     Ok(None)
 }
 
-fn reader(Guarded { app, local }: &Guarded, headers: &HeaderMap, uri: &Uri) -> Result<Reader, (&'static str, Problem)> {
+fn reader(Guarded { app, local }: &Guarded, request: &Request, guest: &Guest) -> Result<Reader, (&'static str, Problem)> {
+    let (headers, uri) = (request.headers(), request.uri());
     if headers.contains_key(AUTHORIZATION) {
         return granted(app, headers);
     }
@@ -161,10 +162,9 @@ fn reader(Guarded { app, local }: &Guarded, headers: &HeaderMap, uri: &Uri) -> R
             Problem::unauthorized("grant_required", "Send a grant to read: `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one).");
         return Err(("none", problem));
     }
-    // What a proxy on this machine passes on may come from anywhere.
-    if client::is_proxied(headers) {
-        let detail =
-            "This request came through a proxy, so it needs a grant: `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one).";
+    // What a proxy on this machine passes on may come from anywhere; a proxy that is trusted may add nothing.
+    if guest.is_proxy || client::is_proxied(request.version(), headers) {
+        let detail = "This request came through a proxy, or speaks HTTP/1.0 as proxies do, so it needs a grant: `Authorization: Bearer GRANT` (`boxbox grant create --read` prints one).";
         return Err(("proxied", Problem::unauthorized("grant_required", detail)));
     }
     if !asks_this_machine(headers, uri) {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::append::Appender;
+use crate::bodies::Bodies;
 use crate::heavy::Heavy;
 use crate::leagues::LeagueService;
 use crate::problem::Problem;
@@ -82,6 +83,7 @@ pub(crate) struct App {
     pub(crate) log: Option<Appender>,
     pub(crate) authority: watch::Receiver<Arc<Authority>>,
     pub(crate) heavy: Heavy,
+    pub(crate) bodies: Bodies,
     /// Requests that come through trusted proxies: each of its clients has as many at once as it would have connections.
     pub(crate) through_proxies: Arc<Turns>,
     pub(crate) config: Config,

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::header::{FORWARDED, HeaderName};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Version};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Headers that only a proxy adds, besides `X-Forwarded-…`: RFC 7239, RFC 9110, RFC 8586, and those of nginx' examples, of
-/// Cloudflare, Akamai, Fastly, Fly and Azure, and of Envoy.
-const OF_PROXIES: [&str; 13] = [
+/// Cloudflare, Akamai, Fastly, Fly, Azure and Amazon, of Envoy and of Varnish.
+const OF_PROXIES: [&str; 22] = [
     "forwarded",
     "via",
     "cdn-loop",
@@ -25,11 +25,21 @@ const OF_PROXIES: [&str; 13] = [
     "fastly-client-ip",
     "fly-client-ip",
     "x-azure-clientip",
+    "client-ip",
+    "cf-ray",
+    "x-amzn-trace-id",
+    "x-nginx-proxy",
+    "x-original-host",
+    "x-original-uri",
+    "x-proxyuser-ip",
+    "x-scheme",
+    "x-varnish",
 ];
 
-/// Whether a proxy has passed the request on: then the connection says nothing of who asks.
-pub(crate) fn is_proxied(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| OF_PROXIES.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded"))
+/// Whether a proxy has passed the request on: then the connection says nothing of who asks. Some add no header and speak HTTP/1.0, as
+/// nginx does of itself, and no browser and no usual program has for long.
+pub(crate) fn is_proxied(version: Version, headers: &HeaderMap) -> bool {
+    version < Version::HTTP_11 || headers.keys().any(|name| OF_PROXIES.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded"))
 }
 
 /// The address by which a request from `peer` counts. A proxy that is trusted names it; the last address that is no trusted proxy's
@@ -98,10 +108,21 @@ pub struct Network {
     bits: u8,
 }
 
-/// The text is no [`Network`].
+/// Why a text is no [`Network`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a network is an address such as 10.0.0.5, or the first address of a network and the number of its fixed bits, such as 10.0.0.0/8")]
-pub struct NotANetwork;
+pub enum NotANetwork {
+    /// It is no address and no network.
+    #[error("a network is an address such as 10.0.0.5, or the first address of a network and the number of its fixed bits, such as 10.0.0.0/8")]
+    Text,
+    /// So many addresses are not those of one's own proxies.
+    #[error(
+        "this network has so many addresses that anybody could be in it, and say of itself what it likes: give the proxy's own address or network"
+    )]
+    TooWide,
+}
+
+/// Bits that the widest networks of one's own have: 10.0.0.0/8, and fc00::/7.
+const LEAST_BITS: u8 = 7;
 
 impl Network {
     /// Whether `address` is one of them; an IPv4 address that is mapped into IPv6 is one of IPv4.
@@ -122,12 +143,12 @@ impl FromStr for Network {
     type Err = NotANetwork;
     fn from_str(text: &str) -> Result<Self, NotANetwork> {
         let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| NotANetwork)?)),
+            Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| NotANetwork::Text)?)),
             None => (text, None),
         };
-        let first = address.parse::<IpAddr>().map_err(|_| NotANetwork)?;
+        let first = address.parse::<IpAddr>().map_err(|_| NotANetwork::Text)?;
         if first != first.to_canonical() {
-            return Err(NotANetwork);
+            return Err(NotANetwork::Text);
         }
         let most = if first.is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(most);
@@ -136,7 +157,11 @@ impl FromStr for Network {
             IpAddr::V4(first) => first.to_bits().checked_shl(bits.into()).unwrap_or(0) == 0,
             IpAddr::V6(first) => first.to_bits().checked_shl(bits.into()).unwrap_or(0) == 0,
         };
-        if bits <= most && whole { Ok(Self { first, bits }) } else { Err(NotANetwork) }
+        match bits {
+            _ if bits > most || !whole => Err(NotANetwork::Text),
+            ..LEAST_BITS => Err(NotANetwork::TooWide),
+            _ => Ok(Self { first, bits }),
+        }
     }
 }
 
@@ -195,9 +220,13 @@ mod tests {
         for name in
             ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything", "x-real-ip", "cf-connecting-ip"]
         {
-            assert!(is_proxied(&headers(&[("host", "localhost"), (name, "")])), "{name}");
+            assert!(is_proxied(Version::HTTP_11, &headers(&[("host", "localhost"), (name, "")])), "{name}");
         }
-        assert!(!is_proxied(&headers(&[("host", "localhost"), ("user-agent", "curl"), ("x-boxbox", "1"), ("accept", "*/*"), ("te", "trailers")])));
+        assert!(is_proxied(Version::HTTP_10, &headers(&[("host", "localhost")])));
+        assert!(!is_proxied(
+            Version::HTTP_11,
+            &headers(&[("host", "localhost"), ("user-agent", "curl"), ("x-boxbox", "1"), ("accept", "*/*"), ("te", "trailers")])
+        ));
     }
 
     #[test]
@@ -205,16 +234,20 @@ mod tests {
         for text in
             ["", "localhost", "10.0.0.0/33", "10.0.0.1/8", "2001:db8::/129", "10.0.0.0/", "/8", "::ffff:10.0.0.1", "10.0.0.0/8 ", "2001:db8::1/32"]
         {
-            assert_eq!(text.parse::<Network>(), Err(NotANetwork), "{text}");
+            assert_eq!(text.parse::<Network>(), Err(NotANetwork::Text), "{text}");
         }
-        for text in ["0.0.0.0/0", "10.0.0.0/8", "127.0.0.1/32", "::/0", "fd00::/8", "::1/128"] {
+        // All addresses, also in two halves.
+        for text in ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1", "2000::/3"] {
+            assert_eq!(text.parse::<Network>(), Err(NotANetwork::TooWide), "{text}");
+        }
+        for text in ["10.0.0.0/8", "127.0.0.1/32", "fc00::/7", "fd00::/8", "::1/128"] {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
         }
     }
 
     proptest! {
         #[test]
-        fn a_network_has_the_addresses_with_its_first_bits(first: u32, bits in 0u8..=32, other: u32) {
+        fn a_network_has_the_addresses_with_its_first_bits(first: u32, bits in LEAST_BITS..=32, other: u32) {
             let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
             let network: Network = format!("{}/{bits}", std::net::Ipv4Addr::from(first & mask)).parse().unwrap();
             prop_assert!(network.contains(IpAddr::from(first.to_be_bytes())));

@@ -33,6 +33,8 @@ pub struct Config {
     pub header_timeout: Duration,
     /// Time limit of an answer; after it the answer is 503.
     pub request_timeout: Duration,
+    /// Time limit for a request's body, beside that of the answer; a body that comes slowly is refused long before.
+    pub body_timeout: Duration,
     /// A client that reads nothing of its answer for this long is disconnected.
     pub write_timeout: Duration,
     /// Memory of all answers that are being made, MiB; at least [`Config::ANSWERS_MIB_LEAST`].
@@ -53,6 +55,7 @@ impl Default for Config {
             connections_per_address: 256,
             header_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(10),
             answers_mib: Self::ANSWERS_MIB_MOST,
             drain: Duration::from_secs(5),

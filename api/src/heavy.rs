@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use boxbox_schemas::places::{Caps, Full};
 use tokio::runtime::Runtime;
@@ -34,7 +35,19 @@ const ADMITTED: Caps = Caps { all: 512, reserved: 256, address: 64, net56: 64, n
 
 /// The memory that the answer of a route takes to make at most, MiB; `None`: too little to count. The tests of allocation hold each
 /// route to it.
-pub(crate) fn weight_mib(route: &str) -> Option<u32> {
+pub(crate) fn weight_mib(method: &Method, route: &str) -> Option<u32> {
+    if *method == Method::POST
+        && let Some(of_league) = route.strip_prefix("/api/v1/leagues/{league}")
+    {
+        return Some(match of_league {
+            // Up to 1 MiB of JSON, some twenty times that when it is read, and a league's acts and documents.
+            "/acts" | "/penalties" => 72,
+            // As much, read as a table.
+            "/seasons/{season}/entries/import" => 72,
+            // A file of up to 8 MiB, or all laps of a session.
+            _ => Config::ANSWERS_MIB_LEAST,
+        });
+    }
     let of_session = route.strip_prefix("/api/v1/sessions/{session}").unwrap_or(route);
     match of_session {
         "" | "/close" | "/reopen" | "/laps/{entry}/{number}" => None,

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
 use crate::app::App;
+use crate::bodies;
 use crate::heavy;
 use crate::paths;
 use crate::problem::Problem;
@@ -49,12 +50,19 @@ pub(crate) async fn contain(State(app): State<Arc<App>>, request: Request, next:
         let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no_body", "This route takes no request body: send none.");
         return problem.with_header("connection", "close").into_response();
     }
+    // A body has its own limits of time, and the answer has its time after it.
+    let body = matched.filter(|route| bodies::most_bytes(request.method(), route).is_some()).map(|_| app.config.body_timeout);
+    let limit = app.config.request_timeout + body.unwrap_or_default();
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(app.config.request_timeout, answer).await {
+    match tokio::time::timeout(limit, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::internal().into_response(),
-        Err(_) => Problem::unavailable("timeout", "The answer took too long. Try again.").into_response(),
+        Err(_) => took_too_long(),
     }
+}
+
+fn took_too_long() -> Response {
+    Problem::unavailable("timeout", "The answer took too long. Try again.").into_response()
 }
 
 /// Counts a request in flight until it is dropped, also when the client disconnects.
@@ -73,12 +81,25 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// A heavy request waits for its turn, any other passes.
+/// A request with a body is passed on when all of it is here; then a heavy request waits for its turn, and any other passes. Whoever
+/// sends slowly so holds a few bytes, and no turn and no memory of an answer.
 pub(crate) async fn take_turns(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let weight = request.extensions().get::<MatchedPath>().and_then(|path| heavy::weight_mib(path.as_str()));
-    let (Some(weight), Some(who)) = (weight, request.extensions().get::<Who>().copied()) else { return next.run(request).await };
-    match app.heavy.answer(who, weight, next.run(request)).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.problem(&app.metrics).into_response(),
-    }
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let (Some(route), Some(who)) = (route, request.extensions().get::<Who>().copied()) else { return next.run(request).await };
+    let method = request.method().clone();
+    let (request, _bytes) = match bodies::most_bytes(&method, route.as_str()) {
+        None => (request, None),
+        Some(most) => match app.bodies.read(&who, request, most).await {
+            Ok((request, bytes)) => (request, Some(bytes)),
+            Err(refusal) => return refusal.problem(&app.metrics).into_response(),
+        },
+    };
+    let answer = async {
+        let Some(weight) = heavy::weight_mib(&method, route.as_str()) else { return next.run(request).await };
+        match app.heavy.answer(who, weight, next.run(request)).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.problem(&app.metrics).into_response(),
+        }
+    };
+    tokio::time::timeout(app.config.request_timeout, answer).await.unwrap_or_else(|_| took_too_long())
 }

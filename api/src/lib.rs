@@ -25,6 +25,7 @@
 mod access;
 mod app;
 mod append;
+mod bodies;
 mod client;
 mod config;
 mod connections;
@@ -33,6 +34,7 @@ mod cursor;
 mod door;
 mod extract;
 mod heavy;
+mod held;
 mod layers;
 mod leagues;
 mod metrics;

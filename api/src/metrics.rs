@@ -21,6 +21,8 @@ boxbox_schemas::metrics! {
         turned_away: counter by "full",
         /// Long answers that were refused, by reason.
         heavy_refused: counter by "reason",
+        /// Requests whose body was refused, by reason.
+        bodies_refused: counter by "reason",
         /// Requests that were refused because of who sent them, by reason.
         refused: counter by "reason",
         /// Published results of leagues whose facts changed afterwards: somebody should look.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Check, Stores};
 use crate::append::Appender;
+use crate::bodies::Bodies;
 use crate::connections::Connections;
 use crate::door::Door;
 use crate::heavy::Heavy;
@@ -86,6 +87,7 @@ impl Api {
             log: log.map(Appender::new),
             authority,
             heavy: Heavy::new(config.answers_mib, config.request_timeout.mul_f32(0.6)).map_err(ApiError::Threads)?,
+            bodies: Bodies::new(config.body_timeout),
             through_proxies: Turns::new(config.places()),
             config,
             checks,

@@ -81,6 +81,11 @@ impl<'r> Fleet<'r> {
         Ok(left)
     }
 
+    /// Send what waits for more to be sent with.
+    pub fn flush(&self) -> anyhow::Result<()> {
+        self.clients.iter().try_for_each(|client| Ok(client.stream.flush()?))
+    }
+
     /// Wait until everything is acked.
     pub async fn finish(&self) -> anyhow::Result<()> {
         for sender in self.senders() {

@@ -65,7 +65,8 @@ fn main() -> std::process::ExitCode {
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            stderr::note(&format!("boxbox: {error:#}"));
+            // An argument in a wrong place may be a secret.
+            stderr::note(&cli::secret::masked(&format!("boxbox: {error:#}")));
             std::process::ExitCode::FAILURE
         }
     }

@@ -128,7 +128,7 @@ pub async fn run(mut options: ReplayOptions) -> anyhow::Result<()> {
         // At a second request, stop at once.
         tokio::select! {
             stopped = node.stop() => stopped?,
-            () = signals::asked_to_stop() => bail!("stopped without draining"),
+            () = signals::asked_again() => bail!("stopped without draining"),
         }
     }
     outcome

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP: requests to stop.
+//! Ctrl-C, SIGTERM and SIGHUP: requests to stop, and to stop at once.
 
 /// Returns when the process is asked to stop. A closed terminal asks as well, unless the process was told to outlive it (`nohup`).
 pub async fn asked_to_stop() {
@@ -16,6 +16,29 @@ pub async fn asked_to_stop() {
                         None => std::future::pending().await,
                     }
                 } => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// A person who asks twice means it; what comes sooner is one request: a terminal that closes and the shell in it both send a hangup, and
+/// `timeout` sends its signal to the command and then to the command's group.
+const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// After the process was asked to stop: returns when it is asked again, by Ctrl-C or SIGTERM. A hangup is no second request, because
+/// nobody is there to make it.
+pub async fn asked_again() {
+    // What comes meanwhile is caught, and has no effect: the handlers stay once they are there.
+    tokio::time::sleep(AGAIN_AFTER).await;
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term.recv() => {}
             }
             return;
         }

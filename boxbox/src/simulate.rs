@@ -21,6 +21,8 @@ use crate::signals;
 const STEP: Duration = Duration::from_millis(8);
 /// How often progress is printed.
 const PRINT_EVERY: Duration = Duration::from_secs(5);
+/// How long a race that is stopped waits for the acks of what it has sent.
+const PUT_AWAY_WITHIN: Duration = Duration::from_secs(1);
 /// Session time per real time, unless another speed is given.
 pub const SPEED: f64 = 1.0;
 /// Days for which the grants that it makes are valid.
@@ -71,7 +73,20 @@ pub async fn run(options: &SimulateOptions) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             _ = steps.tick() => {}
-            () = &mut stop => bail!("stopped before the flag, with {} of {} frames acked", fleet.acked(), fleet.sent()),
+            () = &mut stop => {
+                // What is on its way may still be acked.
+                fleet.flush()?;
+                let until = Instant::now() + PUT_AWAY_WITHIN;
+                while fleet.outstanding_bytes() > 0 && Instant::now() < until {
+                    tokio::time::sleep(STEP).await;
+                }
+                let (sent, acked) = (fleet.sent(), fleet.acked());
+                if fleet.outstanding_bytes() == 0 {
+                    bail!("stopped before the flag: all {sent} frames that were sent are acked");
+                }
+                let lost = sent.saturating_sub(acked);
+                bail!("stopped before the flag: {acked} of {sent} frames are acked; the other {lost} are lost, because `simulate` keeps nothing on disk");
+            }
         }
         if !fleet.advance().await? {
             break;
@@ -106,7 +121,7 @@ impl SimulateOptions {
         let string = |car: &boxbox_sources::synth::Car| {
             // A revoked one is made again.
             let valid = |token: &str| grant::peek(token).is_some_and(|grant| !revoked.contains(&grant.id));
-            let token = auth::own_token(&self.data, self.tenant, car.drivers[0].driver, GRANT_DAYS, valid)?;
+            let token = auth::own_token(&self.data, self.tenant, car.drivers[0].driver, GRANT_DAYS, auth::now(), valid)?;
             auth::connect_string(token, reachable_here(quic.ip()).to_string(), quic.port(), vec![pin])
         };
         race.cars().iter().map(string).collect()

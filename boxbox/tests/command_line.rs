@@ -275,3 +275,162 @@ fn a_replay_that_is_stopped_says_what_is_left_and_the_spool_can_be_sent_elsewher
     assert!(said(&["spool", "delete", &name, "--yes", "--data", client]).right);
     assert!(list().out.contains("nothing"), "{}", list().out);
 }
+
+/// A closed terminal, `timeout` and others signal twice in a moment: that is one request, and the server drains.
+#[cfg(unix)]
+#[test]
+fn two_signals_in_a_moment_are_one_request_to_stop_and_a_second_one_later_is_another() {
+    let start = |data: &str| {
+        let mut child =
+            boxbox(&["up", "--data", data, "--quic-port", "0", "--api-port", "0"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = common::read_lines(&mut child);
+        let api = lines.iter().find_map(|line| line.strip_prefix("API").map(|rest| rest.trim().trim_start_matches("http://").to_owned())).unwrap();
+        lines.iter().find(|line| line.starts_with("boxbox://")).unwrap();
+        (child, api)
+    };
+    // A request that is being answered delays the drain.
+    let busy = |api: &str| {
+        let mut stream = std::net::TcpStream::connect(api).unwrap();
+        let head = format!("POST /api/v1/leagues/x/acts HTTP/1.1\r\nHost: {api}\r\nX-Boxbox: 1\r\nContent-Length: 100\r\n\r\n[");
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        stream
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (first, second) in [("HUP", "HUP"), ("TERM", "TERM"), ("INT", "INT"), ("HUP", "TERM"), ("TERM", "HUP")] {
+        let (child, api) = start(folder.path().to_str().unwrap());
+        let _held = busy(&api);
+        signal(&child, first);
+        signal(&child, second);
+        let said = of(child.wait_with_output().unwrap());
+        assert!(said.right && !said.err.contains("without draining"), "{first} {second}: {}", said.err);
+    }
+    let later = |second: &str| {
+        let (child, api) = start(folder.path().to_str().unwrap());
+        let _held = busy(&api);
+        signal(&child, "TERM");
+        std::thread::sleep(std::time::Duration::from_millis(1_800));
+        signal(&child, second);
+        of(child.wait_with_output().unwrap())
+    };
+    let said = later("HUP");
+    assert!(said.right, "nobody is there to ask twice: {}", said.err);
+    let said = later("TERM");
+    assert!(!said.right && said.err.contains("without draining"), "{}", said.err);
+}
+
+/// Also where an argument is in a wrong place, and whoever finds that out.
+#[test]
+fn no_error_shows_a_connect_string_or_a_grant() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let connect = "boxbox://v4.public.c2VjcmV0@h.example:1?pin=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let cases: &[&[&str]] = &[
+        &["replay", connect],
+        &["replay", "a.ibt", connect],
+        &["replay", "a.ibt", "--speed", connect],
+        &["replay", "a.ibt", "--to-file", connect],
+        &["simulate", connect],
+        &["simulate", "--cars", connect],
+        &["spool", "send", connect, "--data", data],
+        &["spool", "delete", connect, "--data", data],
+        &["grant", "revoke", connect, "--data", data],
+        &["grant", "revoke", "v4.public.c2VjcmV0", "--data", data],
+        &["up", "--public-host", connect, "--data", data],
+        &["up", connect],
+        &[connect],
+    ];
+    for args in cases {
+        let said = said(args);
+        assert!(!said.right && !said.err.is_empty(), "{args:?}: {}", said.err);
+        assert!(!said.out.contains("c2VjcmV0") && !said.err.contains("c2VjcmV0"), "{args:?}: {}{}", said.out, said.err);
+    }
+}
+
+#[test]
+fn what_clients_or_proxies_cannot_use_is_refused_before_anything_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let up = |more: &[&str]| {
+        let args = [&["up", "--data", data, "--quic-port", "0", "--api-port", "0"], more].concat();
+        said(&args)
+    };
+    for host in ["0", "0x0", "000.000.000.000", "0.0.0.0", "::", "127.1", "a:1", "http://a", ""] {
+        let said = up(&["--public-host", host]);
+        assert!(!said.right && said.err.contains("--public-host"), "{host:?}: {}", said.err);
+    }
+    for proxy in ["0.0.0.0/0", "::/0", "0.0.0.0/1", "10.0.0.0/8,::/0"] {
+        let said = up(&["--trusted-proxy", proxy]);
+        assert!(!said.right && said.err.contains("proxy's own address"), "{proxy}: {}", said.err);
+    }
+    for (size, advice) in [("1000", "64 MiB"), ("63MiB", "64 MiB"), ("lots", "100MiB"), ("1e9", "100MiB")] {
+        let said = up(&["--log-max-bytes", size]);
+        assert!(!said.right && said.err.contains("--log-max-bytes") && said.err.contains(advice) && !said.err.contains(".."), "{size}: {}", said.err);
+    }
+    assert!(!Path::new(data).exists(), "nothing was made");
+}
+
+/// A variable of a list that is set and empty, as files of settings have them, is a list of nothing.
+#[test]
+fn no_trusted_proxy_is_named_by_an_empty_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["up", "--data", folder.path().to_str().unwrap(), "--quic-port", "0", "--api-port", "0", "--log-max-bytes", "100MiB"];
+    let mut command = boxbox(&args);
+    command.env("BOXBOX_TRUSTED_PROXY", "");
+    let server = Server::start_by(command, &args);
+    assert_eq!(server.ask("/api/v1/sessions", None).0, 200);
+    let mut wrong = boxbox(&args);
+    wrong.env("BOXBOX_TRUSTED_PROXY", ",");
+    assert!(!of(wrong.output().unwrap()).right);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_race_that_is_stopped_says_what_became_of_its_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = up(folder.path().to_str().unwrap());
+    let stop = |connect: &str, after: u64| {
+        let file = folder.path().join("connect");
+        std::fs::write(&file, connect).unwrap();
+        let args = ["simulate", "--to-file", file.to_str().unwrap(), "--laps", "5"];
+        let child = boxbox(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(after));
+        signal(&child, "INT");
+        of(child.wait_with_output().unwrap())
+    };
+    let said = stop(&server.connect, 3_000);
+    assert!(!said.right && said.err.contains("stopped before the flag: all") && said.err.contains("are acked"), "{}", said.err);
+    let (token, address) = server.connect.split_once('@').unwrap();
+    let said = stop(&format!("{token}@127.0.0.1:9?{}", address.split_once('?').unwrap().1), 2_000);
+    assert!(!said.right && said.err.contains("are lost"), "{}", said.err);
+}
+
+/// A spool whose description a crash destroyed is listed, and can be deleted.
+#[test]
+fn a_spool_of_an_unknown_driver_is_listed_and_deleted() {
+    let Some(file) = recording("a_spool_of_an_unknown_driver_is_listed_and_deleted", PHILLIP_ISLAND) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (server_data, client) = (folder.path().join("server"), folder.path().join("client"));
+    let server = up(server_data.to_str().unwrap());
+    let (token, address) = server.connect.split_once('@').unwrap();
+    let typo = folder.path().join("typo");
+    std::fs::write(&typo, format!("{token}@127.0.0.1:9?{}", address.split_once('?').unwrap().1)).unwrap();
+    let client = client.to_str().unwrap();
+    let args = ["replay", file.to_str().unwrap(), "--to-file", typo.to_str().unwrap(), "--data", client, "--speed", "max"];
+    let child = boxbox(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    signal(&child, "INT");
+    assert!(!of(child.wait_with_output().unwrap()).right);
+    let spool = std::fs::read_dir(Path::new(client).join("spool")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(spool.join("about.json"), "").unwrap();
+    let list = || said(&["spool", "list", "--data", client]);
+    let name = spool.file_name().unwrap().to_str().unwrap();
+    assert!(list().out.contains(name) && list().out.contains("an unknown driver"), "{}", list().out);
+    let bob = folder.path().join("bob");
+    std::fs::write(&bob, said(&["grant", "create", "--driver", "bob", "--data", server_data.to_str().unwrap()]).out).unwrap();
+    let foreign = said(&["spool", "send", name, "--to-file", bob.to_str().unwrap(), "--data", client]);
+    assert!(!foreign.right && foreign.err.contains("about.json"), "{}", foreign.err);
+    assert!(said(&["spool", "delete", name, "--yes", "--data", client]).right);
+    assert!(list().out.contains("nothing"), "{}", list().out);
+}

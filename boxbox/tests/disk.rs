@@ -96,3 +96,70 @@ fn the_log_has_a_limit_that_is_said() {
     child.wait().unwrap();
     assert!(said.iter().any(|line| line.starts_with("log") && line.contains("12h") && line.contains("64 MiB")), "{said:?}");
 }
+
+/// A folder that all users share is nobody's data folder, and stays as it is.
+#[test]
+fn a_shared_folder_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = folder.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    for open in [0o1777, 0o1770] {
+        fs::set_permissions(&shared, fs::Permissions::from_mode(open)).unwrap();
+        let out = boxbox(&up(&shared).each_ref().map(String::as_str)).output().unwrap();
+        let error = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && error.contains("--data"), "{error}");
+        assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o7777, open);
+        assert_eq!(files(&shared), Vec::<PathBuf>::new());
+    }
+    // A folder in it is one's own.
+    let args = up(&shared.join("data"));
+    assert!(Server::start(&args.each_ref().map(String::as_str)).terminate().success());
+}
+
+/// A key that belongs to another user is no secret from that user.
+#[test]
+fn a_key_of_another_user_is_refused() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    const OTHER: u32 = 54_321;
+    let folder = tempfile::tempdir().unwrap();
+    if fs::metadata(folder.path()).unwrap().uid() != 0 {
+        eprintln!("a_key_of_another_user_is_refused: only root can give a file away");
+        return;
+    }
+    let data = folder.path().join("data");
+    let args = up(&data);
+    let args = args.each_ref().map(String::as_str);
+    assert!(Server::start(&args).terminate().success());
+    let signing = fs::read_dir(data.join("auth/keys")).unwrap().next().unwrap().unwrap().path();
+    for key in [signing, data.join("auth/server.key")] {
+        chown(&key, Some(OTHER), None).unwrap();
+        let out = boxbox(&args).output().unwrap();
+        let error = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && error.contains("chown") && error.contains(key.to_str().unwrap()), "{error}");
+        chown(&key, Some(0), None).unwrap();
+    }
+    // Root works in the folder of the user whom it is for.
+    for path in files(&data).into_iter().chain([data.clone()]) {
+        chown(&path, Some(OTHER), None).unwrap();
+    }
+    assert!(Server::start(&args).terminate().success());
+}
+
+/// The list of revocations is made with the keys; without it no grant is accepted and no server starts.
+#[test]
+fn without_its_list_of_revocations_no_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let args = up(&data);
+    let args = args.each_ref().map(String::as_str);
+    assert!(Server::start(&args).terminate().success());
+    let list = data.join("auth/revoked");
+    assert_eq!(fs::read(&list).unwrap(), b"");
+    fs::remove_file(&list).unwrap();
+    let out = boxbox(&args).output().unwrap();
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success() && error.contains("put it back"), "{error}");
+    assert!(!list.exists());
+    fs::write(&list, "").unwrap();
+    assert!(Server::start(&args).terminate().success());
+}

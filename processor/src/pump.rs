@@ -71,6 +71,7 @@ impl PumpContext {
     /// The pump is ready to read at `position`.
     pub(crate) fn begin(&self, position: &LogPosition) {
         self.status(|s| (s.phase, s.next, s.committed, s.end) = (Phase::Working, position.next, position.next, position.end));
+        self.shared.releases.begun(&*self.log, self.partition, &self.shared.status);
         self.measure_lag();
     }
 

@@ -23,9 +23,27 @@ struct Seen {
 }
 
 impl Releases {
+    /// A pump of `partition` has read its checkpoint from its store. When both have for the first time in this process, release what both
+    /// checkpoints cover: they, and what belongs to them, were read from the disk, so a start need not wait for the system to write it.
+    pub(crate) fn begun(&self, log: &dyn Log, partition: u32, status: &Status) {
+        let committed = status.committed(partition);
+        let Some(below) = committed.checked_sub(1) else { return };
+        let mut seen = self.0.lock();
+        if seen.contains_key(&partition) {
+            return;
+        }
+        seen.insert(partition, Seen { at: Instant::now(), committed });
+        drop(seen);
+        log.release(partition, below);
+    }
+
     /// Release what both pumps of `partition` had committed [`Config::release_after`] ago.
     pub(crate) fn update(&self, log: &dyn Log, partition: u32, status: &Status, config: &Config) {
         let committed = status.committed(partition);
+        // Until both have begun or committed something.
+        if committed == 0 {
+            return;
+        }
         let mut seen = self.0.lock();
         let now = Instant::now();
         let before = seen.entry(partition).or_insert(Seen { at: now, committed: 0 });

@@ -236,6 +236,43 @@ async fn a_store_older_than_the_log_stops_or_goes_on_as_the_person_says() {
     running.stop().await;
 }
 
+/// What both checkpoints on the disk cover is removed at a start, and not minutes later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_releases_what_was_committed_before() {
+    let records = Client::laps(1, "anna", 1, 300, 8);
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    let (results, archive) = (MemoryResults::new(), MemoryArchive::new());
+    let late = || Config { release_after: Duration::from_secs(3_600), ..config() };
+    feed(&log, &records);
+    let running = run(late(), &log, &results, Arc::new(archive.clone()));
+    running.level(&log).await;
+    running.stop().await;
+    assert_eq!(start_of(&log).await, 0, "it is committed, and not released yet");
+    // An archive that does not answer has no checkpoint: nothing goes.
+    let down = Arc::new(Down::new(archive.clone()));
+    let running = run(late(), &log, &results, down.clone());
+    until("results work", || running.status.partitions()[0].results.phase == Phase::Working).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(start_of(&log).await, 0);
+    down.up();
+    let end = log.bounds(0).await.unwrap().end;
+    for _ in 0..500 {
+        // The writer looks when something is written, or when it is time.
+        if start_of(&log).await > end / 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let start = start_of(&log).await;
+    assert!(start > end / 2 && start < end, "{start} of {end}");
+    running.stop().await;
+    // The record at the checkpoints is still there.
+    let running = run(late(), &log, &results, Arc::new(archive));
+    running.level(&log).await;
+    running.stop().await;
+}
+
 /// A log that removes its oldest records whenever somebody has opened a reader and has not read yet.
 struct Hasty {
     inner: MemoryLog,

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use boxbox_schemas::event::{Exclusion, Judging};
+use boxbox_schemas::results::EXCLUSIONS_MAX;
 use boxbox_schemas::{DriverId, RunId, SessionId, stamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -39,7 +40,7 @@ pub(crate) struct WhomParams {
 #[utoipa::path(post, path = "/api/v1/sessions/{session}/exclude", tag = "sessions", operation_id = "excludeFromSession",
     params(SessionPath, WhomParams, ("X-Boxbox" = Option<String>, Header, description = "Any value; needed if no grant is sent", example = "1")),
     responses((status = 202, description = "The record is in the log; the results change when that record is processed", body = Judged),
-        (status = 409, description = "`session_retired`: its working state was deleted; `session_closed`: it was closed on purpose, open it first", body = crate::problem::Body, content_type = "application/problem+json"),
+        (status = 409, description = "`session_retired`: its working state was deleted; `session_closed`: it was closed on purpose, open it first; `too_many_exclusions`: it has as many as it can have", body = crate::problem::Body, content_type = "application/problem+json"),
         (status = 503, description = "`no_log`: this process has no log; `log_unavailable`: try again", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn exclude(
     manager: Manager,
@@ -84,15 +85,27 @@ async fn append(
             "This session was closed on purpose, so that its results stand still: open it first (`…/reopen`).",
         ));
     }
+    let whom = Exclusion { driver, run };
+    // The processor skips what is over that. Those that are not processed yet are not seen here.
+    if code == Judging::EXCLUDED && info.excluded.len() >= EXCLUSIONS_MAX && !info.excluded.contains(&whom) {
+        let detail = format!(
+            "This session has {EXCLUSIONS_MAX} exclusions, and can have no more: reinstate somebody, or exclude a driver in place of single runs."
+        );
+        return Err(Problem::conflict("too_many_exclusions", detail));
+    }
+    let ledgers = app.stored(app.sessions()?.ledgers(&manager.tenant, &session).await)?;
+    let in_session = ledgers.iter().any(|ledger| whom.covers(ledger.stream.driver, ledger.stream.run));
     let log = app.log.as_ref().ok_or_else(|| {
         Problem::unavailable("no_log", "This process has no log: send the request to one that has, or start this one with --log-url.")
     })?;
     let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
-    let whom = Exclusion { driver, run };
     // Whether it is so already is not checked: an earlier request may not be processed yet.
     let appended = log.append(session, stamp::judged(manager.tenant, info.source, code, &whom, now_us)).await?;
     tracing::info!(%session, tenant = %manager.tenant, %driver, code = code.name(), "a driver is excluded from a session or reinstated, as asked");
-    Ok((StatusCode::ACCEPTED, Json(Judged { session, asked: code.name(), driver, run, partition: appended.partition, offset: appended.offset })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(Judged { session, asked: code.name(), driver, run, in_session, partition: appended.partition, offset: appended.offset }),
+    ))
 }
 
 /// The record that was appended to the log.
@@ -110,6 +123,10 @@ pub(crate) struct Judged {
     /// The run; `null`: all runs.
     #[schema(value_type = Option<HexId>)]
     run: Option<RunId>,
+    /// Whether anything of this driver, or of this run, is in the session as far as it is processed: `false` may be a slip of the pen. The
+    /// record is in the log all the same, for a driver who comes later.
+    #[schema(example = true)]
+    in_session: bool,
     /// Partition of the log.
     partition: u32,
     /// Offset in the partition; `null` if the log does not know it.

@@ -136,7 +136,7 @@ async fn on_loopback_only_this_machines_names_are_answered() {
         server.ask("GET", path, &[("Host", "localhost"), ("Host", "evil.example")]).await.problem(403, "not_localhost");
     }
     server.ask("GET", "http://evil.example/api/v1/sessions", &[("Host", "localhost")]).await.problem(403, "not_localhost");
-    server.raw("GET /api/v1/sessions HTTP/1.0\r\n\r\n").await.problem(403, "not_localhost");
+    server.raw("GET /api/v1/sessions HTTP/1.0\r\n\r\n").await.problem(401, "grant_required");
     let reader = format!("Bearer {}", server.grant("local", &[Ability::Read]));
     assert_eq!(server.ask("GET", "/api/v1/sessions", &[("Host", "proxy.example"), ("Authorization", &reader)]).await.status, 200);
 }

@@ -34,8 +34,7 @@ async fn who_may_manage_excludes_and_reinstates_through_the_log() {
     assert_eq!(first.status, 202, "{}", first.body);
     let body: Value = serde_json::from_str(&first.body).unwrap();
     let partition = home.id.partition(3);
-    let expected =
-        serde_json::json!({ "session": home.id.to_string(), "asked": "excluded", "driver": "max", "run": null, "partition": partition, "offset": 0 });
+    let expected = serde_json::json!({ "session": home.id.to_string(), "asked": "excluded", "driver": "max", "run": null, "in_session": true, "partition": partition, "offset": 0 });
     assert_eq!(body, expected);
     assert_eq!(server.ask("POST", &path(&home, &format!("exclude?driver=max&run={run}")), &[MARK]).await.status, 202);
     assert_eq!(server.ask("POST", &path(&home, "reinstate?driver=max"), &[MARK]).await.status, 202);
@@ -88,4 +87,28 @@ async fn a_session_shows_its_disputes() {
     let car =
         serde_json::json!({ "about": "car", "what": "u:11", "slot": null, "told_by": [], "against": [], "claimed_for": ["max", "lee"], "count": 2 });
     assert_eq!(body["disputes"], serde_json::json!([told("description", "session_type", None), told("slot", "user", Some(7)), car]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_processed_is_refused_and_who_is_not_there_is_said() {
+    let server = Server::start().await;
+    let excluded = |n: usize| Exclusion { driver: DriverId::new(&format!("d{n}")).unwrap(), run: None };
+    let full = SessionInfo { excluded: (0..256).map(excluded).collect(), ..session("local", 1) };
+    let room = SessionInfo { excluded: (0..255).map(excluded).collect(), ..session("local", 2) };
+    for info in [&full, &room] {
+        server.fill(info, vec![]).await;
+    }
+    let path = |of: &SessionInfo, what: &str| format!("/api/v1/sessions/{}/{what}", of.id);
+    server.ask("POST", &path(&full, "exclude?driver=max"), &[MARK]).await.problem(409, "too_many_exclusions");
+    assert_eq!(server.judged(&full), []);
+    // Again, and reinstating, are no more than there are.
+    assert_eq!(server.ask("POST", &path(&full, "exclude?driver=d7"), &[MARK]).await.status, 202);
+    assert_eq!(server.ask("POST", &path(&full, "reinstate?driver=d7"), &[MARK]).await.status, 202);
+    for (who, there) in
+        [("max", true), ("maks", false), (&*format!("max&run={}", RunId([7; 16])), true), (&*format!("max&run={}", RunId([8; 16])), false)]
+    {
+        let answer = server.ask("POST", &path(&room, &format!("exclude?driver={who}")), &[MARK]).await;
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((answer.status, body["in_session"].as_bool()), (202, Some(there)), "{who}");
+    }
 }

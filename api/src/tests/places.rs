@@ -221,6 +221,14 @@ async fn what_a_proxy_passes_on_needs_a_grant() {
         "X-Real-IP:",
         "CF-Connecting-IP: 203.0.113.7",
         "True-Client-IP: 203.0.113.7",
+        "X-Original-Host: race.example",
+        "X-Scheme: https",
+        "X-ProxyUser-Ip: 203.0.113.7",
+        "Client-IP: 203.0.113.7",
+        "X-Varnish: 32770",
+        "CF-Ray: 8c2f6a0d4b7e9153-FRA",
+        "X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678",
+        "X-Nginx-Proxy: true",
     ];
     for header in added {
         for path in ["/api/v1/sessions", "/metrics", "/api/health"] {
@@ -230,6 +238,19 @@ async fn what_a_proxy_passes_on_needs_a_grant() {
         }
         assert_eq!(asked(server.addr, [127, 0, 0, 1], "/livez", &format!("{header}\r\n")).await, Some(200), "probes are open to all");
     }
+    // nginx's `proxy_pass` alone adds nothing, and speaks HTTP/1.0.
+    let bare = |path: &str, grant: &str| format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n{grant}\r\n");
+    for path in ["/api/v1/sessions", "/metrics", "/api/health"] {
+        server.raw(&bare(path, "")).await.problem(401, "grant_required");
+        assert_eq!(server.raw(&bare(path, &reader)).await.status, 200);
+    }
+    assert_eq!(server.raw(&bare("/readyz", "")).await.status, 200);
+    // Of a proxy that is known, whatever it adds or does not.
+    let known = Server::with(Config { trusted_proxies: vec!["127.0.5.0/24".parse().unwrap()], ..Config::default() }, vec![]).await;
+    let reader = bearer(&known.grant("local", &[Ability::Read]));
+    assert_eq!(asked(known.addr, [127, 0, 5, 1], "/api/v1/sessions", "").await, Some(401));
+    assert_eq!(asked(known.addr, [127, 0, 5, 1], "/api/v1/sessions", &reader).await, Some(200));
+    assert_eq!(asked(known.addr, [127, 0, 6, 1], "/api/v1/sessions", "").await, Some(200), "another's is local");
     // Some add nothing: then the one who runs it says so.
     let strict = Server::with(Config { always_grants: true, probes: Some((Ipv4Addr::LOCALHOST, 0).into()), ..Config::default() }, vec![]).await;
     for path in ["/api/v1/sessions", "/metrics", "/api/health", "/nowhere"] {
@@ -319,6 +340,69 @@ async fn long_answers_of_one_driver_delay_nobody_else() {
     }
     assert!(told.iter().all(|status| matches!(status, Some(200 | 503))), "{told:?}");
     assert!(told.contains(&Some(200)) && told.contains(&Some(503)), "{told:?}");
+}
+
+/// Bodies that come a byte a second, from those who may decide and those who may only read, of every route that takes one: nobody waits for
+/// them, and they are refused in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_come_slowly_delay_nobody() {
+    let server = Server::start().await;
+    let home = session("local", 1);
+    server.fill(&home, vec![lap(&home, 1)]).await;
+    let of = |driver: &str, abilities: &[Ability]| {
+        let grant = Grant { driver: DriverId::new(driver).unwrap(), ..grant("local", abilities) };
+        bearer(&server.sign(&grant))
+    };
+    let routes = ["x/acts", "x/penalties", "x/publish", "x/seasons/s/entries/import", "x/sessions/s/facts"];
+    let mut slow = vec![];
+    for (n, route) in routes.iter().cycle().take(20).enumerate() {
+        let abilities: &[Ability] = if n % 2 == 0 { &[Ability::Read] } else { &[Ability::Read, Ability::Steward, Ability::Manage] };
+        let mut stream = connect_from(server.addr, [127, 0, 4, 1]).await;
+        let grant = of(&format!("slow-{}", n % 5), abilities);
+        let length = if n % 3 == 0 { "Transfer-Encoding: chunked" } else { "Content-Length: 1000" };
+        let head = format!("POST /api/v1/leagues/{route} HTTP/1.1\r\nHost: localhost\r\n{grant}{length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push((stream, if n % 3 == 0 { &b"1\r\n[\r\n"[..] } else { &b"["[..] }));
+    }
+    let path = format!("/api/v1/sessions/{}/results", home.id);
+    let drip = async {
+        let mut answered = vec![];
+        for (mut stream, byte) in slow {
+            answered.push(tokio::spawn(async move {
+                // Longer than any answer takes; a refusal ends it.
+                for _ in 0..30 {
+                    if stream.write_all(byte).await.is_err() {
+                        break;
+                    }
+                    let mut piece = [0; 64];
+                    if let Ok(read) = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut piece)).await {
+                        return read.ok().map(|n| String::from_utf8_lossy(&piece[..n]).into_owned());
+                    }
+                }
+                Some("never answered".into())
+            }));
+        }
+        futures::future::join_all(answered).await
+    };
+    let ask = async {
+        for _ in 0..8 {
+            let began = Instant::now();
+            assert_eq!(asked(server.addr, [127, 0, 0, 2], &path, &of("ben", &[Ability::Read])).await, Some(200));
+            assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let (answered, ()) = tokio::join!(drip, ask);
+    for one in answered {
+        let one = one.unwrap().unwrap_or_default();
+        assert!(one.is_empty() || one.starts_with("HTTP/1.1 408"), "{one}");
+    }
+    // A league that decides is answered as ever.
+    let whole = format!(
+        "POST /api/v1/leagues/x/acts HTTP/1.1\r\nHost: localhost\r\n{}Connection: close\r\nContent-Length: 2\r\n\r\n[]",
+        of("eve", &[Ability::Read, Ability::Manage, Ability::Steward])
+    );
+    assert!((400..500).contains(&server.raw(&whole).await.status), "no such league");
 }
 
 /// A server with one place, and the connection that has it and is being answered.

@@ -290,3 +290,61 @@ fn answers_that_nobody_reads_are_bounded() {
         }
     });
 }
+
+/// What the answer to a decision may take, by the end of its route: as the API counts it.
+const POSTED_MAX_MIB: [(&str, usize); 5] =
+    [("/acts", 72), ("/penalties", 72), ("/seasons/s1/entries/import", 72), ("/publish", 144), ("/sessions/race/facts", 144)];
+
+/// A body as long as the route allows, made of `piece`s.
+fn long(path: &str, begin: &str, piece: &str, end: &str) -> Vec<u8> {
+    let most = if path.ends_with("/facts") { 8 << 20 } else { 1 << 20 };
+    let count = (most - begin.len() - end.len()) / piece.len();
+    [begin, &piece.repeat(count), end].concat().into_bytes()
+}
+
+/// The property for bodies: the longest, of whatever shape, into a league that is there.
+#[test]
+fn whatever_body_is_posted_stays_within_what_its_route_is_counted_with() {
+    let _alone = alone();
+    let made = serde_json::json!([
+        { "kind": "league_set", "time_zone": "UTC", "name": "Grand Tour" },
+        { "kind": "ruleset_added", "ruleset": "r", "preset": "f1-2010" },
+        { "kind": "series_set", "series": "s" },
+        { "kind": "season_set", "season": "s1", "series": "s", "starts": "2026-01-01", "rules": { "ruleset": "r", "version": 1 } },
+        { "kind": "class_set", "season": "s1", "class": "c" },
+        { "kind": "event_set", "season": "s1", "event": "e1", "index": 1, "date": "2026-02-01" },
+        { "kind": "session_set", "session": "race", "event": "e1", "role": "feature" },
+    ]);
+    // JSON of many small values, of long texts, deep, of many names; tables of empty, short and many cells; results.
+    let shapes: [(&str, &str, &str); 12] = [
+        ("[0", ",0", "]"),
+        ("[[]", ",[]", "]"),
+        ("[{}", ",{}", "]"),
+        ("[{\"kind\":\"team_set\"}", ",{\"kind\":\"team_set\",\"team\":\"t\"}", "]"),
+        ("{\"a\":[\"\"", ",\"\"", "]}"),
+        ("\"", "a", "\""),
+        ("", "[", ""),
+        ("number,name,account\n", "1,A,1\n", ""),
+        ("number,name,account\n", "\n", ""),
+        ("number,name,account\n", ",", ""),
+        ("account,laps,time\n", "1,1,1\n", ""),
+        ("{\"sessionResult\":{\"leaderBoardLines\":[{}", ",{}", "]}}"),
+    ];
+    runtime().block_on(async {
+        for server in Server::both().await {
+            let begun = server.post("/api/v1/leagues/gt/acts", made.to_string().as_bytes()).await;
+            assert_eq!(begun.status, 200, "on {}", server.name);
+            for (route, mib) in POSTED_MAX_MIB {
+                let path = format!("/api/v1/leagues/gt{route}");
+                let mut most = 0;
+                for (begin, piece, end) in shapes {
+                    let answer = server.post(&path, &long(&path, begin, piece, end)).await;
+                    assert!((200..500).contains(&answer.status), "{answer:?} on {} to {route} with {begin}{piece}", server.name);
+                    assert!(answer.most <= mib << 20, "{} MiB on {} to {route} with {begin}{piece}", answer.most >> 20, server.name);
+                    most = most.max(answer.most);
+                }
+                println!("{} {route}: at most {} MiB", server.name, most >> 20);
+            }
+        }
+    });
+}

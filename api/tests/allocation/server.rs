@@ -162,12 +162,22 @@ impl Server {
 
     /// The same for any method.
     pub(crate) async fn ask(&self, method: &str, path: &str) -> Answer {
-        let request = self.request(method, path);
+        self.exchange(path, self.request(method, path).into_bytes()).await
+    }
+
+    /// What a body that is posted is answered with, and what that took.
+    pub(crate) async fn post(&self, path: &str, body: &[u8]) -> Answer {
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {}\r\nX-Boxbox: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", self.addr, body.len());
+        self.exchange(path, [head.as_bytes(), body].concat()).await
+    }
+
+    async fn exchange(&self, path: &str, request: Vec<u8>) -> Answer {
         let mut piece = vec![0; 1 << 16];
         let exchange = async {
             let counted = counting::begin();
             let mut stream = TcpStream::connect(self.addr).await.unwrap();
-            stream.write_all(request.as_bytes()).await.unwrap();
+            stream.write_all(&request).await.unwrap();
             let (mut status, mut bytes) = (None, 0);
             // Not kept, so that only what the API has is counted.
             while let got @ 1.. = stream.read(&mut piece).await.unwrap() {

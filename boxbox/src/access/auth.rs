@@ -2,7 +2,7 @@
 //!
 //! `auth/keys/` holds the signing keys, named so that the newest sorts last. The newest key signs, and all keys verify. `grant rotate`
 //! adds a key. Each list is replaced as a whole, so a crash leaves the old one or the new one. An older key can be deleted when all grants that it signed have expired; a grant that has not expired ends when its
-//! key is deleted. `auth/revoked` lists the revoked ids, `auth/grants.jsonl` the grants that were made, without their tokens.
+//! key is deleted. `auth/revoked` lists the revoked ids; it is made with the first key, and without it no grant is accepted; `auth/grants.jsonl` the grants that were made, without their tokens.
 //! [`crate::access::authority`] reads these files in a running node.
 
 use std::fs::{self, File, OpenOptions};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use boxbox_schemas::connect::{ConnectString, ConnectStringError, Pin};
+use boxbox_schemas::connect::{self, ConnectString, ConnectStringError, Pin};
 use boxbox_schemas::grant::{Ability, Grant, SigningKey, key_id};
 use boxbox_schemas::{DriverId, GrantId, TenantId};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::data;
 
 const DAY_S: i64 = 24 * 3_600;
+/// Bytes of a list at most: half a million revoked grants, or a hundred thousand that were made.
+const LIST_MAX_BYTES: u64 = 32 << 20;
 /// Digits of a grant's id as text.
 const GRANT_ID_DIGITS: usize = 32;
 
@@ -94,6 +96,7 @@ pub fn own_keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
 pub fn keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
     let there = own_keys(data)?;
     if !there.is_empty() {
+        begin_revocations(data)?;
         return Ok(there);
     }
     if grants_file(data).exists() {
@@ -101,6 +104,7 @@ pub fn keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
         tracing::error!(folder = %folder.display(), "the signing keys are gone: a new one was made, and the grants made before are not valid any more");
     }
     add_key(data)?;
+    begin_revocations(data)?;
     own_keys(data)
 }
 
@@ -119,14 +123,42 @@ pub fn revoked_file(data: &Path) -> PathBuf {
     folder(data).join("revoked")
 }
 
-/// The revoked ids. A file that cannot be read or parsed is an error and never an empty list, with which revoked grants would be
-/// accepted. The first part of an id at the end, without the end of its line, is what a crash left of a revocation that nobody was told
+/// The file that says that there is a list of revocations. Without it the folder is of a version that made the list at the first revocation.
+fn revocations_begun(data: &Path) -> PathBuf {
+    folder(data).join("revoked.begun")
+}
+
+/// What it says to a person who looks into the folder.
+const BEGUN: &[u8] = b"The file `revoked` beside this one lists the revoked grants. Without it no grant is accepted: do not delete it.\n";
+
+/// Make the list of revocations, empty, if this folder has never had one. From then on a list that is missing is an error.
+pub fn begin_revocations(data: &Path) -> anyhow::Result<()> {
+    let (list, begun) = (revoked_file(data), revocations_begun(data));
+    if begun.try_exists().with_context(|| format!("cannot read {}", begun.display()))? {
+        return Ok(());
+    }
+    // Another process may add an id at this moment: what is there stays.
+    let make = || data::make_secret_once(&list).map_err(anyhow::Error::from).and_then(|()| data::write_secret(&begun, BEGUN));
+    // A folder that is mounted to be read only works as it did.
+    if let Err(error) = make() {
+        tracing::warn!(error = format!("{error:#}"), list = %list.display(), "the list of revocations cannot be made: if it is ever deleted, nobody will notice");
+    }
+    Ok(())
+}
+
+/// The revoked ids. A file that cannot be read or parsed, or that is gone, is an error and never an empty list, with which revoked grants
+/// would be accepted. The first part of an id at the end, without the end of its line, is what a crash left of a revocation that nobody was told
 /// is in force: it is left out.
 pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     let path = revoked_file(data);
-    let bytes = match fs::read(&path) {
+    let bytes = match data::read_regular(&path, LIST_MAX_BYTES) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if revocations_begun(data).try_exists().with_context(|| format!("cannot read {}", folder(data).display()))? {
+                bail!("the list of revocations {} is gone: put it back, or create an empty file if no grant has to stay revoked", path.display());
+            }
+            return Ok(vec![]);
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot read the revocations in {}: restore it from a backup", path.display())),
     };
     let text = String::from_utf8(bytes).with_context(|| format!("{} holds more than ids of grants: correct it", path.display()))?;
@@ -192,7 +224,7 @@ fn make(data: &Path, grant: Grant, own: bool) -> anyhow::Result<(Grant, String)>
 fn note_issued(data: &Path, issued: &Issued) -> anyhow::Result<()> {
     let _changing = changing(data)?;
     let path = grants_file(data);
-    let mut text = match fs::read(&path) {
+    let mut text = match data::read_regular(&path, LIST_MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -210,9 +242,9 @@ fn note_issued(data: &Path, issued: &Issued) -> anyhow::Result<()> {
 }
 
 /// The token of the grant that a command makes for itself, once: the next start has the same grant, with at least a quarter of its time
-/// left. `valid` says whether a token is still accepted.
-pub fn own_token(data: &Path, tenant: TenantId, driver: DriverId, days: u32, valid: impl Fn(&str) -> bool) -> anyhow::Result<String> {
-    let least = now() + i64::from(days) * DAY_S / 4;
+/// left at `now` (Unix seconds; a server knows better than a clock that jumped). `valid` says whether a token is still accepted.
+pub fn own_token(data: &Path, tenant: TenantId, driver: DriverId, days: u32, now: i64, valid: impl Fn(&str) -> bool) -> anyhow::Result<String> {
+    let least = now + i64::from(days) * DAY_S / 4;
     let suits = |i: &Issued| i.own && (i.grant.tenant, i.grant.driver) == (tenant, driver) && i.grant.expires > least;
     if let Some(OwnKey { key, .. }) = keys(data)?.last() {
         // Signing gives the same token each time, and after a change of keys one of the new key: so no token is kept.
@@ -222,7 +254,7 @@ pub fn own_token(data: &Path, tenant: TenantId, driver: DriverId, days: u32, val
         }
     }
     let id = GrantId(uuid::Uuid::new_v4().into_bytes());
-    let expires = now() + i64::from(days) * DAY_S;
+    let expires = now + i64::from(days) * DAY_S;
     Ok(make(data, Grant { id, tenant, driver, abilities: SEND.iter().copied().collect(), event: None, expires }, true)?.1)
 }
 
@@ -235,9 +267,26 @@ pub fn connect_string(token: String, host: String, port: u16, pins: Vec<Pin>) ->
     // As the client reads it.
     match connect.to_string().parse::<ConnectString>() {
         Ok(read) if read == connect => Ok(connect),
-        Err(error @ ConnectStringError::Unspecified(_)) => Err(error.into()),
-        _ => bail!("{:?} is no host name and no address: give --public-host the one by which clients reach the server, without a port", connect.host),
+        Err(error @ (ConnectStringError::Unspecified(_) | ConnectStringError::Number)) => {
+            Err(error).with_context(|| format!("{:?} is no address of a server", connect.host))
+        }
+        _ => Err(no_host(&connect.host)),
     }
+}
+
+/// Check a host that a person has given, before anything is made for it.
+///
+/// # Errors
+/// If no client can reach a server by it.
+pub fn check_host(host: &str) -> anyhow::Result<()> {
+    connect::check_host(host).map_err(|error| match error {
+        ConnectStringError::Unspecified(_) | ConnectStringError::Number => anyhow::Error::from(error).context(format!("--public-host {host}")),
+        _ => no_host(host),
+    })
+}
+
+fn no_host(host: &str) -> anyhow::Error {
+    anyhow::anyhow!("{host:?} is no host name and no address: give --public-host the one by which clients reach the server, without a port")
 }
 
 fn grants_file(data: &Path) -> PathBuf {
@@ -246,6 +295,6 @@ fn grants_file(data: &Path) -> PathBuf {
 
 /// The grants that were made. What cannot be read is left out: the list is for people.
 pub fn issued(data: &Path) -> Vec<Issued> {
-    let text = fs::read(grants_file(data)).unwrap_or_default();
+    let text = data::read_regular(&grants_file(data), LIST_MAX_BYTES).unwrap_or_default();
     text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }

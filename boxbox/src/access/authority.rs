@@ -6,6 +6,7 @@
 //! connections with a code that lets clients come back later, and fails its readiness check, which shows what to do. The suspension
 //! ends when everything can be read again.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +17,7 @@ use boxbox_log::control::Control;
 use boxbox_schemas::GrantId;
 use boxbox_schemas::grant::Authority;
 use parking_lot::Mutex;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::access::auth;
@@ -66,6 +66,8 @@ impl Suspension {
 pub async fn watch(data: &Path, control: Option<Control>, make_key: bool) -> anyhow::Result<Known> {
     if make_key {
         auth::keys(data)?;
+    } else if !auth::own_keys(data)?.is_empty() {
+        auth::begin_revocations(data)?;
     }
     follow(data, Followed::begin(control).await?)
 }
@@ -117,9 +119,16 @@ impl Updater {
     }
 
     /// Read the files, on a thread that may block.
-    fn look(&self, mut spare: Spare) -> JoinHandle<(anyhow::Result<Files>, Spare)> {
-        let (data, before) = (self.data.clone(), self.looks.files.there);
-        tokio::task::spawn_blocking(move || (spare.lend(|| Files::read(&data, Some(before))), spare))
+    fn look(&self, mut spare: Spare) -> Looking {
+        let (data, before) = (self.data.clone(), self.looks.files.before());
+        let (told, looking) = oneshot::channel();
+        // A thread of its own: the process's end waits for those of the runtime, and a disk that hangs must not delay it. Without a thread,
+        // nothing is told, and that is a failed look.
+        let look = move || drop(told.send((spare.lend(|| Files::read(&data, Some(&before))), spare)));
+        if let Err(error) = std::thread::Builder::new().name("grants".into()).spawn(look) {
+            tracing::warn!(%error, "no thread to read keys and revocations");
+        }
+        looking
     }
 
     fn looked(&mut self, outcome: anyhow::Result<Files>) {
@@ -147,12 +156,15 @@ impl Updater {
     }
 }
 
+/// A read that is in progress.
+type Looking = oneshot::Receiver<(anyhow::Result<Files>, Spare)>;
+
 /// Waits for the read that is in progress; without one, for ever.
-async fn ended(looking: &mut Option<JoinHandle<(anyhow::Result<Files>, Spare)>>) -> (anyhow::Result<Files>, Spare) {
+async fn ended(looking: &mut Option<Looking>) -> (anyhow::Result<Files>, Spare) {
     let Some(handle) = looking else { return std::future::pending().await };
     let outcome = handle.await;
     *looking = None;
-    outcome.unwrap_or_else(|panic| (Err(panic.into()), Spare::take()))
+    outcome.unwrap_or_else(|_| (Err(anyhow::anyhow!("the thread that reads keys and revocations ended")), Spare::take()))
 }
 
 /// What the files held at the last successful read, and how many reads have failed since.
@@ -194,6 +206,12 @@ struct Files {
     revoked: Vec<GrantId>,
 }
 
+/// What was there at the read before.
+struct Before {
+    there: There,
+    revoked: BTreeSet<GrantId>,
+}
+
 /// Which of the files exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct There {
@@ -202,18 +220,32 @@ struct There {
 }
 
 impl Files {
-    /// Read them. It is an error if a folder or a list that existed `before` is gone: a folder was moved or a disk is missing, and
-    /// that does not mean that no grant is revoked.
-    fn read(data: &Path, before: Option<There>) -> anyhow::Result<Self> {
+    /// What the next read is compared with.
+    fn before(&self) -> Before {
+        Before { there: self.there, revoked: self.revoked.iter().copied().collect() }
+    }
+
+    /// Read them. It is an error if a folder or a list that existed `before` is gone, or has fewer ids: a folder was moved, a disk is missing
+    /// or was full, and that does not mean that no grant is revoked.
+    fn read(data: &Path, before: Option<&Before>) -> anyhow::Result<Self> {
         let (keys, revoked) = (auth::keys_folder(data), auth::revoked_file(data));
         let there = There { keys: keys.try_exists()?, revoked: revoked.try_exists()? };
-        if before.is_some_and(|before| before.keys && !there.keys) {
+        if before.is_some_and(|before| before.there.keys && !there.keys) {
             bail!("the folder {} is gone: put it back; to remove one key, delete only its file", keys.display());
         }
-        if before.is_some_and(|before| before.revoked && !there.revoked) {
+        if before.is_some_and(|before| before.there.revoked && !there.revoked) {
             bail!("the list of revocations {} is gone: put it back, or create an empty file if no grant has to stay revoked", revoked.display());
         }
-        Ok(Self { there, keys: auth::own_keys(data)?.iter().map(|own| own.key.public()).collect(), revoked: auth::revoked(data)? })
+        let ids = auth::revoked(data)?;
+        let known: BTreeSet<GrantId> = ids.iter().copied().collect();
+        let lost = before.map_or(0, |before| before.revoked.difference(&known).count());
+        if lost > 0 {
+            bail!(
+                "the list of revocations {} has lost {lost} of its ids: put it back. If these grants are to hold again, restart the server",
+                revoked.display()
+            );
+        }
+        Ok(Self { there, keys: auth::own_keys(data)?.iter().map(|own| own.key.public()).collect(), revoked: ids })
     }
 }
 

@@ -17,10 +17,13 @@ mod score;
 pub mod secret;
 mod session;
 mod simulate;
+mod size;
 mod spool;
 mod verbosity;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::node::options::Roles;
 use verbosity::Verbosity;
@@ -82,7 +85,20 @@ enum Command {
 impl Cli {
     /// The command line of this process. A wrong one ends the process with a message, as `--help` does.
     pub fn of_process() -> Self {
-        Self::parse()
+        Self::of(std::env::args_os()).unwrap_or_else(|error| {
+            let text = error.to_string();
+            // Help names no secrets.
+            if !error.use_stderr() || secret::masked(&text) == text {
+                error.exit();
+            }
+            // In one colour, but without the secret.
+            eprint!("{}", secret::masked(&text));
+            std::process::exit(error.exit_code())
+        })
+    }
+
+    fn of(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&without_empty(Self::command()).try_get_matches_from(args)?)
     }
 
     /// Run the command.
@@ -108,10 +124,15 @@ impl Cli {
     }
 }
 
+/// The command without those variables of lists that are set and empty, as `NAME=` in a file of settings: that is a list of nothing.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty =
+        |arg: &clap::Arg| arg.get_value_delimiter().is_some() && arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_args(|arg| if is_empty(&arg) { arg.env(None::<&str>) } else { arg }).mut_subcommands(without_empty)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::node::stores::{ARCHIVE_MAX_AGE, ARCHIVE_MAX_BYTES};
 
@@ -145,7 +166,7 @@ mod tests {
         assert_eq!(behind.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
         assert_eq!((behind.always_grants, behind.probes.unwrap().to_string(), behind.connections_per_address), (true, "[::1]:9".into(), 7));
         // What guards a door is whole or an error.
-        for wrong in ["", "proxy.example", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8, 10.1.0.0/16"] {
+        for wrong in ["", "proxy.example", "10.0.0.1/8", "10.0.0.0/8,", "10.0.0.0/8, 10.1.0.0/16", "0.0.0.0/0", "::/0", "10.0.0.1,::/0"] {
             assert!(api(&["--trusted-proxy", wrong]).is_err(), "{wrong:?}");
         }
         assert!(api(&["--api-grants", "never"]).is_err());

@@ -89,6 +89,23 @@ fn named(file: &Path) -> String {
     if file == Path::new("-") { "standard input".into() } else { file.display().to_string() }
 }
 
+/// How what must not be shown begins: a connect string, and a grant by itself.
+const SECRETS: [&str; 2] = [SCHEME, "v4.public."];
+
+/// A text for people, without the secrets of connect strings that were given in a wrong place.
+pub fn masked(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "'\"`(),;<>\\".contains(c);
+    SECRETS.iter().fold(text.to_owned(), |text, begins| {
+        let mut parts = text.split(begins);
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |shown, rest| {
+            let secret = rest.find(ends).unwrap_or(rest.len());
+            let dots = if secret > 0 { "…" } else { "" };
+            format!("{shown}{begins}{dots}{}", &rest[secret..])
+        })
+    })
+}
+
 /// Take connect strings off the command line of this process. See the [module](self).
 pub fn hide() {
     let Some((kept, strings)) = taken(std::env::args_os().collect()) else { return };
@@ -139,6 +156,19 @@ mod tests {
     fn of(args: &[&str]) -> Option<(Vec<String>, String)> {
         let (kept, strings) = taken(args.iter().map(OsString::from).collect())?;
         Some((kept.into_iter().map(|arg| arg.into_string().unwrap()).collect(), strings))
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_secret() {
+        for (text, shown) in [
+            ("invalid value 'boxbox://v4.public.ab_c-d@h:1?pin=x' for '--speed'", "invalid value 'boxbox://…' for '--speed'"),
+            ("cannot read boxbox://a@h:1?pin=x: no such file", "cannot read boxbox://… no such file"),
+            ("a v4.public.secret, b \"v4.public.other\"", "a v4.public.…, b \"v4.public.…\""),
+            ("it must begin with boxbox:// (copy it)", "it must begin with boxbox:// (copy it)"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
     }
 
     #[test]

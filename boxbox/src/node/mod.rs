@@ -62,7 +62,7 @@ pub struct Node {
     authority: watch::Receiver<Arc<Authority>>,
     kept: Option<Kept>,
     // The clocks are watched as long as somebody listens.
-    _clock: watch::Receiver<WallClock>,
+    clock: watch::Receiver<WallClock>,
 }
 
 struct Service {
@@ -116,7 +116,7 @@ impl Node {
             failed: CancellationToken::new(),
             authority: authority.clone(),
             kept,
-            _clock: clock.clone(),
+            clock: clock.clone(),
         };
         let mut checks = vec![Check::new("grants", move || suspension.check())];
         if roles.ingest {
@@ -228,8 +228,9 @@ impl Node {
     pub fn connect_string(&self, driver: DriverId, days: u32) -> anyhow::Result<ConnectString> {
         let quic = self.quic.context("this process runs no edge")?;
         // As the edge judges it: revoked nowhere, and its key in use.
-        let valid = |token: &str| self.authority.borrow().verify(token, auth::now()).is_ok();
-        let token = auth::own_token(self.folder.path(), self.tenant, driver, days, valid)?;
+        let now = self.clock.borrow().steady_us() / 1_000_000;
+        let valid = |token: &str| self.authority.borrow().verify(token, now).is_ok();
+        let token = auth::own_token(self.folder.path(), self.tenant, driver, days, now, valid)?;
         let host = self.public_host.clone().unwrap_or_else(|| reachable_here(quic.ip()).to_string());
         auth::connect_string(token, host, quic.port(), vec![self.identity.pin])
     }

@@ -6,6 +6,7 @@ use boxbox_schemas::DriverId;
 use boxbox_schemas::connect::{is_unspecified, pin_text};
 use boxbox_schemas::grant::DEFAULT_DAYS;
 
+use crate::access::auth;
 use crate::log::LogRetention;
 use crate::node::Node;
 use crate::node::options::{NodeOptions, Roles};
@@ -21,13 +22,13 @@ pub struct UpOptions {
     pub connect: Option<DriverId>,
 }
 
-/// How much the log keeps, and what of it is removed now, for people.
+/// How much the log keeps, and how much of it is more than it is to keep, for people.
 fn log_kept(kept: Kept, retention: LogRetention) -> String {
     let (bytes, max) = (kept.bytes >> 20, retention.max_bytes >> 20);
     let age = humantime::format_duration(retention.max_age);
     let beyond = match bytes.saturating_sub(max) {
         0 => String::new(),
-        beyond => format!("; {beyond} MiB of its oldest records are removed now"),
+        beyond => format!("; {beyond} MiB of it are beyond that"),
     };
     format!("{bytes} MiB; what is older than {age} or beyond {max} MiB is removed once results and archive have it{beyond}")
 }
@@ -41,6 +42,9 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
             !is_unspecified(quic),
             "--quic-host {quic} accepts clients at every address of this machine: give the host name or address by which they reach it with --public-host"
         );
+    }
+    if let Some(host) = &options.public_host {
+        auth::check_host(host)?;
     }
     // From here on a request to stop is heard.
     let mut stop = std::pin::pin!(signals::asked_to_stop());
@@ -84,6 +88,6 @@ pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
     // At a second request, stop at once.
     tokio::select! {
         outcome = node.stop() => outcome,
-        () = signals::asked_to_stop() => bail!("stopped without draining"),
+        () = signals::asked_again() => bail!("stopped without draining"),
     }
 }

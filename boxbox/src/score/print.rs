@@ -7,7 +7,7 @@ use boxbox_race::scoring::{PRESETS, Ruleset, Standing, preset};
 use boxbox_schemas::text::plain;
 
 use super::tables::{Cell, Championship, Line, Report, Why};
-use crate::show::columns::{fitting, of_terminal};
+use crate::show::columns::{fitting, narrowed, of_terminal, shortened};
 use crate::show::report::{lap_time, line};
 use crate::show::stderr::is_dumb;
 
@@ -47,12 +47,18 @@ pub fn presets(output: Output) {
 /// A row of cells that are aligned: the text, and its style.
 type Cells = Vec<(String, &'static str)>;
 
-/// Rows in columns; those with the highest ranks are left out where the terminal is too narrow. The second column is aligned to the left.
-fn aligned(rows: &[Cells], ranks: &[u8]) -> Vec<String> {
+/// Ranks of the columns without which a table says nothing: place, name and points.
+const NEEDED: u8 = 2;
+
+/// Rows in columns. Where the terminal is too narrow those with the highest ranks are left out, and names are shortened before points are.
+/// The second column holds names and is aligned to the left.
+fn aligned(rows: &[Cells], ranks: &[u8], columns: usize) -> Vec<String> {
     let width = |at: usize| rows.iter().map(|row| row[at].0.chars().count()).max().unwrap_or(0);
-    let sizes: Vec<(u8, usize)> = ranks.iter().enumerate().map(|(at, rank)| (*rank, width(at))).collect();
-    let shown = fitting(&sizes, 2, of_terminal().unwrap_or(usize::MAX));
+    let mut sizes: Vec<(u8, usize)> = ranks.iter().enumerate().map(|(at, rank)| (*rank, width(at))).collect();
+    narrowed(&mut sizes, 1, NEEDED, 2, columns);
+    let shown = fitting(&sizes, 2, columns);
     let cell = |(at, (text, style)): (usize, &(String, &'static str))| {
+        let text = &shortened(text, sizes[at].1);
         let pad = " ".repeat(sizes[at].1 - text.chars().count());
         let text = styled(text, style);
         if at == 1 { format!("{text}{pad}") } else { format!("{pad}{text}") }
@@ -63,6 +69,7 @@ fn aligned(rows: &[Cells], ranks: &[u8]) -> Vec<String> {
 
 /// The tables, for people.
 pub fn text(report: &Report, sessions: bool) {
+    let columns = of_terminal().unwrap_or(usize::MAX);
     if sessions {
         report.sessions.iter().for_each(|session| {
             line(&styled(&format!("{} {}", session.event, session.session), BOLD));
@@ -72,7 +79,7 @@ pub fn text(report: &Report, sessions: bool) {
                 let time = car.time_us.map(lap_time).unwrap_or_default();
                 rows.push([place, car.entry.clone(), car.laps.to_string(), time, car.points.shown()].map(|text| (text, "")).to_vec());
             }
-            aligned(&rows, &[0, 1, 3, 4, 2]).iter().for_each(|text| line(text));
+            aligned(&rows, &[0, 1, 3, 4, 2], columns).iter().for_each(|text| line(text));
             line("");
         });
     }
@@ -94,7 +101,7 @@ pub fn text(report: &Report, sessions: bool) {
             row.extend(one.events.iter().map(cell));
             rows.push(row);
         }
-        aligned(&rows, &ranks).iter().for_each(|text| line(text));
+        aligned(&rows, &ranks, columns).iter().for_each(|text| line(text));
         for one in championship.lines.iter().filter(|one| !one.table.adjustment.is_zero()) {
             line(&format!("{}: {} points of the season", one.table.competitor, Signed(one.table.adjustment.shown())));
         }
@@ -251,4 +258,24 @@ fn reason(why: &Why) {
     let parts: Vec<String> = why.parts.iter().map(|part| format!("{} {}", part.rule, Signed(part.points.shown()))).collect();
     let parts = if parts.is_empty() { "nothing".into() } else { parts.join(", ") };
     line(&plain(&format!("  {}{entry}, {place}{decisions}: {parts}", why.session)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_points_are_shown_in_a_narrow_terminal_too() {
+        let rows: Vec<Cells> = [["rank", "driver", "points", "Melbourne"], ["1", "Juan Pablo Montoya", "123.5", "25"]]
+            .map(|row| row.map(|text| (text.to_owned(), "")).to_vec())
+            .to_vec();
+        for columns in 18..60 {
+            let lines = aligned(&rows, &[0, 1, 2, 3], columns);
+            assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {lines:?}");
+            assert!(lines[1].contains("Juan") || columns < 19 && lines[1].contains("Jua…"), "{columns}: {lines:?}");
+            assert!(lines[1].contains("123.5"), "{columns}: {lines:?}");
+        }
+        assert_eq!(aligned(&rows, &[0, 1, 2, 3], 20), ["rank  driver  points", "   1  Juan …   123.5"]);
+        assert!(aligned(&rows, &[0, 1, 2, 3], usize::MAX)[1].contains("Juan Pablo Montoya"));
+    }
 }

@@ -20,6 +20,25 @@ pub fn fitting(columns: &[(u8, usize)], gap: usize, width: usize) -> Vec<bool> {
     shown
 }
 
+/// Makes the column `at`, which holds names, so narrow that all columns up to rank `needed` fit in `width`, if that leaves something of the
+/// names.
+pub fn narrowed(columns: &mut [(u8, usize)], at: usize, needed: u8, gap: usize, width: usize) {
+    let others = columns.iter().enumerate().filter(|(other, (rank, _))| *other != at && *rank <= needed);
+    let taken: usize = others.map(|(_, (_, size))| size + gap).sum();
+    let left = width.saturating_sub(taken);
+    if let Some((_, size)) = columns.get_mut(at).filter(|_| left >= NAME_LEAST) {
+        *size = (*size).min(left);
+    }
+}
+
+/// Characters of a name at least: fewer say nothing.
+const NAME_LEAST: usize = 4;
+
+/// A text of `size` characters at most: what does not fit is left out at the end.
+pub fn shortened(text: &str, size: usize) -> String {
+    if text.chars().count() <= size { text.to_owned() } else { text.chars().take(size.saturating_sub(1)).chain(['…']).take(size).collect() }
+}
+
 /// Columns of the terminal on which standard output is; `None`: it is none.
 pub fn of_terminal() -> Option<usize> {
     let columns = ratatui::crossterm::terminal::size().ok().filter(|_| std::io::stdout().is_terminal());
@@ -63,6 +82,18 @@ mod tests {
             let best = columns.iter().zip(&shown).filter(|(_, shown)| !**shown).map(|(c, _)| c.0).min();
             prop_assert!(worst.zip(best).is_none_or(|(worst, best)| worst <= best));
         }
+    }
+
+    #[test]
+    fn names_are_shortened_before_columns_are_left_out() {
+        let columns = [(0, 4), (1, 12), (2, 6), (3, 9)];
+        for (width, name) in [(80, 12), (26, 12), (25, 11), (20, 6), (18, 4), (17, 12), (0, 12)] {
+            let mut narrow = columns;
+            narrowed(&mut narrow, 1, 2, 2, width);
+            assert_eq!(narrow, [(0, 4), (1, name), (2, 6), (3, 9)], "{width}");
+            assert!(width < 18 || fitting(&narrow, 2, width)[..3] == [true; 3], "{width}");
+        }
+        assert_eq!(["Anna", "Annabella", "Łukaszek"].map(|name| shortened(name, 5)), ["Anna", "Anna…", "Łuka…"]);
     }
 
     #[test]

@@ -12,6 +12,12 @@ pub enum SpoolError {
     /// There is no spool in this folder.
     #[error("there is no spool in {}", .0.display())]
     Unknown(PathBuf),
+    /// Whose records the spool holds cannot be read.
+    #[error(
+        "the spool {} does not say whose records it holds, because its about.json is damaged: they can be sent only with the connect string for which \
+         it was made. Restore the file from a backup, or delete the spool", .0.display()
+    )]
+    Damaged(PathBuf),
     /// The spool holds the records of another driver.
     #[error("the spool {} holds records of {owner}, and the connect string is of {asked}: give one of {owner}", folder.display())]
     Foreign {

@@ -14,6 +14,9 @@ use super::disk::{create_dir, private};
 /// Addresses that are kept of a server.
 const ADDRESSES_MAX: usize = 8;
 
+/// Whose records they are if the description of their folder cannot be read.
+const UNKNOWN: &str = "an unknown driver";
+
 /// The description of a spool's folder. It holds no secrets.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub(super) struct About {
@@ -41,6 +44,16 @@ impl About {
         serde_json::from_slice(&std::fs::read(folder.join("about.json")).ok()?).ok()
     }
 
+    /// Of a folder that is one of a spool; if its description is damaged or gone, one that says nothing.
+    pub(super) fn of_spool(folder: &Path) -> Option<(Self, bool)> {
+        match Self::read(folder) {
+            Some(about) => Some((about, true)),
+            // Every spool has a lock, from before it had a description.
+            None if folder.join("lock").is_file() => Some((Self { owner: UNKNOWN.into(), pins: vec![], addresses: vec![] }, false)),
+            None => None,
+        }
+    }
+
     /// Add what was known before.
     fn with(mut self, known: About) -> Self {
         self.pins.extend(known.pins.into_iter().filter(|pin| !self.pins.contains(pin)).collect::<Vec<_>>());
@@ -50,6 +63,11 @@ impl About {
         let old = self.addresses.len().saturating_sub(ADDRESSES_MAX);
         self.addresses.drain(..old);
         self
+    }
+
+    /// The name of the folder that is made for it.
+    fn folder_name(&self) -> String {
+        fingerprint(format!("{} {}", self.owner, self.pins.join(" ")).as_bytes())
     }
 
     fn is_same(&self, other: &About) -> bool {
@@ -68,7 +86,7 @@ pub(super) fn open(dir: &Path, connect: &ConnectString) -> Result<(PathBuf, File
     let known = find(dir, &about).map_err(SpoolError::io(dir))?;
     let folder = match &known {
         Some(folder) => folder.clone(),
-        None => dir.join(fingerprint(format!("{} {}", about.owner, about.pins.join(" ")).as_bytes())),
+        None => dir.join(about.folder_name()),
     };
     create_dir(&folder).map_err(SpoolError::io(&folder))?;
     let lock = lock(&folder)?;
@@ -80,8 +98,11 @@ pub(super) fn open(dir: &Path, connect: &ConnectString) -> Result<(PathBuf, File
 /// so it must be that driver's.
 pub(super) fn open_kept(folder: &Path, connect: &ConnectString) -> Result<File, SpoolError> {
     let about = About::of(connect);
-    let known = About::read(folder).ok_or_else(|| SpoolError::Unknown(folder.into()))?;
-    if known.owner != about.owner {
+    let (known, readable) = About::of_spool(folder).ok_or_else(|| SpoolError::Unknown(folder.into()))?;
+    if !readable && folder.file_name().is_none_or(|name| name != about.folder_name().as_str()) {
+        return Err(SpoolError::Damaged(folder.into()));
+    }
+    if readable && known.owner != about.owner {
         return Err(SpoolError::Foreign { folder: folder.into(), owner: known.owner, asked: about.owner });
     }
     let lock = lock(folder)?;

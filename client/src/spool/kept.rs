@@ -40,7 +40,7 @@ pub fn kept(dir: &Path) -> Result<Vec<Kept>, SpoolError> {
     };
     let mut all = vec![];
     for folder in folders {
-        let Some(about) = About::read(&folder) else { continue };
+        let Some((about, _)) = About::of_spool(&folder) else { continue };
         let unacked = match lock(&folder) {
             Ok(_held) => {
                 // The limit counts only when something is written.
@@ -67,7 +67,11 @@ pub fn delete(spool: &Kept) -> Result<(), SpoolError> {
     let folder = &spool.folder;
     let _held = lock(folder)?;
     // The description first: without it, what remains after a failure is no spool.
-    let removed = std::fs::remove_file(folder.join("about.json")).and_then(|()| std::fs::remove_dir_all(folder));
+    let described = match std::fs::remove_file(folder.join("about.json")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let removed = described.and_then(|()| std::fs::remove_dir_all(folder));
     removed.map_err(SpoolError::io(folder))
 }
 

@@ -263,3 +263,36 @@ fn what_is_left_is_listed_sent_elsewhere_or_deleted() {
     assert_eq!(list(), []);
     assert!(!spool.folder.exists());
 }
+
+/// A crash of the machine, or a person, may leave nothing of a description, or rubbish.
+#[test]
+fn a_spool_without_a_readable_description_is_listed_and_deleted_and_goes_on_for_its_driver() {
+    for damage in [Some(""), Some("{"), Some("[]"), Some("{\"pins\":[]}"), Some("\0\0\0"), None] {
+        let dir = tempfile::tempdir().unwrap();
+        for (driver, records) in [("max", 3), ("lewis", 2)] {
+            let mut files = open(dir.path(), &connect(driver, &[1]), MIB).unwrap();
+            for n in 0..records {
+                files.disk.append(0, name(1), n * 5, n * 5 + 5, &[sealed(&name(1), n * 5, 5)]).unwrap();
+            }
+        }
+        // Beside spools there may be anything.
+        std::fs::create_dir(dir.path().join("notes")).unwrap();
+        std::fs::write(dir.path().join("notes.txt"), "").unwrap();
+        let list = || kept(dir.path()).unwrap();
+        let hurt = list().into_iter().find(|spool| spool.owner == "league / max").unwrap();
+        match damage {
+            Some(text) => std::fs::write(hurt.folder.join("about.json"), text).unwrap(),
+            None => std::fs::remove_file(hurt.folder.join("about.json")).unwrap(),
+        }
+        let found = list().into_iter().find(|spool| spool.name == hurt.name).unwrap_or_else(|| panic!("{damage:?}: not listed"));
+        assert_eq!((found.owner.as_str(), found.unacked, found.bytes), ("an unknown driver", Some((1, 15)), hurt.bytes), "{damage:?}");
+        assert_eq!(list().len(), 2, "{damage:?}");
+        // Nobody else gets the records; the one for whom it was made does, if nothing else is known of it.
+        assert!(matches!(open_kept(&hurt.folder, &connect("lewis", &[1]), MIB), Err(SpoolError::Damaged(_))), "{damage:?}");
+        assert_eq!(open_kept(&hurt.folder, &connect("max", &[1]), MIB).unwrap().recovered.len(), 1, "{damage:?}");
+        assert!(list().iter().any(|spool| spool.owner == "league / max"), "{damage:?}");
+        std::fs::write(hurt.folder.join("about.json"), damage.unwrap_or_default()).unwrap();
+        delete(&found).unwrap();
+        assert_eq!(list().iter().map(|spool| spool.owner.as_str()).collect::<Vec<_>>(), ["league / lewis"], "{damage:?}");
+    }
+}

@@ -83,6 +83,20 @@ pub(super) fn preallocate(file: &File, length: u64) -> io::Result<()> {
     if file.length()? < length { file.set_len(length) } else { Ok(()) }
 }
 
+/// Bytes that are free on the disk of a folder, if the system says it.
+pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let stat = rustix::fs::statvfs(folder).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
 /// Make a folder's entries durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), LogError> {
     // Windows has no such call; there the file system's journal orders entries.

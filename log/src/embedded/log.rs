@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use boxbox_schemas::{LogId, SessionId};
 use bytes::Bytes;
 
+use super::file::{Lack, free_bytes, lack};
 use super::format::Ident;
 use super::inner::Inner;
 use super::options::Options;
 use super::reader::EmbeddedReader;
 use super::retention::Oldest;
-use super::{meta, recover, writer};
+use super::{meta, recover, tail, writer};
 use crate::outcomes::WriterShared;
 use crate::{AppendError, Bounds, Completions, Kept, Log, LogError, Offset, Reader, Ticket, Writer};
 
@@ -43,12 +44,39 @@ impl EmbeddedLog {
         let mut log =
             Inner { id: LogId(meta.id.to_string()), limits: options.limits, partitions: Vec::new(), threads: Vec::new(), _lock: lock.clone() };
         let oldest = Arc::new(Oldest::new(meta.partitions));
+        let mut new = vec![];
         for (found, path, identity) in found {
-            let (partition, thread) = writer::start(path, identity, found, &options, meta.partitions, oldest.clone(), lock.clone())?;
-            log.partitions.push(partition);
-            log.threads.push(thread);
+            if found.is_new() {
+                new.push(path.clone());
+            }
+            match writer::start(path, identity, found, &options, meta.partitions, oldest.clone(), lock.clone()) {
+                Ok((partition, thread)) => {
+                    log.partitions.push(partition);
+                    log.threads.push(thread);
+                }
+                Err(error) => {
+                    // Its threads end, and what they have reserved for nothing is free again.
+                    drop(log);
+                    new.iter().for_each(|path| tail::give_back(path));
+                    return Err(with_room(error, folder, &options, meta.partitions));
+                }
+            }
         }
         Ok(Self { inner: Arc::new(log) })
+    }
+}
+
+/// An error for lack of space, with how much is needed and how much there is.
+fn with_room(error: LogError, folder: &Path, options: &Options, partitions: u32) -> LogError {
+    match error {
+        LogError::Io { context, source } if lack(&source) == Some(Lack::Space) => {
+            let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+            let needed = mib(2 * options.segment_bytes * u64::from(partitions));
+            let free = free_bytes(folder).map_or_else(String::new, |free| format!(" and has {}", free >> 20));
+            let context = format!("{context} (a new log needs {needed} MiB of free space{free}: make room, or give a smaller --log-max-bytes)");
+            LogError::Io { context, source }
+        }
+        other => other,
     }
 }
 

@@ -38,6 +38,13 @@ pub(super) struct Found {
     pub(super) next_slot: u64,
 }
 
+impl Found {
+    /// Whether nothing was ever written.
+    pub(super) fn is_new(&self) -> bool {
+        self.sealed.is_empty() && self.last.is_none()
+    }
+}
+
 /// The last segment, not sealed.
 pub(super) struct Last {
     pub(super) path: PathBuf,

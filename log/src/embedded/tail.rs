@@ -127,6 +127,14 @@ pub(super) fn prepare_next(folder: &Path, ident: &Ident, capacity: u64, faults: 
     Ok(Next { file, capacity, created_us })
 }
 
+/// Remove the files of a partition that was begun by this process and has no record.
+pub(super) fn give_back(folder: &Path) {
+    for name in [file_name(0), NEXT_FILE.to_owned()] {
+        // What stays is used by the next start.
+        let _ = std::fs::remove_file(folder.join(name));
+    }
+}
+
 /// The partition's second copy of the last synced position.
 pub(super) struct CommitFile {
     pub(super) file: File,

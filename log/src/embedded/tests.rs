@@ -303,3 +303,40 @@ fn a_partition_whose_outcomes_nobody_can_hear_is_reported() {
     let refused = writer.append(0, SessionId::default(), Bytes::from_static(b"x"), Ticket::default());
     assert!(matches!(refused, Err(AppendError::Closed(_))));
 }
+
+/// A start that fails for want of space leaves nothing of what it has reserved.
+#[test]
+fn a_new_log_that_cannot_be_made_gives_back_what_it_reserved() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || Options { partitions: Some(4), segment_bytes: 1 << 20, ..Options::default() };
+    let bytes = || {
+        let parts = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).filter(|path| path.is_dir());
+        let files = parts.flat_map(|part| std::fs::read_dir(part).unwrap().map(|e| e.unwrap().metadata().unwrap()).collect::<Vec<_>>());
+        files.filter(std::fs::Metadata::is_file).map(|meta| meta.len()).sum::<u64>()
+    };
+    drop(EmbeddedLog::open(folder.path(), options()).unwrap());
+    assert!(bytes() > 4 << 20);
+    for part in 0..4 {
+        for file in std::fs::read_dir(folder.path().join(format!("{part:04}"))).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+    // The third cannot be reserved.
+    let obstacle = folder.path().join("0002").join(super::recover::NEXT_FILE);
+    std::fs::create_dir(&obstacle).unwrap();
+    assert!(EmbeddedLog::open(folder.path(), options()).is_err());
+    assert!(bytes() < 1 << 20, "{} bytes are left", bytes());
+    std::fs::remove_dir(&obstacle).unwrap();
+    drop(EmbeddedLog::open(folder.path(), options()).unwrap());
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_said_once_with_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { partitions: Some(4), segment_bytes: 1 << 20, ..Options::default() };
+    options.faults.no_space.store(true, Ordering::Relaxed);
+    let Err(error) = EmbeddedLog::open(folder.path(), options) else { panic!("there was room") };
+    let said = error.to_string();
+    assert!(said.contains("needs 8 MiB of free space and has "), "{said}");
+    assert_eq!(said.matches("needs").count(), 1, "{said}");
+}

@@ -51,15 +51,8 @@ pub(super) fn start(
         None => {
             let base = found.sealed.last().map_or(0, |s| s.end);
             let next = prepare_next(folder.path(), &Ident { base, ..identity }, options.segment_bytes, &options.faults);
-            let next = next.map_err(|e| {
-                let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-                let (one, all) = (mib(options.segment_bytes), mib(2 * options.segment_bytes * u64::from(partitions)));
-                io_error(
-                    &format!("reserve {one} MiB for a segment (a new log needs {all} MiB of free space, or a smaller --log-max-bytes) in"),
-                    folder.path(),
-                    e,
-                )
-            })?;
+            let reserving = || format!("reserve {} MiB for a segment in", options.segment_bytes.div_ceil(1 << 20));
+            let next = next.map_err(|e| io_error(&reserving(), folder.path(), e))?;
             Tail::begin(&folder, base, next)?
         }
     };

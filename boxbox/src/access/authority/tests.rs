@@ -84,7 +84,17 @@ async fn files_that_cannot_be_read_suspend_all_grants_until_they_can() {
     }
     auth::add_revoked(folder.path(), folder.id).unwrap();
     folder.becomes(&mut known, Err(GrantError::Revoked)).await;
+    // A list that loses what it held, as at a full disk, revokes nothing less.
+    let held = std::fs::read(&list).unwrap();
+    for lost in [&b""[..], b"\0\0", &held[..20]] {
+        std::fs::write(&list, lost).unwrap();
+        folder.becomes(&mut known, Err(GrantError::Unavailable)).await;
+        std::fs::write(&list, &held).unwrap();
+        folder.becomes(&mut known, Err(GrantError::Revoked)).await;
+    }
+    // A person may take an id out, between two runs.
     std::fs::write(&list, "").unwrap();
+    let mut known = files_alone(&folder).await;
     folder.becomes(&mut known, Ok(())).await;
     std::fs::remove_file(&key).unwrap();
     folder.becomes(&mut known, Err(GrantError::UnknownKey)).await;
@@ -95,6 +105,60 @@ async fn a_list_that_cannot_be_read_stops_a_start() {
     let folder = Folder::new();
     std::fs::write(auth::revoked_file(folder.path()), "rubbish\n").unwrap();
     assert!(watch(folder.path(), None, false).await.is_err());
+}
+
+/// A list that is gone is not an empty list, after a restart either; a folder of the version before has none until something is revoked.
+#[tokio::test]
+async fn a_list_that_is_gone_stops_a_start_and_one_that_never_was_is_made() {
+    let folder = Folder::new();
+    let list = auth::revoked_file(folder.path());
+    auth::add_revoked(folder.path(), folder.id).unwrap();
+    for make_key in [true, false] {
+        std::fs::remove_file(&list).unwrap();
+        let Err(error) = watch(folder.path(), None, make_key).await else { panic!("started without its list") };
+        assert!(error.to_string().contains("put it back"), "{error}");
+        assert!(auth::add_revoked(folder.path(), folder.id).is_err() && auth::revoked(folder.path()).is_err());
+        std::fs::write(&list, format!("{}\n", folder.id)).unwrap();
+        folder.becomes(&mut watch(folder.path(), None, make_key).await.unwrap(), Err(GrantError::Revoked)).await;
+    }
+    // As the version before left it.
+    for (make_key, revoked) in [(true, true), (false, true), (true, false), (false, false)] {
+        std::fs::remove_file(folder.path().join("auth/revoked.begun")).unwrap();
+        if !revoked {
+            std::fs::remove_file(&list).unwrap();
+        }
+        let expected = if revoked { Err(GrantError::Revoked) } else { Ok(()) };
+        folder.becomes(&mut watch(folder.path(), None, make_key).await.unwrap(), expected).await;
+        assert!(list.is_file());
+    }
+}
+
+/// What never ends, or never begins, in place of a list.
+#[tokio::test]
+#[cfg(unix)]
+async fn what_is_no_file_blocks_nothing() {
+    let folder = Folder::new();
+    let list = auth::revoked_file(folder.path());
+    let mut known = files_alone(&folder).await;
+    let pipe = || drop(std::process::Command::new("mkfifo").arg(&list).status().unwrap());
+    let endless = || std::os::unix::fs::symlink("/dev/zero", &list).unwrap();
+    let itself = || std::os::unix::fs::symlink(&list, &list).unwrap();
+    let long = || std::fs::File::create(&list).unwrap().set_len(1 << 40).unwrap();
+    for (n, make) in [&pipe as &dyn Fn(), &endless, &itself, &long].into_iter().enumerate() {
+        std::fs::remove_file(&list).unwrap();
+        make();
+        folder.becomes(&mut known, Err(GrantError::Unavailable)).await;
+        assert!(tokio::time::timeout(PATIENCE, watch(folder.path(), None, true)).await.expect("it does not wait").is_err(), "{n}");
+        std::fs::remove_file(&list).unwrap();
+        std::fs::write(&list, "").unwrap();
+        folder.becomes(&mut known, Ok(())).await;
+    }
+    // A link to a file is one.
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, format!("{}\n", folder.id)).unwrap();
+    std::fs::remove_file(&list).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &list).unwrap();
+    folder.becomes(&mut known, Err(GrantError::Revoked)).await;
 }
 
 #[test]

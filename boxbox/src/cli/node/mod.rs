@@ -13,6 +13,7 @@ use clap::Args;
 use crate::cli::defaults;
 use crate::cli::log::LogArgs;
 use crate::cli::node::stores::StoreArgs;
+use crate::cli::size;
 use crate::log::LogRetention;
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::stores::{ARCHIVE_MAX_BYTES, StoreOptions};
@@ -87,15 +88,16 @@ pub struct NodeArgs {
     retire_after: humantime::Duration,
     /// Most bytes of memory that sessions may take, about; beyond it they take turns. One that alone takes more is parked: its records are
     /// skipped [default: a quarter of the memory there is]
-    #[arg(long, env = "BOXBOX_SESSION_MAX_BYTES")]
+    #[arg(long, env = "BOXBOX_SESSION_MAX_BYTES", value_parser = size::bytes)]
     session_max_bytes: Option<u64>,
     #[arg(
         long,
         env = "BOXBOX_ARCHIVE_MAX_BYTES",
         default_value_t = ARCHIVE_MAX_BYTES,
         hide_default_value = true,
+        value_parser = size::bytes,
         help = format!(
-            "Most bytes of telemetry in files; the oldest is removed first. Laps and all other results are kept [default: {} GiB]",
+            "Most bytes of telemetry in files, e.g. 100GiB; the oldest is removed first. Laps and all other results are kept [default: {} GiB]",
             ARCHIVE_MAX_BYTES >> 30
         )
     )]
@@ -105,9 +107,9 @@ pub struct NodeArgs {
         env = "BOXBOX_LOG_MAX_BYTES",
         default_value_t = LogRetention::default().max_bytes,
         hide_default_value = true,
-        value_parser = clap::value_parser!(u64).range(LogRetention::MIN_BYTES..),
+        value_parser = log_bytes,
         help = format!(
-            "Most bytes of the log in files; the oldest is removed first, but nothing that results or archive have not processed [default: {} GiB]",
+            "Most bytes of the log in files, e.g. 2GB; the oldest is removed first, but nothing that results or archive have not processed [default: {} GiB]",
             LogRetention::default().max_bytes >> 30
         )
     )]
@@ -119,6 +121,11 @@ pub struct NodeArgs {
     /// this their partition stops
     #[arg(long, env = "BOXBOX_SKIP_REMOVED")]
     skip_removed: bool,
+}
+
+fn log_bytes(text: &str) -> Result<u64, String> {
+    let least = LogRetention::MIN_BYTES;
+    size::bytes(text).and_then(|bytes| if bytes >= least { Ok(bytes) } else { Err(format!("give {} MiB or more", least >> 20)) })
 }
 
 /// When the API needs a grant.
