@@ -64,7 +64,8 @@ pub(crate) async fn import(
     let bytes = body::bytes(body, ENTRIES_MAX_BYTES).await?;
     let asked = body::asked(&headers, &method, &uri, &bytes)?;
     let leagues = app.leagues()?;
-    let names = leagues.names(&acting.tenant, &leagues.league(&acting.tenant, &path.league).await?).await?;
+    let loaded = leagues.league(&acting.tenant, &path.league).await?;
+    let names = leagues.names(&acting.tenant, &loaded).await?;
     let make = |loaded: &crate::leagues::Loaded, salt| imported(loaded, &names, path.season, salt, &bytes);
     Ok(Json(leagues.decide(&acting, &path.league, asked, make).await?))
 }
