@@ -15,6 +15,7 @@ mod ledger;
 mod log;
 mod node;
 mod ports;
+mod private;
 mod race;
 mod recompute;
 mod replay;

@@ -16,6 +16,7 @@ use boxbox_schemas::{DriverId, GrantId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::data;
+use crate::private;
 
 const DAY_S: i64 = 24 * 3_600;
 /// Bytes of a list at most: half a million revoked grants, or a hundred thousand that were made.
@@ -83,7 +84,7 @@ pub fn own_keys(data: &Path) -> anyhow::Result<Vec<OwnKey>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
     };
     let load = |path: &PathBuf| {
-        let bytes = data::read_key(path)?;
+        let bytes = private::read_key(path)?;
         let key = SigningKey::from_bytes(&bytes)
             .with_context(|| format!("{} holds no signing key: restore it from a backup or delete it", path.display()))?;
         let made = path.file_name().and_then(|name| name.to_str()?.split('-').next()?.parse().ok());
@@ -151,7 +152,7 @@ pub fn begin_revocations(data: &Path) -> anyhow::Result<()> {
 /// is in force: it is left out.
 pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     let path = revoked_file(data);
-    let bytes = match data::read_regular(&path, LIST_MAX_BYTES) {
+    let bytes = match private::read_regular(&path, LIST_MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             if revocations_begun(data).try_exists().with_context(|| format!("cannot read {}", folder(data).display()))? {
@@ -224,7 +225,7 @@ fn make(data: &Path, grant: Grant, own: bool) -> anyhow::Result<(Grant, String)>
 fn note_issued(data: &Path, issued: &Issued) -> anyhow::Result<()> {
     let _changing = changing(data)?;
     let path = grants_file(data);
-    let mut text = match data::read_regular(&path, LIST_MAX_BYTES) {
+    let mut text = match private::read_regular(&path, LIST_MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => vec![],
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -295,6 +296,6 @@ fn grants_file(data: &Path) -> PathBuf {
 
 /// The grants that were made. What cannot be read is left out: the list is for people.
 pub fn issued(data: &Path) -> Vec<Issued> {
-    let text = data::read_regular(&grants_file(data), LIST_MAX_BYTES).unwrap_or_default();
+    let text = private::read_regular(&grants_file(data), LIST_MAX_BYTES).unwrap_or_default();
     text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }

@@ -8,6 +8,7 @@ use boxbox_schemas::connect::Pin;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 
 use crate::data;
+use crate::private;
 
 /// The certificate, its key, and the pin by which clients know the key.
 pub struct ServerIdentity {
@@ -27,7 +28,7 @@ pub fn load_or_make(data: &Path) -> anyhow::Result<ServerIdentity> {
     if !key_path.exists() {
         data::write_secret(&key_path, &KeyPair::generate()?.serialize_der())?;
     }
-    let key = data::read_key(&key_path)?;
+    let key = private::read_key(&key_path)?;
     let pair = KeyPair::try_from(key.as_slice())
         .with_context(|| format!("{} holds no key: delete it, and give clients new connect strings", key_path.display()))?;
     // The pin is the hash of the key, so a new certificate may be made at any time.
