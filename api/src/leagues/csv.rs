@@ -36,13 +36,18 @@ pub(super) fn lines(bytes: &[u8], columns: &[&str], most: usize) -> Result<Vec<L
     let header = text.lines().next().unwrap_or_default();
     // Spreadsheets of many languages write semicolons.
     let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|c| (header.bytes().filter(|b| b == c).count(), *c == b',')).unwrap_or(b',');
+    let known = || columns.join(", ");
+    // Each column is there once at most, so that a line of very many cells is no header.
+    if header.bytes().filter(|b| *b == delimiter).count() >= 2 * columns.len() {
+        return Err(Problem::unprocessable("bad_csv", format!("line 1: too many columns: the columns are {}", known())));
+    }
     let mut reader = ::csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).trim(::csv::Trim::All).from_reader(text.as_bytes());
     let unreadable = |error: ::csv::Error| Problem::unprocessable("bad_csv", format!("The file cannot be read: {error}"));
     let named: Vec<String> = reader.headers().map_err(unreadable)?.iter().map(|name| name.to_lowercase().replace([' ', '-'], "_")).collect();
     let mut faults: Vec<String> =
         named.iter().filter(|name| !columns.contains(&name.as_str())).map(|name| format!("line 1: unknown column {name:?}")).collect();
     if !faults.is_empty() {
-        faults.push(format!("the columns are {}", columns.join(", ")));
+        faults.push(format!("the columns are {}", known()));
     }
     if let Some(line) = open_quote(text, delimiter) {
         return Err(Problem::unprocessable(
@@ -71,7 +76,7 @@ pub(super) fn lines(bytes: &[u8], columns: &[&str], most: usize) -> Result<Vec<L
         out.push(Line { number, cells: named.iter().cloned().zip(record.iter().map(str::to_owned)).collect() });
     }
     if out.is_empty() {
-        faults.push(format!("there is no line under the first one, which names the columns: {}", columns.join(", ")));
+        faults.push(format!("there is no line under the first one, which names the columns: {}", known()));
     }
     told(faults)?;
     Ok(out)

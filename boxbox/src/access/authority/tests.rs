@@ -140,7 +140,7 @@ async fn what_is_no_file_blocks_nothing() {
     let folder = Folder::new();
     let list = auth::revoked_file(folder.path());
     let mut known = files_alone(&folder).await;
-    let pipe = || drop(std::process::Command::new("mkfifo").arg(&list).status().unwrap());
+    let pipe = || assert!(std::process::Command::new("mkfifo").arg(&list).status().unwrap().success());
     let endless = || std::os::unix::fs::symlink("/dev/zero", &list).unwrap();
     let itself = || std::os::unix::fs::symlink(&list, &list).unwrap();
     let long = || std::fs::File::create(&list).unwrap().set_len(1 << 40).unwrap();
