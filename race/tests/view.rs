@@ -305,9 +305,10 @@ fn car(rng: &mut Rng, stream: &StreamKey, seen: Option<u16>) -> CarNow {
     }
 }
 
-fn stream(rng: &mut Rng) -> StreamState {
+/// `observers`: how many drivers see cars.
+fn stream(rng: &mut Rng, observers: u32) -> StreamState {
     let session = session(u32::from(rng.u8(0..8) == 0));
-    let key = StreamKey { tenant: tenant(), session, driver: DriverId(name(rng.u32(0..3))), run: RunId([rng.u8(0..2); 16]) };
+    let key = StreamKey { tenant: tenant(), session, driver: DriverId(name(rng.u32(0..observers))), run: RunId([rng.u8(0..2); 16]) };
     let slots: BTreeSet<u16> = (0..rng.usize(0..3)).map(|_| rng.u16(0..CARS as u16 + 2)).collect();
     let seen = |rng: &mut Rng, slot: u16| (rng.u8(0..5) > 0).then(|| car(rng, &key, Some(slot)));
     let field = slots.into_iter().map(|slot| FieldState { slot, race: Default::default(), now: seen(rng, slot) }).collect();
@@ -315,7 +316,7 @@ fn stream(rng: &mut Rng) -> StreamState {
     StreamState { ledger: Ledger::new(key), race: Default::default(), now, field }
 }
 
-fn step(rng: &mut Rng, offset: u64) -> Step {
+fn step(rng: &mut Rng, offset: u64, observers: u32) -> Step {
     let mut step = Step::new(Checkpoint { log: LogId("log".into()), partition: 0, offset, crc: 0 });
     if offset == 0 || rng.u8(0..4) == 0 {
         step.sessions = vec![info(rng, 0), info(rng, 1)];
@@ -328,7 +329,7 @@ fn step(rng: &mut Rng, offset: u64) -> Step {
     step.rows.extend((0..counts.3).map(|_| AnyRow::of(&visit(rng))));
     step.rows.extend((0..counts.4).map(|_| AnyRow::of(&incident(rng))));
     step.rows.extend((0..counts.6).filter(|_| offset.is_multiple_of(3)).map(|_| AnyRow::of(&state(rng))));
-    step.streams = (0..counts.5).map(|_| stream(rng)).collect();
+    step.streams = (0..counts.5).map(|_| stream(rng, observers)).collect();
     step.retired = if rng.u8(0..30) == 0 { vec![session(0)] } else { vec![] };
     step
 }
@@ -350,7 +351,7 @@ proptest! {
         let rng = &mut Rng::with_seed(seed);
         let (mut store, mut view, mut feed) = (Store::default(), SessionView::new(session(0)), vec![]);
         for offset in 0..steps {
-            feed.push(step(rng, offset));
+            feed.push(step(rng, offset, 3));
             store.commit(&feed[offset as usize]);
             view.apply(&feed[offset as usize]);
             if rng.u8(0..10) == 0 {
@@ -368,7 +369,8 @@ proptest! {
     fn the_view_equals_the_functions_called_one_by_one(seed: u64, steps in 1u64..60) {
         let rng = &mut Rng::with_seed(seed);
         let mut store = Store::default();
-        (0..steps).for_each(|offset| store.commit(&step(rng, offset)));
+        // Of three observers one may be alone with a car, which then does not count (`seen.stranger`); these functions do not know that.
+        (0..steps).for_each(|offset| store.commit(&step(rng, offset, 2)));
         let (view, rows, info) = (store.view(rng), store.rows(rng), store.info.clone().unwrap());
         for at_us in (0..=20).map(|k| Some(END_US / 20 * k)).chain([None]) {
             let order = store.order(at_us, rng);
@@ -398,7 +400,7 @@ proptest! {
         let (mut store, mut view) = (Store::default(), SessionView::new(session(0)));
         let laps = |view: &SessionView| -> BTreeMap<LapKey, Lap> { view.laps().iter().map(|l| ((l.entry, l.number), l.clone())).collect() };
         for offset in 0..steps {
-            let step = step(rng, offset);
+            let step = step(rng, offset, 3);
             store.commit(&step);
             let before = view.clone();
             // Sometimes the step is lost.
@@ -434,7 +436,7 @@ fn a_history_has_what_it_is_to_show() {
     for _ in 0..400 {
         let mut store = Store::default();
         let steps = rng.u64(5..60);
-        (0..steps).for_each(|offset| store.commit(&step(rng, offset)));
+        (0..steps).for_each(|offset| store.commit(&step(rng, offset, 3)));
         let (view, info) = (store.view(rng), store.info.clone().unwrap());
         seen.extend((view.order(None).len() > CARS as usize).then_some("cars that only others see"));
         seen.extend((Ranking::of(&info) == Ranking::BestLap).then_some("no race"));

@@ -9,6 +9,9 @@ use crate::problem::Problem;
 
 /// Cars of a session at most.
 const CARS_MAX: usize = 500;
+/// Objects and values of a result file at most. A race of 60 cars and 700 laps has some 42,000 objects and 600,000 values.
+const OBJECTS_MAX: usize = 60_000;
+const VALUES_MAX: usize = 900_000;
 /// The columns of a result as CSV.
 const COLUMNS: [&str; 14] =
     ["car", "number", "class", "model", "sim", "account", "position", "laps", "time", "best_lap", "status", "grid", "laps_led", "incidents"];
@@ -23,6 +26,14 @@ pub(crate) fn of_file(bytes: &[u8], part: Option<&str>, role: Role, salt: &[u8])
     let first = bytes.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0 | 0xef | 0xbb | 0xbf | 0xff | 0xfe));
     if !matches!(first, Some(b'{' | b'[')) {
         return of_csv(bytes, role, salt);
+    }
+    // Read, each takes some ten times the bytes that it has in the file.
+    let count = |of: u8| bytes.iter().filter(|b| **b == of).count();
+    if count(b'{') > OBJECTS_MAX || count(b',') + count(b'[') > VALUES_MAX {
+        return Err(Problem::unprocessable(
+            "bad_result_file",
+            format!("The file has more than {OBJECTS_MAX} objects or {VALUES_MAX} values: no result of one event has so many."),
+        ));
     }
     let file = read(bytes).map_err(|error| Problem::unprocessable("bad_result_file", error.to_string()))?;
     let (sim, session) = (sim(file.form), session(&file, part, role)?);

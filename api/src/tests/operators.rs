@@ -46,6 +46,9 @@ async fn a_scrape_shows_every_metric() {
     server.get("/api/v1/sessions").await;
     server.results.set_available(true);
     broken_connection(&server).await;
+    let (length, body) = ((1 << 20) + 1, " ".repeat((1 << 20) + 1));
+    let head = format!("POST /api/v1/leagues/gt3/acts HTTP/1.1\r\nHost: {}\r\nX-Boxbox: 1\r\nContent-Length: {length}\r\n", server.addr);
+    assert_eq!(server.raw(&format!("{head}Content-Type: application/json\r\nConnection: close\r\n\r\n{body}")).await.status, 413);
     let crowded = Server::with(Config { max_connections: 1, ..Config::default() }, vec![]).await;
     displaced_and_turned_away(&crowded).await;
 
@@ -55,7 +58,7 @@ async fn a_scrape_shows_every_metric() {
         .lines()
         .filter_map(|line| line.trim().split_once(": ").filter(|(name, _)| !name.contains(' ')).map(|(n, k)| (n.to_owned(), k.to_owned())))
         .collect();
-    assert_eq!(fields.len(), 11, "{fields:?}");
+    assert_eq!(fields.len(), 13, "{fields:?}");
     for (name, kind) in fields {
         let full = if kind.starts_with("counter") { format!("boxbox_api_{name}_total") } else { format!("boxbox_api_{name}") };
         assert!(scrape.body.contains(&format!("# HELP {full} ")), "{full} has no help in\n{}", scrape.body);

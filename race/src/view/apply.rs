@@ -93,23 +93,24 @@ impl SessionView {
             // A step names only the seen cars that changed; the others stay as they are.
             let seen = stream.field.iter().map(|f| (Some(f.slot), f.now.as_ref()));
             for (slot, now) in own.chain(seen) {
+                let before = self.aside.cars.remove((key.driver, key.run, slot));
                 let change = match now {
                     Some(now) => self.cars.put(now),
-                    None => self.cars.remove((key.driver, key.run, slot)).or(self.aside.cars.remove((key.driver, key.run, slot))),
+                    None => self.cars.remove((key.driver, key.run, slot)),
                 };
-                changes.cars |= change.is_some();
+                changes.cars |= before.or(change).is_some();
             }
         }
-        self.silence();
         if step.retired.contains(&id) {
             // A store keeps each stream's own car of a retired session, and removes the cars that it saw.
-            changes.cars |= self.cars.retain(|c| !c.field);
+            changes.cars |= self.cars.retain(|c| !c.field) | self.aside.cars.retain(|c| !c.field);
         }
+        self.silence(&mut changes);
         changes
     }
 
     /// Set aside the rows of those whose reports do not count, and take back those of whom they count again.
-    pub(super) fn silence(&mut self) {
+    pub(super) fn silence(&mut self, changes: &mut Changes) {
         let silenced = self.info.as_ref().map(SessionInfo::silenced).unwrap_or_default();
         let aside = &mut self.aside;
         let meta = self.info.as_ref().and_then(|info| info.meta.as_ref());
@@ -122,20 +123,20 @@ impl SessionView {
             let otherwise = named.is_some_and(|named| named != car.entry);
             (otherwise || unlisted.has(car)) && laps.range((car.entry, 0), (car.entry, u32::MAX)).is_empty()
         };
-        self.cars.exchange(&mut aside.cars, |r| silenced.covers(r.driver, r.run, r.entry, r.field) || stranger(r));
+        changes.cars |= self.cars.exchange(&mut aside.cars, |r| silenced.covers(r.driver, r.run, r.entry, r.field) || stranger(r));
         if !silenced.any() && aside.is_empty() {
             return;
         }
-        self.flags.exchange(&mut aside.flags, |r| silenced.covers(r.driver, r.run, r.entry, false));
-        self.states.exchange(&mut aside.states, |r| silenced.covers(r.driver, r.run, r.entry, false));
-        self.pit_visits.exchange(&mut aside.pit_visits, |r| silenced.covers(r.driver, r.run, r.entry, r.field));
-        self.incidents.exchange(&mut aside.incidents, |r| silenced.covers(r.driver, r.run, r.entry, false));
+        changes.flags |= self.flags.exchange(&mut aside.flags, |r| silenced.covers(r.driver, r.run, r.entry, false));
+        changes.states |= self.states.exchange(&mut aside.states, |r| silenced.covers(r.driver, r.run, r.entry, false));
+        changes.pit_visits |= self.pit_visits.exchange(&mut aside.pit_visits, |r| silenced.covers(r.driver, r.run, r.entry, r.field));
+        changes.incidents |= self.incidents.exchange(&mut aside.incidents, |r| silenced.covers(r.driver, r.run, r.entry, false));
     }
 
     /// Replace all rows, after a store was read again: rows that are not among `rows` are removed.
     pub fn replace(&mut self, info: Option<SessionInfo>, rows: Rows) -> Changes {
         let mut next = Self { session: self.session, info: info.map(plain), ..tables(rows) };
-        next.silence();
+        next.silence(&mut Changes::default());
         let mut changes = Changes {
             flags: differ(&self.flags, &next.flags),
             states: differ(&self.states, &next.states),

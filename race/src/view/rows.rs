@@ -184,10 +184,11 @@ impl<R: Keyed> Table<R> {
         self.rows.is_empty()
     }
 
-    /// Move the rows for which `out` holds to `aside`, and from there those for which it does not.
-    pub(super) fn exchange(&mut self, aside: &mut Self, out: impl Fn(&R) -> bool) {
+    /// Move the rows for which `out` holds to `aside`, and from there those for which it does not. True if there was any.
+    pub(super) fn exchange(&mut self, aside: &mut Self, out: impl Fn(&R) -> bool) -> bool {
         let back: Vec<R> = aside.rows.extract_if(.., |row| !out(row)).collect();
         let gone: Vec<R> = self.rows.extract_if(.., |row| out(row)).collect();
+        let any = !back.is_empty() || !gone.is_empty();
         // What is in this table is newer than what was set aside before.
         if !gone.is_empty() {
             aside.fill(gone);
@@ -197,6 +198,7 @@ impl<R: Keyed> Table<R> {
                 self.put(&row);
             }
         }
+        any
     }
 
     /// What happens to each key if `next` replaces `self`; unchanged rows are left out.
