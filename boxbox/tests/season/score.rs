@@ -40,7 +40,7 @@ pub(crate) struct Season {
 impl Season {
     /// `a` or `b`: odd cars are of `b`.
     pub(crate) fn class(&self, car: usize, event: usize) -> char {
-        if car % 2 == 0 || (car == self.changes && event >= self.changes_at) { 'a' } else { 'b' }
+        if car.is_multiple_of(2) || (car == self.changes && event >= self.changes_at) { 'a' } else { 'b' }
     }
 
     /// The classified cars of an event, in order.

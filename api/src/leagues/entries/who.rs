@@ -102,7 +102,7 @@ impl Import<'_> {
         let league = &self.loaded.league;
         let persons: Vec<PersonId> = details.into_iter().flat_map(|details| details.persons).map(|person| league.person(person)).collect();
         let called = |person: &PersonId| self.names.get(DocKind::Person, person.as_str());
-        let of_name = |person: &&PersonId| match called(*person) {
+        let of_name = |person: &&PersonId| match called(person) {
             Some(called) => called.to_lowercase() == name.to_lowercase(),
             None => name.is_empty(),
         };

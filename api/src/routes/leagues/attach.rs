@@ -94,9 +94,7 @@ pub(crate) async fn attach(
     Path(path): Path<LeagueSessionPath>,
     Params(params): Params<AttachParams>,
     State(app): State<Arc<App>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    (method, uri, headers): (Method, Uri, HeaderMap),
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     acting.need_admin()?;

@@ -46,9 +46,7 @@ pub(crate) async fn take(
     Path(path): Path<LeagueSessionPath>,
     Params(params): Params<FileParams>,
     State(app): State<Arc<App>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    (method, uri, headers): (Method, Uri, HeaderMap),
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     acting.need_admin()?;
