@@ -1,5 +1,6 @@
 //! Entries of a season from CSV: a line for each driver of each car. Importing the same file again changes nothing (`league.import`).
 
+mod slug;
 mod who;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use boxbox_race::league::{
 use boxbox_schemas::DriverId;
 use serde_json::json;
 
-use self::who::slug;
+use self::slug::slug;
 use super::csv::{Line, lines, told};
 use super::draft::Draft;
 use super::loaded::Loaded;

@@ -105,12 +105,18 @@ impl SessionView {
             // A store keeps each stream's own car of a retired session, and removes the cars that it saw.
             changes.cars |= self.cars.retain(|c| !c.field) | self.aside.cars.retain(|c| !c.field);
         }
-        self.silence(&mut changes);
+        let moved = self.silence();
+        changes.flags |= moved.flags;
+        changes.states |= moved.states;
+        changes.pit_visits |= moved.pit_visits;
+        changes.incidents |= moved.incidents;
+        changes.cars |= moved.cars;
         changes
     }
 
     /// Set aside the rows of those whose reports do not count, and take back those of whom they count again.
-    pub(super) fn silence(&mut self, changes: &mut Changes) {
+    pub(super) fn silence(&mut self) -> Changes {
+        let mut changes = Changes::default();
         let silenced = self.info.as_ref().map(SessionInfo::silenced).unwrap_or_default();
         let aside = &mut self.aside;
         let meta = self.info.as_ref().and_then(|info| info.meta.as_ref());
@@ -125,18 +131,19 @@ impl SessionView {
         };
         changes.cars |= self.cars.exchange(&mut aside.cars, |r| silenced.covers(r.driver, r.run, r.entry, r.field) || stranger(r));
         if !silenced.any() && aside.is_empty() {
-            return;
+            return changes;
         }
         changes.flags |= self.flags.exchange(&mut aside.flags, |r| silenced.covers(r.driver, r.run, r.entry, false));
         changes.states |= self.states.exchange(&mut aside.states, |r| silenced.covers(r.driver, r.run, r.entry, false));
         changes.pit_visits |= self.pit_visits.exchange(&mut aside.pit_visits, |r| silenced.covers(r.driver, r.run, r.entry, r.field));
         changes.incidents |= self.incidents.exchange(&mut aside.incidents, |r| silenced.covers(r.driver, r.run, r.entry, false));
+        changes
     }
 
     /// Replace all rows, after a store was read again: rows that are not among `rows` are removed.
     pub fn replace(&mut self, info: Option<SessionInfo>, rows: Rows) -> Changes {
         let mut next = Self { session: self.session, info: info.map(plain), ..tables(rows) };
-        next.silence(&mut Changes::default());
+        next.silence();
         let mut changes = Changes {
             flags: differ(&self.flags, &next.flags),
             states: differ(&self.states, &next.states),

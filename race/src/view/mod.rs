@@ -82,7 +82,7 @@ impl SessionView {
         self.pit_visits.fill(rows.pit_visits);
         self.incidents.fill(rows.incidents);
         self.cars.fill(rows.cars);
-        self.silence(&mut Changes::default());
+        self.silence();
         self
     }
 

@@ -3,6 +3,7 @@
 use boxbox_race::league::{AccountHash, AccountLinked, DocKind, EntrySlug, EventSlug, PersonAdded, PersonId, SimSlug, TeamSet, TeamSlug};
 use boxbox_schemas::league::Text;
 
+use super::slug::{SLUG_MAX, slug};
 use super::{Import, first_interval};
 use crate::leagues::csv::Line;
 use crate::leagues::incoming::{person_id, text};
@@ -122,16 +123,4 @@ impl Import<'_> {
 
 fn linked_nobody(loaded: &Loaded, hash: &AccountHash) -> bool {
     loaded.doc(DocKind::Account, &format!("{hash}/-")).is_none()
-}
-
-/// Longest slug.
-const SLUG_MAX: usize = 40;
-
-/// A name as a slug: `Red Racing` is `red-racing`.
-pub(super) fn slug(name: &str) -> String {
-    let plain: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let parts: Vec<&str> = plain.split('-').filter(|part| !part.is_empty()).collect();
-    let mut slug = parts.join("-");
-    slug.truncate(SLUG_MAX);
-    slug
 }
