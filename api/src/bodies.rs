@@ -1,5 +1,5 @@
-//! [`Bodies`]: a request's body is read whole before the request takes a turn or the memory of an answer, so that nobody holds
-//! either by sending slowly. The bytes that are read and not handled yet are counted by whose they are.
+//! [`Bodies`]: a request's body is read whole before the request takes a turn or the memory of an answer, so that a client
+//! that sends slowly holds neither. The bytes that are read and not handled yet are counted by whose they are.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -81,8 +81,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// A request with a body is passed on when all of it is here; then a heavy request waits for its turn, and any other passes. Whoever
-/// sends slowly so holds a few bytes, and no turn and no memory of an answer.
+/// A request with a body is passed on when all of it is here; then a heavy request waits for its turn, and any other passes. A client
+/// that sends slowly therefore holds a few bytes, but no turn and no memory of an answer.
 pub(crate) async fn take_turns(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (Some(route), Some(who)) = (route, request.extensions().get::<Who>().copied()) else { return next.run(request).await };

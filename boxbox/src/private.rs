@@ -81,13 +81,13 @@ pub fn read_key(path: &Path) -> anyhow::Result<Vec<u8>> {
         let owner = std::os::unix::fs::MetadataExt::uid(&about);
         anyhow::ensure!(
             may_own_keys(owner, rustix::process::geteuid().as_raw(), path),
-            "the key {} belongs to another user of this machine (uid {owner}), who can read it: give it to the server's user with chown if nobody \
-             else has it, else delete it and make a new one",
+            "the key {} belongs to another user of this machine (uid {owner}), who can read it: if no other user \
+             has copied it, give it to the server's user with chown; else delete it and make a new one",
             path.display()
         );
         anyhow::ensure!(
             mode & OTHERS == 0,
-            "other users of this machine can read or change the key {} (its mode is {:03o}). If nobody has, run: chmod 600 {}; else delete it and \
+            "other users of this machine can read or change the key {} (its mode is {:03o}). If no other user did, run: chmod 600 {}; else delete it and \
              make a new one",
             path.display(),
             mode & 0o777,

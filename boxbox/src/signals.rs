@@ -28,7 +28,7 @@ pub async fn asked_to_stop() {
 const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// After the process was asked to stop: returns when it is asked again, by Ctrl-C or SIGTERM. A hangup is no second request, because
-/// nobody is there to make it.
+/// it means that the person has left the terminal.
 pub async fn asked_again() {
     // What comes meanwhile is caught, and has no effect: the handlers stay once they are there.
     tokio::time::sleep(AGAIN_AFTER).await;

@@ -314,12 +314,12 @@ fn two_signals_in_a_moment_are_one_request_to_stop_and_a_second_one_later_is_ano
         of(child.wait_with_output().unwrap())
     };
     let said = later("HUP");
-    assert!(said.right, "nobody is there to ask twice: {}", said.err);
+    assert!(said.right, "a hangup is no second request: {}", said.err);
     let said = later("TERM");
     assert!(!said.right && said.err.contains("without draining"), "{}", said.err);
 }
 
-/// Also where an argument is in a wrong place, and whoever finds that out.
+/// Also where an argument is in a wrong place, whichever part of the program finds that out.
 #[test]
 fn no_error_shows_a_connect_string_or_a_grant() {
     let folder = tempfile::tempdir().unwrap();

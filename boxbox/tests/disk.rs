@@ -97,7 +97,7 @@ fn the_log_has_a_limit_that_is_said() {
     assert!(said.iter().any(|line| line.starts_with("log") && line.contains("12h") && line.contains("64 MiB")), "{said:?}");
 }
 
-/// A folder that all users share is nobody's data folder, and stays as it is.
+/// A folder that all users share is refused as a data folder, and stays as it is.
 #[test]
 fn a_shared_folder_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

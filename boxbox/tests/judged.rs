@@ -103,7 +103,7 @@ fn whom_a_manager_excludes_is_gone_until_reinstated_on_both_profiles() {
         block_until("without the driver", || told(&server, &session).classified == CARS - 1);
         let without = told(&server, &session);
         assert_eq!((without.laps, without.excluded[0]["driver"].as_str()), (0, Some(WHOM)), "{}", without.excluded);
-        // The other clients still describe the car, which nobody has seen drive.
+        // The other clients still describe the car, but no client whose reports count has seen it drive.
         let row = &without.results["results"][CARS - 1];
         assert_eq!((row["laps"].as_u64(), row["why"].as_str()), (Some(0), Some("not_seen")), "{row}");
         assert!(server.terminate().success());

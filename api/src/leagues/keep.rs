@@ -74,8 +74,8 @@ impl Keep {
     }
 }
 
-/// Questions for one head at the same time are asked once: whoever comes while one is asked waits for the next, which begins after he came, so
-/// that he sees everything that was written before.
+/// Questions for one head at the same time are asked once. A request that comes while a question is asked waits for the next question, which
+/// begins after the request came, so that the request sees everything that was written before.
 #[derive(Default)]
 pub(super) struct Heads {
     begun: AtomicU64,

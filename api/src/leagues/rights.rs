@@ -23,17 +23,17 @@ pub(crate) struct Acting {
 }
 
 impl Acting {
-    /// Whether he sees what is not published.
+    /// Whether the caller sees what is not published.
     pub(crate) fn sees_all(&self) -> bool {
         self.stewards || self.manages
     }
 
-    /// Refuses whoever is neither steward nor admin.
+    /// Refuses a caller who is neither steward nor admin.
     pub(crate) fn need_steward(&self) -> Result<(), Problem> {
         if self.sees_all() { Ok(()) } else { Err(no_ability("no_steward_ability", "stewards", "--steward")) }
     }
 
-    /// Refuses whoever is no admin.
+    /// Refuses a caller who is no admin.
     pub(crate) fn need_admin(&self) -> Result<(), Problem> {
         if self.manages { Ok(()) } else { Err(no_ability("no_manage_ability", "admins", "--manage")) }
     }

@@ -71,7 +71,7 @@ async fn no_text_about_a_person_outlives_an_erasure() {
     assert!(kept.iter().any(|text| text.text == "Bo") && kept.iter().any(|text| text.text == "iracing/200"), "others keep theirs");
 }
 
-/// What was proposed and dropped was never decided; what nobody published is not read by drivers.
+/// A proposal that was dropped was never decided, and drivers do not read what is not published.
 #[tokio::test]
 async fn drivers_read_what_was_decided_and_published() {
     let server = Server::start().await;

@@ -342,10 +342,10 @@ async fn long_answers_of_one_driver_delay_nobody_else() {
     assert!(told.contains(&Some(200)) && told.contains(&Some(503)), "{told:?}");
 }
 
-/// Bodies that come a byte a second, from those who may decide and those who may only read, of every route that takes one: nobody waits for
-/// them, and they are refused in the end.
+/// Bodies that come a byte a second, from those who may decide and those who may only read, of every route that takes one: no other request
+/// waits for the bodies, and they are refused in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_that_come_slowly_delay_nobody() {
+async fn bodies_that_come_slowly_delay_no_other_request() {
     let server = Server::start().await;
     let home = session("local", 1);
     server.fill(&home, vec![lap(&home, 1)]).await;

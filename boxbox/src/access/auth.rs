@@ -142,14 +142,14 @@ pub fn begin_revocations(data: &Path) -> anyhow::Result<()> {
     let make = || data::make_secret_once(&list).map_err(anyhow::Error::from).and_then(|()| data::write_secret(&begun, BEGUN));
     // A folder that is mounted to be read only works as it did.
     if let Err(error) = make() {
-        tracing::warn!(error = format!("{error:#}"), list = %list.display(), "the list of revocations cannot be made: if it is ever deleted, nobody will notice");
+        tracing::warn!(error = format!("{error:#}"), list = %list.display(), "the list of revocations cannot be made: if it is ever deleted, revoked grants are accepted again, without a warning");
     }
     Ok(())
 }
 
 /// The revoked ids. A file that cannot be read or parsed, or that is gone, is an error and never an empty list, with which revoked grants
-/// would be accepted. The first part of an id at the end, without the end of its line, is what a crash left of a revocation that nobody was told
-/// is in force: it is left out.
+/// would be accepted. The first part of an id at the end, without the end of its line, is what a crash left of a revocation whose command did
+/// not report success: it is left out.
 pub fn revoked(data: &Path) -> anyhow::Result<Vec<GrantId>> {
     let path = revoked_file(data);
     let bytes = match private::read_regular(&path, LIST_MAX_BYTES) {

@@ -122,7 +122,7 @@ impl Updater {
     fn look(&self, mut spare: Spare) -> Looking {
         let (data, before) = (self.data.clone(), self.looks.files.before());
         let (told, looking) = oneshot::channel();
-        // A thread of its own: the process's end waits for those of the runtime, and a disk that hangs must not delay it. Without a thread,
+        // A separate thread: the process's end waits for those of the runtime, and a disk that hangs must not delay it. Without a thread,
         // nothing is told, and that is a failed look.
         let look = move || drop(told.send((spare.lend(|| Files::read(&data, Some(&before))), spare)));
         if let Err(error) = std::thread::Builder::new().name("grants".into()).spawn(look) {

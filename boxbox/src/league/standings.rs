@@ -95,7 +95,11 @@ fn why(document: &Value, whom: &str) -> anyhow::Result<()> {
     let [of] = found[..] else {
         let names: Vec<&str> =
             if found.is_empty() { lines.iter().map(|of| who(document, of)).collect() } else { found.iter().map(|of| who(document, of)).collect() };
-        bail!("{whom:?} is {} of the table: name one of {}", if found.is_empty() { "nobody" } else { "several" }, plain(&names.join(", ")));
+        bail!(
+            "{whom:?} is {} of the table: name one of {}",
+            if found.is_empty() { "in no line" } else { "in several lines" },
+            plain(&names.join(", "))
+        );
     };
     let rank = of["rank"].as_u64().map_or("without a rank".to_owned(), |rank| format!("rank {rank}"));
     say(&format!("{}: {rank}, {} points", who(document, of), of["points"].as_str().unwrap_or_default()));

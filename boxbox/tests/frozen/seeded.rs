@@ -50,7 +50,7 @@ impl Way {
 enum News {
     /// Those of all cars, as simulators do.
     All,
-    /// Those of its own car, as when the state of version 1 was stored.
+    /// Those of the car that it drives, as when the state of version 1 was stored.
     Own,
 }
 

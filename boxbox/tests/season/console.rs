@@ -164,7 +164,7 @@ fn decide(league: &League<'_>) {
     assert!(first.lines().nth(2).unwrap().contains("Ann Example"), "{first}");
 }
 
-/// The league on another machine: with its texts it goes on; without them nobody becomes somebody else.
+/// The league on another machine: with its texts it goes on; without them no driver is taken for another.
 fn moved(place: &Place) {
     let (whole, without) = (export(place, "gt3.ndjson", &[]), export(place, "without.ndjson", &["--without-texts"]));
     let other = Place::embedded();

@@ -88,7 +88,7 @@ pub(crate) fn refusals(rest: &Rest<'_>) {
     assert_eq!(keyed(&team.replace("late", "other")).2["code"], "key_reused");
 }
 
-/// Revisions stay readable; a table is not sent to whoever has it.
+/// Revisions stay readable; a table is not sent again to a client that has it.
 #[expect(clippy::print_stdout, reason = "the figure is for who reads the output")]
 pub(crate) fn reads(rest: &Rest<'_>) {
     let (_, etag, now) = rest.ask("GET", "/championships/drivers/table", &[], b"");

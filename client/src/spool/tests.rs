@@ -287,7 +287,7 @@ fn a_spool_without_a_readable_description_is_listed_and_deleted_and_goes_on_for_
         let found = list().into_iter().find(|spool| spool.name == hurt.name).unwrap_or_else(|| panic!("{damage:?}: not listed"));
         assert_eq!((found.owner.as_str(), found.unacked, found.bytes), ("an unknown driver", Some((1, 15)), hurt.bytes), "{damage:?}");
         assert_eq!(list().len(), 2, "{damage:?}");
-        // Nobody else gets the records; the one for whom it was made does, if nothing else is known of it.
+        // Another driver does not get the records. The driver for whom the spool was made does, if nothing else is known of it.
         assert!(matches!(open_kept(&hurt.folder, &connect("lewis", &[1]), MIB), Err(SpoolError::Damaged(_))), "{damage:?}");
         assert_eq!(open_kept(&hurt.folder, &connect("max", &[1]), MIB).unwrap().recovered.len(), 1, "{damage:?}");
         assert!(list().iter().any(|spool| spool.owner == "league / max"), "{damage:?}");

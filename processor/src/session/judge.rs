@@ -31,7 +31,7 @@ impl Session {
         self.records += 1;
         let (closed, provisional) = (self.info.closed, self.info.provisional);
         if self.info.retired || closed && !provisional {
-            tracing::warn!(session = %self.info.id, driver = %whom.driver, code = code.name(), "the session is closed on purpose, so nobody is excluded or reinstated");
+            tracing::warn!(session = %self.info.id, driver = %whom.driver, code = code.name(), "the session is closed on purpose, so no driver is excluded or reinstated");
             return Ok(());
         }
         let at = self.info.excluded.binary_search(&whom);
@@ -194,7 +194,7 @@ impl Contested {
         let others = newest.values().filter(|told| told.driver != driver);
         let words: Vec<(&Told<'_>, bool)> = others.filter_map(|told| Some((*told, whose.agrees(&told.described.meta, slot)?))).collect();
         self.asked += newest.len() as u64;
-        // Most claims nobody contradicts.
+        // Most claims are not contradicted.
         if words.iter().all(|(_, agrees)| *agrees) {
             return;
         }

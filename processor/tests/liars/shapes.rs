@@ -110,7 +110,7 @@ fn lies(race: &Race, car: usize) -> Vec<(&'static str, Lie<'_>)> {
                 }
             }),
         ),
-        ("nobody is in the world", of_others(|frame| frame.track_loc = TrackLoc::NOT_IN_WORLD)),
+        ("no car is in the world", of_others(|frame| frame.track_loc = TrackLoc::NOT_IN_WORLD)),
         ("everybody is off the track", of_others(|frame| frame.track_loc = TrackLoc::OFF_TRACK)),
         ("everybody stands in the pits", of_others(|frame| frame.track_loc = TrackLoc::PIT_STALL)),
         ("everybody drives into the pits", of_others(|frame| frame.track_loc = TrackLoc::PIT_APPROACH)),
@@ -222,7 +222,7 @@ fn a_length_that_one_alone_tells_takes_no_lap_away() {
     }
 }
 
-/// Who is alone has nobody to agree with, and is believed.
+/// A client that is alone is believed: there is no other to compare it with.
 #[test]
 fn few_honest_clients_get_all_laps() {
     let race = race(23);

@@ -30,7 +30,7 @@ pub fn bindings(league: &League, session: SessionSlug, facts: &Facts) -> Binding
     out
 }
 
-/// The cars for which no entry was found and about which nobody decided, if such cars score nothing in this season (`league.unclaimed`).
+/// The cars for which no entry was found and no decision made, if such cars score nothing in this season (`league.unclaimed`).
 pub fn unclaimed<'a>(league: &'a League, session: SessionSlug, facts: &'a Facts) -> Vec<&'a Car> {
     let season = league.season_of(session).and_then(|season| league.seasons.get(&season));
     if season.is_none_or(|season| season.it.set.unclaimed == Unclaimed::Score) {

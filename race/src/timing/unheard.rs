@@ -32,6 +32,6 @@ fn against(about: About, what: &str, told: impl Iterator<Item = (DriverId, i64)>
     let heard = |us: i64| held.iter().any(|h| h.from_us <= us.saturating_add(NEAR_US) && us <= h.until_us.saturating_add(NEAR_US));
     let by: BTreeSet<DriverId> = told.filter(|(_, us)| !heard(*us)).map(|(driver, _)| driver).collect();
     let others = reporters.difference(&by).copied().collect::<Vec<_>>();
-    // Alone, nobody tells otherwise.
+    // If all reporters tell it, no other client contradicts them.
     if others.is_empty() { None } else { Conflict::of(about, what, None, by.iter().copied(), others.into_iter()) }
 }

@@ -69,7 +69,7 @@ pub struct Conflict {
 }
 
 impl Conflict {
-    /// The conflict that `by` told something against `against`; `None` if nobody did.
+    /// The conflict that `by` told something against `against`; `None` if no driver did.
     pub fn of(
         about: About,
         what: &str,

@@ -43,7 +43,8 @@ impl Import<'_> {
         Ok(Some(team))
     }
 
-    /// Whose accounts these are; without accounts, who of the entry has this name. A new person if it is nobody (`league.import`).
+    /// The person who has these accounts; without accounts, the person of the entry who has this name. If there is none, a new person
+    /// (`league.import`).
     pub(super) fn person(
         &mut self,
         line: &Line,
@@ -85,7 +86,7 @@ impl Import<'_> {
         };
         self.persons.insert(key, person);
         for ((sim, account), hash) in accounts.iter().zip(hashes) {
-            if self.accounts.insert(hash, person).is_none() && linked_nobody(self.loaded, &hash) {
+            if self.accounts.insert(hash, person).is_none() && is_unlinked(self.loaded, &hash) {
                 self.draft.acts.push(AccountLinked { person, sim: *sim, account: hash, from_event: None, to_event: None }.into());
                 self.draft.texts.push(Text::new(person.to_string(), self.salt, format!("{sim}/{account}")));
             }
@@ -121,6 +122,7 @@ impl Import<'_> {
     }
 }
 
-fn linked_nobody(loaded: &Loaded, hash: &AccountHash) -> bool {
+/// Whether the account is linked to no person.
+fn is_unlinked(loaded: &Loaded, hash: &AccountHash) -> bool {
     loaded.doc(DocKind::Account, &format!("{hash}/-")).is_none()
 }

@@ -38,7 +38,7 @@ pub(crate) struct RevisionParams {
 /// `ETag` and `If-None-Match` work. `digest` is equal for equal results.
 #[utoipa::path(get, path = "/api/v1/leagues/{league}/sessions/{session}/result", tag = "leagues", operation_id = "getLeagueResult", params(LeagueSessionPath, RevisionParams),
     responses((status = 200, description = "`result` (rows and scores), its `revision`, `state`, `digest`, `reason`, `difference` to the revision before, and `names`", body = Value),
-        (status = 422, description = "`not_published`: nobody published it yet", body = crate::problem::Body, content_type = "application/problem+json")))]
+        (status = 422, description = "`not_published`: it is not published yet", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn result(
     acting: Acting,
     Path(path): Path<LeagueSessionPath>,
@@ -55,7 +55,7 @@ pub(crate) async fn result(
 /// `ETag` and `If-None-Match` work. `digest` is equal for equal tables. Points are exact: `25`, `33/2`.
 #[utoipa::path(get, path = "/api/v1/leagues/{league}/championships/{championship}/table", tag = "leagues", operation_id = "getTable", params(ChampionshipPath, RevisionParams),
     responses((status = 200, description = "`table` (lines with their events, dropped ones marked), its `revision`, `state`, `digest`, `reason`, `difference` to the revision before, and `names`", body = Value),
-        (status = 422, description = "`not_published`: nobody published it yet", body = crate::problem::Body, content_type = "application/problem+json")))]
+        (status = 422, description = "`not_published`: it is not published yet", body = crate::problem::Body, content_type = "application/problem+json")))]
 pub(crate) async fn table(
     acting: Acting,
     Path(path): Path<ChampionshipPath>,

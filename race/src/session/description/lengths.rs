@@ -15,7 +15,7 @@ pub struct Lengths {
 
 impl Lengths {
     /// As the newest descriptions of all drivers tell it: the driver's own, unless two others at least, and more than tell the same as the
-    /// driver, tell one other. `None` if nobody describes the session.
+    /// driver, tell one other. `None` if no client describes the session.
     pub fn told<'a>(clients: impl Iterator<Item = Told<'a>>) -> Option<Self> {
         let voices = voices(clients);
         if voices.is_empty() {
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(lengths(&[1_000.0]), [1_000.0, 0.0]);
         assert_eq!(lengths(&[1_000.0, 90_000.0]), [1_000.0, 90_000.0, 0.0], "one against one");
         assert_eq!(lengths(&[1_000.0, 1.0, 1_000.0]), [1_000.0; 4], "two agree");
-        assert_eq!(lengths(&[1_000.0, 7.0, 8.0, 9.0]), [1_000.0, 7.0, 8.0, 9.0, 0.0], "nobody agrees");
+        assert_eq!(lengths(&[1_000.0, 7.0, 8.0, 9.0]), [1_000.0, 7.0, 8.0, 9.0, 0.0], "no two agree");
         assert_eq!(lengths(&[1_000.0, 1_000.0, 7.0, 7.0]), [1_000.0, 1_000.0, 7.0, 7.0, 0.0], "two against two");
         assert_eq!(lengths(&[1_000.0, 0.0, -1.0]), [1_000.0, 0.0, 0.0, 0.0], "what is no length");
     }
