@@ -3,6 +3,7 @@
 mod event;
 mod import;
 mod penalties;
+mod published;
 mod result;
 mod say;
 mod standings;
@@ -20,8 +21,9 @@ use crate::score::rules_document;
 pub use event::{Event, event};
 pub use import::{Import, import};
 pub use penalties::penalties;
-pub use result::{ShownResult, result};
-pub use standings::{Shown, standings};
+pub use published::Which;
+pub use result::result;
+pub use standings::standings;
 
 use say::{say, told};
 

@@ -1,61 +1,32 @@
 //! `league result`: the result of a session for people, and why a car has its place and its points.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use boxbox_schemas::text::plain;
 use serde_json::Value;
 
 use super::path;
+use super::published::{Which, title};
 use super::say::{Column, items, name, reasons, say, table, text};
 use crate::http::Api;
 use crate::show::report::lap_time;
 
-/// Which result, and how.
-pub struct ShownResult {
-    pub league: String,
-    pub session: String,
-    pub why: Option<String>,
-    pub revision: Option<u32>,
-    pub preview: bool,
-    pub json: bool,
-}
-
 /// `league result`
-pub async fn result(api: &Api, of: ShownResult) -> anyhow::Result<()> {
-    let what = if of.preview { "preview" } else { "result" };
-    let mut to = path(&of.league, &["sessions", &of.session, what])?;
-    if !of.preview {
-        to.push_str(&of.revision.map_or_else(|| "?why=1".to_owned(), |number| format!("?why=1&revision={number}")));
-    }
-    let (status, body) = api.ask("GET", &to, "application/json", b"").await?;
-    if status == 422 && !of.preview && body.contains("not_published") {
-        bail!(
-            "the result is not published yet: see it with --preview, publish it with `boxbox league publish {} --session {}`",
-            of.league,
-            of.session
-        );
-    }
-    if status != 200 {
-        bail!("{}", api.refusal(status, &body));
-    }
-    if of.json {
-        say(&body);
-        return Ok(());
-    }
-    let document: Value = serde_json::from_str(&body).context("the API answers no JSON")?;
-    match &of.why {
+pub async fn result(api: &Api, league: &str, session: &str, which: &Which) -> anyhow::Result<()> {
+    let to = match (which.preview, which.revision) {
+        (true, _) => path(league, &["sessions", session, "preview"])?,
+        (false, None) => path(league, &["sessions", session, "result"])? + "?why=1",
+        (false, Some(number)) => path(league, &["sessions", session, "result"])? + &format!("?why=1&revision={number}"),
+    };
+    let publish =
+        format!("the result is not published yet: see it with --preview, publish it with `boxbox league publish {league} --session {session}`");
+    let Some(document) = which.ask(api, &to, &publish).await? else { return Ok(()) };
+    match &which.why {
         Some(who) => why(&document, who),
         None => {
             all(&document);
             Ok(())
         }
     }
-}
-
-/// `official, revision 2: why it was published`.
-pub fn title(document: &Value) -> String {
-    let revision = document["revision"].as_u64().map_or("not published".to_owned(), |number| format!("revision {number}"));
-    let reason = document["reason"].as_str().map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("{}, {revision}{reason}", text(document, "state"))
 }
 
 fn all(document: &Value) {

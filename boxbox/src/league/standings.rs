@@ -1,49 +1,27 @@
 //! `league standings`: a table for people, and where each point comes from.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use boxbox_schemas::text::plain;
 use serde_json::Value;
 
 use super::path;
-use super::result::title;
+use super::published::{Which, title};
 use super::say::{Column, items, name, reasons, say, table, text};
 use crate::http::Api;
 
-/// Which table, and how.
-pub struct Shown {
-    pub league: String,
-    pub championship: String,
-    pub why: Option<String>,
-    pub revision: Option<u32>,
-    pub preview: bool,
-    pub json: bool,
-}
-
 /// `league standings`
-pub async fn standings(api: &Api, of: Shown) -> anyhow::Result<()> {
-    let what = if of.preview { "preview" } else { "table" };
-    let mut to = path(&of.league, &["championships", &of.championship, what])?;
-    if !of.preview {
-        let revision = of.revision.map_or_else(String::new, |number| format!("&revision={number}"));
-        to.push_str(&format!("?why={}{revision}", u8::from(of.why.is_some() || of.json)));
+pub async fn standings(api: &Api, league: &str, championship: &str, which: &Which) -> anyhow::Result<()> {
+    let what = if which.preview { "preview" } else { "table" };
+    let mut to = path(league, &["championships", championship, what])?;
+    if !which.preview {
+        let revision = which.revision.map_or_else(String::new, |number| format!("&revision={number}"));
+        to.push_str(&format!("?why={}{revision}", u8::from(which.why.is_some() || which.json)));
     }
-    let (status, body) = api.ask("GET", &to, "application/json", b"").await?;
-    if status == 422 && !of.preview && body.contains("not_published") {
-        bail!(
-            "the table is not published yet: see it with --preview, publish it with `boxbox league publish {} --championship {}`",
-            of.league,
-            of.championship
-        );
-    }
-    if status != 200 {
-        bail!("{}", api.refusal(status, &body));
-    }
-    if of.json {
-        say(&body);
-        return Ok(());
-    }
-    let document: Value = serde_json::from_str(&body).context("the API answers no JSON")?;
-    match &of.why {
+    let publish = format!(
+        "the table is not published yet: see it with --preview, publish it with `boxbox league publish {league} --championship {championship}`"
+    );
+    let Some(document) = which.ask(api, &to, &publish).await? else { return Ok(()) };
+    match &which.why {
         Some(who) => why(&document, who),
         None => {
             all(&document);

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::extract::{Request, State};
 use boxbox_race::league::{ChampionshipSlug, EventSlug, Role, SessionSet, SessionSlug};
 use boxbox_schemas::SessionId;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use super::body;
+use super::body::Sent;
 use super::facts::of_sessions;
 use super::paths::LeagueSessionPath;
 use crate::app::App;
@@ -94,12 +92,10 @@ pub(crate) async fn attach(
     Path(path): Path<LeagueSessionPath>,
     Params(params): Params<AttachParams>,
     State(app): State<Arc<App>>,
-    (method, uri, headers): (Method, Uri, HeaderMap),
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     acting.need_admin()?;
-    let bytes = body::bytes(body, FILE_MAX_BYTES).await?;
-    let asked = body::asked(&headers, &method, &uri, &bytes)?;
+    let Sent { bytes, asked } = Sent::read(request, FILE_MAX_BYTES).await?;
     let (leagues, session) = (app.leagues()?, path.session);
     let mut driven = None;
     if bytes.is_empty() {

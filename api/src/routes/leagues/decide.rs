@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::extract::{Request, State};
 use boxbox_race::league::{DocKind, Facts, Scope, State as Published};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body;
+use super::body::{self, Sent};
 use super::facts;
 use super::paths::LeaguePath;
 use crate::app::App;
@@ -36,14 +34,10 @@ pub(crate) async fn acts(
     acting: Acting,
     Path(path): Path<LeaguePath>,
     State(app): State<Arc<App>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     acting.need_steward()?;
-    let bytes = body::bytes(body, ACTS_MAX_BYTES).await?;
-    let asked = body::asked(&headers, &method, &uri, &bytes)?;
+    let Sent { bytes, asked } = Sent::read(request, ACTS_MAX_BYTES).await?;
     let acts = body::json(&bytes)?;
     let make = |loaded: &crate::leagues::Loaded, salt| {
         let draft = read_acts(loaded, salt, &acts)?;
@@ -67,14 +61,10 @@ pub(crate) async fn penalty(
     acting: Acting,
     Path(path): Path<LeaguePath>,
     State(app): State<Arc<App>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     acting.need_steward()?;
-    let bytes = body::bytes(body, ACTS_MAX_BYTES).await?;
-    let asked = body::asked(&headers, &method, &uri, &bytes)?;
+    let Sent { bytes, asked } = Sent::read(request, ACTS_MAX_BYTES).await?;
     let mut act = body::json(&bytes)?;
     let Some(fields) = act.as_object_mut() else { return Err(Problem::unprocessable("malformed", "A penalty is an object.")) };
     fields.insert("kind".into(), "penalty_given".into());
@@ -106,14 +96,10 @@ pub(crate) async fn publish(
     acting: Acting,
     Path(path): Path<LeaguePath>,
     State(app): State<Arc<App>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     acting.need_admin()?;
-    let bytes = body::bytes(body, ACTS_MAX_BYTES).await?;
-    let asked = body::asked(&headers, &method, &uri, &bytes)?;
+    let Sent { bytes, asked } = Sent::read(request, ACTS_MAX_BYTES).await?;
     let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|e| Problem::unprocessable("malformed", format!("{e}")))?;
     let mut read: Vec<(boxbox_race::league::SessionSlug, Facts)> = vec![];
     if let Scope::Session(session) = wanted.scope {

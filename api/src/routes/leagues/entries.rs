@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::extract::{Request, State};
 use boxbox_race::league::DocKind;
 use serde_json::{Value, json};
 
-use super::body;
+use super::body::Sent;
 use super::paths::SeasonPath;
 use crate::app::App;
 use crate::cursor;
@@ -55,14 +53,10 @@ pub(crate) async fn import(
     acting: Acting,
     Path(path): Path<SeasonPath>,
     State(app): State<Arc<App>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     acting.need_admin()?;
-    let bytes = body::bytes(body, ENTRIES_MAX_BYTES).await?;
-    let asked = body::asked(&headers, &method, &uri, &bytes)?;
+    let Sent { bytes, asked } = Sent::read(request, ENTRIES_MAX_BYTES).await?;
     let leagues = app.leagues()?;
     let loaded = leagues.league(&acting.tenant, &path.league).await?;
     let names = leagues.names(&acting.tenant, &loaded).await?;

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::extract::{Request, State};
 use boxbox_race::league::{Facts, SessionSlug};
 use boxbox_schemas::{SessionId, TenantId};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use super::body;
+use super::body::Sent;
 use super::paths::LeagueSessionPath;
 use crate::app::App;
 use crate::extract::{Params, Path};
@@ -46,12 +44,10 @@ pub(crate) async fn take(
     Path(path): Path<LeagueSessionPath>,
     Params(params): Params<FileParams>,
     State(app): State<Arc<App>>,
-    (method, uri, headers): (Method, Uri, HeaderMap),
-    body: Body,
+    request: Request,
 ) -> Result<Json<Value>, Problem> {
     acting.need_admin()?;
-    let bytes = body::bytes(body, FILE_MAX_BYTES).await?;
-    let asked = body::asked(&headers, &method, &uri, &bytes)?;
+    let Sent { bytes, asked } = Sent::read(request, FILE_MAX_BYTES).await?;
     let leagues = app.leagues()?;
     let session = path.session;
     let unknown = || Problem::not_found("There is no such session in this league.");

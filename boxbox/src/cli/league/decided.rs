@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::api::ApiArgs;
+use crate::league::Which;
 use crate::score::seconds_us;
 
 /// Options of `league penalty`.
@@ -57,6 +58,26 @@ pub struct PublishArgs {
     pub(super) api: ApiArgs,
 }
 
+/// Which revision of a result or a table is shown, and how.
+#[derive(Args)]
+pub struct WhichArgs {
+    /// An earlier revision
+    #[arg(long)]
+    revision: Option<u32>,
+    /// As it would be published now
+    #[arg(long, conflicts_with = "revision")]
+    preview: bool,
+    /// Print the document of the API
+    #[arg(long)]
+    json: bool,
+}
+
+impl WhichArgs {
+    pub(super) fn of(self, why: Option<String>) -> Which {
+        Which { why, revision: self.revision, preview: self.preview, json: self.json }
+    }
+}
+
 /// Options of `league result`.
 #[derive(Args)]
 pub struct ResultArgs {
@@ -67,15 +88,8 @@ pub struct ResultArgs {
     /// Why this car has its place and its points, with what was decided: its entry, its number, or a driver's name or a part of it
     #[arg(long, value_name = "CAR")]
     pub(super) why: Option<String>,
-    /// An earlier revision
-    #[arg(long)]
-    pub(super) revision: Option<u32>,
-    /// As it would be published now
-    #[arg(long, conflicts_with = "revision")]
-    pub(super) preview: bool,
-    /// Print the document of the API
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) which: WhichArgs,
     #[command(flatten)]
     pub(super) api: ApiArgs,
 }
@@ -90,15 +104,8 @@ pub struct StandingsArgs {
     /// Where each point of this competitor comes from: a name, or a part of it
     #[arg(long, value_name = "WHO")]
     pub(super) why: Option<String>,
-    /// An earlier revision
-    #[arg(long)]
-    pub(super) revision: Option<u32>,
-    /// As it would be published now
-    #[arg(long, conflicts_with = "revision")]
-    pub(super) preview: bool,
-    /// Print the document of the API
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) which: WhichArgs,
     #[command(flatten)]
     pub(super) api: ApiArgs,
 }

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use self::decided::{PenaltyArgs, PublishArgs, ResultArgs, StandingsArgs};
 use self::season::{AttachArgs, EventArgs, ImportArgs, InitArgs};
 use crate::cli::api::ApiArgs;
-use crate::league::{self, Attach, Event, Init, Publish, Shown, ShownResult, Source};
+use crate::league::{self, Attach, Event, Init, Publish, Source};
 
 /// `boxbox league …`.
 #[derive(Subcommand)]
@@ -110,12 +110,12 @@ impl LeagueCommand {
                 league::publish(&api.options(), Publish { league, session, championship, state, reason }).await
             }
             Self::Result(args) => {
-                let ResultArgs { league, session, why, revision, preview, json, api } = args;
-                league::result(&api.options(), ShownResult { league, session, why, revision, preview, json }).await
+                let ResultArgs { league, session, why, which, api } = args;
+                league::result(&api.options(), &league, &session, &which.of(why)).await
             }
             Self::Standings(args) => {
-                let StandingsArgs { league, championship, why, revision, preview, json, api } = args;
-                league::standings(&api.options(), Shown { league, championship, why, revision, preview, json }).await
+                let StandingsArgs { league, championship, why, which, api } = args;
+                league::standings(&api.options(), &league, &championship, &which.of(why)).await
             }
         }
     }
