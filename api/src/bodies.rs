@@ -20,9 +20,9 @@ use crate::who::Who;
 
 /// Bytes of bodies that are being read, or whose requests wait or are answered. One driver: the longest file, and some acts.
 const BOUNDS: Bounds = Bounds { all: 40 << 20, one: 10 << 20, tenant: 20 << 20, unnamed: 20 << 20 };
-/// Bytes a second of a body at least: with less, what one act has would take minutes.
+/// Least bytes a second of a body: at a lower rate even one act would take minutes.
 const LEAST_PER_SECOND: f64 = 4096.0;
-/// How long a body may be behind that: a mobile network stands still for a moment.
+/// How long a body may be late against that rate, because a mobile network stands still for a moment.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// The longest body of a route; `None`: its requests have none.

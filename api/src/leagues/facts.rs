@@ -27,7 +27,7 @@ pub(crate) fn of_file(bytes: &[u8], part: Option<&str>, role: Role, salt: &[u8])
     if !matches!(first, Some(b'{' | b'[')) {
         return of_csv(bytes, role, salt);
     }
-    // Read, each takes some ten times the bytes that it has in the file.
+    // In memory a value takes some ten times the bytes that it has in the file.
     let count = |of: u8| bytes.iter().filter(|b| **b == of).count();
     if count(b'{') > OBJECTS_MAX || count(b',') + count(b'[') > VALUES_MAX {
         return Err(Problem::unprocessable(

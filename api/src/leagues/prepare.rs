@@ -195,7 +195,7 @@ fn changed(of: &Difference) -> String {
     format!("{} {} to {}", of.who, place(of.place.0), place(of.place.1))
 }
 
-/// What the request is answered; without names and texts.
+/// The answer to the request, without names and texts: the service adds the names.
 fn answer(before: u64, making: &Making, draft: &Draft, facts: &AllFacts) -> Value {
     let published: Vec<Value> = making
         .revisions

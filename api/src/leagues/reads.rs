@@ -35,7 +35,7 @@ impl LeagueService {
         self.stored(self.store.revision(tenant, id, &revision_of(scope), number).await)
     }
 
-    /// What is published of one result or table, the first first.
+    /// The revisions of one result or table, in the order of their numbers.
     pub(crate) async fn revisions(
         &self,
         tenant: &TenantId,
@@ -67,7 +67,7 @@ impl LeagueService {
     }
 }
 
-/// The texts that are what was written. One that was changed by hand is no more what a person said, so it is as if it were not there.
+/// The texts that are as they were written. A text that was changed by hand is left out, because it is not what a person said.
 fn whole(league: &LeagueId, texts: Vec<stored::Text>) -> impl Iterator<Item = stored::Text> {
     texts.into_iter().filter(move |text| {
         if !text.is_whole() {

@@ -12,7 +12,7 @@ use boxbox_schemas::TenantId;
 
 use crate::problem::Problem;
 
-/// Who asks, and what he may.
+/// Who asks, and what they may do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Acting {
     pub(crate) tenant: TenantId,

@@ -62,7 +62,7 @@ impl LeagueService {
         (tenant, id).hash(&mut hasher);
         let _one = self.loading[hasher.finish() as usize % LOADING].lock().await;
         let kept = self.kept(tenant, id);
-        // Another request may have loaded it meanwhile. What is farther than the store is of before the store was put back to an earlier time.
+        // Another request may have loaded the league meanwhile. If memory is ahead of the store, the store was put back to an earlier time.
         let Some(head) = self.stored(self.store.head(tenant, id).await)? else { return Ok(None) };
         if let Some(kept) = kept.as_ref().filter(|kept| kept.head == head) {
             return Ok(Some(kept.clone()));
@@ -195,7 +195,7 @@ impl LeagueService {
             let loaded = self.load(tenant, id).await?.unwrap_or_else(|| Arc::new(Loaded::none(*id)));
             let salt = loaded.salt.unwrap_or(fresh);
             let draft = make(&loaded, salt)?;
-            // A new salt would make other drivers of all whose accounts are in the ledger.
+            // With a new salt, every driver whose account is in the ledger would become another driver.
             let is_lost = loaded.salt.is_none() && loaded.hashes();
             if is_lost && draft.hashes() {
                 return Err(salt_unknown());
