@@ -8,6 +8,7 @@
 mod common;
 mod console;
 mod decide;
+mod killed;
 mod rest;
 mod score;
 mod stored;

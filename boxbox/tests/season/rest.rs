@@ -21,6 +21,14 @@ impl Rest<'_> {
 
     /// Status, entity tag and document of an answer.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Value) {
+        self.attempt(method, path, headers, body).unwrap()
+    }
+
+    /// The same of a server that may be gone before it has answered.
+    ///
+    /// # Errors
+    /// There is no whole answer.
+    pub(crate) fn attempt(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String, Value), ureq::Error> {
         let url = self.url(path);
         let config = |request: ureq::RequestBuilder<ureq::typestate::WithBody>| {
             let request = request.config().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build();
@@ -33,10 +41,10 @@ impl Rest<'_> {
                 headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).call()
             }
         };
-        let mut answer = answer.unwrap();
+        let mut answer = answer?;
         let etag = answer.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default();
-        let text = answer.body_mut().with_config().limit(64 << 20).read_to_string().unwrap();
-        (answer.status().as_u16(), etag, serde_json::from_str(&text).unwrap_or(Value::Null))
+        let text = answer.body_mut().with_config().limit(64 << 20).read_to_string()?;
+        Ok((answer.status().as_u16(), etag, serde_json::from_str(&text).unwrap_or(Value::Null)))
     }
 
     #[track_caller]
