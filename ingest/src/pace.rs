@@ -23,16 +23,26 @@ pub struct Rate {
 }
 
 impl Rate {
-    fn ns_for(self, bytes: u64) -> u64 {
-        let ns = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_s.max(1));
-        u64::try_from(ns).unwrap_or(u64::MAX)
+    /// Nanoseconds for a byte, with [`FRACTION_BITS`] bits behind the point, rounded up. A division for each record would cost more than all else
+    /// that is done here.
+    fn ns_per_byte(self) -> u64 {
+        (1_000_000_000 << FRACTION_BITS) / self.bytes_per_s.max(1) + 1
     }
+}
+
+/// Bits behind the binary point of nanoseconds for a byte: a second for a byte still fits in 64 bits.
+const FRACTION_BITS: u32 = 33;
+const _: () = assert!(1_000_000_000_u128 << FRACTION_BITS < u64::MAX as u128);
+
+fn ns_for(ns_per_byte: u64, bytes: u64) -> u64 {
+    let ns = (u128::from(bytes) * u128::from(ns_per_byte)) >> FRACTION_BITS;
+    u64::try_from(ns).unwrap_or(u64::MAX)
 }
 
 /// What one driver or tenant has sent. Times are ns of the edge's clock.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    rate: Rate,
+    ns_per_byte: u64,
     burst_ns: u64,
     /// When everything taken is paid for.
     paid_at: AtomicU64,
@@ -40,12 +50,13 @@ pub(crate) struct Pace {
 
 impl Pace {
     fn new(rate: Rate) -> Self {
-        Self { rate, burst_ns: rate.ns_for(rate.burst_bytes), paid_at: AtomicU64::new(0) }
+        let ns_per_byte = rate.ns_per_byte();
+        Self { ns_per_byte, burst_ns: ns_for(ns_per_byte, rate.burst_bytes), paid_at: AtomicU64::new(0) }
     }
 
     /// Take `bytes`, which were received at `now`; returns how long to wait before more is read.
     pub(crate) fn take(&self, bytes: usize, now: Duration) -> Duration {
-        self.add(self.rate.ns_for(bytes as u64), now)
+        self.add(ns_for(self.ns_per_byte, bytes as u64), now)
     }
 
     /// As [`Pace::take`], for what may be sent in `time`.

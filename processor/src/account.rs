@@ -29,6 +29,8 @@ pub(crate) struct Charged<'a> {
     accounts: &'a mut Accounts,
     key: (TenantId, DriverId),
     received_at_us: i64,
+    /// The account as it is kept, if there is one; a record asks several times.
+    known: Option<Account>,
 }
 
 impl Accounts {
@@ -38,7 +40,9 @@ impl Accounts {
 
     /// The account of a driver of whom a record has come, received at `received_at_us`, Unix µs.
     pub(crate) fn of(&mut self, tenant: TenantId, driver: DriverId, received_at_us: i64) -> Charged<'_> {
-        Charged { accounts: self, key: (tenant, driver), received_at_us }
+        let key = (tenant, driver);
+        let known = self.accounts.get(&key).cloned();
+        Charged { accounts: self, key, received_at_us, known }
     }
 
     /// The accounts that have changed since the last call.
@@ -49,12 +53,14 @@ impl Accounts {
 
 impl Charged<'_> {
     fn known(&self) -> Option<&Account> {
-        self.accounts.accounts.get(&self.key)
+        self.known.as_ref()
     }
 
     fn change(&mut self, change: impl FnOnce(&mut Account)) {
         let (tenant, driver) = self.key;
-        change(self.accounts.accounts.entry(self.key).or_insert_with(|| Account::new(tenant, driver)));
+        let account = self.known.get_or_insert_with(|| Account::new(tenant, driver));
+        change(account);
+        self.accounts.accounts.insert(self.key, account.clone());
         self.accounts.changed.insert(self.key);
     }
 

@@ -22,6 +22,7 @@ mod claims;
 mod contradictions;
 mod judge;
 mod stream;
+mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use boxbox_race::session::{Lengths, Named, Told, merged};
+use boxbox_race::session::{Lengths, Named, Told, merged, newest};
 use boxbox_schemas::event::{Exclusion, Judging};
-use boxbox_schemas::meta::{MetaEntry, SessionMeta};
-use boxbox_schemas::results::{About, CONFLICTS_MAX, Conflict, EXCLUSIONS_MAX, RefusedClaim};
+use boxbox_schemas::meta::SessionMeta;
+use boxbox_schemas::results::{CONFLICTS_MAX, Conflict, EXCLUSIONS_MAX, RefusedClaim};
 use boxbox_schemas::{DriverId, EntryId};
 
 use super::Session;
 use super::contradictions::Contradictions;
 use super::stream::{Stream, StreamId};
+use super::whose::{Agreed, Whose};
 use crate::counts::Counts;
 
 /// A claim to a team is refused by clients that have streamed this long beyond it and still tell otherwise, µs.
@@ -74,11 +75,13 @@ impl Session {
             return 0;
         }
         self.judge_due = false;
-        let (lengths, named) = (self.lengths(), self.named());
+        let told = self.told();
+        let (lengths, named) = (self.lengths_of(&told), Named::told(told.iter().copied()));
+        let contested = self.contested_claims(&told);
         let (of_length, of_names) = (self.book.set_lengths(lengths), self.book.set_named(named));
         counts.applied(of_length);
         counts.applied(of_names);
-        let Contested { refused, conflicts, undecided, asked } = self.contested_claims();
+        let Contested { refused, conflicts, undecided, asked } = contested;
         self.merge_due |= conflicts != self.contradictions.claims;
         (self.contradictions.claims, self.contradictions.undecided) = (conflicts, undecided);
         let mut work = of_length.work + of_names.work + asked / ASKED_PER_WORK;
@@ -98,7 +101,7 @@ impl Session {
 
     /// After the streams have been restored: what is not stored, because it follows from them.
     pub(super) fn restore_contradictions(&mut self) {
-        let Contested { conflicts, undecided, .. } = self.contested_claims();
+        let Contested { conflicts, undecided, .. } = self.contested_claims(&self.told());
         (self.contradictions.claims, self.contradictions.undecided) = (conflicts, undecided);
         self.judge_due = self.info.closed;
     }
@@ -129,9 +132,13 @@ impl Session {
 
     /// The length of the lap.
     pub(super) fn lengths(&self) -> Lengths {
+        self.lengths_of(&self.told())
+    }
+
+    fn lengths_of(&self, told: &[Told<'_>]) -> Lengths {
         // A version before has stored one description of all.
         let stored = || Lengths::all(self.info.meta.as_ref().and_then(SessionMeta::known_length_m).unwrap_or(0.0));
-        Lengths::told(self.told().into_iter()).unwrap_or_else(stored)
+        Lengths::told(told.iter().copied()).unwrap_or_else(stored)
     }
 
     /// In which slots clients say that there are cars.
@@ -156,20 +163,19 @@ impl Session {
         told.max_by_key(|told| (told.described.at_us, told.run))
     }
 
-    /// `entry.claim`: what becomes of the claims to teams and persons.
-    fn contested_claims(&self) -> Contested {
+    /// `entry.claim`: what becomes of the claims to teams and persons; `told`: what clients tell.
+    fn contested_claims(&self, told: &[Told<'_>]) -> Contested {
         let mut judged = Contested::default();
-        let told = self.told();
-        let mut newest: BTreeMap<DriverId, &Told<'_>> = BTreeMap::new();
-        for told in &told {
-            let known = newest.entry(told.driver).or_insert(told);
-            if (told.described.at_us, told.run) > (known.described.at_us, known.run) {
-                *known = told;
-            }
-        }
+        let newest = newest(told.iter().copied());
+        let agreed = Agreed::of(&newest);
         for (claim, stream) in self.claims.claimed() {
             let Some(slot) = self.streams.get(&stream).map(Stream::slot) else { continue };
-            judged.claim(claim, slot, &newest);
+            let Some(whose) = Whose::of(claim.entry) else { continue };
+            judged.asked += newest.len() as u64;
+            // Most claims are not contradicted.
+            if !agreed.on(whose, slot) {
+                judged.claim(claim, whose, slot, &newest);
+            }
         }
         judged
     }
@@ -188,19 +194,17 @@ struct Contested {
 
 impl Contested {
     /// A driver, whose car is in `slot`, claims a car; `newest`: what each driver tells.
-    fn claim(&mut self, claim: RefusedClaim, slot: u16, newest: &BTreeMap<DriverId, &Told<'_>>) {
+    fn claim(&mut self, claim: RefusedClaim, whose: Whose, slot: u16, newest: &[Told<'_>]) {
         let RefusedClaim { driver, entry } = claim;
-        let Some(whose) = Whose::of(entry) else { return };
-        let others = newest.values().filter(|told| told.driver != driver);
-        let words: Vec<(&Told<'_>, bool)> = others.filter_map(|told| Some((*told, whose.agrees(&told.described.meta, slot)?))).collect();
-        self.asked += newest.len() as u64;
-        // Most claims are not contradicted.
-        if words.iter().all(|(_, agrees)| *agrees) {
+        let others = || newest.iter().filter(|told| told.driver != driver);
+        let words = || others().filter_map(|told| Some((told, whose.agrees(&told.described.meta, slot)?)));
+        if words().all(|(_, agrees)| agrees) {
             return;
         }
-        let since_us = newest.get(&driver).and_then(|told| told.described.at_us).unwrap_or(i64::MIN).saturating_add(STANDS_US);
+        let own = newest.iter().find(|told| told.driver == driver);
+        let since_us = own.and_then(|told| told.described.at_us).unwrap_or(i64::MIN).saturating_add(STANDS_US);
         let (mut with, mut against): (Vec<DriverId>, Vec<DriverId>) = (vec![], vec![]);
-        for (told, agrees) in words {
+        for (told, agrees) in words() {
             let stands = told.until_us >= since_us;
             let still = if stands { since_us..i64::MAX } else { i64::MIN..since_us };
             let known = self.undecided.entry(told.driver).or_insert(i64::MIN..i64::MAX);
@@ -213,43 +217,6 @@ impl Contested {
         if against.len() >= 2 && against.len() > with.len() + 1 {
             self.refused.push(claim);
             self.conflicts.extend(Conflict::of(whose.about(), entry.as_str(), Some(slot), std::iter::once(driver), against.into_iter()));
-        }
-    }
-}
-
-/// Who a car is said to be, by the simulator's ids.
-#[derive(Clone, Copy)]
-enum Whose {
-    Team(u64),
-    User(u64),
-}
-
-impl Whose {
-    fn of(seen_as: EntryId) -> Option<Self> {
-        let (kind, id) = seen_as.as_str().split_once(':')?;
-        match kind {
-            "t" => id.parse().ok().map(Self::Team),
-            "u" => id.parse().ok().map(Self::User),
-            _ => None,
-        }
-    }
-
-    fn about(self) -> About {
-        match self {
-            Self::Team(_) => About::Team,
-            Self::User(_) => About::Car,
-        }
-    }
-
-    /// Whether a description says that this is the car in `slot`; `None` if it says nothing of either.
-    fn agrees(self, meta: &SessionMeta, slot: u16) -> Option<bool> {
-        let (of, this): (fn(&MetaEntry) -> u64, u64) = match self {
-            Self::Team(id) => (|e| e.team_id, id),
-            Self::User(id) => (|e| e.user_id, id),
-        };
-        match meta.entries.iter().find(|e| e.slot == slot) {
-            Some(car) if of(car) != 0 => Some(of(car) == this),
-            _ => meta.entries.iter().any(|e| of(e) == this).then_some(false),
         }
     }
 }

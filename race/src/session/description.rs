@@ -12,7 +12,7 @@ use boxbox_schemas::results::{About, Conflict};
 
 pub use self::lengths::Lengths;
 pub use self::named::Named;
-pub use self::voice::Told;
+pub use self::voice::{Told, newest};
 use self::voice::{Voice, most, voices};
 
 /// A session as its clients describe it together.

@@ -17,6 +17,6 @@ pub use choice::choose;
 pub use coverage::Coverage;
 pub use credible::StreamId;
 pub use described::{COVERAGE_SLOT, DESCRIBED_SLOTS, Described};
-pub use description::{Lengths, Merged, Named, Told, merged};
+pub use description::{Lengths, Merged, Named, Told, merged, newest};
 pub use owners::{Owner, Owners};
 pub use staged::Staged;

@@ -13,7 +13,7 @@ pub const CONFLICT_DRIVERS_MAX: usize = 8;
 pub const EXCLUSIONS_MAX: usize = 256;
 
 /// What clients do not agree about.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     /// A value of the session's description.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::DriverId;
 
-use super::voice::{Told, voices};
+use super::voice::{Told, differing, voices};
 
 /// The length of the lap for each driver's reports, m; 0 if unknown. See the [module](self).
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -46,7 +46,8 @@ impl Lengths {
         if self.others != after.others {
             return None;
         }
-        let drivers = self.of.keys().chain(after.of.keys());
+        // Who tells no length is judged as others are.
+        let drivers = differing(&self.of, &after.of).into_iter();
         Some(drivers.filter(|driver| self.of(**driver) != after.of(**driver)).copied().collect())
     }
 }

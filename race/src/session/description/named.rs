@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use boxbox_schemas::DriverId;
 
-use super::voice::{Told, voices};
+use super::voice::{Told, differing, voices};
 
 /// Of each driver whose client lists cars, the slots of its newest description, in order. See the [module](self).
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -30,8 +30,7 @@ impl Named {
 
     /// For which of `slots` `after` has other drivers without.
     pub(in crate::session) fn changed(&self, after: &Self, slots: impl Iterator<Item = u16>) -> BTreeSet<u16> {
-        let drivers: BTreeSet<&DriverId> = self.0.keys().chain(after.0.keys()).collect();
-        let changed: Vec<&DriverId> = drivers.into_iter().filter(|driver| self.0.get(driver) != after.0.get(driver)).collect();
+        let changed = differing(&self.0, &after.0);
         let lacks = |named: &Self, driver: &DriverId, slot: u16| named.0.get(driver).is_some_and(|slots| slots.binary_search(&slot).is_err());
         slots.filter(|slot| changed.iter().any(|driver| lacks(self, driver, *slot) != lacks(after, driver, *slot))).collect()
     }

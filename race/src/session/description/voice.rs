@@ -28,18 +28,52 @@ pub(super) struct Voice<'a> {
     pub(super) meta: &'a SessionMeta,
 }
 
-/// Of each driver the newest description, in order of drivers.
+/// Of each driver the newest of what its clients tell, in order of drivers.
+pub fn newest<'a>(clients: impl Iterator<Item = Told<'a>>) -> Vec<Told<'a>> {
+    let mut told: Vec<Told<'_>> = clients.collect();
+    if !told.is_sorted_by_key(|told| told.driver) {
+        told.sort_by_key(|told| told.driver);
+    }
+    told.dedup_by(|next, kept| {
+        let same = next.driver == kept.driver;
+        if same && (next.described.at_us, next.run) > (kept.described.at_us, kept.run) {
+            *kept = *next;
+        }
+        same
+    });
+    told
+}
+
+/// The newest descriptions, in order of drivers.
 pub(super) fn voices<'a>(clients: impl Iterator<Item = Told<'a>>) -> Vec<Voice<'a>> {
-    let mut newest: BTreeMap<DriverId, (RunId, Voice<'a>)> = BTreeMap::new();
-    for Told { driver, run, described, until_us } in clients {
-        let voice = Voice { driver, at_us: described.at_us.unwrap_or(i64::MIN), until_us, meta: &described.meta };
-        match newest.get_mut(&driver) {
-            Some((known, before)) if (voice.at_us, run) > (before.at_us, *known) => (*known, *before) = (run, voice),
-            Some(_) => {}
-            None => _ = newest.insert(driver, (run, voice)),
+    let voice = |told: Told<'a>| Voice {
+        driver: told.driver,
+        at_us: told.described.at_us.unwrap_or(i64::MIN),
+        until_us: told.until_us,
+        meta: &told.described.meta,
+    };
+    newest(clients).into_iter().map(voice).collect()
+}
+
+/// The keys whose values differ between two maps, or that one of them has.
+pub(super) fn differing<'a, K: Ord, V: PartialEq>(one: &'a BTreeMap<K, V>, other: &'a BTreeMap<K, V>) -> Vec<&'a K> {
+    let (mut one, mut other, mut keys) = (one.iter().peekable(), other.iter().peekable(), vec![]);
+    loop {
+        match (one.peek(), other.peek()) {
+            (None, None) => return keys,
+            (Some((key, value)), Some((beside, same))) if key == beside => {
+                if value != same {
+                    keys.push(*key);
+                }
+                (one.next(), other.next());
+            }
+            (Some((key, _)), beside) if beside.is_none_or(|(beside, _)| key < beside) => {
+                keys.push(*key);
+                one.next();
+            }
+            (_, _) => keys.extend(other.next().map(|(key, _)| key)),
         }
     }
-    newest.into_values().map(|(_, voice)| voice).collect()
 }
 
 /// What most tell, of equally many the first; who leaves it empty does not count.
