@@ -10,7 +10,7 @@ use crate::StoreError;
 
 /// Decisions of leagues: one write, and reads of one league at a time.
 ///
-/// Every read is of one tenant and gives at most [`LEAGUE_PAGE_MAX_ROWS`](boxbox_schemas::limits::LEAGUE_PAGE_MAX_ROWS) rows, and no further row
+/// Every read but [`of_all_tenants`](Leagues::of_all_tenants) is of one tenant. A read gives at most [`LEAGUE_PAGE_MAX_ROWS`](boxbox_schemas::limits::LEAGUE_PAGE_MAX_ROWS) rows, and no further row
 /// once they have [`LEAGUE_PAGE_BYTES`](boxbox_schemas::limits::LEAGUE_PAGE_BYTES); it gives one row at least, if there is one. A list has
 /// ended when a read gives no row. A league that does not exist has no rows.
 #[async_trait]
@@ -27,6 +27,8 @@ pub trait Leagues: Send + Sync + 'static {
     async fn head(&self, tenant: &TenantId, league: &LeagueId) -> Result<Option<Head>, StoreError>;
     /// The leagues of a tenant in order of ids, those after `after`.
     async fn leagues(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<(LeagueId, Head)>, StoreError>;
+    /// The leagues of all tenants in order of (tenant, id), those after `after`. For what a server does by itself, never for a request.
+    async fn of_all_tenants(&self, after: Option<&(TenantId, LeagueId)>, limit: u32) -> Result<Vec<(TenantId, LeagueId)>, StoreError>;
     /// The leagues of a tenant of which anything is stored beside the head, in order of ids, those after `after`: also one whose head was
     /// removed by hand, which [`leagues`](Leagues::leagues) does not know. It reads much; it is for checks.
     async fn traces(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<LeagueId>, StoreError>;

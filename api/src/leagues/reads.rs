@@ -65,6 +65,11 @@ impl LeagueService {
     pub(crate) async fn leagues(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<(LeagueId, Head)>, Problem> {
         self.stored(self.store.leagues(tenant, after, limit).await)
     }
+
+    /// The leagues of all tenants: for what the server does by itself.
+    pub(crate) async fn of_all_tenants(&self, after: Option<&(TenantId, LeagueId)>, limit: u32) -> Result<Vec<(TenantId, LeagueId)>, Problem> {
+        self.stored(self.store.of_all_tenants(after, limit).await)
+    }
 }
 
 /// The texts that are as they were written. A text that was changed by hand is left out, because it is not what a person said.

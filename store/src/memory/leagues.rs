@@ -47,6 +47,10 @@ impl Leagues for MemoryResults {
         })
     }
 
+    async fn of_all_tenants(&self, after: Option<&(TenantId, LeagueId)>, limit: u32) -> Result<Vec<(TenantId, LeagueId)>, StoreError> {
+        self.read_leagues(|all| page(all.keys().filter(|key| after.is_none_or(|after| *key > after)).copied(), limit, |_| 0))
+    }
+
     async fn traces(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<LeagueId>, StoreError> {
         Ok(self.leagues(tenant, after, limit).await?.into_iter().map(|(league, _)| league).collect())
     }

@@ -1,10 +1,11 @@
 //! Watches the telemetry of results that are published: if their facts change, a provisional revision is published and an operator is told
 //! (`result.revision`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use boxbox_race::league::{DocKind, Scope, SessionSlug};
+use boxbox_schemas::league::LeagueId;
 use boxbox_schemas::{SessionId, TenantId};
 
 use super::facts::of_telemetry;
@@ -17,28 +18,44 @@ const EVERY: Duration = Duration::from_secs(30);
 /// Who it is in the ledger.
 const ACTOR: &str = "server";
 
-/// Looks for as long as it runs, at the leagues that somebody asked for since this process started.
+/// Leagues that it looks at each time beside those that were asked for last.
+const FURTHER: u32 = 8;
+/// Most sessions of which is known when they were written.
+const WRITTEN_MAX: usize = 10_000;
+
+/// Looks for as long as it runs: each time at the leagues that were asked for last, and at some of all others in turn.
 pub(crate) async fn watch(app: &App) {
-    let mut seen = Seen::new();
+    let mut seen = Seen::default();
     loop {
         tokio::time::sleep(EVERY).await;
         look(app, &mut seen).await;
     }
 }
 
-/// When each session of the telemetry was last written, as far as its league knows.
-pub(crate) type Seen = HashMap<(TenantId, SessionId), i64>;
+/// What was looked at.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// When each session of the telemetry was last written, as far as its league knows.
+    written: HashMap<(TenantId, SessionId), i64>,
+    /// The last of all leagues that was looked at in turn.
+    last: Option<(TenantId, LeagueId)>,
+}
 
 /// Looks once.
 pub(crate) async fn look(app: &App, seen: &mut Seen) {
     let Ok(leagues) = app.leagues() else { return };
-    let known = leagues.known();
-    seen.retain(|(tenant, _), _| known.iter().any(|(of, _)| of == tenant));
-    for (tenant, id) in known {
+    // What goes wrong was logged, and is tried again.
+    let further = leagues.of_all_tenants(seen.last.as_ref(), FURTHER).await.unwrap_or_default();
+    seen.last = further.last().copied();
+    if seen.written.len() > WRITTEN_MAX {
+        // Those that are open are looked at once more, which changes nothing.
+        seen.written.clear();
+    }
+    let all: BTreeSet<(TenantId, LeagueId)> = leagues.known().into_iter().chain(further).collect();
+    for (tenant, id) in all {
         let Ok(loaded) = leagues.league(&tenant, &id).await else { continue };
         let sessions: Vec<SessionSlug> = loaded.docs_of(DocKind::Session).filter_map(|(id, _)| id.parse().ok()).collect();
         for session in sessions.into_iter().filter(|session| loaded.league.published(Scope::Session(*session)).is_some()) {
-            // What goes wrong was logged, and is tried again.
             let _ = one(app, &tenant, &loaded, session, seen).await;
         }
     }
@@ -52,7 +69,7 @@ async fn one(app: &App, tenant: &TenantId, loaded: &Loaded, session: SessionSlug
             written.push(((*tenant, *id), info.updated_at_us));
         }
     }
-    if written.iter().all(|(id, at_us)| seen.get(id) == Some(at_us)) {
+    if written.iter().all(|(id, at_us)| seen.written.get(id) == Some(at_us)) {
         return Ok(());
     }
     if let Some(facts) = of_telemetry(app, tenant, loaded, session).await?
@@ -62,6 +79,6 @@ async fn one(app: &App, tenant: &TenantId, loaded: &Loaded, session: SessionSlug
         let make = |_: &Loaded, _| Ok(Draft { facts: vec![(session, facts.clone())], ..Draft::default() });
         app.leagues()?.act(&acting, &loaded.id, None, make).await?;
     }
-    seen.extend(written);
+    seen.written.extend(written);
     Ok(())
 }

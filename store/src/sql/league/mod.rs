@@ -48,6 +48,17 @@ impl<S: SqlStore> Leagues for S {
         ask.await
     }
 
+    async fn of_all_tenants(&self, after: Option<&(TenantId, LeagueId)>, limit: u32) -> Result<Vec<(TenantId, LeagueId)>, StoreError> {
+        let after = after.copied();
+        let ask = self.read(move |c| {
+            Box::pin(async move {
+                let (tenant, league) = after.as_ref().map_or(("", ""), |(tenant, league)| (tenant.as_str(), league.as_str()));
+                read::of_all_tenants(c, tenant, league, limit).await
+            })
+        });
+        ask.await
+    }
+
     async fn traces(&self, tenant: &TenantId, after: Option<&LeagueId>, limit: u32) -> Result<Vec<LeagueId>, StoreError> {
         let (tenant, after) = (*tenant, after.copied());
         let ask = self.read(move |c| Box::pin(async move { read::traces(c, &tenant, after.as_ref().map_or("", LeagueId::as_str), limit).await }));

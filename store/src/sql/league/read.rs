@@ -42,6 +42,7 @@ pub(super) const NEWEST_NUMBER: &str =
     "SELECT kind, id, number FROM league_revisions WHERE tenant = $1 AND league = $2 AND kind = $3 AND id = $4 ORDER BY number DESC LIMIT 1";
 pub(super) const HEAD: &str = "SELECT seq, hash FROM league_heads WHERE tenant = $1 AND league = $2";
 const LEAGUES: &str = "SELECT league, seq, hash FROM league_heads WHERE tenant = $1 AND league > $2 ORDER BY league LIMIT $3";
+const OF_ALL_TENANTS: &str = "SELECT tenant, league FROM league_heads WHERE (tenant, league) > ($1, $2) ORDER BY tenant, league LIMIT $3";
 const TRACES: &str = concat!(
     "SELECT league FROM (SELECT league FROM league_ledger WHERE tenant = $1 AND league > $2",
     " UNION SELECT league FROM league_docs WHERE tenant = $1 AND league > $2",
@@ -80,7 +81,7 @@ fn texts_query(count: usize) -> String {
 
 /// Every statement that reads leagues, with values for its parameters: tests look at their plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 14] = {
+pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 15] = {
     const TENANT: Value<'static> = Value::Text(Some("a"));
     const LEAGUE: Value<'static> = Value::Text(Some("l-1"));
     const SOME: Value<'static> = Value::Text(Some("x"));
@@ -90,6 +91,7 @@ pub(crate) const STATEMENTS: [(&str, &[Value<'static>]); 14] = {
     [
         (HEAD, &[TENANT, LEAGUE]),
         (LEAGUES, &[TENANT, LEAGUE, N]),
+        (OF_ALL_TENANTS, &[TENANT, LEAGUE, N]),
         (TRACES, &[TENANT, LEAGUE, N]),
         (ANSWERED, &[TENANT, LEAGUE, SOME, SOME]),
         (ACTS, &[TENANT, LEAGUE, N, N, N]),
@@ -196,6 +198,11 @@ impl Of {
 /// The leagues of a tenant behind `after`.
 pub(super) async fn leagues(c: &mut dyn Sql, tenant: &TenantId, after: &str, limit: u32) -> Result<Vec<(LeagueId, Head)>, StoreError> {
     all(c, LEAGUES, &values![tenant, after, rows_of_page(limit)], rows::league).await
+}
+
+/// The leagues of all tenants behind a league of a tenant.
+pub(super) async fn of_all_tenants(c: &mut dyn Sql, tenant: &str, league: &str, limit: u32) -> Result<Vec<(TenantId, LeagueId)>, StoreError> {
+    all(c, OF_ALL_TENANTS, &values![tenant, league, rows_of_page(limit)], rows::tenant_and_league).await
 }
 
 /// The leagues of a tenant behind `after` of which any row is stored.

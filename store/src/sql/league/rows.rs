@@ -1,5 +1,6 @@
 //! Rows of leagues as tables have them.
 
+use boxbox_schemas::TenantId;
 use boxbox_schemas::league::{ActRow, Digest, Doc, Head, LeagueId, Revision, RevisionInfo, RevisionOf, StoredFacts, Text};
 
 use crate::StoreError;
@@ -21,6 +22,11 @@ pub(super) fn head(row: &dyn Found) -> Result<Head, StoreError> {
 
 pub(super) fn league(row: &dyn Found) -> Result<(LeagueId, Head), StoreError> {
     Ok((league_id(row)?, head(row)?))
+}
+
+pub(super) fn tenant_and_league(row: &dyn Found) -> Result<(TenantId, LeagueId), StoreError> {
+    let tenant = TenantId::new(row.text("tenant")?).map_err(|e| StoreError::Unreadable(format!("tenant: {e}")))?;
+    Ok((tenant, league_id(row)?))
 }
 
 pub(super) fn league_id(row: &dyn Found) -> Result<LeagueId, StoreError> {

@@ -64,6 +64,15 @@ pub(crate) async fn lists_go_on_where_they_ended<F: ResultsFixture>(f: &F) {
     let all = Dump::of_1(&store).await;
     let ids: Vec<_> = store.leagues(&me, None, 9).await.unwrap().into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids, [league(1), league(2), league(3), league(4)]);
+    let mine: Vec<_> = ids.iter().map(|id| (me, *id)).collect();
+    let others = tenant("b");
+    done(&store, &Write { tenant: others, ..write(0, 1) }).await;
+    let everywhere: Vec<_> = mine.iter().copied().chain([(others, home)]).collect();
+    assert_eq!(store.of_all_tenants(None, 9).await.unwrap(), everywhere);
+    for n in 0..everywhere.len() {
+        let expected: Vec<_> = everywhere.iter().skip(n + 1).take(2).copied().collect();
+        assert_eq!(store.of_all_tenants(Some(&everywhere[n]), 2).await.unwrap(), expected);
+    }
     for limit in 1..4 {
         for n in 0..4 {
             let expected = &ids[n + 1..ids.len().min(n + 1 + limit)];
