@@ -8,11 +8,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use boxbox_log::{Completion, Offset, Outcome};
-use boxbox_schemas::RunId;
-use boxbox_schemas::Source;
+use boxbox_schemas::event::Reject;
+use boxbox_schemas::record::Kind;
+use boxbox_schemas::{RunId, Source};
 use parking_lot::Mutex;
 
 use crate::budgets::Budgets;
+use crate::core::Stamped;
 
 /// The rule W6 for one stream on one connection. Pure.
 #[derive(Debug, Default)]
@@ -61,12 +63,24 @@ impl InOrder {
     }
 }
 
+/// What a record is, for the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct What {
+    /// Its kind, as the client sent it.
+    pub(crate) kind: Kind,
+    /// Frames in it, as the client counted them.
+    pub(crate) frames: u16,
+    /// Why its content was refused, if it was.
+    pub(crate) void: Option<Reject>,
+}
+
 /// A record that was given to the log and is not completed.
 #[derive(Debug)]
 struct InFlight {
+    first: u64,
     mark: u64,
     bytes: u32,
-    frames: u16,
+    what: What,
     received: Instant,
 }
 
@@ -97,8 +111,10 @@ struct State {
 /// What a completion means for the counters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Completed {
+    pub(crate) first: u64,
+    pub(crate) mark: u64,
     pub(crate) bytes: u32,
-    pub(crate) frames: u16,
+    pub(crate) what: What,
     pub(crate) took: Duration,
     pub(crate) verdict: Result<(), Broken>,
     /// The stream has ended and this was its last record.
@@ -113,8 +129,9 @@ impl Flow {
     }
 
     /// Adds a record, before it goes to the log.
-    pub(crate) fn begin(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
-        self.state.lock().in_flight.push_back(InFlight { mark, bytes, frames, received });
+    pub(crate) fn begin(&self, record: &Stamped) {
+        let &Stamped { first, next: mark, what, received, .. } = record;
+        self.state.lock().in_flight.push_back(InFlight { first, mark, bytes: record.record.len() as u32, what, received });
     }
 
     /// Removes the record that was added last: the log did not accept it.
@@ -133,7 +150,8 @@ impl Flow {
             Err(*state.order.broken.get_or_insert(Broken::Disordered))
         };
         let over = !state.open && state.in_flight.is_empty();
-        Some(Completed { bytes: record.bytes, frames: record.frames, took: now.saturating_duration_since(record.received), verdict, over })
+        let InFlight { first, mark, bytes, what, received } = record;
+        Some(Completed { first, mark, bytes, what, took: now.saturating_duration_since(received), verdict, over })
     }
 
     /// The ack to send to the client, if there is a new one.
@@ -170,21 +188,21 @@ impl Flow {
         self.state.lock().waiting_since = since;
     }
 
-    /// Whether the log has kept this stream waiting for `after`, and whether a notice of it is due. A notice is due twice in
+    /// Since when its oldest record waits for the log or a budget, whether it has waited for `after`, and whether a notice of it is due. A notice is due twice in
     /// `after`, so that a client that expects one in that time gets it even when sweeps are late.
-    pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (bool, bool) {
+    pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (Option<Instant>, bool, bool) {
         let mut state = self.state.lock();
         let since = state.in_flight.front().map(|f| f.received).or(state.waiting_since);
         let stalled = since.is_some_and(|since| now.saturating_duration_since(since) >= after);
         if !stalled {
             state.noticed = None;
-            return (false, false);
+            return (since, false, false);
         }
         let due = state.noticed.is_none_or(|at| now.saturating_duration_since(at) >= after / 2);
         if due {
             state.noticed = Some(now);
         }
-        (true, due)
+        (since, true, due)
     }
 }
 

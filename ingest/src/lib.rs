@@ -30,7 +30,9 @@ mod link;
 mod metrics;
 mod pace;
 mod quic;
+mod reports;
 mod sweep;
+mod traffic;
 mod validator;
 
 pub use config::{Config, Identity, Limits, Rate};

@@ -15,9 +15,10 @@ use quinn::{ReadError, RecvStream};
 use super::chunk::poll_chunk;
 use crate::core::{Core, Stamped, unix_us};
 use crate::decoder::Decoder;
-use crate::flow::Flow;
+use crate::flow::{Flow, What};
 use crate::life::{ANSWER_WITHIN, ASK_EVERY, Answer, Life};
 use crate::link::{CloseRequest, Link};
+use crate::metrics::Frames;
 use crate::pace::Pace;
 use crate::validator::{Abilities, Validator, close_code};
 
@@ -112,7 +113,7 @@ impl DataStream {
                 }
                 let expected = open.validator.expected();
                 let cut = self.decoder.transmission().map_err(|(base, e)| {
-                    core.metrics().records_refused.with(e.name()).increment(1);
+                    core.metrics().streams_broken.with("length").increment(1);
                     at_fault(open.flow.number, expected.unwrap_or(base), close_code(&e), e.to_string())
                 })?;
                 if let Some((base, record)) = cut {
@@ -134,7 +135,7 @@ impl DataStream {
                 Poll::Ready(Ok(Some(chunk))) => self.decoder.push(chunk.bytes),
                 Poll::Ready(Ok(None)) if self.decoder.is_empty() => return Ok(Poll::Ready(())),
                 Poll::Ready(Ok(None)) => {
-                    core.metrics().records_refused.with("truncated").increment(1);
+                    core.metrics().streams_broken.with("truncated").increment(1);
                     let (number, expected) = self.open.as_ref().map_or((0, 0), |b| (b.flow.number, b.validator.expected().unwrap_or_default()));
                     return Err(at_fault(
                         number,
@@ -240,9 +241,10 @@ impl OpenStream {
             metrics.records_refused.with(refusal.reason).increment(1);
             at_fault(self.flow.number, refusal.expected, refusal.code, refusal.detail)
         })?;
-        metrics.frames_received.increment(u64::from(passed.frames));
+        let mut frames = Frames::default();
+        frames.add(passed.kind, passed.frames);
+        frames.count(&metrics.frames_received);
         if let Some(reason) = passed.void {
-            metrics.records_void.with(reason.name()).increment(1);
             let stream = self.flow.number;
             self.link.notify(Notice::Void { stream, first: passed.first, next: passed.next, reason: reason.name().into() });
         }
@@ -256,7 +258,8 @@ impl OpenStream {
             received_at_us: unix_us(),
             base,
         };
-        let stamped = Stamped { record: stamp.seal(&passed.record), frames: passed.frames, next: passed.next, received: now };
+        let what = What { kind: passed.kind, frames: passed.frames, void: passed.void };
+        let stamped = Stamped { record: stamp.seal(&passed.record), what, first: passed.first, next: passed.next, received: now };
         self.keep_pace(stamped.record.len(), now);
         match self.flow.budgets.try_acquire(stamped.record.len() as u32) {
             Ok(()) => self.append(stamped),
@@ -336,6 +339,7 @@ impl OpenStream {
             budgets.acquire(bytes).await;
         });
         self.flow.wait(Some(stamped.received));
+        self.core.metrics().records_waiting.increment(1);
         self.waiting = Some(Waiting { record: stamped, budget });
     }
 
@@ -347,6 +351,7 @@ impl OpenStream {
             }
             let Some(Waiting { record, .. }) = self.waiting.take() else { break };
             self.flow.wait(None);
+            self.core.metrics().records_waiting.decrement(1);
             self.append(record)?;
         }
         Ok(Poll::Ready(()))
@@ -356,6 +361,7 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         if self.waiting.take().is_some() {
+            self.core.metrics().records_waiting.decrement(1);
             self.core.metrics().records_abandoned.increment(1);
         }
         self.core.ack_path.flows.end(&self.flow);
