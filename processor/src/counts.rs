@@ -2,16 +2,28 @@
 
 use boxbox_race::session::Applied;
 use boxbox_schemas::event::{Closing, Judging};
+use boxbox_schemas::record::Kind;
 
 use crate::admit::{Arrival, Meaning, Verdict};
+
+/// Whose frames: of the client's own car, slow data of that car, of cars that the client sees.
+pub(crate) const OF: [&str; 3] = ["own", "slow", "others"];
 
 /// Counts since they were last taken.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Log records processed.
     pub records: u64,
+    /// Sequence numbers of the records.
+    pub numbers: u64,
     /// Frames of clients' own cars admitted.
     pub car_frames: u64,
+    /// Slow frames of these cars admitted.
+    pub slow_frames: u64,
+    /// Frames of cars that clients see admitted.
+    pub other_frames: u64,
+    /// Descriptions, events and ends admitted.
+    pub descriptions: u64,
     /// Sequence numbers that had come before.
     pub duplicates: u64,
     /// Sequence numbers dropped because earlier ones had not come yet.
@@ -22,8 +34,12 @@ pub struct Counts {
     pub voids: Vec<(&'static str, u64)>,
     /// Sequence numbers dropped by clients.
     pub gaps: u64,
-    /// Sequence numbers admitted after their session was closed, or dropped because it was retired.
+    /// Sequence numbers admitted after their session was closed.
     pub late: u64,
+    /// Sequence numbers dropped because their session was retired.
+    pub retired: u64,
+    /// Sequence numbers dropped because their driver may begin no more sessions or runs.
+    pub unopened: u64,
     /// Sequence numbers of parked sessions, which were skipped.
     pub parked: u64,
     /// Claims to a car that another driver's stream claims too.
@@ -44,6 +60,8 @@ pub struct Counts {
     pub work: u64,
     /// Laps chosen, including revised ones.
     pub laps: u64,
+    /// When the records that completed or changed laps were received, Unix µs, and how many laps each.
+    pub crossings: Vec<(i64, u64)>,
     /// Laps withdrawn.
     pub withdrawn: u64,
     /// Rows of other kinds added, changed or superseded.
@@ -56,7 +74,14 @@ impl Counts {
         std::mem::take(self)
     }
 
-    pub(crate) fn admission(&mut self, arrival: &Arrival, verdict: &Verdict) {
+    /// A record of a stream whose numbers are counted somewhere.
+    pub(crate) fn arrived(&mut self, arrival: &Arrival) -> u64 {
+        let numbers = arrival.next - arrival.first;
+        self.numbers = self.numbers.saturating_add(numbers);
+        numbers
+    }
+
+    pub(crate) fn admission(&mut self, kind: Kind, arrival: &Arrival, verdict: &Verdict) {
         let new = verdict.new.end - verdict.new.start;
         self.duplicates = self.duplicates.saturating_add(verdict.duplicates);
         self.early = self.early.saturating_add(verdict.early);
@@ -65,12 +90,20 @@ impl Counts {
             Meaning::Car => self.car_frames += new,
             Meaning::Gap => self.gaps = self.gaps.saturating_add(new),
             Meaning::Void(reason) if new > 0 => add(&mut self.voids, reason.name(), new),
-            _ => {}
+            Meaning::Void(_) => {}
+            Meaning::Other if kind == Kind::SLOW => self.slow_frames += new,
+            Meaning::Other if kind == Kind::FIELD => self.other_frames += new,
+            // What is unreadable has the numbers that its prelude says.
+            Meaning::Other | Meaning::End | Meaning::Unreadable => self.descriptions += new,
         }
     }
 
-    pub(crate) fn applied(&mut self, applied: Applied) {
+    /// What the record that was received at `received_at_us` changed.
+    pub(crate) fn applied(&mut self, applied: Applied, received_at_us: i64) {
         self.laps += applied.laps;
+        if applied.laps > 0 {
+            self.crossings.push((received_at_us, applied.laps));
+        }
         self.withdrawn += applied.withdrawn;
         self.rows += applied.rows;
     }

@@ -137,6 +137,8 @@ impl Partition {
                 }
                 Err((bound, last)) => {
                     self.refuse_session(stamp.driver, bound, last);
+                    let numbers = self.counts.arrived(&Arrival::of(&record));
+                    self.counts.unopened = self.counts.unopened.saturating_add(numbers);
                     return Ok(());
                 }
             },

@@ -171,18 +171,20 @@ impl Session {
         let id = (record.stamp.driver, record.record.prelude().run);
         let arrival = Arrival::of(record);
         self.records += 1;
+        let numbers = counts.arrived(&arrival);
         if self.residence.parked {
-            counts.parked = counts.parked.saturating_add(arrival.next - arrival.first);
+            counts.parked = counts.parked.saturating_add(numbers);
             return Ok(());
         }
         if self.info.retired {
-            counts.late = counts.late.saturating_add(arrival.next - arrival.first);
+            counts.retired = counts.retired.saturating_add(numbers);
             return Ok(());
         }
         if !self.streams.contains_key(&id)
             && let Err(bound) = self.may_begin(id.0, charged)
         {
             self.refuse(id.0, bound, 1, counts);
+            counts.unopened = counts.unopened.saturating_add(numbers);
             return Ok(());
         }
         let stream = self.streams.entry(id).or_insert_with(|| Stream::new(record.stream()));
@@ -200,7 +202,7 @@ impl Session {
             stream.ledger_mut().late += late;
             counts.late = counts.late.saturating_add(late);
         }
-        counts.admission(&arrival, &verdict);
+        counts.admission(record.record.prelude().kind, &arrival, &verdict);
         self.changed.insert(id);
         self.info.updated_at_us = self.info.updated_at_us.max(record.stamp.received_at_us);
         let nothing_new = verdict.new.is_empty();
@@ -229,7 +231,7 @@ impl Session {
                 charged.keep(staged.kept());
                 staged.refused().iter().for_each(|(bound, n)| self.refuse(id.0, bound, *n, counts));
                 let applied = self.book.apply(staged);
-                counts.applied(applied);
+                counts.applied(applied, record.stamp.received_at_us);
                 work += applied.work + self.cover(id, counts);
                 work += self.update_owners(id, car, counts) + self.decide(id, counts);
                 counts.work = counts.work.saturating_add(work);
