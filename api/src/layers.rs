@@ -15,6 +15,7 @@ use futures::FutureExt;
 
 use crate::app::App;
 use crate::bodies;
+use crate::followed;
 use crate::heavy;
 use crate::metrics::METHODS;
 use crate::paths;
@@ -38,6 +39,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         _ => "5xx",
     };
     app.metrics.responses.with(class).increment(1);
+    followed::answered(&mut response, route, began);
     app.metrics.request_seconds.with([route, method, class]).record(began.elapsed().as_secs_f64());
     // Results change with every lap, and a shared cache cannot tell which client may see them.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

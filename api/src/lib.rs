@@ -33,6 +33,7 @@ mod cross_site;
 mod cursor;
 mod door;
 mod extract;
+mod followed;
 mod heavy;
 mod held;
 mod layers;

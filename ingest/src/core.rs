@@ -24,6 +24,7 @@ use crate::life::Lives;
 use crate::link::{CloseRequest, Link};
 use crate::metrics::{EdgeMetrics, Frames};
 use crate::pace::{Pace, Paces};
+use crate::spans;
 
 /// Connections whose acks are written before other tasks get a turn.
 const LINKS_A_TURN: usize = 256;
@@ -242,6 +243,9 @@ impl Completions for AckPath {
         self.flows.each(batch, |completion, Linked { flow, link }| {
             let Some(completed) = flow.complete(completion, now) else { return };
             flow.budgets.release(completed.bytes as usize);
+            if let Some(stream) = &flow.traced {
+                spans::completed(stream, &completed);
+            }
             bytes += u64::from(completed.bytes);
             match completed.verdict {
                 Ok(()) => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use boxbox_log::{Completion, Offset, Outcome};
 use boxbox_schemas::event::Reject;
 use boxbox_schemas::record::Kind;
-use boxbox_schemas::{RunId, Source};
+use boxbox_schemas::{RunId, Source, StreamKey};
 use parking_lot::Mutex;
 
 use crate::budgets::Budgets;
@@ -82,6 +82,8 @@ struct InFlight {
     bytes: u32,
     what: What,
     received: Instant,
+    /// When it was given to the log; only of streams that are followed.
+    appended: Option<Instant>,
 }
 
 /// One data stream, as its connection's task, the log's thread and the sweep see it.
@@ -95,6 +97,8 @@ pub(crate) struct Flow {
     /// The session of the stream.
     pub(crate) source: Source,
     pub(crate) budgets: Budgets,
+    /// The stream, if its records are followed (see [`boxbox_schemas::trace`]).
+    pub(crate) traced: Option<Box<StreamKey>>,
     state: Mutex<State>,
 }
 
@@ -115,23 +119,27 @@ pub(crate) struct Completed {
     pub(crate) mark: u64,
     pub(crate) bytes: u32,
     pub(crate) what: What,
+    /// Since its receipt.
     pub(crate) took: Duration,
+    /// Since it was given to the log; zero unless its stream is followed.
+    pub(crate) in_log: Duration,
     pub(crate) verdict: Result<(), Broken>,
     /// The stream has ended and this was its last record.
     pub(crate) over: bool,
 }
 
 impl Flow {
-    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, budgets: Budgets) -> Self {
+    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, budgets: Budgets, traced: Option<StreamKey>) -> Self {
         let state =
             State { in_flight: VecDeque::new(), order: InOrder::default(), acked_to_client: 0, open: true, waiting_since: None, noticed: None };
-        Self { number, owner, run, source, budgets, state: Mutex::new(state) }
+        Self { number, owner, run, source, budgets, traced: traced.map(Box::new), state: Mutex::new(state) }
     }
 
     /// Adds a record, before it goes to the log.
     pub(crate) fn begin(&self, record: &Stamped) {
         let &Stamped { first, next: mark, what, received, .. } = record;
-        self.state.lock().in_flight.push_back(InFlight { first, mark, bytes: record.record.len() as u32, what, received });
+        let appended = self.traced.as_ref().map(|_| Instant::now());
+        self.state.lock().in_flight.push_back(InFlight { first, mark, bytes: record.record.len() as u32, what, received, appended });
     }
 
     /// Removes the record that was added last: the log did not accept it.
@@ -150,8 +158,9 @@ impl Flow {
             Err(*state.order.broken.get_or_insert(Broken::Disordered))
         };
         let over = !state.open && state.in_flight.is_empty();
-        let InFlight { first, mark, bytes, what, received } = record;
-        Some(Completed { first, mark, bytes, what, took: now.saturating_duration_since(received), verdict, over })
+        let InFlight { first, mark, bytes, what, received, appended } = record;
+        let [took, in_log] = [Some(received), appended].map(|at| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)));
+        Some(Completed { first, mark, bytes, what, took, in_log, verdict, over })
     }
 
     /// The ack to send to the client, if there is a new one.

@@ -31,6 +31,7 @@ mod metrics;
 mod pace;
 mod quic;
 mod reports;
+mod spans;
 mod sweep;
 mod traffic;
 mod validator;

@@ -1,6 +1,7 @@
 //! The counts of the pure part of the processor. The results pump adds them to the metrics.
 
 use boxbox_race::session::Applied;
+use boxbox_schemas::StreamKey;
 use boxbox_schemas::event::{Closing, Judging};
 use boxbox_schemas::record::Kind;
 
@@ -62,11 +63,27 @@ pub struct Counts {
     pub laps: u64,
     /// When the records that completed or changed laps were received, Unix µs, and how many laps each.
     pub crossings: Vec<(i64, u64)>,
+    /// Records with new frames of streams that are followed; empty unless something follows them.
+    pub traced: Vec<Traced>,
     /// Laps withdrawn.
     pub withdrawn: u64,
     /// Rows of other kinds added, changed or superseded.
     pub rows: u64,
 }
+
+/// A record of a stream that is followed: see [`boxbox_schemas::trace`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traced {
+    /// The stream.
+    pub stream: StreamKey,
+    /// The record's first sequence number.
+    pub first: u64,
+    /// The first sequence number after it.
+    pub next: u64,
+}
+
+/// Records that are followed in one step at most.
+const TRACED_MAX: usize = 1_024;
 
 impl Counts {
     /// Return the counts and reset them.
@@ -81,11 +98,19 @@ impl Counts {
         numbers
     }
 
-    pub(crate) fn admission(&mut self, kind: Kind, arrival: &Arrival, verdict: &Verdict) {
+    /// `followed`: the stream, if it is followed.
+    pub(crate) fn admission(&mut self, kind: Kind, arrival: &Arrival, verdict: &Verdict, followed: Option<StreamKey>) {
         let new = verdict.new.end - verdict.new.start;
         self.duplicates = self.duplicates.saturating_add(verdict.duplicates);
         self.early = self.early.saturating_add(verdict.early);
         self.holes = self.holes.saturating_add(verdict.hole.as_ref().map_or(0, |h| h.end - h.start));
+        if new > 0
+            && arrival.meaning == Meaning::Car
+            && self.traced.len() < TRACED_MAX
+            && let Some(stream) = followed
+        {
+            self.traced.push(Traced { stream, first: arrival.first, next: arrival.next });
+        }
         match arrival.meaning {
             Meaning::Car => self.car_frames += new,
             Meaning::Gap => self.gaps = self.gaps.saturating_add(new),

@@ -199,6 +199,7 @@ mod tests {
                 retired: 25,
                 unopened: 26,
                 crossings: vec![],
+                traced: vec![],
                 duplicates: 3,
                 early: 4,
                 holes: 5,

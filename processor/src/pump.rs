@@ -7,6 +7,7 @@ pub(crate) mod relay;
 mod residents;
 pub(crate) mod results;
 mod sessions;
+mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;

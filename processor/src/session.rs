@@ -30,7 +30,7 @@ use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
 use boxbox_schemas::results::{AnyRow, Lap, SessionInfo, Silenced};
 use boxbox_schemas::stamp::LogRecord;
-use boxbox_schemas::{EntryId, RunId};
+use boxbox_schemas::{EntryId, RunId, trace};
 use boxbox_store::{SessionState, Step, StreamState};
 
 use boxbox_race::RULES_VERSION;
@@ -202,7 +202,8 @@ impl Session {
             stream.ledger_mut().late += late;
             counts.late = counts.late.saturating_add(late);
         }
-        counts.admission(record.record.prelude().kind, &arrival, &verdict);
+        let followed = trace::tracer().map(|_| record.stream()).filter(|stream| trace::of(stream).is_some());
+        counts.admission(record.record.prelude().kind, &arrival, &verdict, followed);
         self.changed.insert(id);
         self.info.updated_at_us = self.info.updated_at_us.max(record.stamp.received_at_us);
         let nothing_new = verdict.new.is_empty();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use boxbox_log::AppendError;
 use boxbox_schemas::stamp::Stamp;
 use boxbox_schemas::wire::{CloseCode, Notice, STREAM_HEAD_BYTES, StreamHead};
-use boxbox_schemas::{DriverId, RunId, SessionId, Source, TenantId};
+use boxbox_schemas::{DriverId, RunId, SessionId, Source, StreamKey, TenantId, trace};
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
 
@@ -181,7 +181,9 @@ impl OpenStream {
         }
         let session = head.session(&tenant);
         let (partition, budgets) = core.budgets(&tenant, &session);
-        let flow = core.ack_path.flows.open(head.stream, head.run, head.source, link.clone(), budgets);
+        let key = StreamKey { tenant, session, driver, run: head.run };
+        let traced = trace::of(&key).map(|_| key);
+        let flow = core.ack_path.flows.open(&head, link.clone(), budgets, traced);
         // From here on, dropping the stream undoes what was done.
         let mut open = Self {
             core: core.clone(),

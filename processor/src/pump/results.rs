@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::fold::Fold;
 use super::relay::Feeder;
 use super::residents::Residents;
+use super::spans::Waiting;
 use super::{Backoff, LogPosition, PumpContext};
 use crate::closer::{Closer, RETIRED_AT_ONCE};
 use crate::error::ProcessorError;
@@ -68,6 +69,8 @@ struct Pending {
     records: u64,
     /// When the records that completed or changed laps were received, Unix µs, and how many laps each.
     crossings: Vec<(i64, u64)>,
+    /// Records of streams that are followed.
+    traced: Waiting,
 }
 
 impl Pending {
@@ -154,6 +157,7 @@ impl ResultsPump {
         position.next = last.offset + 1;
         let mut counts = self.fold.state().take_counts();
         self.pending.crossings.append(&mut counts.crossings);
+        self.pending.traced.add(std::mem::take(&mut counts.traced));
         self.ctx.shared.metrics.count(counts);
         self.ctx.at(position.next, position.reader.end());
         self.ctx.waits_since(self.pending.oldest_us);
@@ -203,8 +207,8 @@ impl ResultsPump {
     /// rows are replaced by key. No records are read meanwhile; they wait in the log.
     pub(super) async fn commit(&mut self, next: Option<&Entry>) -> Result<bool, ProcessorError> {
         let Some(step) = self.fold.step().await? else { return Ok(true) };
-        let crossings = std::mem::take(&mut self.pending).crossings;
-        let began = Instant::now();
+        let Pending { crossings, traced, .. } = std::mem::take(&mut self.pending);
+        let (began, began_us) = (Instant::now(), now_us());
         let (results, lease) = (&self.results, &self.lease);
         let step: &Step = &step;
         crash_point("step-before");
@@ -217,6 +221,7 @@ impl ResultsPump {
         self.ctx.shared.metrics.commits.increment(1);
         self.ctx.shared.metrics.commit_seconds.record(began.elapsed().as_secs_f64());
         self.fresh(&crossings);
+        traced.committed(began_us, self.ctx.partition, step.laps.len());
         self.ctx.committed(step.checkpoint.offset + 1);
         self.ctx.waits_since(next.and_then(received_at_us));
         let feed = &self.ctx.shared.feed;
