@@ -206,14 +206,8 @@ mod tests {
         assert!(full.into_iter().all(|full| REFUSED.contains(&crate::admission::reason(full)) && Full::NAMES.contains(&full.name())));
         assert!(crate::budgets::NAMES.iter().all(|name| BUDGETS.contains(name)));
         assert!((0..100).all(|code| Reject::NAMES.contains(&Reject(code).name())));
-        let grants = [
-            GrantError::Malformed,
-            GrantError::UnknownKey,
-            GrantError::Signature,
-            GrantError::Expired,
-            GrantError::Revoked,
-            GrantError::Unavailable,
-        ];
+        let grants =
+            [GrantError::Malformed, GrantError::UnknownKey, GrantError::Signature, GrantError::Expired, GrantError::Revoked, GrantError::Unavailable];
         assert!(grants.into_iter().all(|error| GrantError::NAMES.contains(&error.name())));
     }
 

@@ -123,12 +123,15 @@ impl Counts {
         }
     }
 
-    /// What the record that was received at `received_at_us` changed.
-    pub(crate) fn applied(&mut self, applied: Applied, received_at_us: i64) {
-        self.laps += applied.laps;
-        if applied.laps > 0 {
-            self.crossings.push((received_at_us, applied.laps));
+    /// The record that was received at `received_at_us` completed or changed so many laps.
+    pub(crate) fn crossed(&mut self, laps: u64, received_at_us: i64) {
+        if laps > 0 {
+            self.crossings.push((received_at_us, laps));
         }
+    }
+
+    pub(crate) fn applied(&mut self, applied: Applied) {
+        self.laps += applied.laps;
         self.withdrawn += applied.withdrawn;
         self.rows += applied.rows;
     }

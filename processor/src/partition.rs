@@ -132,6 +132,7 @@ impl Partition {
                         elsewhere.opens(&stamp.session);
                     }
                     let session = new.insert(Session::open(&record));
+                    tracing::info!(session = %stamp.session, tenant = %stamp.tenant, driver = %stamp.driver, "a session is opened");
                     self.bytes += session.residence.bytes;
                     session
                 }

@@ -232,7 +232,8 @@ impl Session {
                 charged.keep(staged.kept());
                 staged.refused().iter().for_each(|(bound, n)| self.refuse(id.0, bound, *n, counts));
                 let applied = self.book.apply(staged);
-                counts.applied(applied, record.stamp.received_at_us);
+                counts.crossed(applied.laps, record.stamp.received_at_us);
+                counts.applied(applied);
                 work += applied.work + self.cover(id, counts);
                 work += self.update_owners(id, car, counts) + self.decide(id, counts);
                 counts.work = counts.work.saturating_add(work);
@@ -283,6 +284,7 @@ impl Session {
         }
         self.description_changed = true;
         counts.closing(closing);
+        tracing::info!(session = %self.info.id, tenant = %self.info.tenant, how = closing.name(), "a session is closed, opened again or retired");
         outcome
     }
 

@@ -26,5 +26,5 @@ mod writer;
 pub use self::closing::wait_until_closed;
 pub use self::config::{Compression, KafkaConfig};
 pub use self::log::KafkaLog;
-pub use self::statistics::KafkaMetrics;
 pub use self::security::{Mechanism, Sasl, Security, Tls};
+pub use self::statistics::KafkaMetrics;

@@ -44,7 +44,19 @@ pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Leas
     let LogPosition { reader, next, end } = position;
     let source = RecordSource { own: Some(reader), follower, next, end };
     let now = Instant::now();
-    let pump = ArchivePump { ctx, archive, lease, pace, builder, source, oldest: None, newest: None, waiting_since_us: None, retain_at: now, export_at: now };
+    let pump = ArchivePump {
+        ctx,
+        archive,
+        lease,
+        pace,
+        builder,
+        source,
+        oldest: None,
+        newest: None,
+        waiting_since_us: None,
+        retain_at: now,
+        export_at: now,
+    };
     Box::pin(pump.pump()).await
 }
 

@@ -23,8 +23,8 @@ use tokio::time::timeout;
 
 use super::error::from_sqlx;
 use super::server::{Server, close, close_soon};
-use crate::{Readers, StoreError};
 use crate::sql::SqlFuture;
+use crate::{Readers, StoreError};
 
 /// How long a transaction may take, measured here, without the time to connect.
 const DEADLINE: Duration = Duration::from_secs(12);
