@@ -27,8 +27,6 @@ mod session;
 mod show;
 mod signals;
 mod simulate;
-#[cfg(test)]
-mod sink;
 mod spool;
 mod traces;
 mod watch;

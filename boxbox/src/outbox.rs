@@ -191,7 +191,11 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::sink::Sink;
+    use boxbox_testkit::sink::Sink;
+
+    fn at(sink: &Sink, path: &str) -> Address {
+        Address::parse(&sink.url(path)).unwrap()
+    }
 
     struct Together(Arc<Mutex<Vec<(u64, bool)>>>);
 
@@ -212,7 +216,7 @@ mod tests {
     fn messages_go_together_and_what_is_left_goes_at_the_end() {
         let sink = Sink::start();
         let ended = Arc::<Mutex<Vec<_>>>::default();
-        let outbox = Outbox::open("test", &sink.address("/a"), 100, Together(ended.clone())).unwrap();
+        let outbox = Outbox::open("test", &at(&sink, "/a"), 100, Together(ended.clone())).unwrap();
         assert!((0..7).all(|n| outbox.offer(n)));
         outbox.flush();
         let bodies = sink.bodies();
@@ -227,7 +231,7 @@ mod tests {
     fn a_server_that_refuses_costs_the_messages_and_nothing_else() {
         let sink = Sink::refusing();
         let ended = Arc::<Mutex<Vec<_>>>::default();
-        let outbox = Outbox::open("test", &sink.address("/"), 2, Together(ended.clone())).unwrap();
+        let outbox = Outbox::open("test", &at(&sink, "/"), 2, Together(ended.clone())).unwrap();
         outbox.offer(1);
         outbox.flush();
         assert_eq!(*ended.lock().unwrap(), [(1, false)]);

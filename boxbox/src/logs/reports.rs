@@ -199,12 +199,12 @@ mod tests {
 
     use super::super::counting::Counting;
     use super::*;
-    use crate::sink::Sink;
+    use boxbox_testkit::sink::Sink;
 
     #[test]
     fn an_error_is_reported_once_with_what_the_program_says_and_without_secrets() {
         let sink = Sink::start();
-        let reports = Reports::open(&sink.address("/hook")).unwrap();
+        let reports = Reports::open(&Address::parse(&sink.url("/hook")).unwrap()).unwrap();
         let layer = Counting { reports: Some(reports.clone()) };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             for n in 0..5_u64 {

@@ -1,10 +1,8 @@
-//! A server for tests, which takes everything that is posted to it.
+//! A server that takes everything that is posted to it, for tests of what a program sends elsewhere.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-
-use crate::outbox::Address;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What was posted: head and body of each request.
 type Taken = Arc<Mutex<Vec<(String, String)>>>;
@@ -27,8 +25,8 @@ impl Sink {
     }
 
     fn answering(status: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, taken) = (listener.local_addr().unwrap(), Taken::default());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a machine for tests has a free port");
+        let (address, taken) = (listener.local_addr().expect("a bound socket has an address"), Taken::default());
         let sink = Self { address, taken: taken.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -40,18 +38,18 @@ impl Sink {
     }
 
     /// Its address, with this path.
-    pub fn address(&self, path: &str) -> Address {
-        Address::parse(&format!("http://{}{path}", self.address)).unwrap()
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     /// The bodies so far.
     pub fn bodies(&self) -> Vec<String> {
-        self.taken.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, body)| body.clone()).collect()
     }
 
     /// The heads so far.
     pub fn heads(&self) -> Vec<String> {
-        self.taken.lock().unwrap().iter().map(|(head, _)| head.clone()).collect()
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(head, _)| head.clone()).collect()
     }
 }
 
@@ -74,6 +72,6 @@ fn one(stream: &TcpStream, status: &str, taken: &Taken) -> Option<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    taken.lock().unwrap().push((head, String::from_utf8(body).ok()?));
+    taken.lock().unwrap_or_else(PoisonError::into_inner).push((head, String::from_utf8(body).ok()?));
     (&*stream).write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes()).ok()
 }
