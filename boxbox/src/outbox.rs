@@ -64,7 +64,7 @@ impl<T: Send + 'static> Outbox<T> {
 
     /// Puts a message into the queue; `false`: it is full.
     pub fn offer(&self, message: T) -> bool {
-        !matches!(self.0.try_send(Item::Message(message)), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)))
+        self.0.try_send(Item::Message(message)).is_ok()
     }
 
     /// Waits a while until everything that is in the queue was sent. It blocks: it is for the end of the process.

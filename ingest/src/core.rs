@@ -9,7 +9,6 @@ use boxbox_log::{AppendError, Completion, Completions, Ticket, Writer};
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wire::CloseCode;
 use boxbox_schemas::{DriverId, SessionId, ShortId, TenantId};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -17,7 +16,7 @@ use crate::admission::Admission;
 use crate::budgets::Budgets;
 use crate::config::Limits;
 use crate::expiry::{ExpiryClock, Graces};
-use crate::flow::{Flow, What};
+use crate::flow::{Flow, Stamped};
 use crate::flows::{Flows, Linked};
 use crate::health::Health;
 use crate::life::Lives;
@@ -202,19 +201,6 @@ impl Core {
     }
 }
 
-/// A record with its stamp, as it goes to the log.
-#[derive(Debug)]
-pub(crate) struct Stamped {
-    pub(crate) record: Bytes,
-    pub(crate) what: What,
-    /// Its first sequence number.
-    pub(crate) first: u64,
-    /// First sequence number after it.
-    pub(crate) next: u64,
-    /// When all of it had been received.
-    pub(crate) received: Instant,
-}
-
 impl AckPath {
     pub(crate) fn new(metrics: EdgeMetrics) -> Self {
         Self { flows: Flows::default(), metrics: Arc::new(metrics), health: Arc::default(), listed: Mutex::default(), wake: Notify::new() }
@@ -244,7 +230,7 @@ impl Completions for AckPath {
             let Some(completed) = flow.complete(completion, now) else { return };
             flow.budgets.release(completed.bytes as usize);
             if let Some(stream) = &flow.traced {
-                spans::completed(stream, &completed);
+                spans::completed(stream, &completed, unix_us());
             }
             bytes += u64::from(completed.bytes);
             match completed.verdict {

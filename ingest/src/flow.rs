@@ -11,10 +11,10 @@ use boxbox_log::{Completion, Offset, Outcome};
 use boxbox_schemas::event::Reject;
 use boxbox_schemas::record::Kind;
 use boxbox_schemas::{RunId, Source, StreamKey};
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::budgets::Budgets;
-use crate::core::Stamped;
 
 /// The rule W6 for one stream on one connection. Pure.
 #[derive(Debug, Default)]
@@ -72,6 +72,19 @@ pub(crate) struct What {
     pub(crate) frames: u16,
     /// Why its content was refused, if it was.
     pub(crate) void: Option<Reject>,
+}
+
+/// A record with its stamp, as it goes to the log.
+#[derive(Debug)]
+pub(crate) struct Stamped {
+    pub(crate) record: Bytes,
+    pub(crate) what: What,
+    /// Its first sequence number.
+    pub(crate) first: u64,
+    /// First sequence number after it.
+    pub(crate) next: u64,
+    /// When all of it had been received.
+    pub(crate) received: Instant,
 }
 
 /// A record that was given to the log and is not completed.

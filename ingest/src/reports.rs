@@ -4,9 +4,8 @@
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::limits::FIRST_BASE_MAX;
-use boxbox_schemas::wire::{CloseCode, Report};
+use boxbox_schemas::wire::Report;
 
-use crate::link::CloseRequest;
 use crate::metrics::EdgeMetrics;
 
 /// How often clients are asked to report.
@@ -31,11 +30,11 @@ impl Reports {
         Self { began: now, taken: 0, last: None }
     }
 
-    /// Takes a report, and counts what it adds. An error if far more come than were asked for.
-    pub(crate) fn take(&mut self, report: &Report, now: Instant, metrics: &EdgeMetrics) -> Result<(), CloseRequest> {
+    /// Takes a report, and counts what it adds; `false` if far more come than were asked for.
+    pub(crate) fn take(&mut self, report: &Report, now: Instant, metrics: &EdgeMetrics) -> bool {
         let due = now.saturating_duration_since(self.began).as_millis() / (REPORTS_EVERY / 2).as_millis();
         if u128::from(self.taken) >= due + u128::from(BURST) {
-            return Err(CloseRequest::new(CloseCode::PROTOCOL, "reports come much more often than they were asked for"));
+            return false;
         }
         self.taken += 1;
         let (spool_bytes, unacked) = (report.spool_bytes.min(SPOOL_MAX_BYTES), report.unacked.min(FIRST_BASE_MAX));
@@ -43,7 +42,7 @@ impl Reports {
         metrics.clients_reconnects.increment(reconnects);
         metrics.clients_dropped_frames.increment(dropped);
         self.last = Some(Report { spool_bytes, unacked, reconnects, dropped });
-        Ok(())
+        true
     }
 
     /// The last one.
@@ -87,7 +86,7 @@ mod tests {
         let (metrics, now) = (EdgeMetrics::new(), Instant::now());
         let mut reports = Reports::new(now);
         let boast = Report { spool_bytes: u64::MAX, unacked: u64::MAX, reconnects: u64::MAX, dropped: u64::MAX };
-        reports.take(&boast, now, &metrics).unwrap();
+        assert!(reports.take(&boast, now, &metrics));
         let mut all = Reported::default();
         all.add(reports.last());
         all.add(Some(Report { spool_bytes: 5, ..Report::default() }));
@@ -100,10 +99,10 @@ mod tests {
         let (metrics, began) = (EdgeMetrics::new(), Instant::now());
         let mut reports = Reports::new(began);
         for n in 0..1_000 {
-            reports.take(&Report::default(), began + REPORTS_EVERY * n, &metrics).unwrap();
+            assert!(reports.take(&Report::default(), began + REPORTS_EVERY * n, &metrics));
         }
         let mut flood = Reports::new(began);
-        let taken = (0..1_000).take_while(|_| flood.take(&Report::default(), began, &metrics).is_ok()).count();
+        let taken = (0..1_000).take_while(|_| flood.take(&Report::default(), began, &metrics)).count();
         assert_eq!(taken, BURST as usize);
     }
 }

@@ -24,8 +24,8 @@ pub struct LogArgs {
     #[arg(long, global = true, env = "BOXBOX_LOG", default_value = verbosity::DEFAULT)]
     log: Verbosity,
     /// Form of the log: auto: text, with colours on a terminal; text: without colours; json: an object on each line
-    #[arg(long, global = true, env = "BOXBOX_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto)]
-    log_format: LogFormat,
+    #[arg(long, global = true, env = "BOXBOX_LOG_FORMAT", value_enum, default_value_t = Format::Auto)]
+    log_format: Format,
     /// Where to POST errors and panics as JSON, http:// or https://. Other users of this machine can read it in the list of processes:
     /// --error-url-file is better where the address holds a secret
     #[arg(long, global = true, value_name = "URL", env = "BOXBOX_ERROR_URL", hide_env_values = true)]
@@ -45,6 +45,27 @@ pub struct LogArgs {
     trace_cars: u32,
 }
 
+/// The form of the log.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Text, with colours on a terminal.
+    Auto,
+    /// Text without colours.
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Auto => LogFormat::Auto,
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        }
+    }
+}
+
 impl LogArgs {
     /// What is logged, and where errors are reported.
     ///
@@ -60,7 +81,7 @@ impl LogArgs {
             (None, Some(file)) => Some(Address::parse(read_secret(file)?.expose()).with_context(|| format!("--error-url-file {}", file.display()))?),
             (Some(_), Some(_)) => bail!("give --error-url or --error-url-file, not both"),
         };
-        Ok(LogOptions { filter: self.log.filter(), format: self.log_format, reports })
+        Ok(LogOptions { filter: self.log.filter(), format: self.log_format.into(), reports })
     }
 
     /// Where traces go, if anywhere.

@@ -17,7 +17,7 @@ use crate::outbox::Address;
 use crate::show::stderr;
 
 /// The form of the lines of the log.
-#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LogFormat {
     /// Text for people; with colours on a terminal.
     #[default]

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
 
 use super::chunk::poll_chunk;
-use crate::core::{Core, Stamped, unix_us};
+use crate::core::{Core, unix_us};
 use crate::decoder::Decoder;
-use crate::flow::{Flow, What};
+use crate::flow::{Flow, Stamped, What};
 use crate::life::{ANSWER_WITHIN, ASK_EVERY, Answer, Life};
 use crate::link::{CloseRequest, Link};
 use crate::metrics::Frames;

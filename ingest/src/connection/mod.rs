@@ -137,7 +137,9 @@ impl Connection {
             Poll::Ready(Ok(Some(Control::Report(report)))) => {
                 // More may have come with it.
                 cx.waker().wake_by_ref();
-                Poll::Ready(self.link.reports.lock().take(&report, Instant::now(), self.core.metrics()))
+                let taken = self.link.reports.lock().take(&report, Instant::now(), self.core.metrics());
+                let flood = || CloseRequest::new(CloseCode::PROTOCOL, "reports come much more often than they were asked for");
+                Poll::Ready(taken.then_some(()).ok_or_else(flood))
             }
             Poll::Ready(Ok(Some(_))) => Poll::Ready(Err(CloseRequest::new(CloseCode::PROTOCOL, "an unexpected message on the control stream"))),
             Poll::Ready(Ok(None)) => Poll::Ready(Ok(())),
