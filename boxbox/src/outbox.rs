@@ -10,9 +10,11 @@ use anyhow::{Context, ensure};
 use boxbox_schemas::secret::Secret;
 use hyper::Request;
 use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use hyper_rustls::ConfigBuilderExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 
 /// How long one answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -166,13 +168,15 @@ struct Post {
 
 impl Post {
     fn to(address: &Address) -> anyhow::Result<Self> {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .context("cannot read the system's certificates")?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Ok(Self { uri: address.uri()?, client: Client::builder(TokioExecutor::new()).build(connector) })
+        let uri = address.uri()?;
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider())).with_safe_default_protocol_versions()?;
+        // A collector beside this process needs no certificates, and a small image has none.
+        let tls = match uri.scheme_str() {
+            Some("https") => tls.with_native_roots().context("cannot read the system's certificates")?,
+            _ => tls.with_root_certificates(RootCertStore::empty()),
+        };
+        let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http().enable_http1().build();
+        Ok(Self { uri, client: Client::builder(TokioExecutor::new()).build(connector) })
     }
 
     async fn send(&self, body: String) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ pub mod reports;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use self::counting::Counting;
 use self::reports::Reports;
@@ -50,7 +50,7 @@ pub fn begin(options: LogOptions) -> anyhow::Result<Logs> {
     let reports = reports.as_ref().map(Reports::open).transpose()?;
     // Standard output is for results; logs go to standard error.
     let colours = format == LogFormat::Auto && stderr::has_colours();
-    let lines = match format {
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Json => lines::json(lines::ToStderr { colours: false }).boxed(),
         LogFormat::Auto | LogFormat::Text => fmt::layer().with_ansi(colours).with_writer(lines::ToStderr { colours }).boxed(),
     };
