@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use boxbox_schemas::grant::Authority;
 use boxbox_store::{Archive, Leagues, Sessions, StoreError};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +13,7 @@ use crate::bodies::Bodies;
 use crate::heavy::Heavy;
 use crate::leagues::LeagueService;
 use crate::problem::Problem;
+use crate::scrape::Scrape;
 use crate::stored::stored;
 use crate::turns::Turns;
 use crate::{ApiMetrics, Config};
@@ -88,7 +88,7 @@ pub(crate) struct App {
     pub(crate) through_proxies: Arc<Turns>,
     pub(crate) config: Config,
     pub(crate) checks: Vec<Check>,
-    pub(crate) prometheus: Option<PrometheusHandle>,
+    pub(crate) scrape: Option<Scrape>,
     pub(crate) metrics: ApiMetrics,
     pub(crate) started: Instant,
     pub(crate) stopping: CancellationToken,

@@ -15,7 +15,9 @@ use futures::FutureExt;
 
 use crate::app::App;
 use crate::bodies;
+use crate::followed;
 use crate::heavy;
+use crate::metrics::METHODS;
 use crate::paths;
 use crate::problem::Problem;
 use crate::who::Who;
@@ -24,7 +26,9 @@ use crate::who::Who;
 pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    app.metrics.requests.with(paths::label(matched)).increment(1);
+    let route = paths::label(matched);
+    let method = METHODS.into_iter().find(|known| *known == request.method().as_str()).unwrap_or("other");
+    app.metrics.requests.with(route).increment(1);
     let in_flight = InFlight::begin(&app);
     let mut response = next.run(request).await;
     drop(in_flight);
@@ -35,7 +39,8 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         _ => "5xx",
     };
     app.metrics.responses.with(class).increment(1);
-    app.metrics.request_seconds.record(began.elapsed().as_secs_f64());
+    followed::answered(&mut response, route, began);
+    app.metrics.request_seconds.with([route, method, class]).record(began.elapsed().as_secs_f64());
     // Results change with every lap, and a shared cache cannot tell which client may see them.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -82,7 +82,29 @@ pub(crate) fn is_open(path: &str) -> bool {
     OPEN.contains(&path) || page::PATHS.contains(&path) || path.strip_prefix(READER).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
 }
 
+/// The label of a request that no route answers.
+const NO_ROUTE: &str = "none";
+/// How many labels of routes there are.
+const LABELS_COUNT: usize = DESCRIBED.len() + BESIDE.len() + page::PATHS.len() + 1;
+
+/// The labels of routes in metrics.
+pub(crate) const LABELS: [&str; LABELS_COUNT] = {
+    let mut all = [NO_ROUTE; LABELS_COUNT];
+    let lists: [&[&'static str]; 3] = [&DESCRIBED, &BESIDE, &page::PATHS];
+    let (mut list, mut at) = (0, 0);
+    // Loops over iterators are not const.
+    while list < lists.len() {
+        let mut one = 0;
+        while one < lists[list].len() {
+            all[at] = lists[list][one];
+            (one, at) = (one + 1, at + 1);
+        }
+        list += 1;
+    }
+    all
+};
+
 /// The label of a request's route in metrics: always a path of this file, never text from a client.
 pub(crate) fn label(matched: Option<&str>) -> &'static str {
-    matched.and_then(|matched| DESCRIBED.into_iter().chain(BESIDE).chain(page::PATHS).find(|path| *path == matched)).unwrap_or("none")
+    matched.and_then(|matched| LABELS.into_iter().find(|path| *path == matched)).unwrap_or(NO_ROUTE)
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use boxbox_log::Log;
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::places::Caps;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +18,7 @@ use crate::connections::Connections;
 use crate::door::Door;
 use crate::heavy::Heavy;
 use crate::leagues::LeagueService;
+use crate::scrape::Scrape;
 use crate::turns::Turns;
 use crate::{ApiMetrics, Config, routes};
 
@@ -60,7 +60,7 @@ pub struct Api {
 
 impl Api {
     /// Listens as `config` says. `stores` are what requests read; without them only health and metrics are answered. `checks` are
-    /// conditions of `/readyz` beside the stores; `prometheus` has the metrics for `/metrics`; sessions are closed and opened again
+    /// conditions of `/readyz` beside the stores; `scrape` has the metrics for `/metrics`; sessions are closed and opened again
     /// through `log` (without it such a request is answered with 503). No request is answered before [`Api::run`].
     pub async fn bind(
         config: Config,
@@ -68,7 +68,7 @@ impl Api {
         log: Option<Arc<dyn Log>>,
         authority: watch::Receiver<Arc<Authority>>,
         checks: Vec<Check>,
-        prometheus: Option<PrometheusHandle>,
+        scrape: Option<Scrape>,
     ) -> Result<Self, ApiError> {
         let (listener, local_addr) = listen(config.listen).await?;
         let (probes, probe_addr) = match config.probes {
@@ -91,7 +91,7 @@ impl Api {
             through_proxies: Turns::new(config.places()),
             config,
             checks,
-            prometheus,
+            scrape,
             metrics,
             started: Instant::now(),
             stopping: CancellationToken::new(),
@@ -138,7 +138,7 @@ impl Api {
         }
         tokio::select! {
             () = door.accept(&listener) => {}
-            () = upkeep(app.prometheus.as_ref()) => {}
+            () = upkeep(app.scrape.as_ref()) => {}
             () = routes::leagues::watch::watch(&app) => {}
             () = stop.cancelled() => {}
         }
@@ -202,11 +202,11 @@ impl Drop for Probed {
     }
 }
 
-async fn upkeep(prometheus: Option<&PrometheusHandle>) {
-    let Some(prometheus) = prometheus else { return std::future::pending().await };
+async fn upkeep(scrape: Option<&Scrape>) {
+    let Some(scrape) = scrape else { return std::future::pending().await };
     let mut ticks = tokio::time::interval(UPKEEP);
     loop {
         ticks.tick().await;
-        prometheus.run_upkeep();
+        scrape.upkeep();
     }
 }

@@ -13,7 +13,9 @@ mod http;
 mod league;
 mod ledger;
 mod log;
+mod logs;
 mod node;
+mod outbox;
 mod ports;
 mod private;
 mod race;
@@ -26,6 +28,8 @@ mod show;
 mod signals;
 mod simulate;
 mod spool;
+mod traces;
+mod watch;
 
 use std::time::Duration;
 
@@ -48,27 +52,36 @@ fn main() -> std::process::ExitCode {
     cli::secret::hide();
     let cli = cli::Cli::of_process();
     private_files();
-    // Standard output is for results; logs go to standard error.
-    tracing_subscriber::fmt().with_env_filter(cli.log.filter()).with_ansi(stderr::has_colours()).with_writer(|| stderr::Stderr).init();
+    let begun = cli.logs.logs().and_then(logs::begin).and_then(|logs| {
+        let traces = cli.logs.traces()?.map(|options| traces::begin(&options)).transpose()?;
+        Ok((logs, traces))
+    });
+    let (logs, traces) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return failed(&error),
+    };
     // Commands that are only clients need it as well: a race has one connection for each car.
     node::handles::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            stderr::note(&format!("boxbox: cannot start threads: {error}"));
-            return std::process::ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&anyhow::Error::new(error).context("cannot start threads")),
     };
     let outcome = runtime.block_on(cli.run());
     // This drops every task, and with the tasks the logs that they hold.
     drop(runtime);
     boxbox_log::kafka::wait_until_closed(CLOSE_PATIENCE);
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    logs.end();
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            // An argument in a wrong place may be a secret.
-            stderr::note(&cli::secret::masked(&format!("boxbox: {error:#}")));
-            std::process::ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> std::process::ExitCode {
+    // An argument in a wrong place may be a secret.
+    stderr::note(&cli::secret::masked(&format!("boxbox: {error:#}")));
+    std::process::ExitCode::FAILURE
 }

@@ -15,7 +15,7 @@ use crate::queue::{Body, Entry};
 /// Takes a batcher's records.
 pub(crate) trait Sink {
     /// The stream `id` has sealed a record.
-    fn sealed(&self, id: u64, entry: Entry);
+    fn sealed(&self, id: u64, kind: Kind, entry: Entry);
     /// The stream `id` seals no more records.
     fn stream_closed(&self, id: u64);
 }
@@ -170,7 +170,7 @@ impl Batcher {
         let bytes = record::seal(&prelude, payload).map_err(|_| StreamError::Full)?;
         b.next_seq += u64::from(count);
         let frames = if kind.single() { 0 } else { count };
-        sink.sealed(self.id, Entry { first: first_seq, next: b.next_seq, body: Body::Record { bytes, frames } });
+        sink.sealed(self.id, kind, Entry { first: first_seq, next: b.next_seq, body: Body::Record { bytes, frames } });
         Ok(())
     }
 }

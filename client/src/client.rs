@@ -18,6 +18,7 @@ use crate::driver;
 use crate::observe::{Counters, Remained, Stats, Status, StreamName};
 use crate::queue::Queue;
 use crate::shared::{HEAD_MAX_BYTES, Shared};
+use crate::spans::Followed;
 use crate::spool::{self, Files, SpoolError};
 use crate::stream::Stream;
 use crate::tls::{self, PinVerifier, Tls};
@@ -92,6 +93,8 @@ impl Client {
             batch_begun: Notify::new(),
             drained: Notify::new(),
             counters: Counters::default(),
+            reported: Mutex::default(),
+            followed: Followed::new(&config.connect.grant),
             status: status_sender,
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
@@ -127,6 +130,7 @@ impl Client {
         let batcher = Arc::new(Batcher::new(id, name, slot));
         let head_max = core.memory_max_bytes.is_none().then_some(HEAD_MAX_BYTES);
         core.streams.insert(id, StreamState::new(name, Queue::new(head_max), Some(batcher.clone())));
+        self.shared.followed.begin(id, &name);
         drop(core);
         Ok(Stream::new(self.shared.clone(), batcher))
     }

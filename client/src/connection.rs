@@ -2,12 +2,13 @@
 
 mod establish;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boxbox_schemas::wire::{CloseCode, Control, Notice, StreamHead, Welcome};
 use bytes::{Bytes, BytesMut};
-use quinn::{Connection, ConnectionError, RecvStream, VarInt};
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -20,6 +21,8 @@ use crate::tls::Tls;
 
 /// How often the client looks for silence, as a fraction of the time that is allowed.
 const SILENCE_CHECKS: u32 = 6;
+/// A client reports how it is doing at most this often, whatever the edge asks.
+const REPORTS_EVERY_MIN: Duration = Duration::from_secs(1);
 /// Frames of a live session are sent before those of old ones.
 const LIVE_PRIORITY: i32 = 1;
 
@@ -43,7 +46,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
         Ok(established) => established,
         Err(why) => return Outcome { why, welcomed: false, progressed: false },
     };
-    let Established { endpoint, connection, control, welcome, buffer, _hello } = established;
+    let Established { endpoint, connection, control, welcome, buffer, hello } = established;
     shared.status.send_replace(Status::Connected { edge: welcome.edge.clone() });
     shared.event(Event::Connected { edge: welcome.edge.clone() });
     let mut active = ActiveConnection {
@@ -56,7 +59,11 @@ pub(crate) async fn run(shared: &Arc<Shared>, tls: &Tls, silence: Duration) -> O
         progressed: false,
         moving: None,
     };
-    let why = active.serve(control, buffer, silence).await;
+    let reporter = report(shared.clone(), hello, active.welcome.reports_every_ms);
+    let why = tokio::select! {
+        why = active.serve(control, buffer, silence) => why,
+        never = reporter => match never {},
+    };
     let progressed = active.progressed;
     active.senders.abort_all();
     let code = match why {
@@ -179,6 +186,7 @@ impl ActiveConnection<'_> {
             self.shared.changed.notify_one();
             self.shared.file_work.notify_one();
         }
+        self.shared.followed.acked(id, acked.next, acked.done);
         self.shared.drained.notify_one();
         if let Some(observer) = &self.shared.config.observer {
             observer.acked(StreamId(id), acked.next);
@@ -232,6 +240,24 @@ impl ActiveConnection<'_> {
         }
         why
     }
+}
+
+/// Reports how this client is doing, if the edge asked for it. It has the client's half of the control stream, which stays open until the
+/// connection ends. A report that cannot be written waits without delaying anything.
+async fn report(shared: Arc<Shared>, mut control: SendStream, every_ms: Option<u32>) -> Infallible {
+    if let Some(every_ms) = every_ms {
+        let every = Duration::from_millis(every_ms.into()).max(REPORTS_EVERY_MIN);
+        loop {
+            let mut message = BytesMut::new();
+            Control::Report(shared.report()).encode(&mut message);
+            if control.write_all(&message).await.is_err() {
+                // The connection has ended, which is noticed elsewhere.
+                break;
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+    std::future::pending().await
 }
 
 async fn until(at: Option<Instant>) {

@@ -50,6 +50,7 @@ mod ended;
 mod observe;
 mod queue;
 mod shared;
+mod spans;
 mod spool;
 mod stream;
 mod tls;

@@ -3,6 +3,8 @@
 use boxbox_schemas::RunId;
 use boxbox_schemas::connect::ConnectString;
 use boxbox_schemas::event::GapReason;
+use boxbox_schemas::record::Kind;
+use boxbox_schemas::wire::Report;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +14,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::observe::{Counters, Event, Remained, Stats, Status};
 use crate::queue::Entry;
+use crate::spans::Followed;
 
 /// With a spool on disk: memory for each stream's records, beside those that are not written yet.
 pub(crate) const HEAD_MAX_BYTES: usize = 1 << 20;
@@ -30,6 +33,9 @@ pub(crate) struct Shared {
     /// A stream may be wholly acked.
     pub(crate) drained: Notify,
     pub(crate) counters: Counters,
+    /// What was last told to an edge: reconnects, and sequence numbers given up.
+    pub(crate) reported: Mutex<(u64, u64)>,
+    pub(crate) followed: Followed,
     pub(crate) status: watch::Sender<Status>,
     /// Closes the connection and ends the task.
     pub(crate) stop: CancellationToken,
@@ -50,6 +56,13 @@ impl Shared {
         let spool_bytes = if core.memory_max_bytes.is_some() { outstanding_bytes } else { core.file_bytes };
         drop(core);
         Stats { outstanding_bytes, outstanding_frames, memory_bytes, spool_bytes, ..self.counters.read() }
+    }
+
+    /// How this client is doing, for the metrics of an edge; what it adds up is told once.
+    pub(crate) fn report(&self) -> Report {
+        let Stats { spool_bytes, outstanding_frames: unacked, reconnects, gap_frames, .. } = self.stats();
+        let (before_reconnects, before_dropped) = std::mem::replace(&mut *self.reported.lock(), (reconnects, gap_frames));
+        Report { spool_bytes, unacked, reconnects: reconnects - before_reconnects, dropped: gap_frames - before_dropped }
     }
 
     pub(crate) fn remained(&self) -> Remained {
@@ -122,7 +135,8 @@ impl Shared {
 }
 
 impl Sink for Shared {
-    fn sealed(&self, id: u64, entry: Entry) {
+    fn sealed(&self, id: u64, kind: Kind, entry: Entry) {
+        self.followed.sealed(id, kind, entry.first, entry.next);
         Counters::add(&self.counters.records, 1);
         Counters::add(&self.counters.bytes, entry.len() as u64);
         let mut core = self.core.lock();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 /// Names of the budgets, in order, for metrics.
-const NAMES: [&str; 4] = ["stream", "partition", "tenant", "edge"];
+pub(crate) const NAMES: [&str; 4] = ["stream", "partition", "tenant", "edge"];
 
 /// The four budgets of one stream.
 #[derive(Clone, Debug)]

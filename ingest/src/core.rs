@@ -9,7 +9,6 @@ use boxbox_log::{AppendError, Completion, Completions, Ticket, Writer};
 use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wire::CloseCode;
 use boxbox_schemas::{DriverId, SessionId, ShortId, TenantId};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -17,13 +16,14 @@ use crate::admission::Admission;
 use crate::budgets::Budgets;
 use crate::config::Limits;
 use crate::expiry::{ExpiryClock, Graces};
-use crate::flow::Flow;
+use crate::flow::{Flow, Stamped};
 use crate::flows::{Flows, Linked};
 use crate::health::Health;
 use crate::life::Lives;
 use crate::link::{CloseRequest, Link};
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, Frames};
 use crate::pace::{Pace, Paces};
+use crate::spans;
 
 /// Connections whose acks are written before other tasks get a turn.
 const LINKS_A_TURN: usize = 256;
@@ -67,6 +67,8 @@ pub(crate) struct AckPath {
 impl Core {
     pub(crate) fn new(edge: ShortId, limits: Limits, authority: watch::Receiver<Arc<Authority>>, partitions: u32, ack_path: Arc<AckPath>) -> Self {
         let budget = |bytes| Arc::new(Semaphore::new(bytes));
+        ack_path.metrics.connections_limit.set(limits.connections as f64);
+        ack_path.metrics.in_flight_bytes_limit.set(limits.unacked_bytes as f64);
         Self {
             edge,
             admission: Mutex::new(Admission::new(limits.clone(), Instant::now())),
@@ -175,7 +177,7 @@ impl Core {
         let bytes = stamped.record.len();
         let (metrics, health) = (self.metrics(), &self.ack_path.health);
         // Counted before it is in the log, because the log may complete it at once.
-        flow.begin(stamped.next, bytes as u32, stamped.frames, stamped.received);
+        flow.begin(stamped);
         metrics.in_flight_records.increment(1);
         metrics.in_flight_bytes.increment(bytes as f64);
         health.in_flight_records.fetch_add(1, Relaxed);
@@ -197,18 +199,6 @@ impl Core {
         }
         accepted
     }
-}
-
-/// A record with its stamp, as it goes to the log.
-#[derive(Debug)]
-pub(crate) struct Stamped {
-    pub(crate) record: Bytes,
-    /// Frames in it, as the client counted them.
-    pub(crate) frames: u16,
-    /// First sequence number after it.
-    pub(crate) next: u64,
-    /// When all of it had been received.
-    pub(crate) received: Instant,
 }
 
 impl AckPath {
@@ -233,16 +223,29 @@ impl AckPath {
 impl Completions for AckPath {
     fn completed(&self, batch: &[Completion]) {
         let now = Instant::now();
-        let (mut acked, mut frames, mut failed, mut bytes) = (0, 0, 0, 0);
+        let (mut acked, mut void, mut failed, mut bytes) = (0, 0, 0, 0);
+        let (mut frames, mut void_frames) = (Frames::default(), Frames::default());
         let (mut touched, mut over) = (Vec::new(), Vec::new());
         self.flows.each(batch, |completion, Linked { flow, link }| {
             let Some(completed) = flow.complete(completion, now) else { return };
             flow.budgets.release(completed.bytes as usize);
+            if let Some(stream) = &flow.traced {
+                spans::completed(stream, &completed, unix_us());
+            }
             bytes += u64::from(completed.bytes);
             match completed.verdict {
                 Ok(()) => {
-                    acked += 1;
-                    frames += u64::from(completed.frames);
+                    match completed.what.void {
+                        None => {
+                            acked += 1;
+                            frames.add(completed.what.kind, completed.what.frames);
+                        }
+                        Some(reason) => {
+                            void += 1;
+                            void_frames.add(completed.what.kind, completed.what.frames);
+                            self.metrics.records_void.with(reason.name()).increment(1);
+                        }
+                    }
                     self.metrics.ack_seconds.record(completed.took.as_secs_f64());
                 }
                 Err(why) => {
@@ -257,13 +260,15 @@ impl Completions for AckPath {
                 touched.push(link.clone());
             }
         });
+        let completed = acked + void + failed;
         self.metrics.records_acked.increment(acked);
-        self.metrics.frames_acked.increment(frames);
+        frames.count(&self.metrics.frames_acked);
+        void_frames.count(&self.metrics.frames_void);
         self.metrics.records_failed.increment(failed);
-        self.metrics.in_flight_records.decrement((acked + failed) as f64);
+        self.metrics.in_flight_records.decrement(completed as f64);
         self.metrics.in_flight_bytes.decrement(bytes as f64);
-        self.health.in_flight_records.fetch_sub((acked + failed) as usize, Relaxed);
-        if acked > 0 {
+        self.health.in_flight_records.fetch_sub(completed as usize, Relaxed);
+        if acked + void > 0 {
             self.health.last_ack_unix_ms.store(unix_us() / 1_000, Relaxed);
         }
         if !over.is_empty() {

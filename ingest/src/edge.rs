@@ -21,6 +21,7 @@ use crate::expiry::ExpiryClock;
 use crate::health::Health;
 use crate::life::Lives;
 use crate::metrics::EdgeMetrics;
+use crate::traffic::SocketState;
 use crate::{accept, quic, sweep};
 
 /// Time for the last packets of a close.
@@ -32,6 +33,7 @@ pub struct Edge {
     address: SocketAddr,
     core: Arc<Core>,
     threads: Threads,
+    socket_state: SocketState,
 }
 
 impl std::fmt::Debug for Edge {
@@ -50,6 +52,7 @@ impl Edge {
         let server = quic::server_config(&identity, &config.limits)?;
         let ack_path = Arc::new(AckPath::new(EdgeMetrics::new()));
         let socket = quic::socket(config.listen, config.limits.socket_buffer_bytes, &ack_path.metrics)?;
+        let socket_state = SocketState::of(&socket);
         let failed = |source| EdgeError::Socket { address: config.listen, source };
         let threads = Threads::start(config.limits.threads).map_err(EdgeError::Threads)?;
         let endpoint = {
@@ -59,7 +62,7 @@ impl Edge {
         let address = endpoint.local_addr().map_err(failed)?;
         let core = Arc::new(Core::new(config.edge, config.limits, authority, log.partitions(), ack_path.clone()));
         core.set_writer(log.writer(ack_path)?);
-        Ok(Edge { endpoint, address, core, threads })
+        Ok(Edge { endpoint, address, core, threads, socket_state })
     }
 
     /// Have clients told when their session is closed on purpose, as `lives` knows it.
@@ -88,21 +91,26 @@ impl Edge {
         self.core.ack_path.health.clone()
     }
 
+    /// What its threads are doing, for metrics.
+    pub fn runtime(&self) -> Option<tokio::runtime::RuntimeMetrics> {
+        self.threads.0.as_ref().map(|runtime| runtime.handle().metrics())
+    }
+
     /// Serves until `shutdown`, then drains: reads no more, acks what is in flight, and closes connections with `going_away`.
     ///
     /// Dropping the future ends the edge at once, without acks; its clients then send again what is not acked.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), EdgeError> {
-        let Edge { endpoint, address, core, mut threads } = self;
+        let Edge { endpoint, address, core, mut threads, socket_state } = self;
         info!(%address, edge = %core.edge, "edge ready");
-        threads.run(serve(CloseOnDrop(endpoint), core, shutdown)).await
+        threads.run(serve(CloseOnDrop(endpoint), core, socket_state, shutdown)).await
     }
 }
 
-async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, shutdown: CancellationToken) {
+async fn serve(endpoint: CloseOnDrop, core: Arc<Core>, socket_state: SocketState, shutdown: CancellationToken) {
     let ack_path = core.ack_path.clone();
     let (flush_every, sweeping) = (core.limits.ack_interval, core.clone());
     let flusher = AbortOnDrop(tokio::spawn(async move { ack_path.flush(flush_every).await }));
-    let sweeper = AbortOnDrop(tokio::spawn(sweep::run(sweeping)));
+    let sweeper = AbortOnDrop(tokio::spawn(sweep::run(sweeping, socket_state)));
     // Each connection's task holds a sender; the channel ends when all of them have ended.
     let (alive, gone) = mpsc::channel::<()>(1);
     core.ack_path.health.running.store(true, Relaxed);

@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use boxbox_log::{Completion, Offset, Outcome};
-use boxbox_schemas::RunId;
-use boxbox_schemas::Source;
+use boxbox_schemas::event::Reject;
+use boxbox_schemas::record::Kind;
+use boxbox_schemas::{RunId, Source, StreamKey};
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::budgets::Budgets;
@@ -61,13 +63,40 @@ impl InOrder {
     }
 }
 
+/// What a record is, for the counters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct What {
+    /// Its kind, as the client sent it.
+    pub(crate) kind: Kind,
+    /// Frames in it, as the client counted them.
+    pub(crate) frames: u16,
+    /// Why its content was refused, if it was.
+    pub(crate) void: Option<Reject>,
+}
+
+/// A record with its stamp, as it goes to the log.
+#[derive(Debug)]
+pub(crate) struct Stamped {
+    pub(crate) record: Bytes,
+    pub(crate) what: What,
+    /// Its first sequence number.
+    pub(crate) first: u64,
+    /// First sequence number after it.
+    pub(crate) next: u64,
+    /// When all of it had been received.
+    pub(crate) received: Instant,
+}
+
 /// A record that was given to the log and is not completed.
 #[derive(Debug)]
 struct InFlight {
+    first: u64,
     mark: u64,
     bytes: u32,
-    frames: u16,
+    what: What,
     received: Instant,
+    /// When it was given to the log; only of streams that are followed.
+    appended: Option<Instant>,
 }
 
 /// One data stream, as its connection's task, the log's thread and the sweep see it.
@@ -81,6 +110,8 @@ pub(crate) struct Flow {
     /// The session of the stream.
     pub(crate) source: Source,
     pub(crate) budgets: Budgets,
+    /// The stream, if its records are followed (see [`boxbox_schemas::trace`]).
+    pub(crate) traced: Option<Box<StreamKey>>,
     state: Mutex<State>,
 }
 
@@ -97,24 +128,31 @@ struct State {
 /// What a completion means for the counters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Completed {
+    pub(crate) first: u64,
+    pub(crate) mark: u64,
     pub(crate) bytes: u32,
-    pub(crate) frames: u16,
+    pub(crate) what: What,
+    /// Since its receipt.
     pub(crate) took: Duration,
+    /// Since it was given to the log; zero unless its stream is followed.
+    pub(crate) in_log: Duration,
     pub(crate) verdict: Result<(), Broken>,
     /// The stream has ended and this was its last record.
     pub(crate) over: bool,
 }
 
 impl Flow {
-    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, budgets: Budgets) -> Self {
+    pub(crate) fn new(owner: u64, number: u32, run: RunId, source: Source, budgets: Budgets, traced: Option<StreamKey>) -> Self {
         let state =
             State { in_flight: VecDeque::new(), order: InOrder::default(), acked_to_client: 0, open: true, waiting_since: None, noticed: None };
-        Self { number, owner, run, source, budgets, state: Mutex::new(state) }
+        Self { number, owner, run, source, budgets, traced: traced.map(Box::new), state: Mutex::new(state) }
     }
 
     /// Adds a record, before it goes to the log.
-    pub(crate) fn begin(&self, mark: u64, bytes: u32, frames: u16, received: Instant) {
-        self.state.lock().in_flight.push_back(InFlight { mark, bytes, frames, received });
+    pub(crate) fn begin(&self, record: &Stamped) {
+        let &Stamped { first, next: mark, what, received, .. } = record;
+        let appended = self.traced.as_ref().map(|_| Instant::now());
+        self.state.lock().in_flight.push_back(InFlight { first, mark, bytes: record.record.len() as u32, what, received, appended });
     }
 
     /// Removes the record that was added last: the log did not accept it.
@@ -133,7 +171,9 @@ impl Flow {
             Err(*state.order.broken.get_or_insert(Broken::Disordered))
         };
         let over = !state.open && state.in_flight.is_empty();
-        Some(Completed { bytes: record.bytes, frames: record.frames, took: now.saturating_duration_since(record.received), verdict, over })
+        let InFlight { first, mark, bytes, what, received, appended } = record;
+        let [took, in_log] = [Some(received), appended].map(|at| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)));
+        Some(Completed { first, mark, bytes, what, took, in_log, verdict, over })
     }
 
     /// The ack to send to the client, if there is a new one.
@@ -170,21 +210,21 @@ impl Flow {
         self.state.lock().waiting_since = since;
     }
 
-    /// Whether the log has kept this stream waiting for `after`, and whether a notice of it is due. A notice is due twice in
+    /// Since when its oldest record waits for the log or a budget, whether it has waited for `after`, and whether a notice of it is due. A notice is due twice in
     /// `after`, so that a client that expects one in that time gets it even when sweeps are late.
-    pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (bool, bool) {
+    pub(crate) fn stalled(&self, after: Duration, now: Instant) -> (Option<Instant>, bool, bool) {
         let mut state = self.state.lock();
         let since = state.in_flight.front().map(|f| f.received).or(state.waiting_since);
         let stalled = since.is_some_and(|since| now.saturating_duration_since(since) >= after);
         if !stalled {
             state.noticed = None;
-            return (false, false);
+            return (since, false, false);
         }
         let due = state.noticed.is_none_or(|at| now.saturating_duration_since(at) >= after / 2);
         if due {
             state.noticed = Some(now);
         }
-        (true, due)
+        (since, true, due)
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use boxbox_log::Completion;
-use boxbox_schemas::{RunId, Source};
+use boxbox_schemas::StreamKey;
+use boxbox_schemas::wire::StreamHead;
 use parking_lot::RwLock;
 
 use crate::budgets::Budgets;
@@ -28,9 +29,9 @@ pub(crate) struct Flows {
 
 impl Flows {
     /// Makes the flow of a stream that begins on the connection of `link`.
-    pub(crate) fn open(&self, number: u32, run: RunId, source: Source, link: Arc<Link>, budgets: Budgets) -> Arc<Flow> {
+    pub(crate) fn open(&self, head: &StreamHead, link: Arc<Link>, budgets: Budgets, traced: Option<StreamKey>) -> Arc<Flow> {
         let owner = self.next_owner.fetch_add(1, Relaxed);
-        let flow = Arc::new(Flow::new(owner, number, run, source, budgets));
+        let flow = Arc::new(Flow::new(owner, head.stream, head.run, head.source, budgets, traced));
         self.flows.write().insert(owner, Linked { flow: flow.clone(), link });
         flow
     }

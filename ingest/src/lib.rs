@@ -30,7 +30,10 @@ mod link;
 mod metrics;
 mod pace;
 mod quic;
+mod reports;
+mod spans;
 mod sweep;
+mod traffic;
 mod validator;
 
 pub use config::{Config, Identity, Limits, Rate};

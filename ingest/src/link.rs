@@ -24,6 +24,8 @@ use quinn::{SendStream, VarInt, WriteError};
 
 use crate::flow::Flow;
 use crate::metrics::EdgeMetrics;
+use crate::reports::Reports;
+use crate::traffic::Traffic;
 
 /// Notices that may wait to be written; further ones are dropped, because they only inform.
 const NOTICES_MAX: usize = 64;
@@ -60,6 +62,10 @@ pub(crate) struct Link {
     listed: AtomicBool,
     /// When the oldest unfinished record was begun, ms of the edge's clock; 0 if there is none.
     pub(crate) begun_ms: AtomicU64,
+    /// What the client reports of itself.
+    pub(crate) reports: Mutex<Reports>,
+    /// What QUIC has counted of the connection so far.
+    pub(crate) traffic: Mutex<Traffic>,
     outgoing: Mutex<Outgoing>,
 }
 
@@ -84,6 +90,8 @@ impl Link {
             draining: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             begun_ms: AtomicU64::new(0),
+            reports: Mutex::new(Reports::new(Instant::now())),
+            traffic: Mutex::default(),
             outgoing: Mutex::new(outgoing),
         }
     }

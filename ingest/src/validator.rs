@@ -29,6 +29,8 @@ pub(crate) struct Validated {
     pub(crate) first: u64,
     /// First sequence number after it.
     pub(crate) next: u64,
+    /// The kind, as the client sent it.
+    pub(crate) kind: Kind,
     /// Frames, as the client counted them.
     pub(crate) frames: u16,
     /// Why it is a void, if it is one.
@@ -96,7 +98,7 @@ impl Validator {
             Ok(()) => (record.bytes().clone(), None),
             Err(reason) => (void(&p, next, reason), Some(reason)),
         };
-        Ok(Validated { record, first: p.first_seq, next, frames: p.count, void })
+        Ok(Validated { record, first: p.first_seq, next, kind: p.kind, frames: p.count, void })
     }
 }
 

@@ -3,6 +3,8 @@
 boxbox_schemas::metrics! {
     /// Metrics of the durable log.
     pub struct LogMetrics("boxbox_log") {
+        /// Partitions of the log.
+        partitions: gauge,
         /// Records made durable.
         durable: counter,
         /// Records that were accepted and failed.
@@ -21,8 +23,8 @@ boxbox_schemas::metrics! {
         oldest_unix_seconds: gauge,
         /// Bytes beyond the limit of embedded logs that are kept because results or archive have not processed them.
         unprocessed_beyond_bytes: gauge,
-        /// Bytes that embedded logs have removed, by the limit: `size` or `age`.
-        trimmed_bytes: counter by "limit",
+        /// Bytes that embedded logs have removed, by the limit.
+        trimmed_bytes: counter by "limit" of ["size", "age"],
         /// Kafka producers replaced after a fatal error or a very long silence.
         producers_replaced: counter,
     }

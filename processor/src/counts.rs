@@ -1,17 +1,30 @@
 //! The counts of the pure part of the processor. The results pump adds them to the metrics.
 
 use boxbox_race::session::Applied;
+use boxbox_schemas::StreamKey;
 use boxbox_schemas::event::{Closing, Judging};
+use boxbox_schemas::record::Kind;
 
 use crate::admit::{Arrival, Meaning, Verdict};
+
+/// Whose frames: of the client's own car, slow data of that car, of cars that the client sees.
+pub(crate) const OF: [&str; 3] = ["own", "slow", "others"];
 
 /// Counts since they were last taken.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Log records processed.
     pub records: u64,
+    /// Sequence numbers of the records.
+    pub numbers: u64,
     /// Frames of clients' own cars admitted.
     pub car_frames: u64,
+    /// Slow frames of these cars admitted.
+    pub slow_frames: u64,
+    /// Frames of cars that clients see admitted.
+    pub other_frames: u64,
+    /// Descriptions, events and ends admitted.
+    pub descriptions: u64,
     /// Sequence numbers that had come before.
     pub duplicates: u64,
     /// Sequence numbers dropped because earlier ones had not come yet.
@@ -22,8 +35,12 @@ pub struct Counts {
     pub voids: Vec<(&'static str, u64)>,
     /// Sequence numbers dropped by clients.
     pub gaps: u64,
-    /// Sequence numbers admitted after their session was closed, or dropped because it was retired.
+    /// Sequence numbers admitted after their session was closed.
     pub late: u64,
+    /// Sequence numbers dropped because their session was retired.
+    pub retired: u64,
+    /// Sequence numbers dropped because their driver may begin no more sessions or runs.
+    pub unopened: u64,
     /// Sequence numbers of parked sessions, which were skipped.
     pub parked: u64,
     /// Claims to a car that another driver's stream claims too.
@@ -44,11 +61,29 @@ pub struct Counts {
     pub work: u64,
     /// Laps chosen, including revised ones.
     pub laps: u64,
+    /// When the records that completed or changed laps were received, Unix µs, and how many laps each.
+    pub crossings: Vec<(i64, u64)>,
+    /// Records with new frames of streams that are followed; empty unless something follows them.
+    pub traced: Vec<Traced>,
     /// Laps withdrawn.
     pub withdrawn: u64,
     /// Rows of other kinds added, changed or superseded.
     pub rows: u64,
 }
+
+/// A record of a stream that is followed: see [`boxbox_schemas::trace`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traced {
+    /// The stream.
+    pub stream: StreamKey,
+    /// The record's first sequence number.
+    pub first: u64,
+    /// The first sequence number after it.
+    pub next: u64,
+}
+
+/// Records that are followed in one step at most.
+const TRACED_MAX: usize = 1_024;
 
 impl Counts {
     /// Return the counts and reset them.
@@ -56,16 +91,42 @@ impl Counts {
         std::mem::take(self)
     }
 
-    pub(crate) fn admission(&mut self, arrival: &Arrival, verdict: &Verdict) {
+    /// A record of a stream whose numbers are counted somewhere.
+    pub(crate) fn arrived(&mut self, arrival: &Arrival) -> u64 {
+        let numbers = arrival.next - arrival.first;
+        self.numbers = self.numbers.saturating_add(numbers);
+        numbers
+    }
+
+    /// `followed`: the stream, if it is followed.
+    pub(crate) fn admission(&mut self, kind: Kind, arrival: &Arrival, verdict: &Verdict, followed: Option<StreamKey>) {
         let new = verdict.new.end - verdict.new.start;
         self.duplicates = self.duplicates.saturating_add(verdict.duplicates);
         self.early = self.early.saturating_add(verdict.early);
         self.holes = self.holes.saturating_add(verdict.hole.as_ref().map_or(0, |h| h.end - h.start));
+        if new > 0
+            && arrival.meaning == Meaning::Car
+            && self.traced.len() < TRACED_MAX
+            && let Some(stream) = followed
+        {
+            self.traced.push(Traced { stream, first: arrival.first, next: arrival.next });
+        }
         match arrival.meaning {
             Meaning::Car => self.car_frames += new,
             Meaning::Gap => self.gaps = self.gaps.saturating_add(new),
             Meaning::Void(reason) if new > 0 => add(&mut self.voids, reason.name(), new),
-            _ => {}
+            Meaning::Void(_) => {}
+            Meaning::Other if kind == Kind::SLOW => self.slow_frames += new,
+            Meaning::Other if kind == Kind::FIELD => self.other_frames += new,
+            // What is unreadable has the numbers that its prelude says.
+            Meaning::Other | Meaning::End | Meaning::Unreadable => self.descriptions += new,
+        }
+    }
+
+    /// The record that was received at `received_at_us` completed or changed so many laps.
+    pub(crate) fn crossed(&mut self, laps: u64, received_at_us: i64) {
+        if laps > 0 {
+            self.crossings.push((received_at_us, laps));
         }
     }
 

@@ -1,14 +1,31 @@
-//! The metrics of a processor.
+//! The metrics of a processor. Where the sequence numbers of its records went adds up exactly between two steps:
+//!
+//! ```text
+//! numbers = frames + descriptions + gaps + voids + duplicates + early + parked + retired + unopened
+//! ```
 
-use crate::counts::Counts;
+use boxbox_race::stream::PARTS;
+use boxbox_schemas::event::{Closing, Judging, Reject};
+
+use crate::counts::{Counts, OF};
+
+/// Why a record was quarantined.
+const QUARANTINED: [&str; 12] =
+    ["stamp", "stamp_version", "length", "truncated", "crc", "version", "sequence", "misplaced", "tenant", "panic", "closed", "judged"];
+/// The bounds of a driver.
+const BOUNDS: [&str; 7] = ["sessions", "runs", "laps", "rows", "meta", "kept", "work"];
 
 boxbox_schemas::metrics! {
     /// The metrics of a processor, over all partitions.
     pub struct ProcessorMetrics("boxbox_processor") {
         /// Log records processed.
         records: counter,
-        /// Frames of clients' own cars admitted.
-        frames: counter,
+        /// Sequence numbers of the records processed, as far as these could be read.
+        numbers: counter,
+        /// Frames admitted: of clients' own cars, slow data of those cars, of cars that clients see.
+        frames: counter by "of" of OF,
+        /// Descriptions of sessions, events and ends of streams admitted.
+        descriptions: counter,
         /// Sequence numbers that had come before and were dropped.
         duplicates: counter,
         /// Sequence numbers dropped because earlier ones had not come yet; they come again.
@@ -16,32 +33,38 @@ boxbox_schemas::metrics! {
         /// Sequence numbers acked by an edge and never seen in the log. It must stay 0.
         holes: counter,
         /// Sequence numbers refused by edges, by reason.
-        voids: counter by "reason",
+        voids: counter by "reason" of Reject::NAMES,
         /// Sequence numbers dropped by clients whose spools were full.
         gaps: counter,
         /// Records that could not be processed and were kept for a person, by reason.
-        quarantined: counter by "reason",
+        quarantined: counter by "reason" of QUARANTINED,
         /// Sequence numbers of streams whose race logic had panicked: they are counted and archived, but make no laps.
         halted: counter,
-        /// Times that a part of the race logic (pits, flags, fuel, counter) was switched off until the next lap because it panicked or
-        /// its state grew too long, by part; laps continue. It must stay 0.
-        parts_off: counter by "part",
-        /// Sequence numbers that came after their session was closed.
+        /// Times that a part of the race logic was switched off until the next lap because it panicked or its state grew too long, by part;
+        /// laps continue. It must stay 0.
+        parts_off: counter by "part" of PARTS,
+        /// Sequence numbers that came after their session was closed on purpose: admitted, but without effect on results.
         late: counter,
+        /// Sequence numbers dropped because their session was retired.
+        retired: counter,
+        /// Sequence numbers dropped because their driver may open no more sessions or runs.
+        unopened: counter,
         /// Sequence numbers skipped because their session is parked: it would take more memory than all sessions may.
         parked: counter,
         /// Claims to a car that another driver's stream claims too.
         disputed: counter,
         /// Sessions closed, opened again or retired, by how.
-        closings: counter by "how",
-        /// Drivers or runs that a person excluded from sessions, or reinstated, by `what`.
-        judged: counter by "what",
+        closings: counter by "how" of Closing::NAMES,
+        /// Drivers or runs that a person excluded from sessions, or reinstated.
+        judged: counter by "what" of Judging::NAMES,
         /// Sessions that are open.
         open_sessions: gauge,
         /// Sessions in memory, open or closed a short while ago.
         sessions_in_memory: gauge,
         /// Bytes that the sessions in memory take, about.
         session_bytes: gauge,
+        /// Most bytes that the sessions in memory may take, about.
+        session_bytes_limit: gauge,
         /// Sessions that came back from the results store, because a record or a closing needed them.
         sessions_loaded: counter,
         /// Sessions that left memory; they are in the results store.
@@ -52,9 +75,8 @@ boxbox_schemas::metrics! {
         closing_retries: counter,
         /// Records that the log had removed before they were processed, of results and of archive. It must stay 0.
         removed_unprocessed: counter,
-        /// What was refused because a driver exceeded a bound (sessions, runs, laps, rows, meta, kept), by bound; `work`: streams that make no
-        /// more laps because they caused too much work.
-        refused: counter by "bound",
+        /// What was refused because a driver exceeded a bound, by bound; `work`: streams that make no more laps because they caused too much work.
+        refused: counter by "bound" of BOUNDS,
         /// Work of the race logic beyond that of the frames: facts and rows looked at or changed.
         work: counter,
         /// Laps chosen, including revised ones.
@@ -67,6 +89,9 @@ boxbox_schemas::metrics! {
         commits: counter,
         /// Seconds to commit a step, retries included.
         commit_seconds: histogram,
+        /// Seconds from the receipt at the edge of the record that completes or changes a lap until the lap can be read in the API, by the clocks
+        /// of the edge and of this machine. What is older than an hour (a log that is processed again) is left out.
+        freshness_seconds: histogram,
         /// Attempts that the log or the results store did not answer.
         retries: counter,
         /// Durable records whose results are not committed yet.
@@ -98,13 +123,21 @@ boxbox_schemas::metrics! {
         exported_laps: counter,
         /// Durable records whose frames are not archived yet.
         archive_lag_records: gauge,
+        /// Age of the oldest record whose frames are not archived yet, as far as records are read: the highest of all partitions, s.
+        archive_lag_seconds: gauge,
     }
 }
 
 impl ProcessorMetrics {
     pub(crate) fn count(&self, counts: Counts) {
         self.records.increment(counts.records);
-        self.frames.increment(counts.car_frames);
+        self.numbers.increment(counts.numbers);
+        for (of, n) in OF.into_iter().zip([counts.car_frames, counts.slow_frames, counts.other_frames]) {
+            self.frames.with(of).increment(n);
+        }
+        self.descriptions.increment(counts.descriptions);
+        self.retired.increment(counts.retired);
+        self.unopened.increment(counts.unopened);
         self.duplicates.increment(counts.duplicates);
         self.early.increment(counts.early);
         self.holes.increment(counts.holes);
@@ -140,7 +173,15 @@ impl ProcessorMetrics {
 
 #[cfg(test)]
 mod tests {
+    use boxbox_schemas::record::RecordError;
+
     use super::*;
+
+    #[test]
+    fn every_value_of_a_label_is_declared() {
+        assert!(RecordError::NAMES.iter().all(|name| QUARANTINED.contains(name)));
+        assert!((0..100).all(|code| Closing::NAMES.contains(&Closing(code).name()) && Judging::NAMES.contains(&Judging(code).name())));
+    }
 
     /// Every count ends in its own metric, with its own value.
     #[test]
@@ -150,7 +191,15 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             ProcessorMetrics::new().count(Counts {
                 records: 1,
+                numbers: 100,
                 car_frames: 2,
+                slow_frames: 22,
+                other_frames: 23,
+                descriptions: 24,
+                retired: 25,
+                unopened: 26,
+                crossings: vec![],
+                traced: vec![],
                 duplicates: 3,
                 early: 4,
                 holes: 5,
@@ -174,7 +223,13 @@ mod tests {
         let text = text.render();
         for line in [
             "records_total 1",
-            "frames_total 2",
+            "numbers_total 100",
+            "frames_total{of=\"own\"} 2",
+            "frames_total{of=\"slow\"} 22",
+            "frames_total{of=\"others\"} 23",
+            "descriptions_total 24",
+            "retired_total 25",
+            "unopened_total 26",
             "duplicates_total 3",
             "early_total 4",
             "holes_total 5",

@@ -132,11 +132,14 @@ impl Partition {
                         elsewhere.opens(&stamp.session);
                     }
                     let session = new.insert(Session::open(&record));
+                    tracing::info!(session = %stamp.session, tenant = %stamp.tenant, driver = %stamp.driver, "a session is opened");
                     self.bytes += session.residence.bytes;
                     session
                 }
                 Err((bound, last)) => {
                     self.refuse_session(stamp.driver, bound, last);
+                    let numbers = self.counts.arrived(&Arrival::of(&record));
+                    self.counts.unopened = self.counts.unopened.saturating_add(numbers);
                     return Ok(());
                 }
             },

@@ -48,6 +48,7 @@ impl Processor {
         let status = Arc::new(Status::new(log.partitions(), config.ready_lag));
         let metrics = ProcessorMetrics::new();
         let memory = SessionMemory::new(&config);
+        metrics.session_bytes_limit.set(config.session_max_bytes as f64);
         let shared = Shared {
             config,
             memory,
@@ -76,6 +77,17 @@ impl Processor {
     /// A live view of the processor's status; it outlives [`Processor::run`].
     pub fn status(&self) -> Arc<Status> {
         self.shared.status.clone()
+    }
+
+    /// Sets the gauges that change while nothing happens: how old is what waits. To be called whenever metrics are read; it outlives
+    /// [`Processor::run`].
+    pub fn measuring(&self) -> impl Fn() + Send + Sync + 'static {
+        let (status, metrics) = (self.shared.status.clone(), self.shared.metrics.clone());
+        move || {
+            let now_us = time::now_us();
+            metrics.lag_seconds.set(status.lag(now_us).as_secs_f64());
+            metrics.archive_lag_seconds.set(status.archive_lag(now_us).as_secs_f64());
+        }
     }
 
     /// Run until `stop` is cancelled: then pending steps and blocks are committed, and this returns `Ok`. If the results of all

@@ -7,6 +7,7 @@ pub(crate) mod relay;
 mod residents;
 pub(crate) mod results;
 mod sessions;
+mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,10 +76,9 @@ impl PumpContext {
         self.measure_lag();
     }
 
-    /// The oldest record of which results are not committed yet was received at `waiting_since_us`, Unix µs.
+    /// The oldest record that is not committed yet was received at `waiting_since_us`, Unix µs.
     pub(crate) fn waits_since(&self, waiting_since_us: Option<i64>) {
         self.status(|s| s.waiting_since_us = waiting_since_us);
-        self.shared.metrics.lag_seconds.set(self.shared.status.lag(now_us()).as_secs_f64());
     }
 
     /// The pump has processed everything below `next`; the log's durable end is `end`.

@@ -31,7 +31,7 @@ use boxbox_schemas::event::Closing;
 use boxbox_schemas::record::{Content, session_meta};
 use boxbox_schemas::results::{AnyRow, Lap, SessionInfo, Silenced};
 use boxbox_schemas::stamp::LogRecord;
-use boxbox_schemas::{EntryId, RunId};
+use boxbox_schemas::{EntryId, RunId, trace};
 use boxbox_store::{SessionState, Step, StreamState};
 
 use boxbox_race::RULES_VERSION;
@@ -172,18 +172,20 @@ impl Session {
         let id = (record.stamp.driver, record.record.prelude().run);
         let arrival = Arrival::of(record);
         self.records += 1;
+        let numbers = counts.arrived(&arrival);
         if self.residence.parked {
-            counts.parked = counts.parked.saturating_add(arrival.next - arrival.first);
+            counts.parked = counts.parked.saturating_add(numbers);
             return Ok(());
         }
         if self.info.retired {
-            counts.late = counts.late.saturating_add(arrival.next - arrival.first);
+            counts.retired = counts.retired.saturating_add(numbers);
             return Ok(());
         }
         if !self.streams.contains_key(&id)
             && let Err(bound) = self.may_begin(id.0, charged)
         {
             self.refuse(id.0, bound, 1, counts);
+            counts.unopened = counts.unopened.saturating_add(numbers);
             return Ok(());
         }
         let stream = self.streams.entry(id).or_insert_with(|| Stream::new(record.stream()));
@@ -201,7 +203,8 @@ impl Session {
             stream.ledger_mut().late += late;
             counts.late = counts.late.saturating_add(late);
         }
-        counts.admission(&arrival, &verdict);
+        let followed = trace::tracer().map(|_| record.stream()).filter(|stream| trace::of(stream).is_some());
+        counts.admission(record.record.prelude().kind, &arrival, &verdict, followed);
         self.changed.insert(id);
         self.info.updated_at_us = self.info.updated_at_us.max(record.stamp.received_at_us);
         let nothing_new = verdict.new.is_empty();
@@ -230,6 +233,7 @@ impl Session {
                 charged.keep(staged.kept());
                 staged.refused().iter().for_each(|(bound, n)| self.refuse(id.0, bound, *n, counts));
                 let applied = self.book.apply(staged);
+                counts.crossed(applied.laps, record.stamp.received_at_us);
                 counts.applied(applied);
                 work += applied.work + self.cover(id, counts);
                 work += self.update_owners(id, car, counts) + self.decide(id, counts);
@@ -281,6 +285,7 @@ impl Session {
         }
         self.description_changed = true;
         counts.closing(closing);
+        tracing::info!(session = %self.info.id, tenant = %self.info.tenant, how = closing.name(), "a session is closed, opened again or retired");
         outcome
     }
 

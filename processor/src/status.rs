@@ -41,8 +41,7 @@ pub struct PumpStatus {
     pub committed: Offset,
     /// The log's durable end, as last known.
     pub end: Offset,
-    /// When the oldest record whose results are not committed was received, as far as records are read, Unix µs; `None`: there is none.
-    /// Only the results pump says it.
+    /// When the oldest record that is not committed in its store was received, as far as records are read, Unix µs; `None`: there is none.
     pub waiting_since_us: Option<i64>,
     /// When it last committed, Unix µs; only shown to people.
     pub last_commit_us: Option<i64>,
@@ -111,7 +110,16 @@ impl Status {
 
     /// At `now_us` (Unix µs), the age of the oldest record whose results are not committed.
     pub fn lag(&self, now_us: i64) -> Duration {
-        let oldest_us = self.partitions.iter().filter_map(|p| p.lock().results.waiting_since_us).min();
+        self.lag_of(now_us, |status| &status.results)
+    }
+
+    /// As [`Status::lag`], of frames that are not archived.
+    pub fn archive_lag(&self, now_us: i64) -> Duration {
+        self.lag_of(now_us, |status| &status.archive)
+    }
+
+    fn lag_of(&self, now_us: i64, of: impl Fn(&PartitionStatus) -> &PumpStatus) -> Duration {
+        let oldest_us = self.partitions.iter().filter_map(|p| of(&p.lock()).waiting_since_us).min();
         oldest_us.map_or(Duration::ZERO, |us| Duration::from_micros(now_us.saturating_sub(us).max(0) as u64))
     }
 

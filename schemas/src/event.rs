@@ -102,6 +102,9 @@ codes! {
 }
 
 impl Reject {
+    /// Every [`Reject::name`].
+    pub const NAMES: &'static [&'static str] = &["archive", "not_finite", "range", "kind", "ability", "meta", "absent", "unknown"];
+
     /// The reason as one word, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -144,6 +147,9 @@ codes! {
 }
 
 impl Closing {
+    /// Every [`Closing::name`].
+    pub const NAMES: &'static [&'static str] = &["silence", "asked", "reopened", "retired", "unknown"];
+
     /// The code as one word, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -177,6 +183,9 @@ codes! {
 }
 
 impl Judging {
+    /// Every [`Judging::name`].
+    pub const NAMES: &'static [&'static str] = &["excluded", "reinstated", "unknown"];
+
     /// The code as one word, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -91,6 +91,9 @@ pub enum GrantError {
 }
 
 impl GrantError {
+    /// Every [`GrantError::name`].
+    pub const NAMES: &'static [&'static str] = &["malformed", "unknown_key", "signature", "expired", "revoked", "unavailable"];
+
     /// The error as one word, for metrics.
     pub const fn name(self) -> &'static str {
         match self {

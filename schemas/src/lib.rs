@@ -9,7 +9,7 @@
 //! * [`ids`]: sessions, entries, partitions (F6); [`results`]: laps and other rows, and the step that commits them; [`league`]: what
 //!   people decide, and what is stored with it (D1)
 //! * [`check`]: which content is accepted (W7); [`limits`]: every bound, with its reason; [`places`]: how servers count who is there;
-//!   [`wall`]: whether the wall clock can be believed
+//!   [`wall`]: whether the wall clock can be believed; [`trace`]: how frames are followed, [`metrics`]: how services count
 //!
 //! The invariants' names (F1, W6, E3, …) are explained in `docs/ARCHITECTURE.md`.
 
@@ -32,6 +32,7 @@ pub mod secret;
 pub mod slow;
 pub mod stamp;
 pub mod text;
+pub mod trace;
 pub mod wall;
 pub mod wire;
 

@@ -50,6 +50,9 @@ pub enum Full {
 }
 
 impl Full {
+    /// Every [`Full::name`].
+    pub const NAMES: &'static [&'static str] = &["all", "reserved", "address", "net56", "net48", "driver", "tenant"];
+
     /// The cap's name, for labels of metrics and for logs.
     pub fn name(self) -> &'static str {
         match self {

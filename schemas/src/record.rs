@@ -135,6 +135,9 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// Every [`RecordError::name`].
+    pub const NAMES: &'static [&'static str] = &["length", "truncated", "crc", "version", "sequence"];
+
     /// The error as one word, for metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -18,6 +18,8 @@
 //! * [`Notice::Stalled`] replaces an ack as a sign of life: an edge repeats it at least every second for each stream whose records wait
 //!   for the log, and clients stay connected. Without acks and notices they reconnect (W8).
 //! * [`Notice::SessionClosed`] comes before the ack of what is sent, where the edge knows that the session is closed.
+//! * A client sends [`Report`]s only to an edge whose welcome asks for them ([`Welcome::reports_every_ms`]). An older client does not know
+//!   the field and sends none; an older edge does not ask.
 //! * A close for a record (crc, framing, scope, sequence) is announced by [`Notice::Refused`], whose `expected` is the
 //!   first sequence number of the refused record. A close overtakes messages in the control stream, so its reason
 //!   contains the same notice: [`Notice::close_reason`].
@@ -59,6 +61,26 @@ pub struct Welcome {
     pub max_record_bytes: u32,
     /// Unacked bytes for each live stream.
     pub max_unacked_bytes: u32,
+    /// How often the client is to send a [`Report`]; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports_every_ms: Option<u32>,
+}
+
+/// How a client is doing, for the metrics of the edge. Nothing is decided by it, because a client may say anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Bytes of its spool now.
+    #[serde(default)]
+    pub spool_bytes: u64,
+    /// Sequence numbers sealed and not acked now.
+    #[serde(default)]
+    pub unacked: u64,
+    /// Connections lost or given up since its report before, on whichever connection that was.
+    #[serde(default)]
+    pub reconnects: u64,
+    /// Sequence numbers given up since its report before.
+    #[serde(default)]
+    pub dropped: u64,
 }
 
 /// A message of an edge to its client, beside acks.
@@ -145,6 +167,8 @@ pub enum Control {
     },
     /// Edge: a notice.
     Notice(Notice),
+    /// Client: how it is doing.
+    Report(Report),
     /// A type of a newer peer; skipped.
     Unknown(u8),
 }
@@ -164,6 +188,7 @@ const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
 const ACK: u8 = 3;
 const NOTICE: u8 = 4;
+const REPORT: u8 = 5;
 
 impl Control {
     /// Append this message to `out`.
@@ -182,6 +207,7 @@ impl Control {
             Control::Hello(m) => json(out, HELLO, m),
             Control::Welcome(m) => json(out, WELCOME, m),
             Control::Notice(m) => json(out, NOTICE, m),
+            Control::Report(m) => json(out, REPORT, m),
             Control::Ack { stream, next } => {
                 head(out, ACK, 12);
                 out.put_u32_le(*stream);
@@ -211,6 +237,7 @@ impl Control {
             HELLO => serde_json::from_slice(body).map(Control::Hello).map_err(|_| malformed),
             WELCOME => serde_json::from_slice(body).map(Control::Welcome).map_err(|_| malformed),
             NOTICE => serde_json::from_slice(body).map(Control::Notice).map_err(|_| malformed),
+            REPORT => serde_json::from_slice(body).map(Control::Report).map_err(|_| malformed),
             ACK => {
                 let (stream, next) = body.split_first_chunk::<4>().ok_or(malformed.clone())?;
                 let next = next.try_into().map_err(|_| malformed)?;
@@ -286,6 +313,8 @@ macro_rules! close_codes {
 
             /// Every code, for metrics and documents.
             pub const ALL: &'static [CloseCode] = &[$(CloseCode::$name),*];
+            /// The names of all codes, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($word),*];
 
             /// The code as one word, for metrics and logs.
             pub const fn name(self) -> &'static str {
@@ -353,6 +382,7 @@ mod tests {
                 Control::Notice(Notice::Void { stream, first: 1, next, reason: "range".into() }),
                 Control::Notice(Notice::GoAway { within_ms: 5 }),
                 Control::Notice(Notice::SessionClosed { stream, retired: true }),
+                Control::Report(Report { spool_bytes: next, unacked: 5, reconnects: 1, dropped: 0 }),
                 Control::Unknown(200),
             ];
             let mut whole = BytesMut::new();
@@ -387,6 +417,22 @@ mod tests {
         let long = refused("é".repeat(4_000)).close_reason();
         assert!(long.len() <= 512 && Notice::from_close_reason(&long).is_some());
         assert_eq!(Notice::from_close_reason(b"going away"), None);
+    }
+
+    /// Either side may be of the version before, which knows no reports.
+    #[test]
+    fn who_knows_no_reports_is_asked_for_none() {
+        #[derive(Deserialize)]
+        struct Before {
+            max_unacked_bytes: u32,
+        }
+        let asks = Welcome { edge: "e".into(), max_streams: 4, max_record_bytes: 1, max_unacked_bytes: 7, reports_every_ms: Some(10_000) };
+        let read: Before = serde_json::from_slice(&serde_json::to_vec(&asks).unwrap()).unwrap();
+        assert_eq!(read.max_unacked_bytes, 7, "an older client reads the welcome");
+        let before = br#"{"edge":"e","max_streams":4,"max_record_bytes":1,"max_unacked_bytes":7}"#;
+        let read: Welcome = serde_json::from_slice(before).unwrap();
+        assert_eq!(read, Welcome { reports_every_ms: None, ..asks }, "an older edge asks for nothing");
+        assert_eq!(serde_json::from_slice::<Report>(b"{\"spool_bytes\":3,\"later\":1}").unwrap(), Report { spool_bytes: 3, ..Report::default() });
     }
 
     #[test]

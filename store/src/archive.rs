@@ -7,7 +7,7 @@ use boxbox_schemas::results::{Checkpoint, Span};
 use boxbox_schemas::{DriverId, SessionId, StreamKey, TenantId};
 use bytes::Bytes;
 
-use crate::{Lease, StoreError};
+use crate::{Lease, Readers, StoreError};
 
 /// The state of a partition's archive.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -168,6 +168,10 @@ pub struct Removed {
 pub trait Archive: Send + Sync + 'static {
     /// When a block is to be appended.
     fn pace(&self) -> Pace;
+    /// Its connections for reading now (of an archive that plans its blocks in PostgreSQL: those to PostgreSQL), if it has a bound of them.
+    fn readers(&self) -> Option<Readers> {
+        None
+    }
     /// The state of the partition's archive.
     async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError>;
     /// Store a block, all or nothing. Its frames can be read at once.

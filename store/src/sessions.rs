@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use boxbox_schemas::results::{AnyRow, CarNow, Lap, Ledger, Row, RowKind, SessionInfo};
 use boxbox_schemas::{DriverId, EntryId, SessionId, TenantId};
 
-use crate::StoreError;
+use crate::{Readers, StoreError};
 
 /// Selects laps; an empty filter selects all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -56,6 +56,10 @@ pub struct SessionCursor {
 /// Read access to a results store. A reader cannot change anything through it.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
+    /// Its connections for reading now, if it has a bound of them.
+    fn readers(&self) -> Option<Readers> {
+        None
+    }
     /// A tenant's sessions, newest first by `opened_at_us` then id; those after `after`, at most `limit`.
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError>;
     /// One session.

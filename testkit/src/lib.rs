@@ -1,6 +1,6 @@
 //! Helpers for the tests of all crates: stacks of real services ([`stack::Stack`]), reports of tests that were not run
 //! ([`not_run`]), waiting ([`wait`]), hand-made frames, records, laps and rows (`frames`, `laps`, `rows`), seeds and repetitions
-//! ([`campaign`]), real recordings ([`recordings`]), and the tools and downloads that stacks need.
+//! ([`campaign`]), a server that takes what is posted ([`sink`]), real recordings ([`recordings`]), and the tools and downloads that stacks need.
 
 #[cfg(not(unix))]
 compile_error!("testkit starts and signals processes as Unix does; on Windows use WSL 2. The client itself builds: cargo build -p boxbox-client");
@@ -17,6 +17,7 @@ pub mod not_run;
 pub mod recordings;
 #[cfg(feature = "pipeline")]
 pub mod rows;
+pub mod sink;
 pub mod stack;
 pub mod tools;
 pub mod version;

@@ -87,6 +87,6 @@ struct Check {
     (status = 404, description = "This process has no metrics", body = crate::problem::Body, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Problem> {
-    let prometheus = app.prometheus.as_ref().ok_or_else(|| Problem::not_found("This process has no metrics."))?;
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], prometheus.render()))
+    let scrape = app.scrape.as_ref().ok_or_else(|| Problem::not_found("This process has no metrics."))?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.text().await))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use boxbox_schemas::limits::META_STRING_MAX_BYTES;
 use boxbox_schemas::results::Tags;
 use boxbox_schemas::{DriverId, EntryId, RunId, SessionId, TenantId, results};
@@ -15,6 +15,7 @@ use crate::access::Reader;
 use crate::app::App;
 use crate::cursor;
 use crate::extract::{LapPath, Params, Path, SessionPath, rows};
+use crate::followed::Followed;
 use crate::openapi::{Cursor, HexId, ShortId};
 use crate::problem::Problem;
 use crate::read::{self, Class};
@@ -60,8 +61,10 @@ pub(crate) async fn one(
     Path(path): Path<LapPath>,
     Params(params): Params<OneParams>,
     State(app): State<Arc<App>>,
-) -> Result<Json<Lap>, Problem> {
-    find(&app, &reader.tenant, &path).await.map(|lap| Json(Lap::of(lap, params.loops == Some(true))))
+) -> Result<(Option<Extension<Followed>>, Json<Lap>), Problem> {
+    let lap = find(&app, &reader.tenant, &path).await?;
+    let followed = Followed::lap(reader.tenant, &lap).map(Extension);
+    Ok((followed, Json(Lap::of(lap, params.loops == Some(true)))))
 }
 
 /// The lap, or 404.

@@ -72,7 +72,7 @@ impl Server {
         let written = Some(Arc::new(log.clone()) as Arc<dyn Log>);
         let leagues = Arc::new(memory.clone());
         let stores = Stores { sessions, leagues, archive: Arc::new(archive.clone()) };
-        let api = Api::bind(config, Some(stores), written, watching, checks, Some(prometheus())).await.unwrap();
+        let api = Api::bind(config, Some(stores), written, watching, checks, Some(prometheus().into())).await.unwrap();
         let addr = SocketAddr::from(([127, 0, 0, 1], api.local_addr().port()));
         let (probes, stop) = (api.probe_addr(), CancellationToken::new());
         tokio::spawn(api.run(stop.clone()));

@@ -54,19 +54,20 @@ async fn a_scrape_shows_every_metric() {
 
     let scrape = server.get("/metrics").await;
     assert_eq!(scrape.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let fields: Vec<(String, String)> = include_str!("../metrics.rs")
-        .lines()
-        .filter_map(|line| line.trim().split_once(": ").filter(|(name, _)| !name.contains(' ')).map(|(n, k)| (n.to_owned(), k.to_owned())))
-        .collect();
-    assert_eq!(fields.len(), 13, "{fields:?}");
-    for (name, kind) in fields {
-        let full = if kind.starts_with("counter") { format!("boxbox_api_{name}_total") } else { format!("boxbox_api_{name}") };
-        assert!(scrape.body.contains(&format!("# HELP {full} ")), "{full} has no help in\n{}", scrape.body);
-        let sample = scrape.body.lines().any(|l| l.starts_with(&full) && l.rsplit(' ').next().is_some_and(|v| v.parse::<f64>().is_ok()));
-        assert!(sample, "{full} has no sample in\n{}", scrape.body);
+    for Described { name, labels, kind, .. } in crate::ApiMetrics::NAMES {
+        assert!(scrape.body.contains(&format!("# HELP {name} ")), "{name} has no help in\n{}", scrape.body);
+        // Every counter is there with each value of its label, before anything is counted.
+        let values = labels.first().filter(|_| *kind != Kind::Histogram).map_or(&[][..], |label| label.values);
+        let series = values.iter().map(|value| format!("{name}{{{}=\"{value}\"}} ", labels[0].name)).chain([(*name).to_owned()]);
+        for begins in series {
+            let sample = scrape.body.lines().any(|l| l.starts_with(&begins) && l.rsplit(' ').next().is_some_and(|v| v.parse::<f64>().is_ok()));
+            assert!(sample, "{begins} has no sample in\n{}", scrape.body);
+        }
     }
+    assert!(scrape.body.contains("boxbox_api_request_seconds_count{route=\"/api/v1/sessions\",method=\"GET\",class=\"2xx\"}"), "{}", scrape.body);
+    assert!(!scrape.body.contains("\"other\"}"), "a label has a value that it does not declare");
     for label in ["route=\"/api/v1/sessions\"", "route=\"none\"", "class=\"5xx\"", "kind=\"unavailable\"", "reason=\"malformed\""] {
-        assert!(scrape.body.contains(label), "{label}");
+        assert!(scrape.body.lines().any(|line| line.contains(label) && !line.ends_with(" 0")), "{label}");
     }
     assert!(!scrape.body.contains("secret-path"));
 }
@@ -82,7 +83,7 @@ async fn broken_connection(server: &Server) {
 #[tokio::test]
 async fn without_stores_health_and_metrics_are_all_there_is() {
     let (_keep, authority) = watch::channel(Arc::new(Authority::default()));
-    let api = Api::bind(Config::default(), None, None, authority, vec![], Some(prometheus())).await.unwrap();
+    let api = Api::bind(Config::default(), None, None, authority, vec![], Some(prometheus().into())).await.unwrap();
     let (address, stop) = (api.local_addr(), CancellationToken::new());
     let running = tokio::spawn(api.run(stop.clone()));
     for (path, status) in [("/livez", 200), ("/readyz", 200), ("/api/health", 200), ("/metrics", 200), ("/api/v1/sessions", 404), ("/api/docs/", 404)]

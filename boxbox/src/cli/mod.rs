@@ -9,6 +9,7 @@ mod grant;
 mod league;
 mod ledger;
 mod log;
+mod logs;
 mod node;
 mod race;
 mod recompute;
@@ -26,15 +27,13 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::node::options::Roles;
-use verbosity::Verbosity;
 
 /// Ok, Box Box: telemetry for sim racing leagues. Sim clients stream frames over QUIC; the services compute laps.
 #[derive(Parser)]
 #[command(name = "boxbox", version, max_term_width = 110)]
 pub struct Cli {
-    /// What to log on standard error: off, error, warn, info, debug or trace, or `target=level,…`
-    #[arg(long, global = true, env = "BOXBOX_LOG", default_value = verbosity::DEFAULT)]
-    pub log: Verbosity,
+    #[command(flatten)]
+    pub logs: logs::LogArgs,
     #[command(subcommand)]
     command: Command,
 }

@@ -8,12 +8,14 @@ pub mod stores;
 pub mod up;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use boxbox_api::{Api, Check};
 use boxbox_ingest::{Edge, ExpiryClock};
+use boxbox_log::metrics::LogMetrics;
 use boxbox_log::{Kept, Log};
 use boxbox_processor::time::Believed;
 use boxbox_processor::{Feed, Processor};
@@ -22,8 +24,8 @@ use boxbox_schemas::grant::Authority;
 use boxbox_schemas::wall::WallClock;
 use boxbox_schemas::{DriverId, ShortId, TenantId};
 use boxbox_store::{Sessions, Step};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,9 +39,8 @@ use crate::node::lives::StoredLives;
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::room::Room;
 use crate::node::stores::{Opened, StoreOptions};
-
-/// Buckets of histograms, seconds: from a commit on a fast disk to the timeouts. 0.5 s is the threshold of the platform's alert.
-const SECONDS_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+use crate::watch::{self, DataWatch, Measures, ProcessWatch, RuntimeWatch, StoreWatch};
+use crate::{logs, traces};
 
 /// For how long who is connected when a grant expires may go on: the longest race ends within it.
 const GRANT_GRACE: Duration = Duration::from_secs(24 * 3_600);
@@ -59,10 +60,10 @@ pub struct Node {
     services: Vec<Service>,
     failed: CancellationToken,
     /// Decides about grants now.
-    authority: watch::Receiver<Arc<Authority>>,
+    authority: Receiver<Arc<Authority>>,
     kept: Option<Kept>,
     // The clocks are watched as long as somebody listens.
-    clock: watch::Receiver<WallClock>,
+    clock: Receiver<WallClock>,
 }
 
 struct Service {
@@ -79,7 +80,8 @@ impl Node {
         // Too few handles are an error before anything is opened. The log's partitions are known only when it is open.
         Budget::of(limit, &options.workload(None), wanted)?;
         let folder = DataFolder::open(&options.data, roles.alone())?;
-        let prometheus = install_metrics()?;
+        let recorder = watch::install()?;
+        let mut measures = measures(folder.path(), limit);
         let clock = clock_watch::begin(folder.path(), clock_watch::of_this_machine())?;
         let identity = identity::load_or_make(folder.path())?;
         let control = control::open(&options.log).await?;
@@ -92,6 +94,9 @@ impl Node {
         if let Some(log) = log.as_ref().filter(|_| roles.processor && matches!(options.stores, StoreOptions::Files)) {
             folder.belongs_to(log.id())?;
         }
+        if let Some(log) = &log {
+            LogMetrics::new().partitions.set(f64::from(log.partitions()));
+        }
         let kept = log.as_ref().and_then(|log| log.kept());
         if let Some(warning) = Room::of(folder.path(), kept, &folder.archive(), options).and_then(|room| room.warning()) {
             tracing::warn!("{warning}");
@@ -102,6 +107,19 @@ impl Node {
             _ => Some(stores::open(&options.stores, &folder).await?),
         };
 
+        if let Some(stores) = &stores {
+            let stores = StoreWatch::new(stores.sessions.clone(), stores.archive.clone());
+            measures.add(move || stores.measure());
+        }
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            services = roles.alone().unwrap_or("all"),
+            data = %folder.path().display(),
+            log = if options.log.url.is_some() { "kafka" } else { "files" },
+            stores = if matches!(options.stores, StoreOptions::Files) { "files" } else { "servers" },
+            "boxbox starts"
+        );
+        let mut edge_runtime = None;
         let mut node = Node {
             folder,
             identity,
@@ -134,6 +152,7 @@ impl Node {
             };
             let edge = edge.with_clock(ExpiryClock { wall: clock.clone(), grace: GRANT_GRACE });
             node.quic = Some(edge.local_addr());
+            edge_runtime = edge.runtime();
             let health = edge.health();
             checks.push(Check::new("edge", move || {
                 health
@@ -162,11 +181,14 @@ impl Node {
             });
             checks.push(check.noting(move || noting.notes()));
             node.feed = Some(processor.feed());
+            measures.add(processor.measuring());
             node.spawn("processor", |stop| async move { Ok(processor.run(stop).await?) });
         }
         // A process that does not run the API still serves health and metrics there.
         let config = boxbox_api::Config { max_connections: budget.connections, ..options.api.clone() };
-        let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(prometheus)).await?;
+        let runtimes = RuntimeWatch::here(edge_runtime);
+        measures.add(move || runtimes.measure());
+        let api = Api::bind(config, stores.map(Opened::readers), log, authority, checks, Some(measures.scrape(recorder))).await?;
         node.api = Some(api.local_addr());
         node.probes = api.probe_addr();
         node.spawn("api", |stop| async move { Ok(api.run(stop).await?) });
@@ -269,7 +291,7 @@ pub fn reachable_here(address: IpAddr) -> IpAddr {
     }
 }
 
-async fn open_log(folder: &DataFolder, options: &NodeOptions, clock: watch::Receiver<WallClock>) -> anyhow::Result<Option<Arc<dyn Log>>> {
+async fn open_log(folder: &DataFolder, options: &NodeOptions, clock: Receiver<WallClock>) -> anyhow::Result<Option<Arc<dyn Log>>> {
     // The API needs no log to read the stores. With a log it can also close sessions.
     if options.roles == Roles::API && options.log.url.is_none() {
         return Ok(None);
@@ -300,14 +322,14 @@ fn edge_name() -> anyhow::Result<ShortId> {
     Ok(ShortId::new(&format!("edge-{random:08x}"))?)
 }
 
-/// Install the metrics recorder. A second node in the same process shares the recorder.
-fn install_metrics() -> anyhow::Result<PrometheusHandle> {
-    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
-    // Buckets and not summaries, because buckets of several processes can be added.
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS_BUCKETS)?;
-    let handle = builder.install_recorder().context("cannot install the metrics recorder")?;
-    Ok(HANDLE.get_or_init(|| handle).clone())
+/// What every process measures. `limit`: most open files.
+fn measures(data: &Path, limit: u64) -> Measures {
+    let (process, data) = (ProcessWatch::new(limit), DataWatch::new(data));
+    let mut measures = Measures::default();
+    measures.add(move || process.measure());
+    measures.add(move || data.measure());
+    measures.add(logs::counting::measuring());
+    measures.add(logs::reports::measuring());
+    measures.add(traces::measuring());
+    measures
 }

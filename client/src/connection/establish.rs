@@ -30,8 +30,8 @@ pub(super) struct Established {
     pub(super) welcome: Welcome,
     /// Bytes that came behind the welcome.
     pub(super) buffer: BytesMut,
-    /// Kept open until the connection ends; the client sends nothing after its hello.
-    pub(super) _hello: SendStream,
+    /// The client's half of the control stream. It stays open until the connection ends; after its hello the client sends reports only.
+    pub(super) hello: SendStream,
 }
 
 pub(super) async fn establish(shared: &Shared, tls: &Tls, connect: &ConnectString) -> Result<Established, Ended> {
@@ -82,7 +82,7 @@ async fn establish_at(shared: &Shared, tls: &Tls, connect: &ConnectString, addre
     };
     let welcomed = tokio::time::timeout(handshake, greet(shared, connect, &connection)).await;
     match welcomed {
-        Ok(Ok((hello, control, welcome, buffer))) => Ok(Established { endpoint, connection, control, welcome, buffer, _hello: hello }),
+        Ok(Ok((hello, control, welcome, buffer))) => Ok(Established { endpoint, connection, control, welcome, buffer, hello }),
         Ok(Err(why)) => Err(why),
         Err(_) => Err(Ended::Lost(format!("{address} does not answer our hello"))),
     }

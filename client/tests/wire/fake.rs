@@ -207,8 +207,13 @@ async fn connection(incoming: Incoming, state: Arc<Mutex<State>>) {
             s.complaints.push(format!("grant {}", hello.grant));
         }
         let (deaf, go_away, busy) = (s.rng.f64() < s.faults.deaf, s.rng.f64() < s.faults.go_away, s.rng.f64() < s.faults.busy);
-        let welcome =
-            Welcome { edge: "fake".into(), max_streams: s.max_streams, max_record_bytes: 32 * 1024, max_unacked_bytes: s.max_unacked_bytes };
+        let welcome = Welcome {
+            edge: "fake".into(),
+            max_streams: s.max_streams,
+            max_record_bytes: 32 * 1024,
+            max_unacked_bytes: s.max_unacked_bytes,
+            reports_every_ms: None,
+        };
         (s.refuse, deaf, go_away, busy, welcome)
     };
     let shared = Arc::new(Shared { state, connection: connection.clone(), control: tokio::sync::Mutex::new(send), deaf, unacked: Mutex::default() });

@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use boxbox_log::AppendError;
 use boxbox_schemas::stamp::Stamp;
 use boxbox_schemas::wire::{CloseCode, Notice, STREAM_HEAD_BYTES, StreamHead};
-use boxbox_schemas::{DriverId, RunId, SessionId, Source, TenantId};
+use boxbox_schemas::{DriverId, RunId, SessionId, Source, StreamKey, TenantId, trace};
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream};
 
 use super::chunk::poll_chunk;
-use crate::core::{Core, Stamped, unix_us};
+use crate::core::{Core, unix_us};
 use crate::decoder::Decoder;
-use crate::flow::Flow;
+use crate::flow::{Flow, Stamped, What};
 use crate::life::{ANSWER_WITHIN, ASK_EVERY, Answer, Life};
 use crate::link::{CloseRequest, Link};
+use crate::metrics::Frames;
 use crate::pace::Pace;
 use crate::validator::{Abilities, Validator, close_code};
 
@@ -112,7 +113,7 @@ impl DataStream {
                 }
                 let expected = open.validator.expected();
                 let cut = self.decoder.transmission().map_err(|(base, e)| {
-                    core.metrics().records_refused.with(e.name()).increment(1);
+                    core.metrics().streams_broken.with("length").increment(1);
                     at_fault(open.flow.number, expected.unwrap_or(base), close_code(&e), e.to_string())
                 })?;
                 if let Some((base, record)) = cut {
@@ -134,7 +135,7 @@ impl DataStream {
                 Poll::Ready(Ok(Some(chunk))) => self.decoder.push(chunk.bytes),
                 Poll::Ready(Ok(None)) if self.decoder.is_empty() => return Ok(Poll::Ready(())),
                 Poll::Ready(Ok(None)) => {
-                    core.metrics().records_refused.with("truncated").increment(1);
+                    core.metrics().streams_broken.with("truncated").increment(1);
                     let (number, expected) = self.open.as_ref().map_or((0, 0), |b| (b.flow.number, b.validator.expected().unwrap_or_default()));
                     return Err(at_fault(
                         number,
@@ -180,7 +181,9 @@ impl OpenStream {
         }
         let session = head.session(&tenant);
         let (partition, budgets) = core.budgets(&tenant, &session);
-        let flow = core.ack_path.flows.open(head.stream, head.run, head.source, link.clone(), budgets);
+        let key = StreamKey { tenant, session, driver, run: head.run };
+        let traced = trace::of(&key).map(|_| key);
+        let flow = core.ack_path.flows.open(&head, link.clone(), budgets, traced);
         // From here on, dropping the stream undoes what was done.
         let mut open = Self {
             core: core.clone(),
@@ -240,9 +243,10 @@ impl OpenStream {
             metrics.records_refused.with(refusal.reason).increment(1);
             at_fault(self.flow.number, refusal.expected, refusal.code, refusal.detail)
         })?;
-        metrics.frames_received.increment(u64::from(passed.frames));
+        let mut frames = Frames::default();
+        frames.add(passed.kind, passed.frames);
+        frames.count(&metrics.frames_received);
         if let Some(reason) = passed.void {
-            metrics.records_void.with(reason.name()).increment(1);
             let stream = self.flow.number;
             self.link.notify(Notice::Void { stream, first: passed.first, next: passed.next, reason: reason.name().into() });
         }
@@ -256,7 +260,8 @@ impl OpenStream {
             received_at_us: unix_us(),
             base,
         };
-        let stamped = Stamped { record: stamp.seal(&passed.record), frames: passed.frames, next: passed.next, received: now };
+        let what = What { kind: passed.kind, frames: passed.frames, void: passed.void };
+        let stamped = Stamped { record: stamp.seal(&passed.record), what, first: passed.first, next: passed.next, received: now };
         self.keep_pace(stamped.record.len(), now);
         match self.flow.budgets.try_acquire(stamped.record.len() as u32) {
             Ok(()) => self.append(stamped),
@@ -336,6 +341,7 @@ impl OpenStream {
             budgets.acquire(bytes).await;
         });
         self.flow.wait(Some(stamped.received));
+        self.core.metrics().records_waiting.increment(1);
         self.waiting = Some(Waiting { record: stamped, budget });
     }
 
@@ -347,6 +353,7 @@ impl OpenStream {
             }
             let Some(Waiting { record, .. }) = self.waiting.take() else { break };
             self.flow.wait(None);
+            self.core.metrics().records_waiting.decrement(1);
             self.append(record)?;
         }
         Ok(Poll::Ready(()))
@@ -356,6 +363,7 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         if self.waiting.take().is_some() {
+            self.core.metrics().records_waiting.decrement(1);
             self.core.metrics().records_abandoned.increment(1);
         }
         self.core.ack_path.flows.end(&self.flow);

@@ -17,6 +17,7 @@ use crate::admission::reason;
 use crate::config::Limits;
 use crate::core::Core;
 use crate::link::{CloseRequest, Link};
+use crate::reports::REPORTS_EVERY;
 use crate::validator::Abilities;
 
 /// How much of the client's name for itself is logged, characters.
@@ -85,6 +86,7 @@ async fn welcome(
         max_streams: core.limits.streams_per_connection,
         max_record_bytes: RECORD_MAX_BYTES as u32,
         max_unacked_bytes: core.limits.stream_unacked_bytes as u32,
+        reports_every_ms: Some(REPORTS_EVERY.as_millis() as u32),
     }));
     Ok(Connection::new(core.clone(), link, abilities, control))
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use boxbox_schemas::wire::CloseCode;
+use boxbox_schemas::wire::{CloseCode, Control};
 use quinn::{ConnectionError, VarInt};
 use tracing::info;
 
@@ -131,9 +131,16 @@ impl Connection {
         .await
     }
 
-    /// After its hello a client sends nothing on this stream that an edge of this version knows.
+    /// After its hello a client sends nothing on this stream but reports.
     fn poll_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseRequest>> {
         match self.control.poll(cx) {
+            Poll::Ready(Ok(Some(Control::Report(report)))) => {
+                // More may have come with it.
+                cx.waker().wake_by_ref();
+                let taken = self.link.reports.lock().take(&report, Instant::now(), self.core.metrics());
+                let flood = || CloseRequest::new(CloseCode::PROTOCOL, "reports come much more often than they were asked for");
+                Poll::Ready(taken.then_some(()).ok_or_else(flood))
+            }
             Poll::Ready(Ok(Some(_))) => Poll::Ready(Err(CloseRequest::new(CloseCode::PROTOCOL, "an unexpected message on the control stream"))),
             Poll::Ready(Ok(None)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(request)) => Poll::Ready(Err(request)),
@@ -169,6 +176,7 @@ impl Drop for Connection {
         self.link.quic.close(VarInt::from_u32(CloseCode::RETRY.0), b"the edge failed to serve this connection");
         self.data_streams.clear();
         self.link.end();
+        self.link.traffic.lock().count(&self.link.quic, self.core.metrics());
         self.core.links.lock().remove(&self.link.id);
         self.core.metrics().connections.decrement(1);
         self.core.ack_path.health.connections.fetch_sub(1, Relaxed);

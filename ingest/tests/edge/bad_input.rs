@@ -47,14 +47,14 @@ async fn refused(code: CloseCode, counter: &str, misdeed: impl AsyncFnOnce(&mut 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_of_impossible_length_is_refused() {
     for length in [RECORD_MAX_BYTES as u32 + 1, u32::MAX, 0, 63] {
-        refused(CloseCode::FRAMING, "records_refused_total{length}", async |s| s.put(&length.to_le_bytes()).await).await;
+        refused(CloseCode::FRAMING, "streams_broken_total{length}", async |s| s.put(&length.to_le_bytes()).await).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_breaks_off_is_refused() {
     for keep in [1, 4, 63, 64, 200] {
-        refused(CloseCode::FRAMING, "records_refused_total{truncated}", async |s| {
+        refused(CloseCode::FRAMING, "streams_broken_total{truncated}", async |s| {
             let record = s.record(1);
             s.put(&record[..keep]).await;
             s.send.finish().unwrap();

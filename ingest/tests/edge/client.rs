@@ -62,7 +62,7 @@ impl Client {
         if control.write_all(&hello).await.is_err() {
             return Err(closed(connection.closed().await));
         }
-        let welcome = Welcome { edge: String::new(), max_streams: 0, max_record_bytes: 0, max_unacked_bytes: 0 };
+        let welcome = Welcome { edge: String::new(), max_streams: 0, max_record_bytes: 0, max_unacked_bytes: 0, reports_every_ms: None };
         let mut client =
             Self { _endpoint: endpoint, connection, control, acks, buffer: BytesMut::new(), welcome, notices: Vec::new(), acked: Default::default() };
         match client.next().await {

@@ -13,4 +13,5 @@ mod outage;
 mod path;
 mod shares;
 mod slow_log;
+mod watched;
 mod world;

@@ -39,7 +39,7 @@ async fn records_are_logged_unchanged_stamped_and_acked() {
         assert_eq!(record.stamp.session, SessionId::of(&tenant, &stream.head.source));
     }
     assert_eq!(world.count("records_acked_total"), 7);
-    assert_eq!(world.count("frames_acked_total"), 166);
+    assert_eq!(world.count("frames_acked_total{own}"), 166);
     assert!(world.health.ready() && world.health.connections() == 1 && world.health.last_ack_unix_ms().is_some());
     client.connection.close(0u32.into(), b"");
     world.stop().await;
@@ -137,7 +137,7 @@ async fn many_streams_of_many_clients_are_all_acked_in_order() {
     while let Some(sent) = clients.join_next().await {
         frames += 4 * sent.unwrap();
     }
-    assert_eq!((world.count("frames_acked_total"), world.count("records_acked_total")), (frames, 12 * 4 * 50));
+    assert_eq!((world.count("frames_acked_total{own}"), world.count("records_acked_total")), (frames, 12 * 4 * 50));
     for (stream, records) in world.logged() {
         let mut next = 0;
         for record in records {

@@ -125,26 +125,35 @@ impl World {
         self.logged().into_iter().filter(|(key, _)| key.driver.as_str() == driver).flat_map(|(_, records)| records).collect()
     }
 
+    /// Check that every record that was received is accounted for, while nothing is in motion. Returns how many are in flight.
+    pub(crate) fn conserved(&self) -> u64 {
+        let (received, appended) = (self.count("records_received_total"), self.count("records_appended_total"));
+        let (refused, void) = (self.family("records_refused_total"), self.family("records_void_total"));
+        let (in_flight, waiting) = (gauge("in_flight_records"), gauge("records_waiting"));
+        let [acked, failed, abandoned] = ["acked", "failed", "abandoned"].map(|what| self.count(&format!("records_{what}_total")));
+        assert_eq!(
+            received,
+            acked + void + refused + abandoned + failed + in_flight + waiting,
+            "received = acked {acked} + void {void} + refused {refused} + abandoned {abandoned} + failed {failed} + in flight {in_flight} + waiting {waiting}"
+        );
+        assert_eq!(appended, acked + void + failed + in_flight, "appended = acked {acked} + void {void} + failed {failed} + in flight {in_flight}");
+        in_flight
+    }
+
     /// End the edge, then check that every record it received is accounted for.
     pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
         tokio::time::timeout(PATIENCE, &mut self.running).await.expect("the edge stops").unwrap();
-        let (received, appended) = (self.count("records_received_total"), self.count("records_appended_total"));
-        // What is cut off in mid-record or has an impossible length is refused without being a record.
-        let torn = self.count("records_refused_total{truncated}") + self.count("records_refused_total{length}");
-        let refused = self.family("records_refused_total") - torn;
-        assert_eq!(received, appended + refused + self.count("records_abandoned_total"), "received = appended + refused + abandoned");
-        let in_flight = counters::gauge("boxbox_edge_in_flight_records") as u64;
-        assert_eq!(
-            appended,
-            self.count("records_acked_total") + self.count("records_failed_total") + in_flight,
-            "appended = acked + failed + in flight"
-        );
+        let in_flight = self.conserved();
         assert_eq!(in_flight as usize, self.log.outstanding(), "what is in flight is in the log's hands");
-        for gauge in ["connections", "streams"] {
-            assert_eq!(counters::gauge(&format!("boxbox_edge_{gauge}")), 0.0, "{gauge}");
+        for name in ["connections", "streams", "records_waiting"] {
+            assert_eq!(gauge(name), 0, "{name}");
         }
     }
+}
+
+fn gauge(name: &str) -> u64 {
+    counters::gauge(&format!("boxbox_edge_{name}")) as u64
 }
 
 /// A certificate as the binary would keep it.

@@ -109,6 +109,8 @@ impl KafkaConfig {
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2147483647")
             .set("linger.ms", "5")
+            // For the metrics: see `statistics.rs`.
+            .set("statistics.interval.ms", "5000")
             .set(
                 "compression.codec",
                 match self.compression {

@@ -17,6 +17,7 @@ mod ledger;
 mod log;
 mod reader;
 mod security;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -26,3 +27,4 @@ pub use self::closing::wait_until_closed;
 pub use self::config::{Compression, KafkaConfig};
 pub use self::log::KafkaLog;
 pub use self::security::{Mechanism, Sasl, Security, Tls};
+pub use self::statistics::KafkaMetrics;

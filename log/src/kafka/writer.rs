@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use boxbox_schemas::SessionId;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -20,6 +21,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use super::closing::Open;
 use super::config::{KafkaConfig, log_line};
 use super::ledger::Ledger;
+use super::statistics::{KafkaMetrics, Watched};
 use super::topic::bad_setting;
 use crate::budget::Budget;
 use crate::metrics::LogMetrics;
@@ -51,6 +53,7 @@ impl KafkaWriter {
             config: config.clone(),
             completions,
             metrics: LogMetrics::new(),
+            kafka_metrics: KafkaMetrics::new(),
             budget: Budget::new(config.limits, partitions),
             ledgers: (0..partitions).map(|_| Mutex::default()).collect(),
             producer: RwLock::new(None),
@@ -134,6 +137,7 @@ struct Shared {
     config: KafkaConfig,
     completions: Arc<dyn Completions>,
     metrics: LogMetrics,
+    kafka_metrics: KafkaMetrics,
     budget: Budget,
     // Locked before `producer` wherever both are locked.
     ledgers: Box<[Mutex<Ledger>]>,
@@ -152,7 +156,8 @@ struct Shared {
 
 impl Shared {
     fn produce(self: &Arc<Self>) -> Result<Hooked, LogError> {
-        let hook = Hook { shared: self.clone(), generation: self.generation.load(Ordering::Acquire) };
+        let watched = Watched::new(self.kafka_metrics.clone());
+        let hook = Hook { shared: self.clone(), generation: self.generation.load(Ordering::Acquire), watched };
         BaseProducer::from_config_and_context(&self.config.producer(), hook).map_err(bad_setting)
     }
 
@@ -261,9 +266,14 @@ impl Shared {
 pub(super) struct Hook {
     shared: Arc<Shared>,
     generation: u64,
+    watched: Watched,
 }
 
 impl ClientContext for Hook {
+    fn stats(&self, statistics: Statistics) {
+        self.watched.take(&statistics);
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
     }

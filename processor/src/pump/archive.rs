@@ -27,6 +27,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::relay::{Follower, Taken};
+use super::results::received_at_us;
 use super::{Backoff, LogPosition, PumpContext};
 use crate::admit::{Arrival, Meaning, admit};
 use crate::error::ProcessorError;
@@ -43,7 +44,20 @@ pub(crate) async fn run(ctx: PumpContext, archive: Arc<dyn Archive>, lease: Leas
     let LogPosition { reader, next, end } = position;
     let source = RecordSource { own: Some(reader), follower, next, end };
     let now = Instant::now();
-    Box::pin(ArchivePump { ctx, archive, lease, pace, builder, source, oldest: None, newest: None, retain_at: now, export_at: now }.pump()).await
+    let pump = ArchivePump {
+        ctx,
+        archive,
+        lease,
+        pace,
+        builder,
+        source,
+        oldest: None,
+        newest: None,
+        waiting_since_us: None,
+        retain_at: now,
+        export_at: now,
+    };
+    Box::pin(pump.pump()).await
 }
 
 async fn start(ctx: &PumpContext, archive: &dyn Archive, lease: &Lease) -> Result<(ArchiveState, LogPosition), ProcessorError> {
@@ -62,6 +76,8 @@ struct ArchivePump {
     /// When the oldest and the newest pending record were read.
     oldest: Option<Instant>,
     newest: Option<Instant>,
+    /// When the oldest record that is not archived was received, Unix µs.
+    waiting_since_us: Option<i64>,
     /// When to remove frames that are too old or too many.
     retain_at: Instant,
     /// When to copy laps.
@@ -150,6 +166,10 @@ impl ArchivePump {
             };
             for entry in &batch {
                 self.builder.add_record(entry);
+                if self.waiting_since_us.is_none() {
+                    self.waiting_since_us = received_at_us(entry);
+                    self.ctx.waits_since(self.waiting_since_us);
+                }
                 if self.builder.block_must_end() && !self.append().await? {
                     return Ok(());
                 }
@@ -244,6 +264,8 @@ impl ArchivePump {
         metrics.archive_frames.increment(block.runs.iter().map(|r| (r.frames.len() / CAR_FRAME_BYTES) as u64).sum());
         metrics.archive_blocks.increment(1);
         metrics.archive_seconds.record(began.elapsed().as_secs_f64());
+        self.waiting_since_us = None;
+        self.ctx.waits_since(None);
         self.ctx.committed(block.checkpoint.offset + 1);
         Ok(true)
     }

@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use super::fold::Fold;
 use super::relay::Feeder;
 use super::residents::Residents;
+use super::spans::Waiting;
 use super::{Backoff, LogPosition, PumpContext};
 use crate::closer::{Closer, RETIRED_AT_ONCE};
 use crate::error::ProcessorError;
 use crate::partition::Partition;
-use crate::time::Believed;
+use crate::time::{Believed, now_us};
 
 /// Longest wait for records if no step is pending. The known durable end of an idle partition is at most this old.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -66,6 +67,10 @@ struct Pending {
     /// When the first of them was received, Unix µs.
     oldest_us: Option<i64>,
     records: u64,
+    /// When the records that completed or changed laps were received, Unix µs, and how many laps each.
+    crossings: Vec<(i64, u64)>,
+    /// Records of streams that are followed.
+    traced: Waiting,
 }
 
 impl Pending {
@@ -150,7 +155,9 @@ impl ResultsPump {
         let Some(last) = records.last() else { return };
         self.pending.count(records);
         position.next = last.offset + 1;
-        let counts = self.fold.state().take_counts();
+        let mut counts = self.fold.state().take_counts();
+        self.pending.crossings.append(&mut counts.crossings);
+        self.pending.traced.add(std::mem::take(&mut counts.traced));
         self.ctx.shared.metrics.count(counts);
         self.ctx.at(position.next, position.reader.end());
         self.ctx.waits_since(self.pending.oldest_us);
@@ -165,6 +172,17 @@ impl ResultsPump {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// Laps of records received then can be read now.
+    fn fresh(&self, crossings: &[(i64, u64)]) {
+        let now_us = now_us();
+        for (received_at_us, laps) in crossings {
+            let age_s = now_us.saturating_sub(*received_at_us).max(0) as f64 / 1e6;
+            if age_s <= FRESH_WITHIN_S {
+                self.ctx.shared.metrics.freshness_seconds.record_many(age_s, *laps as usize);
+            }
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -189,8 +207,8 @@ impl ResultsPump {
     /// rows are replaced by key. No records are read meanwhile; they wait in the log.
     pub(super) async fn commit(&mut self, next: Option<&Entry>) -> Result<bool, ProcessorError> {
         let Some(step) = self.fold.step().await? else { return Ok(true) };
-        self.pending = Pending::default();
-        let began = Instant::now();
+        let Pending { crossings, traced, .. } = std::mem::take(&mut self.pending);
+        let (began, began_us) = (Instant::now(), now_us());
         let (results, lease) = (&self.results, &self.lease);
         let step: &Step = &step;
         crash_point("step-before");
@@ -202,6 +220,8 @@ impl ResultsPump {
         self.committed = Some(Instant::now());
         self.ctx.shared.metrics.commits.increment(1);
         self.ctx.shared.metrics.commit_seconds.record(began.elapsed().as_secs_f64());
+        self.fresh(&crossings);
+        traced.committed(began_us, self.ctx.partition, step.laps.len());
         self.ctx.committed(step.checkpoint.offset + 1);
         self.ctx.waits_since(next.and_then(received_at_us));
         let feed = &self.ctx.shared.feed;
@@ -213,6 +233,9 @@ impl ResultsPump {
     }
 }
 
-fn received_at_us(entry: &Entry) -> Option<i64> {
+/// Age of a lap beyond which it says nothing of how soon laps can be read: a log is processed again.
+const FRESH_WITHIN_S: f64 = 3_600.0;
+
+pub(super) fn received_at_us(entry: &Entry) -> Option<i64> {
     stamp::received_at_us(&entry.record)
 }

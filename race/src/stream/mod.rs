@@ -55,5 +55,6 @@ pub(crate) use others::SLOTS_END;
 pub use others::{OtherCars, StoredCar};
 pub use own_car::{Car, OwnCar};
 pub(crate) use parts::FUEL_NOISE_L;
+pub use parts::PARTS;
 pub use slips::Slips;
 pub(crate) use step::STANDING_MPS;

@@ -24,7 +24,7 @@ use super::{laps, read, schema};
 use crate::crash::crash_point;
 use crate::postgres::Database;
 use crate::rules::check_block;
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Removed, Retention, StoreError, StreamRecords};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Readers, Removed, Retention, StoreError, StreamRecords};
 
 /// Blocks of some 100,000 frames: ClickHouse makes a part of each, and many small parts cost it more than their frames.
 const PACE: Pace = Pace { every: Duration::from_secs(10), idle: Duration::from_secs(2), bytes: 20_000_000 };
@@ -132,6 +132,10 @@ impl ClickHouseArchive {
 impl Archive for ClickHouseArchive {
     fn pace(&self) -> Pace {
         PACE
+    }
+
+    fn readers(&self) -> Option<Readers> {
+        Some(self.inner.plans.readers())
     }
 
     async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {

@@ -23,8 +23,8 @@ use tokio::time::timeout;
 
 use super::error::from_sqlx;
 use super::server::{Server, close, close_soon};
-use crate::StoreError;
 use crate::sql::SqlFuture;
+use crate::{Readers, StoreError};
 
 /// How long a transaction may take, measured here, without the time to connect.
 const DEADLINE: Duration = Duration::from_secs(12);
@@ -186,6 +186,11 @@ impl Database {
             done
         });
         self.noted(task.await.unwrap_or_else(|e| Err(StoreError::Unavailable(format!("the reading task ended: {e}")))))
+    }
+
+    /// The connections for reading now.
+    pub(crate) fn readers(&self) -> Readers {
+        Readers { used: READERS - self.readers.available_permits().min(READERS), idle: self.idle_readers.lock().len(), max: READERS }
     }
 
     /// Checks that the database answers, and that all data read so far was readable.

@@ -9,7 +9,7 @@ use boxbox_schemas::{LogId, TenantId};
 use super::database::Database;
 use super::members;
 use crate::sql::{self, Sql, SqlFuture, SqlStore};
-use crate::{Lease, Member, Quarantined, Share, StoreError};
+use crate::{Lease, Member, Quarantined, Readers, Share, StoreError};
 
 /// How long it may take to load a session with all its facts, or a partition.
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
@@ -48,6 +48,10 @@ impl PostgresResults {
 
 #[async_trait]
 impl SqlStore for PostgresResults {
+    fn open_readers(&self) -> Readers {
+        self.database.readers()
+    }
+
     /// On the partition's own connection.
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where

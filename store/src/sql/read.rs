@@ -7,7 +7,7 @@ use boxbox_schemas::{EntryId, SessionId, TenantId};
 use super::found::{self, Found, body, json};
 use super::store::SqlStore;
 use super::{Dialect, Value, all};
-use crate::{BestLaps, LapFilter, SessionCursor, Sessions, StoreError};
+use crate::{BestLaps, LapFilter, Readers, SessionCursor, Sessions, StoreError};
 
 const SESSION: &str = concat!(session_select!(), " WHERE s.tenant = $1 AND s.id = $2");
 const NEWEST: &str = concat!(session_select!(), " WHERE s.tenant = $1 ORDER BY s.opened_at_us DESC, s.id LIMIT $2");
@@ -30,6 +30,10 @@ const LEDGERS: &str = "SELECT t.ledger FROM streams t JOIN sessions s ON s.id = 
 
 #[async_trait]
 impl<S: SqlStore> Sessions for S {
+    fn readers(&self) -> Option<Readers> {
+        Some(self.open_readers())
+    }
+
     async fn sessions(&self, tenant: &TenantId, after: Option<SessionCursor>, limit: u32) -> Result<Vec<SessionInfo>, StoreError> {
         let tenant = *tenant;
         let ask = self.read(move |c| {

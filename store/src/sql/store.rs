@@ -14,11 +14,13 @@ use super::load::{load, stored};
 use super::rows::StepRows;
 use super::{Sql, SqlFuture, all, number};
 use crate::rules::check_step;
-use crate::{Beginning, Found, Lease, Member, PartitionState, Quarantined, SessionKey, Share, Step, Steps, StoreError, StoredSession};
+use crate::{Beginning, Found, Lease, Member, PartitionState, Quarantined, Readers, SessionKey, Share, Step, Steps, StoreError, StoredSession};
 
 /// The connections of a results store.
 #[async_trait]
 pub(crate) trait SqlStore: Send + Sync + 'static {
+    /// The connections for reading now.
+    fn open_readers(&self) -> Readers;
     /// Run `work` in one transaction of the partition. If the caller drops the future, no transaction is left half done.
     async fn write<T, F>(&self, log: &LogId, partition: u32, work: F) -> Result<T, StoreError>
     where

@@ -19,7 +19,7 @@ use crate::pack::unpack;
 use crate::rules::{check_block, check_same_record};
 use crate::sql::rows::signed;
 use crate::sql::{Found, number, select, write};
-use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Removed, Retention, StoreError, run};
+use crate::{Archive, ArchiveBlock, ArchiveState, FrameRun, KeptRecord, Lease, Pace, Readers, Removed, Retention, StoreError, run};
 
 /// ?1 to ?4 the stream, ?5 and ?6 the span. One statement reads both tables, so that frames that are being folded are found in one of
 /// them. Rows of a table do not overlap, so the first row needed is the last that begins at or before the span.
@@ -73,6 +73,10 @@ impl SqliteArchive {
 impl Archive for SqliteArchive {
     fn pace(&self) -> Pace {
         Pace::EMBEDDED
+    }
+
+    fn readers(&self) -> Option<Readers> {
+        Some(self.file.readers())
     }
 
     async fn load(&self, lease: &Lease) -> Result<ArchiveState, StoreError> {

@@ -10,8 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 
 use super::error::from_sqlx;
 use super::writer::Writer;
-use crate::StoreError;
 use crate::sql::SqlFuture;
+use crate::{Readers, StoreError};
 
 /// How long a statement waits for another process's lock. Only a backup or a person with a database tool holds one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,6 +82,12 @@ impl File {
             }
             other => other,
         })
+    }
+
+    /// The connections for reading now.
+    pub(super) fn readers(&self) -> Readers {
+        let (open, idle) = (self.readers.size() as usize, self.readers.num_idle());
+        Readers { used: open.saturating_sub(idle), idle, max: READERS as usize }
     }
 
     /// Checks that the file answers, and that all data read so far was readable.

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteSynchronous;
 use super::error::from_sqlx;
 use super::file::File;
 use crate::sql::{self, Sql, SqlFuture, SqlStore};
-use crate::{Quarantined, StoreError};
+use crate::{Quarantined, Readers, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite/results");
 
@@ -45,6 +45,10 @@ impl SqliteResults {
 
 #[async_trait]
 impl SqlStore for SqliteResults {
+    fn open_readers(&self) -> Readers {
+        self.file.readers()
+    }
+
     /// A file has one writer for all partitions.
     async fn write<T, F>(&self, _log: &LogId, _partition: u32, work: F) -> Result<T, StoreError>
     where

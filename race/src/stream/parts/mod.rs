@@ -41,6 +41,9 @@ macro_rules! parts {
             $($(#[$only])* pub(crate) $name: Guarded<$Part>,)+
         }
 
+        /// The names of the parts, in order.
+        pub const PARTS: &[&str] = &[$($(#[$only])* stringify!($name)),+];
+
         impl Parts {
             /// Bound of all parts' states together, bytes.
             pub(crate) const MAX_BYTES: usize = {

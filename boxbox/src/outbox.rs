@@ -1,0 +1,255 @@
+//! [`Outbox`]: what this process sends elsewhere without waiting for it, spans and reports of errors: a queue, and a thread that posts it.
+//!
+//! Nothing here delays what the process does. A queue that is full, or a server that does not answer, costs what would have been sent.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use boxbox_schemas::secret::Secret;
+use hyper::Request;
+use hyper::header::{CONTENT_TYPE, USER_AGENT};
+use hyper_rustls::ConfigBuilderExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
+
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for what is left.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+/// How often the thread looks whether something waits.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a kind of message needs to be sent.
+pub trait Courier<T>: Send + 'static {
+    /// Most messages that are sent together.
+    const TOGETHER: usize;
+    /// How long the first of them waits for others.
+    const LINGER: Duration;
+
+    /// The document for these messages, JSON; `None`: nothing of it is to be sent.
+    fn pack(&mut self, messages: Vec<T>) -> Option<String>;
+
+    /// So many messages were sent, or not taken.
+    fn ended(&mut self, messages: u64, sent: bool);
+}
+
+enum Item<T> {
+    Message(T),
+    Flush(SyncSender<()>),
+}
+
+/// A queue to another server.
+pub struct Outbox<T>(SyncSender<Item<T>>);
+
+impl<T> Clone for Outbox<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Send + 'static> Outbox<T> {
+    /// A queue for `waiting` messages, which are posted to `address`.
+    ///
+    /// # Errors
+    /// If the address is none, or the system gives no thread.
+    pub fn open<C: Courier<T>>(name: &str, address: &Address, waiting: usize, courier: C) -> anyhow::Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel(waiting);
+        let post = Post::to(address)?;
+        let run = move || Thread { receiver, post, courier }.run();
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).with_context(|| format!("cannot start the thread {name}"))?;
+        Ok(Self(sender))
+    }
+
+    /// Puts a message into the queue; `false`: it is full.
+    pub fn offer(&self, message: T) -> bool {
+        self.0.try_send(Item::Message(message)).is_ok()
+    }
+
+    /// Waits a while until everything that is in the queue was sent. It blocks: it is for the end of the process.
+    pub fn flush(&self) {
+        let (done, end) = mpsc::sync_channel(1);
+        let until = Instant::now() + FLUSH_WITHIN;
+        let mut item = Item::Flush(done);
+        while let Err(TrySendError::Full(back)) = self.0.try_send(item) {
+            if Instant::now() >= until {
+                return;
+            }
+            item = back;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = end.recv_timeout(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+struct Thread<T, C> {
+    receiver: Receiver<Item<T>>,
+    post: Post,
+    courier: C,
+}
+
+impl<T, C: Courier<T>> Thread<T, C> {
+    fn run(mut self) {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let (mut waiting, mut due) = (Vec::new(), None);
+        loop {
+            let wait = due.map_or(IDLE, |due: Instant| due.saturating_duration_since(Instant::now()));
+            match self.receiver.recv_timeout(wait) {
+                Ok(Item::Message(message)) => {
+                    waiting.push(message);
+                    due.get_or_insert_with(|| Instant::now() + C::LINGER);
+                }
+                Ok(Item::Flush(done)) => {
+                    self.send(&runtime, std::mem::take(&mut waiting));
+                    due = None;
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.send(&runtime, waiting),
+            }
+            if waiting.len() >= C::TOGETHER || due.is_some_and(|due| due <= Instant::now()) {
+                self.send(&runtime, std::mem::take(&mut waiting));
+                due = None;
+            }
+        }
+    }
+
+    fn send(&mut self, runtime: &tokio::runtime::Runtime, messages: Vec<T>) {
+        let count = messages.len() as u64;
+        let Some(body) = Some(messages).filter(|all| !all.is_empty()).and_then(|all| self.courier.pack(all)) else { return };
+        let sent = runtime.block_on(self.post.send(body));
+        if let Err(error) = &sent {
+            // Not as an error: that would be reported in turn.
+            tracing::debug!(error = format!("{error:#}"), "a message to another server was not taken");
+        }
+        self.courier.ended(count, sent.is_ok());
+    }
+}
+
+/// Where messages go: an address, which may hold a secret.
+#[derive(Clone, Debug)]
+pub struct Address(Arc<Secret>);
+
+impl Address {
+    /// An `http://` or `https://` address.
+    ///
+    /// # Errors
+    /// If it is none. The error does not repeat it.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let uri: hyper::Uri = text.trim().parse().ok().context("this is no address: give http://HOST:PORT/PATH or https://…")?;
+        ensure!(matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some(), "give http://HOST:PORT/PATH or https://…");
+        Ok(Self(Arc::new(Secret::from_file_content(text.trim().as_bytes())?)))
+    }
+
+    fn uri(&self) -> anyhow::Result<hyper::Uri> {
+        self.0.expose().parse().ok().context("this is no address")
+    }
+
+    /// The same server, with `path` where the address has none.
+    ///
+    /// # Errors
+    /// If the result is no address.
+    pub fn or_path(&self, path: &str) -> anyhow::Result<Self> {
+        if self.uri()?.path() != "/" {
+            return Ok(self.clone());
+        }
+        Self::parse(&format!("{}{path}", self.0.expose().trim_end_matches('/')))
+    }
+}
+
+/// Posts JSON documents to one address.
+struct Post {
+    uri: hyper::Uri,
+    client: Client<hyper_rustls::HttpsConnector<HttpConnector>, String>,
+}
+
+impl Post {
+    fn to(address: &Address) -> anyhow::Result<Self> {
+        let uri = address.uri()?;
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider())).with_safe_default_protocol_versions()?;
+        // A collector beside this process needs no certificates, and a small image has none.
+        let tls = match uri.scheme_str() {
+            Some("https") => tls.with_native_roots().context("cannot read the system's certificates")?,
+            _ => tls.with_root_certificates(RootCertStore::empty()),
+        };
+        let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth()).https_or_http().enable_http1().build();
+        Ok(Self { uri, client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+
+    async fn send(&self, body: String) -> anyhow::Result<()> {
+        let request = Request::post(self.uri.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("boxbox/", env!("CARGO_PKG_VERSION")))
+            .body(body)?;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.client.request(request)).await.context("no answer in time")??;
+        ensure!(answer.status().is_success(), "it answers with status {}", answer.status().as_u16());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use boxbox_testkit::sink::Sink;
+
+    fn at(sink: &Sink, path: &str) -> Address {
+        Address::parse(&sink.url(path)).unwrap()
+    }
+
+    struct Together(Arc<Mutex<Vec<(u64, bool)>>>);
+
+    impl Courier<u32> for Together {
+        const TOGETHER: usize = 3;
+        const LINGER: Duration = Duration::from_millis(20);
+
+        fn pack(&mut self, messages: Vec<u32>) -> Option<String> {
+            Some(serde_json::to_string(&messages).unwrap())
+        }
+
+        fn ended(&mut self, messages: u64, sent: bool) {
+            self.0.lock().unwrap().push((messages, sent));
+        }
+    }
+
+    #[test]
+    fn messages_go_together_and_what_is_left_goes_at_the_end() {
+        let sink = Sink::start();
+        let ended = Arc::<Mutex<Vec<_>>>::default();
+        let outbox = Outbox::open("test", &at(&sink, "/a"), 100, Together(ended.clone())).unwrap();
+        assert!((0..7).all(|n| outbox.offer(n)));
+        outbox.flush();
+        let bodies = sink.bodies();
+        let numbers: Vec<u32> = bodies.iter().flat_map(|body| serde_json::from_str::<Vec<u32>>(body).unwrap()).collect();
+        assert_eq!(numbers, (0..7).collect::<Vec<_>>());
+        assert!(bodies.len() >= 3, "at most three together: {bodies:?}");
+        assert!(ended.lock().unwrap().iter().all(|(_, sent)| *sent));
+        assert!(sink.heads()[0].starts_with("POST /a HTTP/1.1\r\n"), "{:?}", sink.heads());
+    }
+
+    #[test]
+    fn a_server_that_refuses_costs_the_messages_and_nothing_else() {
+        let sink = Sink::refusing();
+        let ended = Arc::<Mutex<Vec<_>>>::default();
+        let outbox = Outbox::open("test", &at(&sink, "/"), 2, Together(ended.clone())).unwrap();
+        outbox.offer(1);
+        outbox.flush();
+        assert_eq!(*ended.lock().unwrap(), [(1, false)]);
+        assert!((0..1_000_000).any(|n| !outbox.offer(n)), "a queue has an end");
+    }
+
+    #[test]
+    fn an_address_is_http_and_its_secret_is_not_shown() {
+        for wrong in ["", "host", "ftp://host/", "http://", "/path", "http:// host"] {
+            assert!(Address::parse(wrong).is_err(), "{wrong:?}");
+        }
+        let address = Address::parse("https://hooks.example/T0/secret-word\n").unwrap();
+        assert!(!format!("{address:?}").contains("secret-word"));
+        assert_eq!(address.or_path("/v1/traces").unwrap().uri().unwrap().path(), "/T0/secret-word");
+        assert_eq!(Address::parse("http://h:4318").unwrap().or_path("/v1/traces").unwrap().uri().unwrap(), "http://h:4318/v1/traces");
+    }
+}
