@@ -139,7 +139,7 @@ impl Busy {
         })
     }
 
-    /// Twenty requests a second, each with a grant that is none.
+    /// Twenty requests a second, each with a word that is no grant.
     fn guesses(world: &World) -> Self {
         let url = format!("http://{}/api/v1/sessions", world.fleet.address("api"));
         Self::threads(2, move || {

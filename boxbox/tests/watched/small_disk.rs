@@ -1,4 +1,4 @@
-//! [`SmallDisk`]: an embedded `boxbox up` whose data is on a disk of its own, which can be filled.
+//! [`SmallDisk`]: an embedded `boxbox up` whose data is on a separate disk, which can be filled.
 
 use std::fs::File;
 use std::io::Write;

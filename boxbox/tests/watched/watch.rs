@@ -196,7 +196,7 @@ impl Watch {
     }
 }
 
-/// Shows ClickHouse's figures on a port of its own; without ClickHouse there is no answer.
+/// Shows ClickHouse's figures on a free port; without ClickHouse there is no answer.
 fn serve_clickhouse(engines: Engines) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -22,7 +22,7 @@ pub(crate) struct Delivered {
     pub(crate) runbook: String,
 }
 
-/// A receiver of webhooks, on a port of its own, for as long as the process lives.
+/// A receiver of webhooks, on a free port, for as long as the process lives.
 pub(crate) struct Webhook {
     /// Where it listens, `http://127.0.0.1:port/`.
     pub(crate) url: String,

@@ -24,7 +24,7 @@ const CARS: u32 = 3;
 pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) watch: Watch,
-    /// An embedded server on a disk of its own; none if this user may not mount one.
+    /// An embedded server on a small disk; none if this user may not mount one.
     pub(crate) disk: Option<SmallDisk>,
     runtime: Runtime,
     cars: Vec<Car>,

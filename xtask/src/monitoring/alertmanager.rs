@@ -13,7 +13,7 @@ const RECEIVERS: [(&str, bool); 3] = [("pager", true), ("tickets", true), ("dead
 /// What stands above the routes.
 const HEAD: &str = "\
 # Who is told of what. docker-compose.yml puts real addresses in the place of those that end with .invalid; a receiver without an address
-# tells nobody, and its alerts show in Alertmanager and Grafana only.
+# tells no one; its alerts show in Alertmanager and Grafana only.
 global:
   resolve_timeout: 5m
 route:
