@@ -32,7 +32,6 @@ const PROGRAMS: [(&str, &str); 5] = [
 const CLICKHOUSE: &str = "
     SELECT concat('ClickHouseMetrics_', metric, ' ', toString(value)) FROM system.metrics
     UNION ALL SELECT concat('ClickHouseProfileEvents_', event, ' ', toString(value)) FROM system.events
-    UNION ALL SELECT concat('ClickHouseAsyncMetrics_', metric, ' ', toString(value)) FROM system.asynchronous_metrics
     UNION ALL SELECT concat('ClickHouseAsyncMetrics_MaxPartCountForPartition ', toString(max(parts)))
         FROM (SELECT count() AS parts FROM system.parts WHERE active GROUP BY table, partition)
     UNION ALL SELECT concat('ClickHouseProfileEvents_', arrayJoin(['DelayedInserts', 'FailedQuery']), ' 0')";
