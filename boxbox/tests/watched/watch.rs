@@ -110,7 +110,8 @@ impl Watch {
             probe(service, "http", format!("http://{}/readyz", fleet.address(name)));
         }
         probe("kafka", "tcp", fleet.stack.kafka_brokers().unwrap());
-        probe("postgres", "postgres", fleet.engines.results_address().to_owned());
+        probe("postgres", "tcp", fleet.engines.results_address().to_owned());
+        probe("postgres-exporter", "http", format!("http://127.0.0.1:{postgres_exporter}/"));
         let clickhouse = fleet.stack.clickhouse_url().unwrap();
         probe("clickhouse", "http", format!("http://{}/ping", clickhouse.split_once('@').unwrap().1.split('/').next().unwrap()));
         probe("page", "page", watch.page.url.clone());
