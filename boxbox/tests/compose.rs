@@ -16,12 +16,16 @@ use serde_json::Value;
 /// What of a machine of 8 GB all limits together may take: the rest is the system's.
 const MEMORY_MIB: u64 = 7 * 1024;
 
+/// What of the machine itself a service reads, and never writes.
+const OF_THE_MACHINE: [(&str, &str); 2] = [("node-exporter", "/"), ("logs", "/var/lib/docker/containers")];
+
 /// Each port that the machine shows, and the variable that chooses another.
-const PORTS: [(&str, &str, &str); 4] = [
+const PORTS: [(&str, &str, &str); 5] = [
     ("ingest", "BOXBOX_QUIC_PORT", ":7443/udp"),
     ("api", "BOXBOX_API_PORT", "127.0.0.1:7480/tcp"),
     ("grafana", "GRAFANA_PORT", "127.0.0.1:3000/tcp"),
     ("prometheus", "PROMETHEUS_PORT", "127.0.0.1:9090/tcp"),
+    ("alertmanager", "ALERTMANAGER_PORT", "127.0.0.1:9093/tcp"),
 ];
 
 /// The project as the specification's library loads it, in an environment of `variables` alone.
@@ -66,7 +70,8 @@ fn the_specifications_library_loads_it_and_reads_what_we_read() {
         assert_eq!(published(&project["services"][service]), [port], "{service}");
     }
     // And each port is where its variable says.
-    let chosen: Vec<(&str, &str)> = PORTS.iter().zip(["20001", "20002", "20003", "20004"]).map(|((_, name, _), port)| (*name, port)).collect();
+    let chosen: Vec<(&str, &str)> =
+        PORTS.iter().zip(["20001", "20002", "20003", "20004", "20005"]).map(|((_, name, _), port)| (*name, port)).collect();
     let project = loaded(&chosen).unwrap();
     for ((service, _, usual), (_, port)) in PORTS.iter().zip(&chosen) {
         let (address, protocol) = (usual.split(':').next().unwrap(), usual.split('/').next_back().unwrap());
@@ -105,6 +110,10 @@ fn every_service_has_bounds_and_none_takes_more_than_it_needs() {
             }
         }
         for (source, target, read_only) in service.mounts() {
+            if OF_THE_MACHINE.contains(&(name, source.as_str())) {
+                assert!(read_only, "{name}: {source}");
+                continue;
+            }
             assert!(source.starts_with("./") || volumes.contains_key(&source), "{name}: {source} is no volume");
             assert!(!source.starts_with("./") || root().join(&source).exists(), "{name}: {source} is not there");
             let writes = !source.starts_with("./") && (target != "/secrets" || ["setup", "scrape-grant"].contains(&name));
@@ -174,12 +183,20 @@ fn the_variables_of_others_are_those_that_their_documentation_has() {
         "share.coordinator.state.topic.min.isr",
         "group.initial.rebalance.delay.ms",
         "heap.opts",
+        // bin/kafka-run-class.sh.
+        "opts",
     ];
     // postgres: the image's documentation, "Environment Variables" and "Docker Secrets".
     const POSTGRES: &[&str] = &["POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD_FILE", "POSTGRES_INITDB_ARGS"];
     // clickhouse/clickhouse-server: "Install ClickHouse using Docker" in ClickHouse's documentation; the file's name is in the image's
     // entrypoint (docker/server/entrypoint.sh), which reads it as root.
-    const CLICKHOUSE: &[&str] = &["CLICKHOUSE_USER", "CLICKHOUSE_DB", "CLICKHOUSE_PASSWORD_FILE", "CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT"];
+    const CLICKHOUSE: &[&str] = &[
+        "CLICKHOUSE_USER",
+        "CLICKHOUSE_DB",
+        "CLICKHOUSE_PASSWORD_FILE",
+        "CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT",
+        "CLICKHOUSE_ALWAYS_RUN_INITDB_SCRIPTS",
+    ];
     // grafana/grafana: "Configure Grafana" has sections and keys, as GF_SECTION_KEY; "Configure a Grafana Docker image" has __FILE.
     const GRAFANA: &[&str] = &[
         "GF_SECURITY_ADMIN_PASSWORD__FILE",
@@ -189,6 +206,8 @@ fn the_variables_of_others_are_those_that_their_documentation_has() {
         "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
         "GF_PLUGINS_PREINSTALL_DISABLED",
     ];
+    // postgres_exporter: "Environment Variables" of its documentation.
+    const POSTGRES_EXPORTER: &[&str] = &["DATA_SOURCE_URI", "DATA_SOURCE_USER", "DATA_SOURCE_PASS_FILE"];
     let compose = Compose::read();
     let names = |service: &str| compose.service(service).environment().into_iter().map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
     let known = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
@@ -197,6 +216,7 @@ fn the_variables_of_others_are_those_that_their_documentation_has() {
     assert_eq!(names("postgres"), known(POSTGRES));
     assert_eq!(names("clickhouse"), known(CLICKHOUSE));
     assert_eq!(names("grafana"), known(GRAFANA));
+    assert_eq!(names("postgres-exporter"), known(POSTGRES_EXPORTER));
     // From 18 on the volume is /var/lib/postgresql; at the place of earlier versions data would be lost with the container.
     let at = |service: &str, volume: &str| compose.service(service).mounts().into_iter().find(|(source, ..)| source == volume).unwrap().1;
     assert_eq!(at("postgres", "postgres"), "/var/lib/postgresql");
@@ -304,8 +324,9 @@ fn prometheus_takes_its_configuration_and_asks_every_listener() {
     let (compose, config) = (Compose::read(), yaml("grafana/prometheus.yml"));
     let listens = |service: &Service<'_>| service.whose() == Whose::Ours && !service.is_once();
     let listeners: BTreeSet<String> = compose.services().iter().filter(|s| listens(s)).map(|s| s.name.to_owned()).collect();
-    let jobs = config["scrape_configs"].as_array().unwrap().iter().filter(|job| job["job_name"] != "prometheus");
-    let asked: BTreeSet<String> = jobs
+    let jobs = || config["scrape_configs"].as_array().unwrap().iter();
+    let asked: BTreeSet<String> = jobs()
+        .filter(|job| job["dns_sd_configs"].is_array())
         .map(|job| {
             let found = &job["dns_sd_configs"][0];
             assert_eq!((&found["names"][0], word(&found["port"])), (&job["job_name"], "7490".into()), "{job}");
@@ -317,6 +338,15 @@ fn prometheus_takes_its_configuration_and_asks_every_listener() {
     for listener in &listeners {
         assert!(compose.service(listener).environment().contains(&("BOXBOX_PROBE_PORT", "7490".into())), "{listener}");
     }
+    // What is no listener of ours is a service of the file, or Prometheus itself.
+    for target in jobs()
+        .flat_map(|job| job["static_configs"].as_array().cloned().unwrap_or_default())
+        .flat_map(|one| one["targets"].as_array().cloned().unwrap())
+    {
+        let target = word(&target);
+        let host = target.trim_start_matches("http://").split([':', '/']).next().unwrap();
+        assert!(host == "localhost" || compose.services().iter().any(|service| service.name == host), "{target} is no service");
+    }
     let source = &yaml("grafana/provisioning/datasources/prometheus.yml")["datasources"][0];
     assert_eq!((&source["url"], &source["jsonData"]["timeInterval"]), (&"http://prometheus:9090".into(), &config["global"]["scrape_interval"]));
 
@@ -327,6 +357,40 @@ fn prometheus_takes_its_configuration_and_asks_every_listener() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("scrape"), "grant").unwrap();
     let here = folder.path().join("prometheus.yml");
-    std::fs::write(&here, text("grafana/prometheus.yml").replace("/secrets", folder.path().to_str().unwrap())).unwrap();
+    let there = [("/secrets", folder.path().to_owned()), ("/etc/prometheus/alerts", root().join("grafana/alerts"))];
+    let config = there.iter().fold(text("grafana/prometheus.yml"), |config, (from, to)| config.replace(from, to.to_str().unwrap()));
+    std::fs::write(&here, config).unwrap();
     boxbox_testkit::tools::run(Command::new(promtool).args(["check", "config"]).arg(&here)).unwrap();
+}
+
+/// An address may have characters that are special to `sed`; a receiver without one has no address at all.
+#[test]
+fn alertmanager_gets_the_addresses_that_there_are() {
+    let words = Compose::read().service("alertmanager").words("command");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("alertmanager"), "#!/bin/sh\necho \"$@\"\n").unwrap();
+    std::fs::set_permissions(path("alertmanager"), PermissionsExt::from_mode(0o755)).unwrap();
+    let places = [
+        ("/etc/alertmanager/boxbox.yml", root().join("grafana/alertmanager.yml").to_str().unwrap().to_owned()),
+        ("/bin/alertmanager", path("alertmanager")),
+        ("/alertmanager/boxbox.yml", path("boxbox.yml")),
+    ];
+    let script = places.iter().fold(words[0].clone(), |script, (from, to)| script.replace(from, to));
+    let start = |pager: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-euc", &script]).env("BOXBOX_PAGER_URL", pager).env("BOXBOX_TICKETS_URL", "").env("BOXBOX_DEADMAN_URL", "");
+        let out = command.output().unwrap();
+        assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
+        std::fs::read_to_string(path("boxbox.yml")).unwrap()
+    };
+    let without = start("");
+    assert!(!without.contains("webhook_configs") && !without.contains(".invalid/") && without.contains("- name: pager"), "{without}");
+    let address = r"https://hooks.example/a?b=c&d=|\1";
+    let with = start(address);
+    assert_eq!(with.matches("webhook_configs").count(), 1, "{with}");
+    assert!(with.contains(&format!("url: '{address}'")), "{with}");
+    if let Some(amtool) = boxbox_testkit::tools::find("amtool") {
+        boxbox_testkit::tools::run(Command::new(amtool).arg("check-config").arg(path("boxbox.yml"))).unwrap();
+    }
 }

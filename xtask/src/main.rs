@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{StackCommand, campaign::CampaignArgs, doctor::DoctorArgs, test::TestArgs};
+use xtask::{StackCommand, campaign::CampaignArgs, doctor::DoctorArgs, monitoring::MonitoringArgs, test::TestArgs};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum XtaskCommand {
     /// Start and stop the real services that tests run against
     #[command(subcommand)]
     Stack(StackCommand),
+    /// Make dashboards, alerts and their tests from the tables in grafana/source
+    Monitoring(MonitoringArgs),
     /// List what this machine needs, what it has, and how to get the rest
     Doctor(DoctorArgs),
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         XtaskCommand::Test(args) => args.run(),
         XtaskCommand::Campaign(args) => args.run(),
         XtaskCommand::Stack(command) => command.run().map(|()| true),
+        XtaskCommand::Monitoring(args) => args.run(),
         XtaskCommand::Doctor(args) => args.run(),
     };
     match result {

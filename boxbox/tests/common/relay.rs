@@ -29,7 +29,8 @@ impl Relay {
                 match listener.accept() {
                     Ok((near, _)) => {
                         near.set_nonblocking(false).unwrap();
-                        let far = TcpStream::connect(&to).unwrap();
+                        // Where nothing listens, the way ends here.
+                        let Ok(far) = TcpStream::connect(&to) else { continue };
                         for (from, to) in [(&near, &far), (&far, &near)] {
                             let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                             std::thread::spawn(move || {

@@ -134,6 +134,7 @@ impl Up {
             sasl: self.kafka_sasl,
             tls: self.kafka_tls,
             settings: self.kafka_set.into_iter().collect(),
+            java: vec![],
         };
         let stack = Stack::up(Options {
             name: self.which.name,

@@ -22,11 +22,13 @@ pub struct KafkaOptions {
     pub tls: bool,
     /// Broker settings beyond those of `kafka_settings`, or instead of them: ("message.max.bytes", "1048576").
     pub settings: BTreeMap<String, String>,
+    /// Arguments of the broker's Java beyond ours: an agent, for example.
+    pub java: Vec<String>,
 }
 
 impl Default for KafkaOptions {
     fn default() -> Self {
-        Self { nodes: None, heap_mib: 256, sasl: false, tls: false, settings: BTreeMap::new() }
+        Self { nodes: None, heap_mib: 256, sasl: false, tls: false, settings: BTreeMap::new(), java: vec![] }
     }
 }
 
@@ -51,6 +53,9 @@ pub struct Kafka {
     pub heap_mib: u32,
     /// Settings given by the user.
     pub settings: BTreeMap<String, String>,
+    /// Arguments of Java given by the user.
+    #[serde(default)]
+    pub java: Vec<String>,
 }
 
 impl Kafka {
@@ -70,6 +75,7 @@ impl Kafka {
                 tls_port: None,
                 heap_mib: options.heap_mib,
                 settings: BTreeMap::new(),
+                java: vec![],
             })
         };
         (1..=nodes).map(node).collect()
@@ -79,6 +85,7 @@ impl Kafka {
     pub(super) fn adopt(&mut self, options: &KafkaOptions, mut port: impl FnMut() -> Result<u16>) -> Result<bool> {
         self.heap_mib = options.heap_mib;
         self.settings.extend(options.settings.clone());
+        self.java.clone_from(&options.java);
         let mut more = false;
         for (wanted, place) in [(options.sasl, &mut self.sasl_port), (options.tls, &mut self.tls_port)] {
             if wanted && place.is_none() {

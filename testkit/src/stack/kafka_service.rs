@@ -35,20 +35,21 @@ impl Service for Kafka {
         let logging = home.join("log4j2.properties");
         std::fs::write(&logging, LOGGING)?;
 
-        let run = |main: &[&str]| {
+        let run = |more: &[String], main: &[&str]| {
             let mut command = Command::new(&java.program);
             command.args([format!("-Xms{}m", self.heap_mib), format!("-Xmx{}m", self.heap_mib)]);
             // The serial collector has no threads that compete with the program under test.
             command.args(["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]);
             command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
+            command.args(more);
             command.arg("-cp").arg(jars.join("*")).args(main);
             command
         };
         if !files.data().join(self.landmark()).exists() {
-            let mut format = run(&["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &self.cluster, "-c"]);
+            let mut format = run(&[], &["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &self.cluster, "-c"]);
             tools::run(format.arg(&config)).context("cannot format Kafka's data folder")?;
         }
-        let mut broker = run(&["kafka.Kafka"]);
+        let mut broker = run(&self.java, &["kafka.Kafka"]);
         broker.arg(config);
         Ok(broker)
     }

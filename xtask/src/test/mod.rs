@@ -30,8 +30,9 @@ use self::libtest::{Counts, Libtest};
 use self::report::{Outcome, Report, Verdict};
 use self::services::Services;
 use crate::steps::{Ended, Steps, cargo, command};
-use crate::{supply, tidy};
+use crate::{monitoring, supply, tidy};
 use boxbox_testkit::not_run::{FILE_VARIABLE, NotRun};
+use boxbox_testkit::tools;
 
 /// For a build from nothing on two slow cores.
 const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
@@ -89,10 +90,12 @@ impl Run {
     fn quick(&mut self) -> Result<()> {
         self.command("format", BUILD_DEADLINE, cargo_with(&["fmt", "--all", "--check", "--", "-l"]))?;
         self.check("tidy", tidy::check)?;
+        self.check("monitoring", monitoring::check)?;
         self.check("supply chain", supply::check)
     }
 
     fn thorough(&mut self) -> Result<()> {
+        self.alerts()?;
         self.command("clippy", BUILD_DEADLINE, cargo_with(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         self.tests(&[])?;
         if self.command("readme: build", BUILD_DEADLINE, cargo_with(&["build", "--release"]))? {
@@ -124,6 +127,21 @@ impl Run {
         let (verdict, counts) = run_tests(&self.steps, &mut tests, TEST_DEADLINE, &mut self.report.not_run)?;
         self.done("tests", since, verdict, Some(counts));
         services.down()
+    }
+
+    /// The tests of the alerts, by Prometheus' own tools.
+    fn alerts(&mut self) -> Result<()> {
+        let since = begin("alerts", "promtool and amtool on grafana/alerts");
+        let verdict = match monitoring::test() {
+            Ok(wrong) => verdict(wrong),
+            Err(error) if tools::missing(&error).is_some() => {
+                self.report.not_run.hear(&format!("NOT RUN: alerts: {error:#}"));
+                Verdict::LeftOut(format!("{error:#}"))
+            }
+            Err(error) => Verdict::Failed(vec![format!("{error:#}")]),
+        };
+        self.done("alerts", since, verdict, None);
+        Ok(())
     }
 
     /// A step that is a command; true if it ended well.
