@@ -6,6 +6,7 @@ mod access;
 mod allocator;
 mod cli;
 mod clock_watch;
+mod config_check;
 mod data;
 mod demo;
 mod fleet;
@@ -43,10 +44,13 @@ fn private_files() {}
 /// How long the clients of a Kafka log may take to close: a broker that does not answer must not keep the program running.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The exit code of a wrong command line, which is clap's.
+const WRONG_COMMAND_LINE: u8 = 2;
+
 fn main() -> std::process::ExitCode {
     allocator::give_back_at_once();
     cli::secret::hide();
-    let cli = cli::Cli::of_process();
+    let (cli, origins) = cli::Cli::of_process();
     private_files();
     // Standard output is for results; logs go to standard error.
     tracing_subscriber::fmt().with_env_filter(cli.log.filter()).with_ansi(stderr::has_colours()).with_writer(|| stderr::Stderr).init();
@@ -67,8 +71,8 @@ fn main() -> std::process::ExitCode {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             // An argument in a wrong place may be a secret.
-            stderr::note(&cli::secret::masked(&format!("boxbox: {error:#}")));
-            std::process::ExitCode::FAILURE
+            stderr::note(&cli::secret::masked(&origins.explained(&format!("boxbox: {error:#}"))));
+            if error.is::<cli::config::Wrong>() { WRONG_COMMAND_LINE.into() } else { std::process::ExitCode::FAILURE }
         }
     }
 }

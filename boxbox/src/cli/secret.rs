@@ -51,6 +51,22 @@ impl ToArgs {
     }
 }
 
+impl ToArgs {
+    /// Whether a server to stream to was given.
+    pub fn is_given(&self) -> bool {
+        self.to.is_some() || self.to_file.is_some()
+    }
+
+    /// As [`ToArgs::connect`], but standard input is not read.
+    ///
+    /// # Errors
+    /// As [`ToArgs::connect`].
+    pub fn check(&self) -> anyhow::Result<()> {
+        let is_input = self.to.as_ref().is_some_and(|to| to.trim() == "-") || self.to_file.as_deref() == Some(Path::new("-"));
+        if is_input { Ok(()) } else { self.connect().map(drop) }
+    }
+}
+
 /// The connect strings in a file, one on each line; empty lines and lines that begin with `#` do not count. `-` is standard input.
 ///
 /// # Errors
@@ -92,10 +108,10 @@ fn named(file: &Path) -> String {
 /// How what must not be shown begins: a connect string, and a grant by itself.
 const SECRETS: [&str; 2] = [SCHEME, "v4.public."];
 
-/// A text for people, without the secrets of connect strings that were given in a wrong place.
+/// A text for people, without the secrets of connect strings and the passwords of URLs that were given in a wrong place.
 pub fn masked(text: &str) -> String {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "'\"`(),;<>\\".contains(c);
-    SECRETS.iter().fold(text.to_owned(), |text, begins| {
+    let text = SECRETS.iter().fold(text.to_owned(), |text, begins| {
         let mut parts = text.split(begins);
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |shown, rest| {
@@ -103,7 +119,24 @@ pub fn masked(text: &str) -> String {
             let dots = if secret > 0 { "…" } else { "" };
             format!("{shown}{begins}{dots}{}", &rest[secret..])
         })
+    });
+    let mut parts = text.split("://");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, rest| {
+        let address = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        let login = address.rfind('@').filter(|at| address[..*at].contains(':'));
+        login.map_or_else(|| format!("{shown}://{rest}"), |at| format!("{shown}://…{}", &rest[at..]))
     })
+}
+
+/// A value of an option as people may see it: as [`masked`], and of a URL with a password only its scheme, because it is not known where the
+/// password ends.
+pub fn masked_value(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return masked(value) };
+    let login = rest.rfind('@').is_some_and(|at| rest[..at].contains(':'));
+    let parameters = rest.split(['?', '&']).skip(1).filter_map(|pair| pair.split('=').next());
+    let password = parameters.into_iter().any(|name| name.to_ascii_lowercase().contains("pass"));
+    if login || password { format!("{scheme}://…") } else { masked(value) }
 }
 
 /// Take connect strings off the command line of this process. See the [module](self).
@@ -166,8 +199,26 @@ mod tests {
             ("a v4.public.secret, b \"v4.public.other\"", "a v4.public.…, b \"v4.public.…\""),
             ("it must begin with boxbox:// (copy it)", "it must begin with boxbox:// (copy it)"),
             ("nothing", "nothing"),
+            ("'postgres://u:hunter2@db/x' names no log", "'postgres://…@db/x' names no log"),
+            ("http://u:a@b@h and kafka://h:9092/t", "http://…@h and kafka://h:9092/t"),
+            ("postgres://u@db:5432/x", "postgres://u@db:5432/x"),
         ] {
             assert_eq!(masked(text), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_url_with_a_password_only_the_scheme_is_shown() {
+        for (value, shown) in [
+            ("postgres://u:a, '/?b@db/x", "postgres://…"),
+            ("kafka://h:9092/t?sasl=plain&Password=a@b", "kafka://…"),
+            ("kafka://h:9092/t?sasl=plain&user=u", "kafka://h:9092/t?sasl=plain&user=u"),
+            ("clickhouse://u@h:8123/d", "clickhouse://u@h:8123/d"),
+            ("boxbox://v4.public.x@h:1?pin=y", "boxbox://…"),
+            ("v4.public.x", "v4.public.…"),
+            ("a:b@c", "a:b@c"),
+        ] {
+            assert_eq!(masked_value(value), shown);
         }
     }
 
