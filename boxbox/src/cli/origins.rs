@@ -82,6 +82,7 @@ fn setting(arg: &Arg, matches: &ArgMatches) -> Setting {
     let source = matches.value_source(id);
     let origin = match (source, described::variable(arg)) {
         (Some(ValueSource::CommandLine), _) => Origin::CommandLine,
+        (Some(ValueSource::EnvVariable), Some(variable)) if secret::is_moved(&variable) => Origin::CommandLine,
         (Some(ValueSource::EnvVariable), Some(variable)) => Origin::Variable(variable),
         _ => Origin::Default,
     };
@@ -182,7 +183,7 @@ impl<'a> Reached<'a> {
             let long = word.strip_prefix("--").map(|word| word.split_once('=').map_or(word, |(long, _)| long));
             long.is_some_and(|long| is_called(arg, long))
         });
-        (!given && std::env::var_os(&variable).is_some()).then_some(variable)
+        (!given && !secret::is_moved(&variable) && std::env::var_os(&variable).is_some()).then_some(variable)
     }
 
     fn find(&self, option: &str) -> Option<&'a Arg> {

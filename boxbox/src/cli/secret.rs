@@ -14,6 +14,8 @@ use clap::Args;
 
 /// The variable of `--to`.
 const VARIABLE: &str = "BOXBOX_TO";
+/// Set where the value of that variable was moved there from the command line.
+const MOVED: &str = "_BOXBOX_TO_MOVED";
 /// How a connect string begins.
 const SCHEME: &str = "boxbox://";
 /// Bytes that are read of a file or of standard input: hundreds of connect strings.
@@ -147,12 +149,17 @@ pub fn hide() {
         use std::os::unix::process::CommandExt;
         if let (Ok(program), Some((name, rest))) = (std::env::current_exe(), kept.split_first()) {
             // It returns only when it fails; then the string stays where it is.
-            let _ = std::process::Command::new(program).arg0(name).args(rest).env(VARIABLE, &strings).exec();
+            let _ = std::process::Command::new(program).arg0(name).args(rest).env(VARIABLE, &strings).env(MOVED, "1").exec();
         }
     }
     #[cfg(not(unix))]
     drop((kept, strings));
     eprintln!("boxbox: the connect string can be read in this machine's list of processes: --to-file FILE or `--to -` keeps it out");
+}
+
+/// Whether a variable has what [`hide`] took off the command line.
+pub fn is_moved(variable: &str) -> bool {
+    variable == VARIABLE && std::env::var_os(MOVED).is_some()
 }
 
 /// The command line without the connect strings of `--to`, and these, joined by spaces as the variable has them; `None` if there are none.
