@@ -6,6 +6,7 @@ mod access;
 mod allocator;
 mod cli;
 mod clock_watch;
+mod config_check;
 mod data;
 mod demo;
 mod fleet;
@@ -47,10 +48,13 @@ fn private_files() {}
 /// How long the clients of a Kafka log may take to close: a broker that does not answer must not keep the program running.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// The exit code of a wrong command line, which is clap's.
+const WRONG_COMMAND_LINE: u8 = 2;
+
 fn main() -> std::process::ExitCode {
     allocator::give_back_at_once();
     cli::secret::hide();
-    let cli = cli::Cli::of_process();
+    let (cli, origins) = cli::Cli::of_process();
     private_files();
     let begun = cli.logs.logs().and_then(logs::begin).and_then(|logs| {
         let traces = cli.logs.traces()?.map(|options| traces::begin(&options)).transpose()?;
@@ -58,7 +62,7 @@ fn main() -> std::process::ExitCode {
     });
     let (logs, traces) = match begun {
         Ok(begun) => begun,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&error, &origins),
     };
     // Commands that are only clients need it as well: a race has one connection for each car.
     node::handles::raise();
@@ -76,12 +80,12 @@ fn main() -> std::process::ExitCode {
     logs.end();
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, &origins),
     }
 }
 
-fn failed(error: &anyhow::Error) -> std::process::ExitCode {
+fn failed(error: &anyhow::Error, origins: &cli::Origins) -> std::process::ExitCode {
     // An argument in a wrong place may be a secret.
-    stderr::note(&cli::secret::masked(&format!("boxbox: {error:#}")));
-    std::process::ExitCode::FAILURE
+    stderr::note(&cli::secret::masked(&origins.explained(&format!("boxbox: {error:#}"))));
+    if error.is::<cli::config::Wrong>() { WRONG_COMMAND_LINE.into() } else { std::process::ExitCode::FAILURE }
 }

@@ -10,14 +10,8 @@ use anyhow::Context;
 #[cfg(unix)]
 pub fn make_private(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
+    check_not_shared(path)?;
     let mode = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.permissions().mode();
-    anyhow::ensure!(
-        mode & STICKY == 0,
-        "{} is a folder that users of this machine share (as /tmp is), and a data folder is for the server alone: choose another with --data, for \
-         example {}",
-        path.display(),
-        path.join("boxbox-data").display()
-    );
     if mode & OTHERS != 0
         && let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(mode & !OTHERS))
     {
@@ -29,6 +23,26 @@ pub fn make_private(path: &Path) -> anyhow::Result<()> {
 
 #[cfg(not(unix))]
 pub fn make_private(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// A folder in which every user of the machine has files cannot be a data folder.
+#[cfg(unix)]
+pub fn check_not_shared(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.permissions().mode();
+    anyhow::ensure!(
+        mode & STICKY == 0,
+        "{} is a folder that users of this machine share (as /tmp is), and a data folder is for the server alone: choose another with --data, for \
+         example {}",
+        path.display(),
+        path.join("boxbox-data").display()
+    );
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub fn check_not_shared(_: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 

@@ -379,7 +379,7 @@ fn alertmanager_gets_the_addresses_that_there_are() {
     let script = places.iter().fold(words[0].clone(), |script, (from, to)| script.replace(from, to));
     let start = |pager: &str| {
         let mut command = Command::new("sh");
-        command.args(["-euc", &script]).env("BOXBOX_PAGER_URL", pager).env("BOXBOX_TICKETS_URL", "").env("BOXBOX_DEADMAN_URL", "");
+        command.args(["-euc", &script]).env("ALERTMANAGER_PAGER_URL", pager).env("ALERTMANAGER_TICKETS_URL", "").env("ALERTMANAGER_DEADMAN_URL", "");
         let out = command.output().unwrap();
         assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
         std::fs::read_to_string(path("boxbox.yml")).unwrap()

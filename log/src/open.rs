@@ -46,6 +46,17 @@ pub async fn open(url: &str, options: Options) -> Result<Arc<dyn Log>, LogError>
     }
 }
 
+/// Check that `url` names a log that this program can open, without opening it.
+///
+/// # Errors
+/// [`LogError::Mismatch`] as [`open`], also for a file of certificates that cannot be read.
+pub fn check(url: &str, options: Options) -> Result<(), LogError> {
+    match Backend::parse(url, options)? {
+        Backend::Kafka(config) => config.security.check(&config.brokers),
+        Backend::Memory { .. } | Backend::Folder(..) => Ok(()),
+    }
+}
+
 /// The Kafka log that `url` names.
 pub(crate) fn kafka_config(url: &str, options: Options) -> Result<KafkaConfig, LogError> {
     match Backend::parse(url, options)? {
@@ -156,6 +167,16 @@ mod tests {
 
     fn parse(url: &str) -> Result<Backend, LogError> {
         Backend::parse(url, Options::default())
+    }
+
+    #[test]
+    fn a_url_is_checked_without_opening_anything() {
+        for right in ["kafka://nowhere.invalid:9092/topic", "memory://", "file:///nowhere/at/all"] {
+            assert!(check(right, Options::default()).is_ok(), "{right}");
+        }
+        for wrong in ["kafka://h/topic", "kafka://h:1/t?sasl=plain&user=u", "kafka://h:1/t?tls=on&ca=/nowhere/ca.pem", "x"] {
+            assert!(check(wrong, Options::default()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

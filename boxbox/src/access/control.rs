@@ -44,7 +44,9 @@ boxbox_schemas::metrics! {
 /// The control topic of the log; `None` if the log is not a Kafka log.
 pub async fn open(log: &LogOptions) -> anyhow::Result<Option<Control>> {
     let Some(url) = log.url.as_deref().filter(|url| url.starts_with("kafka://")) else { return Ok(None) };
-    let control = Control::open(url, log.open_options()?).await.context("cannot open the control topic, which says who may send and read")?;
+    let control = Control::open(url, log.open_options()?)
+        .await
+        .context("cannot open the control topic of the log that --log-url names; it says who may send and read")?;
     Ok(Some(control))
 }
 

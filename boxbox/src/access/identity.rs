@@ -1,7 +1,7 @@
 //! The edge's certificate: made at the first start, kept in `auth/`, pinned by clients (W1).
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use boxbox_schemas::connect::Pin;
@@ -20,11 +20,24 @@ pub struct ServerIdentity {
     pub pin: Pin,
 }
 
+/// Check the key of the identity of a data folder, if there is one.
+///
+/// # Errors
+/// As [`private::read_key`].
+pub fn check(data: &Path) -> anyhow::Result<()> {
+    let key = key_file(data);
+    if key.exists() { private::read_key(&key).map(drop) } else { Ok(()) }
+}
+
+fn key_file(data: &Path) -> PathBuf {
+    data.join("auth").join("server.key")
+}
+
 /// Read the identity of a data folder, or make it if there is none.
 pub fn load_or_make(data: &Path) -> anyhow::Result<ServerIdentity> {
     let folder = data.join("auth");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let (key_path, certificate_path) = (folder.join("server.key"), folder.join("server.crt"));
+    let (key_path, certificate_path) = (key_file(data), folder.join("server.crt"));
     if !key_path.exists() {
         data::write_secret(&key_path, &KeyPair::generate()?.serialize_der())?;
     }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::node::{NodeArgs, Ports};
 use crate::cli::race::RaceArgs;
+use crate::config_check::{Findings, services};
 use crate::demo::{self, DemoOptions};
 use crate::node::options::Roles;
 use crate::race::CARS;
@@ -21,6 +22,14 @@ pub struct DemoArgs {
 }
 
 impl DemoArgs {
+    /// Look for what is wrong.
+    pub fn look(self, findings: &mut Findings) {
+        self.node.look(findings);
+        if let Some(options) = findings.kept(self.options()) {
+            services::node(&options.node, findings);
+        }
+    }
+
     /// The options that the command takes.
     ///
     /// # Errors

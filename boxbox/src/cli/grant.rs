@@ -12,6 +12,7 @@ use crate::access::auth;
 use crate::access::grant::{self, CreateOptions, GrantStore};
 use crate::cli::defaults;
 use crate::cli::log::LogArgs;
+use crate::config_check::Findings;
 
 /// `boxbox grant …`.
 #[derive(Subcommand)]
@@ -45,6 +46,18 @@ pub enum GrantCommand {
 }
 
 impl GrantCommand {
+    /// Look for what is wrong with the log, and with the host of a new grant.
+    pub fn look(self, findings: &mut Findings) {
+        let (host, store) = match self {
+            Self::Create(args) => (args.host, args.store),
+            Self::Revoke { store, .. } | Self::Rotate { store } | Self::List { store } | Self::RemoveKey { store, .. } => (None, store),
+        };
+        if let Some(host) = host {
+            findings.kept(auth::check_host(&host));
+        }
+        store.log.look(findings);
+    }
+
     /// Do what was asked.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {

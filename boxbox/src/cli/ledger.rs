@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::defaults;
 use crate::cli::node::stores::StoreArgs;
+use crate::config_check::Findings;
 use crate::ledger::{self, Place};
 
 /// `boxbox ledger …`.
@@ -65,6 +66,13 @@ impl PlaceArgs {
 }
 
 impl LedgerCommand {
+    /// Look for what is wrong with the store where the ledgers are.
+    pub fn look(self, findings: &mut Findings) {
+        let (Self::Verify { place, .. } | Self::Export { place, .. } | Self::Import { place, .. }) = self;
+        place.stores.look(findings);
+        findings.kept(place.stores.options());
+    }
+
     /// Do what was asked.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {

@@ -1,18 +1,22 @@
-//! The command line. Every option has an environment variable and a help text that explains it. Only this folder uses clap: the
-//! commands take plain options, which this folder makes from the arguments.
+//! The command line. Every option that is a setting has an environment variable, and every option a help text that explains it. Only this
+//! folder uses clap: the commands take plain options, which this folder makes from the arguments.
 
 mod api;
 mod clock;
+pub mod config;
 mod defaults;
 mod demo;
+mod described;
 mod grant;
 mod league;
 mod ledger;
 mod log;
 mod logs;
 mod node;
+mod origins;
 mod race;
 mod recompute;
+mod reference;
 mod replay;
 mod score;
 pub mod secret;
@@ -24,9 +28,14 @@ mod verbosity;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::config_check::Findings;
 use crate::node::options::Roles;
+use crate::node::stores::{NOTHING_TO_MIGRATE, StoreOptions};
+use crate::show::report;
+use config::ConfigCommand;
+pub use origins::Origins;
 
 /// Ok, Box Box: telemetry for sim racing leagues. Sim clients stream frames over QUIC; the services compute laps.
 #[derive(Parser)]
@@ -79,12 +88,15 @@ enum Command {
     /// After a jump of this machine's clock
     #[command(subcommand)]
     Clock(clock::ClockCommand),
+    /// The configuration: check it, print the reference of all options
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
 impl Cli {
-    /// The command line of this process. A wrong one ends the process with a message, as `--help` does.
-    pub fn of_process() -> Self {
-        Self::of(std::env::args_os()).unwrap_or_else(|error| {
+    /// The command line of this process, and where the values come from. A wrong one ends the process with a message, as `--help` does.
+    pub fn of_process() -> (Self, Origins) {
+        Self::of(std::env::args_os().collect()).unwrap_or_else(|error| {
             let text = error.to_string();
             // Help names no secrets.
             if !error.use_stderr() || secret::masked(&text) == text {
@@ -96,8 +108,14 @@ impl Cli {
         })
     }
 
-    fn of(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::from_arg_matches(&without_empty(Self::command()).try_get_matches_from(args)?)
+    fn of(words: Vec<OsString>) -> Result<(Self, Origins), clap::Error> {
+        let program = Self::command();
+        let parsed = prepared(Self::command()).try_get_matches_from(&words);
+        Self::read(&program, &parsed.map_err(|error| origins::with_variables(error, &program, &words))?)
+    }
+
+    fn read(program: &clap::Command, matches: &ArgMatches) -> Result<(Self, Origins), clap::Error> {
+        Ok((Self::from_arg_matches(matches)?, Origins::of(program, matches)))
     }
 
     /// Run the command.
@@ -119,15 +137,89 @@ impl Cli {
             Command::League(command) => command.run().await,
             Command::Ledger(command) => command.run().await,
             Command::Clock(command) => command.run(),
+            Command::Config(ConfigCommand::Check(args)) => check(&args.command_line()),
+            Command::Config(ConfigCommand::Reference) => {
+                report::line(reference::markdown(&Self::command()).trim_end());
+                Ok(())
+            }
         }
     }
 }
 
-/// The command without those variables of lists that are set and empty, as `NAME=` in a file of settings: that is a list of nothing.
-fn without_empty(command: clap::Command) -> clap::Command {
-    let is_empty =
-        |arg: &clap::Arg| arg.get_value_delimiter().is_some() && arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    command.mut_args(|arg| if is_empty(&arg) { arg.env(None::<&str>) } else { arg }).mut_subcommands(without_empty)
+impl Command {
+    /// Look for what is wrong with the options beyond their form, and start nothing.
+    fn look(self, findings: &mut Findings) {
+        match self {
+            Self::Up(args) => args.look(findings),
+            Self::Ingest(args) => args.look(Roles::INGEST, findings),
+            Self::Processor(args) => args.look(Roles::PROCESSOR, findings),
+            Self::Api(args) => args.look(Roles::API, findings),
+            Self::Demo(args) => args.look(findings),
+            Self::Replay(args) => args.look(findings),
+            Self::Simulate(args) => args.look(findings),
+            Self::Migrate(args) => {
+                args.look(findings);
+                if matches!(findings.kept(args.options()), Some(StoreOptions::Files)) {
+                    findings.problem(NOTHING_TO_MIGRATE);
+                }
+            }
+            Self::Recompute(args) => args.look(findings),
+            Self::Ledger(command) => command.look(findings),
+            Self::Grant(command) => command.look(findings),
+            Self::Spool(command) => command.look(findings),
+            Self::League(command) => command.look(findings),
+            // Their options have nothing to check but their form and the files that they name.
+            Self::Score(_) | Self::Session(_) | Self::Clock(_) | Self::Config(_) => {}
+        }
+    }
+}
+
+/// `config check`. A variable with a wrong value is noted and left out, so that all of them are found at once.
+fn check(words: &[OsString]) -> anyhow::Result<()> {
+    let program = Cli::command();
+    let mut findings = Findings::default();
+    let mut parsed_as = prepared(Cli::command());
+    let matches = loop {
+        let error = match parsed_as.clone().try_get_matches_from(words) {
+            Ok(matches) => break Some(matches),
+            Err(error) if !error.use_stderr() => error.exit(),
+            Err(error) => error,
+        };
+        let variable = origins::variable_of(&error, &parsed_as, words);
+        findings.problem(&origins::in_one_line(&origins::with_variables(error, &parsed_as, words)));
+        match variable {
+            Some(variable) => parsed_as = without_variable(parsed_as, &variable),
+            None => break None,
+        }
+    };
+    let mut origins = Origins::default();
+    if let Some(matches) = matches {
+        let (cli, of) = Cli::read(&program, &matches)?;
+        origins = of;
+        config::look_at_files(&origins, &mut findings);
+        cli.command.look(&mut findings);
+    }
+    let known = described::leaves(&program).iter().flat_map(|leaf| leaf.args.iter().copied().filter_map(described::variable)).collect();
+    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    config::look_for_unknown(set, &known, &mut findings);
+    Ok(config::report(&origins, &findings, report::line)?)
+}
+
+/// The command without those variables of lists that are set and empty, as `NAME=` in a file of settings: that is a list of nothing. Help texts do
+/// not show variables whose values look like secrets.
+fn prepared(command: clap::Command) -> clap::Command {
+    let ready = |arg: clap::Arg| match arg.get_env().and_then(std::env::var_os) {
+        Some(value) if value.is_empty() && arg.get_value_delimiter().is_some() => arg.env(None::<&str>),
+        Some(value) if value.to_str().is_none_or(|value| secret::masked_value(value) != value) => arg.hide_env_values(true),
+        _ => arg,
+    };
+    command.mut_args(ready).mut_subcommands(prepared)
+}
+
+fn without_variable(command: clap::Command, variable: &str) -> clap::Command {
+    let is_it = |arg: &clap::Arg| described::variable(arg).as_deref() == Some(variable);
+    let command = command.mut_args(|arg| if is_it(&arg) { arg.env(None::<&str>) } else { arg });
+    command.mut_subcommands(|below| without_variable(below, variable))
 }
 
 #[cfg(test)]
@@ -172,6 +264,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_secret_can_be_given_in_a_file() {
+        use described::Secrecy;
+        let program = Cli::command();
+        let leaves = described::leaves(&program);
+        let mut secrets = 0;
+        for leaf in &leaves {
+            for arg in leaf.args.iter().filter(|arg| described::secrecy(arg) == Secrecy::Secret) {
+                secrets += 1;
+                let twin = described::twin(arg, &leaf.args).unwrap_or_else(|| panic!("{}: {} has no -file", leaf.name, described::name(arg)));
+                assert_eq!(described::secrecy(twin), Secrecy::InFile, "{}", leaf.name);
+                let (of, of_twin) = (described::variable(arg), described::variable(twin));
+                assert!(of.is_some() == of_twin.is_some(), "{}: a file is to be given in the same way", leaf.name);
+            }
+        }
+        assert!(secrets > 0);
+    }
+
+    #[test]
+    fn every_setting_is_explained() {
+        let program = Cli::command();
+        for (arg, variable) in described::leaves(&program).iter().flat_map(|leaf| &leaf.args).filter_map(|arg| Some((arg, described::variable(arg)?)))
+        {
+            assert!(variable.starts_with("BOXBOX_"), "{variable}");
+            assert!(variable.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'), "{variable}");
+            assert!(!described::sentence(arg).trim_matches('.').is_empty(), "{variable} is not explained");
+        }
+    }
+
+    #[test]
     fn help_shows_the_defaults() {
         let mut command = Cli::command();
         // Lines are wrapped anywhere.
@@ -192,8 +313,8 @@ mod tests {
             "64",
             "5m",
             "30days",
-            "20 GiB",
-            "8 GiB",
+            "20GiB",
+            "8GiB",
             "7days",
             "driver-1",
         ];

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::cli::defaults;
 use crate::cli::node::stores::StoreArgs;
+use crate::config_check::Findings;
 use crate::recompute::{RecomputeOptions, Which};
 
 /// Options of `recompute`.
@@ -32,6 +33,12 @@ pub struct RecomputeArgs {
 }
 
 impl RecomputeArgs {
+    /// Look for what is wrong with the stores.
+    pub fn look(self, findings: &mut Findings) {
+        self.stores.look(findings);
+        findings.kept(self.stores.options());
+    }
+
     /// The options that the command takes.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cli::defaults;
 use crate::cli::node::{NodeArgs, Ports};
 use crate::cli::secret::ToArgs;
+use crate::config_check::{Findings, services};
 use crate::node::options::Roles;
 use crate::replay::{ReplayOptions, Speed};
 
@@ -61,6 +62,20 @@ impl ReplayArgs {
             driver: self.driver,
             node: self.node.options(Roles::ALL, Ports::Free)?,
         })
+    }
+}
+
+impl ReplayArgs {
+    /// Look for what is wrong: with the connect string, or else with the pipeline that would run here.
+    pub fn look(self, findings: &mut Findings) {
+        findings.kept(self.to.check());
+        if self.to.is_given() {
+            return;
+        }
+        self.node.look(findings);
+        if let Some(node) = findings.kept(self.node.options(Roles::ALL, Ports::Free)) {
+            services::node(&node, findings);
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use clap::Args;
 
 /// The variable of `--to`.
 const VARIABLE: &str = "BOXBOX_TO";
+/// Set where the value of that variable was moved there from the command line.
+const MOVED: &str = "_BOXBOX_TO_MOVED";
 /// How a connect string begins.
 const SCHEME: &str = "boxbox://";
 /// Bytes that are read of a file or of standard input: hundreds of connect strings.
@@ -48,6 +50,22 @@ impl ToArgs {
             [] => bail!("{from} holds no connect string"),
             several => bail!("{from} holds {} connect strings, and one is needed", several.len()),
         }
+    }
+}
+
+impl ToArgs {
+    /// Whether a server to stream to was given.
+    pub fn is_given(&self) -> bool {
+        self.to.is_some() || self.to_file.is_some()
+    }
+
+    /// As [`ToArgs::connect`], but standard input is not read.
+    ///
+    /// # Errors
+    /// As [`ToArgs::connect`].
+    pub fn check(&self) -> anyhow::Result<()> {
+        let is_input = self.to.as_ref().is_some_and(|to| to.trim() == "-") || self.to_file.as_deref() == Some(Path::new("-"));
+        if is_input { Ok(()) } else { self.connect().map(drop) }
     }
 }
 
@@ -92,10 +110,10 @@ fn named(file: &Path) -> String {
 /// How what must not be shown begins: a connect string, and a grant by itself.
 const SECRETS: [&str; 2] = [SCHEME, "v4.public."];
 
-/// A text for people, without the secrets of connect strings that were given in a wrong place.
+/// A text for people, without the secrets of connect strings and the passwords of URLs that were given in a wrong place.
 pub fn masked(text: &str) -> String {
     let ends = |c: char| c.is_whitespace() || c.is_control() || "'\"`(),;<>\\".contains(c);
-    SECRETS.iter().fold(text.to_owned(), |text, begins| {
+    let text = SECRETS.iter().fold(text.to_owned(), |text, begins| {
         let mut parts = text.split(begins);
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |shown, rest| {
@@ -103,7 +121,24 @@ pub fn masked(text: &str) -> String {
             let dots = if secret > 0 { "…" } else { "" };
             format!("{shown}{begins}{dots}{}", &rest[secret..])
         })
+    });
+    let mut parts = text.split("://");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, rest| {
+        let address = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        let login = address.rfind('@').filter(|at| address[..*at].contains(':'));
+        login.map_or_else(|| format!("{shown}://{rest}"), |at| format!("{shown}://…{}", &rest[at..]))
     })
+}
+
+/// A value of an option as people may see it: as [`masked`], and of a URL with a password only its scheme, because it is not known where the
+/// password ends.
+pub fn masked_value(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return masked(value) };
+    let login = rest.rfind('@').is_some_and(|at| rest[..at].contains(':'));
+    let parameters = rest.split(['?', '&']).skip(1).filter_map(|pair| pair.split('=').next());
+    let password = parameters.into_iter().any(|name| name.to_ascii_lowercase().contains("pass"));
+    if login || password { format!("{scheme}://…") } else { masked(value) }
 }
 
 /// Take connect strings off the command line of this process. See the [module](self).
@@ -114,12 +149,17 @@ pub fn hide() {
         use std::os::unix::process::CommandExt;
         if let (Ok(program), Some((name, rest))) = (std::env::current_exe(), kept.split_first()) {
             // It returns only when it fails; then the string stays where it is.
-            let _ = std::process::Command::new(program).arg0(name).args(rest).env(VARIABLE, &strings).exec();
+            let _ = std::process::Command::new(program).arg0(name).args(rest).env(VARIABLE, &strings).env(MOVED, "1").exec();
         }
     }
     #[cfg(not(unix))]
     drop((kept, strings));
     eprintln!("boxbox: the connect string can be read in this machine's list of processes: --to-file FILE or `--to -` keeps it out");
+}
+
+/// Whether a variable has what [`hide`] took off the command line.
+pub fn is_moved(variable: &str) -> bool {
+    variable == VARIABLE && std::env::var_os(MOVED).is_some()
 }
 
 /// The command line without the connect strings of `--to`, and these, joined by spaces as the variable has them; `None` if there are none.
@@ -166,8 +206,26 @@ mod tests {
             ("a v4.public.secret, b \"v4.public.other\"", "a v4.public.…, b \"v4.public.…\""),
             ("it must begin with boxbox:// (copy it)", "it must begin with boxbox:// (copy it)"),
             ("nothing", "nothing"),
+            ("'postgres://u:hunter2@db/x' names no log", "'postgres://…@db/x' names no log"),
+            ("http://u:a@b@h and kafka://h:9092/t", "http://…@h and kafka://h:9092/t"),
+            ("postgres://u@db:5432/x", "postgres://u@db:5432/x"),
         ] {
             assert_eq!(masked(text), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_url_with_a_password_only_the_scheme_is_shown() {
+        for (value, shown) in [
+            ("postgres://u:a, '/?b@db/x", "postgres://…"),
+            ("kafka://h:9092/t?sasl=plain&Password=a@b", "kafka://…"),
+            ("kafka://h:9092/t?sasl=plain&user=u", "kafka://h:9092/t?sasl=plain&user=u"),
+            ("clickhouse://u@h:8123/d", "clickhouse://u@h:8123/d"),
+            ("boxbox://v4.public.x@h:1?pin=y", "boxbox://…"),
+            ("v4.public.x", "v4.public.…"),
+            ("a:b@c", "a:b@c"),
+        ] {
+            assert_eq!(masked_value(value), shown);
         }
     }
 

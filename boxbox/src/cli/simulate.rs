@@ -9,6 +9,7 @@ use clap::Args;
 use crate::cli::defaults;
 use crate::cli::race::RaceArgs;
 use crate::cli::secret;
+use crate::config_check::Findings;
 use crate::fleet::Rates;
 use crate::simulate::{self, SimulateOptions};
 
@@ -57,6 +58,16 @@ impl SimulateArgs {
             data: self.data,
             tenant: self.tenant,
         })
+    }
+}
+
+impl SimulateArgs {
+    /// Look for what is wrong with the connect strings; standard input is not read.
+    pub fn look(self, findings: &mut Findings) {
+        let is_input = self.to_file.as_deref() == Some(Path::new("-")) || self.to.iter().any(|to| to == "-");
+        if !is_input {
+            findings.kept(self.options());
+        }
     }
 }
 

@@ -1,5 +1,32 @@
 //! Sizes on the command line: bytes, or a number with a unit.
 
+use std::fmt;
+use std::str::FromStr;
+
+/// A number of bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        bytes(text).map(Self)
+    }
+}
+
+impl fmt::Display for Size {
+    /// In the largest unit of 1,024 in which it is a whole number, as the command line takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = |unit: &&(&str, u64)| self.0 >= unit.1 && self.0.is_multiple_of(unit.1);
+        let (unit, size) = SHOWN.iter().find(whole).unwrap_or(&("", 1));
+        write!(f, "{}{unit}", self.0 / size)
+    }
+}
+
+/// Units that are printed, the largest first.
+const SHOWN: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
 /// Units: of a thousand each, and of 1,024 each.
 const UNITS: [(&str, u64); 9] = [
     ("", 1),
@@ -17,7 +44,7 @@ const UNITS: [(&str, u64); 9] = [
 ///
 /// # Errors
 /// If it says none; what is expected, for people.
-pub fn bytes(text: &str) -> Result<u64, String> {
+fn bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, name) = (&text[..unit], text[unit..].trim().to_ascii_lowercase());
@@ -35,6 +62,14 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_shown_as_it_can_be_given() {
+        for (bytes, text) in [(20 << 30, "20GiB"), (3 << 29, "1536MiB"), (64 << 10, "64KiB"), (1_000, "1000"), (0, "0")] {
+            assert_eq!(Size(bytes).to_string(), text);
+            assert_eq!(text.parse(), Ok(Size(bytes)));
+        }
+    }
 
     #[test]
     fn sizes_are_bytes_or_have_a_unit() {

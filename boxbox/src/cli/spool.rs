@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::defaults;
 use crate::cli::secret::ToArgs;
+use crate::config_check::Findings;
 use crate::spool;
 
 /// `boxbox spool …`.
@@ -46,6 +47,13 @@ pub struct FolderArgs {
 }
 
 impl SpoolCommand {
+    /// Look for what is wrong with the connect string, if one is needed.
+    pub fn look(self, findings: &mut Findings) {
+        if let Self::Send { to, .. } = self {
+            findings.kept(to.check());
+        }
+    }
+
     /// Do what was asked.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use boxbox_api::{Api, Check};
 use boxbox_ingest::{Edge, ExpiryClock};
 use boxbox_log::metrics::LogMetrics;
@@ -296,15 +296,13 @@ async fn open_log(folder: &DataFolder, options: &NodeOptions, clock: Receiver<Wa
     if options.roles == Roles::API && options.log.url.is_none() {
         return Ok(None);
     }
+    options.check_log()?;
     let log = match &options.log.url {
         Some(url) => {
             let embedded = options.log_retention.options(clock);
-            boxbox_log::open(url, boxbox_log::open::Options { embedded, ..options.log.open_options()? }).await?
-        }
-        None if options.roles.alone().is_some() => {
-            bail!(
-                "one service needs a log that the other services can reach: give --log-url kafka://host:9092/topic, or run all services with `boxbox up`"
-            )
+            boxbox_log::open(url, boxbox_log::open::Options { embedded, ..options.log.open_options()? })
+                .await
+                .context("cannot open the log that --log-url names")?
         }
         None => {
             // Opened by its path and not as a URL, in which '?' and '#' have a meaning.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::ensure;
+
 use crate::log::{LogOptions, LogRetention};
 use crate::node::handles::{LogBackend, StoreBackend, Workload};
 use crate::node::stores::{Login, StoreOptions};
@@ -70,6 +72,18 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
+    /// Check that there is a log for these services.
+    ///
+    /// # Errors
+    /// If one service runs alone, and its log is files that the other services cannot reach. The API needs no log to read the stores.
+    pub fn check_log(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.log.url.is_some() || self.roles.alone().is_none() || self.roles == Roles::API,
+            "one service needs a log that the other services can reach: give --log-url kafka://host:9092/topic, or run all services with `boxbox up`"
+        );
+        Ok(())
+    }
+
     /// What needs handles in this process. `partitions`: those of its log, if it has a log.
     pub fn workload(&self, partitions: Option<usize>) -> Workload {
         let log = if self.log.url.is_some() { LogBackend::Kafka } else { LogBackend::Embedded };

@@ -64,7 +64,7 @@ impl Login {
     pub async fn open_results(&self) -> anyhow::Result<postgres::PostgresResults> {
         let password = self.password()?;
         let opened = postgres::PostgresResults::open(&self.url, password.as_ref().map(Secret::expose)).await;
-        opened.context("cannot open the results store")
+        opened.context("cannot open the results store that --results-url names")
     }
 }
 
@@ -111,19 +111,27 @@ pub async fn open(options: &StoreOptions, folder: &DataFolder) -> anyhow::Result
     let opened = results.open_results().await?;
     let archive = clickhouse::ClickHouseArchive::open(&archive.url, archive_password, (results.url.as_str(), results_password), clickhouse.clone())
         .await
-        .context("cannot open the archive")?;
+        .context("cannot open the archive that --archive-url names")?;
     Ok(Opened::of(opened, archive))
 }
+
+/// Why there is nothing to do for `migrate` in the embedded profile.
+pub const NOTHING_TO_MIGRATE: &str =
+    "nothing to migrate: files in the data folder are brought up to date when they are opened. Give --results-url and --archive-url";
 
 /// `migrate`
 pub async fn migrate(options: &StoreOptions) -> anyhow::Result<()> {
     let StoreOptions::Servers(ServerOptions { results, archive, clickhouse }) = options else {
-        bail!("nothing to migrate: files in the data folder are brought up to date when they are opened. Give --results-url and --archive-url");
+        bail!(NOTHING_TO_MIGRATE);
     };
     let (results_password, archive_password) = (results.password()?, archive.password()?);
-    postgres::migrate(&results.url, results_password.as_ref().map(Secret::expose)).await.context("cannot prepare the results store")?;
+    postgres::migrate(&results.url, results_password.as_ref().map(Secret::expose))
+        .await
+        .context("cannot prepare the results store that --results-url names")?;
     report::line("results  PostgreSQL has this program's schema");
-    clickhouse::migrate(&archive.url, archive_password.as_ref().map(Secret::expose), clickhouse).await.context("cannot prepare the archive")?;
+    clickhouse::migrate(&archive.url, archive_password.as_ref().map(Secret::expose), clickhouse)
+        .await
+        .context("cannot prepare the archive that --archive-url names")?;
     report::line("archive  ClickHouse has this program's tables");
     Ok(())
 }

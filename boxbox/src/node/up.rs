@@ -22,6 +22,23 @@ pub struct UpOptions {
     pub connect: Option<DriverId>,
 }
 
+impl UpOptions {
+    /// Check that clients can reach what connect strings name.
+    ///
+    /// # Errors
+    /// If they would name no host that clients can reach.
+    pub fn check_host(&self) -> anyhow::Result<()> {
+        let quic = self.node.quic.ip();
+        if self.connect.is_some() && self.node.public_host.is_none() {
+            ensure!(
+                !is_unspecified(quic),
+                "--quic-host {quic} accepts clients at every address of this machine: give the host name or address by which they reach it with --public-host"
+            );
+        }
+        self.node.public_host.as_deref().map_or(Ok(()), auth::check_host)
+    }
+}
+
 /// How much the log keeps, and how much of it is more than it is to keep, for people.
 fn log_kept(kept: Kept, retention: LogRetention) -> String {
     let (bytes, max) = (kept.bytes >> 20, retention.max_bytes >> 20);
@@ -35,17 +52,8 @@ fn log_kept(kept: Kept, retention: LogRetention) -> String {
 
 /// `up`, `ingest`, `processor` and `api`
 pub async fn run(options: &UpOptions) -> anyhow::Result<()> {
+    options.check_host()?;
     let UpOptions { node: options, connect } = options;
-    if connect.is_some() && options.public_host.is_none() {
-        let quic = options.quic.ip();
-        ensure!(
-            !is_unspecified(quic),
-            "--quic-host {quic} accepts clients at every address of this machine: give the host name or address by which they reach it with --public-host"
-        );
-    }
-    if let Some(host) = &options.public_host {
-        auth::check_host(host)?;
-    }
     // From here on a request to stop is heard.
     let mut stop = std::pin::pin!(signals::asked_to_stop());
     let node = tokio::select! {

@@ -90,8 +90,8 @@ impl Security {
     /// Checks that this build supports these settings, and warns if others could read the password.
     ///
     /// # Errors
-    /// [`LogError::Mismatch`] for TLS or SCRAM in a build without them.
-    pub(super) fn check(&self, brokers: &str) -> Result<(), LogError> {
+    /// [`LogError::Mismatch`] for TLS or SCRAM in a build without them, and for a file of certificates that cannot be read.
+    pub(crate) fn check(&self, brokers: &str) -> Result<(), LogError> {
         let scram = self.sasl.as_ref().filter(|sasl| sasl.mechanism != Mechanism::Plain);
         let asked = match (&self.tls, scram) {
             (Some(_), _) => Some("tls=on"),
@@ -102,6 +102,9 @@ impl Security {
             return Err(LogError::Mismatch(format!(
                 "{asked} needs OpenSSL, which this program was built without: build it with `cargo build --release -p boxbox --features kafka-tls`"
             )));
+        }
+        if let Some(ca) = self.tls.as_ref().and_then(|tls| tls.ca.as_ref()) {
+            std::fs::File::open(ca).map_err(|e| LogError::Mismatch(format!("cannot read the certificates in {}: {e}", ca.display())))?;
         }
         let readable = self.tls.is_none() && self.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == Mechanism::Plain);
         if readable && !brokers.split(',').all(is_loopback) {

@@ -29,3 +29,4 @@ mod tests;
 pub use archive::ClickHouseArchive;
 pub use migrate::migrate;
 pub use options::Options;
+pub use server::check_url;

@@ -33,6 +33,14 @@ pub(super) struct Server {
     address: String,
 }
 
+/// Check a database's URL without connecting: its form, and the certificates that it names.
+///
+/// # Errors
+/// [`StoreError::Refused`], as [`ClickHouseArchive::open`](super::ClickHouseArchive::open).
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    Server::parse(url, None, false).map(drop)
+}
+
 /// The parts of a URL.
 #[derive(PartialEq, Eq, Debug)]
 struct Address {

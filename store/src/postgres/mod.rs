@@ -16,6 +16,7 @@ mod server;
 mod store;
 
 pub use schema::migrate;
+pub use server::check_url;
 pub use store::PostgresResults;
 
 // The archive in ClickHouse keeps its plans here.

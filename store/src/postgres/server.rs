@@ -22,6 +22,23 @@ const STATEMENTS: usize = 200;
 /// Parameters allowed after the `?` of a URL. Others are set here, or would change the settings below.
 const PARAMETERS: [&str; 5] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "host"];
 
+/// Parameters whose values are files.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+
+/// Check a database's URL without connecting: its form, and that the files it names can be read.
+///
+/// # Errors
+/// [`StoreError::Refused`], as [`PostgresResults::open`](super::PostgresResults::open).
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    Server::parse(url, None)?;
+    let parameters = url.split_once('?').map_or("", |(_, query)| query).split('&').filter_map(|pair| pair.split_once('='));
+    // Of a percent-encoded name it is not known here which file it is.
+    for (name, file) in parameters.filter(|(name, file)| FILES.contains(name) && !file.contains('%')) {
+        std::fs::File::open(file).map_err(|e| StoreError::Refused(format!("{name}: cannot read {file}: {e}")))?;
+    }
+    Ok(())
+}
+
 /// A database and its login.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -174,6 +191,15 @@ mod tests {
             let e = parsed(url).err().unwrap();
             assert!(e.contains(why), "{url}: {e}");
         }
+    }
+
+    #[test]
+    fn files_that_a_url_names_are_looked_at() {
+        let check = |query: &str| check_url(&format!("postgres://boxbox@db/boxbox{query}")).map_err(|e| e.to_string());
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check(concat!("?sslmode=verify-full&sslrootcert=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), Ok(()));
+        assert!(check("?sslrootcert=/nowhere/ca.pem").is_err_and(|e| e.contains("sslrootcert") && e.contains("/nowhere/ca.pem")));
+        assert!(check("?sslmode=perhaps").is_err());
     }
 
     #[test]

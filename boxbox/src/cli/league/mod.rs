@@ -10,6 +10,7 @@ use clap::Subcommand;
 use self::decided::{PenaltyArgs, PublishArgs, ResultArgs, StandingsArgs};
 use self::season::{AttachArgs, EventArgs, ImportArgs, InitArgs};
 use crate::cli::api::ApiArgs;
+use crate::config_check::Findings;
 use crate::league::{self, Attach, Event, Init, Publish, Source};
 
 /// `boxbox league …`.
@@ -80,6 +81,13 @@ pub enum SessionsCommand {
 }
 
 impl LeagueCommand {
+    /// Look for what is wrong with the log that learns of new grants.
+    pub fn look(self, findings: &mut Findings) {
+        if let Self::Entries(EntriesCommand::Import(args)) = self {
+            args.log.look(findings);
+        }
+    }
+
     /// Do what was asked.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {

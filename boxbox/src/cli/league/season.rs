@@ -86,7 +86,8 @@ pub struct ImportArgs {
     /// manufacturer, from_event
     pub(super) file: PathBuf,
     /// File for the connect strings of the drivers of the column `driver`; by default FILE.connect
-    #[arg(long, value_name = "FILE")]
+    // It is written, not read.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::Other)]
     pub(super) strings: Option<PathBuf>,
     /// Make no grants
     #[arg(long)]

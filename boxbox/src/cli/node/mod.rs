@@ -13,7 +13,8 @@ use clap::Args;
 use crate::cli::defaults;
 use crate::cli::log::LogArgs;
 use crate::cli::node::stores::StoreArgs;
-use crate::cli::size;
+use crate::cli::size::Size;
+use crate::config_check::Findings;
 use crate::log::LogRetention;
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::stores::{ARCHIVE_MAX_BYTES, StoreOptions};
@@ -88,32 +89,14 @@ pub struct NodeArgs {
     retire_after: humantime::Duration,
     /// Most bytes of memory that sessions may take, about; beyond it they take turns. One that alone takes more is parked: its records are
     /// skipped [default: a quarter of the memory there is]
-    #[arg(long, env = "BOXBOX_SESSION_MAX_BYTES", value_parser = size::bytes)]
-    session_max_bytes: Option<u64>,
-    #[arg(
-        long,
-        env = "BOXBOX_ARCHIVE_MAX_BYTES",
-        default_value_t = ARCHIVE_MAX_BYTES,
-        hide_default_value = true,
-        value_parser = size::bytes,
-        help = format!(
-            "Most bytes of telemetry in files, e.g. 100GiB; the oldest is removed first. Laps and all other results are kept [default: {} GiB]",
-            ARCHIVE_MAX_BYTES >> 30
-        )
-    )]
-    archive_max_bytes: u64,
-    #[arg(
-        long,
-        env = "BOXBOX_LOG_MAX_BYTES",
-        default_value_t = LogRetention::default().max_bytes,
-        hide_default_value = true,
-        value_parser = log_bytes,
-        help = format!(
-            "Most bytes of the log in files, e.g. 2GB; the oldest is removed first, but nothing that results or archive have not processed [default: {} GiB]",
-            LogRetention::default().max_bytes >> 30
-        )
-    )]
-    log_max_bytes: u64,
+    #[arg(long, env = "BOXBOX_SESSION_MAX_BYTES")]
+    session_max_bytes: Option<Size>,
+    /// Most bytes of telemetry in files, e.g. 100GiB; the oldest is removed first. Laps and all other results are kept
+    #[arg(long, env = "BOXBOX_ARCHIVE_MAX_BYTES", default_value_t = Size(ARCHIVE_MAX_BYTES))]
+    archive_max_bytes: Size,
+    /// Most bytes of the log in files, e.g. 2GB; the oldest is removed first, but nothing that results or archive have not processed
+    #[arg(long, env = "BOXBOX_LOG_MAX_BYTES", default_value_t = Size(LogRetention::default().max_bytes), value_parser = log_size)]
+    log_max_bytes: Size,
     /// Age at which the log in files is removed, e.g. 12h, 7days, but nothing that results or archive have not processed
     #[arg(long, env = "BOXBOX_LOG_MAX_AGE", default_value_t = LogRetention::default().max_age.into())]
     log_max_age: humantime::Duration,
@@ -123,9 +106,9 @@ pub struct NodeArgs {
     skip_removed: bool,
 }
 
-fn log_bytes(text: &str) -> Result<u64, String> {
+fn log_size(text: &str) -> Result<Size, String> {
     let least = LogRetention::MIN_BYTES;
-    size::bytes(text).and_then(|bytes| if bytes >= least { Ok(bytes) } else { Err(format!("give {} MiB or more", least >> 20)) })
+    text.parse().and_then(|size: Size| if size.0 >= least { Ok(size) } else { Err(format!("give {} MiB or more", least >> 20)) })
 }
 
 /// When the API needs a grant.
@@ -147,6 +130,12 @@ pub enum Ports {
 }
 
 impl NodeArgs {
+    /// Look for what is wrong with log and stores, each by itself.
+    pub fn look(&self, findings: &mut Findings) {
+        self.log.look(findings);
+        self.stores.look(findings);
+    }
+
     /// The options that the services take.
     ///
     /// # Errors
@@ -166,8 +155,8 @@ impl NodeArgs {
             processor: boxbox_processor::Config {
                 close_after: *self.close_after,
                 retire_after: *self.retire_after,
-                session_max_bytes: self.session_max_bytes.unwrap_or_else(memory::default_session_bytes),
-                archive_max_bytes: Some(self.archive_max_bytes),
+                session_max_bytes: self.session_max_bytes.map_or_else(memory::default_session_bytes, |size| size.0),
+                archive_max_bytes: Some(self.archive_max_bytes.0),
                 archive_max_age: Some(self.stores.archive_max_age()),
                 skip_removed: self.skip_removed,
                 ..boxbox_processor::Config::default()
@@ -187,7 +176,7 @@ impl NodeArgs {
             closed_in: if roles == Roles::INGEST { self.stores.results()? } else { None },
             // An edge alone keeps nothing.
             stores: if roles == Roles::INGEST { StoreOptions::Files } else { self.stores.options()? },
-            log_retention: LogRetention { max_bytes: self.log_max_bytes, max_age: *self.log_max_age },
+            log_retention: LogRetention { max_bytes: self.log_max_bytes.0, max_age: *self.log_max_age },
             roles,
             clients: 0,
         })

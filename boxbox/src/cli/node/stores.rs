@@ -7,6 +7,7 @@ use anyhow::bail;
 use boxbox_store::clickhouse;
 use clap::Args;
 
+use crate::config_check::{Findings, services};
 use crate::node::stores::{ARCHIVE_MAX_AGE, Login, ServerOptions, StoreOptions};
 
 /// Where results and frames are kept, and how long.
@@ -38,6 +39,16 @@ pub struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// Look for what is wrong with the URLs, each by itself.
+    pub fn look(&self, findings: &mut Findings) {
+        if let Some(url) = &self.results_url {
+            services::results(url, findings);
+        }
+        if let Some(url) = &self.archive_url {
+            services::archive(url, findings);
+        }
+    }
+
     /// Age at which telemetry is removed.
     pub fn archive_max_age(&self) -> Duration {
         *self.archive_max_age

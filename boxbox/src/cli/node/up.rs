@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::cli::defaults;
 use crate::cli::node::{NodeArgs, Ports};
+use crate::config_check::{Findings, services};
 use crate::node::options::{NodeOptions, Roles};
 use crate::node::up::UpOptions;
 
@@ -22,6 +23,14 @@ pub struct UpArgs {
 }
 
 impl UpArgs {
+    /// Look for what is wrong.
+    pub fn look(self, findings: &mut Findings) {
+        self.node.look(findings);
+        if let Some(options) = findings.kept(self.options()) {
+            services::up(&options, findings);
+        }
+    }
+
     /// The options that the command takes.
     ///
     /// # Errors
@@ -40,6 +49,14 @@ pub struct RoleArgs {
 }
 
 impl RoleArgs {
+    /// Look for what is wrong.
+    pub fn look(self, roles: Roles, findings: &mut Findings) {
+        self.node.look(findings);
+        if let Some(options) = findings.kept(self.options(roles)) {
+            services::up(&options, findings);
+        }
+    }
+
     /// The options that the command takes.
     ///
     /// # Errors
