@@ -68,7 +68,7 @@ fn main() -> std::process::ExitCode {
     node::handles::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&anyhow::Error::new(error).context("cannot start threads")),
+        Err(error) => return failed(&anyhow::Error::new(error).context("cannot start threads"), &origins),
     };
     let outcome = runtime.block_on(cli.run());
     // This drops every task, and with the tasks the logs that they hold.

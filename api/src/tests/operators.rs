@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use boxbox_schemas::metrics::{Described, Kind};
+
 use super::*;
 
 #[tokio::test]
