@@ -24,6 +24,11 @@ impl Whose {
         }
     }
 
+    /// Whether it is the id of anyone: 0 says nothing.
+    fn is_told(self) -> bool {
+        !matches!(self, Self::Team(0) | Self::User(0))
+    }
+
     pub(super) fn about(self) -> About {
         match self {
             Self::Team(_) => About::Team,
@@ -56,14 +61,17 @@ pub(super) struct Agreed {
 
 impl Agreed {
     pub(super) fn of(newest: &[Told<'_>]) -> Self {
-        let mut agreed = Self::default();
-        for car in newest.iter().flat_map(|told| &told.described.meta.entries) {
-            for whose in [(car.team_id != 0).then_some(Whose::Team(car.team_id)), (car.user_id != 0).then_some(Whose::User(car.user_id))] {
-                let Some(whose) = whose else { continue };
-                let known = agreed.of_slot.entry((whose.about(), car.slot)).or_insert(Some(whose));
-                *known = known.filter(|known| *known == whose);
-                let known = agreed.slot_of.entry(whose).or_insert(Some(car.slot));
-                *known = known.filter(|known| *known == car.slot);
+        let (mut agreed, mut listed) = (Self::default(), HashMap::<u16, usize>::new());
+        for (n, told) in newest.iter().enumerate() {
+            for car in &told.described.meta.entries {
+                // Of several cars in a slot a description is asked about the first only, so the others are not agreed on.
+                let again = listed.insert(car.slot, n) == Some(n);
+                for whose in [Whose::Team(car.team_id), Whose::User(car.user_id)].into_iter().filter(|whose| whose.is_told()) {
+                    let known = agreed.of_slot.entry((whose.about(), car.slot)).or_insert(Some(whose));
+                    *known = known.filter(|known| *known == whose && !again);
+                    let known = agreed.slot_of.entry(whose).or_insert(Some(car.slot));
+                    *known = known.filter(|known| *known == car.slot && !again);
+                }
             }
         }
         agreed

@@ -65,7 +65,8 @@ pub(super) fn differing<'a, K: Ord, V: PartialEq>(one: &'a BTreeMap<K, V>, other
                 if value != same {
                     keys.push(*key);
                 }
-                (one.next(), other.next());
+                one.next();
+                other.next();
             }
             (Some((key, _)), beside) if beside.is_none_or(|(beside, _)| key < beside) => {
                 keys.push(*key);
