@@ -62,7 +62,7 @@ fn the_reference_is_what_the_code_says() {
     says("docs/CONFIGURATION.md", &reference);
     let rows = |of: &str| reference.lines().filter(|line| line.starts_with(&format!("| `{of}` |"))).count();
     assert!(rows("BOXBOX_DATA") > 1, "it means another thing for clients than for servers");
-    assert_eq!((rows("BOXBOX_LOG"), rows("BOXBOX_TO_FILE")), (1, 2));
+    assert_eq!((rows("BOXBOX_LOG"), rows("BOXBOX_TO")), (1, 2));
     // Every variable that other documents name is one.
     let known = variables();
     for document in ["README.md", "docker-compose.yml", "boxbox/Dockerfile"] {
