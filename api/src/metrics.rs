@@ -13,7 +13,7 @@ const FULL_OR_HANDLES: [&str; 8] = ["all", "reserved", "address", "net56", "net4
 /// Why a long answer was refused.
 const HEAVY_REFUSED: [&str; 10] = ["all", "reserved", "address", "net56", "net48", "driver", "tenant", "busy", "unread", "stopping"];
 /// Why a request was refused because of who sent it.
-const REFUSED: [&str; 18] = [
+const REFUSED: [&str; 19] = [
     "none",
     "proxied",
     "host",
@@ -25,6 +25,7 @@ const REFUSED: [&str; 18] = [
     "revoked",
     "unavailable",
     "ability",
+    "event",
     "all",
     "reserved",
     "address",

@@ -319,7 +319,7 @@ fn a_retired_session_is_its_description() {
     assert!(step.sessions[0].retired);
     let counts = bench.partition.take_counts();
     assert_eq!((counts.car_frames, counts.closings.is_empty()), (0, true));
-    assert_eq!(counts.late, 41 * 5 + 1, "records of five frames, and the end");
+    assert_eq!((counts.retired, counts.late), (41 * 5 + 1, 0), "records of five frames, and the end");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct LogArgs {
     error_url_file: Option<PathBuf>,
     /// Collector that takes traces by OTLP over HTTP, http://HOST:4318. Without it nothing is traced. All processes need the same
     /// --trace-sessions and --trace-cars
-    #[arg(long, global = true, value_name = "URL", env = "BOXBOX_OTLP_URL", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "URL", env = "BOXBOX_OTLP_URL")]
     otlp_url: Option<String>,
     /// Of how many sessions one is traced; 1: all
     #[arg(long, global = true, value_name = "N", env = "BOXBOX_TRACE_SESSIONS", default_value_t = TRACE_SESSIONS, value_parser = clap::value_parser!(u32).range(1..))]

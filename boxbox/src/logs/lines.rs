@@ -65,7 +65,8 @@ fn shown(line: &str, colours: bool) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(line.len() + 16);
     for c in line.chars() {
-        if is_done(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        // As JSON writes them, so that a line of JSON stays one. Control characters have four hexadecimal digits at most.
+        if is_done(c) { out += &format!("\\u{:04x}", u32::from(c)) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
@@ -135,8 +136,8 @@ mod tests {
 
     #[test]
     fn colours_stay_where_there_are_some() {
-        assert_eq!(shown("\u{1b}[31mWARN\u{1b}[0m a\u{7}", true), "\u{1b}[31mWARN\u{1b}[0m a\\u{7}");
-        assert_eq!(shown("\u{1b}[31m", false), "\\u{1b}[31m");
+        assert_eq!(shown("\u{1b}[31mWARN\u{1b}[0m a\u{7}", true), "\u{1b}[31mWARN\u{1b}[0m a\\u0007");
+        assert_eq!(shown("\u{1b}[31m", false), "\\u001b[31m");
         assert!(matches!(shown("plain, Łódź", false), Cow::Borrowed(_)));
     }
 }
