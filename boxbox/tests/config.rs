@@ -150,7 +150,9 @@ fn an_error_names_the_variable_that_the_value_came_from() {
     let results = ("BOXBOX_RESULTS_URL", "postgres://boxbox@127.0.0.1:9/boxbox");
     let archive = ("BOXBOX_ARCHIVE_URL", "clickhouse://boxbox@127.0.0.1:9/boxbox");
     let string = "boxbox://v4.public.hunter2@h:1?pin=x";
-    let cases: &[(&[&str], &[(&str, &str)], &[&str])] = &[
+    /// Arguments, variables, and what the error must name.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
         // Wrong by themselves.
         (&["up"], &[data, ("BOXBOX_QUIC_PORT", "hunter")], &["BOXBOX_QUIC_PORT", "--quic-port"]),
         (&["up"], &[data, ("BOXBOX_API_GRANTS", "never")], &["BOXBOX_API_GRANTS", "--api-grants", "always"]),

@@ -1,6 +1,6 @@
 //! A dashboard's table becomes Grafana's classic JSON (`schemaVersion` 41), which Grafana 11 to 13 take from files.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::rules::{RuleBook, one_line};
@@ -93,6 +93,9 @@ fn heading(row: &Row, top: u32, id: u32) -> Value {
 }
 
 fn panel_of(panel: &Panel, place: Value, id: u32, book: &RuleBook) -> Result<Value> {
+    for (legend, _) in &panel.quiet {
+        ensure!(panel.queries.iter().any(|(other, _)| other == legend), "no query has the legend {legend:?} of `quiet`");
+    }
     let limits = panel.alert.as_deref().map(|alert| limits(alert, book)).transpose()?;
     let thresholds = json!({"mode": "absolute", "steps": limits.clone().unwrap_or_else(|| json!([{"color": "green", "value": null}]))});
     let words: Vec<Value> =
@@ -160,8 +163,9 @@ fn reaches(panel: &Panel, book: &RuleBook) -> Result<Option<f64>> {
 /// What the panel means, and what is normal.
 fn description(panel: &Panel, book: &RuleBook) -> String {
     let rests = panel.rests.as_ref().map(|why| format!(" Empty or 0 is normal: {why}."));
+    let quiet: String = panel.quiet.iter().map(|(legend, why)| format!(" {legend:?} may be 0: {why}.")).collect();
     let alert = panel.alert.as_ref().map(|alert| format!(" Alert: {alert}; runbook: {}.", book.runbook(alert)));
-    format!("{}{}{}", panel.description, rests.unwrap_or_default(), alert.unwrap_or_default())
+    format!("{}{}{quiet}{}", panel.description, rests.unwrap_or_default(), alert.unwrap_or_default())
 }
 
 /// The steps of a threshold: those of the alert, so that a panel turns red when the alert's condition holds.

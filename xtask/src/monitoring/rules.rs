@@ -24,8 +24,8 @@ pub(super) const BUDGET: &str = "28d";
 const FAST: [(f64, &str, &str); 2] = [(14.4, "1h", "5m"), (6.0, "6h", "30m")];
 const SLOW: [(f64, &str, &str); 2] = [(3.0, "1d", "2h"), (1.0, "3d", "6h")];
 
-/// Fewer events in a second than this say nothing about a level.
-const QUIET_PER_SECOND: f64 = 0.01;
+/// Fewer events in a window than this say nothing about a level.
+const EVENTS_MIN: u64 = 10;
 
 /// All alerts there are: those of the tables and those of the service levels.
 #[derive(Debug)]
@@ -118,10 +118,10 @@ pub(super) fn recorded(level: &Level) -> Result<String> {
     // Long windows change slowly, and cost much.
     for (part, interval, windows) in [("now", "", &WINDOWS[..5]), ("long", "    interval: 5m\n", &WINDOWS[5..])] {
         writeln!(out, "  - name: level-{name}-{part}\n{interval}    rules:")?;
-        for (window, _) in windows {
+        for (window, seconds) in windows {
             let (bad, all) = (one_line(&level.bad).replace("WINDOW", window), one_line(&level.all).replace("WINDOW", window));
             // Without events there is no part of them: no series, and no alert.
-            let expr = format!("(({bad}) / ({all}) and ({all}) > {QUIET_PER_SECOND})");
+            let expr = format!("(({bad}) / ({all}) and ({all}) > {EVENTS_MIN} / {seconds})");
             writeln!(out, "      - record: slo:{name}:bad_ratio{window}\n        expr: {}", text(&expr))?;
         }
         if part == "long" {

@@ -62,6 +62,9 @@ pub(super) struct Panel {
     pub(super) words: Vec<(String, String)>,
     /// Why a well system under load shows nothing here, or 0 only.
     pub(super) rests: Option<String>,
+    /// The same of single queries: pairs of legend and reason.
+    #[serde(default)]
+    pub(super) quiet: Vec<(String, String)>,
 }
 
 /// How a panel draws.
