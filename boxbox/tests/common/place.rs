@@ -154,16 +154,25 @@ impl Engines {
         self.ask_in(&self.stores, query)
     }
 
+    /// As [`Engines::ask`]; `None` if ClickHouse does not answer, or is not there any more.
+    pub fn try_ask(&self, query: &str) -> Option<String> {
+        self.answer(&self.stores, query).ok()
+    }
+
     fn ask_in(&self, database: &str, query: &str) -> String {
+        self.answer(database, query).unwrap()
+    }
+
+    fn answer(&self, database: &str, query: &str) -> anyhow::Result<String> {
         let place = self.clickhouse.strip_prefix("clickhouse://").unwrap();
         let (user, rest) = place.split_once('@').unwrap();
         let (address, _) = rest.split_once('/').unwrap();
+        let password = Secret::from_file_content(&std::fs::read(&self.clickhouse_password_file)?)?;
         let mut answer = ureq::post(format!("http://{address}/?database={database}"))
             .header("X-ClickHouse-User", user)
-            .header("X-ClickHouse-Key", self.archive_password().expose())
-            .send(query)
-            .unwrap();
-        answer.body_mut().read_to_string().unwrap().trim_end().to_owned()
+            .header("X-ClickHouse-Key", password.expose())
+            .send(query)?;
+        Ok(answer.body_mut().read_to_string()?.trim_end().to_owned())
     }
 
     /// Remove what [`Engines::prepare`] made.
