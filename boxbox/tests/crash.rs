@@ -56,6 +56,7 @@ fn assert_whole(server: &Server, truth: &Undisturbed, ended: usize) {
     }
     let laps = server.get(&format!("/api/v1/sessions/{session}/laps"));
     assert_eq!(lap_table(&laps), truth.laps);
+    server.conserves();
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn killing_the_edge_in_front_of_kafka_loses_nothing_acked() {
             Server::start(&[name, "--data", data.to_str().unwrap(), "--quic-port", quic, "--api-port", "0", "--log-url", &log])
         };
         let quic = free_port().to_string();
-        let (mut edge, _processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
+        let (mut edge, processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
         let connect = boxbox(&["grant", "create", "--driver", "driver-1", "--data", data.to_str().unwrap(), "--quic-port", &quic]).output().unwrap();
         let connect = String::from_utf8(connect.stdout).unwrap().trim().to_owned();
         let mut replay = start_replay(&file, &connect, folder.path(), SPEED);
@@ -174,5 +175,7 @@ fn killing_the_edge_in_front_of_kafka_loses_nothing_acked() {
         }
         assert!(wait(&mut replay, PATIENCE).success());
         assert_whole(&api, &truth, 1);
+        edge.conserves();
+        processor.conserves();
     }
 }

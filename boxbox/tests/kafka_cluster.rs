@@ -126,7 +126,7 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
     let log = format!("kafka://{}/cluster?partitions=4&replication=3&min_isr=2", stack.kafka_brokers().unwrap());
     let quic = free_port().to_string();
     let service = |name: &str, quic: &str| Server::start(&[name, "--data", &data, "--quic-port", quic, "--api-port", "0", "--log-url", &log]);
-    let (edge, _processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
+    let (edge, processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
     let connect = |car: u32| {
         let driver = format!("car-{car}");
         let out = boxbox(&["grant", "create", "--driver", &driver, "--data", &data, "--quic-port", &quic, "--log-url", &log]).output().unwrap();
@@ -206,5 +206,7 @@ async fn nodes_are_killed_and_nothing_acked_is_lost() {
         "{TEST}: {total} frames sent and acked, {admitted} admitted, no hole; {} came twice and were dropped",
         ledgers.iter().map(|l| l["duplicate"].as_u64().unwrap()).sum::<u64>()
     );
+    edge.conserves();
+    processor.conserves();
     drop((edge, stack));
 }

@@ -42,7 +42,7 @@ async fn acks_resume_soon_after_a_killed_broker_is_back() {
     let log = format!("kafka://{}/outage?partitions=2", stack.kafka_brokers().unwrap());
     let quic = free_port().to_string();
     let service = |name: &str, quic: &str| Server::start(&[name, "--data", &data, "--quic-port", quic, "--api-port", "0", "--log-url", &log]);
-    let (_edge, _processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
+    let (edge, processor, api) = (service("ingest", &quic), service("processor", "0"), service("api", "0"));
     let connect = boxbox(&["grant", "create", "--driver", "anna", "--data", &data, "--quic-port", &quic]).output().unwrap();
     let connect = String::from_utf8(connect.stdout).unwrap().trim().parse().unwrap();
     let acks = Arc::new(Acks::default());
@@ -82,5 +82,7 @@ async fn acks_resume_soon_after_a_killed_broker_is_back() {
     block_until("the stream's end", || ledger()["ended"] == true);
     let ledger = ledger();
     assert_eq!((&ledger["car_frames"], &ledger["hole"], &ledger["gap"]), (&FRAMES.into(), &0.into(), &0.into()), "{ledger}");
+    edge.conserves();
+    processor.conserves();
     drop(stack);
 }

@@ -137,7 +137,7 @@ fn an_outage_of_clickhouse_delays_no_lap_and_loses_no_frame() {
     let Some(stack) = stack(TEST) else { return };
     let services = Services::on(Engines::of_stack(&stack));
     let quic = free_port().to_string();
-    let (_edge, processor, api) = (services.edge(&quic), services.processor("one"), services.api());
+    let (edge, processor, api) = (services.edge(&quic), services.processor("one"), services.api());
     // Cars on a short circuit: laps come every second or so.
     let strings: Vec<String> = (0..12).map(|car| services.grant(&format!("car-{car}"), &quic)).collect();
     let seconds = 15 + outage().as_secs() + 15;
@@ -171,6 +171,8 @@ fn an_outage_of_clickhouse_delays_no_lap_and_loses_no_frame() {
     assert!(wait(&mut race, PATIENCE * 2).success());
     let frames = all_archived_once(&api, &services.engines, 1);
     println!("{TEST}: {frames} frames in ClickHouse, each once; complete {:.1} s after it was back", back.elapsed().as_secs_f64());
+    edge.conserves();
+    processor.conserves();
     drop((processor, stack));
 }
 
@@ -208,12 +210,13 @@ fn a_crash_at_every_point_changes_nothing() {
             crashing.wait().unwrap();
         }
         assert!(ended, "{point}, pass {pass}: it did not crash");
-        let (_processor, api) = (services.processor("one"), services.api());
+        let (processor, api) = (services.processor("one"), services.api());
         block_until("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
         let session = api.only_session();
         assert_eq!(all_archived_once(&api, &services.engines, frames), frames, "{point}");
         assert_eq!(lap_table(&api.get(&format!("/api/v1/sessions/{session}/laps"))), laps, "{point}");
         println!("{TEST}: {point}, pass {pass}: {frames} frames, each once");
+        processor.conserves();
         drop(api);
         services.engines.remove();
     }
@@ -238,7 +241,7 @@ fn a_processor_that_slept_writes_nothing_when_it_wakes() {
     let (laps, frames) = undisturbed(&file);
     let services = Services::on(engines);
     let quic = free_port().to_string();
-    let (_edge, first, api) = (services.edge(&quic), services.processor("one"), services.api());
+    let (edge, first, api) = (services.edge(&quic), services.processor("one"), services.api());
     // A recording in real time would take minutes: 10 times that, so that it is under way all the time.
     let mut replay = start_replay(&file, &services.grant("driver-1", &quic), services.folder.path(), "10");
     block_until("frames", || metric(&first, "boxbox_processor_frames_total") > 500.0);
@@ -262,6 +265,7 @@ fn a_processor_that_slept_writes_nothing_when_it_wakes() {
     assert_eq!(lap_table(&api.get(&format!("/api/v1/sessions/{session}/laps"))), laps);
     // Awake, it takes its share again.
     block_until("both work", || metric(&first, "boxbox_processor_partitions") == 2.0 && metric(&second, "boxbox_processor_partitions") == 2.0);
+    [&edge, &first, &second].iter().for_each(|node| node.conserves());
     drop((first, second, api));
     services.engines.remove();
 }
@@ -290,11 +294,13 @@ fn postgres_put_back_to_an_earlier_moment_makes_no_duplicate_and_no_hole() {
     let ahead = archived(&services.engines).0;
     stack.put_back("postgres", &saved).unwrap();
     println!("{TEST}: PostgreSQL as it was at {then} frames, ClickHouse has {ahead}");
-    let (_processor, api) = (services.processor("one"), services.api());
+    let (processor, api) = (services.processor("one"), services.api());
     block_until("the session", || api.get("/api/v1/sessions")["sessions"].as_array().is_some_and(|s| s.len() == 1));
     let session = api.only_session();
     assert_eq!(all_archived_once(&api, &services.engines, frames), frames);
     assert_eq!(lap_table(&api.get(&format!("/api/v1/sessions/{session}/laps"))), laps);
     println!("{TEST}: {frames} frames, each once, and the laps of an undisturbed run");
+    edge.conserves();
+    processor.conserves();
     drop((edge, stack));
 }

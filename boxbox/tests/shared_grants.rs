@@ -251,6 +251,9 @@ async fn revocations_survive_a_killed_broker_and_compaction() {
     let (_, good) = world.create_for(&late);
     let car = Car::start(&good, 9).await;
     block_until("acks", || car.acked() > 0);
+    drop(car);
+    edge.conserves();
+    late.conserves();
     drop(stack);
 }
 

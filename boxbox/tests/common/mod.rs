@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 
 pub mod car;
+pub mod conserved;
 pub mod place;
 pub mod relay;
 
