@@ -109,12 +109,16 @@ fn every_rule_can_be_evaluated(watch: &Watch) {
 /// Makes a fault under load, waits for its alert, heals it, and sees that nothing is lost; what is to be told of it, or what was wrong with
 /// the alerts.
 fn one_fault(world: &mut World, fault: &Fault) -> Result<String, String> {
-    let Fault { name, alert, way } = fault;
+    let Fault { name, alert, panel, way } = fault;
+    let queries: Vec<_> = shipped::queries().into_iter().filter(|query| query.place.ends_with(&format!(": {panel}"))).collect();
+    assert!(!queries.is_empty(), "there is no panel {panel:?}");
+    let shown = |world: &World| queries.iter().map(|query| world.watch.series(&query.expr)).collect::<Vec<_>>();
     println!("== {name}");
     block_until(format!("{alert} of an earlier fault has resolved"), || !world.watch.firing().iter().any(|firing| firing == alert));
     world.drive();
     world.acks("before the fault");
     let before: BTreeSet<String> = world.watch.firing().into_iter().collect();
+    let well = shown(world);
     let since = Instant::now();
     let held = match way {
         Way::Acts(make, _) => {
@@ -124,9 +128,10 @@ fn one_fault(world: &mut World, fault: &Fault) -> Result<String, String> {
         Way::Held(make) => Some(make(world)),
     };
     let delivered = |world: &World| world.watch.webhook.since(since).into_iter().filter(|d| d.fires).collect::<Vec<_>>();
-    let mut told = None;
+    let (mut told, mut moved) = (None, false);
     while told.is_none() && since.elapsed() < TOLD_WITHIN {
         std::thread::sleep(Duration::from_millis(200));
+        moved |= shown(world) != well;
         told = delivered(world).iter().any(|d| d.alert == *alert).then(|| since.elapsed());
     }
     let firing = world.watch.firing();
@@ -135,6 +140,9 @@ fn one_fault(world: &mut World, fault: &Fault) -> Result<String, String> {
         heal(world);
     }
     let Some(told) = told else { return Err(format!("{name}: no {alert} within {TOLD_WITHIN:?}; firing: {firing:?}")) };
+    if !moved {
+        return Err(format!("{name}: the panel {panel:?} shows what it showed before: {well:?}"));
+    }
     block_until(format!("{name}: {alert} has resolved"), || world.watch.webhook.since(since).iter().any(|d| d.alert == *alert && !d.fires));
     let resolved = since.elapsed();
     world.acks("after the fault");

@@ -174,6 +174,13 @@ impl Watch {
         Ok(data["result"].as_array().into_iter().flatten().filter_map(value).collect())
     }
 
+    /// The series that a query returns: labels and value of each.
+    pub(crate) fn series(&self, query: &str) -> Vec<(String, String)> {
+        let data = self.ask("query", Some(query)).unwrap_or_else(|error| panic!("{query}: {error}"));
+        let of = |series: &Value| (series["metric"].to_string(), series["value"][1].to_string());
+        data["result"].as_array().into_iter().flatten().map(of).collect()
+    }
+
     /// Alerts that fire now.
     pub(crate) fn firing(&self) -> Vec<String> {
         let data = self.ask("query", Some("ALERTS{alertstate=\"firing\",alertname!=\"Watchdog\"}")).unwrap();
