@@ -5,7 +5,7 @@ import { createRoot } from "react-dom/client";
 import {
     FieldType, applyFieldOverrides, createTheme, dateTime, getDisplayProcessor, standardFieldConfigEditorRegistry, toDataFrame,
 } from "@grafana/data";
-import { BigValue, BigValueColorMode, BigValueGraphMode, BigValueTextMode, GlobalStyles, Table, ThemeContext, TimeSeries } from "@grafana/ui";
+import { BigValue, BigValueColorMode, BigValueGraphMode, BigValueTextMode, GlobalStyles, ThemeContext, TimeSeries } from "@grafana/ui";
 
 const COLUMN = 70;
 const ROW = 38;
@@ -75,11 +75,18 @@ function Stats({ data, width, height }) {
     );
 }
 
-function Rows({ rows, panel, width, height }) {
+/** A table in plain HTML: Grafana's own component needs the whole application around it. */
+function Rows({ rows, height }) {
     const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== "__name__");
-    const fields = names.map((name) => ({ name, type: name === "Value" ? FieldType.number : FieldType.string, values: rows.map((row) => row[name] ?? "") }));
-    const [data] = applyFieldOverrides({ data: [toDataFrame({ fields })], fieldConfig: panel.fieldConfig, replaceVariables: (text) => text, theme, timeZone: "utc" });
-    return <Table data={data} width={width} height={height} />;
+    const cell = { textAlign: "left", padding: "4px 16px 4px 0", borderBottom: `1px solid ${theme.colors.border.weak}` };
+    return (
+        <div style={{ height, overflow: "hidden" }}>
+            <table style={{ fontSize: 13 }}>
+                <thead><tr>{names.map((name) => <th key={name} style={cell}>{name}</th>)}</tr></thead>
+                <tbody>{rows.map((row, at) => <tr key={at}>{names.map((name) => <td key={name} style={cell}>{row[name] ?? ""}</td>)}</tr>)}</tbody>
+            </table>
+        </div>
+    );
 }
 
 function Panel({ panel, range }) {
@@ -92,7 +99,7 @@ function Panel({ panel, range }) {
             const table = panel.type === "table";
             const all = (await Promise.all(panel.targets.map((target) => frames(target, range, table)))).flat();
             if (all.length === 0) return "No data";
-            if (table) return <Rows rows={all} panel={panel} {...size} />;
+            if (table) return <Rows rows={all} height={size.height} />;
             const data = dressed(all, panel);
             return panel.type === "stat" ? <Stats data={data} {...size} /> : <Lines data={data} range={range} {...size} />;
         };
