@@ -15,17 +15,20 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use boxbox_schemas::LogId;
 use boxbox_schemas::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::private;
+
+/// Bytes that are read of a file with a secret: a path may name a device that never ends.
+const SECRET_MAX_BYTES: u64 = 64 * 1024;
 
 /// A data folder that this process owns until it is dropped.
 pub struct DataFolder {
@@ -175,8 +178,11 @@ pub fn write_secret(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 
 /// Read a password or another secret from its file.
 pub fn read_secret(path: &Path) -> anyhow::Result<Secret> {
-    let content = fs::read(path).with_context(|| format!("cannot read the password file {}", path.display()))?;
-    Secret::from_file_content(&content).with_context(|| format!("the password file {} holds no password", path.display()))
+    let mut content = vec![];
+    let read = fs::File::open(path).and_then(|file| file.take(SECRET_MAX_BYTES + 1).read_to_end(&mut content));
+    read.with_context(|| format!("cannot read the file {}, which should hold a secret", path.display()))?;
+    ensure!(content.len() as u64 <= SECRET_MAX_BYTES, "the file {} holds no secret: it is too long", path.display());
+    Secret::from_file_content(&content).with_context(|| format!("the file {} holds no secret", path.display()))
 }
 
 fn write_with(path: &Path, content: &[u8], secret: bool) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ mod data;
 mod demo;
 mod fleet;
 mod http;
+mod instance;
 mod league;
 mod ledger;
 mod log;
@@ -56,8 +57,11 @@ fn main() -> std::process::ExitCode {
     cli::secret::hide();
     let (cli, origins) = cli::Cli::of_process();
     private_files();
-    let begun = cli.logs.logs().and_then(logs::begin).and_then(|logs| {
-        let traces = cli.logs.traces()?.map(|options| traces::begin(&options)).transpose()?;
+    // A command that looks at a configuration starts nothing; what is wrong with these options is among the findings.
+    let options = if cli.starts_nothing() { Ok(cli.logs.to_look()) } else { cli.logs.logs() };
+    let begun = options.and_then(logs::begin).and_then(|logs| {
+        let traces = if cli.starts_nothing() { None } else { cli.logs.traces()? };
+        let traces = traces.map(|options| traces::begin(&options)).transpose()?;
         Ok((logs, traces))
     });
     let (logs, traces) = match begun {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here delays what the process does. A queue that is full, or a server that does not answer, costs what would have been sent.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 /// How often the thread looks whether something waits.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often a server that takes nothing is written of in the log.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+/// Documents that wait to be tried again.
+const AGAIN_MAX: usize = 64;
 
 /// What a kind of message needs to be sent.
 pub trait Courier<T>: Send + 'static {
@@ -29,6 +34,8 @@ pub trait Courier<T>: Send + 'static {
     const TOGETHER: usize;
     /// How long the first of them waits for others.
     const LINGER: Duration;
+    /// How long after a failure the same messages are tried again, and again; without a time they are not.
+    const AGAIN: &[Duration] = &[];
 
     /// The document for these messages, JSON; `None`: nothing of it is to be sent.
     fn pack(&mut self, messages: Vec<T>) -> Option<String>;
@@ -59,7 +66,8 @@ impl<T: Send + 'static> Outbox<T> {
     pub fn open<C: Courier<T>>(name: &str, address: &Address, waiting: usize, courier: C) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::sync_channel(waiting);
         let post = Post::to(address)?;
-        let run = move || Thread { receiver, post, courier }.run();
+        let server = address.server()?;
+        let run = move || Thread { receiver, post, courier, server, again: VecDeque::new(), failing: None }.run();
         std::thread::Builder::new().name(name.to_owned()).spawn(run).with_context(|| format!("cannot start the thread {name}"))?;
         Ok(Self(sender))
     }
@@ -89,6 +97,20 @@ struct Thread<T, C> {
     receiver: Receiver<Item<T>>,
     post: Post,
     courier: C,
+    /// Scheme and host, for people.
+    server: String,
+    /// What is tried again, the next first.
+    again: VecDeque<Again>,
+    /// The server takes nothing: when that was last said, and how many documents failed since.
+    failing: Option<(Instant, u64)>,
+}
+
+/// A document that was not taken.
+struct Again {
+    at: Instant,
+    body: String,
+    messages: u64,
+    tries: usize,
 }
 
 impl<T, C: Courier<T>> Thread<T, C> {
@@ -96,7 +118,8 @@ impl<T, C: Courier<T>> Thread<T, C> {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let (mut waiting, mut due) = (Vec::new(), None);
         loop {
-            let wait = due.map_or(IDLE, |due: Instant| due.saturating_duration_since(Instant::now()));
+            let next = due.into_iter().chain(self.again.front().map(|again| again.at)).min();
+            let wait = next.map_or(IDLE, |next: Instant| next.saturating_duration_since(Instant::now()));
             match self.receiver.recv_timeout(wait) {
                 Ok(Item::Message(message)) => {
                     waiting.push(message);
@@ -105,6 +128,7 @@ impl<T, C: Courier<T>> Thread<T, C> {
                 Ok(Item::Flush(done)) => {
                     self.send(&runtime, std::mem::take(&mut waiting));
                     due = None;
+                    self.try_again(&runtime, |_| true);
                     let _ = done.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -114,18 +138,52 @@ impl<T, C: Courier<T>> Thread<T, C> {
                 self.send(&runtime, std::mem::take(&mut waiting));
                 due = None;
             }
+            let now = Instant::now();
+            self.try_again(&runtime, |again| again.at <= now);
         }
     }
 
     fn send(&mut self, runtime: &tokio::runtime::Runtime, messages: Vec<T>) {
         let count = messages.len() as u64;
         let Some(body) = Some(messages).filter(|all| !all.is_empty()).and_then(|all| self.courier.pack(all)) else { return };
-        let sent = runtime.block_on(self.post.send(body));
-        if let Err(error) = &sent {
-            // Not as an error: that would be reported in turn.
-            tracing::debug!(error = format!("{error:#}"), "a message to another server was not taken");
+        self.post(runtime, Again { at: Instant::now(), body, messages: count, tries: 0 });
+    }
+
+    /// Tries once what waits for that and is due.
+    fn try_again(&mut self, runtime: &tokio::runtime::Runtime, due: impl Fn(&Again) -> bool) {
+        for _ in 0..self.again.len() {
+            let Some(again) = self.again.pop_front() else { return };
+            if due(&again) { self.post(runtime, again) } else { self.again.push_back(again) }
         }
-        self.courier.ended(count, sent.is_ok());
+        self.again.make_contiguous().sort_by_key(|again| again.at);
+    }
+
+    fn post(&mut self, runtime: &tokio::runtime::Runtime, document: Again) {
+        let outcome = runtime.block_on(self.post.send(document.body.clone()));
+        self.say(outcome.as_ref().err());
+        let wait = C::AGAIN.get(document.tries).filter(|_| outcome.is_err() && self.again.len() < AGAIN_MAX);
+        match wait {
+            Some(wait) => self.again.push_back(Again { at: Instant::now() + *wait, tries: document.tries + 1, ..document }),
+            None => self.courier.ended(document.messages, outcome.is_ok()),
+        }
+    }
+
+    /// Says that the server takes nothing, once a minute, and that it takes something again. Never as an error: that would be reported in turn.
+    fn say(&mut self, error: Option<&anyhow::Error>) {
+        let server = &self.server;
+        match (error, &mut self.failing) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                self.failing = None;
+                tracing::info!(server, "the server takes again what this process sends");
+            }
+            (Some(_), Some((said, failed))) if said.elapsed() < SAY_EVERY => *failed += 1,
+            (Some(error), failing) => {
+                let failed = failing.map_or(1, |(_, failed)| failed + 1);
+                self.failing = Some((Instant::now(), 0));
+                tracing::warn!(server, failed, error = format!("{error:#}"), "a server does not take the reports or traces that this process sends");
+            }
+        }
     }
 }
 
@@ -141,7 +199,17 @@ impl Address {
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let uri: hyper::Uri = text.trim().parse().ok().context("this is no address: give http://HOST:PORT/PATH or https://…")?;
         ensure!(matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some(), "give http://HOST:PORT/PATH or https://…");
+        let authority = uri.authority().map_or("", hyper::http::uri::Authority::as_str);
+        ensure!(!authority.contains('@'), "a login before the host is not sent: give the address without it");
+        let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        ensure!(port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)), "the port must be a number from 1 to 65535");
         Ok(Self(Arc::new(Secret::from_file_content(text.trim().as_bytes())?)))
+    }
+
+    /// Scheme, host and port: what can be shown.
+    fn server(&self) -> anyhow::Result<String> {
+        let uri = self.uri()?;
+        Ok(format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", hyper::http::uri::Authority::as_str)))
     }
 
     fn uri(&self) -> anyhow::Result<hyper::Uri> {
@@ -244,7 +312,7 @@ mod tests {
 
     #[test]
     fn an_address_is_http_and_its_secret_is_not_shown() {
-        for wrong in ["", "host", "ftp://host/", "http://", "/path", "http:// host"] {
+        for wrong in ["", "host", "ftp://host/", "http://", "/path", "http:// host", "http://u:p@host/", "http://host:99999", "http://host:0/a"] {
             assert!(Address::parse(wrong).is_err(), "{wrong:?}");
         }
         let address = Address::parse("https://hooks.example/T0/secret-word\n").unwrap();

@@ -15,8 +15,8 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter_map(shown).collect())
 }
 
-/// Letters that join others (U+200C, U+200D) stay: scripts and emoji need them.
-fn is_hidden(c: char) -> bool {
+/// Whether a character does something instead of being shown. Letters that join others (U+200C, U+200D) do not: scripts and emoji need them.
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
         || matches!(c, '\u{e0000}'..='\u{e007f}')

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
+use boxbox_schemas::text::plain;
 use clap::{Args, Subcommand};
 
 use crate::cli::described::{Names, Secrecy};
@@ -104,7 +105,7 @@ fn row(setting: &Setting) -> [String; 3] {
         Origin::Variable(name) => format!("environment variable {name}"),
         Origin::Default => "default".into(),
     };
-    [option.clone(), value, from]
+    [option.clone(), plain(&value).into_owned(), from]
 }
 
 #[cfg(test)]

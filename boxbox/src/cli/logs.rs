@@ -1,12 +1,13 @@
 //! The options of logs, error reports and traces, which every command takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use boxbox_schemas::trace::Sampling;
 use clap::Args;
 
 use crate::cli::verbosity::{self, Verbosity};
+use crate::config_check::Findings;
 use crate::data::read_secret;
 use crate::logs::{LogFormat, LogOptions};
 use crate::outbox::Address;
@@ -30,13 +31,16 @@ pub struct LogArgs {
     /// --error-url-file is better where the address holds a secret
     #[arg(long, global = true, value_name = "URL", env = "BOXBOX_ERROR_URL", hide_env_values = true)]
     error_url: Option<String>,
-    /// File with the address of --error-url
+    /// File with the address of --error-url: one line
     #[arg(long, global = true, value_name = "FILE", env = "BOXBOX_ERROR_URL_FILE")]
     error_url_file: Option<PathBuf>,
     /// Collector that takes traces by OTLP over HTTP, http://HOST:4318. Without it nothing is traced. All processes need the same
     /// --trace-sessions and --trace-cars
     #[arg(long, global = true, value_name = "URL", env = "BOXBOX_OTLP_URL")]
     otlp_url: Option<String>,
+    /// File with the address of --otlp-url, for one that holds a secret
+    #[arg(long, global = true, value_name = "FILE", env = "BOXBOX_OTLP_URL_FILE")]
+    otlp_url_file: Option<PathBuf>,
     /// Of how many sessions one is traced; 1: all
     #[arg(long, global = true, value_name = "N", env = "BOXBOX_TRACE_SESSIONS", default_value_t = TRACE_SESSIONS, value_parser = clap::value_parser!(u32).range(1..))]
     trace_sessions: u32,
@@ -72,25 +76,46 @@ impl LogArgs {
     /// # Errors
     /// If the address for reports cannot be read, or is none.
     pub fn logs(&self) -> anyhow::Result<LogOptions> {
-        // A variable may be set and empty in a file of settings.
-        let url = self.error_url.as_deref().filter(|url| !url.is_empty());
-        let file = self.error_url_file.as_deref().filter(|file| !file.as_os_str().is_empty());
-        let reports = match (url, file) {
-            (None, None) => None,
-            (Some(url), None) => Some(Address::parse(url).context("--error-url")?),
-            (None, Some(file)) => Some(Address::parse(read_secret(file)?.expose()).with_context(|| format!("--error-url-file {}", file.display()))?),
-            (Some(_), Some(_)) => bail!("give --error-url or --error-url-file, not both"),
-        };
+        let reports = address("--error-url", self.error_url.as_deref(), self.error_url_file.as_deref())?;
         Ok(LogOptions { filter: self.log.filter(), format: self.log_format.into(), reports })
     }
 
     /// Where traces go, if anywhere.
     ///
     /// # Errors
-    /// If the address is none.
+    /// If the address cannot be read, or is none.
     pub fn traces(&self) -> anyhow::Result<Option<TraceOptions>> {
-        let Some(url) = self.otlp_url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
+        let collector = address("--otlp-url", self.otlp_url.as_deref(), self.otlp_url_file.as_deref())?;
         let sampling = Sampling { sessions: self.trace_sessions, streams: self.trace_cars };
-        Ok(Some(TraceOptions { collector: Address::parse(url).context("--otlp-url")?, sampling }))
+        Ok(collector.map(|collector| TraceOptions { collector, sampling }))
     }
+
+    /// What a command logs that looks at a configuration: it reports nothing and traces nothing.
+    pub fn to_look(&self) -> LogOptions {
+        LogOptions { filter: self.log.filter(), format: self.log_format.into(), reports: None }
+    }
+
+    /// Look for what is wrong with these options beyond their form.
+    pub fn look(&self, findings: &mut Findings) {
+        findings.kept(self.logs());
+        findings.kept(self.traces());
+    }
+}
+
+/// Whether the variable of this option (by its id) may be set and empty, which means that there is no address.
+pub fn may_be_empty(id: &str) -> bool {
+    ["error_url", "error_url_file", "otlp_url", "otlp_url_file"].contains(&id)
+}
+
+/// The address that an option, or its twin that names a file, gives.
+fn address(option: &str, url: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<Address>> {
+    Ok(match (url, file) {
+        (None, None) => None,
+        (Some(url), None) => Some(Address::parse(url).with_context(|| option.to_owned())?),
+        (None, Some(file)) => {
+            let named = || format!("{option}-file {}", file.display());
+            Some(Address::parse(read_secret(file).with_context(named)?.expose()).with_context(named)?)
+        }
+        (Some(_), Some(_)) => bail!("give {option} or {option}-file, not both"),
+    })
 }

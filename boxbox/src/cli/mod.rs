@@ -118,6 +118,11 @@ impl Cli {
         Ok((Self::from_arg_matches(matches)?, Origins::of(program, matches)))
     }
 
+    /// Whether the command only looks at a configuration.
+    pub fn starts_nothing(&self) -> bool {
+        matches!(self.command, Command::Config(_))
+    }
+
     /// Run the command.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
@@ -197,6 +202,7 @@ fn check(words: &[OsString]) -> anyhow::Result<()> {
         let (cli, of) = Cli::read(&program, &matches)?;
         origins = of;
         config::look_at_files(&origins, &mut findings);
+        cli.logs.look(&mut findings);
         cli.command.look(&mut findings);
     }
     let known = described::leaves(&program).iter().flat_map(|leaf| leaf.args.iter().copied().filter_map(described::variable)).collect();
@@ -205,11 +211,13 @@ fn check(words: &[OsString]) -> anyhow::Result<()> {
     Ok(config::report(&origins, &findings, report::line)?)
 }
 
-/// The command without those variables of lists that are set and empty, as `NAME=` in a file of settings: that is a list of nothing. Help texts do
-/// not show variables whose values look like secrets.
+/// The command without those variables that are set and empty, as `NAME=` in a file of settings, where that means something: of a list it is a list
+/// of nothing, of an address for reports or traces it is no address. Help texts do not show variables whose values look like secrets.
 fn prepared(command: clap::Command) -> clap::Command {
     let ready = |arg: clap::Arg| match arg.get_env().and_then(std::env::var_os) {
-        Some(value) if value.is_empty() && arg.get_value_delimiter().is_some() => arg.env(None::<&str>),
+        Some(value) if value.is_empty() && (arg.get_value_delimiter().is_some() || logs::may_be_empty(arg.get_id().as_str())) => {
+            arg.env(None::<&str>)
+        }
         Some(value) if value.to_str().is_none_or(|value| secret::masked_value(value) != value) => arg.hide_env_values(true),
         _ => arg,
     };

@@ -25,7 +25,8 @@ What values look like:
 
 * *duration*: a whole number with a unit, or several: `90s`, `5m`, `12h`, `30days`, `1h 30m`.
 * *size*: bytes, or a number with a unit: `67108864`, `100MiB`, `2GB`, `1.5GiB`.
-* *several*: a variable that is set and empty is an empty list. Any other variable that is set must have a value.
+* *several*: a variable that is set and empty is an empty list. The variables of `--error-url`, `--otlp-url` and their files may be empty too:
+  then they are not set. Any other variable that is set must have a value.
 
 Secrets: an option marked **secret** is such a value itself. Another option takes the same from a file, which only the user of the service should
 be able to read, and is better, because command lines and environments are seen by others. `-` as the file is standard input where a command reads

@@ -137,7 +137,8 @@ pub fn masked_value(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else { return masked(value) };
     let login = rest.rfind('@').is_some_and(|at| rest[..at].contains(':'));
     let parameters = rest.split(['?', '&']).skip(1).filter_map(|pair| pair.split('=').next());
-    let password = parameters.into_iter().any(|name| name.to_ascii_lowercase().contains("pass"));
+    let secret = |name: &str| ["pass", "key", "token", "secret", "auth", "sig"].iter().any(|part| name.to_ascii_lowercase().contains(part));
+    let password = parameters.into_iter().any(secret);
     if login || password { format!("{scheme}://…") } else { masked(value) }
 }
 
@@ -219,6 +220,7 @@ mod tests {
         for (value, shown) in [
             ("postgres://u:a, '/?b@db/x", "postgres://…"),
             ("kafka://h:9092/t?sasl=plain&Password=a@b", "kafka://…"),
+            ("https://collector.example/v1/traces?api_key=zzz", "https://…"),
             ("kafka://h:9092/t?sasl=plain&user=u", "kafka://h:9092/t?sasl=plain&user=u"),
             ("clickhouse://u@h:8123/d", "clickhouse://u@h:8123/d"),
             ("boxbox://v4.public.x@h:1?pin=y", "boxbox://…"),

@@ -3,6 +3,8 @@
 pub mod files;
 pub mod services;
 
+use boxbox_schemas::text::plain;
+
 use crate::cli::secret;
 
 /// What was found.
@@ -15,7 +17,7 @@ pub struct Findings {
 impl Findings {
     /// The command would not start, or would fail.
     pub fn problem(&mut self, text: &str) {
-        let text = secret::masked(text);
+        let text = plain(&secret::masked(text)).into_owned();
         // Two checks may meet the same error.
         if !self.problems.contains(&text) {
             self.problems.push(text);
@@ -24,7 +26,7 @@ impl Findings {
 
     /// What a person should know; the command would start.
     pub fn note(&mut self, text: &str) {
-        self.notes.push(secret::masked(text));
+        self.notes.push(plain(&secret::masked(text)).into_owned());
     }
 
     /// The value; an error is a problem.

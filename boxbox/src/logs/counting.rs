@@ -6,6 +6,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use super::panics;
 use super::reports::Reports;
 
 /// The parts of the program: its crates. `other`: those of others.
@@ -57,7 +58,7 @@ impl<S: Subscriber> Layer<S> for Counting {
         match *event.metadata().level() {
             Level::ERROR => {
                 ERRORS[at].fetch_add(1, Relaxed);
-                if let Some(reports) = &self.reports {
+                if let Some(reports) = self.reports.as_ref().filter(|_| event.metadata().target() != panics::TARGET) {
                     reports.event(event);
                 }
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use boxbox_schemas::text::is_hidden;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -56,17 +57,21 @@ impl<W: Write> Write for Lines<W> {
     }
 }
 
-/// A line in which control characters are written and not done.
+/// A line in which characters that do something (control characters, marks of the direction of writing) are written and not done.
 fn shown(line: &str, colours: bool) -> Cow<'_, str> {
     // The formatter writes ESC for its colours, and escapes those of messages itself.
-    let is_done = |c: char| c.is_control() && !(colours && c == '\u{1b}');
+    let is_done = |c: char| is_hidden(c) && !(colours && c == '\u{1b}');
     if !line.contains(is_done) {
         return Cow::Borrowed(line);
     }
     let mut out = String::with_capacity(line.len() + 16);
     for c in line.chars() {
-        // As JSON writes them, so that a line of JSON stays one. Control characters have four hexadecimal digits at most.
-        if is_done(c) { out += &format!("\\u{:04x}", u32::from(c)) } else { out.push(c) }
+        // As JSON writes them, so that a line of JSON stays one: four hexadecimal digits for each unit of UTF-16.
+        if is_done(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out += &format!("\\u{unit:04x}"));
+        } else {
+            out.push(c);
+        }
     }
     Cow::Owned(out)
 }
@@ -138,6 +143,7 @@ mod tests {
     fn colours_stay_where_there_are_some() {
         assert_eq!(shown("\u{1b}[31mWARN\u{1b}[0m a\u{7}", true), "\u{1b}[31mWARN\u{1b}[0m a\\u0007");
         assert_eq!(shown("\u{1b}[31m", false), "\\u001b[31m");
+        assert_eq!(shown("a\u{202e}b\u{e0001}", false), "a\\u202eb\\udb40\\udc01");
         assert!(matches!(shown("plain, Łódź", false), Cow::Borrowed(_)));
     }
 }

@@ -16,6 +16,7 @@ use tracing::field::{Field, Visit};
 
 use super::fingerprint::Repeats;
 use crate::cli::secret::masked;
+use crate::instance;
 use crate::outbox::{Address, Courier, Outbox};
 
 /// Reports that wait to be sent.
@@ -59,6 +60,8 @@ pub struct Report {
     kind: &'static str,
     /// Which version of the program.
     version: &'static str,
+    /// Which process: host and process id.
+    instance: &'static str,
     /// The part of the program.
     target: String,
     /// File and line of the program.
@@ -125,6 +128,7 @@ impl Report {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             kind,
             version: env!("CARGO_PKG_VERSION"),
+            instance: instance::name(),
             target: String::new(),
             place: place.to_owned(),
             message: String::new(),
@@ -183,6 +187,8 @@ struct Counted;
 impl Courier<Report> for Counted {
     const TOGETHER: usize = 1;
     const LINGER: Duration = Duration::ZERO;
+    // An error may happen once: a receiver that restarts must not miss it.
+    const AGAIN: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 
     fn pack(&mut self, reports: Vec<Report>) -> Option<String> {
         serde_json::to_string(reports.first()?).ok()
@@ -218,6 +224,7 @@ mod tests {
         assert_eq!(bodies.len(), 2, "{bodies:?}");
         let [error, panic] = &bodies[..] else { unreachable!() };
         assert_eq!((error["kind"].as_str(), error["message"].as_str()), (Some("error"), Some("a step failed")));
+        assert!(error["instance"].as_str().unwrap().ends_with(&format!("/{}", std::process::id())), "{error}");
         assert_eq!((error["fields"]["partition"].as_u64(), error["fields"]["name"].as_str()), (Some(0), Some("[2Jmax")));
         assert!(error["place"].as_str().unwrap().contains("reports.rs:"), "{error}");
         assert!(!error.to_string().contains("v4.public.abc"), "{error}");

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use boxbox_schemas::trace::{Span, Value as Of};
 use serde_json::{Value, json};
 
+use crate::instance;
+
 /// A span is one of inside a service.
 const KIND_INTERNAL: u8 = 1;
 /// The status of what failed.
@@ -20,7 +22,8 @@ pub fn document(spans: &[Span]) -> Value {
     let of_service = |(service, spans): (&str, Vec<Value>)| {
         let name = json!({ "key": "service.name", "value": { "stringValue": service } });
         let version = json!({ "key": "service.version", "value": { "stringValue": env!("CARGO_PKG_VERSION") } });
-        json!({ "resource": { "attributes": [name, version] }, "scopeSpans": [{ "scope": { "name": "boxbox" }, "spans": spans }] })
+        let instance = json!({ "key": "service.instance.id", "value": { "stringValue": instance::name() } });
+        json!({ "resource": { "attributes": [name, version, instance] }, "scopeSpans": [{ "scope": { "name": "boxbox" }, "spans": spans }] })
     };
     json!({ "resourceSpans": services.into_iter().map(of_service).collect::<Vec<_>>() })
 }
