@@ -282,7 +282,7 @@ fn no_password_is_shown() {
     std::fs::write(&file, "\n").unwrap();
     let login = "kafka://127.0.0.1:1/t?sasl=plain&user=me";
     let error = run(login, &["--log-password-file", &file]);
-    assert!(error.contains("holds no password") && error.contains("empty"), "{error}");
+    assert!(error.contains("holds no secret") && error.contains("empty"), "{error}");
     // A broker that logs in, if there is one; else nobody answers, and what is said is looked through all the same.
     std::fs::write(&file, "hunter2-and-more\n").unwrap();
     let brokers = std::env::var("KAFKA_SASL_BROKERS").ok();
