@@ -179,7 +179,7 @@ pub fn write_secret(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 /// Read a password or another secret from its file.
 pub fn read_secret(path: &Path) -> anyhow::Result<Secret> {
     let mut content = vec![];
-    let read = fs::File::open(path).and_then(|file| file.take(SECRET_MAX_BYTES + 1).read_to_end(&mut content));
+    let read = File::open(path).and_then(|file| file.take(SECRET_MAX_BYTES + 1).read_to_end(&mut content));
     read.with_context(|| format!("cannot read the file {}, which should hold a secret", path.display()))?;
     ensure!(content.len() as u64 <= SECRET_MAX_BYTES, "the file {} holds no secret: it is too long", path.display());
     Secret::from_file_content(&content).with_context(|| format!("the file {} holds no secret", path.display()))

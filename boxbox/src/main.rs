@@ -57,10 +57,8 @@ fn main() -> std::process::ExitCode {
     cli::secret::hide();
     let (cli, origins) = cli::Cli::of_process();
     private_files();
-    // A command that looks at a configuration starts nothing; what is wrong with these options is among the findings.
-    let options = if cli.starts_nothing() { Ok(cli.logs.to_look()) } else { cli.logs.logs() };
-    let begun = options.and_then(logs::begin).and_then(|logs| {
-        let traces = if cli.starts_nothing() { None } else { cli.logs.traces()? };
+    let begun = cli.watched().and_then(|(logs, traces)| {
+        let logs = logs::begin(logs)?;
         let traces = traces.map(|options| traces::begin(&options)).transpose()?;
         Ok((logs, traces))
     });

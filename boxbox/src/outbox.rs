@@ -159,12 +159,14 @@ impl<T, C: Courier<T>> Thread<T, C> {
     }
 
     fn post(&mut self, runtime: &tokio::runtime::Runtime, document: Again) {
-        let outcome = runtime.block_on(self.post.send(document.body.clone()));
+        let Again { body, messages, tries, .. } = document;
+        // Kept only if there may be another try.
+        let kept = C::AGAIN.get(tries).filter(|_| self.again.len() < AGAIN_MAX).map(|wait| (*wait, body.clone()));
+        let outcome = runtime.block_on(self.post.send(body));
         self.say(outcome.as_ref().err());
-        let wait = C::AGAIN.get(document.tries).filter(|_| outcome.is_err() && self.again.len() < AGAIN_MAX);
-        match wait {
-            Some(wait) => self.again.push_back(Again { at: Instant::now() + *wait, tries: document.tries + 1, ..document }),
-            None => self.courier.ended(document.messages, outcome.is_ok()),
+        match kept.filter(|_| outcome.is_err()) {
+            Some((wait, body)) => self.again.push_back(Again { at: Instant::now() + wait, body, messages, tries: tries + 1 }),
+            None => self.courier.ended(messages, outcome.is_ok()),
         }
     }
 
@@ -308,6 +310,31 @@ mod tests {
         outbox.flush();
         assert_eq!(*ended.lock().unwrap(), [(1, false)]);
         assert!((0..1_000_000).any(|n| !outbox.offer(n)), "a queue has an end");
+    }
+
+    #[test]
+    fn what_is_not_taken_is_tried_again_as_often_as_it_is_to_be() {
+        struct Stubborn(Together);
+        impl Courier<u32> for Stubborn {
+            const TOGETHER: usize = 1;
+            const LINGER: Duration = Duration::ZERO;
+            const AGAIN: &[Duration] = &[Duration::from_millis(10), Duration::from_millis(20)];
+
+            fn pack(&mut self, messages: Vec<u32>) -> Option<String> {
+                self.0.pack(messages)
+            }
+
+            fn ended(&mut self, messages: u64, sent: bool) {
+                self.0.ended(messages, sent);
+            }
+        }
+        let sink = Sink::refusing();
+        let ended = Arc::<Mutex<Vec<_>>>::default();
+        let outbox = Outbox::open("test", &at(&sink, "/"), 10, Stubborn(Together(ended.clone()))).unwrap();
+        assert!(outbox.offer(7));
+        boxbox_testkit::wait::block_until("it has given up", || !ended.lock().unwrap().is_empty());
+        assert_eq!(*ended.lock().unwrap(), [(1, false)], "counted once");
+        assert_eq!(sink.bodies(), ["[7]", "[7]", "[7]"]);
     }
 
     #[test]

@@ -187,6 +187,29 @@ fn an_error_names_the_variable_that_the_value_came_from() {
 }
 
 #[test]
+fn the_check_looks_at_logs_and_traces_and_sends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = ("BOXBOX_DATA", folder.path().to_str().unwrap());
+    let check = |args: &[&str], variables: &[(&str, &str)]| said(&[&["config", "check", "up"], args].concat(), &[&[data], variables].concat());
+    for (args, variables, named) in [
+        (&["--otlp-url", "ftp://x"][..], &[][..], "--otlp-url"),
+        (&[], &[("BOXBOX_OTLP_URL", "ftp://x")], "BOXBOX_OTLP_URL"),
+        (&["--error-url", "http://u:hunter2@h/"], &[], "--error-url"),
+        (&["--error-url", "http://h:99999/"], &[], "65535"),
+        (&[], &[("BOXBOX_ERROR_URL", "http://h/"), ("BOXBOX_ERROR_URL_FILE", "/none")], "not both"),
+        (&["--otlp-url-file", "/dev/zero"], &[], "too long"),
+    ] {
+        let said = check(args, variables);
+        assert_eq!(said.code, Some(2), "{args:?} {variables:?}: {} {}", said.out, said.err);
+        assert!(said.out.contains("problem") && said.out.contains(named), "{args:?} {variables:?}: {}", said.out);
+        assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{}", said.out);
+    }
+    let empty = ["BOXBOX_ERROR_URL", "BOXBOX_ERROR_URL_FILE", "BOXBOX_OTLP_URL", "BOXBOX_OTLP_URL_FILE"].map(|name| (name, ""));
+    let said = check(&[], &empty);
+    assert_eq!(said.code, Some(0), "{} {}", said.out, said.err);
+}
+
+#[test]
 fn help_shows_values_of_variables_but_no_secrets() {
     let string = "boxbox://v4.public.hunter2@h:1?pin=x";
     let variables = [("BOXBOX_LOG_URL", "kafka://u:hunter2@h:1/t"), ("BOXBOX_TO", string), ("BOXBOX_TENANT", "gt3-club")];

@@ -8,6 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::version::Version;
 
+/// Prometheus and what it asks and tells, each a program of Debian's package of the same name.
+pub const PROMETHEUS: [&str; 5] =
+    ["prometheus", "prometheus-alertmanager", "prometheus-node-exporter", "prometheus-postgres-exporter", "prometheus-blackbox-exporter"];
+
 /// A program or file that this machine lacks, and how to get it. Carried inside `anyhow::Error`; `missing` finds it again, so that a
 /// test can distinguish "cannot run here" from "failed".
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -146,10 +146,8 @@ fn program(name: &str, args: &[&str]) -> Result<String, String> {
 
 /// Prometheus and what it asks: Debian's programs.
 fn prometheus() -> Result<String, String> {
-    let names = ["alertmanager", "node-exporter", "postgres-exporter", "blackbox-exporter"].map(|name| format!("prometheus-{name}"));
-    let absent: Vec<&str> = names.iter().map(String::as_str).filter(|name| tools::find(name).is_none()).collect();
-    let found = program("prometheus", &["--version"])?;
-    if absent.is_empty() { Ok(found) } else { Err(format!("no {}", absent.join(", "))) }
+    let absent: Vec<&str> = tools::PROMETHEUS.into_iter().filter(|name| tools::find(name).is_none()).collect();
+    if absent.is_empty() { program("prometheus", &["--version"]) } else { Err(format!("no {}", absent.join(", "))) }
 }
 
 fn java() -> Result<String, String> {

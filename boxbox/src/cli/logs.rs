@@ -77,7 +77,7 @@ impl LogArgs {
     /// If the address for reports cannot be read, or is none.
     pub fn logs(&self) -> anyhow::Result<LogOptions> {
         let reports = address("--error-url", self.error_url.as_deref(), self.error_url_file.as_deref())?;
-        Ok(LogOptions { filter: self.log.filter(), format: self.log_format.into(), reports })
+        Ok(LogOptions { reports, ..self.lines_alone() })
     }
 
     /// Where traces go, if anywhere.
@@ -90,8 +90,8 @@ impl LogArgs {
         Ok(collector.map(|collector| TraceOptions { collector, sampling }))
     }
 
-    /// What a command logs that looks at a configuration: it reports nothing and traces nothing.
-    pub fn to_look(&self) -> LogOptions {
+    /// What is logged, without reports.
+    pub fn lines_alone(&self) -> LogOptions {
         LogOptions { filter: self.log.filter(), format: self.log_format.into(), reports: None }
     }
 

@@ -31,9 +31,11 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config_check::Findings;
+use crate::logs::LogOptions;
 use crate::node::options::Roles;
 use crate::node::stores::{NOTHING_TO_MIGRATE, StoreOptions};
 use crate::show::report;
+use crate::traces::TraceOptions;
 use config::ConfigCommand;
 pub use origins::Origins;
 
@@ -118,9 +120,16 @@ impl Cli {
         Ok((Self::from_arg_matches(matches)?, Origins::of(program, matches)))
     }
 
-    /// Whether the command only looks at a configuration.
-    pub fn starts_nothing(&self) -> bool {
-        matches!(self.command, Command::Config(_))
+    /// What this process logs, and where errors and traces go. A command that looks at a configuration sends nothing: what is wrong with these
+    /// options is among its findings.
+    ///
+    /// # Errors
+    /// If an address cannot be read, or is none.
+    pub fn watched(&self) -> anyhow::Result<(LogOptions, Option<TraceOptions>)> {
+        match self.command {
+            Command::Config(_) => Ok((self.logs.lines_alone(), None)),
+            _ => Ok((self.logs.logs()?, self.logs.traces()?)),
+        }
     }
 
     /// Run the command.

@@ -17,7 +17,7 @@ pub struct Findings {
 impl Findings {
     /// The command would not start, or would fail.
     pub fn problem(&mut self, text: &str) {
-        let text = plain(&secret::masked(text)).into_owned();
+        let text = shown(text);
         // Two checks may meet the same error.
         if !self.problems.contains(&text) {
             self.problems.push(text);
@@ -26,7 +26,7 @@ impl Findings {
 
     /// What a person should know; the command would start.
     pub fn note(&mut self, text: &str) {
-        self.notes.push(plain(&secret::masked(text)).into_owned());
+        self.notes.push(shown(text));
     }
 
     /// The value; an error is a problem.
@@ -43,6 +43,11 @@ impl Findings {
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
+}
+
+/// As people may see it: without secrets, and without what does something to a terminal.
+fn shown(text: &str) -> String {
+    plain(&secret::masked(text)).into_owned()
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::panics;
 use super::reports::Reports;
 
 /// The parts of the program: its crates. `other`: those of others.
@@ -28,6 +27,9 @@ boxbox_schemas::metrics! {
 static ERRORS: [AtomicU64; TARGETS.len()] = [const { AtomicU64::new(0) }; TARGETS.len()];
 static WARNINGS: [AtomicU64; TARGETS.len()] = [const { AtomicU64::new(0) }; TARGETS.len()];
 static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// The target of a panic's event. A panic is reported where it is caught, with its backtrace, and not from the event.
+pub const PANIC: &str = "panic";
 
 /// A panic has happened.
 pub fn panicked() {
@@ -58,7 +60,7 @@ impl<S: Subscriber> Layer<S> for Counting {
         match *event.metadata().level() {
             Level::ERROR => {
                 ERRORS[at].fetch_add(1, Relaxed);
-                if let Some(reports) = self.reports.as_ref().filter(|_| event.metadata().target() != panics::TARGET) {
+                if let Some(reports) = self.reports.as_ref().filter(|_| event.metadata().target() != PANIC) {
                     reports.event(event);
                 }
             }

@@ -10,9 +10,6 @@ use super::reports::Reports;
 use crate::cli::secret::masked;
 use crate::show::stderr;
 
-/// The target of a panic's event: what it is reported as is made here, and not from the event.
-pub const TARGET: &str = "panic";
-
 /// From now on watch for panics. With `json` they are logged as events, which are errors; else they are written to standard error, also if nothing
 /// else is logged.
 pub fn watch(json: bool, reports: Option<Reports>) {
@@ -21,16 +18,16 @@ pub fn watch(json: bool, reports: Option<Reports>) {
         let (place, message) = (place(info), info.payload_as_str().unwrap_or("a panic without a text"));
         // With RUST_BACKTRACE=1, as Rust programs do.
         let backtrace = Some(Backtrace::capture()).filter(|backtrace| backtrace.status() == BacktraceStatus::Captured);
-        let message = &*plain(&masked(message)).into_owned();
+        let message = plain(&masked(message)).into_owned();
         if json {
-            tracing::error!(target: TARGET, place, backtrace = backtrace.map(|backtrace| backtrace.to_string()), "panic: {message}");
+            tracing::error!(target: counting::PANIC, place, backtrace = backtrace.map(|backtrace| backtrace.to_string()), "panic: {message}");
         } else {
             let thread = std::thread::current();
             let of = backtrace.map_or_else(String::new, |backtrace| format!("\n{backtrace}"));
             stderr::note(&format!("panic in the thread {} at {place}: {message}{of}", thread.name().unwrap_or("without a name")));
         }
         if let Some(reports) = &reports {
-            reports.panic(&place, message, || Backtrace::force_capture().to_string());
+            reports.panic(&place, &message, || Backtrace::force_capture().to_string());
         }
     }));
 }

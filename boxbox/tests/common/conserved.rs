@@ -32,28 +32,33 @@ pub fn sums(scrape: &str) -> BTreeMap<&str, f64> {
 }
 
 /// What does not add up in a scrape, with the figures; empty if all does. A node without a service does not have the service's metrics.
-fn off_balance(of: &BTreeMap<&str, f64>) -> Vec<String> {
+pub fn off_balance(scrape: &str) -> Vec<String> {
+    let of = sums(scrape);
     let edge = ("boxbox_edge_records_received_total".to_owned(), RECORDS.map(|part| format!("boxbox_edge_{part}")).to_vec());
     let processor = ("boxbox_processor_numbers_total".to_owned(), NUMBERS.map(|part| format!("boxbox_processor_{part}_total")).to_vec());
     let off = |(total, parts): (String, Vec<String>)| {
-        let total_value = *of.get(&*total)?;
+        let received = *of.get(&*total)?;
         let parts: Vec<(&str, f64)> = parts.iter().map(|part| (&**part, *of.get(&**part).unwrap_or_else(|| panic!("no metric {part}")))).collect();
-        (total_value != parts.iter().map(|(_, value)| value).sum::<f64>()).then(|| format!("{total} is {total_value}, and {parts:?}"))
+        (received != parts.iter().map(|(_, value)| value).sum::<f64>()).then(|| format!("{total} is {received}, and {parts:?}"))
     };
     [edge, processor].into_iter().filter_map(off).collect()
+}
+
+/// Records that were acked and that a processor never read.
+pub fn lost(scrape: &str) -> f64 {
+    let of = sums(scrape);
+    ["holes", "removed_unprocessed"].iter().filter_map(|what| of.get(&*format!("boxbox_processor_{what}_total"))).sum()
 }
 
 impl Server {
     /// Waits until all that this node counts adds up; panics if it never does, or if anything acked is lost.
     pub fn conserves(&self) {
         block_until("all that this node counts adds up", || {
-            let scrape = self.ask("/metrics", None).1;
-            let of = sums(&scrape);
-            let lost = ["holes", "removed_unprocessed"].map(|what| of.get(&*format!("boxbox_processor_{what}_total")).copied().unwrap_or(0.0));
-            assert_eq!(lost, [0.0, 0.0], "acked and lost");
-            let off = off_balance(&of);
+            let (status, scrape) = self.ask("/metrics", None);
+            assert_eq!(lost(&scrape), 0.0, "acked and lost");
+            let off = off_balance(&scrape);
             off.iter().for_each(|off| eprintln!("not yet: {off}"));
-            !of.is_empty() && off.is_empty()
+            status == 200 && off.is_empty()
         });
     }
 }

@@ -18,8 +18,6 @@ pub(crate) struct Fault {
     pub(crate) name: &'static str,
     /// The alert that is meant for it.
     pub(crate) alert: &'static str,
-    /// The panel on which people see it, by its title.
-    pub(crate) panel: &'static str,
     /// How it is made and healed.
     pub(crate) way: Way,
 }
@@ -34,91 +32,65 @@ pub(crate) enum Way {
 
 /// All of them.
 pub(crate) const FAULTS: [Fault; 23] = [
-    acts("the edge is killed", "NoEdge", "Services up", |w| w.fleet.kill("ingest"), |w| w.fleet.run("ingest")),
-    acts("the edge hangs", "NoEdge", "Services up", |w| w.fleet.pause("ingest"), |w| w.fleet.resume("ingest")),
-    acts("both processors are killed", "NoProcessor", "Services up", |w| each_processor(|p| w.fleet.kill(p)), |w| each_processor(|p| w.fleet.run(p))),
-    acts("both processors hang", "NoProcessor", "Services up", |w| each_processor(|p| w.fleet.pause(p)), |w| each_processor(|p| w.fleet.resume(p))),
-    acts(
-        "one of two processors is killed",
-        "ProcessorAlone",
-        "Processors that share the work",
-        |w| w.fleet.kill("processor-2"),
-        |w| w.fleet.run("processor-2"),
-    ),
-    acts("the API is killed", "NoApi", "Services up", |w| w.fleet.kill("api"), |w| w.fleet.run("api")),
-    acts("the API hangs", "NoApi", "Services up", |w| w.fleet.pause("api"), |w| w.fleet.resume("api")),
-    acts("the broker is killed", "KafkaDown", "Kafka answers", |w| w.fleet.stack.kill("kafka").unwrap(), |w| w.fleet.stack.start("kafka").unwrap()),
-    acts("the broker hangs", "KafkaDown", "Kafka answers", |w| w.fleet.stack.pause("kafka").unwrap(), |w| w.fleet.stack.resume("kafka").unwrap()),
-    acts(
-        "PostgreSQL is killed",
-        "PostgresDown",
-        "PostgreSQL answers",
-        |w| w.fleet.stack.kill("postgres").unwrap(),
-        |w| w.fleet.stack.start("postgres").unwrap(),
-    ),
-    acts(
-        "PostgreSQL hangs",
-        "PostgresDown",
-        "PostgreSQL answers",
-        |w| w.fleet.stack.pause("postgres").unwrap(),
-        |w| w.fleet.stack.resume("postgres").unwrap(),
-    ),
-    acts(
-        "ClickHouse is killed",
-        "ClickHouseDown",
-        "ClickHouse answers",
-        |w| w.fleet.stack.kill("clickhouse").unwrap(),
-        |w| w.fleet.stack.start("clickhouse").unwrap(),
-    ),
-    acts(
-        "ClickHouse hangs",
-        "ClickHouseDown",
-        "ClickHouse answers",
-        |w| w.fleet.stack.pause("clickhouse").unwrap(),
-        |w| w.fleet.stack.resume("clickhouse").unwrap(),
-    ),
-    acts("the API is cut off from PostgreSQL", "StoreErrors", "Failed calls of stores", |w| w.fleet.cut(), |w| w.fleet.mend()),
-    held("a transaction locks what processors write to", "LapsStalled", "Results are behind by", |w| Box::new(Lock::streams(w))),
-    acts("the disk of an embedded log is full", "LogDiskFull", "Partitions of the log that cannot write", |w| w.disk().fill(), |w| w.disk().empty()),
-    acts(
-        "a certificate has expired",
-        "ProbeFails",
-        "Targets that are not reached",
-        |w| w.watch.page.has_days_left(-1),
-        |w| w.watch.page.has_days_left(90),
-    ),
-    acts(
-        "a certificate has five days left",
-        "CertificateExpires",
-        "Certificates expire in",
-        |w| w.watch.page.has_days_left(5),
-        |w| w.watch.page.has_days_left(90),
-    ),
-    acts("a record that nothing can read is in the log", "RecordsQuarantined", "What a person should look at", |w| poison(w), |_| {}),
-    held("slow clients hold connections of the API", "ApiConnectionsFail", "Connections closed early", |w| Box::new(Busy::slow_clients(w))),
-    held("somebody guesses grants", "GrantsRefused", "Requests refused because of who sent them", |w| Box::new(Busy::guesses(w))),
-    acts(
-        "the edge cannot read its list of revocations",
-        "GrantsSuspended",
-        "Grants can be checked",
-        |w| revocations(w, "rubbish\n"),
-        |w| revocations(w, ""),
-    ),
-    acts(
-        "an exporter is killed",
-        "TargetDown",
-        "Targets that are not reached",
-        |w| w.watch.kill_postgres_exporter(),
-        |w| w.watch.start_postgres_exporter(),
-    ),
+    acts("the edge is killed", "NoEdge", |w| w.fleet.kill("ingest"), |w| w.fleet.run("ingest")),
+    acts("the edge hangs", "NoEdge", |w| w.fleet.pause("ingest"), |w| w.fleet.resume("ingest")),
+    acts("both processors are killed", "NoProcessor", |w| each_processor(|p| w.fleet.kill(p)), |w| each_processor(|p| w.fleet.run(p))),
+    acts("both processors hang", "NoProcessor", |w| each_processor(|p| w.fleet.pause(p)), |w| each_processor(|p| w.fleet.resume(p))),
+    acts("one of two processors is killed", "ProcessorAlone", |w| w.fleet.kill("processor-2"), |w| w.fleet.run("processor-2")),
+    acts("the API is killed", "NoApi", |w| w.fleet.kill("api"), |w| w.fleet.run("api")),
+    acts("the API hangs", "NoApi", |w| w.fleet.pause("api"), |w| w.fleet.resume("api")),
+    acts("the broker is killed", "KafkaDown", |w| w.fleet.stack.kill("kafka").unwrap(), |w| w.fleet.stack.start("kafka").unwrap()),
+    acts("the broker hangs", "KafkaDown", |w| w.fleet.stack.pause("kafka").unwrap(), |w| w.fleet.stack.resume("kafka").unwrap()),
+    acts("PostgreSQL is killed", "PostgresDown", |w| w.fleet.stack.kill("postgres").unwrap(), |w| w.fleet.stack.start("postgres").unwrap()),
+    acts("PostgreSQL hangs", "PostgresDown", |w| w.fleet.stack.pause("postgres").unwrap(), |w| w.fleet.stack.resume("postgres").unwrap()),
+    acts("ClickHouse is killed", "ClickHouseDown", |w| w.fleet.stack.kill("clickhouse").unwrap(), |w| w.fleet.stack.start("clickhouse").unwrap()),
+    acts("ClickHouse hangs", "ClickHouseDown", |w| w.fleet.stack.pause("clickhouse").unwrap(), |w| w.fleet.stack.resume("clickhouse").unwrap()),
+    acts("the API is cut off from PostgreSQL", "StoreErrors", |w| w.fleet.cut(), |w| w.fleet.mend()),
+    held("a transaction locks what processors write to", "LapsStalled", |w| Box::new(Lock::streams(w))),
+    acts("the disk of an embedded log is full", "LogDiskFull", |w| w.disk().fill(), |w| w.disk().empty()),
+    acts("a certificate has expired", "ProbeFails", |w| w.watch.page.has_days_left(-1), |w| w.watch.page.has_days_left(90)),
+    acts("a certificate has five days left", "CertificateExpires", |w| w.watch.page.has_days_left(5), |w| w.watch.page.has_days_left(90)),
+    acts("a record that nothing can read is in the log", "RecordsQuarantined", |w| poison(w), |_| {}),
+    held("slow clients hold connections of the API", "ApiConnectionsFail", |w| Box::new(Busy::slow_clients(w))),
+    held("a stranger guesses grants", "GrantsRefused", |w| Box::new(Busy::guesses(w))),
+    acts("the edge cannot read its list of revocations", "GrantsSuspended", |w| revocations(w, "rubbish\n"), |w| revocations(w, "")),
+    acts("an exporter is killed", "TargetDown", |w| w.watch.kill_postgres_exporter(), |w| w.watch.start_postgres_exporter()),
 ];
 
-const fn acts(name: &'static str, alert: &'static str, panel: &'static str, make: fn(&mut World), heal: fn(&mut World)) -> Fault {
-    Fault { name, alert, panel, way: Way::Acts(make, heal) }
+/// The panel on which people see what an alert tells, by its title.
+const PANELS: [(&str, &str); 17] = [
+    ("ApiConnectionsFail", "Connections closed early"),
+    ("CertificateExpires", "Certificates expire in"),
+    ("ClickHouseDown", "ClickHouse answers"),
+    ("GrantsRefused", "Requests refused because of who sent them"),
+    ("GrantsSuspended", "Grants can be checked"),
+    ("KafkaDown", "Kafka answers"),
+    ("LapsStalled", "Results are behind by"),
+    ("LogDiskFull", "Partitions of the log that cannot write"),
+    ("NoApi", "Services up"),
+    ("NoEdge", "Services up"),
+    ("NoProcessor", "Services up"),
+    ("PostgresDown", "PostgreSQL answers"),
+    ("ProbeFails", "Targets that are not reached"),
+    ("ProcessorAlone", "Processors that share the work"),
+    ("RecordsQuarantined", "What a person should look at"),
+    ("StoreErrors", "Failed calls of stores"),
+    ("TargetDown", "Targets that are not reached"),
+];
+
+impl Fault {
+    /// The panel that is meant for it.
+    pub(crate) fn panel(&self) -> &'static str {
+        PANELS.iter().find(|(alert, _)| *alert == self.alert).unwrap_or_else(|| panic!("no panel is meant for {}", self.alert)).1
+    }
 }
 
-const fn held(name: &'static str, alert: &'static str, panel: &'static str, make: fn(&World) -> Box<dyn Send>) -> Fault {
-    Fault { name, alert, panel, way: Way::Held(make) }
+const fn acts(name: &'static str, alert: &'static str, make: fn(&mut World), heal: fn(&mut World)) -> Fault {
+    Fault { name, alert, way: Way::Acts(make, heal) }
+}
+
+const fn held(name: &'static str, alert: &'static str, make: fn(&World) -> Box<dyn Send>) -> Fault {
+    Fault { name, alert, way: Way::Held(make) }
 }
 
 fn each_processor(act: impl FnMut(&'static str)) {

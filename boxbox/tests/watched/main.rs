@@ -109,7 +109,7 @@ fn every_rule_can_be_evaluated(watch: &Watch) {
 /// Makes a fault under load, waits for its alert, heals it, and sees that nothing is lost; what is to be told of it, or what was wrong with
 /// the alerts.
 fn one_fault(world: &mut World, fault: &Fault) -> Result<String, String> {
-    let Fault { name, alert, panel, way } = fault;
+    let (Fault { name, alert, way }, panel) = (fault, fault.panel());
     let queries: Vec<_> = shipped::queries().into_iter().filter(|query| query.place.ends_with(&format!(": {panel}"))).collect();
     assert!(!queries.is_empty(), "there is no panel {panel:?}");
     let shown = |world: &World| queries.iter().map(|query| world.watch.series(&query.expr)).collect::<Vec<_>>();

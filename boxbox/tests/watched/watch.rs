@@ -19,15 +19,6 @@ use crate::shipped::{self, EVERY_S};
 use crate::tool::Tool;
 use crate::webhook::Webhook;
 
-/// Programs of Debian's packages that this needs.
-const PROGRAMS: [(&str, &str); 5] = [
-    ("prometheus", "prometheus"),
-    ("prometheus-alertmanager", "prometheus-alertmanager"),
-    ("prometheus-node-exporter", "prometheus-node-exporter"),
-    ("prometheus-postgres-exporter", "prometheus-postgres-exporter"),
-    ("prometheus-blackbox-exporter", "prometheus-blackbox-exporter"),
-];
-
 /// What ClickHouse's own endpoint shows, asked for by SQL: the server of the tests has no endpoint.
 const CLICKHOUSE: &str = "
     SELECT concat('ClickHouseMetrics_', metric, ' ', toString(value)) FROM system.metrics
@@ -51,8 +42,8 @@ pub(crate) struct Watch {
 
 /// An error that `tools::missing` knows, if this machine lacks a program.
 pub(crate) fn programs() -> anyhow::Result<()> {
-    match PROGRAMS.iter().find(|(program, _)| tools::find(program).is_none()) {
-        Some((program, package)) => Err(Missing::error(format!("no {program}"), format!("apt install {package}"))),
+    match tools::PROMETHEUS.iter().find(|program| tools::find(program).is_none()) {
+        Some(program) => Err(Missing::error(format!("no {program}"), format!("apt install {program}"))),
         None => Ok(()),
     }
 }
